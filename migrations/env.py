@@ -1,0 +1,39 @@
+"""Alembic's entry: runs on the connection or address it is given, with short lock waits."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from service.store.engine import make_engine
+from service.store.models import Base
+
+
+def run(connection: Connection) -> None:
+    # A migration that waits for a lock makes everybody behind it wait as well: give up early.
+    connection.execute(text("SET lock_timeout = '4s'"))
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_type=True,
+        compare_server_default=True,
+        transaction_per_migration=True,
+    )
+    # Two processes that start together must not both migrate: the second waits and finds it done.
+    connection.execute(text("SELECT pg_advisory_lock(20592, 1)"))
+    connection.commit()
+    try:
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()
+    finally:
+        connection.execute(text("SELECT pg_advisory_unlock(20592, 1)"))
+        connection.commit()
+
+
+engine = make_engine(context.config.get_main_option("sqlalchemy.url") or "")
+try:
+    with engine.connect() as opened:
+        run(opened)
+finally:
+    engine.dispose()
