@@ -114,10 +114,14 @@ class PaperRow(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     title_lexemes: Mapped[Any] = mapped_column(
-        TSVECTOR, Computed("to_tsvector('english'::regconfig, title)", persisted=True)
+        TSVECTOR,
+        Computed("to_tsvector('english'::regconfig, title)", persisted=True),
+        deferred=True,
     )
     abstract_lexemes: Mapped[Any] = mapped_column(
-        TSVECTOR, Computed("to_tsvector('english'::regconfig, abstract)", persisted=True)
+        TSVECTOR,
+        Computed("to_tsvector('english'::regconfig, abstract)", persisted=True),
+        deferred=True,
     )
 
 

@@ -1,0 +1,98 @@
+"""The accounts of an edition: what the sources announced, and what became of every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.config import Settings
+from service.domain.delivery import balance_closes
+from service.domain.schedule import (
+    is_announcement_day,
+)
+from service.domain.types import BatchState, Cadence, DeliveryState
+from service.store.batches import count_announced, get_batches
+from service.store.editions import (
+    count_states,
+    find_edition,
+    get_edition_papers,
+)
+from service.store.engine import transaction
+from service.store.models import Edition
+
+# Sources whose announcements an edition waits for; the others only add what people think of them.
+GATING_SOURCES = ("arxiv", "biorxiv", "medrxiv")
+
+
+def gating_sources(settings: Settings) -> tuple[str, ...]:
+    """The sources to wait for; with none of them configured, whatever there is."""
+    return tuple(s for s in settings.sources if s in GATING_SOURCES) or settings.sources
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The accounting of an edition. `states`: "sent", "skipped: empty" … -> rows."""
+
+    edition_id: int
+    cadence: Cadence
+    local_date: date
+    state: str
+    paper_count: int
+    candidate_count: int | None
+    states: Mapping[str, int]
+    closes: bool
+
+
+def describe_coverage(session: Session, edition: Edition, settings: Settings) -> dict[str, Any]:
+    """What the mails say about completeness: papers announced on the date, and what is missing."""
+    gating = gating_sources(settings)
+    batches = [b for b in get_batches(session, edition.local_date) if b.source in gating]
+    missing = [
+        b.category or b.source
+        for b in batches
+        if b.state in {BatchState.EXPECTED, BatchState.PARTIAL}
+    ]
+    announced = count_announced(session, edition.local_date, gating)
+    late = sum(get_edition_papers(session, edition.id).values())
+    note = f"Not complete yet: {', '.join(missing)}." if missing else ""
+    if not announced and not missing:
+        is_weekend = not is_announcement_day(edition.local_date)
+        note = "arXiv announces nothing at the weekend." if is_weekend else "Nothing was announced."
+    return {
+        "announced": announced,
+        "checked": announced,
+        "late": late,
+        "is_complete": bool(batches) and not missing,
+        "note": note,
+    }
+
+
+def edition_balance(session: Session, edition: Edition) -> Balance:
+    """How many candidates the edition had and what became of each."""
+    counted = count_states(session, edition.id)
+    by_state: dict[DeliveryState, int] = {}
+    states: dict[str, int] = {}
+    for (state, reason), count in sorted(counted.items()):
+        by_state[state] = by_state.get(state, 0) + count
+        name = f"{state}: {reason}" if state is DeliveryState.SKIPPED else str(state)
+        states[name] = states.get(name, 0) + count
+    return Balance(
+        edition_id=edition.id,
+        cadence=edition.cadence,
+        local_date=edition.local_date,
+        state=edition.state,
+        paper_count=edition.paper_count,
+        candidate_count=edition.candidate_count,
+        states=states,
+        closes=balance_closes(edition.candidate_count, by_state),
+    )
+
+
+def find_balance(sessions: sessionmaker[Session], cadence: Cadence, on: date) -> Balance | None:
+    with transaction(sessions) as session:
+        edition = find_edition(session, cadence, on)
+        return edition_balance(session, edition) if edition else None

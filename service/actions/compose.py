@@ -1,0 +1,138 @@
+"""Composing: from an edition's papers and a chunk of readers to frozen digests, or named skips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.config import Settings
+from service.domain.delivery import SkipReason
+from service.domain.digest import Reader, compose_digest, digest_to_json
+from service.domain.matching import match_day
+from service.domain.query import parse_query
+from service.domain.query_tree import leaf_texts
+from service.domain.schedule import (
+    due_at,
+)
+from service.domain.types import Paper, Reason
+from service.store.deliveries import (
+    DigestRow,
+    find_carried,
+    find_seen,
+    insert_digests,
+    mark_carried,
+)
+from service.store.editions import (
+    claim_chunk,
+    freeze_if_composed,
+    get_edition,
+    get_edition_papers,
+)
+from service.store.engine import transaction
+from service.store.models import Edition, EditionChunk, Subscriber
+from service.store.reading import get_papers, index_papers
+from service.store.subscribers import get_readers, get_topics
+from service.store.topic_sql import fetch_lexemes
+
+
+def compose_chunk(
+    sessions: sessionmaker[Session], settings: Settings, chunk_id: int, now: datetime
+) -> bool:
+    """Compose the digests of one chunk of readers; true if this run was the one that did.
+
+    The chunk's row is locked meanwhile, so a second run waits and then finds nothing to do.
+    """
+    with transaction(sessions) as session:
+        chunk = claim_chunk(session, chunk_id)
+        if chunk is None:
+            return False
+        edition = get_edition(session, chunk.edition_id)
+        if edition is None:
+            return False
+        readers = get_readers(
+            session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
+        )
+        _compose_readers(session, settings, edition, readers, now)
+        _mark_composed(chunk, now)
+    with transaction(sessions) as session:
+        freeze_if_composed(session, chunk.edition_id, now)
+    return True
+
+
+def _mark_composed(chunk: EditionChunk, now: datetime) -> None:
+    chunk.composed_at = now
+
+
+def _compose_readers(
+    session: Session,
+    settings: Settings,
+    edition: Edition,
+    readers: Sequence[Subscriber],
+    now: datetime,
+) -> None:
+    ids = [reader.id for reader in readers]
+    carried = find_carried(session, ids)
+    carried_ids = {
+        reader_id: frozenset(i for delivery in deliveries for i in delivery.paper_ids)
+        for reader_id, deliveries in carried.items()
+    }
+    own = list(get_edition_papers(session, edition.id))
+    papers = get_papers(session, {*own, *(i for some in carried_ids.values() for i in some)})
+    topics = get_topics(session, ids)
+    seen = find_seen(session, ids, own, edition.id)
+    matches = _match(session, own, topics)
+    edition_papers = {i: papers[i] for i in own}
+    rows = []
+    for reader in readers:
+        again = carried_ids.get(reader.id, frozenset())
+        value = Reader(
+            subscriber_id=reader.id,
+            topics=tuple(topics.get(reader.id, [])),
+            seen_ids=seen.get(reader.id, frozenset()) - again,
+            carried_ids=again,
+        )
+        available = edition_papers | {i: papers[i] for i in again if i in papers}
+        rows.append(_digest_row(value, reader, edition, matches, available, settings))
+    insert_digests(session, edition.id, rows, now)
+    mark_carried(session, edition.id, carried)
+
+
+def _match(
+    session: Session, paper_ids: Sequence[int], topics: Mapping[int, Sequence[tuple[str, str]]]
+) -> dict[str, dict[int, tuple[Reason, ...]]]:
+    """Every distinct topic against the edition's papers: canonical form -> paper -> reasons."""
+    canonicals = sorted({canonical for own in topics.values() for _, canonical in own})
+    queries = [parse_query(canonical) for canonical in canonicals]
+    texts = frozenset(text for query in queries for text in leaf_texts(query))
+    lexicon = fetch_lexemes(session, texts)
+    found: dict[str, dict[int, tuple[Reason, ...]]] = {}
+    papers = index_papers(session, paper_ids)
+    for number, paper_id, reasons in match_day(enumerate(queries), papers, lexicon):
+        found.setdefault(canonicals[number], {})[paper_id] = reasons
+    return found
+
+
+def _digest_row(
+    reader: Reader,
+    subscriber: Subscriber,
+    edition: Edition,
+    matches: Mapping[str, Mapping[int, tuple[Reason, ...]]],
+    papers: Mapping[int, Paper],
+    settings: Settings,
+) -> DigestRow:
+    digest = compose_digest(reader, matches, papers, settings.digest_max_papers)
+    due = edition.opened_at
+    if not edition.sends_now:
+        due = due_at(edition.local_date, subscriber.hour, subscriber.timezone, edition.opened_at)
+    until = due + timedelta(hours=settings.send_not_after_hours)
+    if digest is None:
+        return DigestRow(reader.subscriber_id, due, until, skip_reason=SkipReason.EMPTY)
+    return DigestRow(
+        reader.subscriber_id,
+        due,
+        until,
+        paper_ids=digest.paper_ids,
+        digest=digest_to_json(digest),
+    )

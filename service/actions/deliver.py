@@ -1,0 +1,275 @@
+"""Sending: claim, build, into flight, onto the wire, record. Each step a short transaction.
+
+Nothing is held open across SMTP but the sender's own lock, which tells the sweep that it lives.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.messages import Materials, build_envelope, gather_materials
+from service.config import Settings
+from service.domain.delivery import (
+    Decision,
+    SendOutcome,
+    SkipReason,
+    classify_outcome,
+    skip_reason,
+)
+from service.domain.types import DeliveryKind, DeliveryState, SubscriberState
+from service.logs import get_logger
+from service.mail.errors import MailError
+from service.mail.render import Renderer
+from service.mail.transport import Envelope, Transport
+from service.store.editions import close_finished
+from service.store.engine import transaction
+from service.store.sending import (
+    Claim,
+    claim_due,
+    fail,
+    hold_sender_lock,
+    put_in_flight,
+    recheck_claimed,
+    record_decision,
+    resolve_in_doubt,
+    skip,
+    sweep_abandoned,
+)
+from service.store.subscribers import get_subscriber
+from service.store.suppressions import find_suppressed, insert_suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Clock = Callable[[], datetime]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What sending needs; one per process. `clock` gives aware UTC."""
+
+    sessions: sessionmaker[Session]
+    settings: Settings
+    renderer: Renderer
+    transport: Transport
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverReport:
+    """What one run came to, in rows."""
+
+    sent: int = 0
+    skipped: int = 0
+    failed: int = 0
+    retried: int = 0
+    in_doubt: int = 0
+
+    def plus(self, states: Sequence[DeliveryState]) -> DeliverReport:
+        return replace(
+            self,
+            sent=self.sent + states.count(DeliveryState.SENT),
+            skipped=self.skipped + states.count(DeliveryState.SKIPPED),
+            failed=self.failed + states.count(DeliveryState.FAILED),
+            retried=self.retried + states.count(DeliveryState.QUEUED),
+            in_doubt=self.in_doubt + states.count(DeliveryState.IN_DOUBT),
+        )
+
+
+def deliver(
+    sender: Sender,
+    edition_id: int | None = None,
+    on_window: Callable[[DeliverReport], None] = lambda _: None,
+) -> DeliverReport:
+    """Send everything that is due (of one edition, or of all), window by window.
+
+    Safe to run twice, anywhere, at once: rows that others hold are passed over. `on_window` is
+    told the running report after each window, for a progress bar.
+    """
+    report, materials = DeliverReport(), Materials()
+    with _living_sender(sender.sessions) as owner:
+        while True:
+            states = _deliver_window(sender, owner, edition_id, materials)
+            if states is None:
+                break
+            report = report.plus(states)
+            on_window(report)
+    with transaction(sender.sessions) as session:
+        close_finished(session, sender.clock())
+    return report
+
+
+@contextmanager
+def _living_sender(sessions: sessionmaker[Session]) -> Iterator[int]:
+    """A sender's number, its lock held on a connection of its own until the end of the run."""
+    owner = secrets.randbelow(2**31 - 1) + 1
+    with hold_sender_lock(sessions, owner):
+        yield owner
+
+
+def _deliver_window(
+    sender: Sender, owner: int, edition_id: int | None, materials: Materials
+) -> list[DeliveryState] | None:
+    """One window from claim to record; None when nothing was due."""
+    claims, skipped = _claim(sender, owner, edition_id, materials)
+    if not claims and not skipped:
+        return None
+    envelopes, identities, failed = _build(sender, claims, materials)
+    attempts = {claim.delivery.id: claim.delivery.attempt for claim in claims}
+    gone, withdrawn = _put_in_flight(sender, owner, identities, attempts)
+    outcomes = sender.transport.send([e for e in envelopes if e.number in gone])
+    sent = _record(sender, outcomes, attempts)
+    return [DeliveryState.SKIPPED] * (skipped + withdrawn) + failed + sent
+
+
+def _claim(
+    sender: Sender, owner: int, edition_id: int | None, materials: Materials
+) -> tuple[list[Claim], int]:
+    """Take a window of rows and end those that must not be sent; read what the rest needs."""
+    now, settings = sender.clock(), sender.settings
+    lease = timedelta(seconds=settings.lease_seconds)
+    with transaction(sender.sessions) as session:
+        claims = claim_due(session, owner, now, lease, settings.send_window, edition_id)
+        wanted = _skip_unwanted(session, claims, settings, now)
+        gather_materials(session, wanted, materials)
+    return wanted, len(claims) - len(wanted)
+
+
+def _skip_unwanted(
+    session: Session, claims: Sequence[Claim], settings: Settings, now: datetime
+) -> list[Claim]:
+    keys = [claim.subscriber.email_key for claim in claims if claim.subscriber]
+    suppressed = find_suppressed(session, keys, settings.secret_key)
+    wanted = []
+    for claim in claims:
+        reason = _why_not(claim, suppressed, now)
+        if reason is None:
+            wanted.append(claim)
+        else:
+            skip(session, claim.delivery, reason, now)
+    return wanted
+
+
+def _why_not(claim: Claim, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
+    delivery, reader = claim.delivery, claim.subscriber
+    is_confirmation = delivery.kind is DeliveryKind.CONFIRMATION
+    if is_confirmation and reader is not None and reader.state is SubscriberState.ACTIVE:
+        # Confirmed by an earlier link meanwhile: the question is answered.
+        return SkipReason.LATE
+    return skip_reason(
+        reader.state if reader else None,
+        is_suppressed=reader is not None and reader.email_key in suppressed,
+        send_not_after=delivery.send_not_after,
+        now=now,
+        needs_active=not is_confirmation,
+    )
+
+
+def _build(
+    sender: Sender, claims: Sequence[Claim], materials: Materials
+) -> tuple[list[Envelope], dict[int, str], list[DeliveryState]]:
+    """Every message as bytes before the wire is touched; a row that cannot be built fails alone."""
+    envelopes: list[Envelope] = []
+    identities: dict[int, str] = {}
+    unbuildable: list[tuple[Claim, str]] = []
+    for claim in claims:
+        try:
+            envelope, identity = build_envelope(
+                claim, materials, sender.settings, sender.renderer, sender.clock()
+            )
+        except MailError as error:
+            unbuildable.append((claim, f"render: {error}"))
+        else:
+            envelopes.append(envelope)
+            identities[envelope.number] = identity
+    if unbuildable:
+        _fail_unbuildable(sender, unbuildable)
+    return envelopes, identities, [DeliveryState.FAILED] * len(unbuildable)
+
+
+def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> None:
+    with transaction(sender.sessions) as session:
+        for claim, reason in unbuildable:
+            log.error("deliver.unbuildable", delivery_id=claim.delivery.id, reason=reason)
+            owner = claim.delivery.lease_owner
+            for held in recheck_claimed(session, owner or 0, [claim.delivery.id]):
+                fail(session, held.delivery, reason, sender.clock())
+
+
+def _put_in_flight(
+    sender: Sender, owner: int, identities: dict[int, str], attempts: dict[int, int]
+) -> tuple[set[int], int]:
+    """Commit that these messages are about to be on the wire; a late unsubscribe still wins."""
+    now = sender.clock()
+    until = now + timedelta(seconds=sender.settings.lease_seconds)
+    with transaction(sender.sessions) as session:
+        held = recheck_claimed(session, owner, list(identities))
+        wanted = _skip_unwanted(session, held, sender.settings, now)
+        ids = [claim.delivery.id for claim in wanted]
+        gone = put_in_flight(session, {i: attempts[i] for i in ids}, identities, until)
+    return gone, len(held) - len(wanted)
+
+
+def _record(
+    sender: Sender, outcomes: dict[int, SendOutcome], attempts: dict[int, int]
+) -> list[DeliveryState]:
+    now, states = sender.clock(), []
+    with transaction(sender.sessions) as session:
+        for number in sorted(outcomes):
+            decision = classify_outcome(outcomes[number], attempts[number])
+            delivery = record_decision(session, number, attempts[number], decision, now)
+            if delivery is not None:
+                states.append(decision.state)
+                _suppress(session, delivery.subscriber_id, decision, sender.settings, now)
+    return states
+
+
+def _suppress(
+    session: Session,
+    subscriber_id: int | None,
+    decision: Decision,
+    settings: Settings,
+    now: datetime,
+) -> None:
+    """A reply that says the address is dead ends its subscription, once and for all mails."""
+    reader = get_subscriber(session, subscriber_id) if subscriber_id else None
+    if decision.suppress is None or reader is None:
+        return
+    insert_suppression(
+        session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
+    )
+    reader.state = SubscriberState.SUPPRESSED
+
+
+def sweep(sessions: sessionmaker[Session], now: datetime) -> tuple[int, int]:
+    """Heal what dead senders left; returns (requeued, in doubt). Finished editions are closed."""
+    with transaction(sessions) as session:
+        healed = sweep_abandoned(session, now)
+        close_finished(session, now)
+    return healed
+
+
+RESOLUTIONS = {
+    "sent": (DeliveryState.SENT, "the operator says it arrived"),
+    "resend": (DeliveryState.QUEUED, "the operator asked for it to be sent again"),
+    "carry": (DeliveryState.CARRIED, "its papers come again in the next edition, marked"),
+}
+
+
+def resolve(sessions: sessionmaker[Session], edition_id: int, answer: str, now: datetime) -> int:
+    """The operator's answer for every row in doubt of an edition; returns how many rows.
+
+    `answer` is a key of RESOLUTIONS. Only `resend` can ever put a second copy on the wire.
+    """
+    state, detail = RESOLUTIONS[answer]
+    with transaction(sessions) as session:
+        return resolve_in_doubt(session, edition_id, state, detail, now)

@@ -1,0 +1,145 @@
+"""What one subscriber gets from one edition: a pure value, frozen as JSON in its delivery row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.domain.ranking import rank_papers
+from service.domain.types import Paper, Reason
+
+TRENDING_TITLE = "Trending"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestEntry:
+    """A paper's place in a digest. `is_maybe_seen`: an earlier mail with it is in doubt."""
+
+    paper_id: int
+    reasons: tuple[Reason, ...] = ()
+    is_maybe_seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DigestGroup:
+    """The papers of one topic; `title` is the topic as the reader wrote it."""
+
+    title: str
+    entries: tuple[DigestEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Groups in the reader's order of topics, each paper once; `cut_ids` did not fit."""
+
+    groups: tuple[DigestGroup, ...]
+    cut_ids: tuple[int, ...] = ()
+
+    @property
+    def paper_ids(self) -> tuple[int, ...]:
+        return tuple(entry.paper_id for group in self.groups for entry in group.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What composing needs of a subscriber.
+
+    `topics`: (text as written, canonical form) in the reader's order; `seen_ids`: papers already
+    sent; `carried_ids`: papers of an earlier mail that is in doubt, to come again, marked.
+    """
+
+    subscriber_id: int
+    topics: tuple[tuple[str, str], ...] = ()
+    seen_ids: frozenset[int] = frozenset()
+    carried_ids: frozenset[int] = frozenset()
+
+
+Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
+
+
+def compose_digest(
+    reader: Reader, matches: Matches, papers: Mapping[int, Paper], max_papers: int
+) -> Digest | None:
+    """The reader's digest, or None where nothing matched (an empty digest is not sent).
+
+    `matches`: canonical topic -> paper id -> reasons; `papers`: every paper of the edition and
+    every carried one, by id. A reader without topics gets the trending papers. A paper stands
+    under the first topic that brought it. At most `max_papers` are shown, the rest is `cut_ids`.
+    """
+    wanted = _wanted_by_topic(reader, matches) if reader.topics else _trending(papers, reader)
+    placed: set[int] = set()
+    groups: list[DigestGroup] = []
+    cut: list[int] = []
+    for title, reasons_by_id in wanted:
+        ranked = rank_papers(
+            papers[i]
+            for i in reasons_by_id
+            if i in papers and i not in placed and i not in reader.seen_ids
+        )
+        room = max(0, max_papers - len(placed))
+        shown, rest = ranked[:room], ranked[room:]
+        placed.update(paper.id for paper in shown)
+        cut.extend(paper.id for paper in rest)
+        if shown:
+            groups.append(
+                DigestGroup(
+                    title,
+                    tuple(
+                        DigestEntry(p.id, reasons_by_id[p.id], p.id in reader.carried_ids)
+                        for p in shown
+                    ),
+                )
+            )
+    cut_ids = tuple(dict.fromkeys(i for i in cut if i not in placed))
+    return Digest(tuple(groups), cut_ids) if groups else None
+
+
+def _wanted_by_topic(
+    reader: Reader, matches: Matches
+) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
+    wanted = [(text, matches.get(canonical, {})) for text, canonical in reader.topics]
+    found = {i for _, reasons_by_id in wanted for i in reasons_by_id}
+    # A carried paper matched a topic when it was composed first; the topic may be gone since.
+    orphans: dict[int, tuple[Reason, ...]] = {
+        i: () for i in sorted(reader.carried_ids) if i not in found
+    }
+    return [*wanted, ("From your last edition", orphans)] if orphans else list(wanted)
+
+
+def _trending(
+    papers: Mapping[int, Paper], reader: Reader
+) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
+    return [(TRENDING_TITLE, {i: () for i in papers if i not in reader.seen_ids})]
+
+
+def digest_to_json(digest: Digest) -> dict[str, Any]:
+    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back."""
+    return {
+        "groups": [
+            {"title": group.title, "papers": [_entry_to_json(entry) for entry in group.entries]}
+            for group in digest.groups
+        ],
+        "cut": list(digest.cut_ids),
+    }
+
+
+def _entry_to_json(entry: DigestEntry) -> dict[str, Any]:
+    reasons = [[r.clause, r.field, list(r.words), r.is_guess] for r in entry.reasons]
+    return {"id": entry.paper_id, "reasons": reasons, "seen": entry.is_maybe_seen}
+
+
+def digest_from_json(value: Mapping[str, Any]) -> Digest:
+    groups = tuple(
+        DigestGroup(group["title"], tuple(_entry_from_json(entry) for entry in group["papers"]))
+        for group in value["groups"]
+    )
+    return Digest(groups, tuple(value["cut"]))
+
+
+def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
+    reasons = tuple(
+        Reason(clause, field, tuple(words), is_guess)
+        for clause, field, words, is_guess in value["reasons"]
+    )
+    return DigestEntry(value["id"], reasons, value["seen"])

@@ -1,0 +1,100 @@
+"""Batches: what each source announced for each category on each date, and how far we have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.domain.schedule import BatchStatus
+from service.domain.types import AnnounceType, BatchState
+from service.store.models import AnnouncementRow, Batch, PaperRow
+
+
+def open_batch(session: Session, source: str, category: str, on: date, now: datetime) -> Batch:
+    """The batch row, made if it is not there yet, and locked until the transaction ends."""
+    session.execute(
+        insert(Batch)
+        .values(
+            source=source,
+            category=category,
+            announced_on=on,
+            state=BatchState.EXPECTED,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.execute(
+        select(Batch)
+        .where(Batch.source == source, Batch.category == category, Batch.announced_on == on)
+        .with_for_update()
+    ).scalar_one()
+
+
+def find_batch(session: Session, source: str, category: str, on: date) -> Batch | None:
+    return session.execute(
+        select(Batch).where(
+            Batch.source == source, Batch.category == category, Batch.announced_on == on
+        )
+    ).scalar_one_or_none()
+
+
+def count_repeated(
+    session: Session, source: str, category: str, on: date, keys: Sequence[str]
+) -> int:
+    """How many of these papers the same category already announced as new on an earlier date."""
+    return session.execute(
+        select(func.count(PaperRow.id.distinct()))
+        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
+        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        .where(
+            PaperRow.key.in_(keys),
+            AnnouncementRow.announce_type == AnnounceType.NEW,
+            Batch.source == source,
+            Batch.category == category,
+            Batch.announced_on < on,
+        )
+    ).scalar_one()
+
+
+def get_batches(session: Session, on: date) -> Sequence[Batch]:
+    """The batches of a date, by source and category."""
+    return (
+        session.execute(
+            select(Batch).where(Batch.announced_on == on).order_by(Batch.source, Batch.category)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def batch_statuses(session: Session, on: date, sources: Iterable[str]) -> tuple[BatchStatus, ...]:
+    """The states of a date's batches of the given sources, as the pure schedule wants them."""
+    wanted = set(sources)
+    return tuple(
+        BatchStatus(row.source, row.category, row.announced_on, row.state)
+        for row in get_batches(session, on)
+        if row.source in wanted
+    )
+
+
+def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
+    """How many papers a batch holds, by announcement type."""
+    rows = session.execute(
+        select(AnnouncementRow.announce_type, func.count())
+        .where(AnnouncementRow.batch_id == batch_id)
+        .group_by(AnnouncementRow.announce_type)
+    )
+    return dict(rows.tuples())
+
+
+def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
+    """How many different papers the sources announced on a date, whatever the type."""
+    return session.execute(
+        select(func.count(AnnouncementRow.paper_id.distinct()))
+        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        .where(Batch.announced_on == on, Batch.source.in_(list(sources)))
+    ).scalar_one()

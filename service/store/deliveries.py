@@ -1,0 +1,208 @@
+"""Deliveries, written and found: the digests of an edition and the other emails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.domain.types import DeliveryKind, DeliveryState
+from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRow:
+    """One candidate of an edition: a digest to send (`digest`), or a named reason not to."""
+
+    subscriber_id: int
+    due_at: datetime
+    send_not_after: datetime
+    skip_reason: str = ""
+    paper_ids: tuple[int, ...] = ()
+    digest: dict[str, Any] | None = None
+
+
+def insert_digests(
+    session: Session, edition_id: int, rows: Sequence[DigestRow], now: datetime
+) -> int:
+    """Write the edition's rows for some readers; a reader who has one already keeps it."""
+    if not rows:
+        return 0
+    values = [
+        {
+            "kind": DeliveryKind.DIGEST,
+            "edition_id": edition_id,
+            "subscriber_id": row.subscriber_id,
+            "state": DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED,
+            "reason": row.skip_reason,
+            "due_at": row.due_at,
+            "send_not_after": row.send_not_after,
+            "paper_ids": list(row.paper_ids),
+            "digest": row.digest,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for row in rows
+    ]
+    # psycopg sends at most 65,535 parameters in one statement: 11 columns, 1,000 rows.
+    inserted = 0
+    for start in range(0, len(values), 1000):
+        inserted += len(
+            session.execute(
+                insert(Delivery)
+                .values(values[start : start + 1000])
+                .on_conflict_do_nothing()
+                .returning(Delivery.id)
+            ).all()
+        )
+    return inserted
+
+
+def insert_mail(
+    session: Session,
+    kind: DeliveryKind,
+    subscriber_id: int,
+    occasion: str,
+    now: datetime,
+    send_not_after: datetime,
+) -> int | None:
+    """Queue another email for an occasion; None if that occasion has its mail already."""
+    return session.execute(
+        insert(Delivery)
+        .values(
+            kind=kind,
+            subscriber_id=subscriber_id,
+            occasion=occasion,
+            state=DeliveryState.QUEUED,
+            due_at=now,
+            send_not_after=send_not_after,
+            created_at=now,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Delivery.id)
+    ).scalar_one_or_none()
+
+
+def record_event(
+    session: Session, delivery: Delivery, state: DeliveryState, detail: str, now: datetime
+) -> None:
+    session.add(
+        DeliveryEvent(
+            delivery_id=delivery.id,
+            attempt=delivery.attempt,
+            state=state,
+            detail=detail[:1000],
+            created_at=now,
+        )
+    )
+
+
+def get_delivery(session: Session, delivery_id: int) -> Delivery | None:
+    return session.get(Delivery, delivery_id)
+
+
+def find_digests(
+    session: Session, subscriber_id: int, limit: int = 50
+) -> list[tuple[Delivery, Edition]]:
+    """A reader's digests with their editions, newest first."""
+    rows = session.execute(
+        select(Delivery, Edition)
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(Delivery.subscriber_id == subscriber_id)
+        .order_by(Edition.local_date.desc(), Delivery.id.desc())
+        .limit(limit)
+    )
+    return [(delivery, edition) for delivery, edition in rows]
+
+
+def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
+    return (
+        session.execute(
+            select(DeliveryEvent)
+            .where(DeliveryEvent.delivery_id == delivery_id)
+            .order_by(DeliveryEvent.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+# States in which a digest's papers count as sent to the reader: the ledger.
+_LEDGER_STATES = tuple(
+    state
+    for state in DeliveryState
+    if state not in {DeliveryState.SKIPPED, DeliveryState.FAILED, DeliveryState.CARRIED}
+)
+
+
+def find_seen(
+    session: Session, subscriber_ids: Sequence[int], paper_ids: Iterable[int], edition_id: int
+) -> dict[int, frozenset[int]]:
+    """The ledger: which of these papers each reader was already sent, in whatever edition."""
+    wanted = list(paper_ids)
+    if not wanted or not subscriber_ids:
+        return {}
+    rows = session.execute(
+        select(Delivery.subscriber_id, func.unnest(Delivery.paper_ids)).where(
+            Delivery.subscriber_id.in_(subscriber_ids),
+            Delivery.state.in_(_LEDGER_STATES),
+            Delivery.paper_ids.overlap(wanted),
+            Delivery.edition_id != edition_id,
+        )
+    )
+    seen: dict[int, set[int]] = {}
+    for subscriber_id, paper_id in rows:
+        seen.setdefault(subscriber_id, set()).add(paper_id)
+    return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
+
+
+def find_carried(session: Session, subscriber_ids: Sequence[int]) -> dict[int, list[Delivery]]:
+    """Deliveries given up as in doubt whose papers no later digest has brought yet."""
+    rows = session.execute(
+        select(Delivery).where(
+            Delivery.subscriber_id.in_(subscriber_ids),
+            Delivery.state == DeliveryState.CARRIED,
+            Delivery.carried_into_id.is_(None),
+        )
+    ).scalars()
+    carried: dict[int, list[Delivery]] = {}
+    for delivery in rows:
+        if delivery.subscriber_id is not None:
+            carried.setdefault(delivery.subscriber_id, []).append(delivery)
+    return carried
+
+
+def mark_carried(
+    session: Session, edition_id: int, carried: Mapping[int, Sequence[Delivery]]
+) -> None:
+    """Note which digest of the new edition brought the carried papers."""
+    for subscriber_id, deliveries in carried.items():
+        into = (
+            select(Delivery.id)
+            .where(Delivery.edition_id == edition_id, Delivery.subscriber_id == subscriber_id)
+            .scalar_subquery()
+        )
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_([delivery.id for delivery in deliveries]))
+            .values(carried_into_id=into)
+        )
+
+
+def list_recipients(
+    session: Session, edition_id: int, state: DeliveryState
+) -> list[tuple[int, str]]:
+    """The edition's deliveries in a state: (delivery id, address)."""
+    rows = session.execute(
+        select(Delivery.id, Subscriber.email)
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(Delivery.edition_id == edition_id, Delivery.state == state)
+        .order_by(Delivery.id)
+    )
+    return [(delivery_id, email) for delivery_id, email in rows]

@@ -1,0 +1,235 @@
+"""Papers in: one upsert per canonical key, versions and signals apart, nothing done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.domain.types import Announcement, AnnounceType
+from service.store.models import AnnouncementRow, PaperRow, PaperVersion, Signal
+
+# A paper that only such a source has named is a stub: the first real announcement completes it.
+LISTING_SOURCES = ("huggingface",)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperDraft:
+    """An announcement with its readable forms, ready to be stored."""
+
+    announcement: Announcement
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    author_keys: tuple[str, ...]
+    categories: tuple[str, ...]
+    primary_category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """`ids`: key -> id of every paper; `inserted` and `updated` say which rows changed."""
+
+    ids: dict[str, int]
+    inserted: frozenset[str]
+    updated: frozenset[str]
+
+
+def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> Upserted:
+    """Insert unknown papers, move known ones to a newer version, leave the rest untouched."""
+    if not drafts:
+        return Upserted({}, frozenset(), frozenset())
+    before = dict(
+        session.execute(
+            select(PaperRow.key, PaperRow.id).where(
+                PaperRow.key.in_([draft.announcement.key for draft in drafts])
+            )
+        ).tuples()
+    )
+    statement = insert(PaperRow).values([_paper_values(draft, now) for draft in drafts])
+    new = statement.excluded
+    is_stub = PaperRow.source.in_(LISTING_SOURCES)
+    changed = session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[PaperRow.key],
+            set_={
+                name: getattr(new, name)
+                for name in _paper_values(drafts[0], now)
+                if name not in {"key", "created_at"}
+            },
+            where=and_(
+                new.source.not_in(LISTING_SOURCES),
+                or_(is_stub, new.version > PaperRow.version),
+            ),
+        ).returning(PaperRow.key, PaperRow.id)
+    ).tuples()
+    touched = dict(changed.all())
+    ids = before | touched
+    _extend_categories(session, drafts, ids, now)
+    _insert_versions(session, drafts, ids, now)
+    return Upserted(
+        ids, frozenset(touched.keys() - before.keys()), frozenset(touched.keys() & before.keys())
+    )
+
+
+def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
+    told = draft.announcement
+    return {
+        "key": told.key,
+        "source": told.source,
+        "identifier": told.identifier,
+        "version": told.version,
+        "title": draft.title,
+        "title_raw": told.title,
+        "abstract": draft.abstract,
+        "abstract_raw": told.abstract,
+        "authors": list(draft.authors),
+        "author_keys": list(draft.author_keys),
+        "categories": list(draft.categories),
+        "primary_category": draft.primary_category,
+        "url": told.url,
+        "license": told.license,
+        "doi": told.doi,
+        "journal_ref": told.journal_ref,
+        "comment": told.comment,
+        "is_withdrawn": told.is_withdrawn,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _extend_categories(
+    session: Session,
+    drafts: Sequence[PaperDraft],
+    ids: Mapping[str, int],
+    now: datetime,
+) -> None:
+    """A cross-list adds a category without a new version; the list only ever grows here."""
+    known = dict(
+        session.execute(
+            select(PaperRow.id, PaperRow.categories).where(PaperRow.id.in_(ids.values()))
+        ).tuples()
+    )
+    for draft in drafts:
+        paper_id = ids[draft.announcement.key]
+        added = [c for c in draft.categories if c not in known[paper_id]]
+        if added:
+            session.execute(
+                update(PaperRow)
+                .where(PaperRow.id == paper_id)
+                .values(categories=[*known[paper_id], *added], updated_at=now)
+            )
+
+
+def _insert_versions(
+    session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int], now: datetime
+) -> None:
+    rows = [
+        {
+            "paper_id": ids[draft.announcement.key],
+            "version": draft.announcement.version,
+            "title_raw": draft.announcement.title,
+            "abstract_raw": draft.announcement.abstract,
+            "seen_at": now,
+        }
+        for draft in drafts
+        if draft.announcement.source not in LISTING_SOURCES
+    ]
+    if rows:
+        session.execute(insert(PaperVersion).values(rows).on_conflict_do_nothing())
+
+
+def record_announcements(
+    session: Session, batch_id: int, told: Sequence[Announcement], ids: Mapping[str, int]
+) -> None:
+    """Put the papers into the batch; a paper already there keeps its row."""
+    rows = [
+        {
+            "batch_id": batch_id,
+            "paper_id": ids[one.key],
+            "announce_type": one.announce_type,
+            "version": one.version,
+        }
+        for one in told
+    ]
+    if rows:
+        statement = insert(AnnouncementRow).values(rows)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["batch_id", "paper_id"],
+                set_={
+                    "announce_type": statement.excluded.announce_type,
+                    "version": statement.excluded.version,
+                },
+                where=or_(
+                    AnnouncementRow.announce_type != statement.excluded.announce_type,
+                    AnnouncementRow.version != statement.excluded.version,
+                ),
+            )
+        )
+
+
+def record_first_announcement(
+    session: Session, ids: Sequence[int], announce_type: AnnounceType, on: date, now: datetime
+) -> None:
+    """Make papers new to readers from this date, unless they were announced before.
+
+    The same day's later categories may still raise `cross` to `new`: a paper is new where its
+    primary category is read, in whatever order the categories come.
+    """
+    is_unannounced = PaperRow.first_announced_on.is_(None)
+    raises = and_(
+        PaperRow.first_announced_on == on,
+        PaperRow.announced_as != AnnounceType.NEW,
+        literal(announce_type is AnnounceType.NEW),
+    )
+    session.execute(
+        update(PaperRow)
+        .where(PaperRow.id.in_(ids), or_(is_unannounced, raises))
+        .values(
+            first_announced_on=on,
+            first_announced_at=case((is_unannounced, now), else_=PaperRow.first_announced_at),
+            announced_as=announce_type,
+        )
+    )
+
+
+def record_signals(
+    session: Session, told: Sequence[Announcement], ids: Mapping[str, int], on: date
+) -> None:
+    """Keep the day's last look at each paper's signals."""
+    rows = [
+        {
+            "paper_id": ids[one.key],
+            "source": one.source,
+            "observed_on": on,
+            "upvotes": one.signals.upvotes,
+            "comments": one.signals.comments,
+            "github_stars": one.signals.github_stars,
+            "github_url": one.signals.github_url,
+            "summary": one.signals.summary,
+            "keywords": list(one.signals.keywords),
+        }
+        for one in told
+        if one.signals
+    ]
+    if rows:
+        statement = insert(Signal).values(rows)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["paper_id", "source", "observed_on"],
+                set_={
+                    name: getattr(statement.excluded, name)
+                    for name in rows[0]
+                    if name not in {"paper_id", "source", "observed_on"}
+                },
+            )
+        )
+
+
+def count_papers(session: Session) -> int:
+    return session.execute(select(func.count()).select_from(PaperRow)).scalar_one()

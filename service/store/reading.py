@@ -1,0 +1,142 @@
+"""Papers out: as values for mails and pages, and as the day's index for matching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, select, true
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from service.domain.matching import IndexedPaper, parse_tsvector
+from service.domain.types import AnnounceType, Paper
+from service.store.models import AnnouncementRow, Batch, PaperRow, Signal
+
+
+def _latest_signals() -> LateralFromClause:
+    """The last look at a paper's signals, whichever day it was; one index probe a paper."""
+    return (
+        select(Signal.upvotes, Signal.github_url, Signal.summary)
+        .where(Signal.paper_id == PaperRow.id)
+        .order_by(Signal.observed_on.desc())
+        .limit(1)
+        .lateral("latest_signals")
+    )
+
+
+def _select_papers() -> Select[PaperRow, Any, Any, Any]:
+    signals = _latest_signals()
+    return select(
+        PaperRow,
+        func.coalesce(signals.c.upvotes, 0).label("upvotes"),
+        func.coalesce(signals.c.github_url, "").label("github_url"),
+        func.coalesce(signals.c.summary, "").label("summary"),
+    ).outerjoin(signals, true())
+
+
+def _to_paper(row: Row[Any]) -> Paper:
+    stored: PaperRow = row[0]
+    return Paper(
+        id=stored.id,
+        key=stored.key,
+        source=stored.source,
+        identifier=stored.identifier,
+        title=stored.title,
+        abstract=stored.abstract,
+        authors=tuple(stored.authors),
+        categories=tuple(stored.categories),
+        primary_category=stored.primary_category,
+        announced_as=stored.announced_as or AnnounceType.REPLACE,
+        announced_on=stored.first_announced_on or stored.created_at.date(),
+        url=stored.url,
+        version=stored.version,
+        comment=stored.comment,
+        is_withdrawn=stored.is_withdrawn,
+        upvotes=row.upvotes,
+        github_url=row.github_url,
+        summary=row.summary,
+    )
+
+
+def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
+    """The papers with these ids, by id; unknown ids are left out."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    rows = session.execute(_select_papers().where(PaperRow.id.in_(wanted)))
+    return {paper.id: paper for paper in map(_to_paper, rows)}
+
+
+def find_paper(session: Session, key: str) -> Paper | None:
+    row = session.execute(_select_papers().where(PaperRow.key == key)).one_or_none()
+    return _to_paper(row) if row else None
+
+
+def get_papers_announced_on(session: Session, on: date) -> list[Paper]:
+    """The papers that became new on a date: `/daily/{date}`."""
+    rows = session.execute(_select_papers().where(PaperRow.first_announced_on == on))
+    return [_to_paper(row) for row in rows]
+
+
+def find_papers(
+    session: Session, condition: ColumnElement[bool], since: date | None, limit: int
+) -> list[Paper]:
+    """The newest papers for which a compiled topic holds, announced on or after `since`."""
+    statement = _select_papers().where(condition, PaperRow.first_announced_on.is_not(None))
+    if since:
+        statement = statement.where(PaperRow.first_announced_on >= since)
+    newest = statement.order_by(PaperRow.first_announced_on.desc(), PaperRow.key.desc())
+    return [_to_paper(row) for row in session.execute(newest.limit(limit))]
+
+
+def count_by_day(session: Session, condition: ColumnElement[bool], since: date) -> dict[date, int]:
+    """How many papers a compiled topic would have brought, per day on which there were any."""
+    rows = session.execute(
+        select(PaperRow.first_announced_on, func.count())
+        .where(condition, PaperRow.first_announced_on >= since)
+        .group_by(PaperRow.first_announced_on)
+    )
+    return {on: count for on, count in rows if on}
+
+
+def latest_day(session: Session, until: date) -> date | None:
+    """The last date on or before `until` on which a paper was announced."""
+    return session.execute(
+        select(func.max(PaperRow.first_announced_on)).where(PaperRow.first_announced_on <= until)
+    ).scalar_one()
+
+
+def index_papers(session: Session, ids: Sequence[int]) -> list[IndexedPaper]:
+    """The papers as matching sees them: the lexemes and positions that Postgres computed."""
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            cast(PaperRow.title_lexemes, Text),
+            cast(PaperRow.abstract_lexemes, Text),
+            PaperRow.authors,
+            PaperRow.categories,
+        ).where(PaperRow.id.in_(ids))
+    )
+    return [
+        IndexedPaper(
+            paper_id,
+            parse_tsvector(title),
+            parse_tsvector(abstract),
+            tuple(authors),
+            frozenset(categories),
+        )
+        for paper_id, title, abstract, authors, categories in rows
+    ]
+
+
+def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, AnnouncementRow]]:
+    """Where and how a paper was announced, first first."""
+    rows = session.execute(
+        select(Batch, AnnouncementRow)
+        .join(AnnouncementRow, AnnouncementRow.batch_id == Batch.id)
+        .where(AnnouncementRow.paper_id == paper_id)
+        .order_by(Batch.announced_on, Batch.category)
+    )
+    return [(batch, told) for batch, told in rows]

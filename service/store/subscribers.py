@@ -1,0 +1,161 @@
+"""Subscribers, their consents and their topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.domain.types import Cadence, SubscriberState
+from service.store.models import Consent, Delivery, Subscriber, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a reader chose: cadence, local hour (0..23) and tz database zone."""
+
+    cadence: Cadence
+    hour: int
+    timezone: str
+
+
+def insert_subscriber(
+    session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
+) -> Subscriber | None:
+    """A pending subscriber, or None if the address is there already."""
+    inserted = session.execute(
+        insert(Subscriber)
+        .values(
+            email=email,
+            email_key=email_key,
+            state=SubscriberState.PENDING,
+            cadence=preferences.cadence,
+            hour=preferences.hour,
+            timezone=preferences.timezone,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Subscriber.id)
+    ).scalar_one_or_none()
+    return session.get(Subscriber, inserted) if inserted else None
+
+
+def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Subscriber | None:
+    statement = select(Subscriber).where(Subscriber.email_key == email_key)
+    return session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+
+
+def get_subscriber(
+    session: Session, subscriber_id: int, *, lock: bool = False
+) -> Subscriber | None:
+    """The subscriber; with `lock`, held until the transaction ends and read afresh."""
+    return session.get(
+        Subscriber, subscriber_id, with_for_update=lock or None, populate_existing=lock
+    )
+
+
+def list_subscribers(session: Session) -> Sequence[Subscriber]:
+    return session.execute(select(Subscriber).order_by(Subscriber.id)).scalars().all()
+
+
+def count_by_state(session: Session) -> dict[SubscriberState, int]:
+    rows = session.execute(select(Subscriber.state, func.count()).group_by(Subscriber.state))
+    return dict(rows.tuples())
+
+
+def record_consent(
+    session: Session, subscriber_id: int, action: str, page: str, now: datetime
+) -> None:
+    """Keep what was agreed to, where and when. The address of the visitor is not kept."""
+    session.add(
+        Consent(
+            subscriber_id=subscriber_id,
+            action=action,
+            text_version=CONSENT_TEXT_VERSION,
+            page=page,
+            created_at=now,
+        )
+    )
+
+
+# Changes whenever the words beside the sign-up button change.
+CONSENT_TEXT_VERSION = "2026-11"
+
+
+def list_consents(session: Session, subscriber_id: int) -> Sequence[Consent]:
+    return (
+        session.execute(
+            select(Consent).where(Consent.subscriber_id == subscriber_id).order_by(Consent.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def delete_subscriber(session: Session, subscriber_id: int) -> None:
+    """Erase a reader: topics and consents go along, deliveries stay as rows without a person."""
+    session.execute(
+        update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(digest=None)
+    )
+    session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
+
+
+def replace_topics(
+    session: Session, subscriber_id: int, topics: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Set a reader's topics to exactly these (text as written, canonical form)."""
+    session.execute(delete(Topic).where(Topic.subscriber_id == subscriber_id))
+    distinct = {canonical: query for query, canonical in reversed(topics)}
+    for query, canonical in topics:
+        if distinct.pop(canonical, None) is not None:
+            session.add(
+                Topic(subscriber_id=subscriber_id, query=query, canonical=canonical, created_at=now)
+            )
+    session.flush()
+
+
+def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
+    """The topics (text as written, canonical form) by subscriber, in the reader's order."""
+    rows = session.execute(
+        select(Topic.subscriber_id, Topic.query, Topic.canonical)
+        .where(Topic.subscriber_id.in_(list(subscriber_ids)))
+        .order_by(Topic.id)
+    )
+    topics: dict[int, list[tuple[str, str]]] = {}
+    for subscriber_id, query, canonical in rows:
+        topics.setdefault(subscriber_id, []).append((query, canonical))
+    return topics
+
+
+def resume_paused(session: Session, on: date) -> int:
+    """Wake the readers whose pause has ended; returns how many."""
+    resumed = session.execute(
+        update(Subscriber)
+        .where(Subscriber.state == SubscriberState.PAUSED, Subscriber.paused_until <= on)
+        .values(state=SubscriberState.ACTIVE, paused_until=None)
+        .returning(Subscriber.id)
+    ).all()
+    return len(resumed)
+
+
+def get_readers(
+    session: Session, cadence: Cadence, first_id: int, last_id: int
+) -> Sequence[Subscriber]:
+    """The active readers of a cadence with ids in a closed range, by id."""
+    return (
+        session.execute(
+            select(Subscriber)
+            .where(
+                Subscriber.id.between(first_id, last_id),
+                Subscriber.state == SubscriberState.ACTIVE,
+                Subscriber.cadence == cadence,
+            )
+            .order_by(Subscriber.id)
+        )
+        .scalars()
+        .all()
+    )

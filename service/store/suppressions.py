@@ -1,0 +1,65 @@
+"""Suppressed addresses, as keyed hashes. The secret may rotate: every key is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.domain.addresses import address_hash
+from service.domain.types import SuppressionReason
+from service.store.models import Suppression
+
+
+def insert_suppression(
+    session: Session,
+    email_key: str,
+    secrets: tuple[str, ...],
+    reason: SuppressionReason,
+    detail: str,
+    now: datetime,
+) -> bool:
+    """Suppress an address; true if it was not suppressed before."""
+    if is_suppressed(session, email_key, secrets):
+        return False
+    inserted = session.execute(
+        insert(Suppression)
+        .values(
+            address_hash=address_hash(email_key, secrets[0]),
+            reason=reason,
+            detail=detail,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Suppression.id)
+    ).scalar_one_or_none()
+    return inserted is not None
+
+
+def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
+    """Release an address; true if it was suppressed."""
+    hashes = [address_hash(email_key, secret) for secret in secrets]
+    released = session.execute(
+        delete(Suppression).where(Suppression.address_hash.in_(hashes)).returning(Suppression.id)
+    ).all()
+    return bool(released)
+
+
+def is_suppressed(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
+    return bool(find_suppressed(session, [email_key], secrets))
+
+
+def find_suppressed(
+    session: Session, email_keys: Iterable[str], secrets: tuple[str, ...]
+) -> frozenset[str]:
+    """Which of these addresses must not be mailed."""
+    by_hash = {address_hash(key, secret): key for key in email_keys for secret in secrets}
+    if not by_hash:
+        return frozenset()
+    found = session.execute(
+        select(Suppression.address_hash).where(Suppression.address_hash.in_(by_hash))
+    ).scalars()
+    return frozenset(by_hash[value] for value in found)
