@@ -29,6 +29,7 @@ suppression_reason = postgresql.ENUM(
     "hard_bounce",
     "complaint",
     "operator",
+    "erased",
     name="suppression_reason",
     create_type=False,
 )

@@ -11,8 +11,7 @@ from service.config import Settings
 from service.domain.delivery import SkipReason
 from service.domain.digest import Reader, compose_digest, digest_to_json
 from service.domain.matching import match_day
-from service.domain.query import parse_query
-from service.domain.query_tree import leaf_texts
+from service.domain.query import leaf_texts, parse_query
 from service.domain.schedule import (
     due_at,
 )
@@ -54,7 +53,7 @@ def compose_chunk(
         readers = get_readers(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
-        _compose_readers(session, settings, edition, readers, now)
+        compose_readers(session, settings, edition, readers, now)
         _mark_composed(chunk, now)
     with transaction(sessions) as session:
         freeze_if_composed(session, chunk.edition_id, now)
@@ -65,7 +64,7 @@ def _mark_composed(chunk: EditionChunk, now: datetime) -> None:
     chunk.composed_at = now
 
 
-def _compose_readers(
+def compose_readers(
     session: Session,
     settings: Settings,
     edition: Edition,

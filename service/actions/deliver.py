@@ -74,6 +74,10 @@ class DeliverReport:
     retried: int = 0
     in_doubt: int = 0
 
+    @property
+    def total(self) -> int:
+        return self.sent + self.skipped + self.failed + self.retried + self.in_doubt
+
     def plus(self, states: Sequence[DeliveryState]) -> DeliverReport:
         return replace(
             self,

@@ -21,6 +21,7 @@ from service.mail.contexts import (
     DigestContext,
     DigestGroup,
     DigestPaper,
+    FarewellContext,
     MailContext,
     WelcomeContext,
 )
@@ -124,6 +125,10 @@ def mail_context(
             unsubscribe_url=unsubscribe,
             home=home,
             operator_address=settings.operator_address,
+        )
+    if delivery.kind is DeliveryKind.FAREWELL:
+        return FarewellContext(
+            undo_url=unsubscribe, home=home, operator_address=settings.operator_address
         )
     return WelcomeContext(
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),

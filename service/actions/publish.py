@@ -33,6 +33,7 @@ from service.store.editions import (
     set_coverage,
 )
 from service.store.engine import transaction
+from service.store.sending import make_due
 from service.store.subscribers import resume_paused
 
 CHUNK_SIZE = 1000
@@ -112,4 +113,19 @@ def publish_now(
     for number, chunk_id in enumerate(chunks):
         compose_chunk(sessions, settings, chunk_id, now)
         on_chunk(number + 1, len(chunks))
+    with transaction(sessions) as session:
+        freeze_if_composed(session, edition.id, now)
     return edition.id
+
+
+def force_due(sessions: sessionmaker[Session], edition_id: int, now: datetime) -> int:
+    """Let an edition's waiting digests be sent now instead of at their hour; returns how many."""
+    with transaction(sessions) as session:
+        return make_due(session, edition_id, now)
+
+
+def finish_open_editions(sessions: sessionmaker[Session], now: datetime) -> None:
+    """Freeze editions whose chunks are all composed, where the process that should have died."""
+    with transaction(sessions) as session:
+        for edition in list_open(session):
+            freeze_if_composed(session, edition.id, now)

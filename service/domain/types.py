@@ -85,6 +85,7 @@ class SuppressionReason(StrEnum):
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
     OPERATOR = "operator"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)

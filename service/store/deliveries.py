@@ -206,3 +206,20 @@ def list_recipients(
         .order_by(Delivery.id)
     )
     return [(delivery_id, email) for delivery_id, email in rows]
+
+
+def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> datetime | None:
+    """When a reader's last mail of a kind was queued."""
+    return session.execute(
+        select(func.max(Delivery.created_at)).where(
+            Delivery.kind == kind, Delivery.subscriber_id == subscriber_id
+        )
+    ).scalar_one()
+
+
+def count_mails(session: Session, kind: DeliveryKind, subscriber_id: int) -> int:
+    return session.execute(
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.kind == kind, Delivery.subscriber_id == subscriber_id)
+    ).scalar_one()

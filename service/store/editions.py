@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -130,7 +130,7 @@ def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
             EditionPaper.edition_id == edition_id
         )
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
@@ -167,6 +167,8 @@ def open_chunks(session: Session, edition_id: int) -> list[int]:
 
 def claim_chunk(session: Session, chunk_id: int) -> EditionChunk | None:
     """The chunk, locked, or None if it is composed already. Waits for whoever is composing it."""
+    # Composing a chunk takes longer than the ten seconds a lock may otherwise be waited for.
+    session.execute(text("SET LOCAL lock_timeout = 0"))
     chunk = session.execute(
         select(EditionChunk).where(EditionChunk.id == chunk_id).with_for_update()
     ).scalar_one_or_none()

@@ -48,7 +48,9 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
             select(PaperRow.key, PaperRow.id).where(
                 PaperRow.key.in_([draft.announcement.key for draft in drafts])
             )
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     statement = insert(PaperRow).values([_paper_values(draft, now) for draft in drafts])
     new = statement.excluded
@@ -112,7 +114,9 @@ def _extend_categories(
     known = dict(
         session.execute(
             select(PaperRow.id, PaperRow.categories).where(PaperRow.id.in_(ids.values()))
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     for draft in drafts:
         paper_id = ids[draft.announcement.key]

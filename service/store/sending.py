@@ -264,21 +264,32 @@ def resolve_in_doubt(
     return count
 
 
-def count_due(session: Session, now: datetime) -> int:
+def count_due(session: Session, now: datetime) -> tuple[int, datetime | None]:
+    """How many rows are due and not yet taken, and since when the oldest waits."""
+    count, oldest = session.execute(
+        select(func.count(), func.min(Delivery.due_at)).where(
+            Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now
+        )
+    ).one()
+    return count, oldest
+
+
+def count_in_doubt(session: Session) -> int:
     return session.execute(
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now)
+        select(func.count()).select_from(Delivery).where(Delivery.state == DeliveryState.IN_DOUBT)
     ).scalar_one()
 
 
-def set_lease(session: Session, owner: int, until: datetime) -> None:
-    """Renew the lease of everything this sender holds."""
-    session.execute(
+def make_due(session: Session, edition_id: int, now: datetime) -> int:
+    """Let an edition's waiting rows be sent at once; returns how many."""
+    rows = session.execute(
         update(Delivery)
         .where(
-            Delivery.lease_owner == owner,
-            Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
+            Delivery.edition_id == edition_id,
+            Delivery.state == DeliveryState.QUEUED,
+            Delivery.due_at > now,
         )
-        .values(lease_until=until)
-    )
+        .values(due_at=now)
+        .returning(Delivery.id)
+    ).all()
+    return len(rows)

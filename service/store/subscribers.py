@@ -64,7 +64,7 @@ def list_subscribers(session: Session) -> Sequence[Subscriber]:
 
 def count_by_state(session: Session) -> dict[SubscriberState, int]:
     rows = session.execute(select(Subscriber.state, func.count()).group_by(Subscriber.state))
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def record_consent(

@@ -63,3 +63,13 @@ def find_suppressed(
         select(Suppression.address_hash).where(Suppression.address_hash.in_(by_hash))
     ).scalars()
     return frozenset(by_hash[value] for value in found)
+
+
+def find_reason(
+    session: Session, email_key: str, secrets: tuple[str, ...]
+) -> SuppressionReason | None:
+    """Why an address is suppressed, or None if it is not."""
+    hashes = [address_hash(email_key, secret) for secret in secrets]
+    return session.execute(
+        select(Suppression.reason).where(Suppression.address_hash.in_(hashes)).limit(1)
+    ).scalar_one_or_none()

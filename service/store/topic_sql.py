@@ -65,5 +65,5 @@ def fetch_lexemes(session: Session, texts: Iterable[str]) -> Lexicon:
     """What Postgres makes of each folded text (see `query.leaf_texts`), with positions."""
     given = func.unnest(cast(sorted(set(texts)), ARRAY(Text))).table_valued("text").render_derived()
     vector = cast(func.to_tsvector(_ENGLISH, given.c.text), Text)
-    rows = session.execute(select(given.c.text, vector)).tuples()
+    rows = session.execute(select(given.c.text, vector))
     return {text: parse_tsvector(lexemes) for text, lexemes in rows}

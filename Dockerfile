@@ -1,0 +1,45 @@
+# One image for every role: web site, workers, beat and the command line. See docker-compose.yml.
+
+FROM python:3.12-slim AS build
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+RUN python -m venv /opt/venv
+
+# The pins change seldom and the code often, so the slow layer comes first.
+COPY requirements/run.txt requirements/run.txt
+RUN /opt/venv/bin/pip install --require-hashes -r requirements/run.txt
+
+# Editable, because migrations/ and email_templates/ are read beside the packages.
+COPY pyproject.toml README.md ./
+COPY requirements/run.in requirements/run.in
+COPY service service
+COPY workers workers
+RUN /opt/venv/bin/pip install --no-deps --no-build-isolation -e . \
+ && /opt/venv/bin/python -m compileall -q service workers
+
+
+FROM python:3.12-slim
+
+# The data directory belongs to the account before a volume is laid over it, and so the volume does.
+RUN useradd --system --uid 10001 --home-dir /var/lib/paperboy --create-home paperboy
+
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+COPY migrations /app/migrations
+COPY email_templates /app/email_templates
+
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PAPERBOY_DATA_DIR=/var/lib/paperboy
+WORKDIR /app
+USER paperboy
+
+EXPOSE 8000
+# For the web site; the other roles bring their own in docker-compose.yml. slim has no curl.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=4 \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+
+ENTRYPOINT ["paperboy"]
+CMD ["--help"]

@@ -1,0 +1,122 @@
+# Everything a developer types. Needs GNU make and Python 3.11 or newer, nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PAPERBOY := $(BIN)/paperboy
+STAMP := $(VENV)/.installed
+# Test processes; more than cores only makes them wait for each other.
+JOBS ?= 2
+# Passed on to pytest by `make test`, to a bench by `make bench`: `make test ARGS="-k unsubscribe"`.
+ARGS ?=
+# `ONCE=1 make demo` prints the accounting and ends.
+ONCE ?=
+CHROMIUM := chromium chromium-browser google-chrome
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# -- environment ---------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv with every pinned dependency (at once when it is there already)
+
+# One environment for running and developing: a second one would save seconds and cost questions.
+$(STAMP): requirements/run.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Paperboy needs Python 3.11 or newer, and $(PYTHON) is not: try \`make setup PYTHON=python3.12\`" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments: try \`apt-get install python3-venv\`" >&2; exit 1; }
+	@echo "Installing the pinned dependencies into $(VENV), once (about a minute) …" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# -- running -------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(STAMP) ## everything on this machine with a sample reader and today's papers
+	@exec $(PAPERBOY) demo $(if $(filter-out 0,$(ONCE)),--once)
+
+.PHONY: run
+run: $(STAMP) ## everything on this machine with your settings, until Ctrl-C
+	@exec $(PAPERBOY) up
+
+# -- checks --------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(STAMP) chromium ## the whole suite; ARGS="-k word" for a part of it
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+.PHONY: cover
+cover: $(STAMP) chromium ## the whole suite under coverage, with its thresholds
+	@rm -f .coverage .coverage.*
+	@mkdir -p build
+	@$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=json:build/coverage.json $(ARGS)
+	@$(BIN)/python .ci/coverage_check.py build/coverage.json
+
+# The browser's tests are part of the suite, so a missing browser is an error and never a skip.
+.PHONY: chromium
+chromium:
+	@for name in $(CHROMIUM); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium for the browser tests …" >&2; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else \
+	  echo "The browser tests need Chromium: type \`sudo apt-get install chromium\`" >&2; exit 1; \
+	fi
+
+.PHONY: lint
+lint: $(STAMP) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMP) ## import-linter: one direction, a pure domain
+	@$(BIN)/lint-imports
+
+# -- measuring -----------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(STAMP) ## all benches; the last line is one JSON object (ARGS=--quick: under a minute each)
+	@$(BIN)/python bench/run_all.py $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP) ## kill and cut what can be killed and cut, then count what was lost or doubled
+	@test -f bench/chaos.py || { echo "bench/chaos.py: not there yet" >&2; exit 1; }
+	@$(BIN)/python bench/chaos.py $(ARGS)
+
+.PHONY: gallery
+gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
+	@test -f bench/gallery.py || { echo "bench/gallery.py: not there yet" >&2; exit 1; }
+	@$(BIN)/python bench/gallery.py $(ARGS)
+
+# -- housekeeping --------------------------------------------------------------------------------
+
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header
+
+# uv is needed here alone, so it lives in an environment that is thrown away.
+.PHONY: lock
+lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
+	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
+	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
+	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/run.in -o requirements/run.txt && \
+	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## remove what the tools made; .venv and .paperboy (your data) stay
+	@rm -rf build dist htmlcov .coverage .coverage.* *.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find service workers tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +

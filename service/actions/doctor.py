@@ -1,0 +1,173 @@
+"""The doctor: asks every part that a morning depends on, and says what to do where it is ill."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from email.utils import parseaddr
+
+import dns.exception
+import dns.resolver
+import httpx
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.clock import system_clock
+from service.config import Settings, check
+from service.domain.delivery import Phase
+from service.mail.transport import Envelope, SmtpTransport
+from service.store.engine import transaction
+from service.store.migrate import current_revision, head_revision
+from service.store.sending import count_due
+
+DNS_SECONDS = 3.0
+HTTP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `state` is good, warn or bad; `hint` says what to do."""
+
+    subject: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+def examine(
+    settings: Settings, sessions: sessionmaker[Session], probe: str | None
+) -> list[Finding]:
+    """Every check, in the order in which a morning needs the parts. Sends a mail only to `probe`."""
+    findings = [
+        Finding(fault.setting, "bad" if fault.is_fatal else "warn", fault.problem, fault.hint)
+        for fault in check(settings)
+    ]
+    findings.append(_database(settings, sessions))
+    findings.append(_broker(settings))
+    findings += _relays(settings)
+    findings += _sources(settings)
+    findings += _names(settings)
+    findings.append(_one_click(settings))
+    if probe:
+        findings.append(_probe(settings, probe))
+    return findings
+
+
+def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
+    try:
+        with transaction(sessions) as session:
+            version = session.execute(text("SHOW server_version")).scalar_one()
+            due_count, oldest = count_due(session, system_clock())
+        revision = current_revision(settings.database_url)
+    except SQLAlchemyError as error:
+        return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
+    if revision != head_revision():
+        return Finding("database", "bad", f"schema at {revision}", "Run: paperboy migrate")
+    detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
+    if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
+        return Finding(
+            "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"
+        )
+    return Finding("database", "good", detail)
+
+
+def _broker(settings: Settings) -> Finding:
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=3) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        return Finding("broker", "bad", str(error), "Check REDIS_URL; nothing is lost meanwhile")
+    return Finding("broker", "good", "answers")
+
+
+def _relays(settings: Settings) -> Iterator[Finding]:
+    for relay in settings.relays:
+        name = f"relay {relay.host}:{relay.port}"
+        try:
+            with socket.create_connection((relay.host, relay.port), timeout=HTTP_SECONDS):
+                yield Finding(
+                    name, "good", "listens" if settings.smtp_url else "development mailbox"
+                )
+        except OSError as error:
+            yield Finding(name, "bad", str(error), "Check SMTP_URL and the firewall")
+
+
+def _sources(settings: Settings) -> Iterator[Finding]:
+    addresses = {"arxiv": settings.arxiv_feed_url, "huggingface": settings.huggingface_url}
+    for name in settings.sources:
+        if name in addresses:
+            try:
+                httpx.head(addresses[name], timeout=HTTP_SECONDS)
+                yield Finding(f"source {name}", "good", "answers")
+            except httpx.HTTPError as error:
+                words = " ".join(str(error).split())
+                yield Finding(f"source {name}", "warn", words, "Is the network closed?")
+
+
+def _names(settings: Settings) -> Iterator[Finding]:
+    """SPF and DMARC of the sender's domain; DKIM is the relay's and needs its selector."""
+    domain = parseaddr(settings.mail_from)[1].rpartition("@")[2]
+    if "." not in domain:
+        yield Finding("sender", "warn", f"{domain} is no public domain", "Set PAPERBOY_MAIL_FROM")
+        return
+    wanted: dict[str, tuple[str, Callable[[str], bool]]] = {
+        "SPF": (domain, lambda record: record.lower().startswith("v=spf1")),
+        "DMARC": (f"_dmarc.{domain}", lambda record: record.lower().startswith("v=dmarc1")),
+    }
+    for name, (host, is_it) in wanted.items():
+        try:
+            answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
+            found = [
+                r
+                for r in (b"".join(a.strings).decode("ascii", "replace") for a in answers)
+                if is_it(r)
+            ]
+            state = "good" if found else "bad"
+            yield Finding(
+                name,
+                state,
+                found[0] if found else "no record",
+                "" if found else f"Add a TXT record at {host}",
+            )
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            yield Finding(name, "bad", f"no record at {host}", f"Add a TXT record at {host}")
+        except dns.exception.DNSException as error:
+            yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
+
+
+def _one_click(settings: Settings) -> Finding:
+    """RFC 8058 against ourselves: a POST without cookies must not be redirected nor set one."""
+    url = f"{settings.base_url}/unsubscribe/not-a-real-token"
+    try:
+        answer = httpx.post(url, data={"List-Unsubscribe": "One-Click"}, timeout=HTTP_SECONDS)
+    except httpx.HTTPError as error:
+        return Finding(
+            "one-click", "warn", f"{settings.base_url} does not answer: {error}", "Is the site up?"
+        )
+    if answer.is_redirect or "set-cookie" in answer.headers:
+        return Finding(
+            "one-click", "bad", "redirected or set a cookie", "Check the proxy: RFC 8058 forbids it"
+        )
+    return Finding("one-click", "good", f"answers {answer.status_code} without redirect or cookie")
+
+
+def _probe(settings: Settings, address: str) -> Finding:
+    message = EmailMessage()
+    message["From"], message["To"] = settings.mail_from, address
+    message["Subject"] = "Paperboy's test mail"
+    message["Date"] = system_clock()
+    message.set_content("If you can read this, mail leaves this machine.\n")
+    transport = SmtpTransport(settings.relays, connections=1)
+    try:
+        sender = parseaddr(settings.mail_from)[1]
+        payload = message.as_bytes().replace(b"\n", b"\r\n")
+        outcome = transport.send([Envelope(1, sender, address, payload)])[1]
+    finally:
+        transport.close()
+    is_sent = outcome.phase is Phase.REPLIED and outcome.code < 300
+    return Finding("probe", "good" if is_sent else "bad", outcome.reply)

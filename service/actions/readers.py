@@ -1,0 +1,147 @@
+"""Subscribers as the operator handles them: add, import, export."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from io import StringIO
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.actions.subscribe import (
+    SignUp,
+    SignUpError,
+    activate,
+    read_address,
+    read_preferences,
+    request_subscription,
+)
+from service.actions.topics import TopicError
+from service.config import Settings
+from service.domain.addresses import email_key
+from service.store.deliveries import find_digests
+from service.store.models import Subscriber
+from service.store.subscribers import find_by_email, get_topics, list_consents
+from service.store.suppressions import is_suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import came to; known and suppressed addresses are left as they were."""
+
+    added: int
+    known: int
+    suppressed: int
+
+
+class ImportFault(ValueError):
+    """A file cannot be imported; one line names the file's line. Nothing was written."""
+
+
+def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) -> SignUp:
+    """A sign-up with this installation's defaults."""
+    return SignUp(
+        email=email,
+        topics=tuple(topics),
+        cadence="daily",
+        hour=str(settings.digest_hour),
+        timezone=settings.digest_timezone,
+        page="operator",
+    )
+
+
+def add_subscriber(
+    session: Session, form: SignUp, secrets: tuple[str, ...], now: datetime, *, is_confirmed: bool
+) -> Subscriber | None:
+    """Sign somebody up; None if the address is known or suppressed, which changes nothing.
+
+    With `is_confirmed` the operator vouches for the address and no mail goes out.
+    """
+    key = email_key(read_address(form.email))
+    if find_by_email(session, key) is not None or is_suppressed(session, key, secrets):
+        return None
+    request_subscription(session, form, secrets, now, asks=not is_confirmed)
+    reader = find_by_email(session, key, lock=True)
+    if reader is not None and is_confirmed:
+        activate(session, reader, "operator", now)
+    return reader
+
+
+def read_import(text: str, settings: Settings) -> list[SignUp]:
+    """The sign-ups of a CSV file: `email`, any columns named `topic…`, `cadence hour timezone`.
+
+    Raises `ImportFault` for the first line that cannot be used.
+    """
+    rows = csv.DictReader(StringIO(text))
+    if "email" not in (rows.fieldnames or []):
+        raise ImportFault("line 1: the first line must name the columns, one of them “email”")
+    return [_read_row(number, row, settings) for number, row in enumerate(rows, start=2)]
+
+
+def _read_row(number: int, row: dict[str, Any], settings: Settings) -> SignUp:
+    topics = [value for name, value in row.items() if (name or "").startswith("topic") and value]
+    form = blank_sign_up(settings, row.get("email") or "", topics)
+    given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
+    form = replace(form, **given)
+    try:
+        read_address(form.email)
+        read_preferences(form.cadence, form.hour, form.timezone)
+    except SignUpError as error:
+        raise ImportFault(f"line {number}: {error}") from error
+    return form
+
+
+def import_subscribers(
+    session: Session,
+    forms: Iterable[SignUp],
+    secrets: tuple[str, ...],
+    now: datetime,
+    *,
+    is_confirmed: bool,
+) -> ImportReport:
+    """Add every sign-up that is new. Raises `ImportFault`; the caller rolls back."""
+    added = known = suppressed = 0
+    for number, form in enumerate(forms, start=2):
+        try:
+            reader = add_subscriber(session, form, secrets, now, is_confirmed=is_confirmed)
+        except TopicError as error:
+            raise ImportFault(f"line {number}: topic {error.topic!r}: {error}") from error
+        if reader is not None:
+            added += 1
+        elif is_suppressed(session, email_key(read_address(form.email)), secrets):
+            suppressed += 1
+        else:
+            known += 1
+    return ImportReport(added, known, suppressed)
+
+
+def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
+    """Everything held about a reader (GDPR Art. 15 and 20), as plain values."""
+    return {
+        "email": reader.email,
+        "state": reader.state,
+        "cadence": reader.cadence,
+        "hour": reader.hour,
+        "timezone": reader.timezone,
+        "created_at": reader.created_at,
+        "confirmed_at": reader.confirmed_at,
+        "unsubscribed_at": reader.unsubscribed_at,
+        "paused_until": reader.paused_until,
+        "topics": [text for text, _ in get_topics(session, [reader.id]).get(reader.id, [])],
+        "consents": [
+            {
+                "action": consent.action,
+                "page": consent.page,
+                "text_version": consent.text_version,
+                "at": consent.created_at,
+            }
+            for consent in list_consents(session, reader.id)
+        ],
+        "digests": [
+            {"edition": edition.local_date, "state": delivery.state, "papers": delivery.paper_ids}
+            for delivery, edition in find_digests(session, reader.id)
+        ],
+    }

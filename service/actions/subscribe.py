@@ -1,0 +1,278 @@
+"""A reader's life: sign up, confirm, change, pause, leave, come back, be erased.
+
+Every function works in the caller's transaction and may run twice. Whoever signs up sees the same
+answer whether or not the address is known; what differs is which mail, if any, goes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.orm import Session
+
+from service.actions.topics import read_topics
+from service.domain.addresses import email_key
+from service.domain.schedule import is_zone
+from service.domain.tokens import Token, TokenExpired, TokenInvalid
+from service.domain.types import Cadence, DeliveryKind, SubscriberState, SuppressionReason
+from service.store.deliveries import count_mails, insert_mail, latest_mail_at
+from service.store.models import Subscriber
+from service.store.subscribers import (
+    Preferences,
+    delete_subscriber,
+    find_by_email,
+    get_subscriber,
+    insert_subscriber,
+    record_consent,
+    replace_topics,
+)
+from service.store.suppressions import delete_suppression, find_reason, insert_suppression
+
+# One confirmation a day and three in all: nobody can be bombed through our form.
+CONFIRMATION_GAP = timedelta(hours=24)
+MOST_CONFIRMATIONS = 3
+
+# After a day nobody remembers having signed up.
+MAIL_LIFETIME = timedelta(hours=24)
+
+
+class SignUpError(ValueError):
+    """What the visitor typed cannot be used; `field` names the form's field, the text says why."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """A sign-up as it was typed. `page` is where (for the record of consent)."""
+
+    email: str
+    topics: tuple[str, ...]
+    cadence: str
+    hour: str
+    timezone: str
+    page: str = "/"
+
+
+def read_address(text: str) -> str:
+    """The address with its domain as A-labels. Raises `SignUpError` with a hint."""
+    try:
+        checked = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise SignUpError("email", f"This is not an email address: {error}") from error
+    if not checked.ascii_email:
+        message = "We cannot mail an address with letters outside ASCII before the @ yet."
+        raise SignUpError("email", message)
+    return checked.ascii_email
+
+
+def read_preferences(cadence: str, hour: str, timezone: str) -> Preferences:
+    """Cadence, hour and zone as chosen. Raises `SignUpError` naming the field."""
+    if cadence not in set(Cadence):
+        raise SignUpError("cadence", f"Choose {', '.join(Cadence)}.")
+    if not (hour.isascii() and hour.isdigit() and int(hour) < 24):
+        raise SignUpError("hour", "The hour is a whole number from 0 to 23.")
+    if not is_zone(timezone):
+        raise SignUpError("timezone", f"No time zone is called {timezone!r}; try Europe/Berlin.")
+    return Preferences(Cadence(cadence), int(hour), timezone)
+
+
+def request_subscription(
+    session: Session,
+    form: SignUp,
+    secrets: tuple[str, ...],
+    now: datetime,
+    *,
+    asks: bool = True,
+) -> None:
+    """Take a sign-up: at most one mail goes out, to the address, saying how to go on.
+
+    Without `asks` no confirmation is sent: the operator vouches for the address.
+
+    Raises `SignUpError` or `TopicError` for input that cannot be used, never for an address that
+    is known, suppressed or pending: those get the same silence or their own mail.
+    """
+    address = read_address(form.email)
+    preferences = read_preferences(form.cadence, form.hour, form.timezone)
+    topics = read_topics(session, form.topics)
+    key = email_key(address)
+    suppressed_for = find_reason(session, key, secrets)
+    if suppressed_for not in {None, SuppressionReason.ERASED}:
+        return
+    delete_suppression(session, key, secrets)
+    insert_subscriber(session, address, key, preferences, now)
+    reader = find_by_email(session, key, lock=True)
+    if reader is None or reader.state is SubscriberState.SUPPRESSED:
+        return
+    if reader.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        _remind(session, reader, now)
+        return
+    reader.state = SubscriberState.PENDING
+    _set_preferences(reader, preferences)
+    replace_topics(session, reader.id, topics, now)
+    record_consent(session, reader.id, "requested", form.page, now)
+    if asks:
+        _ask_for_confirmation(session, reader, now)
+
+
+def _remind(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Tell somebody who signs up again that they are subscribed; once a day."""
+    insert_mail(
+        session,
+        DeliveryKind.ALREADY_SUBSCRIBED,
+        reader.id,
+        now.date().isoformat(),
+        now,
+        now + MAIL_LIFETIME,
+    )
+
+
+def _ask_for_confirmation(session: Session, reader: Subscriber, now: datetime) -> None:
+    since = reader.unsubscribed_at or reader.created_at
+    latest = latest_mail_at(session, DeliveryKind.CONFIRMATION, reader.id)
+    is_too_soon = latest is not None and latest >= since and now - latest < CONFIRMATION_GAP
+    if is_too_soon or reader.confirmation_count >= MOST_CONFIRMATIONS:
+        return
+    number = count_mails(session, DeliveryKind.CONFIRMATION, reader.id) + 1
+    reader.confirmation_count += 1
+    kind = DeliveryKind.CONFIRMATION
+    insert_mail(session, kind, reader.id, str(number), now, now + MAIL_LIFETIME)
+
+
+def confirm(session: Session, token: Token, now: datetime) -> Subscriber:
+    """Confirm the address behind a link; again changes nothing.
+
+    Raises `TokenInvalid` where the subscriber is gone, `TokenExpired` where they left after the
+    link was made: an old link must not subscribe anybody again.
+    """
+    reader = get_subscriber(session, token.subject, lock=True)
+    if reader is None or reader.state is SubscriberState.SUPPRESSED:
+        raise TokenInvalid
+    if reader.unsubscribed_at is not None and token.issued_at < reader.unsubscribed_at.replace(
+        microsecond=0
+    ):
+        raise TokenExpired
+    if reader.state is SubscriberState.PENDING:
+        activate(session, reader, "/confirm", now)
+    elif reader.state is SubscriberState.UNSUBSCRIBED:
+        raise TokenExpired
+    return reader
+
+
+def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> None:
+    """Make a subscriber active, with the record of how."""
+    reader.state = SubscriberState.ACTIVE
+    reader.confirmed_at = now
+    reader.unsubscribed_at = None
+    reader.paused_until = None
+    reader.confirmation_count = 0
+    record_consent(session, reader.id, "confirmed", page, now)
+
+
+def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) -> bool:
+    """End a subscription at once; true if it was running. Unknown and left readers are fine.
+
+    The row is locked, so that a send about to start either sees this or was first.
+    """
+    reader = get_subscriber(session, subscriber_id, lock=True)
+    leaving = {SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.PENDING}
+    if reader is None or reader.state not in leaving:
+        return False
+    reader.state = SubscriberState.UNSUBSCRIBED
+    reader.unsubscribed_at = now
+    record_consent(session, reader.id, "unsubscribed", page, now)
+    return True
+
+
+def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:
+    """Take a change of mind back, for whoever holds the link that unsubscribed."""
+    reader = get_subscriber(session, subscriber_id, lock=True)
+    if reader is None or reader.state is not SubscriberState.UNSUBSCRIBED:
+        return False
+    if reader.confirmed_at is None:
+        return False
+    activate(session, reader, "/unsubscribe", now)
+    return True
+
+
+def never_mail(
+    session: Session, subscriber_id: int, secrets: tuple[str, ...], now: datetime
+) -> None:
+    """Suppress an address for good and forget the rest: the link in an unwanted confirmation."""
+    reader = get_subscriber(session, subscriber_id, lock=True)
+    if reader is not None:
+        reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
+        insert_suppression(session, reader.email_key, secrets, reason, "asked by link", now)
+        delete_subscriber(session, reader.id)
+
+
+def update_preferences(
+    session: Session,
+    reader: Subscriber,
+    preferences: Preferences,
+    topics: Sequence[str],
+    now: datetime,
+) -> None:
+    """Set what a reader gets and when. Raises `TopicError` and changes nothing then."""
+    checked = read_topics(session, topics)
+    _set_preferences(reader, preferences)
+    replace_topics(session, reader.id, checked, now)
+
+
+def _set_preferences(reader: Subscriber, preferences: Preferences) -> None:
+    reader.cadence = preferences.cadence
+    reader.hour = preferences.hour
+    reader.timezone = preferences.timezone
+
+
+def pause(reader: Subscriber, until: date | None) -> bool:
+    """Stop the mails until a date (or until resumed); true if they were running."""
+    if reader.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        return False
+    reader.state = SubscriberState.PAUSED
+    reader.paused_until = until
+    return True
+
+
+def resume(reader: Subscriber) -> bool:
+    if reader.state is not SubscriberState.PAUSED:
+        return False
+    reader.state = SubscriberState.ACTIVE
+    reader.paused_until = None
+    return True
+
+
+def erase(session: Session, reader: Subscriber, secrets: tuple[str, ...], now: datetime) -> None:
+    """Forget a reader (GDPR Art. 17): all that stays is a keyed hash, against a later import.
+
+    Signing up again by the form is possible: it proves the address anew.
+    """
+    insert_suppression(session, reader.email_key, secrets, SuppressionReason.ERASED, "", now)
+    delete_subscriber(session, reader.id)
+
+
+def suppress_address(
+    session: Session, address: str, secrets: tuple[str, ...], why: str, now: datetime
+) -> bool:
+    """The operator's word that an address must not be mailed; true if that is new."""
+    key = email_key(address)
+    is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
+    reader = find_by_email(session, key, lock=True)
+    if reader is not None:
+        reader.state = SubscriberState.SUPPRESSED
+    return is_new
+
+
+def release_address(session: Session, address: str, secrets: tuple[str, ...]) -> bool:
+    """Lift a suppression; true if there was one. The reader has left until they sign up anew."""
+    key = email_key(address)
+    released = delete_suppression(session, key, secrets)
+    reader = find_by_email(session, key, lock=True)
+    if reader is not None and reader.state is SubscriberState.SUPPRESSED:
+        reader.state = SubscriberState.UNSUBSCRIBED
+    return released

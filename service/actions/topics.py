@@ -1,0 +1,73 @@
+"""Topics as readers write them: checked against the language and against Postgres' dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.domain.matching import meaningless_leaves
+from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
+from service.domain.types import Paper
+from service.store.reading import count_by_day, find_papers
+from service.store.topic_sql import fetch_lexemes, to_sql
+
+MOST_TOPICS = 20
+
+
+class TopicError(ValueError):
+    """A topic cannot be used. `topic` is its text, `position` the character (0-based) or None."""
+
+    def __init__(self, topic: str, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPreview:
+    """What a topic would have brought: papers a day (every day of the span), the newest ones."""
+
+    per_day: tuple[tuple[date, int], ...]
+    newest: tuple[Paper, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.per_day)
+
+
+def read_topic(session: Session, text: str) -> Query:
+    """The topic as a query. Raises `TopicError` that says where it is wrong."""
+    try:
+        query = parse_query(text)
+    except QueryError as error:
+        raise TopicError(text, str(error), error.position) from error
+    lexicon = fetch_lexemes(session, leaf_texts(query))
+    empty = sorted({leaf.text for leaf in meaningless_leaves(query, lexicon)})
+    if empty:
+        words = ", ".join(f"“{word}”" for word in empty)
+        message = f"{words} is too common a word to search for; add what it is about."
+        raise TopicError(text, message, max(0, text.casefold().find(empty[0].casefold())))
+    return query
+
+
+def read_topics(session: Session, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """The topics that are not blank, as (text, canonical form). Raises `TopicError`."""
+    wanted = [" ".join(text.split()) for text in texts if text.strip()]
+    if len(wanted) > MOST_TOPICS:
+        raise TopicError(wanted[MOST_TOPICS], f"At most {MOST_TOPICS} topics; join some with OR.")
+    return [(text, canonical(read_topic(session, text))) for text in wanted]
+
+
+def preview_topic(
+    session: Session, text: str, until: date, days: int = 30, limit: int = 10
+) -> TopicPreview:
+    """What the topic would have brought in the `days` days up to and including `until`."""
+    condition = to_sql(read_topic(session, text))
+    since = until - timedelta(days=days - 1)
+    counts = count_by_day(session, condition, since)
+    span = tuple((since + timedelta(days=n)) for n in range(days))
+    newest = find_papers(session, condition, since, limit)
+    return TopicPreview(tuple((on, counts.get(on, 0)) for on in span), tuple(newest))

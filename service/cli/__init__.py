@@ -1,0 +1,1 @@
+"""`paperboy …`: one short function per command, each calls one action."""

@@ -1,0 +1,54 @@
+"""What a source's answer says about a batch: is the day in, partly in, or yesterday's again?
+
+Freshness comes from what was announced, never from dates in a feed: those are computed when the
+feed is rendered (arXiv's RSS documentation), and stale feeds with today's date are a known fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from service.domain.schedule import is_announcement_day
+from service.domain.types import AnnounceType, BatchState, ParsedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The batch's state and why. `keeps` says whether its announcements belong to this date."""
+
+    state: BatchState
+    note: str = ""
+    keeps: bool = True
+
+
+def judge_batch(parsed: ParsedBatch, on: date, repeated_count: int) -> Verdict:
+    """The state of the batch of `on` after one answer.
+
+    `repeated_count`: how many of the answer's new papers an earlier batch of the same category
+    already announced as new. If that is all of them, the source still shows the day before.
+    """
+    new_count = sum(a.announce_type is AnnounceType.NEW for a in parsed.announcements)
+    if parsed.is_truncated:
+        return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
+    if not parsed.announcements:
+        return _judge_empty(parsed, on)
+    if new_count and repeated_count == new_count:
+        return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
+    if parsed.bad_entries:
+        return Verdict(BatchState.COMPLETE, f"{len(parsed.bad_entries)} entries unreadable")
+    return Verdict(BatchState.COMPLETE)
+
+
+def _judge_empty(parsed: ParsedBatch, on: date) -> Verdict:
+    if parsed.bad_entries:
+        return Verdict(BatchState.PARTIAL, "no entry could be read")
+    if parsed.is_skip_day or not is_announcement_day(on):
+        return Verdict(BatchState.COMPLETE, "nothing is announced on this day")
+    return Verdict(BatchState.EXPECTED, "nothing announced yet")
+
+
+def advance(current: BatchState, found: BatchState) -> BatchState:
+    """The state after another look: a batch never goes back, a closed one stays closed."""
+    order = (BatchState.EXPECTED, BatchState.PARTIAL, BatchState.COMPLETE, BatchState.CLOSED)
+    return max(current, found, key=order.index)

@@ -1,0 +1,141 @@
+"""What a paper is called: canonical identifiers, versions, keys and DOIs.
+
+One paper has one key however it was written down: `arXiv:math.CA/0611800v2 [math.CA]`,
+`oai:arXiv.org:math/0611800v1` and `https://arxiv.org/pdf/math/0611800` are `arxiv:math/0611800`.
+Source of the grammar: https://info.arxiv.org/help/arxiv_identifier.html
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# Before 2007-04 an identifier was archive/YYMMNNN; these are all archives that ever gave one.
+_OLD_ARCHIVES: Final = """acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas
+    cond-mat cs dg-ga funct-an gr-qc hep-ex hep-lat hep-ph hep-th math math-ph mtrl-th nlin nucl-ex
+    nucl-th patt-sol physics plasm-ph q-alg q-bio quant-ph solv-int supr-con"""
+# Which name a source's papers are filed under: Hugging Face lists arXiv's papers, so they share it.
+_NAMESPACES: Final = {
+    "arxiv": "arxiv",
+    "huggingface": "arxiv",
+    "biorxiv": "biorxiv",
+    "medrxiv": "medrxiv",
+}
+
+_WRAPPING = re.compile(
+    r"""\A(?:
+        (?:https?://)?(?:[a-z0-9-]+\.)*arxiv\.org/(?:abs|pdf|html|format|src|e-print|ps|list)/
+      | (?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/papers/
+      | oai:arxiv\.org:
+      | (?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|doi:\s*)?10\.48550/arxiv\.
+      | arxiv:\s*
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# A URL's query and fragment, the file ending of a PDF link, and the class in `… [cs.CL]`.
+_TRAILING = re.compile(r"(?:/?(?:[?#].*)?|\s*\[[\w.-]+\])\Z")
+_NEW_STYLE = re.compile(r"(\d\d)(\d\d)\.(\d{4,5})(?:v([1-9]\d{0,3}))?", re.ASCII)
+_OLD_STYLE = re.compile(
+    r"([a-z]+(?:-[a-z]+)?)(?:\.[a-z-]{2,12})?/(\d\d)(\d\d)(\d{3})(?:v([1-9]\d{0,3}))?",
+    re.ASCII | re.IGNORECASE,
+)
+_DOI_WRAPPING = re.compile(r"\A(?:https?://)?(?:(?:dx\.|www\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
+# The shape Crossref recommends for matching; printable and without blanks.
+_DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x1f\x7f]+", re.ASCII)
+
+
+class IdentifierError(ValueError):
+    """The text is not an identifier of the kind asked for."""
+
+
+def split_version(text: str) -> tuple[str, int | None]:
+    """Split any spelling of an arXiv identifier into its canonical form and its version.
+
+    The version is None where the text names none. Raises IdentifierError for anything that arXiv
+    could not have given out.
+    """
+    bare = _TRAILING.sub("", _WRAPPING.sub("", text.strip()))
+    bare = bare.removesuffix(".pdf").removesuffix(".PDF")
+    if match := _NEW_STYLE.fullmatch(bare):
+        year, month, number, version = match.groups()
+        if _is_new_style(int(year), int(month), number):
+            return f"{year}{month}.{number}", int(version) if version else None
+    elif match := _OLD_STYLE.fullmatch(bare):
+        archive, year, month, number, version = match.groups()
+        if _is_old_style(archive.lower(), int(year), int(month), int(number)):
+            return f"{archive.lower()}/{year}{month}{number}", int(version) if version else None
+    raise IdentifierError(f"not an arXiv identifier: {_shortened(text)}")
+
+
+def canonical_arxiv_id(text: str) -> str:
+    """The identifier without version and subject class: `math.CA/0611800v2` is `math/0611800`."""
+    return split_version(text)[0]
+
+
+def is_arxiv_id(text: str) -> bool:
+    """Whether the text is some spelling of an arXiv identifier."""
+    try:
+        split_version(text)
+    except IdentifierError:
+        return False
+    return True
+
+
+def arxiv_order(text: str) -> int:
+    """A number that grows in the order in which arXiv gave out identifiers.
+
+    Identifiers are given at announcement, so "the largest new one grew since the last batch" shows
+    that a batch is fresh. It is exact for identifiers of 2007-04 and later; older ones come before
+    all of those but share numbers between archives.
+    """
+    identifier = canonical_arxiv_id(text)
+    digits = identifier.rpartition("/")[2].replace(".", "")
+    year = int(digits[:2])
+    century = 1900 if year > 90 else 2000
+    return ((century + year) * 100 + int(digits[2:4])) * 100_000 + int(digits[4:])
+
+
+def arxiv_url(identifier: str) -> str:
+    """The abstract page, which is where arXiv wants readers to be sent (terms of use)."""
+    return f"https://arxiv.org/abs/{identifier}"
+
+
+def paper_key(source: str, identifier: str) -> str:
+    """The key a paper is stored under, one per paper: `arxiv:2604.14630`.
+
+    Preprints of bioRxiv and medRxiv are known by their DOI. Raises IdentifierError for an unknown
+    source or an identifier that its source could not have given.
+    """
+    namespace = _NAMESPACES.get(source)
+    if namespace is None:
+        raise IdentifierError(f"unknown source: {_shortened(source)}")
+    if namespace == "arxiv":
+        return f"arxiv:{canonical_arxiv_id(identifier)}"
+    return f"{namespace}:{normalized_doi(identifier)}"
+
+
+def normalized_doi(text: str) -> str:
+    """A DOI without resolver and in lower case, since DOIs ignore case (DOI Handbook 2.4).
+
+    Raises IdentifierError where the text holds no DOI.
+    """
+    bare = _DOI_WRAPPING.sub("", text.strip())
+    if not _DOI.fullmatch(bare):
+        raise IdentifierError(f"not a DOI: {_shortened(text)}")
+    return bare.lower()
+
+
+def _is_new_style(year: int, month: int, number: str) -> bool:
+    """Five digits came with 2015-01; year 91 and later would be the last century."""
+    digits = 5 if year >= 15 else 4
+    since = (year, month) >= (7, 4)
+    return since and year < 91 and 1 <= month <= 12 and len(number) == digits and int(number) > 0
+
+
+def _is_old_style(archive: str, year: int, month: int, number: int) -> bool:
+    in_use = year >= 91 or (year, month) <= (7, 3)
+    return archive in _OLD_ARCHIVES.split() and in_use and 1 <= month <= 12 and number > 0
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,0 +1,130 @@
+"""Sets of papers as the bits of one integer, and what is looked up to make them.
+
+Bit i is the i-th paper of the day. A set of a whole day's papers is then one value that Python
+intersects, joins and complements in one operation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from service.domain.tsvector import Positions
+from service.domain.types import Reason
+
+Bits: TypeAlias = int
+Lexemes: TypeAlias = Mapping[str, Positions]
+Reasons: TypeAlias = tuple[Reason, ...]
+
+_WORD_BITS = 60
+_WORD = (1 << _WORD_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Papers that match for the same reasons."""
+
+    papers: Bits
+    reasons: Reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The papers a leaf matches: groups that do not overlap, and all of them together."""
+
+    papers: Bits
+    groups: tuple[Group, ...]
+
+
+class PhraseIndex:
+    """One text of every paper, both ways: from lexeme to papers and from paper to positions."""
+
+    def __init__(self, documents: Sequence[Lexemes]) -> None:
+        self._documents = documents
+        self._inverted = invert(documents)
+
+    def find_phrase(self, lexemes: Lexemes) -> Bits:
+        """The papers with `lexemes` at these very distances: what `phraseto_tsquery` asks."""
+        if not lexemes:
+            return 0
+        candidates: Bits = -1
+        for lexeme in lexemes:
+            candidates &= self._inverted.get(lexeme, 0)
+        offsets = [(lexeme, at) for lexeme, positions in lexemes.items() for at in positions]
+        if len(offsets) == 1:
+            return candidates
+        papers: Bits = 0
+        for position in iterate_bits(candidates):
+            if _stands_in(self._documents[position], offsets):
+                papers |= 1 << position
+        return papers
+
+
+def invert(documents: Iterable[Iterable[str]]) -> dict[str, Bits]:
+    """From what each document holds to the documents, as bits, that hold it."""
+    inverted: dict[str, Bits] = defaultdict(int)
+    for position, document in enumerate(documents):
+        bit = 1 << position
+        for key in document:
+            inverted[key] |= bit
+    return dict(inverted)
+
+
+def unite(inverted: Mapping[str, Bits], keys: Iterable[str]) -> Bits:
+    papers: Bits = 0
+    for key in keys:
+        papers |= inverted.get(key, 0)
+    return papers
+
+
+def _stands_in(document: Lexemes, offsets: Sequence[tuple[str, int]]) -> bool:
+    """Whether some base exists from which every lexeme stands at its own offset."""
+    # A lexeme has one or two positions as a rule; scanning those beats building sets of them.
+    first, start = offsets[0]
+    for at in document[first]:
+        base = at - start
+        for lexeme, offset in offsets[1:]:
+            if base + offset not in document[lexeme]:
+                break
+        else:
+            return True
+    return False
+
+
+def iterate_bits(bits: Bits) -> Iterator[int]:
+    """Positions of the bits that are set, word by word: a long integer is slow to take apart."""
+    base = 0
+    while bits:
+        word = bits & _WORD
+        while word:
+            lowest = word & -word
+            yield base + lowest.bit_length() - 1
+            word ^= lowest
+        bits >>= _WORD_BITS
+        base += _WORD_BITS
+
+
+def collect_evidence(groups: Mapping[Reasons, Bits]) -> Evidence:
+    filled = tuple(Group(papers, reasons) for reasons, papers in groups.items() if papers)
+    papers: Bits = 0
+    for group in filled:
+        papers |= group.papers
+    return Evidence(papers, filled)
+
+
+def split_groups(
+    groups: Iterable[Group], papers: Bits, evidence: Iterable[Group]
+) -> Iterator[Group]:
+    """`groups` with the reasons of `evidence` added for `papers`, in as few groups as that takes."""
+    evidence = tuple(evidence)
+    for group in groups:
+        if untouched := group.papers & ~papers:
+            yield Group(untouched, group.reasons)
+        if touched := group.papers & papers:
+            for found in evidence:
+                if both := touched & found.papers:
+                    # The same clause may stand in two branches, as `a` does in `(a b) OR (a c)`.
+                    is_said = found.reasons[0] in group.reasons
+                    yield Group(both, group.reasons + (() if is_said else found.reasons))

@@ -1,0 +1,153 @@
+"""What each email is made of: one frozen value per kind, complete before any template sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from service.domain.types import Cadence, Paper, Reason
+
+BRAND = "Paperboy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of what the sources announced this edition has looked at, in papers.
+
+    `late` of them belong to an earlier day; `note` is a whole sentence about anything unusual
+    ("arXiv deferred today's announcement.") or empty.
+    """
+
+    announced: int
+    checked: int
+    late: int = 0
+    is_complete: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperLinks:
+    """Addresses of one paper; an empty or unsafe one is left out of the mail."""
+
+    abstract: str
+    pdf: str = ""
+    similar: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderLinks:
+    """This reader's own signed addresses. All are http(s); rendering refuses anything else."""
+
+    preferences: str
+    unsubscribe: str
+    pause: str
+    browser: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestPaper:
+    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it."""
+
+    paper: Paper
+    links: PaperLinks
+    reasons: tuple[Reason, ...] = ()
+    maybe_seen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestGroup:
+    """The papers of one topic, best first; `title` is the topic as the reader knows it."""
+
+    title: str
+    papers: tuple[DigestPaper, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestContext:
+    """One reader's digest.
+
+    `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
+    `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
+    it, and moves papers from `groups` to `cut_count`, until the mail is small enough.
+    """
+
+    cadence: Cadence
+    local_date: date
+    coverage: Coverage
+    groups: tuple[DigestGroup, ...]
+    links: ReaderLinks
+    topics: tuple[str, ...]
+    subscribed_on: date
+    operator_address: str
+    cut_count: int = 0
+    excerpt_characters: int = 350
+    brand: str = BRAND
+
+    @property
+    def papers(self) -> tuple[DigestPaper, ...]:
+        """All papers in the order of the mail."""
+        return tuple(paper for group in self.groups for paper in group.papers)
+
+    @property
+    def total(self) -> int:
+        """How many papers matched, shown or cut."""
+        return len(self.papers) + self.cut_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationContext:
+    """The double opt-in mail. It has no field for anything the visitor typed, on purpose:
+    a stranger's text in a mail to a third person is how sign-up forms are used for spam."""
+
+    confirm_url: str
+    never_url: str
+    home: str
+    operator_address: str
+    expires_days: int
+    brand: str = BRAND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadySubscribedContext:
+    """The answer to a sign-up with an address that already gets digests."""
+
+    preferences_url: str
+    unsubscribe_url: str
+    home: str
+    operator_address: str
+    brand: str = BRAND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WelcomeContext:
+    """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name)."""
+
+    topics: tuple[str, ...]
+    next_hour: int
+    timezone: str
+    preferences: str
+    unsubscribe: str
+    home: str
+    operator_address: str
+    cadence: Cadence = Cadence.DAILY
+    brand: str = BRAND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarewellContext:
+    """The last mail after unsubscribing; `undo_url` subscribes again."""
+
+    undo_url: str
+    home: str
+    operator_address: str
+    brand: str = BRAND
+
+
+MailContext = (
+    DigestContext
+    | ConfirmationContext
+    | AlreadySubscribedContext
+    | WelcomeContext
+    | FarewellContext
+)

@@ -1,0 +1,52 @@
+"""What a stranger's text may not bring into a mail: control characters, odd addresses."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from service.mail.errors import RenderError
+
+# C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, and the explicit
+# direction marks would turn round whatever follows a name.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]"
+)
+_LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
+_NOT_IN_ADDRESS = re.compile(r"[\s\x00-\x20\x7f-\x9f<>\"\\^`{|}]")
+_LONGEST_ADDRESS = 2_000
+
+
+def clean(text: str) -> str:
+    """`text` without characters that no mail may hold; every line end is a newline."""
+    return _FORBIDDEN.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def finalize(value: object) -> object:
+    """Jinja's last word on each value: cleaned, and escaped afterwards unless it is markup."""
+    if isinstance(value, Markup):
+        return Markup(clean(value))  # noqa: S704 - only characters were taken from safe markup
+    return clean(value) if isinstance(value, str) else value
+
+
+def safe_url(address: str) -> str:
+    """`address` where it is http or https with a host and nothing odd in it, otherwise empty."""
+    if len(address) > _LONGEST_ADDRESS or clean(address) != address:
+        return ""
+    if _NOT_IN_ADDRESS.search(address):
+        return ""
+    try:
+        parts = urlsplit(address)
+        is_safe = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return ""
+    return address if is_safe else ""
+
+
+def own_url(address: str) -> str:
+    """An address of ours, without which the mail must not go: raises `RenderError` if unsafe."""
+    if not safe_url(address):
+        raise RenderError("a link of ours is not an http(s) address: check PAPERBOY_BASE_URL")
+    return address

@@ -1,0 +1,200 @@
+"""The development mailbox: a real SMTP server on loopback that keeps every message in a Maildir.
+
+It stands where a mail provider will stand, so the sender needs no special case: `Mailbox` accepts
+mail, `list_messages` and `read_message` look at what has come. Files hold the message as it was on
+the wire (CRLF included, so that signatures can be checked) below two added headers with the
+envelope. Nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Awaitable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import policy
+from email.parser import HeaderParser
+from itertools import count
+from pathlib import Path
+from time import time_ns
+from typing import Final, Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+SIZE_LIMIT_BYTES: Final = 10_000_000
+_FOLDERS: Final = ("tmp", "new", "cur")
+_READABLE_FOLDERS: Final = ("new", "cur")
+# What Maildir allows as a unique name, flags cut off: no slash and no leading dot, so no way out.
+_KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=,+-]{0,200}", re.ASCII)
+_HEAD_BYTES: Final = 65_536
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class NoSuchMessage(LookupError):
+    """The key names no message of this mailbox, or is no key at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message in the Maildir; `to` and `sender` are the envelope's, `size` is in bytes."""
+
+    key: str
+    to: str
+    sender: str
+    subject: str
+    received_at: datetime
+    size: int
+
+
+class Mailbox:
+    """An SMTP server in a thread of its own; stop it, or use it as a context manager once started."""
+
+    def __init__(self, maildir: Path) -> None:
+        self.maildir = maildir
+        self._controller: Controller | None = None
+
+    def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
+        """Listens; with port 0 on a free one. Raises OSError where the port is taken."""
+        for folder in _FOLDERS:
+            (self.maildir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
+        self._controller = _Controller(_Keeper(self.maildir), listener)
+        self._controller.start()
+        return self
+
+    @property
+    def port(self) -> int:
+        """The port it listens on. Raises RuntimeError unless it was started."""
+        if self._controller is None:
+            raise RuntimeError("the mailbox is not running")
+        return int(self._controller.port)
+
+    def stop(self) -> None:
+        """Stops listening and ends the thread; stopping twice is harmless."""
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            controller.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def list_messages(maildir: Path, *, limit: int | None = None) -> list[StoredMessage]:
+    """What has arrived, newest first; `limit` spares reading the headers of all the others."""
+    found = sorted(_entries(maildir), key=lambda pair: (pair[1].st_mtime_ns, pair[0]), reverse=True)
+    listed = [_stored_message(path, status) for path, status in found[:limit]]
+    return [one for one in listed if one is not None]
+
+
+def read_message(maildir: Path, key: str) -> bytes:
+    """The whole message, envelope headers first. Raises NoSuchMessage."""
+    if not _KEY.fullmatch(key):
+        raise NoSuchMessage("not the key of a message")
+    for folder in _READABLE_FOLDERS:
+        # A mail reader moves messages to `cur` and appends its flags after a colon.
+        for path in (maildir / folder / key, *(maildir / folder).glob(f"{key}:*")):
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                continue
+    raise NoSuchMessage(f"no message {key}")
+
+
+class _Controller(Controller):
+    """Listens on a socket that is bound already: its port is known and a taken one fails at once."""
+
+    def __init__(self, keeper: _Keeper, listener: socket.socket) -> None:
+        host, port, *_ = listener.getsockname()
+        super().__init__(keeper, hostname=host, port=port)
+        self._listener = listener
+
+    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listener)
+
+    def factory(self) -> SMTP:
+        """Named `localhost`, since aiosmtpd would ask a name server on every connection."""
+        return SMTP(
+            self.handler,
+            hostname="localhost",
+            ident="Paperboy development mailbox",
+            data_size_limit=SIZE_LIMIT_BYTES,
+            enable_SMTPUTF8=True,
+            loop=self.loop,
+        )
+
+
+class _Keeper:
+    """aiosmtpd's handler: called once per message, on the server's own thread."""
+
+    def __init__(self, maildir: Path) -> None:
+        self._maildir = maildir
+        self._numbers = count()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - the name and arguments aiosmtpd calls it with
+        """Answers 250 only when the file stands under its final name."""
+        content = envelope.original_content or b""
+        key = self._next_key()
+        waiting = self._maildir / "tmp" / key
+        try:
+            waiting.write_bytes(_envelope_headers(envelope) + content)
+            waiting.rename(self._maildir / "new" / key)
+        except OSError:
+            # A full disk passes; aiosmtpd's own answer would be a permanent 500.
+            return "452 4.3.1 cannot keep the message now"
+        return f"250 2.0.0 kept as {key}"
+
+    def _next_key(self) -> str:
+        """Seconds, microseconds, process, running number: unique without asking anybody."""
+        seconds, rest = divmod(time_ns(), 10**9)
+        return f"{seconds}.M{rest // 1000:06d}P{os.getpid()}Q{next(self._numbers):08d}"
+
+
+def _envelope_headers(envelope: Envelope) -> bytes:
+    """Utf-8 as SMTPUTF8 allows; no address can end its line and begin a header of its own."""
+    # aiosmtpd writes the null sender of a bounce as it came, in its brackets.
+    mail_from = "" if envelope.mail_from == "<>" else envelope.mail_from
+    sender = _CONTROL.sub(" ", f"X-Envelope-From: {mail_from}")
+    receivers = _CONTROL.sub(" ", f"X-Envelope-To: {', '.join(envelope.rcpt_tos)}")
+    return f"{sender}\r\n{receivers}\r\n".encode("utf-8", "replace")
+
+
+def _entries(maildir: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    with ExitStack() as open_folders:
+        for folder in _READABLE_FOLDERS:
+            if not (maildir / folder).is_dir():
+                continue
+            for entry in open_folders.enter_context(os.scandir(maildir / folder)):
+                if _KEY.fullmatch(entry.name.partition(":")[0]):
+                    try:
+                        yield Path(entry.path), entry.stat()
+                    except FileNotFoundError:
+                        continue  # moved or deleted by a mail reader since the scan
+
+
+def _stored_message(path: Path, status: os.stat_result) -> StoredMessage | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return None
+    # Decoded by hand: the parser takes bytes for ASCII, and addresses may be utf-8 here.
+    text = _HEAD_END.split(head, maxsplit=1)[0].decode("utf-8", "replace")
+    headers = HeaderParser(policy=policy.default).parsestr(text)
+    return StoredMessage(
+        key=path.name.partition(":")[0],
+        to=str(headers.get("X-Envelope-To", "")),
+        sender=str(headers.get("X-Envelope-From", "")),
+        subject=str(headers.get("Subject", "")),
+        received_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        size=status.st_size,
+    )

@@ -1,0 +1,32 @@
+"""`python -m service.sample --port N --date D`: the sample server on its own, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from threading import Event
+
+from service.sample.papers import nearest_weekday
+from service.sample.server import SampleServer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves the wanted date, or today; a weekend becomes the Friday before it."""
+    parser = ArgumentParser(prog="python -m service.sample", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date())
+    wanted = parser.parse_args(arguments)
+    with SampleServer(nearest_weekday(wanted.date), port=wanted.port) as server:
+        sys.stdout.write(f"Invented papers of {server.on} at {server.url}/rss/cs.CL\n")
+        sys.stdout.flush()
+        try:
+            Event().wait()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What was written for the sample days, read from `written/*.toml`: texts without date or number."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from service.sample.people import crowd
+
+NOTICE: Final = "Invented sample paper, not a real work"
+HALVES: Final = ("day_one", "day_two")
+
+
+@dataclass(frozen=True, slots=True)
+class Fame:
+    """What Hugging Face would say about a paper; `stars` and `repo` only where there is code."""
+
+    upvotes: int
+    comments: int = 0
+    stars: int | None = None
+    repo: str = ""
+    summary: str = ""
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manuscript:
+    """One invented work, raw TeX included; `creator` is arXiv's one string of authors.
+
+    `is_revised` says that a new version is announced on a later sample day, `withdrawal` gives the
+    reason where that new version withdraws it.
+    """
+
+    title: str
+    abstract: str
+    creator: str
+    categories: tuple[str, ...]
+    comment: str = NOTICE
+    doi: str = ""
+    journal_ref: str = ""
+    fame: Fame | None = None
+    is_revised: bool = False
+    withdrawal: str = ""
+
+
+@lru_cache(maxsize=4)
+def written(half: int) -> tuple[Manuscript, ...]:
+    """The hand-written papers of every other sample day; `half` is 0 or 1."""
+    return tuple(_manuscript(table) for table in tables(HALVES[half], "paper"))
+
+
+def marked(abstract: str) -> str:
+    """The abstract with the sentence that says what it is."""
+    return f"{abstract} {NOTICE}."
+
+
+def tables(name: str, key: str) -> Iterator[dict[str, Any]]:
+    """The tables `[[key]]` of one file in `written/`."""
+    text = files(__package__).joinpath("written", f"{name}.toml").read_text(encoding="utf-8")
+    yield from tomllib.loads(text)[key]
+
+
+def _manuscript(table: dict[str, Any]) -> Manuscript:
+    return Manuscript(
+        title=table["title"],
+        abstract=marked(table["abstract"]),
+        creator=table["authors"] or ", ".join(crowd(table["crowd"])),
+        categories=tuple(table["categories"].split()),
+        doi=table.get("doi", ""),
+        journal_ref=table.get("journal_ref", ""),
+        fame=_fame(table) if "upvotes" in table else None,
+        is_revised=table.get("revised", False) or "withdrawn" in table,
+        withdrawal=table.get("withdrawn", ""),
+    )
+
+
+def _fame(table: dict[str, Any]) -> Fame:
+    return Fame(
+        upvotes=table["upvotes"],
+        comments=table.get("comments", 0),
+        stars=table.get("stars"),
+        repo=table.get("repo", ""),
+        summary=table.get("summary", ""),
+        keywords=tuple(table.get("keywords", ())),
+    )

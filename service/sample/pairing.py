@@ -1,0 +1,95 @@
+"""Papers made of an idea and a setting of one field, paired anew on every sample day.
+
+Ten fields with eight ideas and eight settings each give eighty papers a day, and the same pair only
+meets again after eight weekdays. No chance is involved: a date always gives the same papers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from zlib import crc32
+
+from service.sample.manuscripts import Manuscript, marked, tables
+from service.sample.people import creator
+
+_FILES: Final = ("pairs_one", "pairs_two")
+_TITLES: Final = (
+    "{idea} for {setting}",
+    "{promise}: {idea} for {setting}",
+    "{setting} With {idea}",
+    "{idea}: {promise}, Tried on {setting}",
+    "{setting}: What {idea} Can and Cannot Do",
+    "{idea}, Seriously? A Study of {setting}",
+    "{promise}, With an Application to {setting}",
+    "{setting} Revisited: {promise}",
+    "{idea} and {setting}: A First Encounter",
+)
+_ABSTRACTS: Final = (
+    "{trouble} {idea} is our answer. {how} {result}",
+    "{how} We call the method {idea} and try it on {the_setting}. {trouble} {result}",
+    "{trouble} This paper asks whether {idea} helps. {how} {result}",
+    "Can {idea} do anything for {the_setting}? {trouble} {how} {result}",
+    "{trouble} We introduce {idea}. {how} {result} Most of the gain is owed to the first half of the idea.",
+    "Negative results first: {idea} does nothing for easy cases. {trouble} {how} {result}",
+    "{how} This is {idea}, and we put it to the test on {the_setting}. {trouble} {result}",
+    "{trouble} Enter {idea}. {how} {result} All code runs on a laptop, slowly.",
+    "We started with {the_setting} and ended with a general method. {trouble} {how} {result}",
+    "{trouble} {how} {result} The method, {idea}, has two parameters, and their defaults were used throughout.",
+    "{idea} was built for another purpose. Here it meets {the_setting}. {trouble} {how} {result}",
+)
+_REVISED_STEP: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    place: int
+    categories: str
+    idea: dict[str, Any]
+    setting: dict[str, Any]
+
+
+@lru_cache(maxsize=16)
+def paired(shift: int) -> tuple[Manuscript, ...]:
+    """The paired papers of one sample day; `shift` counts weekdays."""
+    return tuple(_manuscript(pair, shift) for pair in _pairs(shift))
+
+
+def _pairs(shift: int) -> list[_Pair]:
+    pairs: list[_Pair] = []
+    for field in (field for name in _FILES for field in tables(name, "field")):
+        ideas, settings = field["idea"], field["setting"]
+        for place, idea in enumerate(ideas):
+            categories = field["categories"][(place + shift) % len(field["categories"])]
+            setting = settings[(place * 3 + shift) % len(settings)]
+            pairs.append(_Pair(len(pairs), categories, idea, setting))
+    return pairs
+
+
+def _manuscript(pair: _Pair, shift: int) -> Manuscript:
+    seed = crc32(f"{pair.idea['name']}/{pair.setting['name']}".encode())
+    words = _words(pair, seed)
+    return Manuscript(
+        title=_TITLES[(pair.place + shift) % len(_TITLES)].format_map(words),
+        abstract=marked(_ABSTRACTS[(pair.place + shift) % len(_ABSTRACTS)].format_map(words)),
+        creator=creator(seed),
+        categories=tuple(pair.categories.split()),
+        is_revised=pair.place % _REVISED_STEP == shift % _REVISED_STEP,
+    )
+
+
+def _words(pair: _Pair, seed: int) -> dict[str, str]:
+    """What the sentence patterns may name; TeX braces stay out of `format` by replacing by hand."""
+    count = (120 + seed % 860) * pair.setting.get("scale", 1)
+    share = f"{7 + seed % 31}" if seed % 3 else f"{7 + seed % 31}.{1 + seed % 9}"
+    result = pair.setting["result"].replace("{n}", f"{count:,}").replace("{p}", share)
+    return {
+        "idea": pair.idea["name"],
+        "promise": pair.idea["promise"],
+        "how": pair.idea["how"],
+        "setting": pair.setting["name"],
+        "the_setting": pair.setting["name"].lower(),
+        "trouble": pair.setting["trouble"],
+        "result": result,
+    }

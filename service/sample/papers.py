@@ -1,0 +1,120 @@
+"""What a sample day holds: which invented papers are new, replaced or withdrawn on which date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+from service.sample.manuscripts import NOTICE, Manuscript, written
+from service.sample.pairing import paired
+
+_SATURDAY: Final = 5
+_WORKDAYS: Final = 5
+# 31 days of 320 numbers fit into the 10,000 from 90000 on; arXiv issues under 40,000 a month.
+_FIRST_NUMBER: Final = 90_000
+_NUMBERS_A_DAY: Final = 320
+_LICENSES: Final = (
+    "http://creativecommons.org/licenses/by/4.0/",
+    "http://arxiv.org/licenses/nonexclusive-distrib/1.0/",
+    "http://creativecommons.org/licenses/by-nc-sa/4.0/",
+    "http://creativecommons.org/publicdomain/zero/1.0/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePaper:
+    """One invented paper in one version. `submitted_at` is aware UTC, of this version."""
+
+    identifier: str
+    version: int
+    manuscript: Manuscript
+    license: str
+    submitted_at: datetime
+
+    @property
+    def primary(self) -> str:
+        return self.manuscript.categories[0]
+
+    @property
+    def is_replacement(self) -> bool:
+        return self.version > 1
+
+
+def nearest_weekday(on: date) -> date:
+    """The date itself, or the Friday before a weekend: the last day on which papers came."""
+    return on - timedelta(days=max(0, on.weekday() - _SATURDAY + 1))
+
+
+def sample_day(on: date) -> tuple[SamplePaper, ...]:
+    """All papers announced on a date: new ones by number, then replacements. Empty on weekends.
+
+    The same date always gives the same papers; another date gives other identifiers, and its
+    replacements are new versions of what earlier sample days announced.
+    """
+    if nearest_weekday(on) != on:
+        return ()
+    return new_papers(on) + _replacements(on)
+
+
+@lru_cache(maxsize=32)
+def new_papers(on: date) -> tuple[SamplePaper, ...]:
+    """The first versions announced on a weekday, in the order of their identifiers."""
+    days = _weekday_count(on)
+    manuscripts = written(days % 2) + paired(days)
+    mixed = sorted(manuscripts, key=lambda one: crc32(one.title.encode()))
+    return tuple(_first_version(on, place, one) for place, one in enumerate(mixed))
+
+
+def _first_version(on: date, place: int, manuscript: Manuscript) -> SamplePaper:
+    number = _FIRST_NUMBER + (on.day - 1) * _NUMBERS_A_DAY + place
+    return SamplePaper(
+        identifier=f"{on:%y%m}.{number:05d}",
+        version=1,
+        manuscript=manuscript,
+        license=_LICENSES[place % len(_LICENSES)],
+        submitted_at=_submitted_at(on, place),
+    )
+
+
+def _replacements(on: date) -> tuple[SamplePaper, ...]:
+    """Yesterday's revised papers as v2 and, as v3, the paired ones of the weekday before."""
+    yesterday = _weekday_before(on)
+    second = [one for one in new_papers(yesterday) if one.manuscript.is_revised]
+    third = [one for one in new_papers(_weekday_before(yesterday)) if one.manuscript.is_revised]
+    by_hand = set(written(_weekday_count(on) % 2))
+    versions = [_revised(one, on, 2) for one in second]
+    # The hand-written ones come back as new papers today; a second copy as v3 would look odd.
+    versions += [_revised(one, on, 3) for one in third if one.manuscript not in by_hand]
+    return tuple(sorted(versions, key=lambda one: one.identifier))
+
+
+def _revised(paper: SamplePaper, on: date, version: int) -> SamplePaper:
+    old = paper.manuscript
+    new = replace(old, comment=f"{NOTICE}; v{version}: one table corrected")
+    if old.withdrawal:
+        new = replace(
+            old,
+            comment=f"{NOTICE}; this paper has been withdrawn",
+            abstract=f"This paper has been withdrawn by the authors. {old.withdrawal} {NOTICE}.",
+        )
+    place = int(paper.identifier[-2:])
+    return replace(paper, version=version, manuscript=new, submitted_at=_submitted_at(on, place))
+
+
+def _submitted_at(on: date, place: int) -> datetime:
+    """Within arXiv's window for that announcement, which closes at 14:00 in New York the day before."""
+    day_before = datetime.combine(_weekday_before(on), time(0, 1), tzinfo=UTC)
+    return day_before + timedelta(minutes=8 * place, seconds=place * 7 % 60)
+
+
+def _weekday_before(on: date) -> date:
+    return nearest_weekday(on - timedelta(days=1))
+
+
+def _weekday_count(on: date) -> int:
+    """Weekdays since the Monday 0001-01-01, so that neighbours differ by one across weekends."""
+    weeks, weekday = divmod(on.toordinal() - 1, 7)
+    return weeks * _WORKDAYS + min(weekday, _WORKDAYS - 1)

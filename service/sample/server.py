@@ -1,0 +1,175 @@
+"""A real HTTP server on loopback that answers as rss.arxiv.org and huggingface.co would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from service.sample.daily_papers import entries
+from service.sample.wire import (
+    NEW_YORK,
+    BadQuery,
+    Heading,
+    Item,
+    atom_feed,
+    render_atom,
+    render_rss,
+    rss_feed,
+)
+
+_LOOPBACK: Final = "127.0.0.1"
+_JSON: Final = "application/json; charset=utf-8"
+_PAGE_LIMIT: Final = 100
+# How long `close` may have to wait for the listening thread.
+_POLL_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: bytes
+    content_type: str
+    status: HTTPStatus = HTTPStatus.OK
+
+    @property
+    def etag(self) -> str:
+        return f'"{sha256(self.body).hexdigest()}"'
+
+
+class SampleServer:
+    """Serves one sample day until it is closed; use it as a context manager or call `close`.
+
+    `/rss/<q>` and `/atom/<q>` know only the day it was made for, as arXiv knows only today;
+    `/api/daily_papers?date=` knows every day up to it.
+    """
+
+    def __init__(self, on: date, *, port: int = 0) -> None:
+        self.on = on
+        self._server = _Server(on, port)
+        self._thread = Thread(target=self._serve, name="sample-server", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The base address, without a slash at its end."""
+        return f"http://{_LOOPBACK}:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Stops listening and waits for the thread."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=_POLL_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Idle keep-alive connections would otherwise hold up `server_close`.
+    block_on_close = False
+
+    def __init__(self, on: date, port: int) -> None:
+        self.on = on
+        super().__init__((_LOOPBACK, port), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    # Head and body are two writes; without this the second waits for the client's delayed ACK.
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        """The name is given by the standard library."""
+        answer = _answer(self.path, self.server.on)
+        is_known = answer.status is HTTPStatus.OK and self.headers["If-None-Match"] == answer.etag
+        body = b"" if is_known else answer.body
+        self.send_response(HTTPStatus.NOT_MODIFIED if is_known else answer.status)
+        self.send_header("ETag", answer.etag)
+        self.send_header("Cache-Control", f"max-age={_seconds_to_midnight(datetime.now(UTC))}")
+        if not is_known:
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Silent: a demonstration prints what matters to its reader."""
+
+
+def _answer(target: str, on: date) -> _Answer:
+    parts = urlsplit(target)
+    if parts.path == "/api/daily_papers":
+        return _daily_papers(parse_qs(parts.query), on)
+    kind, _, query = parts.path.removeprefix("/").partition("/")
+    if kind not in _FEEDS or not query:
+        return _Answer(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
+    return _FEEDS[kind].answer(unquote(query), on)
+
+
+@dataclass(frozen=True, slots=True)
+class _FeedKind:
+    render: Callable[[str, date], bytes]
+    render_error: Callable[[Heading, Sequence[Item]], bytes]
+    content_type: str
+
+    def answer(self, query: str, on: date) -> _Answer:
+        try:
+            return _Answer(self.render(query, on), self.content_type)
+        except BadQuery as error:
+            body = self.render_error(Heading((query,), on, error=str(error)), [])
+            return _Answer(body, self.content_type, HTTPStatus.BAD_REQUEST)
+
+
+_FEEDS: Final = {
+    "rss": _FeedKind(rss_feed, render_rss, "application/rss+xml"),
+    "atom": _FeedKind(atom_feed, render_atom, "application/atom+xml"),
+}
+
+
+def _daily_papers(wanted: dict[str, list[str]], today: date) -> _Answer:
+    """One page of a day; like the real API it refuses a malformed date and days to come."""
+    try:
+        on = date.fromisoformat(wanted.get("date", [today.isoformat()])[0])
+        limit = min(_PAGE_LIMIT, int(wanted.get("limit", ["50"])[0]))
+        page = int(wanted.get("p", ["0"])[0])
+    except ValueError:
+        return _refusal("Invalid query parameter")
+    if on > today:
+        return _refusal("date must not be in the future")
+    return _Answer(_dump(entries(on)[page * limit :][:limit]), _JSON)
+
+
+def _refusal(reason: str) -> _Answer:
+    return _Answer(_dump({"error": reason}), _JSON, HTTPStatus.BAD_REQUEST)
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _seconds_to_midnight(now: datetime) -> int:
+    """arXiv's feeds may be cached until the next midnight in New York."""
+    tomorrow = now.astimezone(NEW_YORK).date() + timedelta(days=1)
+    return int((datetime.combine(tomorrow, time(), tzinfo=NEW_YORK) - now).total_seconds())

@@ -1,0 +1,77 @@
+"""What every source of papers is to the rest: a name, a way to fetch, a way to parse.
+
+Fetching touches the world and returns bytes; parsing is pure. A source never stores anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from service.domain.types import ParsedBatch
+
+
+class SourceUnavailable(Exception):
+    """The source gave no usable answer.
+
+    `permanent` means that asking the same again cannot help (an unknown category, a moved
+    address); otherwise the caller may come back, not before `retry_after_seconds` where the source
+    named a time.
+    """
+
+    def __init__(
+        self, message: str, permanent: bool = False, retry_after_seconds: float | None = None
+    ) -> None:
+        # All three go to the base class so that the exception survives pickling.
+        super().__init__(message, permanent, retry_after_seconds)
+        self.permanent = permanent
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SourceUnreadable(Exception):
+    """An answer came but is not what the source documents; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchState:
+    """What an earlier answer left behind so that an unchanged one need not travel again."""
+
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One answer. `payload` is None exactly where the source said that nothing changed."""
+
+    payload: bytes | None
+    etag: str
+    not_modified: bool
+    url: str
+
+
+class Source(Protocol):
+    """A provider of papers.
+
+    `gates_editions`: an edition waits for this source's batch; the others only add signals.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def gates_editions(self) -> bool: ...
+
+    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:
+        """Ask for one category's announcements, of one day where the source keeps days.
+
+        Raises SourceUnavailable.
+        """
+        ...
+
+    def parse(self, payload: bytes) -> ParsedBatch:
+        """Read what `fetch` brought. Raises SourceUnreadable and then returns nothing partial."""
+        ...

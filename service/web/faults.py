@@ -1,0 +1,88 @@
+"""Pages for what went wrong: they say what to do next, and never show a traceback."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from service.domain.tokens import TokenExpired, TokenInvalid
+from service.web.site import get_site
+
+_PLAIN_500 = "Something broke on our side, and we have been told. Please try again in a minute.\n"
+
+
+class NotHere(Exception):
+    """A page that is not there; `text` says what the visitor may do instead."""
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__(title)
+        self.title = title
+        self.text = text
+
+
+def _show_fault(request: Request, status: int, title: str, text: str) -> Response:
+    pages = get_site(request).pages
+    return pages.show("fault.html", status=status, heading=title, text=text)
+
+
+def show_not_here(request: Request, error: Exception) -> Response:
+    if not isinstance(error, NotHere):
+        raise error
+    return _show_fault(request, 404, error.title, error.text)
+
+
+_HTTP_TEXTS = {
+    404: (
+        "There is no such page",
+        "The address may have been cut off in a mail. Today’s papers are on the front page.",
+    ),
+    405: ("Not this way", "This address does not take that kind of request."),
+    413: ("That is too much", "No form of ours is that large."),
+}
+_OTHER_TEXT = ("We could not read that", "The request was not complete. Please try again.")
+
+
+def show_http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    title, text = _HTTP_TEXTS.get(error.status_code, _OTHER_TEXT)
+    answer = _show_fault(request, error.status_code, title, text)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def show_unreadable(request: Request, _error: Exception) -> Response:
+    text = "Something in the request was not what this page expects."
+    return _show_fault(request, 422, "We could not read that", text)
+
+
+def show_invalid_link(request: Request, _error: Exception) -> Response:
+    text = (
+        "It may have been cut off by a mail program. Open it from the mail once more, or ask for "
+        "a new mail by signing up again with the same address: nothing is lost by that."
+    )
+    return _show_fault(request, 404, "This link is not complete", text)
+
+
+def show_expired_link(request: Request, _error: Exception) -> Response:
+    text = (
+        "Links that prove an address end after some days. Ask for a new mail by signing up again "
+        "with the same address; the newest mail always holds links that work."
+    )
+    return _show_fault(request, 410, "This link has expired", text)
+
+
+def show_crash(_request: Request, _error: Exception) -> Response:
+    # Plain on purpose: whatever broke may be what pages are made with.
+    return PlainTextResponse(_PLAIN_500, status_code=500)
+
+
+def add_fault_pages(app: FastAPI) -> None:
+    app.add_exception_handler(NotHere, show_not_here)
+    app.add_exception_handler(HTTPException, show_http_error)
+    app.add_exception_handler(RequestValidationError, show_unreadable)
+    app.add_exception_handler(TokenInvalid, show_invalid_link)
+    app.add_exception_handler(TokenExpired, show_expired_link)
+    app.add_exception_handler(Exception, show_crash)

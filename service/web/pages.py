@@ -1,0 +1,56 @@
+"""From a template to a page: one Jinja environment in which everything is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.domain.categories import category_name
+from service.mail import marking, sentences
+from service.mail.safety import finalize, safe_url
+from service.web import fields, wording
+
+TEMPLATE_DIR = Path(__file__).parent / "templates"
+
+_FILTERS: tuple[Callable[..., object], ...] = (
+    category_name,
+    fields.field_name, fields.other_categories, fields.origin_category,
+    marking.first_sentences, marking.mark,
+    safe_url,
+    sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
+    sentences.long_date, sentences.plain_date, sentences.short_date,
+    wording.paragraphs, wording.cadence_name, wording.pdf_url, wording.announced_how,
+)  # fmt: skip
+
+
+class Pages:
+    """The compiled templates of one application; threads share one."""
+
+    def __init__(self, **everywhere: object) -> None:
+        """`everywhere` is what each template may use: names and addresses that never change."""
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATE_DIR),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update({each.__name__: each for each in _FILTERS})
+        self._environment.globals.update(everywhere)
+
+    def show(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> HTMLResponse:
+        """The page. The same values always give the same bytes."""
+        text = self._environment.get_template(template).render(**values)
+        return HTMLResponse(text, status_code=status, headers=headers)

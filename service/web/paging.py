@@ -1,0 +1,36 @@
+"""Long lists in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+# Nobody reads on; a number of any size must not become an offset of any size.
+MOST_PAGES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[Item]):
+    """One page of a list. `first` is the number of its first item, counted from 1."""
+
+    items: tuple[Item, ...]
+    number: int
+    pages: int
+    first: int
+
+
+def read_number(text: str) -> int:
+    """A page number as it stands in an address; anything odd is the first page."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 3
+    return min(max(int(text), 1), MOST_PAGES) if is_number else 1
+
+
+def cut(items: Sequence[Item], number: int, size: int) -> Slice[Item]:
+    """Page `number` of all `items`; past the end it is the last one."""
+    pages = max(1, -(-len(items) // size))
+    number = min(number, pages)
+    start = (number - 1) * size
+    return Slice(tuple(items[start : start + size]), number, pages, start + 1)

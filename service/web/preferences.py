@@ -1,0 +1,202 @@
+"""A reader's own page: topics, times, a pause, the data we hold, and leaving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy.orm import Session
+
+from service.actions.subscribe import (
+    SignUpError,
+    erase,
+    pause,
+    read_preferences,
+    resume,
+    undo_unsubscribe,
+    unsubscribe,
+    update_preferences,
+)
+from service.actions.topics import TopicError
+from service.domain.tokens import Purpose
+from service.store.engine import transaction
+from service.store.models import Subscriber
+from service.store.subscribers import get_subscriber, get_topics
+from service.web.export import export_reader
+from service.web.faults import NotHere
+from service.web.forms import TypedForm, read_rows, read_word, with_fault
+from service.web.links import open_link
+from service.web.site import Site, SiteHere
+
+MOST_PAUSE_DAYS = 366
+_WELCOME_BACK = "Welcome back: your digests go on."
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the preferences form asks for: an action, and the values that go with some of them.
+
+    Blank values and `topics=None` were not sent and stay as they are.
+    """
+
+    action: str
+    topics: tuple[str, ...] | None
+    cadence: str
+    hour: str
+    timezone: str
+    pause_days: str
+    is_sure: bool
+
+
+def read_asked(
+    topic: Annotated[list[str] | None, Form()] = None,
+    cadence: Annotated[str, Form()] = "",
+    hour: Annotated[str, Form()] = "",
+    timezone: Annotated[str, Form()] = "",
+    action: Annotated[str, Form()] = "save",
+    pause_days: Annotated[str, Form()] = "",
+    sure: Annotated[str, Form()] = "",
+) -> Asked:
+    topics = None if topic is None else read_rows(topic)
+    hour, timezone = read_word(hour), read_word(timezone)
+    return Asked(action, topics, cadence, hour, timezone, read_word(pause_days), sure == "yes")
+
+
+@router.get("/preferences/{token}")
+def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
+    link = open_link(site, token, Purpose.PREFERENCES)
+    with transaction(site.sessions) as session:
+        reader = _find_reader(session, link.subject)
+        typed = _typed_by(session, reader)
+    return _show(site, token, reader, typed)
+
+
+@router.post("/preferences/{token}")
+def take_preferences(
+    site: SiteHere, token: str, asked: Annotated[Asked, Depends(read_asked)]
+) -> Response:
+    """Do what was asked and show the page as it is then."""
+    link = open_link(site, token, Purpose.PREFERENCES)
+    if asked.action == "erase":
+        return _take_erasure(site, token, link.subject, is_sure=asked.is_sure)
+    try:
+        with transaction(site.sessions) as session:
+            reader = _find_reader(session, link.subject, lock=True)
+            said = _act(site, session, reader, asked)
+            typed = _typed_by(session, reader)
+    except (SignUpError, TopicError) as error:
+        return _show_fault(site, token, link.subject, asked, error)
+    return _show(site, token, reader, typed, said)
+
+
+def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    """Carry out one action; returns the sentence that says so, or nothing where it was so already.
+
+    Raises `SignUpError` or `TopicError` for input that cannot be used.
+    """
+    match asked.action:
+        case "save":
+            return _save(site, session, reader, asked)
+        case "pause":
+            return _pause(site, reader, asked.pause_days)
+        case "resume":
+            return _WELCOME_BACK if resume(reader) else ""
+        case "unsubscribe":
+            unsubscribe(session, reader.id, "/preferences", site.clock())
+            return "You will get no more mail from us."
+        case "undo":
+            is_back = undo_unsubscribe(session, reader.id, site.clock())
+            return _WELCOME_BACK if is_back else ""
+        case _:
+            raise SignUpError("action", "This form does not know that action.")
+
+
+def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    typed = _merge(asked, _typed_by(session, reader))
+    chosen = read_preferences(typed.cadence, typed.hour, typed.timezone)
+    update_preferences(session, reader, chosen, typed.topics, site.clock())
+    return "Saved. Your next digest follows this."
+
+
+def _pause(site: Site, reader: Subscriber, days: str) -> str:
+    is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
+    if days and not is_usable:
+        raise SignUpError("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days.")
+    today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
+    until = today + timedelta(days=int(days)) if days else None
+    return "Paused. Nothing comes until you are back." if pause(reader, until) else ""
+
+
+def _take_erasure(
+    site: Site, token: str, subscriber_id: int, *, is_sure: bool
+) -> HTMLResponse:
+    """Ask once more, because this cannot be taken back; then forget the reader."""
+    with transaction(site.sessions) as session:
+        reader = _find_reader(session, subscriber_id, lock=is_sure)
+        if is_sure:
+            erase(session, reader, site.settings.secret_key, site.clock())
+    return site.pages.show("erased.html" if is_sure else "erase.html", token=token)
+
+
+@router.get("/preferences/{token}/export")
+def export_data(site: SiteHere, token: str) -> JSONResponse:
+    """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
+    link = open_link(site, token, Purpose.PREFERENCES)
+    with transaction(site.sessions) as session:
+        held = export_reader(session, _find_reader(session, link.subject))
+    headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
+    return JSONResponse(held, headers=headers)
+
+
+def _find_reader(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
+    reader = get_subscriber(session, subscriber_id, lock=lock)
+    if reader is None:
+        raise NotHere(
+            "We hold nothing about you",
+            "This subscription was erased. You may sign up again whenever you like.",
+        )
+    return reader
+
+
+def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
+    topics = tuple(text for text, _ in get_topics(session, [reader.id]).get(reader.id, []))
+    hour = str(reader.hour)
+    return TypedForm(
+        reader.email, topics, cadence=reader.cadence, hour=hour, timezone=reader.timezone
+    )
+
+
+def _merge(asked: Asked, before: TypedForm) -> TypedForm:
+    """What was typed, and what stands already where a field was not sent."""
+    return replace(
+        before,
+        topics=before.topics if asked.topics is None else asked.topics,
+        cadence=asked.cadence or before.cadence,
+        hour=asked.hour or before.hour,
+        timezone=asked.timezone or before.timezone,
+    )
+
+
+def _show_fault(
+    site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError | TopicError
+) -> HTMLResponse:
+    with transaction(site.sessions) as session:
+        reader = _find_reader(session, subscriber_id)
+        before = _typed_by(session, reader)
+    typed = _merge(asked, before) if asked.action == "save" else before
+    return _show(site, token, reader, with_fault(typed, error))
+
+
+def _show(
+    site: Site, token: str, reader: Subscriber, typed: TypedForm, said: str = ""
+) -> HTMLResponse:
+    status = 422 if typed.faults else 200
+    return site.pages.show(
+        "preferences.html", status=status, token=token, reader=reader, form=typed, said=said
+    )

@@ -1,0 +1,43 @@
+"""What every page needs, gathered once per application: settings, sessions, bell, clock, looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.config import Settings
+from service.mail.render import Renderer
+from service.web.limits import SignUpLimits
+from service.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`ring` is called after a commit with a task's name, and never raises."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    ring: Callable[..., None]
+    clock: Callable[[], datetime]
+    renderer: Renderer
+    limits: SignUpLimits
+    pages: Pages
+
+    @property
+    def maildir(self) -> Path:
+        """Where the development mailbox keeps its messages."""
+        return self.settings.data_dir / "mailbox"
+
+
+def get_site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+SiteHere = Annotated[Site, Depends(get_site)]

@@ -1,0 +1,52 @@
+"""Small texts that only the pages say."""
+
+from __future__ import annotations
+
+from service.domain.types import AnnounceType, Cadence, Paper
+
+_CADENCES = {
+    Cadence.DAILY: "Every day",
+    Cadence.WEEKDAYS: "Weekdays",
+    Cadence.WEEKLY: "Once a week, on Mondays",
+}
+
+_ANNOUNCED = {
+    AnnounceType.NEW: "new in",
+    AnnounceType.CROSS: "cross-listed to",
+    AnnounceType.REPLACE: "updated in",
+    AnnounceType.REPLACE_CROSS: "updated in",
+    AnnounceType.LISTED: "listed on",
+}
+
+
+def cadence_name(cadence: str) -> str:
+    """A cadence as a choice in a form."""
+    return _CADENCES[Cadence(cadence)]
+
+
+def announced_how(announce_type: AnnounceType) -> str:
+    """The verb before the category: `cross-listed to`."""
+    return _ANNOUNCED[announce_type]
+
+
+def paragraphs(text: str) -> tuple[str, ...]:
+    """The paragraphs of an abstract: what blank lines separate."""
+    blocks = text.replace("\r\n", "\n").split("\n\n")
+    return tuple(" ".join(block.split()) for block in blocks if block.strip())
+
+
+def pdf_url(paper: Paper) -> str:
+    """The PDF at its source, or nothing where the source's address does not tell."""
+    return paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
+
+
+def pace(total: int, days: int) -> str:
+    """How often `total` papers in `days` days is, in words: `about 4 papers a day`."""
+    if total == 0 or days == 0:
+        return "no papers yet"
+    for name, length in (("day", 1), ("week", 7), ("month", 30)):
+        count = round(total * length / days)
+        if count >= 2 or (count == 1 and name == "month"):
+            noun = "paper" if count == 1 else "papers"
+            return f"about {count:,} {noun} a {name}"
+    return "less than one paper a month"

@@ -1,0 +1,141 @@
+"""Fixtures of the whole suite; what they stand on is in `support/`."""
+
+# importlib mode leaves sys.path alone, so the project and the tests' own support are put there
+# before anything of theirs is imported.
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+import redis
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support import rules
+from support.databases import TestServers, clone_database, make_template, start_servers, with_number
+from support.loopback_http import LoopbackHttp
+from support.smtp_sink import SmtpSink
+
+from service.config import Settings
+from service.store.engine import make_engine, make_sessions
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    # Registered here, before pytest_configure runs; `pytest_plugins` could not find `support` yet.
+    pluginmanager.register(rules, "paperboy-rules")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[TestServers]:
+    """PostgreSQL and Valkey of this run, shared by all of its workers."""
+    with start_servers() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> str:
+    """`gw3` under xdist, `main` without."""
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: TestServers) -> str:
+    """The name of the database that Alembic brought to head, once per run."""
+    from service.store.migrate import upgrade
+
+    return make_template(servers, upgrade)
+
+
+@pytest.fixture
+def database_url(servers: TestServers, template_database: str, worker: str) -> Iterator[str]:
+    """A database of this test's own at the newest schema: commits are real, and gone afterwards."""
+    with clone_database(servers, template_database, worker) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A plain session; the test commits, as the edges do."""
+    with make_sessions(engine)() as session:
+        yield session
+
+
+@pytest.fixture
+def redis_url(servers: TestServers, worker: str) -> str:
+    """An empty numbered database of Valkey, this worker's own."""
+    number = 0 if worker == "main" else 1 + int(worker.removeprefix("gw"))
+    url = with_number(servers.redis_url, number)
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A Friday, half an hour before the first readers in central Europe get their digest."""
+    return datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[SmtpSink]:
+    sink = SmtpSink()
+    sink.start()
+    yield sink
+    sink.stop()
+
+
+@pytest.fixture
+def loopback_http() -> Iterator[LoopbackHttp]:
+    http = LoopbackHttp()
+    http.start()
+    yield http
+    http.stop()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data directory, not made yet, for embedded servers of this test's own.
+
+    pytest's own directories have names too long for sockets and are closed to other accounts.
+    """
+    base = Path(tempfile.mkdtemp(prefix="pb-"))
+    base.chmod(0o755)
+    yield base / "data"
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, smtp_sink: SmtpSink, tmp_path: Path) -> Settings:
+    """Settings of a whole service that belongs to this test."""
+    return Settings(
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        redis_url=redis_url,
+        smtp_url=(smtp_sink.url,),
+        secret_key=("a key that is only used in tests",),
+        base_url="http://127.0.0.1:8000",
+        mail_from="Paperboy <digest@paperboy.example>",
+        bounce_domain="bounces.paperboy.example",
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The directory of real papers and feeds; tests that use it carry the marker `real`."""
+    return rules.real_data_dir()

@@ -1,0 +1,336 @@
+"""Matching in memory: what a clause finds, why, and that sets of papers change no answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.matching import (
+    DayIndex,
+    IndexedPaper,
+    Lexicon,
+    match_day,
+    match_query,
+    meaningless_leaves,
+    parse_tsvector,
+)
+from service.domain.query import (
+    And,
+    Category,
+    Not,
+    Or,
+    Query,
+    Text,
+    canonical,
+    leaf_texts,
+    parse_query,
+)
+from service.domain.types import Reason
+
+STOP_WORDS = {"the", "of", "and", "is"}
+Lexemes = dict[str, tuple[int, ...]]
+
+
+def lexemes_of(text: str) -> Lexemes:
+    """What Postgres would make of plain words that have no endings; stop words leave a gap."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for position, word in enumerate(text.split(), start=1):
+        if word not in STOP_WORDS:
+            found[word].append(position)
+    return {word: tuple(positions) for word, positions in found.items()}
+
+
+def paper_of(
+    title: str = "",
+    abstract: str = "",
+    authors: tuple[str, ...] = (),
+    categories: tuple[str, ...] = (),
+    paper_id: int = 1,
+) -> IndexedPaper:
+    return IndexedPaper(
+        paper_id, lexemes_of(title), lexemes_of(abstract), authors, frozenset(categories)
+    )
+
+
+def lexicon_of(*queries: Query) -> Lexicon:
+    return {text: lexemes_of(text) for query in queries for text in leaf_texts(query)}
+
+
+def reasons_for(topic: str, paper: IndexedPaper) -> tuple[Reason, ...] | None:
+    query = parse_query(topic)
+    return match_query(query, paper, lexicon_of(query))
+
+
+# --- what Postgres prints ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "lexemes"),
+    [
+        ("", {}),
+        ("'a':1", {"a": (1,)}),
+        ("'a':1,20 'b c':3", {"a": (1, 20), "b c": (3,)}),
+        ("'a':1A,2B,3C,4 'b':5A", {"a": (1, 2, 3, 4), "b": (5,)}),
+        ("'a' 'b'", {"a": (), "b": ()}),
+        (
+            r"'a\\b':1 'it''s':2 '''':3 '\\\\':4",
+            {"a\\b": (1,), "it's": (2,), "'": (3,), "\\\\": (4,)},
+        ),
+        ("'''a':1 'a'':b':2", {"'a": (1,), "a':b": (2,)}),
+    ],
+)
+def test_a_printed_tsvector_is_read_back(text: str, lexemes: Lexemes) -> None:
+    assert parse_tsvector(text) == lexemes
+
+
+@pytest.mark.parametrize("text", ["a", "'a", "'a':", "'a':x", "'a':1,", "'a':1 b", "''", "'a':1;"])
+def test_what_is_no_tsvector_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a tsvector at character"):
+        parse_tsvector(text)
+
+
+@given(
+    st.dictionaries(
+        st.text(st.sampled_from("ab '\\:,é世"), min_size=1),
+        st.lists(st.integers(1, 16383), max_size=4).map(tuple),
+    )
+)
+def test_any_lexeme_survives_printing_and_reading(lexemes: Lexemes) -> None:
+    def printed(lexeme: str, positions: tuple[int, ...]) -> str:
+        quoted = "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+        return quoted + (":" + ",".join(map(str, positions)) if positions else "")
+
+    assert parse_tsvector(" ".join(printed(*each) for each in lexemes.items())) == lexemes
+
+
+# --- one paper --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_match"),
+    [
+        ("prompt", True),
+        ("prompt tuning", True),
+        ("tuning prompt", True),
+        ('"prompt tuning"', True),
+        ('"tuning prompt"', False),
+        ('"soft prompt tuning"', True),
+        ('"soft tuning"', False),
+        ('"state of the art"', True),
+        ('"the state of the art"', True),
+        ('"state the art"', False),
+        ('"of state art"', False),
+        ('"art the"', True),
+        ('"very very deep"', True),
+        ('"very deep very"', False),
+        ("ti:prompt", True),
+        ("abs:prompt", False),
+        ("ti:state", False),
+        ("abs:state", True),
+        # A phrase must stand whole in one field; the title ends where the abstract begins.
+        ('"tuning state"', False),
+        ("prompt -state", False),
+        ("prompt -graph", True),
+        ("graph OR state", True),
+        ("prompt NOT (graph OR state)", False),
+        ("prompt NOT (graph state)", True),
+        ("graph", False),
+        ("prompt the", False),
+        ("prompt -the", True),
+        ("cat:cs.CL", True),
+        ("cat:cs.*", True),
+        ("cat:math", False),
+        ("prompt -cat:cs", False),
+        ("prompt -cat:math", True),
+    ],
+)
+def test_a_topic_matches_what_it_says(topic: str, is_match: bool) -> None:
+    paper = paper_of(
+        "soft prompt tuning", "state of the art very very deep", categories=("cs.CL", "cs.LG")
+    )
+    assert (reasons_for(topic, paper) is not None) is is_match
+
+
+def test_a_leaf_without_its_lexemes_is_an_error_and_never_a_silent_miss() -> None:
+    with pytest.raises(KeyError, match="prompt"):
+        match_query(parse_query("prompt"), paper_of("prompt"), {})
+
+
+def test_only_leaves_without_a_lexeme_are_meaningless() -> None:
+    query = parse_query('prompt The "of the" "state of the art" -(x OR y) cat:cs.CL')
+    assert meaningless_leaves(query, lexicon_of(query)) == (
+        Text("any", "The"),
+        Text("any", "of the", is_phrase=True),
+    )
+
+
+# --- why --------------------------------------------------------------------------------------
+
+
+def test_words_found_in_both_fields_give_a_reason_for_each() -> None:
+    assert reasons_for("Deep", paper_of("deep", "very deep")) == (
+        Reason("deep", "title", ("deep",)),
+        Reason("deep", "abstract", ("deep",)),
+    )
+
+
+def test_a_reason_names_the_clause_the_field_and_the_words() -> None:
+    paper = paper_of("a", "prompt tuning", categories=("cs.CL", "cs.LG", "math.NA"))
+    assert reasons_for('abs:"Prompt Tuning" cat:cs ti:A', paper) == (
+        Reason('abs:"prompt tuning"', "abstract", ("prompt tuning",)),
+        Reason("cat:cs.*", "category", ("cs.CL", "cs.LG", "math.NA")),
+        Reason("ti:a", "title", ("a",)),
+    )
+
+
+def test_what_a_paper_lacks_is_no_reason() -> None:
+    assert reasons_for("a -b", paper_of("a c")) == (Reason("a", "title", ("a",)),)
+
+
+def test_a_branch_that_failed_gives_no_reason() -> None:
+    assert reasons_for("(a b) OR c", paper_of("a c")) == (Reason("c", "title", ("c",)),)
+
+
+def test_every_branch_that_held_gives_its_reasons() -> None:
+    found = reasons_for("(a b) OR c OR d", paper_of("a b c"))
+    assert found is not None
+    assert [reason.clause for reason in found] == ["a", "b", "c"]
+
+
+def test_an_author_is_found_by_name_and_by_initials() -> None:
+    paper = paper_of("a", authors=("Yoshua Bengio", "Samy Bengio"))
+    assert reasons_for('au:"Yoshua Bengio"', paper) == (
+        Reason('au:"yoshua bengio"', "author", ("Yoshua Bengio",)),
+    )
+    assert reasons_for('au:"Y. Bengio"', paper) == (
+        Reason('au:"y bengio"', "author", ("Yoshua Bengio",), is_guess=True),
+    )
+    assert reasons_for("au:bengio", paper) == (
+        Reason("au:bengio", "author", ("Yoshua Bengio", "Samy Bengio"), is_guess=True),
+    )
+    assert reasons_for("au:hinton", paper) is None
+    assert reasons_for("a -au:hinton", paper) == (Reason("a", "title", ("a",)),)
+
+
+# --- a day ------------------------------------------------------------------------------------
+
+
+def test_a_day_answers_topics_in_their_order_and_twice_where_asked_twice() -> None:
+    papers = [paper_of("a b", paper_id=7), paper_of("b c", paper_id=9)]
+    topics = [(3, parse_query("b a")), (1, parse_query("c")), (2, parse_query("A b"))]
+    lexicon = lexicon_of(*(query for _, query in topics))
+    assert [(topic, paper) for topic, paper, _ in match_day(topics, papers, lexicon)] == [
+        (3, 7),
+        (1, 9),
+        (2, 7),
+    ]
+
+
+def test_a_day_without_papers_matches_nothing() -> None:
+    query = parse_query("a -b")
+    assert list(match_day([(1, query)], [], lexicon_of(query))) == []
+
+
+def test_an_index_may_be_asked_in_any_order() -> None:
+    queries = [parse_query(topic) for topic in ("a OR b", "a", "a OR b")]
+    index = DayIndex([paper_of("a"), paper_of("b", paper_id=2)], lexicon_of(*queries))
+    answers = [sorted(index.match(query)) for query in queries]
+    assert answers[0] == answers[2]
+    assert [paper for paper, _ in answers[0]] == [1, 2]
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c", "the"]), max_size=6).map(" ".join)
+CATEGORIES = st.sets(st.sampled_from(["cs.CL", "cs.LG", "math-ph", "hep-th"]))
+PAPERS = st.lists(
+    st.builds(
+        lambda title, abstract, categories: (title, abstract, tuple(sorted(categories))),
+        WORDS,
+        WORDS,
+        CATEGORIES,
+    ),
+    max_size=8,
+)
+LEAVES = ["a", "b", "c", "the", '"a b"', '"a the b"', '"a a"', "ti:a", 'abs:"b c"']
+LEAVES += ["cat:cs", "cat:cs.CL", "cat:math.MP"]
+TOPICS = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda parts: st.one_of(
+        st.tuples(parts, parts).map(lambda pair: f"({pair[0]} {pair[1]})"),
+        st.tuples(parts, parts).map(lambda pair: f"({pair[0]} OR {pair[1]})"),
+        st.tuples(parts, parts).map(lambda pair: f"({pair[0]} -{pair[1]})"),
+        st.tuples(parts, parts).map(lambda pair: f"({pair[0]} NOT (c OR {pair[1]}))"),
+    ),
+    max_leaves=8,
+).map(parse_query)
+
+
+def naive_match(query: Query, title: str, abstract: str, categories: tuple[str, ...]) -> bool:
+    """The meaning, as slowly and plainly as it can be said."""
+    if isinstance(query, And):
+        return all(naive_match(each, title, abstract, categories) for each in query.operands)
+    if isinstance(query, Or):
+        return any(naive_match(each, title, abstract, categories) for each in query.operands)
+    if isinstance(query, Not):
+        return not naive_match(query.operand, title, abstract, categories)
+    if isinstance(query, Category):
+        archive = {"cat:cs.*": {"cs.CL", "cs.LG"}}
+        return bool(archive.get(canonical(query), {canonical(query)[4:]}) & set(categories))
+    assert isinstance(query, Text)
+    fields = {"any": [title, abstract], "title": [title], "abstract": [abstract]}[query.field]
+    return any(naive_phrase(query.text.split(), field.split()) for field in fields)
+
+
+def naive_phrase(phrase: list[str], words: list[str]) -> bool:
+    wanted = [(at, word) for at, word in enumerate(phrase) if word not in STOP_WORDS]
+    return bool(wanted) and any(
+        all(0 <= base + at < len(words) and words[base + at] == word for at, word in wanted)
+        for base in range(-len(phrase), len(words))
+    )
+
+
+@given(st.lists(TOPICS, max_size=6), PAPERS)
+def test_a_day_agrees_with_the_plain_meaning(
+    topics: list[Query], papers: list[tuple[str, str, tuple[str, ...]]]
+) -> None:
+    indexed = [
+        paper_of(title, abstract, categories=categories, paper_id=number)
+        for number, (title, abstract, categories) in enumerate(papers)
+    ]
+    matched = {
+        (topic, paper)
+        for topic, paper, _ in match_day(enumerate(topics), indexed, lexicon_of(*topics))
+    }
+    assert matched == {
+        (topic, paper)
+        for topic, query in enumerate(topics)
+        for paper, fields in enumerate(papers)
+        if naive_match(query, *fields)
+    }
+
+
+@given(TOPICS, PAPERS)
+def test_reasons_alone_would_have_been_enough_and_none_is_said_twice(
+    query: Query, papers: list[tuple[str, str, tuple[str, ...]]]
+) -> None:
+    """With nothing but the clauses named as reasons true, the topic still holds."""
+    for title, abstract, categories in papers:
+        reasons = match_query(
+            query, paper_of(title, abstract, categories=categories), lexicon_of(query)
+        )
+        if reasons is not None:
+            assert reasons
+            assert len(set(reasons)) == len(reasons)
+            assert holds_with(query, {reason.clause for reason in reasons})
+
+
+def holds_with(query: Query, clauses: set[str]) -> bool:
+    if isinstance(query, And):
+        return all(holds_with(each, clauses) for each in query.operands)
+    if isinstance(query, Or):
+        return any(holds_with(each, clauses) for each in query.operands)
+    if isinstance(query, Not):
+        return not holds_with(query.operand, clauses)
+    return canonical(query) in clauses

@@ -1,0 +1,85 @@
+"""Marked words and first sentences."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.mail.marking import first_sentences, mark, shorten
+
+
+def marked(text: str, *words: str) -> list[str]:
+    return [html.unescape(found) for found in re.findall("<mark>(.*?)</mark>", mark(text, words))]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("Graph networks", ["network"], ["networks"]),
+        ("Prompt-Tuning, tuned prompts", ["prompt tuning"], ["Prompt-Tuning"]),
+        ("A prompt. Tuning follows", ["prompt tuning"], []),
+        ("tuning the prompt", ["prompt tuning"], []),
+        ("soft prompt tuning", ["prompt", "prompt tuning"], ["prompt tuning"]),
+        ("大規模な連続学習の研究", ["学習"], ["学習"]),
+        ("No such word", ["diffusion", "", "!?"], []),
+        ("Overlap overlap overlap", ["overlap overlap"], ["Overlap overlap"]),
+    ],
+)
+def test_words_are_marked_by_stem_and_phrases_only_in_a_row(
+    text: str, words: list[str], expected: list[str]
+) -> None:
+    assert marked(text, *words) == expected
+
+
+def test_marked_text_is_escaped_inside_and_outside_the_marks() -> None:
+    assert mark("<b>x</b> & prompts <i>", ["prompt"]) == (
+        "&lt;b&gt;x&lt;/b&gt; &amp; <mark>prompts</mark> &lt;i&gt;"
+    )
+
+
+@given(st.text(), st.lists(st.text(max_size=12), max_size=3))
+def test_marking_adds_only_marks_and_takes_nothing_away(text: str, words: list[str]) -> None:
+    said = mark(text, words)
+    without = str(said).replace("<mark>", "").replace("</mark>", "")
+    assert "<" not in without
+    # Written out by hand: the standard library's unescape also rewrites odd character numbers.
+    for entity, letter in [("&lt;", "<"), ("&gt;", ">"), ("&#34;", '"'), ("&#39;", "'")]:
+        without = without.replace(entity, letter)
+    assert without.replace("&amp;", "&") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("Short.", 350, "Short."),
+        (
+            "One thing.\n  Another   thing. A third thing that is long.",
+            30,
+            "One thing. Another thing.",
+        ),
+        ("We test e.g. this. The rest is longer than fits.", 25, "We test e.g. this."),
+        ("Hi. " + "word " * 40, 50, "Hi. word word word word word word word word word…"),
+        (
+            "本論文では新しい手法を提案する。実験により有効性を示す。",
+            20,
+            "本論文では新しい手法を提案する。",
+        ),
+        ("anything", 0, ""),
+    ],
+)
+def test_an_excerpt_ends_where_a_sentence_ends(text: str, limit: int, expected: str) -> None:
+    assert first_sentences(text, limit) == expected
+
+
+@given(st.text(), st.integers(min_value=1, max_value=60))
+def test_nothing_is_longer_than_its_limit(text: str, limit: int) -> None:
+    assert len(shorten(text, limit)) <= limit
+    assert len(first_sentences(text, limit)) <= limit
+
+
+def test_a_cut_never_parts_a_letter_from_its_accent() -> None:
+    assert shorten("e\u0301" * 20, 10) == "e\u0301" * 4 + "…"

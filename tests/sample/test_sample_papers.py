@@ -1,0 +1,197 @@
+"""What a sample day promises: enough invented papers, of every awkward kind, never the same number twice."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, timedelta
+
+import pytest
+
+from service.sample.manuscripts import NOTICE, written
+from service.sample.papers import nearest_weekday, new_papers, sample_day
+from service.sample.people import crowd, names_in
+
+TUESDAY = date(2026, 11, 24)
+WEEK = [date(2026, 11, 23) + timedelta(days=days) for days in range(7)]
+# Two neighbouring days, because hand-written papers alternate.
+BOTH_KINDS_OF_DAY = pytest.mark.parametrize("on", [TUESDAY, TUESDAY + timedelta(days=1)])
+
+
+@BOTH_KINDS_OF_DAY
+def test_a_day_has_over_120_new_papers_and_titles_differ(on: date) -> None:
+    fresh = new_papers(on)
+    assert len(fresh) >= 120
+    assert len({one.manuscript.title for one in fresh}) == len(fresh)
+    assert len({one.manuscript.abstract for one in fresh}) == len(fresh)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_at_least_forty_papers_of_a_day_are_written_by_hand(half: int) -> None:
+    titles = {one.title for one in written(half)}
+    assert len(titles) >= 40
+    assert titles.isdisjoint(one.title for one in written(1 - half))
+
+
+def test_no_two_papers_of_a_day_share_more_than_half_of_their_sentences() -> None:
+    for on in WEEK[:5]:
+        sentences = [
+            set(re.split(r"(?<=[.?!]) ", one.manuscript.abstract.removesuffix(f" {NOTICE}.")))
+            for one in new_papers(on)
+        ]
+        for place, mine in enumerate(sentences):
+            for other in sentences[:place]:
+                assert len(mine & other) <= len(mine) / 2
+
+
+@BOTH_KINDS_OF_DAY
+def test_every_new_abstract_has_80_to_150_words_and_fits_arxivs_limit(on: date) -> None:
+    for paper in new_papers(on):
+        assert 80 <= len(paper.manuscript.abstract.split()) <= 150, paper.manuscript.title
+        assert len(paper.manuscript.abstract) <= 1920
+
+
+@BOTH_KINDS_OF_DAY
+def test_every_paper_says_that_it_is_invented(on: date) -> None:
+    for paper in sample_day(on):
+        assert paper.manuscript.abstract.endswith(f"{NOTICE}.")
+        assert paper.manuscript.comment.startswith(NOTICE)
+
+
+def test_identifiers_are_out_of_arxivs_reach_and_in_the_month_of_the_day() -> None:
+    for on in (date(2026, 1, 1), date(2026, 12, 31), date(2027, 3, 5)):
+        for paper in new_papers(on):
+            assert re.fullmatch(rf"{on:%y%m}\.9\d{{4}}", paper.identifier)
+            assert paper.version == 1
+
+
+def test_the_same_date_always_gives_the_same_day() -> None:
+    first = sample_day(TUESDAY)
+    new_papers.cache_clear()
+    assert sample_day(TUESDAY) == first
+
+
+def test_every_date_of_two_months_gives_identifiers_of_its_own() -> None:
+    days = [date(2026, 11, 1) + timedelta(days=count) for count in range(61)]
+    numbers = [one.identifier for on in days if sample_day(on) for one in new_papers(on)]
+    assert len(numbers) == len(set(numbers)) > 43 * 120
+
+
+def test_the_next_day_brings_other_titles() -> None:
+    today = {one.manuscript.title for one in new_papers(TUESDAY)}
+    tomorrow = {one.manuscript.title for one in new_papers(TUESDAY + timedelta(days=1))}
+    assert len(today & tomorrow) == 0
+
+
+def test_identifiers_grow_in_the_order_of_announcement() -> None:
+    numbers = [one.identifier for on in WEEK[:5] for one in new_papers(on)]
+    assert numbers == sorted(numbers)
+
+
+def test_weekends_are_empty_and_the_nearest_weekday_is_the_friday_before() -> None:
+    assert [bool(sample_day(on)) for on in WEEK] == [True] * 5 + [False] * 2
+    assert [nearest_weekday(on) for on in WEEK] == [*WEEK[:5], WEEK[4], WEEK[4]]
+
+
+def test_replacements_are_new_versions_of_what_earlier_days_announced() -> None:
+    for on in (WEEK[0], TUESDAY, WEEK[4]):
+        known = {one.identifier for days in range(1, 6) for one in _new_before(on, days)}
+        replaced = [one for one in sample_day(on) if one.is_replacement]
+        assert len(replaced) >= 13
+        assert {one.identifier for one in replaced} <= known
+        assert {one.version for one in replaced} == {2, 3}
+
+
+def _new_before(on: date, days: int) -> list[object]:
+    return list(new_papers(nearest_weekday(on - timedelta(days=days))))
+
+
+@BOTH_KINDS_OF_DAY
+def test_no_title_stands_twice_in_one_day(on: date) -> None:
+    titles = [one.manuscript.title for one in sample_day(on)]
+    assert len(titles) == len(set(titles))
+
+
+@BOTH_KINDS_OF_DAY
+def test_exactly_one_paper_is_withdrawn_and_says_why(on: date) -> None:
+    gone = [one for one in sample_day(on) if "has been withdrawn" in one.manuscript.comment]
+    assert len(gone) == 1
+    assert gone[0].version == 2
+    assert gone[0].manuscript.abstract.startswith("This paper has been withdrawn by the authors. ")
+    assert gone[0].manuscript.withdrawal in gone[0].manuscript.abstract
+
+
+@BOTH_KINDS_OF_DAY
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        r"\'e",
+        r"$^",
+        r"$\mathcal{O}(n \log n)$",
+        r"28.82\%",
+        r"\textit{K}-trivial",
+        "$x<y$",
+        r"\varepsilon",
+    ],
+)
+def test_a_day_holds_raw_tex(on: date, wanted: str) -> None:
+    texts = [
+        f"{one.manuscript.title} {one.manuscript.creator} {one.manuscript.abstract}"
+        for one in new_papers(on)
+    ]
+    assert any(wanted in text for text in texts)
+
+
+@BOTH_KINDS_OF_DAY
+@pytest.mark.parametrize("script", ["CJK", "ARABIC", "HEBREW", "CYRILLIC", "GREEK", "HANGUL"])
+def test_a_day_holds_authors_in_many_scripts(on: date, script: str) -> None:
+    letters = {letter for one in new_papers(on) for letter in one.manuscript.creator}
+    assert any(unicodedata.name(letter, "").startswith(script) for letter in letters)
+
+
+@BOTH_KINDS_OF_DAY
+def test_a_day_has_a_right_to_left_title_and_an_emoji(on: date) -> None:
+    titles = [one.manuscript.title for one in new_papers(on)]
+    assert any(unicodedata.bidirectional(title[0]) in {"R", "AL"} for title in titles)
+    assert any(unicodedata.category(title[0]) == "So" for title in titles)
+
+
+@BOTH_KINDS_OF_DAY
+def test_one_paper_has_300_different_authors(on: date) -> None:
+    counts = [names_in(one.manuscript.creator) for one in new_papers(on)]
+    largest = max(counts, key=len)
+    assert len(largest) == len(set(largest)) == 300
+    assert sorted(map(len, counts))[-2] < 20
+
+
+@BOTH_KINDS_OF_DAY
+def test_affiliations_hold_commas_and_do_not_split_names(on: date) -> None:
+    awkward = [
+        one.manuscript.creator
+        for one in new_papers(on)
+        if re.search(r"\([^)]*,[^)]*\)", one.manuscript.creator)
+    ]
+    assert len(awkward) >= 3
+    for creator in awkward:
+        assert not any(mark in name for name in names_in(creator) for mark in "(),")
+
+
+def test_a_suffix_stays_with_its_name() -> None:
+    assert names_in("A. Bell Jr., C. Dent, Jr., E. Fry (X, Y), G. Hill") == (
+        "A. Bell Jr.",
+        "C. Dent, Jr.",
+        "E. Fry",
+        "G. Hill",
+    )
+
+
+def test_the_crowd_has_no_name_twice_even_when_it_is_everybody() -> None:
+    assert len(set(crowd(972))) == 972
+
+
+@BOTH_KINDS_OF_DAY
+def test_papers_were_submitted_before_arxivs_window_closed(on: date) -> None:
+    for paper in sample_day(on):
+        # 14:00 in New York is 18:00 UTC at the earliest.
+        assert paper.submitted_at.date() == on - timedelta(days=1)
+        assert paper.submitted_at.hour < 18

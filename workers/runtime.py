@@ -1,0 +1,65 @@
+"""What a worker process holds: settings, connections, templates, the relay's connections."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.deliver import Sender
+from service.clock import system_clock
+from service.config import Settings, load_settings
+from service.embedded import resolve_services
+from service.logs import configure
+from service.mail.render import Renderer
+from service.mail.transport import SmtpTransport
+from service.queue import Ring, make_ring
+from service.sources.base import Source
+from service.sources.fetching import LocalGate
+from service.sources.registry import build_sources
+from service.store.engine import make_engine, make_sessions
+
+# Holds this process's share in the embedded servers until it ends.
+_shares = ExitStack()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    sessions: sessionmaker[Session]
+    sources: tuple[Source, ...]
+    sender: Sender
+    ring: Ring
+
+
+@cache
+def settings() -> Settings:
+    """The settings with both servers' addresses; the embedded ones are started if need be."""
+    return _shares.enter_context(resolve_services(load_settings()))
+
+
+def broker_url() -> str:
+    return settings().broker_url
+
+
+def runtime() -> Runtime:
+    """This process's runtime: made at its first task, never shared across a fork."""
+    return _runtime_of(os.getpid())
+
+
+@cache
+def _runtime_of(_pid: int) -> Runtime:
+    here = settings()
+    configure(here.log_level)
+    sessions = make_sessions(make_engine(here.database_url))
+    transport = SmtpTransport(here.relays, connections=here.send_connections, rate=here.send_rate)
+    return Runtime(
+        settings=here,
+        sessions=sessions,
+        sources=build_sources(here, LocalGate()),
+        sender=Sender(sessions, here, Renderer(), transport, system_clock),
+        ring=make_ring(here.broker_url),
+    )

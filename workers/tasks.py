@@ -1,0 +1,55 @@
+"""Tasks: each calls one action and rings for what comes next. Longer than twelve lines is wrong."""
+
+from __future__ import annotations
+
+from service.actions.compose import compose_chunk
+from service.actions.deliver import deliver as deliver_due
+from service.actions.deliver import sweep as sweep_left
+from service.actions.ingest import ingest_source
+from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.clock import system_clock
+from workers.app import app
+from workers.runtime import runtime
+
+
+@app.task(name="ingest")
+def ingest(source_name: str) -> None:
+    """Read a source's day, if this installation has it and the day is not in yet."""
+    here = runtime()
+    for source in here.sources:
+        if source.name == source_name:
+            ingest_source(here.sessions, here.settings, source, None, system_clock())
+            here.ring("open_editions")
+
+
+@app.task(name="open_editions")
+def open_editions() -> None:
+    """Open the editions that are due, and ring for each chunk that nobody has composed."""
+    here = runtime()
+    open_due_editions(here.sessions, here.settings, system_clock())
+    finish_open_editions(here.sessions, system_clock())
+    for chunk_id in pending_chunks(here.sessions):
+        here.ring("compose", chunk_id)
+
+
+@app.task(name="compose")
+def compose(chunk_id: int) -> None:
+    """Compose one chunk of readers, and ring for the sending."""
+    here = runtime()
+    if compose_chunk(here.sessions, here.settings, chunk_id, system_clock()):
+        here.ring("deliver")
+
+
+@app.task(name="deliver")
+def deliver() -> None:
+    """Send everything that is due."""
+    deliver_due(runtime().sender)
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Heal what dead senders left, and ring if there is something to send again."""
+    here = runtime()
+    requeued, _ = sweep_left(here.sessions, system_clock())
+    if requeued:
+        here.ring("deliver")
