@@ -85,7 +85,7 @@ def running_postgres(home: Path) -> Iterator[str]:
     try:
         _await(lambda: _make_role(port, data), process, "PostgreSQL", home / "postgres.log")
         password = quote((home / "password").read_text(), safe="")
-        yield f"postgresql://paperboy:{password}@127.0.0.1:{port}/postgres"
+        yield f"postgresql://paperboy:{password}@127.0.0.1:{port}/paperboy"
     finally:
         _stop(process, signal.SIGINT)
         log.close()
@@ -113,14 +113,17 @@ def _make_cluster(home: Path, binary: Path, account: Account | None) -> Path:
 
 
 def _make_role(port: int, data: Path) -> None:
-    """Make the tests' role, and pgvector where every new database gets it. Raises until ready."""
+    """Make the role with its database, and pgvector where every new one gets it. Raises until ready."""
     superuser = (data.parent / "superuser").read_text()
     password = (data.parent.parent / "password").read_text()
     login = f"postgresql://postgres:{quote(superuser, safe='')}@127.0.0.1:{port}/template1"
-    with psycopg.connect(login, connect_timeout=2) as admin:
+    with psycopg.connect(login, connect_timeout=2, autocommit=True) as admin:
         admin.execute("CREATE EXTENSION vector")
         role = sql.SQL("CREATE ROLE paperboy LOGIN CREATEDB PASSWORD {}")
         admin.execute(role.format(sql.Literal(password)))
+    login = login.replace("/template1", "/postgres")
+    with psycopg.connect(login, connect_timeout=2, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE paperboy OWNER paperboy")
 
 
 @contextmanager

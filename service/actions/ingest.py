@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.config import Settings
 from service.domain.author_index import author_index_keys
 from service.domain.batches import Verdict, advance, judge_batch
-from service.domain.categories import canonical_category
-from service.domain.latex import to_readable
+from service.domain.categories import canonical_category, is_known
+from service.domain.latex import to_readable, to_readable_line
 from service.domain.schedule import announcement_date
 from service.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
 from service.domain.withdrawal import is_withdrawal
@@ -205,21 +205,26 @@ def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
     The feed does not name the primary category; where the paper is `new` or `replace` it is the
     category that was asked for (arXiv computes the type that way), elsewhere the first named.
     """
-    authors = tuple(to_readable(name) for name in told.authors)
-    categories = tuple(dict.fromkeys(canonical_category(c) for c in told.categories))
+    authors = tuple(to_readable_line(name) for name in told.authors)
+    categories = tuple(dict.fromkeys(_canonical(c) for c in told.categories))
     own_types = {AnnounceType.NEW, AnnounceType.REPLACE}
-    asked = canonical_category(asked_category) if asked_category else ""
+    asked = _canonical(asked_category)
     is_own = told.announce_type in own_types and asked in categories
     first = categories[0] if categories else ""
     return PaperDraft(
         announcement=told,
-        title=to_readable(told.title),
+        title=to_readable_line(told.title),
         abstract=to_readable(told.abstract),
         authors=authors,
         author_keys=tuple(sorted({key for name in authors for key in author_index_keys(name)})),
         categories=categories,
         primary_category=told.primary_category or (asked if is_own else first),
     )
+
+
+def _canonical(category: str) -> str:
+    """One name for each category; what is no arXiv category (an ACM or MSC class) stays as it is."""
+    return canonical_category(category) if is_known(category) else category
 
 
 def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime) -> None:

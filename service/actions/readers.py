@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import StringIO
@@ -15,17 +15,25 @@ from service.actions.subscribe import (
     SignUp,
     SignUpError,
     activate,
+    ask_for_confirmation,
     read_address,
     read_preferences,
     request_subscription,
 )
-from service.actions.topics import TopicError
+from service.actions.topics import TopicError, read_topic
 from service.config import Settings
 from service.domain.addresses import email_key
+from service.domain.query import canonical
 from service.store.deliveries import find_digests
 from service.store.models import Subscriber
-from service.store.subscribers import find_by_email, get_topics, list_consents
-from service.store.suppressions import is_suppressed
+from service.store.subscribers import (
+    NewSubscriber,
+    find_by_email,
+    get_topics,
+    insert_subscribers,
+    list_consents,
+)
+from service.store.suppressions import find_suppressed, is_suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +104,45 @@ def _read_row(number: int, row: dict[str, Any], settings: Settings) -> SignUp:
 
 def import_subscribers(
     session: Session,
-    forms: Iterable[SignUp],
+    forms: Sequence[SignUp],
     secrets: tuple[str, ...],
     now: datetime,
     *,
     is_confirmed: bool,
 ) -> ImportReport:
-    """Add every sign-up that is new. Raises `ImportFault`; the caller rolls back."""
-    added = known = suppressed = 0
+    """Add every sign-up that is new, in bulk. Raises `ImportFault`; the caller rolls back."""
+    topics = _read_all_topics(session, forms)
+    by_key = {email_key(read_address(form.email)): form for form in reversed(forms)}
+    suppressed = find_suppressed(session, by_key, secrets)
+    new = {
+        key: NewSubscriber(
+            email=read_address(form.email),
+            email_key=key,
+            preferences=read_preferences(form.cadence, form.hour, form.timezone),
+            topics=tuple(topics[text] for text in form.topics),
+        )
+        for key, form in reversed(by_key.items())
+        if key not in suppressed
+    }
+    ids = insert_subscribers(session, list(new.values()), now, is_confirmed=is_confirmed)
+    if not is_confirmed:
+        for subscriber_id in ids:
+            ask_for_confirmation(session, session.get_one(Subscriber, subscriber_id), now)
+    known = len(forms) - len(ids) - len(suppressed)
+    return ImportReport(len(ids), known, len(suppressed))
+
+
+def _read_all_topics(session: Session, forms: Sequence[SignUp]) -> dict[str, tuple[str, str]]:
+    """Every distinct topic of the file, read once: text -> (text, canonical form)."""
+    topics: dict[str, tuple[str, str]] = {}
     for number, form in enumerate(forms, start=2):
-        try:
-            reader = add_subscriber(session, form, secrets, now, is_confirmed=is_confirmed)
-        except TopicError as error:
-            raise ImportFault(f"line {number}: topic {error.topic!r}: {error}") from error
-        if reader is not None:
-            added += 1
-        elif is_suppressed(session, email_key(read_address(form.email)), secrets):
-            suppressed += 1
-        else:
-            known += 1
-    return ImportReport(added, known, suppressed)
+        for text in form.topics:
+            if text not in topics:
+                try:
+                    topics[text] = (text, canonical(read_topic(session, text)))
+                except TopicError as error:
+                    raise ImportFault(f"line {number}: topic {text!r}: {error}") from error
+    return topics
 
 
 def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:

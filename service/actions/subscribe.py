@@ -117,7 +117,7 @@ def request_subscription(
     replace_topics(session, reader.id, topics, now)
     record_consent(session, reader.id, "requested", form.page, now)
     if asks:
-        _ask_for_confirmation(session, reader, now)
+        ask_for_confirmation(session, reader, now)
 
 
 def _remind(session: Session, reader: Subscriber, now: datetime) -> None:
@@ -132,7 +132,8 @@ def _remind(session: Session, reader: Subscriber, now: datetime) -> None:
     )
 
 
-def _ask_for_confirmation(session: Session, reader: Subscriber, now: datetime) -> None:
+def ask_for_confirmation(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Queue the confirmation mail, unless one went out today or the reader had enough of them."""
     since = reader.unsubscribed_at or reader.created_at
     latest = latest_mail_at(session, DeliveryKind.CONFIRMATION, reader.id)
     is_too_soon = latest is not None and latest >= since and now - latest < CONFIRMATION_GAP

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 # The rules of names belong to names.py; keys that had rules of their own would drift from it.
-from service.domain.names import _PARTICLES, _group_name, _is_group, _without_suffix, author_key
+from service.domain.names import PARTICLES, author_key, group_name, is_group, without_suffix
 
-_LEADING_PARTICLES = frozenset(_PARTICLES.split())
+_LEADING_PARTICLES = frozenset(PARTICLES.split())
 # Each middle name triples the keys of a stored name; further ones are not looked at.
 MAX_MIDDLE_NAMES = 4
 
@@ -28,9 +28,9 @@ def author_index_keys(name: str) -> frozenset[str]:
     words = author_key(name).split()
     if not words:
         return frozenset()
-    if _is_group(words):
+    if is_group(words):
         return frozenset({_group_key("g", words)})
-    stored = _without_suffix(words)
+    stored = without_suffix(words)
     keys = {_group_key("n", words), *_iterate_tails(stored)}
     if len(stored) > 1:
         keys.update(_iterate_stored_persons(stored))
@@ -42,9 +42,9 @@ def author_query_keys(query: str) -> frozenset[str]:
     words = author_key(query).split()
     if not words:
         return frozenset()
-    if _is_group(words):
+    if is_group(words):
         return frozenset({_group_key("g", words), _group_key("n", words)})
-    asked = _without_suffix(words)
+    asked = without_suffix(words)
     keys = {_group_key("g", words)}
     if len(asked) == 1 or asked[0] in _LEADING_PARTICLES:
         keys.add(_tail_key(asked))
@@ -54,7 +54,7 @@ def author_query_keys(query: str) -> frozenset[str]:
 
 
 def _group_key(kind: str, words: list[str]) -> str:
-    return f"{kind} {' '.join(_group_name(words))}"
+    return f"{kind} {' '.join(group_name(words))}"
 
 
 def _tail_key(words: Sequence[str]) -> str:

@@ -44,6 +44,10 @@ _TILDE = re.compile(r"(?<=[^\s(\[/])~(?!\Z)")
 _ABOUT = re.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
 
 
+# Authors type the acute accent in the French phrase, which has the grave: "\\'a la" is "à la".
+_A_LA = re.compile(r"(?<![A-Za-z])\\'(?:a|\{a\})(?=[ ~\n]+la\b)")
+
+
 def to_readable(text: str) -> str:
     """Plain text for people: NFC, one line a paragraph, paragraphs apart by an empty line.
 
@@ -54,7 +58,7 @@ def to_readable(text: str) -> str:
     paragraphs = (part.replace("\n", " ") for part in _PARAGRAPH.split(printable))
     plain = "\n\n".join(paragraphs)
     if _SPECIAL.search(plain):
-        plain = _without_tex(plain)
+        plain = _without_tex(_A_LA.sub("à", plain))
     tidy = (" ".join(part.split()) for part in plain.split("\n\n"))
     return unicodedata.normalize("NFC", "\n\n".join(part for part in tidy if part))
 

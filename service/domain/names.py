@@ -15,7 +15,7 @@ _SUFFIX = re.compile(r"(?:Jr|Sr)\.?|I{2,3}|IV|V", re.IGNORECASE)
 _AND = re.compile(r"(?:\A|\s+)(?:and|&)\s+", re.IGNORECASE)
 _GROUPS: Final = ("collaboration", "collaborations", "consortium", "team", "group", "network")
 # Words before a family name that belong to it: Laurens van der Maaten is asked for with them.
-_PARTICLES: Final = "al af bin da dal de del della den der di dos du el la le ter ten van von zu"
+PARTICLES: Final = "al af bin da dal de del della den der di dos du el la le ter ten van von zu"
 _NOT_IN_KEYS = re.compile(r"[^\w\s]|_")
 
 
@@ -66,10 +66,10 @@ def author_matches(query: str, name: str) -> NameMatch | None:
 
 
 def _may_be(asked: list[str], written: list[str]) -> bool:
-    if _is_group(asked) or _is_group(written):
-        return _group_name(asked) == _group_name(written)
-    asked, written = _without_suffix(asked), _without_suffix(written)
-    if len(asked) == 1 or asked[0] in _PARTICLES.split():
+    if is_group(asked) or is_group(written):
+        return group_name(asked) == group_name(written)
+    asked, written = without_suffix(asked), without_suffix(written)
+    if len(asked) == 1 or asked[0] in PARTICLES.split():
         return written[-len(asked) :] == asked
     return len(written) > 1 and _same_person(asked, written)
 
@@ -88,16 +88,16 @@ def _fits(one: str, other: str) -> bool:
     return one == other or (min(len(one), len(other)) == 1 and one[0] == other[0])
 
 
-def _is_group(words: list[str]) -> bool:
+def is_group(words: list[str]) -> bool:
     return len(words) > 1 and words[-1] in _GROUPS
 
 
-def _group_name(words: list[str]) -> list[str]:
+def group_name(words: list[str]) -> list[str]:
     """`for the Pierre Auger Collaboration` is `pierre auger`."""
     return [word for word in words if word not in {*_GROUPS, "the", "for", "on", "behalf", "of"}]
 
 
-def _without_suffix(words: list[str]) -> list[str]:
+def without_suffix(words: list[str]) -> list[str]:
     return words[:-1] if len(words) > 1 and _SUFFIX.fullmatch(words[-1]) else words
 
 
@@ -143,7 +143,7 @@ def _split_on_and(part: str) -> list[str]:
     """`A. Roe and the X Team` are two, `Research and Development Team` is one."""
     pieces = _AND.split(part)
     last = pieces[-1].split()
-    if len(pieces) > 1 and _is_group([word.lower() for word in last]) and last[0].lower() != "the":
+    if len(pieces) > 1 and is_group([word.lower() for word in last]) and last[0].lower() != "the":
         head = pieces[-2].lower().split()
         if len(head) == 1:
             return [part]

@@ -85,22 +85,29 @@ def is_arxiv_host(url: str) -> bool:
 
 
 class Fetcher:
-    """One polite client, to be shared by the sources of a process."""
+    """One way to ask, shared by the sources of a process.
+
+    Each fetch has a connection of its own: seconds lie between two, and nobody need close it.
+    """
 
     def __init__(self, caller: Caller, gate: Gate, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._caller = caller
+        self._gate = gate
         self._max_bytes = max_bytes
         self._longest_seconds = caller.timeout_seconds * _WHOLE_ANSWER_TIMEOUTS
-        self._client = httpx.Client(
-            headers={"User-Agent": caller.user_agent, "Accept-Encoding": "gzip, deflate"},
-            timeout=caller.timeout_seconds,
+        # Reading the certificates costs more than the rest of a client.
+        self._tls = httpx.create_ssl_context()
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            headers={"User-Agent": self._caller.user_agent, "Accept-Encoding": "gzip, deflate"},
+            timeout=self._caller.timeout_seconds,
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
+            verify=self._tls,
             # As a request hook the gate is passed on every hop of a redirect, too.
-            event_hooks={"request": [lambda request: gate(str(request.url))]},
+            event_hooks={"request": [lambda request: self._gate(str(request.url))]},
         )
-
-    def close(self) -> None:
-        self._client.close()
 
     def fetch(
         self, url: str, *, accept: str, state: FetchState, params: Mapping[str, str] | None = None
@@ -111,7 +118,10 @@ class Fetcher:
         """
         headers = {"Accept": accept} | ({"If-None-Match": state.etag} if state.etag else {})
         try:
-            with self._client.stream("GET", url, params=params, headers=headers) as response:
+            with (
+                self._client() as client,
+                client.stream("GET", url, params=params, headers=headers) as response,
+            ):
                 return self._read(response, state)
         except httpx.DecodingError as error:
             raise SourceUnreadable(f"{url}: the answer is badly compressed") from error
@@ -182,9 +192,9 @@ def _one_line(text: str) -> str:
     return line if len(line) <= 160 else f"{line[:157]}..."
 
 
-def _version() -> str:
+def _version(distribution: str = "paperboy") -> str:
     try:
-        return version("paperboy")
+        return version(distribution)
     except PackageNotFoundError:
         # Run from a checkout that nobody installed.
         return "dev"

@@ -88,7 +88,7 @@ def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
         .where(AnnouncementRow.batch_id == batch_id)
         .group_by(AnnouncementRow.announce_type)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:

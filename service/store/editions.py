@@ -130,7 +130,7 @@ def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
             EditionPaper.edition_id == edition_id
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:

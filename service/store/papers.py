@@ -48,9 +48,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
             select(PaperRow.key, PaperRow.id).where(
                 PaperRow.key.in_([draft.announcement.key for draft in drafts])
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     statement = insert(PaperRow).values([_paper_values(draft, now) for draft in drafts])
     new = statement.excluded
@@ -68,7 +66,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
                 or_(is_stub, new.version > PaperRow.version),
             ),
         ).returning(PaperRow.key, PaperRow.id)
-    ).tuples()
+    )
     touched = dict(changed.all())
     ids = before | touched
     _extend_categories(session, drafts, ids, now)
@@ -114,9 +112,7 @@ def _extend_categories(
     known = dict(
         session.execute(
             select(PaperRow.id, PaperRow.categories).where(PaperRow.id.in_(ids.values()))
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     for draft in drafts:
         paper_id = ids[draft.announcement.key]

@@ -44,6 +44,78 @@ def insert_subscriber(
     return session.get(Subscriber, inserted) if inserted else None
 
 
+@dataclass(frozen=True, slots=True)
+class NewSubscriber:
+    """A subscriber of an import. `topics`: (text as written, canonical form)."""
+
+    email: str
+    email_key: str
+    preferences: Preferences
+    topics: tuple[tuple[str, str], ...]
+
+
+def insert_subscribers(
+    session: Session, new: Sequence[NewSubscriber], now: datetime, *, is_confirmed: bool
+) -> list[int]:
+    """Insert those whose address is not there yet, with topics and consents; returns their ids."""
+    state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
+    action = "confirmed" if is_confirmed else "requested"
+    ids: list[int] = []
+    # psycopg sends at most 65,535 parameters in one statement.
+    for start in range(0, len(new), IMPORT_ROWS):
+        some = {one.email_key: one for one in new[start : start + IMPORT_ROWS]}
+        inserted = session.execute(
+            insert(Subscriber)
+            .values([_values(one, state, now, is_confirmed) for one in some.values()])
+            .on_conflict_do_nothing()
+            .returning(Subscriber.id, Subscriber.email_key)
+        ).all()
+        ids += [subscriber_id for subscriber_id, _ in inserted]
+        _insert_belongings(session, [(i, some[key]) for i, key in inserted], action, now)
+    return ids
+
+
+IMPORT_ROWS = 1000
+
+
+def _values(
+    one: NewSubscriber, state: SubscriberState, now: datetime, is_confirmed: bool
+) -> dict[str, object]:
+    return {
+        "email": one.email,
+        "email_key": one.email_key,
+        "state": state,
+        "cadence": one.preferences.cadence,
+        "hour": one.preferences.hour,
+        "timezone": one.preferences.timezone,
+        "created_at": now,
+        "confirmed_at": now if is_confirmed else None,
+    }
+
+
+def _insert_belongings(
+    session: Session, readers: Sequence[tuple[int, NewSubscriber]], action: str, now: datetime
+) -> None:
+    topics = [
+        {"subscriber_id": i, "query": query, "canonical": canonical, "created_at": now}
+        for i, one in readers
+        for canonical, query in {c: q for q, c in reversed(one.topics)}.items()
+    ]
+    consents = [
+        {
+            "subscriber_id": i,
+            "action": action,
+            "text_version": CONSENT_TEXT_VERSION,
+            "page": "operator",
+            "created_at": now,
+        }
+        for i, _ in readers
+    ]
+    for table, rows in ((Topic, topics), (Consent, consents)):
+        if rows:
+            session.execute(insert(table), rows)
+
+
 def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Subscriber | None:
     statement = select(Subscriber).where(Subscriber.email_key == email_key)
     return session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
@@ -64,7 +136,7 @@ def list_subscribers(session: Session) -> Sequence[Subscriber]:
 
 def count_by_state(session: Session) -> dict[SubscriberState, int]:
     rows = session.execute(select(Subscriber.state, func.count()).group_by(Subscriber.state))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def record_consent(

@@ -51,7 +51,7 @@ def create_app(
     """The application. `ring(task, *ids)` is called after commits and must not raise."""
     # FastAPI's own documentation pages load scripts from elsewhere, which our policy forbids.
     app = FastAPI(
-        title=BRAND, docs_url=None, redoc_url=None, lifespan=_keep_probes, redirect_slashes=False
+        title=BRAND, docs_url=None, redoc_url=None, lifespan=_stop_probes, redirect_slashes=False
     )
     app.state.site = Site(
         settings=settings,
@@ -62,6 +62,8 @@ def create_app(
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
     )
+    # Few threads, so that a database that hangs cannot take all of those that serve pages.
+    app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
     app.add_middleware(AroundEveryAnswer)
     add_fault_pages(app)
     for page in _PAGES:
@@ -70,9 +72,7 @@ def create_app(
 
 
 @asynccontextmanager
-async def _keep_probes(app: FastAPI) -> AsyncIterator[None]:
-    """Threads of `/readyz`: few, so that a database that hangs cannot take all that serve pages."""
-    app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
+async def _stop_probes(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.probes.shutdown(wait=False, cancel_futures=True)
 

@@ -26,7 +26,9 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
     papers = get_papers(session, {i for delivery in deliveries for i in delivery.paper_ids})
     return {
         "subscriber": _columns(reader),
-        "topics": [_columns(row) for row in _rows(session, Topic, Topic.subscriber_id, [reader.id])],
+        "topics": [
+            _columns(row) for row in _rows(session, Topic, Topic.subscriber_id, [reader.id])
+        ],
         "consents": [
             _columns(row) for row in _rows(session, Consent, Consent.subscriber_id, [reader.id])
         ],

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from service.domain.tokens import TokenExpired, TokenInvalid
+from service.web.headers import add_headers
 from service.web.site import get_site
 
 _PLAIN_500 = "Something broke on our side, and we have been told. Please try again in a minute.\n"
@@ -74,9 +75,12 @@ def show_expired_link(request: Request, _error: Exception) -> Response:
     return _show_fault(request, 410, "This link has expired", text)
 
 
-def show_crash(_request: Request, _error: Exception) -> Response:
-    # Plain on purpose: whatever broke may be what pages are made with.
-    return PlainTextResponse(_PLAIN_500, status_code=500)
+def show_crash(request: Request, _error: Exception) -> Response:
+    # Plain on purpose: whatever broke may be what pages are made with. It is made outside of all
+    # middleware, so the headers are added here.
+    answer = PlainTextResponse(_PLAIN_500, status_code=500)
+    add_headers(answer.headers, request.url.path)
+    return answer
 
 
 def add_fault_pages(app: FastAPI) -> None:

@@ -63,9 +63,7 @@ def show_front(site: SiteHere, field: str = "", page: str = "1") -> HTMLResponse
 
 
 @router.get("/daily/{date_text}")
-def show_daily(
-    site: SiteHere, date_text: str, field: str = "", page: str = "1"
-) -> HTMLResponse:
+def show_daily(site: SiteHere, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
     today = announcement_date(site.clock())
     on = _read_date(date_text)
     if on > today:

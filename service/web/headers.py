@@ -55,7 +55,7 @@ class AroundEveryAnswer:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), scope["path"])
+                add_headers(MutableHeaders(scope=message), scope["path"])
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
@@ -63,7 +63,8 @@ class AroundEveryAnswer:
         await self._app(inner, _counted(receive), send_with_headers)
 
 
-def _add_headers(headers: MutableHeaders, path: str) -> None:
+def add_headers(headers: MutableHeaders, path: str) -> None:
+    """Add what is not set yet; on the addresses of tokens, overrule what is."""
     for name, value in _COMMON.items():
         headers.setdefault(name, value)
     if path.startswith(TOKEN_PATHS):

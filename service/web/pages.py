@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service.domain.addresses import mask
 from service.domain.categories import category_name
 from service.mail import marking, sentences
 from service.mail.safety import finalize, safe_url
@@ -16,13 +17,14 @@ from service.web import fields, wording
 TEMPLATE_DIR = Path(__file__).parent / "templates"
 
 _FILTERS: tuple[Callable[..., object], ...] = (
-    category_name,
+    mask, category_name,
     fields.field_name, fields.other_categories, fields.origin_category,
     marking.first_sentences, marking.mark,
     safe_url,
     sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
     sentences.long_date, sentences.plain_date, sentences.short_date,
-    wording.paragraphs, wording.cadence_name, wording.pdf_url, wording.announced_how,
+    wording.announced_how, wording.cadence_name, wording.paragraphs, wording.pdf_url,
+    wording.short_cadence,
 )  # fmt: skip
 
 

@@ -77,9 +77,7 @@ def _read_page(session: Session, paper: Paper) -> PaperPage:
         .order_by(PaperVersion.version)
     )
     doi, journal_ref = (
-        session.execute(
-            select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id)
-        )
+        session.execute(select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id))
         .tuples()
         .one()
     )

@@ -55,6 +55,7 @@ class Asked:
 
 
 def read_asked(
+    *,
     topic: Annotated[list[str] | None, Form()] = None,
     cadence: Annotated[str, Form()] = "",
     hour: Annotated[str, Form()] = "",
@@ -133,9 +134,7 @@ def _pause(site: Site, reader: Subscriber, days: str) -> str:
     return "Paused. Nothing comes until you are back." if pause(reader, until) else ""
 
 
-def _take_erasure(
-    site: Site, token: str, subscriber_id: int, *, is_sure: bool
-) -> HTMLResponse:
+def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) -> HTMLResponse:
     """Ask once more, because this cannot be taken back; then forget the reader."""
     with transaction(site.sessions) as session:
         reader = _find_reader(session, subscriber_id, lock=is_sure)

@@ -38,6 +38,7 @@ class Posted:
 
 def read_form(
     site: SiteHere,
+    *,
     email: Annotated[str, Form()] = "",
     topic: Annotated[list[str] | None, Form()] = None,
     timezone: Annotated[str, Form()] = "",
@@ -111,9 +112,7 @@ def _show_busy(site: Site, wait: int) -> HTMLResponse:
     return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
 
 
-def _show_fault(
-    site: Site, typed: TypedForm, error: SignUpError | TopicError
-) -> HTMLResponse:
+def _show_fault(site: Site, typed: TypedForm, error: SignUpError | TopicError) -> HTMLResponse:
     # A form that came without its token gets one now, so that its second try counts as a form's.
     form = with_fault(replace(typed, token=typed.token or sign_form(site)), error)
     return site.pages.show("signup.html", status=422, form=form)

@@ -17,7 +17,7 @@ from service.mail.safety import clean
 from service.store.engine import transaction
 from service.store.reading import count_by_day
 from service.web.charts import BarChart, chart_days
-from service.web.forms import TypedForm, blank_form, point_at, with_fault
+from service.web.forms import TypedForm, blank_form, with_fault
 from service.web.links import sign_form
 from service.web.site import Site, SiteHere
 from service.web.subscribe import PostedHere

@@ -24,6 +24,11 @@ def cadence_name(cadence: str) -> str:
     return _CADENCES[Cadence(cadence)]
 
 
+def short_cadence(cadence: str) -> str:
+    """A cadence in one word: `Weekdays`. What nobody offers stays as it was typed."""
+    return {"daily": "Daily", "weekdays": "Weekdays", "weekly": "Mondays"}.get(cadence, cadence)
+
+
 def announced_how(announce_type: AnnounceType) -> str:
     """The verb before the category: `cross-listed to`."""
     return _ANNOUNCED[announce_type]

@@ -104,8 +104,9 @@ def test_what_resembles_nothing_gets_no_suggestion(code: str) -> None:
 def test_every_category_real_papers_carry_is_known(real_data: Path) -> None:
     seen: set[str] = set()
     for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep"):
-        for line in gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt"):
-            seen.update(json.loads(line)["categories"] or ())
+        with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
+            for line in lines:
+                seen.update(json.loads(line)["categories"] or ())
     codes = {code for code in seen if re.fullmatch(r"[a-z]+(-[a-z]+)?(\.[A-Za-z-]+)?", code)}
     assert len(codes) > 120
     # Authors type ACM and MSC codes into the same field, and one typed that there are none.

@@ -141,11 +141,10 @@ def test_readers_are_sent_to_the_abstract_page() -> None:
 
 @pytest.mark.real
 def test_every_identifier_of_the_archives_is_canonical_already(real_data: Path) -> None:
-    identifiers = [
-        json.loads(line)["id"]
-        for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep")
-        for line in gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt")
-    ]
+    identifiers: list[str] = []
+    for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep"):
+        with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
+            identifiers += [json.loads(line)["id"] for line in lines]
     assert len(identifiers) > 40_000
     # One old paper's archive was lost by whoever harvested it, and cannot be guessed.
     odd = [i for i in identifiers if not is_arxiv_id(i) or canonical_arxiv_id(i) != i]

@@ -234,6 +234,20 @@ def test_a_day_without_papers_matches_nothing() -> None:
     assert list(match_day([(1, query)], [], lexicon_of(query))) == []
 
 
+def test_a_day_of_many_papers_loses_none() -> None:
+    papers = [paper_of("a" if number % 7 else "b", paper_id=number) for number in range(500)]
+    query = parse_query("a OR (b -c)")
+    found = [paper for _, paper, _ in match_day([(1, query)], papers, lexicon_of(query))]
+    assert sorted(found) == list(range(500))
+
+
+def test_a_tree_that_only_excludes_finds_the_papers_of_the_day_and_ends() -> None:
+    """No reader can write it, but code can build it."""
+    query = Not(Text("any", "a"))
+    papers = [paper_of("a"), paper_of("b", paper_id=2)]
+    assert list(match_day([(1, query)], papers, lexicon_of(query))) == [(1, 2, ())]
+
+
 def test_an_index_may_be_asked_in_any_order() -> None:
     queries = [parse_query(topic) for topic in ("a OR b", "a", "a OR b")]
     index = DayIndex([paper_of("a"), paper_of("b", paper_id=2)], lexicon_of(*queries))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -124,21 +126,26 @@ def test_a_query_finds_its_author_and_says_how_surely(
 
 @pytest.mark.real
 def test_joining_and_splitting_real_authors_changes_only_what_is_explained(real_data: Path) -> None:
-    """Some forty of 44,000 real author lists come back different, for one of three reasons."""
+    """Some ten of 11,000 real author lists come back different, for one of three reasons."""
     unexplained: list[tuple[str, ...]] = []
     total = different = 0
-    for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep"):
-        for line in gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt"):
-            authors = json.loads(line)["authors"] or []
-            total += 1
-            split = split_authors(", ".join(authors))
-            if split == tuple(" ".join(author.split()) for author in authors):
-                continue
-            different += 1
-            # A lone ":" is no name, "and " no part of one, and "Jr." goes to its bearer.
-            tidy = (author.removeprefix("and ").replace(", Jr.", " Jr.") for author in authors)
-            if split != tuple(name for name in tidy if name != ":"):
-                unexplained.append(split)
-    assert total > 40_000
-    assert 0 < different < 50
+    for authors in every_fourth_author_list(real_data):
+        total += 1
+        split = split_authors(", ".join(authors))
+        if split == tuple(" ".join(author.split()) for author in authors):
+            continue
+        different += 1
+        # A lone ":" is no name, "and " no part of one, and "Jr." goes to its bearer.
+        tidy = (author.removeprefix("and ").replace(", Jr.", " Jr.") for author in authors)
+        if split != tuple(name for name in tidy if name != ":"):
+            unexplained.append(split)
+    assert total > 10_000
+    assert 0 < different < 20
     assert unexplained == []
+
+
+def every_fourth_author_list(real_data: Path) -> Iterator[list[str]]:
+    for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep"):
+        with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
+            for line in islice(lines, 0, None, 4):
+                yield json.loads(line)["authors"] or []

@@ -1,0 +1,274 @@
+"""What `make` and CI promise, tried in a copy of the project that has no environment yet."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = {"demo", "test", "help", "setup", "bench", "chaos", "gallery"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The files that make itself reads, and the scripts it calls."""
+    for name in ("Makefile", "pyproject.toml", "requirements", ".ci"):
+        source, target = ROOT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+    (tmp_path / "bench").mkdir()
+    shutil.copy(ROOT / "bench/run_all.py", tmp_path / "bench")
+    return tmp_path
+
+
+@pytest.fixture
+def ready(project: Path) -> Path:
+    """The same with an environment that was just set up: this test's own Python."""
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to(sys.executable)
+    (project / ".venv/.installed").touch()
+    return project
+
+
+def make(project: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    # Under `make test` this process has make's own variables, which would speak to the inner one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    for name in ("ONCE", "ARGS", "JOBS", "PYTHON"):
+        environment.pop(name, None)
+    program = shutil.which("make")
+    assert program, "GNU make is needed"
+    return subprocess.run(
+        [program, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=project,
+        env={**environment, "PATH": path or environment["PATH"]},
+        timeout=60,
+    )
+
+
+def write_program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """What a failed target told, without make's own line about it."""
+    assert done.returncode != 0, done.stdout
+    told = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+    assert len(told) == 1, done.stderr
+    return told[0]
+
+
+def test_make_alone_lists_every_target_of_the_contract(project: Path) -> None:
+    listed = make(project).stdout
+    assert listed == make(project, "help").stdout
+    targets = {line.split()[1] for line in listed.splitlines()}
+    assert targets >= CONTRACT | {"run", "lint", "types", "imports", "cover", "lock", "clean"}
+
+
+def test_every_target_is_explained_in_help_but_the_one_that_others_need(project: Path) -> None:
+    text = (project / "Makefile").read_text()
+    phony = {
+        line.removeprefix(".PHONY:").strip()
+        for line in text.splitlines()
+        if line.startswith(".PHONY:")
+    }
+    listed = {line.split()[1] for line in make(project, "help").stdout.splitlines()}
+    assert phony - listed == {"chromium"}
+
+
+def test_an_old_python_is_refused_in_one_line(project: Path) -> None:
+    old = write_program(project / "old/python3", "exit 1")
+    told = complaint(make(project, "setup", f"PYTHON={old}"))
+    assert "3.11" in told
+    assert not (project / ".venv").exists()
+
+
+def test_a_python_without_venv_says_what_to_install(project: Path) -> None:
+    bare = write_program(
+        project / "bare/python3", 'case "$2" in *ensurepip*) exit 1 ;; *) exit 0 ;; esac'
+    )
+    told = complaint(make(project, "setup", f"PYTHON={bare}"))
+    assert "apt-get install python3-venv" in told
+
+
+def test_a_second_setup_does_nothing(ready: Path) -> None:
+    done = make(ready, "setup")
+    assert done.returncode == 0
+    assert "Installing" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["requirements/dev.txt", "requirements/run.txt", "pyproject.toml"])
+def test_setup_is_done_again_when_the_pins_change(ready: Path, name: str) -> None:
+    assert make(ready, "--question", "setup").returncode == 0
+    later = time.time() + 10
+    os.utime(ready / name, (later, later))
+    assert make(ready, "--question", "setup").returncode == 1
+
+
+def test_setup_installs_by_hash_and_the_project_without_dependencies(project: Path) -> None:
+    planned = make(project, "--dry-run", "setup").stdout
+    assert "--require-hashes -r requirements/dev.txt" in planned
+    assert "--no-deps --no-build-isolation -e ." in planned
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [((), "demo"), (("ONCE=1",), "demo --once"), (("ONCE=0",), "demo"), (("ONCE=",), "demo")],
+)
+def test_once_is_handed_to_the_demo(ready: Path, given: tuple[str, ...], expected: str) -> None:
+    planned = make(ready, "--dry-run", "demo", *given).stdout.strip()
+    assert planned == f"exec .venv/bin/paperboy {expected}"
+
+
+def test_the_suite_runs_with_the_arguments_given(ready: Path) -> None:
+    planned = make(ready, "--dry-run", "test", "JOBS=1", "ARGS=-k unsubscribe").stdout
+    assert ".venv/bin/python -m pytest -n 1 -k unsubscribe" in planned
+
+
+def test_the_suite_needs_a_browser_and_never_goes_without(ready: Path) -> None:
+    assert "chromium" in make(ready, "--dry-run", "test").stdout
+    assert "chromium" in make(ready, "--dry-run", "cover").stdout
+
+
+def test_without_chromium_one_line_says_what_to_type(project: Path) -> None:
+    tools = project / "tools"
+    write_program(tools / "id", "echo 1000")
+    told = complaint(make(project, "chromium", path=str(tools)))
+    assert "apt-get install chromium" in told
+
+
+def test_root_with_apt_gets_chromium_installed(project: Path) -> None:
+    tools = project / "tools"
+    write_program(tools / "id", "echo 0")
+    write_program(tools / "apt-get", f'echo "$@" >> {project}/asked')
+    assert make(project, "chromium", path=str(tools)).returncode == 0
+    asked = (project / "asked").read_text().splitlines()
+    assert asked[0].startswith("update")
+    assert asked[1].startswith("install")
+    assert "chromium" in asked[1].split()
+
+
+def test_a_chromium_that_is_there_is_enough(project: Path) -> None:
+    tools = project / "tools"
+    write_program(tools / "chromium-browser", "exit 0")
+    write_program(tools / "apt-get", f"touch {project}/asked")
+    assert make(project, "chromium", path=str(tools)).returncode == 0
+    assert not (project / "asked").exists()
+
+
+@pytest.mark.parametrize("target", ["bench", "chaos"])
+def test_a_script_that_is_missing_is_named_in_one_line(ready: Path, target: str) -> None:
+    assert "not there yet" in complaint(make(ready, target))
+
+
+def test_all_benches_end_in_one_json_object_with_every_key(ready: Path) -> None:
+    for number, name in enumerate(("match", "send", "web", "relevance")):
+        script = f'import sys, json\nprint("noise")\nprint(json.dumps({{"{name}_figure": {number}, "options": sys.argv[1:]}}))\n'
+        (ready / f"bench/{name}.py").write_text(script)
+    done = make(ready, "bench", "ARGS=--quick")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["relevance_figure"] == 3
+    assert result["match"] == {"match_figure": 0, "options": ["--quick"]}
+
+
+def test_a_bench_that_fails_fails_them_all(ready: Path) -> None:
+    for name in ("match", "send", "web", "relevance"):
+        (ready / f"bench/{name}.py").write_text('print("{}")\n')
+    (ready / "bench/send.py").write_text("raise SystemExit(3)\n")
+    done = make(ready, "bench")
+    assert done.returncode != 0
+    assert "bench/send.py failed with exit status 3" in done.stderr
+    assert done.stdout == ""
+
+
+def test_clean_keeps_the_environment_and_the_data(ready: Path) -> None:
+    for name in (".paperboy", ".mypy_cache", "build", "service/__pycache__"):
+        (ready / name).mkdir(parents=True)
+    for name in ("workers", "tests", "migrations"):
+        (ready / name).mkdir()
+    assert make(ready, "clean").returncode == 0
+    assert (ready / ".venv/.installed").exists()
+    assert (ready / ".paperboy").exists()
+    assert not (ready / ".mypy_cache").exists()
+    assert not (ready / "build").exists()
+    assert not (ready / "service/__pycache__").exists()
+
+
+def test_ci_insists_on_the_real_data_before_it_does_anything(project: Path) -> None:
+    done = subprocess.run(
+        ["bash", str(project / ".ci/run")],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PAPERBOY_REAL_DATA": str(project / "nowhere")},
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "PAPERBOY_REAL_DATA" in done.stderr
+    assert not (project / ".venv").exists()
+
+
+@pytest.fixture(scope="module")
+def coverage_check() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("coverage_check", ROOT / ".ci/coverage_check.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def coverage_report(covered: int, **files: dict[str, object]) -> dict[str, object]:
+    """Coverage's JSON with `covered` of 100 lines, and every watched file complete but `files`."""
+    whole: dict[str, object] = {"missing_lines": [], "missing_branches": []}
+    names = ("domain/query.py", "sources/arxiv_feed.py", "sources/huggingface.py")
+    listed = {f"service/{name}": {**whole, **files.get(Path(name).stem, {})} for name in names}
+    return {"totals": {"covered_lines": covered, "num_statements": 100}, "files": listed}
+
+
+def test_complete_coverage_passes(coverage_check: ModuleType) -> None:
+    assert coverage_check.find_shortfalls(coverage_report(90)) == []
+
+
+def test_too_few_lines_are_named(coverage_check: ModuleType) -> None:
+    (found,) = coverage_check.find_shortfalls(coverage_report(89))
+    assert "89.0 %" in found
+
+
+def test_a_branch_never_taken_in_the_domain_is_named(coverage_check: ModuleType) -> None:
+    report = coverage_report(100, query={"missing_branches": [[12, 15], [20, -1]]})
+    (found,) = coverage_check.find_shortfalls(report)
+    assert found == "service/domain/query.py: branches never taken: 12->15, 20->-1"
+
+
+def test_a_line_never_run_in_a_parser_is_named(coverage_check: ModuleType) -> None:
+    report = coverage_report(100, arxiv_feed={"missing_lines": [7, 9]})
+    (found,) = coverage_check.find_shortfalls(report)
+    assert found == "service/sources/arxiv_feed.py: lines never run: 7, 9"
+
+
+def test_a_parser_that_was_renamed_is_missed(coverage_check: ModuleType) -> None:
+    report = coverage_report(100)
+    files = report["files"]
+    assert isinstance(files, dict)
+    del files["service/sources/huggingface.py"]
+    (found,) = coverage_check.find_shortfalls(report)
+    assert "huggingface.py: there is no such file" in found
