@@ -154,6 +154,8 @@ def _describe_coverage(session: Session, settings: Settings, on: date) -> Covera
     missing = [b.category or b.source for b in batches if b.state in open_states]
     read = count_announced(session, on, gating)
     announced = read + sum(batch.bad_count for batch in batches)
+    if not announced and not missing:
+        return None
     said = f"{read:,} of {count_of(announced, 'announced paper')} checked"
     if missing:
         said += f" · still to come: {', '.join(missing)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from sqlalchemy.orm import Session
+
 from service.domain.author_index import author_index_keys
 from service.domain.types import Announcement, AnnounceType, BatchState, Signals
 from service.store.batches import open_batch
@@ -15,7 +17,6 @@ from service.store.papers import (
     record_signals,
     upsert_papers,
 )
-from sqlalchemy.orm import Session
 
 FRIDAY = date(2026, 9, 18)
 THURSDAY = date(2026, 9, 17)
