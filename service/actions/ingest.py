@@ -124,7 +124,7 @@ def _ingest_batch(
         batch = open_batch(session, source.name, category, on or today, now)
         state = FetchState(etag=batch.etag)
     try:
-        fetched = source.fetch(category, on, state)
+        fetched = source.fetch(category, on or today, state)
         if fetched.payload is None:
             return _report(batch, note=batch.note or "unchanged")
         parsed = source.parse(fetched.payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
 
 from service.actions.subscribe import SignUp, activate, request_subscription
@@ -63,9 +63,11 @@ class Readers:
         return sign_token(Token(purpose, subject, self.clock()), self.settings.secret_key)
 
     def reread(self, reader: Subscriber) -> Subscriber | None:
+        """The reader as the database has them now; None once they were erased."""
+        identity = inspect(reader).identity
         self.session.rollback()
-        self.session.expire_all()
-        return self.session.get(Subscriber, reader.id)
+        self.session.expunge_all()
+        return self.session.get(Subscriber, identity)
 
 
 def count_rows(session: Session) -> dict[str, int]:
