@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.ledger import Ledger, read_ledger
+from service.actions.trends import with_trends
 from service.config import Settings
 from service.domain.delivery import SkipReason
 from service.domain.digest import Reader, compose_digest, digest_to_json
@@ -18,8 +20,6 @@ from service.domain.schedule import (
 from service.domain.types import Paper, Reason
 from service.store.deliveries import (
     DigestRow,
-    find_carried,
-    find_seen,
     insert_digests,
     mark_carried,
 )
@@ -71,31 +71,36 @@ def compose_readers(
     readers: Sequence[Subscriber],
     now: datetime,
 ) -> None:
+    """Write the rows of some readers: a frozen digest each, or a skip with its reason."""
     ids = [reader.id for reader in readers]
-    carried = find_carried(session, ids)
-    carried_ids = {
-        reader_id: frozenset(i for delivery in deliveries for i in delivery.paper_ids)
-        for reader_id, deliveries in carried.items()
-    }
-    own = list(get_edition_papers(session, edition.id))
-    papers = get_papers(session, {*own, *(i for some in carried_ids.values() for i in some)})
+    own = sorted(get_edition_papers(session, edition.id))
+    ledger = read_ledger(session, ids, edition, own)
+    again = {i for reader_id in ledger.carried for i in ledger.carried_ids(reader_id)}
+    papers = with_trends(session, get_papers(session, {*own, *again}), now)
     topics = get_topics(session, ids)
-    seen = find_seen(session, ids, own, edition.id)
     matches = _match(session, own, topics)
     edition_papers = {i: papers[i] for i in own}
     rows = []
     for reader in readers:
-        again = carried_ids.get(reader.id, frozenset())
-        value = Reader(
-            subscriber_id=reader.id,
-            topics=tuple(topics.get(reader.id, [])),
-            seen_ids=seen.get(reader.id, frozenset()) - again,
-            carried_ids=again,
-        )
-        available = edition_papers | {i: papers[i] for i in again if i in papers}
+        value = _reader(reader, topics, ledger)
+        available = edition_papers
+        if value.carried_ids:
+            available = edition_papers | {i: papers[i] for i in value.carried_ids if i in papers}
         rows.append(_digest_row(value, reader, edition, matches, available, settings))
     insert_digests(session, edition.id, rows, now)
-    mark_carried(session, edition.id, carried)
+    mark_carried(session, edition.id, ledger.carried)
+
+
+def _reader(
+    subscriber: Subscriber, topics: Mapping[int, Sequence[tuple[str, str]]], ledger: Ledger
+) -> Reader:
+    return Reader(
+        subscriber_id=subscriber.id,
+        topics=tuple(topics.get(subscriber.id, ())),
+        seen_ids=ledger.seen_ids(subscriber.id),
+        carried_ids=ledger.carried_ids(subscriber.id),
+        happenings=ledger.happenings.get(subscriber.id, ()),
+    )
 
 
 def _match(

@@ -1,7 +1,8 @@
 """What a source's answer says about a batch: is the day in, partly in, or yesterday's again?
 
-Freshness comes from what was announced, never from dates in a feed: those are computed when the
-feed is rendered (arXiv's RSS documentation), and stale feeds with today's date are a known fault.
+Freshness comes from what was announced and from the listing's counts, never from dates in a feed:
+those are computed when the feed is rendered (arXiv's RSS documentation), and stale feeds with
+today's date are a known fault. Holidays and deferrals are detected, not predicted.
 """
 
 from __future__ import annotations
@@ -22,30 +23,55 @@ class Verdict:
     keeps: bool = True
 
 
-def judge_batch(parsed: ParsedBatch, on: date, repeated_count: int) -> Verdict:
+def count_first(parsed: ParsedBatch) -> int:
+    """How many papers an answer announces for the first time in this category: new and crossed.
+
+    Replacements are left out: the listing counts all of them, the feed drops version 6 and later.
+    """
+    first = {AnnounceType.NEW, AnnounceType.CROSS}
+    return sum(one.announce_type in first for one in parsed.announcements)
+
+
+def judge_batch(
+    parsed: ParsedBatch, on: date, repeated_count: int, expected_count: int | None = None
+) -> Verdict:
     """The state of the batch of `on` after one answer.
 
-    `repeated_count`: how many of the answer's new papers an earlier batch of the same category
-    already announced as new. If that is all of them, the source still shows the day before.
+    `repeated_count`: how many of the announcements an earlier batch of the same category already
+    had, with the same type and version. If that is all of them, the source still shows the day
+    before. `expected_count`: new and crossed papers by the listing, None where it is not known.
     """
-    new_count = sum(a.announce_type is AnnounceType.NEW for a in parsed.announcements)
+    if parsed.announcements and repeated_count == len(parsed.announcements):
+        return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
     if not parsed.announcements:
-        return _judge_empty(parsed, on)
-    if new_count and repeated_count == new_count:
-        return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
+        return _judge_empty(parsed, on, expected_count)
+    found = count_first(parsed)
+    if expected_count is not None and found + len(parsed.bad_entries) < expected_count:
+        return Verdict(BatchState.PARTIAL, f"{found} of {expected_count} papers so far")
     if parsed.bad_entries:
         return Verdict(BatchState.COMPLETE, f"{len(parsed.bad_entries)} entries unreadable")
     return Verdict(BatchState.COMPLETE)
 
 
-def _judge_empty(parsed: ParsedBatch, on: date) -> Verdict:
+def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> Verdict:
     if parsed.bad_entries:
         return Verdict(BatchState.PARTIAL, "no entry could be read")
     if parsed.is_skip_day or not is_announcement_day(on):
         return Verdict(BatchState.COMPLETE, "nothing is announced on this day")
+    if expected_count == 0:
+        return Verdict(BatchState.COMPLETE, "the listing says: no updates today")
     return Verdict(BatchState.EXPECTED, "nothing announced yet")
+
+
+def judge_closed(announced_count: int, expected_count: int | None) -> str:
+    """What is to be said of a batch that its deadline closed."""
+    if not announced_count:
+        return "nothing was announced by the deadline: a holiday, or arXiv deferred"
+    if expected_count is not None and announced_count < expected_count:
+        return f"closed with {announced_count} of {expected_count} papers; the rest comes late"
+    return "closed at the deadline; what comes now is late"
 
 
 def advance(current: BatchState, found: BatchState) -> BatchState:

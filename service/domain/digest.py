@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.domain.ranking import rank_papers
-from service.domain.types import Paper, Reason
+from service.domain.types import Paper, PaperEventKind, Reason
 
 TRENDING_TITLE = "Trending"
 
@@ -30,11 +30,21 @@ class DigestGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that befell a paper after the reader was sent it; never told as new."""
+
+    paper_id: int
+    kind: PaperEventKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """Groups in the reader's order of topics, each paper once; `cut_ids` did not fit."""
 
     groups: tuple[DigestGroup, ...]
     cut_ids: tuple[int, ...] = ()
+    happenings: tuple[Happening, ...] = ()
 
     @property
     def paper_ids(self) -> tuple[int, ...]:
@@ -46,13 +56,15 @@ class Reader:
     """What composing needs of a subscriber.
 
     `topics`: (text as written, canonical form) in the reader's order; `seen_ids`: papers already
-    sent; `carried_ids`: papers of an earlier mail that is in doubt, to come again, marked.
+    sent; `carried_ids`: papers of an earlier mail that is in doubt, to come again, marked;
+    `happenings`: what befell papers the reader was sent, for a digest that is sent anyway.
     """
 
     subscriber_id: int
     topics: tuple[tuple[str, str], ...] = ()
     seen_ids: frozenset[int] = frozenset()
     carried_ids: frozenset[int] = frozenset()
+    happenings: tuple[Happening, ...] = ()
 
 
 Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
@@ -92,7 +104,7 @@ def compose_digest(
                 )
             )
     cut_ids = tuple(dict.fromkeys(i for i in cut if i not in placed))
-    return Digest(tuple(groups), cut_ids) if groups else None
+    return Digest(tuple(groups), cut_ids, reader.happenings) if groups else None
 
 
 def _wanted_by_topic(
@@ -121,6 +133,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
             for group in digest.groups
         ],
         "cut": list(digest.cut_ids),
+        "happenings": [[h.paper_id, h.kind, h.detail] for h in digest.happenings],
     }
 
 
@@ -134,7 +147,11 @@ def digest_from_json(value: Mapping[str, Any]) -> Digest:
         DigestGroup(group["title"], tuple(_entry_from_json(entry) for entry in group["papers"]))
         for group in value["groups"]
     )
-    return Digest(groups, tuple(value["cut"]))
+    happenings = tuple(
+        Happening(paper_id, PaperEventKind(kind), detail)
+        for paper_id, kind, detail in value.get("happenings", ())
+    )
+    return Digest(groups, tuple(value["cut"]), happenings)
 
 
 def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:

@@ -1,6 +1,6 @@
 """The order of papers inside a digest and on a page: written down, so that ties are no accident.
 
-By signals (upvotes, most first), then new before cross-listed before listed, then the newest
+By trend (the percentile within the field), then upvotes, then new before cross-listed before listed, then the newest
 identifier, which at arXiv is the order of announcement.
 """
 
@@ -19,6 +19,6 @@ def rank_papers(papers: Iterable[Paper]) -> tuple[Paper, ...]:
     return tuple(
         sorted(
             newest_first,
-            key=lambda paper: (-paper.upvotes, _FRESHNESS.get(paper.announced_as, 3)),
+            key=lambda paper: (-paper.trend, -paper.upvotes, _FRESHNESS.get(paper.announced_as, 3)),
         )
     )

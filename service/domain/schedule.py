@@ -44,6 +44,15 @@ def announcement_date(now: datetime) -> date:
     return now.astimezone(ARXIV_ZONE).date()
 
 
+# arXiv announces at 20:00 New York time; the listing shows the next day's papers soon after.
+POLLING_STARTS = timedelta(hours=3, minutes=30)
+
+
+def polled_date(now: datetime) -> date:
+    """The date whose batch is waited for: from 20:30 New York time on it is tomorrow's."""
+    return (now.astimezone(ARXIV_ZONE) + POLLING_STARTS).date()
+
+
 def is_announcement_day(on: date) -> bool:
     """Whether arXiv's feed of that date may hold papers: it skips Saturday and Sunday."""
     return on.weekday() < 5

@@ -80,6 +80,15 @@ class DeliveryState(StrEnum):
         return self not in {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}
 
 
+class PaperEventKind(StrEnum):
+    """What can happen to a paper after it was announced."""
+
+    WITHDRAWN = "withdrawn"
+    REVISED = "revised"
+    PUBLISHED = "published"
+    CODE = "code"
+
+
 class SuppressionReason(StrEnum):
     UNSUBSCRIBED_FOR_GOOD = "unsubscribed_for_good"
     HARD_BOUNCE = "hard_bounce"
@@ -157,7 +166,8 @@ class Paper:
     """A stored paper as ranking, pages and mails see it: readable text, no TeX.
 
     `announced_as` and `announced_on` are its first announcement here; `is_late` says that it
-    belongs to an earlier day than the edition it stands in.
+    belongs to an earlier day than the edition it stands in. `trend` is the percentile (0 to 100)
+    within its primary category, 50 where nobody has looked.
     """
 
     id: int
@@ -179,6 +189,7 @@ class Paper:
     upvotes: int = 0
     github_url: str = ""
     summary: str = ""
+    trend: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Fetching touches the world and returns bytes; parsing is pure. A source never st
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -51,6 +52,22 @@ class Fetched:
     etag: str
     not_modified: bool
     url: str
+
+
+class Gate(Protocol):
+    """Politeness in front of hosts that ask for it; other hosts pass at once."""
+
+    def hold(self, url: str) -> AbstractContextManager[None]:
+        """Be the only one who talks to the host. Raises GateClosed."""
+        ...
+
+    def wait(self, url: str) -> None:
+        """Sleep until the next request may start. Raises GateClosed rather than sleep long."""
+        ...
+
+    def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
+        """Tell how the host took it."""
+        ...
 
 
 class Source(Protocol):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,9 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.sources.base import Fetched, FetchState, SourceUnavailable, SourceUnreadable
-
-Gate = Callable[[str], None]
+from service.domain.politeness import GateClosed, back_off
+from service.sources.base import Fetched, FetchState, Gate, SourceUnavailable, SourceUnreadable
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _MAX_REDIRECTS: Final = 5
@@ -58,24 +58,37 @@ class LocalGate:
     """At least `gap_seconds` between any two requests of this process to arXiv's hosts.
 
     Other hosts pass at once. Several processes need a gate they share; this one knows only its
-    own.
+    own, and serves where there is no database.
     """
 
     gap_seconds: float = 3.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _last: float | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _next: float | None = None
+    _turn: threading.RLock = field(default_factory=threading.RLock)
 
-    def __call__(self, url: str) -> None:
+    @contextmanager
+    def hold(self, url: str) -> Iterator[None]:
+        with self._turn if is_arxiv_host(url) else nullcontext():
+            yield
+
+    def wait(self, url: str) -> None:
         if not is_arxiv_host(url):
             return
-        with self._lock:
-            if self._last is not None:
-                wait = self._last + self.gap_seconds - self.clock()
-                if wait > 0:
-                    self.sleep(wait)
-            self._last = self.clock()
+        with self._turn:
+            if self._next is not None and self._next > self.clock():
+                self.sleep(self._next - self.clock())
+            self._next = self.clock() + self.gap_seconds
+
+    def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
+        if is_refused and is_arxiv_host(url):
+            delay = back_off(1, retry_after_seconds).total_seconds()
+            self._next = self.clock() + delay
+
+
+def gate_name(url: str) -> str:
+    """The name of the gate before an address: all of arXiv is one, other hosts have none."""
+    return "arxiv" if is_arxiv_host(url) else ""
 
 
 def is_arxiv_host(url: str) -> bool:
@@ -106,7 +119,7 @@ class Fetcher:
             max_redirects=_MAX_REDIRECTS,
             verify=self._tls,
             # As a request hook the gate is passed on every hop of a redirect, too.
-            event_hooks={"request": [lambda request: self._gate(str(request.url))]},
+            event_hooks={"request": [lambda request: self._gate.wait(str(request.url))]},
         )
 
     def fetch(
@@ -119,10 +132,13 @@ class Fetcher:
         headers = {"Accept": accept} | ({"If-None-Match": state.etag} if state.etag else {})
         try:
             with (
+                self._gate.hold(url),
                 self._client() as client,
                 client.stream("GET", url, params=params, headers=headers) as response,
             ):
                 return self._read(response, state)
+        except GateClosed as error:
+            raise SourceUnavailable(f"{url}: {error}", False, error.wait_seconds) from error
         except httpx.DecodingError as error:
             raise SourceUnreadable(f"{url}: the answer is badly compressed") from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -136,6 +152,9 @@ class Fetcher:
 
     def _read(self, response: httpx.Response, state: FetchState) -> Fetched:
         url = str(response.url)
+        is_refused = response.status_code in _COME_BACK
+        asked = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
+        self._gate.report(url, is_refused=is_refused, retry_after_seconds=asked)
         if response.status_code == 304:
             return Fetched(None, response.headers.get("ETag", state.etag), True, url)
         if response.status_code != 200:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from service.sources.arxiv_feed import ArxivFeed
-from service.sources.base import Source
-from service.sources.fetching import Caller, Fetcher, Gate
+from service.sources.base import Gate, Source
+from service.sources.fetching import Caller, Fetcher
 from service.sources.huggingface import HuggingFace
 
 _LATER: Final = frozenset({"biorxiv", "medrxiv"})

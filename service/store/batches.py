@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.schedule import BatchStatus
-from service.domain.types import AnnounceType, BatchState
+from service.domain.types import Announcement, AnnounceType, BatchState
 from service.store.models import AnnouncementRow, Batch, PaperRow
 
 
@@ -42,22 +42,71 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
     ).scalar_one_or_none()
 
 
+# How far back an answer is compared with earlier ones to find out that it is stale.
+REPEAT_DAYS = timedelta(days=10)
+
+
 def count_repeated(
-    session: Session, source: str, category: str, on: date, keys: Sequence[str]
+    session: Session, source: str, category: str, on: date, told: Sequence[Announcement]
 ) -> int:
-    """How many of these papers the same category already announced as new on an earlier date."""
-    return session.execute(
-        select(func.count(PaperRow.id.distinct()))
+    """How many announcements the same category already made on an earlier date, word for word.
+
+    The same paper with the same type and version; other categories announce in their own right.
+    """
+    earlier = session.execute(
+        select(PaperRow.key, AnnouncementRow.announce_type, AnnouncementRow.version)
         .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
         .join(Batch, Batch.id == AnnouncementRow.batch_id)
         .where(
-            PaperRow.key.in_(keys),
-            AnnouncementRow.announce_type == AnnounceType.NEW,
+            PaperRow.key.in_([one.key for one in told]),
             Batch.source == source,
             Batch.category == category,
             Batch.announced_on < on,
+            Batch.announced_on >= on - REPEAT_DAYS,
+        )
+    ).all()
+    known = {(key, announce_type, version) for key, announce_type, version in earlier}
+    return sum((one.key, one.announce_type, one.version) in known for one in told)
+
+
+def find_overdue(session: Session, until: date) -> Sequence[Batch]:
+    """Batches of dates up to `until` that are neither complete nor closed, locked."""
+    return (
+        session.execute(
+            select(Batch)
+            .where(
+                Batch.announced_on <= until,
+                Batch.state.in_([BatchState.EXPECTED, BatchState.PARTIAL]),
+            )
+            .order_by(Batch.id)
+            .with_for_update(skip_locked=True)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def count_first_announced(session: Session, batch_id: int) -> int:
+    """How many papers a batch announced as new or crossed."""
+    first = [AnnounceType.NEW, AnnounceType.CROSS]
+    return session.execute(
+        select(func.count()).where(
+            AnnouncementRow.batch_id == batch_id, AnnouncementRow.announce_type.in_(first)
         )
     ).scalar_one()
+
+
+def get_history(session: Session, since: date, sources: Iterable[str]) -> Sequence[Batch]:
+    """The batches of some sources from a date on, by date, source and category."""
+    return (
+        session.execute(
+            select(Batch)
+            .where(Batch.announced_on >= since, Batch.source.in_(list(sources)))
+            .order_by(Batch.announced_on, Batch.source, Batch.category)
+        )
+        .scalars()
+        .all()
+    )
 
 
 def get_batches(session: Session, on: date) -> Sequence[Batch]:

@@ -162,6 +162,23 @@ def find_seen(
     return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
 
 
+def last_digests_at(
+    session: Session, subscriber_ids: Sequence[int], edition_id: int
+) -> dict[int, datetime]:
+    """When each reader's last digest before this edition was opened, if there was one."""
+    rows = session.execute(
+        select(Delivery.subscriber_id, func.max(Edition.opened_at))
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(
+            Delivery.subscriber_id.in_(subscriber_ids),
+            Delivery.state.in_(_LEDGER_STATES),
+            Delivery.edition_id != edition_id,
+        )
+        .group_by(Delivery.subscriber_id)
+    )
+    return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}
+
+
 def find_carried(session: Session, subscriber_ids: Sequence[int]) -> dict[int, list[Delivery]]:
     """Deliveries given up as in doubt whose papers no later digest has brought yet."""
     rows = session.execute(

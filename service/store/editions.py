@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from service.domain.types import (
     AnnounceType,
@@ -87,11 +87,12 @@ def published_since(session: Session, since: date) -> frozenset[tuple[Cadence, d
 
 
 def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every paper that no edition of its cadence has carried; returns how many.
+    """Give the edition every work that no edition of its cadence has carried; returns how many.
 
     By assignment and not by a window of times: a paper committed a second after the last edition
     was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes it
-    one edition for each paper, whoever runs this twice.
+    one edition for each paper, whoever runs this twice; of several papers that are one work the
+    one announced first is taken.
     """
     earlier = session.execute(
         select(func.max(Edition.local_date)).where(
@@ -99,6 +100,14 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
         )
     ).scalar_one()
     is_late = PaperRow.first_announced_on <= earlier if earlier else literal(value=False)
+    carried = aliased(PaperRow)
+    is_carried = (
+        select(literal(1))
+        .select_from(EditionPaper)
+        .join(carried, carried.id == EditionPaper.paper_id)
+        .where(EditionPaper.cadence == edition.cadence, _work(carried) == _work(PaperRow))
+        .exists()
+    )
     free = (
         select(
             literal(edition.id),
@@ -106,13 +115,15 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
             literal(edition.cadence, Edition.cadence.type),
             is_late,
         )
+        .distinct(_work(PaperRow))
         .where(
             PaperRow.first_announced_on <= edition.local_date,
             PaperRow.first_announced_on > edition.local_date - lookback,
             PaperRow.announced_as.in_([t for t in AnnounceType if t.is_first]),
             PaperRow.is_withdrawn.is_(False),
+            ~is_carried,
         )
-        .order_by(PaperRow.id)
+        .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
     )
     assigned = session.execute(
         upsert(EditionPaper)
@@ -121,6 +132,10 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
         .returning(EditionPaper.paper_id)
     ).all()
     return len(assigned)
+
+
+def _work(paper: type[PaperRow]) -> ColumnElement[int]:
+    return func.coalesce(paper.work_id, paper.id)
 
 
 def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:

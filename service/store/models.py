@@ -8,27 +8,20 @@ chunks); what was sent (deliveries and their events).
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Computed,
-    DateTime,
-    Enum,
     ForeignKey,
     Index,
-    LargeBinary,
-    MetaData,
     SmallInteger,
-    Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
 
 from service.domain.types import (
     AnnounceType,
@@ -37,49 +30,30 @@ from service.domain.types import (
     DeliveryKind,
     DeliveryState,
     EditionState,
+    PaperEventKind,
     SubscriberState,
     SuppressionReason,
 )
-
-NAMING_CONVENTION = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads a plain dict here
-        int: BigInteger,
-        str: Text,
-        datetime: DateTime(timezone=True),
-        list[str]: ARRAY(Text),
-        list[int]: ARRAY(BigInteger),
-        dict[str, Any]: JSONB,
-        bytes: LargeBinary,
-    }
-
-
-def _enum(states: type[StrEnum], name: str) -> Enum:
-    """A Postgres enum that holds the values ("replace-cross"), not Python's member names."""
-    return Enum(states, name=name, values_callable=lambda members: [m.value for m in members])
-
-
-announce_type = _enum(AnnounceType, "announce_type")
-batch_state = _enum(BatchState, "batch_state")
-subscriber_state = _enum(SubscriberState, "subscriber_state")
-cadence_type = _enum(Cadence, "cadence")
-edition_state = _enum(EditionState, "edition_state")
-delivery_kind = _enum(DeliveryKind, "delivery_kind")
-delivery_state = _enum(DeliveryState, "delivery_state")
-suppression_reason = _enum(SuppressionReason, "suppression_reason")
+from service.store.base import (
+    Base,
+    announce_type,
+    batch_state,
+    cadence_type,
+    delivery_kind,
+    delivery_state,
+    edition_state,
+    paper_event_kind,
+    subscriber_state,
+    suppression_reason,
+)
 
 
 class PaperRow(Base):
-    """One scholarly work. `first_announced_*` stay empty until it was new or cross-listed here."""
+    """One scholarly work at one source. `first_announced_*` stay empty until it was new here.
+
+    Rows that turn out to be one work (a preprint here and there, its DOI) share a `work_id`, the
+    id of the first of them: the ledger and the editions count works, and no row ever moves.
+    """
 
     __tablename__ = "papers"
     __table_args__ = (
@@ -87,10 +61,12 @@ class PaperRow(Base):
         Index("ix_papers_abstract_lexemes", "abstract_lexemes", postgresql_using="gin"),
         Index("ix_papers_author_keys", "author_keys", postgresql_using="gin"),
         Index("ix_papers_categories", "categories", postgresql_using="gin"),
+        Index("ix_papers_work_id", "work_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
+    work_id: Mapped[int | None] = mapped_column(ForeignKey("papers.id", ondelete="SET NULL"))
     source: Mapped[str]
     identifier: Mapped[str]
     version: Mapped[int] = mapped_column(SmallInteger)
@@ -125,6 +101,30 @@ class PaperRow(Base):
     )
 
 
+class PaperIdentifier(Base):
+    """Every name a paper goes by (`arxiv:…`, `doi:…`): where two papers meet, they are one work."""
+
+    __tablename__ = "paper_identifiers"
+    __table_args__ = (UniqueConstraint("value", "paper_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
+
+
+class PaperEvent(Base):
+    """Something that happened to a paper later: readers who were sent it hear of it once."""
+
+    __tablename__ = "paper_events"
+    __table_args__ = (UniqueConstraint("paper_id", "kind", "detail"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
+    kind: Mapped[PaperEventKind] = mapped_column(paper_event_kind)
+    detail: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class PaperVersion(Base):
     """What each version said, raw: a replacement never overwrites what readers were sent."""
 
@@ -151,11 +151,14 @@ class Batch(Base):
     announced_on: Mapped[date] = mapped_column(index=True)
     state: Mapped[BatchState] = mapped_column(batch_state)
     announced_count: Mapped[int] = mapped_column(server_default="0")
+    expected_count: Mapped[int | None]
+    late_count: Mapped[int] = mapped_column(server_default="0")
     bad_count: Mapped[int] = mapped_column(server_default="0")
     etag: Mapped[str] = mapped_column(server_default="")
     note: Mapped[str] = mapped_column(server_default="")
     fetched_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -182,6 +185,7 @@ class Signal(Base):
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
     source: Mapped[str]
     observed_on: Mapped[date]
+    observed_at: Mapped[datetime | None]
     upvotes: Mapped[int] = mapped_column(server_default="0")
     comments: Mapped[int] = mapped_column(server_default="0")
     github_stars: Mapped[int | None]
@@ -251,6 +255,16 @@ class Suppression(Base):
     reason: Mapped[SuppressionReason] = mapped_column(suppression_reason)
     detail: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime]
+
+
+class Gate(Base):
+    """A host that asks for politeness: when it may be asked again, whoever asks."""
+
+    __tablename__ = "gates"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    next_at: Mapped[datetime]
+    failure_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class Edition(Base):

@@ -199,14 +199,33 @@ def record_first_announcement(
 
 
 def record_signals(
-    session: Session, told: Sequence[Announcement], ids: Mapping[str, int], on: date
-) -> None:
-    """Keep the day's last look at each paper's signals."""
+    session: Session,
+    told: Sequence[Announcement],
+    ids: Mapping[str, int],
+    on: date,
+    now: datetime,
+) -> list[tuple[int, str]]:
+    """Keep the day's last look at each paper's signals.
+
+    Returns the papers whose code was not known before: (id, address of the repository).
+    """
+    seen = {ids[one.key]: one.signals for one in told if one.signals}
+    if not seen:
+        return []
+    had_code = set(
+        session.execute(
+            select(Signal.paper_id).where(Signal.paper_id.in_(seen), Signal.github_url != "")
+        ).scalars()
+    )
+    had_signals = set(
+        session.execute(select(Signal.paper_id).where(Signal.paper_id.in_(seen))).scalars()
+    )
     rows = [
         {
             "paper_id": ids[one.key],
             "source": one.source,
             "observed_on": on,
+            "observed_at": now,
             "upvotes": one.signals.upvotes,
             "comments": one.signals.comments,
             "github_stars": one.signals.github_stars,
@@ -217,18 +236,41 @@ def record_signals(
         for one in told
         if one.signals
     ]
-    if rows:
-        statement = insert(Signal).values(rows)
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["paper_id", "source", "observed_on"],
-                set_={
-                    name: getattr(statement.excluded, name)
-                    for name in rows[0]
-                    if name not in {"paper_id", "source", "observed_on"}
-                },
-            )
+    statement = insert(Signal).values(rows)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["paper_id", "source", "observed_on"],
+            set_={
+                name: getattr(statement.excluded, name)
+                for name in rows[0]
+                if name not in {"paper_id", "source", "observed_on"}
+            },
         )
+    )
+    return [
+        (paper_id, signals.github_url)
+        for paper_id, signals in seen.items()
+        if signals.github_url and paper_id in had_signals - had_code
+    ]
+
+
+def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> None:
+    """Take over what arrives without a new version: the DOI, the journal, the comment."""
+    for draft in drafts:
+        told = draft.announcement
+        given = {"doi": told.doi, "journal_ref": told.journal_ref, "comment": told.comment}
+        given = {name: value for name, value in given.items() if value}
+        if given:
+            column = PaperRow.__table__.c
+            session.execute(
+                update(PaperRow)
+                .where(
+                    PaperRow.key == told.key,
+                    PaperRow.version <= told.version,
+                    or_(*(column[name] != value for name, value in given.items())),
+                )
+                .values(**given, updated_at=now)
+            )
 
 
 def count_papers(session: Session) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, select, true
@@ -67,6 +67,20 @@ def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
         return {}
     rows = session.execute(_select_papers().where(PaperRow.id.in_(wanted)))
     return {paper.id: paper for paper in map(_to_paper, rows)}
+
+
+def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[datetime, int]]]:
+    """Every look at the papers' upvotes: paper id -> (when, upvotes), oldest first."""
+    rows = session.execute(
+        select(Signal.paper_id, Signal.observed_at, Signal.observed_on, Signal.upvotes)
+        .where(Signal.paper_id.in_(list(ids)))
+        .order_by(Signal.observed_on)
+    )
+    snapshots: dict[int, list[tuple[datetime, int]]] = {}
+    for paper_id, observed_at, observed_on, upvotes in rows:
+        at = observed_at or datetime.combine(observed_on, time(12), UTC)
+        snapshots.setdefault(paper_id, []).append((at, upvotes))
+    return snapshots
 
 
 def find_paper(session: Session, key: str) -> Paper | None:

@@ -1,0 +1,60 @@
+"""What every table shares: naming of constraints, column types, and the states as database enums."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Enum, LargeBinary, MetaData, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase
+
+from service.domain.types import (
+    AnnounceType,
+    BatchState,
+    Cadence,
+    DeliveryKind,
+    DeliveryState,
+    EditionState,
+    PaperEventKind,
+    SubscriberState,
+    SuppressionReason,
+)
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads a plain dict here
+        int: BigInteger,
+        str: Text,
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text),
+        list[int]: ARRAY(BigInteger),
+        dict[str, Any]: JSONB,
+        bytes: LargeBinary,
+    }
+
+
+def _enum(states: type[StrEnum], name: str) -> Enum:
+    """A Postgres enum that holds the values ("replace-cross"), not Python's member names."""
+    return Enum(states, name=name, values_callable=lambda members: [m.value for m in members])
+
+
+announce_type = _enum(AnnounceType, "announce_type")
+batch_state = _enum(BatchState, "batch_state")
+subscriber_state = _enum(SubscriberState, "subscriber_state")
+cadence_type = _enum(Cadence, "cadence")
+edition_state = _enum(EditionState, "edition_state")
+delivery_kind = _enum(DeliveryKind, "delivery_kind")
+delivery_state = _enum(DeliveryState, "delivery_state")
+paper_event_kind = _enum(PaperEventKind, "paper_event_kind")
+suppression_reason = _enum(SuppressionReason, "suppression_reason")
