@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from service.domain.schedule import is_announcement_day
-from service.domain.types import AnnounceType, BatchState, ParsedBatch
+from service.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +22,28 @@ class Verdict:
     keeps: bool = True
 
 
+def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
+    """The announcements by which a day is known from the day before: the new papers.
+
+    Where there are none (a small category may have cross-lists alone), all of them: arXiv tells
+    a category of each paper and version once.
+    """
+    new = tuple(a for a in parsed.announcements if a.announce_type is AnnounceType.NEW)
+    return new or parsed.announcements
+
+
 def judge_batch(parsed: ParsedBatch, on: date, repeated_count: int) -> Verdict:
     """The state of the batch of `on` after one answer.
 
-    `repeated_count`: how many of the answer's new papers an earlier batch of the same category
-    already announced as new. If that is all of them, the source still shows the day before.
+    `repeated_count`: how many of its `telling` announcements an earlier batch of the same category
+    already held. If that is all of them, the source still shows the day before.
     """
-    new_count = sum(a.announce_type is AnnounceType.NEW for a in parsed.announcements)
-    if parsed.is_truncated:
-        return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
     if not parsed.announcements:
         return _judge_empty(parsed, on)
-    if new_count and repeated_count == new_count:
+    if repeated_count == len(telling(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
+    if parsed.is_truncated:
+        return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
     if parsed.bad_entries:
         return Verdict(BatchState.COMPLETE, f"{len(parsed.bad_entries)} entries unreadable")
     return Verdict(BatchState.COMPLETE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.schedule import BatchStatus
-from service.domain.types import AnnounceType, BatchState
+from service.domain.types import Announcement, AnnounceType, BatchState
 from service.store.models import AnnouncementRow, Batch, PaperRow
 
 
@@ -43,16 +43,19 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
 
 
 def count_repeated(
-    session: Session, source: str, category: str, on: date, keys: Sequence[str]
+    session: Session, source: str, category: str, on: date, told: Sequence[Announcement]
 ) -> int:
-    """How many of these papers the same category already announced as new on an earlier date."""
+    """How many of these the same category already announced, so and not otherwise, earlier."""
+    if not told:
+        return 0
     return session.execute(
         select(func.count(PaperRow.id.distinct()))
         .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
         .join(Batch, Batch.id == AnnouncementRow.batch_id)
         .where(
-            PaperRow.key.in_(keys),
-            AnnouncementRow.announce_type == AnnounceType.NEW,
+            tuple_(PaperRow.key, AnnouncementRow.announce_type, AnnouncementRow.version).in_(
+                [(one.key, one.announce_type, one.version) for one in told]
+            ),
             Batch.source == source,
             Batch.category == category,
             Batch.announced_on < on,
