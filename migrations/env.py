@@ -10,8 +10,6 @@ from service.store.models import Base
 
 
 def run(connection: Connection) -> None:
-    # A migration that waits for a lock makes everybody behind it wait as well: give up early.
-    connection.execute(text("SET lock_timeout = '4s'"))
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -19,14 +17,20 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
         transaction_per_migration=True,
     )
-    # Two processes that start together must not both migrate: the second waits and finds it done.
+    # Two processes that start together must not both migrate: the second waits, however long the
+    # first takes, and finds it done.
+    connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(20592, 1)"))
+    # A migration that waits for a table makes everybody behind it wait as well: give up early.
+    connection.execute(text("SET lock_timeout = '4s'"))
     connection.commit()
     try:
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()
     finally:
+        # After an error the transaction is aborted, and the unlock would hide the cause.
+        connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(20592, 1)"))
         connection.commit()
 

@@ -148,7 +148,6 @@ class Settings(BaseModel):
     send_window: Count = 32
     send_not_after_hours: Count = 20
     lease_seconds: Count = 900
-    confirmation_days: Count = 7
     http_timeout_seconds: Seconds = 30.0
     contact: str = ""
     operator_address: str = ""

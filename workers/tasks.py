@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
 from service.actions.deliver import sweep as sweep_left
@@ -10,6 +12,9 @@ from service.actions.publish import finish_open_editions, open_due_editions, pen
 from service.clock import system_clock
 from workers.app import app
 from workers.runtime import runtime
+
+# A warm shutdown waits for the running task, so it must come to an end while an edition does not.
+LONGEST_DELIVER = timedelta(seconds=60)
 
 
 @app.task(name="ingest")
@@ -42,8 +47,10 @@ def compose(chunk_id: int) -> None:
 
 @app.task(name="deliver")
 def deliver() -> None:
-    """Send everything that is due."""
-    deliver_due(runtime().sender)
+    """Send what is due for a minute; if there was something to send, ring for the rest."""
+    here = runtime()
+    if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
+        here.ring("deliver")
 
 
 @app.task(name="sweep")

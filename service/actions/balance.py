@@ -34,6 +34,27 @@ def gating_sources(settings: Settings) -> tuple[str, ...]:
     return tuple(s for s in settings.sources if s in GATING_SOURCES) or settings.sources
 
 
+def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchStatus, ...]:
+    """The states of the batches that make a date, with those that nobody has asked for yet.
+
+    Sources are read category by category: while the first is in and the others have no row, the
+    day must not look complete.
+    """
+    sources = gating_sources(settings)
+    found = batch_statuses(session, on, sources)
+    known = {(batch.source, batch.category) for batch in found}
+    expected = [
+        (source, category)
+        for source in sources
+        for category in (settings.arxiv_categories if source == "arxiv" else ("",))
+    ]
+    return found + tuple(
+        BatchStatus(source, category, on, BatchState.EXPECTED)
+        for source, category in expected
+        if (source, category) not in known
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """The accounting of an edition. `states`: "sent", "skipped: empty" … -> rows."""
@@ -50,14 +71,9 @@ class Balance:
 
 def describe_coverage(session: Session, edition: Edition, settings: Settings) -> dict[str, Any]:
     """What the mails say about completeness: papers announced on the date, and what is missing."""
-    gating = gating_sources(settings)
-    batches = [b for b in get_batches(session, edition.local_date) if b.source in gating]
-    missing = [
-        b.category or b.source
-        for b in batches
-        if b.state in {BatchState.EXPECTED, BatchState.PARTIAL}
-    ]
-    announced = count_announced(session, edition.local_date, gating)
+    batches = day_statuses(session, edition.local_date, settings)
+    missing = [b.category or b.source for b in unfinished(batches, edition.local_date)]
+    announced = count_announced(session, edition.local_date, gating_sources(settings))
     late = sum(get_edition_papers(session, edition.id).values())
     note = f"Not complete yet: {', '.join(missing)}." if missing else ""
     if not announced and not missing:
@@ -67,7 +83,7 @@ def describe_coverage(session: Session, edition: Edition, settings: Settings) ->
         "announced": announced,
         "checked": announced,
         "late": late,
-        "is_complete": bool(batches) and not missing,
+        "is_complete": not missing,
         "note": note,
     }
 
@@ -104,7 +120,7 @@ def find_unfinished(
 ) -> tuple[BatchStatus, ...]:
     """The batches of a date that its edition should still wait for."""
     with transaction(sessions) as session:
-        return unfinished(batch_statuses(session, on, gating_sources(settings)), on)
+        return unfinished(day_statuses(session, on, settings), on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,15 +93,18 @@ def deliver(
     sender: Sender,
     edition_id: int | None = None,
     on_window: Callable[[DeliverReport], None] = lambda _: None,
+    longest: timedelta | None = None,
 ) -> DeliverReport:
     """Send everything that is due (of one edition, or of all), window by window.
 
     Safe to run twice, anywhere, at once: rows that others hold are passed over. `on_window` is
-    told the running report after each window, for a progress bar.
+    told the running report after each window, for a progress bar. After `longest` no new window
+    is begun, so that a worker that is asked to stop need not wait for a whole edition.
     """
     report, materials = DeliverReport(), Materials()
+    stops_at = sender.clock() + longest if longest else None
     with _living_sender(sender.sessions) as owner:
-        while True:
+        while stops_at is None or sender.clock() < stops_at:
             states = _deliver_window(sender, owner, edition_id, materials)
             if states is None:
                 break

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.config import Settings
 from service.domain.author_index import author_index_keys
-from service.domain.batches import Verdict, advance, judge_batch
+from service.domain.batches import Verdict, advance, judge_batch, telling
 from service.domain.categories import canonical_category, is_known
 from service.domain.latex import to_readable, to_readable_line
 from service.domain.schedule import announcement_date
@@ -164,10 +164,7 @@ def _record_failure(
 def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> BatchReport:
     on, parsed = answer.shown_on, answer.parsed
     batch = open_batch(session, source.name, answer.category, on, now)
-    new_keys = [a.key for a in parsed.announcements if a.announce_type is AnnounceType.NEW]
-    repeated = 0
-    if new_keys:
-        repeated = count_repeated(session, source.name, answer.category, on, new_keys)
+    repeated = count_repeated(session, source.name, answer.category, on, telling(parsed))
     verdict = judge_batch(parsed, on, repeated)
     told = _distinct(parsed.announcements) if verdict.keeps else []
     upserted = upsert_papers(session, [draft_paper(one, answer.category) for one in told], now)

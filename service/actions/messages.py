@@ -88,7 +88,7 @@ def build_envelope(
         unsubscribe_url=signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at),
     )
     payload = build_message(rendered, headers)
-    sender = _bare_address(settings.mail_from)
+    sender = ascii_address(_bare_address(settings.mail_from), "From")
     return Envelope(delivery.id, sender, ascii_address(reader.email), payload), identity
 
 

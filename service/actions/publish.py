@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.balance import describe_coverage, gating_sources
+from service.actions.balance import day_statuses, describe_coverage
 from service.actions.compose import compose_chunk
 from service.config import Settings
 from service.domain.schedule import (
@@ -20,7 +20,6 @@ from service.domain.schedule import (
     editions_due,
 )
 from service.domain.types import Cadence
-from service.store.batches import batch_statuses
 from service.store.editions import (
     assign_papers,
     find_edition,
@@ -45,7 +44,7 @@ def open_due_editions(
     """Open what the schedule says is due at `now`; returns the chunks to compose."""
     on = announcement_date(now)
     with transaction(sessions) as session:
-        batches = batch_statuses(session, on, gating_sources(settings))
+        batches = day_statuses(session, on, settings)
         published = published_since(session, on)
         due = editions_due(now, batches, published)
     return [

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from email import message_from_bytes
 from email.policy import default
+from urllib.parse import urlsplit
 
 import httpx
 
 from service.actions.balance import Balance, find_balance
 from service.actions.ingest import BatchReport, ingest_source
 from service.actions.publish import publish_now
-from service.cli.desk import CommandError, Desk, progress_bar
-from service.cli.publishing import balance_lines, batch_table
+from service.cli.accounts import batch_table, edition_lines
+from service.cli.desk import CommandError, Desk, counted, progress_bar
 from service.cli.relay import development_mailbox
 from service.cli.stack import Stack, beat_schedule, free_port, is_free, listening_port
 from service.config import Settings
@@ -56,32 +57,44 @@ class _Day:
     is_sample: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the day came to; `is_up`: the services stay, so their addresses are worth naming."""
+
+    reports: list[BatchReport]
+    balance: Balance
+    is_up: bool
+
+
 def run(desk: Desk, *, is_once: bool) -> None:
     """Show a whole day; with `is_once` end after the accounting. Raises `CommandError`."""
+    if desk.settings.smtp_url:
+        message = "the demo mails into its own mailbox alone; unset PAPERBOY_SMTP_URL"
+        raise CommandError(message, 2)
     with ExitStack() as stack:
         settings = stack.enter_context(development_mailbox(desk.settings))
         day = _choose_day(stack, settings, desk.clock())
-        port = listening_port(day.settings)
-        port = port if is_free(port) else free_port()
-        base_url = f"http://127.0.0.1:{port}"
-        settings = day.settings.model_copy(update={"base_url": base_url})
+        settings = _with_free_port(day.settings)
         services = stack.enter_context(Stack(settings, _changes(settings)))
-        services.start("web", "--port", str(port))
+        services.start("web", "--port", str(urlsplit(settings.base_url).port))
         services.start("worker")
-        services.wait_for_web(base_url)
+        services.wait_for_web(settings.base_url)
         _subscribe(desk, settings, services)
         reports = _ingest(desk, settings, day)
         balance = _publish(desk, settings, day.on, services)
-        digests = _count_digests(settings)
-        _tell(desk, settings, day, reports, balance, digests)
+        _tell(desk, settings, day, _Outcome(reports, balance, is_up=not is_once))
         if not balance.closes or not balance.states.get(DeliveryState.SENT):
             raise CommandError("the balance does not close, or nothing was sent")
         if not is_once:
             services.start("beat", *beat_schedule(settings.data_dir))
-            desk.say({}, "Ctrl-C stops it.")
-            while True:
-                services.check()
-                time.sleep(1)
+            services.stay_up()
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    """The settings with an address of this machine: the usual one, or else any that is free."""
+    port = listening_port(settings)
+    port = port if is_free(port) else free_port()
+    return settings.model_copy(update={"base_url": f"http://127.0.0.1:{port}"})
 
 
 def _choose_day(stack: ExitStack, settings: Settings, now: datetime) -> _Day:
@@ -118,16 +131,16 @@ def _changes(settings: Settings) -> dict[str, str]:
 
 def _subscribe(desk: Desk, settings: Settings, services: Stack) -> None:
     """The sample reader signs up and confirms, as anybody would, by HTTP and the mail."""
-    if _reader_state(desk) is SubscriberState.ACTIVE:
+    state = _reader_state(desk)
+    if state is SubscriberState.ACTIVE:
         return
+    if state in {SubscriberState.PAUSED, SubscriberState.SUPPRESSED}:
+        raise CommandError(f"{READER} is {state}; start afresh with another PAPERBOY_DATA_DIR")
     form = {"email": READER, "topic": list(TOPICS), "timezone": "UTC", "hour": "7"}
     answer = httpx.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
     if not answer.is_success:
         raise CommandError(f"the sign-up was answered with {answer.status_code}")
-    link = _wait_for_link(settings, services)
-    httpx.post(link).raise_for_status()
-    if _reader_state(desk) is not SubscriberState.ACTIVE:
-        raise CommandError("the confirmation did not make the reader active")
+    _confirm(desk, settings, services)
 
 
 def _reader_state(desk: Desk) -> SubscriberState | None:
@@ -136,18 +149,28 @@ def _reader_state(desk: Desk) -> SubscriberState | None:
         return reader.state if reader else None
 
 
-def _wait_for_link(settings: Settings, services: Stack) -> str:
-    """The confirmation link out of the reader's mail, once the worker has sent it."""
-    pattern = re.compile(re.escape(settings.base_url) + r"/confirm/[\w.~-]+")
+def _confirm(desk: Desk, settings: Settings, services: Stack) -> None:
+    """Follow the links of the reader's mails, as they come, until one has confirmed.
+
+    Mails of earlier runs may lie there too, with links that do not hold any more or with another
+    port; only the token counts.
+    """
+    tried: set[str] = set()
     deadline = time.monotonic() + MAIL_SECONDS
     while time.monotonic() < deadline:
         services.check()
-        for text in _mail_texts(settings):
-            found = pattern.search(text)
-            if found:
-                return found.group()
-        time.sleep(0.2)
-    raise CommandError(f"no confirmation mail came within {MAIL_SECONDS:.0f} s")
+        for token in _confirmation_tokens(settings) - tried:
+            tried.add(token)
+            httpx.post(f"{settings.base_url}/confirm/{token}")
+            if _reader_state(desk) is SubscriberState.ACTIVE:
+                return
+        time.sleep(0.1)
+    raise CommandError(f"no mail confirmed the reader within {MAIL_SECONDS:.0f} s")
+
+
+def _confirmation_tokens(settings: Settings) -> set[str]:
+    texts = "\n".join(_mail_texts(settings))
+    return set(re.findall(r"https?://[^/\s]+/confirm/([\w.~-]+)", texts))
 
 
 def _mail_texts(settings: Settings) -> list[str]:
@@ -164,7 +187,7 @@ def _mail_texts(settings: Settings) -> list[str]:
 
 def _ingest(desk: Desk, settings: Settings, day: _Day) -> list[BatchReport]:
     reports: list[BatchReport] = []
-    with progress_bar("reading papers", None) as set_done:
+    with progress_bar("reading papers") as set_done:
         for source in build_sources(settings, LocalGate()):
             reports += ingest_source(desk.sessions, settings, source, day.on, desk.clock())
             set_done(len(reports))
@@ -187,32 +210,33 @@ def _publish(desk: Desk, settings: Settings, on: date, services: Stack) -> Balan
         time.sleep(0.2)
 
 
-def _count_digests(settings: Settings) -> int:
-    maildir = settings.data_dir / "mailbox"
-    return sum(READER in stored.to for stored in list_messages(maildir))
-
-
-def _tell(
-    desk: Desk,
-    settings: Settings,
-    day: _Day,
-    reports: list[BatchReport],
-    balance: Balance,
-    mail_count: int,
-) -> None:
+def _tell(desk: Desk, settings: Settings, day: _Day, outcome: _Outcome) -> None:
     origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
-    places = {
-        "Site": settings.base_url,
-        "The day": f"{settings.base_url}/daily/{day.on}",
-        "Mailbox": f"{settings.base_url}/mailbox",
-        "Maildir": str(settings.data_dir / "mailbox"),
+    maildir = settings.data_dir / "mailbox"
+    mail_count = sum(READER in stored.to for stored in list_messages(maildir))
+    places = {"Maildir": str(maildir)}
+    if outcome.is_up:
+        places = {
+            "Site": settings.base_url,
+            "The day": f"{settings.base_url}/daily/{day.on}",
+            "Mailbox": f"{settings.base_url}/mailbox",
+        } | places
+    value = {
+        "day": day.on,
+        "is_sample": day.is_sample,
+        "batches": outcome.reports,
+        "balance": outcome.balance,
+        "mail_count": mail_count,
+        "places": places,
     }
-    value = {"day": day.on, "is_sample": day.is_sample, "balance": balance, "batches": reports}
     desk.say(
-        value | {"places": places, "mail_count": mail_count},
-        f"Papers of {day.on} from {origin}.",
-        batch_table(reports),
-        *balance_lines(balance),
-        f"{READER} has {mail_count} mails.",
+        value,
+        f"Papers of {day.on} from {origin}:",
+        batch_table(outcome.reports),
+        "",
+        *edition_lines(outcome.balance),
+        "",
+        f"{READER} has {counted(mail_count, 'mail')}.",
         *(f"{name + ':':10}{place}" for name, place in places.items()),
+        *(["Ctrl-C stops it."] if outcome.is_up else []),
     )

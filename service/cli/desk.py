@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
-from sqlalchemy.orm import Session, sessionmaker
 
-from service.clock import Clock, clock_from
-from service.config import Settings, load_settings
-from service.embedded import resolve_services
-from service.logs import configure
-from service.store.engine import make_engine, make_sessions
-from service.store.migrate import current_revision, head_revision, upgrade
+if TYPE_CHECKING:
+    from rich.table import Table
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from service.clock import Clock
+    from service.config import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+Date = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="A date like 2026-09-18; today where it is left out."),
+]
 
 
 class CommandError(Exception):
@@ -38,7 +39,7 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Globals:
     """The options before the command."""
 
@@ -46,54 +47,99 @@ class Globals:
     is_json: bool = False
 
 
-def _wide_console() -> Console:
-    """The terminal as it is; a file or pipe gets lines as long as they need to be."""
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(soft_wrap=True, width=240)
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a command speaks: one JSON value, or lines for people."""
 
-
-@dataclass(slots=True)
-class Desk:
-    """An open command: its servers are reachable and at the newest schema."""
-
-    settings: Settings
-    sessions: sessionmaker[Session]
-    clock: Clock
     is_json: bool
-    console: Console = field(default_factory=_wide_console)
 
     def say(self, value: object, *lines: object) -> None:
         """Print the value as JSON, or the lines (text or rich tables) for people."""
         if self.is_json:
-            print(json.dumps(to_plain(value), ensure_ascii=False))
+            print(to_json(value), flush=True)
             return
+        from rich.console import Console
+
+        # A file or pipe gets lines as long as they need to be. No markup: a title that holds
+        # square brackets is a title.
+        console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+        if not console.is_terminal:
+            console.width = 240
         for line in lines:
-            self.console.print(line, highlight=False)
+            console.print(printable(line) if isinstance(line, str) else line)
+        console.file.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An open command: its servers are named, and the schema is the newest."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    clock: Clock
+    voice: Voice
+
+    def say(self, value: object, *lines: object) -> None:
+        self.voice.say(value, *lines)
+
+
+def find_voice(context: typer.Context, *, as_json: bool) -> Voice:
+    """The voice that was asked for, before the command or behind it."""
+    given: Globals = context.obj
+    return Voice(as_json or given.is_json)
 
 
 @contextmanager
-def open_desk(context: typer.Context, *, as_json: bool = False) -> Iterator[Desk]:
-    """Settings, servers (embedded ones are started if need be) and a schema at head."""
+def open_settings() -> Iterator[tuple[Settings, Settings]]:
+    """The settings as given, and with both servers named (embedded ones are started if need be)."""
+    from service.config import load_settings
+    from service.embedded import resolve_services
+    from service.logs import configure
+
+    loaded = load_settings()
+    # A command speaks for itself; what libraries and actions log is for servers' journals.
+    configure(loaded.log_level if "log_level" in loaded.model_fields_set else "WARNING")
+    with resolve_services(loaded) as settings:
+        yield loaded, settings
+
+
+@contextmanager
+def open_desk(
+    context: typer.Context, *, as_json: bool = False, needs_schema: bool = True
+) -> Iterator[Desk]:
+    """Settings, servers and a schema at head. Raises `CommandError` where the schema is an old one.
+
+    Without `needs_schema` an operator's database is taken as it is: the doctor looks at it.
+    """
+    from service.clock import clock_from
+    from service.store.engine import make_engine, make_sessions
+
     given: Globals = context.obj
     with ExitStack() as stack:
-        loaded = load_settings()
-        # A command speaks for itself; what libraries and actions log is for servers' journals.
-        configure(loaded.log_level if "log_level" in loaded.model_fields_set else "WARNING")
-        settings = stack.enter_context(resolve_services(loaded))
-        _check_schema(loaded, settings)
+        loaded, settings = stack.enter_context(open_settings())
+        if needs_schema or not loaded.database_url:
+            _check_schema(loaded, settings)
         engine = make_engine(settings.database_url)
         stack.callback(engine.dispose)
-        yield Desk(settings, make_sessions(engine), clock_from(given.now), as_json or given.is_json)
+        voice = find_voice(context, as_json=as_json)
+        yield Desk(settings, make_sessions(engine), clock_from(given.now), voice)
 
 
 def _check_schema(loaded: Settings, settings: Settings) -> None:
     """Our own database is brought to head; an operator's is only ever migrated on request."""
+    from service.store.migrate import current_revision, head_revision, upgrade
+
     if current_revision(settings.database_url) == head_revision():
         return
     if not loaded.database_url:
         upgrade(settings.database_url)
     else:
         raise CommandError("the database is not at the newest schema; run: paperboy migrate")
+
+
+def to_json(value: object) -> str:
+    """A value as one line of JSON."""
+    return json.dumps(to_plain(value), ensure_ascii=False)
 
 
 def to_plain(value: object) -> Any:
@@ -112,26 +158,49 @@ def to_plain(value: object) -> Any:
     return value
 
 
-def table(title: str, *columns: str) -> Table:
-    """A table in the house's look: a title, hairlines, numbers to the right (`>name`)."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+def printable(text: str) -> str:
+    """Text without control characters: what a relay or a source says must not steer a terminal."""
+    return "".join(
+        char if char == "\n" or unicodedata.category(char) != "Cc" else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 paper`, `2 papers`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table in the house's look: no lines, numbers to the right (`>name`)."""
+    from rich.table import Table
+
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False,
+        header_style="dim",
+    )  # fmt: skip
     for column in columns:
         made.add_column(column.lstrip(">"), justify="right" if column[0] == ">" else "left")
+    for row in rows:
+        made.add_row(*(printable(str(cell)) for cell in row))
     return made
 
 
 @contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Any]:
-    """A bar on stderr where a person watches; yields `set_done(done, total)`."""
+def progress_bar(label: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr where a person watches; yields `set_done(done, whole)`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(label, total=None)
 
         def set_done(done: int, whole: int | None = None) -> None:
-            bar.update(task, completed=done, total=whole if whole is not None else total)
+            bar.update(task, completed=done, total=whole)
 
         yield set_done
 
@@ -144,3 +213,10 @@ def read_date(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise CommandError(f"{option} wants a date like 2026-09-18, not {text!r}", 2) from error
+
+
+def read_day(desk: Desk, text: str | None, option: str = "--date") -> date:
+    """The date asked for, or the one at which arXiv's announcements stand now."""
+    from service.domain.schedule import announcement_date
+
+    return read_date(text, option) or announcement_date(desk.clock())

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.actions.doctor import Finding, examine
-from service.cli import demo as sample_demo
-from service.cli.desk import CommandError, Globals, Json, open_desk
-from service.cli.relay import development_mailbox
-from service.cli.stack import Stack, beat_schedule, is_free, listening_port
-from service.config import load_settings
-from service.embedded import resolve_services
-from service.logs import configure
-from service.store.migrate import current_revision, upgrade
+from service.cli.desk import (
+    CommandError,
+    Globals,
+    Json,
+    counted,
+    find_voice,
+    open_desk,
+    open_settings,
+)
+
+if TYPE_CHECKING:
+    from service.actions.doctor import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -23,25 +25,12 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def up(context: typer.Context) -> None:
+def up(context: typer.Context, as_json: Json = False) -> None:
     """Run everything on this machine until Ctrl-C."""
-    with open_desk(context) as desk, development_mailbox(desk.settings) as settings:
-        port = listening_port(settings)
-        if not is_free(port):
-            raise CommandError(f"port {port} is taken; set PAPERBOY_BASE_URL to another one")
-        with Stack(settings, {"PAPERBOY_MAILBOX_URL": settings.mailbox_url}) as stack:
-            stack.start("web", "--port", str(port))
-            stack.start("worker")
-            stack.start("beat", *beat_schedule(settings.data_dir))
-            stack.wait_for_web(f"http://127.0.0.1:{port}")
-            desk.say(
-                {"url": settings.base_url},
-                f"Paperboy runs at {settings.base_url} (Ctrl-C stops it).",
-                "" if settings.smtp_url else f"Its mail: {settings.base_url}/mailbox",
-            )
-            while True:
-                stack.check()
-                time.sleep(1)
+    from service.cli import running
+
+    _refuse_clock(context)
+    running.run(context, as_json=as_json)
 
 
 def demo(
@@ -49,38 +38,56 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Print the accounting and stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """A whole day on this machine: papers in, a reader signs up, the digest arrives."""
-    with open_desk(context, as_json=as_json) as desk:
+    """Show a whole day: papers in, a reader signs up, a digest.
+
+    Takes today's papers where the sources answer, else a built-in day of invented ones.
+    """
+    from service.cli import demo as sample_demo
+    from service.cli.stack import ending_at_signals
+
+    _refuse_clock(context)
+    with ending_at_signals(), open_desk(context, as_json=as_json) as desk:
         sample_demo.run(desk, is_once=once)
+
+
+def _refuse_clock(context: typer.Context) -> None:
+    given: Globals = context.obj
+    if given.now is not None:
+        raise CommandError("--now sets the clock of one command; up and demo start others", 2)
 
 
 def migrate(context: typer.Context, as_json: Json = False) -> None:
     """Bring the database to the newest schema."""
-    loaded = load_settings()
-    configure("WARNING")
-    with resolve_services(loaded) as settings:
+    from service.store.migrate import current_revision, upgrade
+
+    with open_settings() as (_, settings):
         upgrade(settings.database_url)
         revision = current_revision(settings.database_url)
-    given: Globals = context.obj
-    if as_json or given.is_json:
-        typer.echo(f'{{"revision": "{revision}"}}')
-    else:
-        typer.echo(f"The schema is at revision {revision}.")
+    voice = find_voice(context, as_json=as_json)
+    voice.say({"revision": revision}, f"The schema is at revision {revision}.")
 
 
 def doctor(
     context: typer.Context,
-    probe: Annotated[str | None, typer.Option(help="Send a test mail to this address.")] = None,
+    probe: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send a test mail to this address.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check settings, database, broker, relay, sources, DNS and one-click; exit 1 on a fault."""
-    with open_desk(context, as_json=as_json) as desk:
+    """Check settings, servers, relay, sources, DNS and one-click.
+
+    Exit 1 if one of them is at fault.
+    """
+    from service.actions.doctor import examine
+    from service.cli.relay import development_mailbox
+
+    with open_desk(context, as_json=as_json, needs_schema=False) as desk:
         with development_mailbox(desk.settings) as settings:
             findings = examine(settings, desk.sessions, probe)
         desk.say(findings, *map(_finding_line, findings))
-        failed = [finding for finding in findings if finding.state == "bad"]
+        failed = [finding.subject for finding in findings if finding.state == "bad"]
         if failed:
-            raise CommandError(f"{len(failed)} faults")
+            raise CommandError(f"{counted(len(failed), 'fault')}: {', '.join(failed)}")
 
 
 def _finding_line(finding: Finding) -> str:

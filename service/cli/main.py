@@ -1,43 +1,51 @@
-"""The `paperboy` program: global options, the list of commands, and errors as one line."""
+"""The `paperboy` program: global options, the list of commands, and errors as one line.
+
+Modules of commands import only what their options need; each command imports its action when it
+runs. So `paperboy --help` loads no database, no HTTP client and no queue, and answers at once.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import OperationalError
-from typer.exceptions import TyperException
 from typer.main import get_command
 
-from service.actions.subscribe import SignUpError
-from service.actions.topics import TopicError
 from service.cli import machine, publishing, readers, reports
 from service.cli.desk import CommandError, Globals
-from service.config import SettingsError
-from service.embedded import EmbeddedError
 
 app = typer.Typer(
     name="paperboy",
     help="New papers on your topics, in your inbox every morning.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    # Plain text fits every terminal and pipe, and the boxes cost more time than they are worth.
+    rich_markup_mode=None,
 )
 for module in (machine, publishing, reports, readers):
     module.register(app)
 
+INTERRUPTED = 130
 
-@app.callback()
+
+@app.callback(invoke_without_command=True)
 def take_globals(
     context: typer.Context,
     now: Annotated[
-        str | None, typer.Option(help="Set the clock, for replays: 2026-09-18T05:00Z")
+        str | None,
+        typer.Option(metavar="TIME", help="Set the clock, for replays: 2026-09-18T05:00Z."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON value instead of text.")
+    ] = False,
 ) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
     context.obj = Globals(_read_now(now), as_json)
 
 
@@ -46,10 +54,10 @@ def _read_now(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         message = f"--now wants a time like 2026-09-18T05:00Z, not {text!r}"
         raise CommandError(message, 2) from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,49 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog_name="paperboy",
             standalone_mode=False,
         )
+        sys.stdout.flush()
     except BrokenPipeError:
-        return 0
-    except KeyboardInterrupt:
-        return _complain("stopped", 130)
-    except EXPECTED_ERRORS as error:
-        return _complain(*_told(error))
-    return outcome if isinstance(outcome, int) else 0
+        return _leave_pipe()
+    except Exception as error:  # noqa: BLE001  # the program's edge: whatever it is ends as one line
+        # Imported here, since the errors of a library cannot be named without loading it.
+        from service.cli.faults import describe
+
+        return _complain(*describe(error))
+    return _complain("stopped", outcome) if outcome == INTERRUPTED else outcome or 0
 
 
-# Everything a user, an operator or the world can do wrong; anything else is a bug of ours.
-EXPECTED_ERRORS = (
-    TyperException, SignUpError, TopicError, SettingsError, CommandError, EmbeddedError,
-    OperationalError, OSError,
-)  # fmt: skip
-
-
-def _told(error: Exception) -> tuple[str, int]:
-    """An expected error as (one line, exit code)."""
-    match error:
-        case TyperException():
-            words = getattr(error, "format_message", error.__str__)()
-            return (words, 2) if words else ("stopped", 130)
-        case SignUpError() | TopicError():
-            return _pointed(error), 2
-        case SettingsError():
-            return str(error), 2
-        case CommandError():
-            return str(error), error.exit_code
-        case OperationalError():
-            first_line = str(error.orig).strip().partition("\n")[0]
-            return f"the database does not answer: {first_line}", 1
-        case _:
-            return str(error), 1
-
-
-def _pointed(error: SignUpError | TopicError) -> str:
-    if isinstance(error, SignUpError):
-        return str(error)
-    where = "" if error.position is None else f" (at character {error.position + 1})"
-    return f"topic {error.topic!r}: {error}{where}"
+def _leave_pipe() -> int:
+    """The reader of our output has left (`| head`). Python would complain when it flushes."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return 0
 
 
 def _complain(message: str, exit_code: int) -> int:
-    if message:
-        print(f"paperboy: {message}", file=sys.stderr)
+    print(f"paperboy: {' '.join(message.split())}", file=sys.stderr)
     return exit_code

@@ -3,78 +3,97 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.actions.balance import Balance, find_balance, find_unfinished
-from service.actions.deliver import RESOLUTIONS, DeliverReport, resolve, sweep
-from service.actions.deliver import deliver as deliver_due
-from service.actions.ingest import BatchReport, ingest_source
-from service.actions.publish import force_due, publish_now
-from service.cli.desk import CommandError, Desk, Json, open_desk, progress_bar, read_date, table
-from service.cli.relay import open_sender
-from service.domain.schedule import announcement_date
+from service.cli.accounts import batch_name, batch_table, edition_lines
+from service.cli.desk import (
+    CommandError,
+    Date,
+    Desk,
+    Json,
+    counted,
+    open_desk,
+    progress_bar,
+    read_date,
+    read_day,
+)
 from service.domain.types import Cadence
-from service.sources.base import Source
-from service.sources.fetching import LocalGate
-from service.sources.registry import SourceNotAvailable, build_sources
 
-Date = Annotated[
-    str | None, typer.Option(help="A date like 2026-09-18; today where it is left out.")
-]
+if TYPE_CHECKING:
+    from service.actions.deliver import DeliverReport
+    from service.actions.ingest import BatchReport
+    from service.sources.base import Source
 
 
 def register(app: typer.Typer) -> None:
-    for command in (ingest, publish, deliver, sweep_left, resolve_doubt):
-        app.command(name=_NAMES.get(command.__name__, command.__name__))(command)
-
-
-_NAMES = {"sweep_left": "sweep", "resolve_doubt": "resolve"}
+    app.command()(ingest)
+    app.command()(publish)
+    app.command()(deliver)
+    app.command("sweep")(sweep_left)
+    app.command("resolve")(resolve_doubt)
 
 
 def ingest(
     context: typer.Context,
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]…")] = None,
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE", help="All that are set if left out.")
+    ] = None,
     date: Date = None,
-    since: Annotated[str | None, typer.Option(help="Every day from this date on.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Every day from this date on.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch and store papers now; exit 1 if a batch could not be read."""
+    """Fetch and store papers now.
+
+    Without a date, what the sources show now, and only what is not in yet. Exit 1 if a batch could
+    not be read.
+    """
     with open_desk(context, as_json=as_json) as desk:
         days = _days(desk, read_date(date, "--date"), read_date(since, "--since"))
-        wanted = _wanted_sources(desk, sources or [])
-        reports: list[BatchReport] = []
-        with progress_bar("reading", None) as set_done:
-
-            def note(report: BatchReport) -> None:
-                reports.append(report)
-                set_done(len(reports))
-
-            for source in wanted:
-                for day in days:
-                    ingest_source(
-                        desk.sessions, desk.settings, source, day, desk.clock(),
-                        on_batch=note,
-                    )  # fmt: skip
-        desk.say(reports, batch_table(reports))
+        reports = _ingest(desk, _wanted_sources(desk, sources or []), days)
+        desk.say(reports, batch_table(reports) if reports else "Everything is in already.")
         failed = [report for report in reports if report.error]
         if failed:
-            raise CommandError("; ".join(f"{_name(r)}: {r.error}" for r in failed))
+            raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
+
+
+def _ingest(desk: Desk, sources: list[Source], days: list[date | None]) -> list[BatchReport]:
+    from service.actions.ingest import ingest_source
+
+    reports: list[BatchReport] = []
+    with progress_bar("reading") as set_done:
+
+        def note(report: BatchReport) -> None:
+            reports.append(report)
+            set_done(len(reports))
+
+        for source in sources:
+            for day in days:
+                ingest_source(
+                    desk.sessions, desk.settings, source, day, desk.clock(), on_batch=note
+                )
+    return reports
 
 
 def _days(desk: Desk, on: date | None, since: date | None) -> list[date | None]:
+    today = read_day(desk, None)
+    for option, day in (("--date", on), ("--since", since)):
+        if day is not None and day > today:
+            raise CommandError(f"{option} {day} lies in the future", 2)
     if on and since:
         raise CommandError("give --date or --since, not both", 2)
     if since is None:
         return [on]
-    today = announcement_date(desk.clock())
-    if since > today:
-        raise CommandError(f"--since {since} lies in the future", 2)
     return [since + timedelta(days=n) for n in range((today - since).days + 1)]
 
 
 def _wanted_sources(desk: Desk, names: list[str]) -> list[Source]:
+    from service.sources.fetching import LocalGate
+    from service.sources.registry import SourceNotAvailable, build_sources
+
     try:
         known = {source.name: source for source in build_sources(desk.settings, LocalGate())}
     except SourceNotAvailable as error:
@@ -86,24 +105,6 @@ def _wanted_sources(desk: Desk, names: list[str]) -> list[Source]:
     return [known[name] for name in names or known]
 
 
-def _name(report: BatchReport) -> str:
-    return " ".join(filter(None, (report.source, report.category, str(report.announced_on))))
-
-
-def batch_table(reports: list[BatchReport]) -> object:
-    made = table("", "batch", "state", ">new", ">cross", ">replaced", ">listed", ">withdrawn",
-                 ">stored", ">unreadable", "note")  # fmt: skip
-    for report in reports:
-        count = report.counts.get
-        replaced = count("replace", 0) + count("replace-cross", 0)
-        numbers = (
-            count("new", 0), count("cross", 0), replaced, count("listed", 0),
-            report.withdrawn_count, report.stored_count, report.bad_count,
-        )  # fmt: skip
-        made.add_row(_name(report), report.state, *map(str, numbers), report.error or report.note)
-    return made
-
-
 def publish(
     context: typer.Context,
     cadence: Annotated[Cadence, typer.Option(help="Which edition.")] = Cadence.DAILY,
@@ -113,61 +114,74 @@ def publish(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Open, compose and send an edition now; exit 1 if its balance does not close."""
+    """Open, compose and send an edition now.
+
+    Again it sends nothing twice. Exit 1 if a batch is not complete or the balance does not close.
+    """
+    from service.actions.balance import find_balance
+
     with open_desk(context, as_json=as_json) as desk:
-        on = read_date(date, "--date") or announcement_date(desk.clock())
+        on = _past_day(desk, date)
         if not force:
             _refuse_unfinished(desk, cadence, on)
-        with progress_bar("composing", None) as set_done:
-            edition_id = publish_now(
-                desk.sessions, desk.settings, cadence, on, desk.clock(), set_done
-            )
-        if force:
-            force_due(desk.sessions, edition_id, desk.clock())
-        _deliver(desk, edition_id)
+        _publish(desk, cadence, on, is_forced=force)
         balance = find_balance(desk.sessions, cadence, on)
         if balance is None:
             raise CommandError(f"the {cadence} edition of {on} is gone")
-        desk.say(balance, *balance_lines(balance))
+        desk.say(balance, *edition_lines(balance))
         if not balance.closes:
             raise CommandError("the balance does not close; see: paperboy status")
 
 
+def _past_day(desk: Desk, text: str | None) -> date:
+    """The edition's date. One of the future would take today's papers away from today's."""
+    on = read_day(desk, text)
+    if on > read_day(desk, None):
+        raise CommandError(f"--date {on} lies in the future", 2)
+    return on
+
+
 def _refuse_unfinished(desk: Desk, cadence: Cadence, on: date) -> None:
+    from service.actions.balance import find_balance, find_unfinished
+
     if find_balance(desk.sessions, cadence, on) is not None:
         return
     waiting = find_unfinished(desk.sessions, desk.settings, on)
     if waiting:
         names = ", ".join(f"{b.source} {b.category}".strip() for b in waiting)
-        raise CommandError(f"not complete yet for {on}: {names}; ingest again, or add --force")
+        hint = "ingest again, or add --force"
+        raise CommandError(f"not complete yet for {on}: {names}; {hint}")
 
 
-def balance_lines(balance: Balance) -> list[object]:
-    """The accounting of an edition, for people."""
-    made = table(
-        f"{balance.cadence.capitalize()} edition of {balance.local_date} "
-        f"({balance.state}, {balance.paper_count} papers)",
-        "state", ">digests",
-    )  # fmt: skip
-    for state, count in balance.states.items():
-        made.add_row(state, str(count))
-    made.add_row("candidates", str(balance.candidate_count), style="bold")
-    verdict = "The balance closes." if balance.closes else "THE BALANCE DOES NOT CLOSE."
-    return [made, verdict]
+def _publish(desk: Desk, cadence: Cadence, on: date, *, is_forced: bool) -> None:
+    from service.actions.publish import force_due, publish_now
+
+    with progress_bar("composing") as set_done:
+        edition_id = publish_now(desk.sessions, desk.settings, cadence, on, desk.clock(), set_done)
+    if is_forced:
+        force_due(desk.sessions, edition_id, desk.clock())
+    _deliver(desk, edition_id)
 
 
 def _deliver(desk: Desk, edition_id: int | None) -> DeliverReport:
-    with open_sender(desk) as sender, progress_bar("sending", None) as set_done:
-        return deliver_due(sender, edition_id, lambda report: set_done(report.total))
+    from service.actions.deliver import deliver
+    from service.cli.relay import open_sender
+
+    with open_sender(desk) as sender, progress_bar("sending") as set_done:
+        return deliver(sender, edition_id, lambda report: set_done(report.total))
 
 
 def deliver(
     context: typer.Context,
-    edition: Annotated[int | None, typer.Option(help="Only this edition (its number).")] = None,
+    edition: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Only this edition (see: paperboy status).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Send everything that is due."""
     with open_desk(context, as_json=as_json) as desk:
+        if edition is not None:
+            _check_edition(desk, edition)
         report = _deliver(desk, edition)
         desk.say(
             report,
@@ -176,23 +190,50 @@ def deliver(
         )
 
 
+def _check_edition(desk: Desk, edition_id: int) -> None:
+    from service.store.editions import get_edition
+    from service.store.engine import transaction
+
+    with transaction(desk.sessions) as session:
+        if get_edition(session, edition_id) is None:
+            raise CommandError(f"there is no edition {edition_id}; see: paperboy status", 2)
+
+
 def sweep_left(context: typer.Context, as_json: Json = False) -> None:
-    """Heal what dead senders left: claimed rows go back, rows on the wire fall in doubt."""
+    """Heal what dead senders left behind.
+
+    Rows that were claimed go back into the queue, rows on the wire fall in doubt.
+    """
+    from service.actions.deliver import sweep
+
     with open_desk(context, as_json=as_json) as desk:
         requeued, doubtful = sweep(desk.sessions, desk.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
-        desk.say(value, f"{requeued} put back into the queue, {doubtful} in doubt.")
+        desk.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
 
 
 def resolve_doubt(
     context: typer.Context,
-    edition: Annotated[int, typer.Argument(help="The edition's number (see: paperboy status).")],
-    in_doubt: Annotated[str, typer.Option(help="sent, resend or carry")],
+    edition: Annotated[
+        int, typer.Argument(metavar="EDITION", help="Its number (see: paperboy status).")
+    ],
+    in_doubt: Annotated[
+        str,
+        typer.Option(
+            metavar="sent|resend|carry",
+            help="They arrived, go out again, or their papers come in the next edition.",
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Say what became of an edition's digests in doubt."""
+    from service.actions.deliver import RESOLUTIONS, resolve
+
     if in_doubt not in RESOLUTIONS:
         raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
     with open_desk(context, as_json=as_json) as desk:
+        _check_edition(desk, edition)
         count = resolve(desk.sessions, edition, in_doubt, desk.clock())
-        desk.say({"resolved": count, "as": in_doubt}, f"{count} rows: {RESOLUTIONS[in_doubt][1]}.")
+        said = f"{counted(count, 'digest')}: {RESOLUTIONS[in_doubt][1]}."
+        nothing = f"No digest of edition {edition} is in doubt."
+        desk.say({"resolved": count, "as": in_doubt}, said if count else nothing)

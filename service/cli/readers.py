@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.actions.readers import (
-    ImportFault,
-    add_subscriber,
-    blank_sign_up,
-    export_reader,
-    import_subscribers,
-    read_import,
-)
-from service.actions.subscribe import erase as erase_reader
-from service.actions.subscribe import read_address, release_address, suppress_address
-from service.cli.desk import CommandError, Json, open_desk, table
+from service.cli.desk import CommandError, Desk, Json, counted, open_desk, table, to_json
 from service.cli.reports import find_reader
-from service.queue import make_ring
-from service.store.engine import transaction
-from service.store.models import Subscriber
-from service.store.subscribers import get_subscriber, get_topics, list_subscribers
 
+if TYPE_CHECKING:
+    from service.store.models import Subscriber
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 Confirmed = Annotated[
     bool, typer.Option("--confirmed", help="You vouch for the address: no confirmation mail.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Who gets mail.", no_args_is_help=True)
+    group = typer.Typer(help="Add, list, import, export and erase readers.", rich_markup_mode=None)
     group.command("add")(add)
     group.command("list")(list_all)
     group.command("import")(import_file)
@@ -44,15 +33,29 @@ def register(app: typer.Typer) -> None:
 
 def add(
     context: typer.Context,
-    email: str,
-    topic: Annotated[list[str] | None, typer.Option(help="A topic; may be repeated.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Like Europe/Berlin.")] = None,
-    hour: Annotated[str | None, typer.Option(help="0 to 23, local.")] = None,
-    cadence: Annotated[str, typer.Option(help="daily, weekdays or weekly")] = "daily",
+    email: Email,
+    topic: Annotated[
+        list[str] | None, typer.Option(metavar="QUERY", help="A topic; may be repeated.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
+    ] = None,
+    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
+    cadence: Annotated[
+        str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
+    ] = "daily",
     confirmed: Confirmed = False,
     as_json: Json = False,
 ) -> None:
-    """Add a subscriber; without --confirmed they are asked by mail first."""
+    """Add a subscriber.
+
+    Without --confirmed they are asked by mail first.
+    """
+    from dataclasses import replace
+
+    from service.actions.readers import add_subscriber, blank_sign_up
+    from service.store.engine import transaction
+
     with open_desk(context, as_json=as_json) as desk:
         form = blank_sign_up(desk.settings, email, topic or [])
         form = replace(
@@ -63,8 +66,16 @@ def add(
             reader = add_subscriber(session, form, keys, desk.clock(), is_confirmed=confirmed)
         if reader is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
-        make_ring(desk.settings.broker_url)("deliver")
-        desk.say(_row(reader), f"{reader.email} is {reader.state}.")
+        _ring(desk)
+        asked = "" if confirmed else "; a confirmation mail is queued"
+        desk.say(_row(reader), f"{reader.email} is {reader.state}{asked}.")
+
+
+def _ring(desk: Desk) -> None:
+    """Tell a running worker that there may be mail; without one, `deliver` sends it."""
+    from service.queue import make_ring
+
+    make_ring(desk.settings.broker_url)("deliver")
 
 
 def _row(reader: Subscriber) -> dict[str, object]:
@@ -80,30 +91,39 @@ def _row(reader: Subscriber) -> dict[str, object]:
 
 def list_all(context: typer.Context, as_json: Json = False) -> None:
     """List the subscribers."""
+    from service.store.engine import transaction
+    from service.store.subscribers import get_topics, list_subscribers
+
     with open_desk(context, as_json=as_json) as desk:
         with transaction(desk.sessions) as session:
             readers = list_subscribers(session)
             topics = get_topics(session, [reader.id for reader in readers])
-        made = table("", "email", "state", "cadence", ">hour", "zone", "topics")
-        rows = []
-        for reader in readers:
-            texts = [text for text, _ in topics.get(reader.id, [])]
-            rows.append(_row(reader) | {"topics": texts})
-            made.add_row(
-                reader.email, reader.state, reader.cadence, str(reader.hour), reader.timezone,
-                "; ".join(texts),
-            )  # fmt: skip
-        desk.say(rows, made, f"{len(rows)} subscribers.")
+        texts = {reader.id: [text for text, _ in topics.get(reader.id, [])] for reader in readers}
+        rows = [
+            (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
+            for r in readers
+        ]
+        made = table("", ("email", "state", "cadence", ">hour", "zone", "topics"), rows)
+        total = f"{counted(len(rows), 'subscriber')}."
+        value = [_row(reader) | {"topics": texts[reader.id]} for reader in readers]
+        desk.say(value, *([made, total] if rows else [total]))
 
 
 def import_file(
-    context: typer.Context, file: Path, confirmed: Confirmed = False, as_json: Json = False
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    confirmed: Confirmed = False,
+    as_json: Json = False,
 ) -> None:
-    """Import a CSV file with columns email, topic…, cadence, hour, timezone; all of it or nothing."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"cannot read {file}: {error}", 2) from error
+    """Import a CSV file; all of it or nothing.
+
+    Its first line names the columns: email, and any of topic… (as many as you like), cadence, hour
+    and timezone.
+    """
+    from service.actions.readers import ImportFault, import_subscribers, read_import
+    from service.store.engine import transaction
+
+    text = _read_text(file)
     with open_desk(context, as_json=as_json) as desk:
         try:
             forms = read_import(text, desk.settings)
@@ -113,45 +133,75 @@ def import_file(
                 )
         except ImportFault as error:
             raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
-        make_ring(desk.settings.broker_url)("deliver")
+        _ring(desk)
         desk.say(
             report,
             f"{report.added} added, {report.known} known already, {report.suppressed} suppressed.",
         )
 
 
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CommandError(f"cannot read {file}: {error.strerror}", 2) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is not UTF-8 text; nothing was imported", 2) from error
+
+
 def export(
     context: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="One reader; everybody if left out.")] = None,
+    email: Annotated[
+        str | None, typer.Argument(metavar="EMAIL", help="Everybody if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print everything held about one reader, or about all, as JSON lines."""
+    """Print everything held about one reader, or all.
+
+    One JSON object a line; with --json everybody is one JSON array.
+    """
+    from service.actions.readers import export_reader
+    from service.store.engine import transaction
+    from service.store.subscribers import list_subscribers
+
     with open_desk(context, as_json=as_json) as desk:
         one = find_reader(desk, email) if email else None
         with transaction(desk.sessions) as session:
-            for reader in [one] if one else list_subscribers(session):
-                desk.is_json = True
-                desk.say(export_reader(session, reader))
+            readers = [one] if one else list_subscribers(session)
+            held = [export_reader(session, reader) for reader in readers]
+        desk.say(held[0] if one else held, *map(to_json, held))
 
 
-def erase(context: typer.Context, email: str, as_json: Json = False) -> None:
-    """Forget a reader; a keyed hash stays, so that no import brings the address back."""
+def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Forget a reader and everything about them.
+
+    A keyed hash of the address stays, so that no import brings it back.
+    """
+    from service.actions.subscribe import erase as forget
+    from service.store.engine import transaction
+    from service.store.subscribers import get_subscriber
+
     with open_desk(context, as_json=as_json) as desk:
         found = find_reader(desk, email)
         with transaction(desk.sessions) as session:
             reader = get_subscriber(session, found.id, lock=True)
             if reader is not None:
-                erase_reader(session, reader, desk.settings.secret_key, desk.clock())
+                forget(session, reader, desk.settings.secret_key, desk.clock())
         desk.say({"erased": found.email}, f"{found.email} is forgotten.")
 
 
 def suppress(
     context: typer.Context,
-    email: str,
-    why: Annotated[str, typer.Option(help="The reason, kept with the suppression.")],
+    email: Email,
+    why: Annotated[
+        str, typer.Option(metavar="REASON", help="The reason, kept with the suppression.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Never mail an address again, whoever signs it up."""
+    from service.actions.subscribe import read_address, suppress_address
+    from service.store.engine import transaction
+
     with open_desk(context, as_json=as_json) as desk:
         address = read_address(email)
         with transaction(desk.sessions) as session:
@@ -163,8 +213,14 @@ def suppress(
         )
 
 
-def release(context: typer.Context, email: str, as_json: Json = False) -> None:
-    """Let an address be mailed again; its owner has to sign up anew."""
+def release(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Let an address be mailed again.
+
+    Its owner has to sign up anew.
+    """
+    from service.actions.subscribe import read_address, release_address
+    from service.store.engine import transaction
+
     with open_desk(context, as_json=as_json) as desk:
         address = read_address(email)
         with transaction(desk.sessions) as session:

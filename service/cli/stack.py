@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -24,18 +24,42 @@ STOP_SECONDS = 20.0
 
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.main:app_from_environment",
-            "--host", "127.0.0.1", "--log-level", "warning"],
+            "--host", "127.0.0.1", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
     "worker": ["-m", "celery", "-A", "workers.app", "worker", "-Q", "ingest,compose,send",
                "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
     "beat": ["-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING"],
 }  # fmt: skip
 
 
+@contextmanager
+def ending_at_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the command as Ctrl-C does: by an exception that unwinds it.
+
+    The default would end this process alone and leave its children behind. What is ignored stays
+    ignored (`nohup`).
+    """
+    taken = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
+
+
 class Stack:
     """Child processes that share settings; a context manager that ends exactly those it started."""
 
-    def __init__(self, settings: Settings, changes: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, changes: Mapping[str, str], stop_seconds: float = STOP_SECONDS
+    ) -> None:
         self._environ = child_environment(settings, changes)
+        self._stop_seconds = stop_seconds
         self._log_dir = settings.data_dir / "logs"
         self._log_dir.mkdir(parents=True, exist_ok=True)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -53,9 +77,9 @@ class Stack:
             start_new_session=True,
         )
 
-    def find_dead(self) -> str | None:
-        """The name of a child that has ended, or None while all of them run."""
-        return next((n for n, child in self._children.items() if child.poll() is not None), None)
+    def pids(self) -> dict[str, int]:
+        """Child -> process id."""
+        return {name: child.pid for name, child in self._children.items()}
 
     def wait_for_web(self, url: str) -> None:
         """Return when the site answers. Raises `CommandError` with the log's place."""
@@ -67,38 +91,60 @@ class Stack:
                     return
             except httpx.HTTPError:
                 pass  # Not listening yet.
-            time.sleep(0.2)
+            time.sleep(0.1)
         raise CommandError(
             f"the site did not answer within {READY_SECONDS:.0f} s{self._see('web')}"
         )
 
     def check(self) -> None:
         """Raises `CommandError` if a child has ended by itself."""
-        dead = self.find_dead()
-        if dead:
-            raise CommandError(f"{dead} ended by itself{self._see(dead)}")
+        for name, child in self._children.items():
+            if child.poll() is not None:
+                raise CommandError(f"{name} ended by itself{self._see(name)}")
+
+    def stay_up(self) -> None:
+        """Return at Ctrl-C, the ordinary end. Raises `CommandError` if a child ends by itself."""
+        try:
+            while True:
+                self.check()
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            return
 
     def _see(self, name: str) -> str:
         path = self._log_dir / f"{name}.log"
-        words = (
-            path.read_text(errors="replace").strip().rpartition("\n")[2] if path.exists() else ""
-        )
-        return f": {words[:300]} (see {path})"
+        last_words = path.read_text(errors="replace").strip().rpartition("\n")[2][:300]
+        return f": {last_words} (see {path})" if last_words else f" (see {path})"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._end_children()
+        except KeyboardInterrupt:
+            pass  # Asked twice: at once, then.
+        finally:
+            self._kill_children()
+            self._files.close()
+
+    def _end_children(self) -> None:
         for child in self._children.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._stop_seconds
         for child in self._children.values():
             try:
-                child.wait(STOP_SECONDS)
+                child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                child.kill()
+                return
+
+    def _kill_children(self) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                # Each child leads a group of its own, with the worker's pool in it.
+                os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
-        self._files.close()
 
 
 def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:

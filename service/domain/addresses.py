@@ -20,9 +20,3 @@ def email_key(address: str) -> str:
 def address_hash(key: str, secret: str) -> bytes:
     """A keyed hash (HMAC-SHA-256, 32 bytes) of an `email_key`: remembers without naming."""
     return hmac.digest(secret.encode(), b"suppression\0" + key.encode(), hashlib.sha256)
-
-
-def mask(address: str) -> str:
-    """An address fit for logs: `r***@example.org`."""
-    local, at, domain = address.rpartition("@")
-    return f"{local[:1]}***{at}{domain}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from service.domain.schedule import is_announcement_day
-from service.domain.types import AnnounceType, BatchState, ParsedBatch
+from service.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,25 @@ def count_first(parsed: ParsedBatch) -> int:
     return sum(one.announce_type in first for one in parsed.announcements)
 
 
+def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
+    """The announcements by which a day is known from the day before: the new papers.
+
+    Where there are none (a small category may have cross-lists alone), all of them: arXiv tells
+    a category of each paper and version once.
+    """
+    new = tuple(a for a in parsed.announcements if a.announce_type is AnnounceType.NEW)
+    return new or parsed.announcements
+
+
 def judge_batch(
     parsed: ParsedBatch, on: date, repeated_count: int, expected_count: int | None = None
 ) -> Verdict:
     """The state of the batch of `on` after one answer.
 
-    `repeated_count`: how many of the announcements an earlier batch of the same category already
-    had, with the same type and version. If that is all of them, the source still shows the day
-    before. `expected_count`: new and crossed papers by the listing, None where it is not known.
+    `repeated_count`: how many of its `telling` announcements an earlier batch of the same category
+    already held. If that is all of them, the source still shows the day before. `expected_count`: new and crossed papers by the listing, None where it is not known.
     """
-    if parsed.announcements and repeated_count == len(parsed.announcements):
+    if parsed.announcements and repeated_count == len(telling(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")

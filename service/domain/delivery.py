@@ -33,7 +33,8 @@ NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
 # Greylisting lets the second try through after minutes; later ones give the receiver time.
 RETRY_MINUTES = (15, 30, 60, 120)
 
-_ENHANCED = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+# Not a piece of anything longer: refusals quote addresses such as 5.1.1.9, too.
+_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 
 # RFC 3463: the mailbox or its domain does not exist. Only these say something about the address.
 DEAD_ADDRESS_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"})
@@ -108,7 +109,7 @@ def classify_outcome(outcome: SendOutcome, attempt: int) -> Decision:
     """
     if outcome.phase is Phase.REPLIED and 200 <= outcome.code < 300:
         return Decision(S.SENT, outcome.reply)
-    if outcome.phase is Phase.DATA and not outcome.code:
+    if outcome.phase in {Phase.DATA, Phase.REPLIED} and not outcome.code:
         return Decision(S.IN_DOUBT, outcome.reply or "no reply after the message")
     if 500 <= outcome.code < 600 and outcome.phase is not Phase.CONNECT:
         is_dead = enhanced_code(outcome.text) in DEAD_ADDRESS_CODES

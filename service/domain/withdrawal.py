@@ -9,9 +9,12 @@ import re
 
 from service.domain.types import Announcement, AnnounceType
 
+_THING = r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
 _WORDS = re.compile(
-    r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
-    r"[^.]{0,40}\b(?:has|have|had|is|was|been|being)\b[^.]{0,20}\bwithdrawn\b",
+    # "This paper has been withdrawn", "We have withdrawn this paper", "Withdrawn by the author".
+    rf"{_THING}[^.]{{0,40}}\b(?:has|have|had|is|was|been|being)\b[^.]{{0,20}}\bwithdrawn\b"
+    rf"|\b(?:has|have|had)\s+withdrawn\s+(?:this|the|our)\s+{_THING}"
+    r"|\A\W*withdrawn\b",
     re.IGNORECASE,
 )
 

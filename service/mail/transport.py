@@ -1,19 +1,21 @@
 """Messages onto the wire: the one asynchronous file. Connections are kept and used again.
 
-aiosmtplib does EHLO, STARTTLS, AUTH, line ends and dot-stuffing; what is ours is knowing for each
-message how far it got (`SendOutcome.phase`), since that decides whether it may ever be sent again.
+aiosmtplib does EHLO, STARTTLS, AUTH and the commands; what is ours is knowing for each message how
+far it got (`SendOutcome.phase`), since that decides whether it may ever be sent again.
 Timeouts are those of RFC 5321 §4.5.3.2: five minutes a command, ten after the final dot.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import aiosmtplib
+from aiosmtplib.protocol import SMTPProtocol, normalize_message_line_endings
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
@@ -24,6 +26,8 @@ FINAL_DOT_SECONDS = 600.0
 # A connection is replaced after this many messages, and not trusted after this many idle seconds.
 MESSAGES_PER_CONNECTION = 500
 IDLE_SECONDS = 30.0
+
+_DOT_AT_START = re.compile(rb"(?m)^\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +124,18 @@ class SmtpTransport:
     async def _transact(self, connection: _Connection, envelope: Envelope) -> SendOutcome:
         """One mail transaction, and the connection back into the pool if it is still good."""
         client, phase = connection.client, Phase.MAIL
+        is_utf8 = not envelope.recipient.isascii()
         try:
-            needs_utf8 = not envelope.recipient.isascii()
-            if needs_utf8 and not client.supports_extension("smtputf8"):
+            if is_utf8 and not await _takes_utf8(client):
                 self._idle.append(connection)
                 return SendOutcome(Phase.RCPT, 553, "5.6.7 the relay takes no such address")
-            await client.mail(envelope.sender, options=["SMTPUTF8"] if needs_utf8 else None)
+            await client.mail(envelope.sender, options=["SMTPUTF8"] if is_utf8 else None)
             phase = Phase.RCPT
-            await client.rcpt(envelope.recipient)
+            await client.rcpt(envelope.recipient, encoding="utf-8" if is_utf8 else "ascii")
+            protocol = await _begin_data(client)
+            _write_message(protocol, envelope.payload)
             phase = Phase.DATA
-            reply = await client.data(envelope.payload, timeout=FINAL_DOT_SECONDS)
+            reply = await _read_verdict(protocol)
         except aiosmtplib.SMTPResponseException as error:
             await self._recover(connection, error.code)
             answered = Phase.REPLIED if phase is Phase.DATA else phase
@@ -137,6 +143,10 @@ class SmtpTransport:
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
             return SendOutcome(phase, 0, _words(error))
+        except ValueError as error:
+            # An address that no command can hold: refused here, before it was said.
+            await self._recover(connection, 0)
+            return SendOutcome(phase, 501, f"5.5.4 {_words(error)}")
         connection.message_count += 1
         self._give_back(connection)
         return SendOutcome(Phase.REPLIED, reply.code, _one_line(reply.message))
@@ -196,6 +206,44 @@ async def _open(relay: SmtpRelay) -> _Connection:
     )
     await client.connect()
     return _Connection(client)
+
+
+async def _takes_utf8(client: aiosmtplib.SMTP) -> bool:
+    if client.is_ehlo_or_helo_needed:
+        await client.ehlo()
+    return client.supports_extension("smtputf8")
+
+
+async def _begin_data(client: aiosmtplib.SMTP) -> SMTPProtocol:
+    """Say DATA. Apart from the message, because until the 354 it was certainly not accepted."""
+    reply = await client.execute_command(b"DATA")
+    if reply.code != 354:
+        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
+    if client.protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("the connection was lost after DATA")
+    return client.protocol
+
+
+def _write_message(protocol: SMTPProtocol, payload: bytes) -> None:
+    """The message with dots doubled at line starts (RFC 5321 §4.5.2), and the final dot."""
+    lines = normalize_message_line_endings(payload)
+    protocol.write(_DOT_AT_START.sub(b"..", lines) + b".\r\n")
+
+
+async def _read_verdict(protocol: SMTPProtocol) -> aiosmtplib.SMTPResponse:
+    """The reply to the message. A refusal is raised as `SMTPDataError`.
+
+    Rubbish is no verdict: it is raised like a lost connection, and the message stays in doubt.
+    """
+    try:
+        reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
+    except aiosmtplib.SMTPResponseException as error:
+        raise aiosmtplib.SMTPServerDisconnected(error.message) from error
+    if reply.code // 100 in {4, 5}:
+        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
+    if reply.code // 100 != 2:
+        raise aiosmtplib.SMTPServerDisconnected(f"no verdict: {reply.code} {reply.message}")
+    return reply
 
 
 def _one_line(message: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -42,31 +42,25 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
     ).scalar_one_or_none()
 
 
-# How far back an answer is compared with earlier ones to find out that it is stale.
-REPEAT_DAYS = timedelta(days=10)
-
-
 def count_repeated(
     session: Session, source: str, category: str, on: date, told: Sequence[Announcement]
 ) -> int:
-    """How many announcements the same category already made on an earlier date, word for word.
-
-    The same paper with the same type and version; other categories announce in their own right.
-    """
-    earlier = session.execute(
-        select(PaperRow.key, AnnouncementRow.announce_type, AnnouncementRow.version)
+    """How many of these the same category already announced, so and not otherwise, earlier."""
+    if not told:
+        return 0
+    return session.execute(
+        select(func.count(PaperRow.id.distinct()))
         .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
         .join(Batch, Batch.id == AnnouncementRow.batch_id)
         .where(
-            PaperRow.key.in_([one.key for one in told]),
+            tuple_(PaperRow.key, AnnouncementRow.announce_type, AnnouncementRow.version).in_(
+                [(one.key, one.announce_type, one.version) for one in told]
+            ),
             Batch.source == source,
             Batch.category == category,
             Batch.announced_on < on,
-            Batch.announced_on >= on - REPEAT_DAYS,
         )
-    ).all()
-    known = {(key, announce_type, version) for key, announce_type, version in earlier}
-    return sum((one.key, one.announce_type, one.version) in known for one in told)
+    ).scalar_one()
 
 
 def find_overdue(session: Session, until: date) -> Sequence[Batch]:

@@ -28,9 +28,7 @@ def _show_fault(request: Request, status: int, title: str, text: str) -> Respons
     return pages.show("fault.html", status=status, heading=title, text=text)
 
 
-def show_not_here(request: Request, error: Exception) -> Response:
-    if not isinstance(error, NotHere):
-        raise error
+def show_not_here(request: Request, error: NotHere) -> Response:
     return _show_fault(request, 404, error.title, error.text)
 
 
@@ -45,9 +43,7 @@ _HTTP_TEXTS = {
 _OTHER_TEXT = ("We could not read that", "The request was not complete. Please try again.")
 
 
-def show_http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+def show_http_error(request: Request, error: HTTPException) -> Response:
     title, text = _HTTP_TEXTS.get(error.status_code, _OTHER_TEXT)
     answer = _show_fault(request, error.status_code, title, text)
     answer.headers.update(error.headers or {})
@@ -84,9 +80,9 @@ def show_crash(request: Request, _error: Exception) -> Response:
 
 
 def add_fault_pages(app: FastAPI) -> None:
-    app.add_exception_handler(NotHere, show_not_here)
-    app.add_exception_handler(HTTPException, show_http_error)
-    app.add_exception_handler(RequestValidationError, show_unreadable)
-    app.add_exception_handler(TokenInvalid, show_invalid_link)
-    app.add_exception_handler(TokenExpired, show_expired_link)
-    app.add_exception_handler(Exception, show_crash)
+    app.exception_handler(NotHere)(show_not_here)
+    app.exception_handler(HTTPException)(show_http_error)
+    app.exception_handler(RequestValidationError)(show_unreadable)
+    app.exception_handler(TokenInvalid)(show_invalid_link)
+    app.exception_handler(TokenExpired)(show_expired_link)
+    app.exception_handler(Exception)(show_crash)

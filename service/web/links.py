@@ -20,11 +20,6 @@ def preferences_url(site: Site, subscriber_id: int) -> str:
     return signed_url(site.settings, Purpose.PREFERENCES, subscriber_id, site.clock())
 
 
-def unsubscribe_url(site: Site, subscriber_id: int) -> str:
-    """A fresh link to leave, for the reader's own pages."""
-    return signed_url(site.settings, Purpose.UNSUBSCRIBE, subscriber_id, site.clock())
-
-
 def sign_form(site: Site) -> str:
     """What a form of ours carries, to show that it was fetched before it was sent."""
     return sign_token(Token(Purpose.FORM, 0, site.clock()), site.settings.secret_key)

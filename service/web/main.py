@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+from contextlib import ExitStack
+
 from fastapi import FastAPI
 
 from service import logs
 from service.clock import system_clock
 from service.config import load_settings
+from service.embedded import resolve_services
 from service.queue import make_ring
 from service.store.engine import make_engine, make_sessions
 from service.web.app import create_app
@@ -14,13 +18,17 @@ from service.web.app import create_app
 # Starlette serves sync routes from up to 40 threads; each may hold one connection.
 _POOL_SIZE = 15
 
+# This process's share in the embedded servers; the last process to leave stops them.
+_shares = ExitStack()
+atexit.register(_shares.close)
+
 
 def app_from_environment() -> FastAPI:
-    """The site of this environment's settings; the servers it names must be running.
+    """The site of this environment's settings; servers that it does not name are started here.
 
-    Raises `SettingsError`, which lists every fault.
+    Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
     """
-    settings = load_settings()
+    settings = _shares.enter_context(resolve_services(load_settings()))
     logs.configure(settings.log_level)
     return create_app(
         settings,

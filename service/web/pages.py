@@ -8,8 +8,8 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.domain.addresses import mask
 from service.domain.categories import category_name
+from service.logs import mask_addresses
 from service.mail import marking, sentences
 from service.mail.safety import finalize, safe_url
 from service.web import fields, wording
@@ -17,7 +17,7 @@ from service.web import fields, wording
 TEMPLATE_DIR = Path(__file__).parent / "templates"
 
 _FILTERS: tuple[Callable[..., object], ...] = (
-    mask, category_name,
+    category_name, mask_addresses,
     fields.field_name, fields.other_categories, fields.origin_category,
     marking.first_sentences, marking.mark,
     safe_url,

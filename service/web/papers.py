@@ -76,11 +76,9 @@ def _read_page(session: Session, paper: Paper) -> PaperPage:
         .where(PaperVersion.paper_id == paper.id)
         .order_by(PaperVersion.version)
     )
-    doi, journal_ref = (
-        session.execute(select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id))
-        .tuples()
-        .one()
-    )
+    doi, journal_ref = session.execute(
+        select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id)
+    ).one()
     return PaperPage(
         paper=paper,
         told=tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.domain.types import AnnounceType, Cadence, Paper
+from service.mail.sentences import count_of
 
 _CADENCES = {
     Cadence.DAILY: "Every day",
@@ -45,13 +46,16 @@ def pdf_url(paper: Paper) -> str:
     return paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
 
 
+# In days on which anything is announced at all: five a week, some 21 a month.
+_UNITS = (("day", 1), ("week", 5), ("month", 21))
+
+
 def pace(total: int, days: int) -> str:
-    """How often `total` papers in `days` days is, in words: `about 4 papers a day`."""
+    """How often `total` papers on `days` announcement days is, in words: `about 4 papers a day`."""
     if total == 0 or days == 0:
         return "no papers yet"
-    for name, length in (("day", 1), ("week", 7), ("month", 30)):
+    for name, length in _UNITS:
         count = round(total * length / days)
-        if count >= 2 or (count == 1 and name == "month"):
-            noun = "paper" if count == 1 else "papers"
-            return f"about {count:,} {noun} a {name}"
+        if count:
+            return f"about {count_of(count, 'paper')} a {name}"
     return "less than one paper a month"

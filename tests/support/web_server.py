@@ -18,8 +18,14 @@ def serve(app: FastAPI) -> Iterator[str]:
     """Yield the site's address without a closing slash; the port is ours before uvicorn starts."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        # By default uvicorn takes a visitor's address from X-Forwarded-For if the peer is loopback.
         config = uvicorn.Config(
-            app, log_level="critical", ws="none", timeout_graceful_shutdown=2, access_log=False
+            app,
+            log_level="error",
+            ws="none",
+            timeout_graceful_shutdown=2,
+            access_log=False,
+            proxy_headers=False,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -115,6 +115,11 @@ def test_a_weekend_says_kindly_that_nothing_comes(web: httpx.Client, session: Se
     assert '<a rel="next" href="/daily/2026-09-14">' in answer.text
 
 
+def test_a_day_without_announcements_boasts_of_nothing(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [], on=date(2026, 9, 12))
+    assert "checked" not in web.get("/daily/2026-09-12").text
+
+
 def test_an_empty_working_day_says_so(web: httpx.Client) -> None:
     assert "No papers were announced on this day." in web.get("/daily/2026-09-16").text
 

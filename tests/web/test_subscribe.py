@@ -132,6 +132,18 @@ def test_posts_without_a_fetched_form_end_after_ten_an_hour(web: httpx.Client) -
     assert codes == [200] * 10 + [429]
 
 
+def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
+    codes = [
+        web.post(
+            "/subscribe",
+            data={"email": f"reader{n}@example.org"},
+            headers={"X-Forwarded-For": f"192.0.2.{n}", "X-Real-IP": f"192.0.2.{n}"},
+        ).status_code
+        for n in range(11)
+    ]
+    assert codes[-1] == 429
+
+
 def test_a_fetched_form_may_be_sent_twenty_times_an_hour_and_then_waits(
     web: httpx.Client, clock: Turnable, session: Session
 ) -> None:

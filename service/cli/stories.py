@@ -1,0 +1,42 @@
+"""A reader's story of one date as lines: what was in each mail and why, and how it went out."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from service.actions.why import DeliveryStory, PaperStory, Story
+
+
+def story_lines(story: Story) -> list[str]:
+    topics = "; ".join(story.topics) or "none: trending papers"
+    lines = [f"{story.email} is {story.state}. Topics: {topics}."]
+    if not story.deliveries:
+        lines.append(f"Nothing was queued for {story.on}.")
+    for delivery in story.deliveries:
+        lines += ["", *_delivery_lines(delivery)]
+    return lines
+
+
+def _delivery_lines(told: DeliveryStory) -> list[str]:
+    why_so = f": {told.reason}" if told.reason else ""
+    edition = f" of the {told.cadence} edition {told.edition_id}" if told.edition_id else ""
+    name = told.kind.replace("_", " ").capitalize()
+    lines = [f"{name}{edition}: {told.state}{why_so}"]
+    if told.message_id:
+        lines.append(f"  {told.message_id}")
+    for topic, papers in groupby(told.papers, key=lambda paper: paper.topic):
+        lines.append(f"  {topic}")
+        lines += [line for paper in papers for line in _paper_lines(paper)]
+    if told.cut:
+        lines.append(f"  Cut for length: {', '.join(told.cut)}")
+    lines += [
+        f"  {event.at:%Y-%m-%d %H:%M:%S} UTC, try {event.attempt}: {event.state} {event.detail}"
+        for event in told.events
+    ]
+    return lines
+
+
+def _paper_lines(paper: PaperStory) -> list[str]:
+    seen = " (perhaps seen before)" if paper.is_maybe_seen else ""
+    lines = [f"    {paper.key}  {paper.title}{seen}"]
+    return [*lines, f"      {'; '.join(paper.reasons)}"] if paper.reasons else lines

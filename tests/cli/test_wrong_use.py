@@ -1,0 +1,137 @@
+"""Whatever is typed or set wrongly ends as one line on stderr with exit 2, and never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.commands import NOW, Paperboy
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        (["nonsense"], "No such command 'nonsense'; see: paperboy --help"),
+        (["statsu"], "No such command 'statsu'"),
+        (["status", "--bad"], "No such option: --bad; see: paperboy status --help"),
+        (["subscribers"], "Missing command; see: paperboy subscribers --help"),
+        (["subscribers", "frob"], "No such command 'frob'; see: paperboy subscribers --help"),
+        (["why"], "Missing argument 'EMAIL'"),
+        (["suppress", "a@b.example"], "Missing option '--why'"),
+        (["status", "--date", "yesterday"], "--date wants a date like 2026-09-18, not 'yesterday'"),
+        (["status", "--date", "2026-02-30"], "--date wants a date like 2026-09-18"),
+        (["why", "a@b.example", "soon"], "DATE wants a date like 2026-09-18, not 'soon'"),
+        (["ingest", "--since", "x"], "--since wants a date like 2026-09-18, not 'x'"),
+        (["--now", "noon", "status"], "--now wants a time like 2026-09-18T05:00Z, not 'noon'"),
+        (["--now", "0001-01-01T00:00+14:00", "status"], "--now wants a time like"),
+        (["publish", "--cadence", "hourly"], "'hourly' is not one of 'daily', 'weekdays', 'weekly'"),
+        (["topics", "test", "x", "--days", "0"], "Invalid value for '--days'"),
+        (["resolve", "1", "--in-doubt", "lost"], "--in-doubt is sent, resend, carry, not 'lost'"),
+        (["resolve", "one", "--in-doubt", "sent"], "Invalid value for 'EDITION'"),
+        (["resolve", "7", "--in-doubt", "sent"], "there is no edition 7; see: paperboy status"),
+        (["deliver", "--edition", "7"], "there is no edition 7; see: paperboy status"),
+        (["ingest", "biorxiv"], "no source 'biorxiv' here; PAPERBOY_SOURCES has arxiv, huggingface"),
+        ([*NOW, "ingest", "--date", "2026-09-19"], "--date 2026-09-19 lies in the future"),
+        ([*NOW, "ingest", "--since", "2026-09-19"], "--since 2026-09-19 lies in the future"),
+        ([*NOW, "ingest", "--since", "2026-09-17", "--date", "2026-09-17"], "not both"),
+        ([*NOW, "publish", "--date", "2026-09-19"], "--date 2026-09-19 lies in the future"),
+        ([*NOW, "up"], "--now sets the clock of one command"),
+        ([*NOW, "demo", "--once"], "--now sets the clock of one command"),
+        (["demo", "--once"], "unset PAPERBOY_SMTP_URL"),
+        (["topics", "test", "(diffusion"], "(character 1)"),
+        (["topics", "test", "the"], "too common a word"),
+        (["subscribers", "add", "nobody"], "This is not an email address"),
+        (["subscribers", "add", "a@b.example", "--hour", "24"], "whole number from 0 to 23"),
+        (["subscribers", "add", "a@b.example", "--timezone", "Mars/Base"], "'Mars/Base'"),
+        (["subscribers", "add", "a@b.example", "--cadence", "hourly"], "daily, weekdays, weekly"),
+        (["subscribers", "import", "no/such/file.csv"], "cannot read no/such/file.csv: No such"),
+        (["suppress", "nobody", "--why", "asked"], "This is not an email address"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_one_line_and_exit_2(
+    paperboy: Paperboy, typed: list[str], complaint: str
+) -> None:
+    result = paperboy(*typed)
+    assert complaint in result.complaint
+    assert (result.code, result.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        (["why", "nobody@b.example", "2026-09-18"], "no subscriber has the address nobody@b.ex"),
+        (["preview", "nobody@b.example"], "no subscriber has the address nobody@b.example"),
+        (["subscribers", "export", "nobody@b.example"], "no subscriber has the address"),
+        (["subscribers", "erase", "not an address"], "no subscriber has the address not an addr"),
+        (["release", "free@b.example"], "free@b.example is not suppressed"),
+    ],
+)
+def test_an_unknown_address_is_one_line_and_exit_1(
+    paperboy: Paperboy, typed: list[str], complaint: str
+) -> None:
+    result = paperboy(*typed)
+    assert complaint in result.complaint
+    assert (result.code, result.out) == (1, "")
+
+
+def test_a_topic_names_the_character_where_it_is_wrong_once(paperboy: Paperboy) -> None:
+    result = paperboy("subscribers", "add", "a@b.example", "--topic", "graph AND (")
+    assert result.complaint.startswith("topic 'graph AND (': ")
+    assert result.complaint.count("character") == 1
+    assert "(character 11)" in result.complaint
+    assert paperboy("--json", "subscribers", "list").value == []
+
+
+def test_a_topic_without_meaning_names_its_place_too(paperboy: Paperboy) -> None:
+    assert paperboy("topics", "test", "graph OR the").complaint.endswith("(character 10)")
+
+
+def test_every_bad_setting_is_told_in_one_line(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_DIGEST_HUOR", "7")
+    monkeypatch.setenv("PAPERBOY_SEND_RATE", "-1")
+    result = paperboy("status")
+    assert result.code == 2
+    assert "PAPERBOY_DIGEST_HUOR: there is no such setting" in result.complaint
+    assert "PAPERBOY_DIGEST_HOUR" in result.complaint
+    assert "PAPERBOY_SEND_RATE: the value should be greater than 0" in result.complaint
+
+
+def test_a_source_that_is_not_built_yet_is_said_to_be_so(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_SOURCES", "arxiv biorxiv")
+    result = paperboy("ingest")
+    assert result.code == 2
+    assert "biorxiv" in result.complaint
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["migrate"], ["subscribers", "list"], ["sweep"], ["publish"]]
+)
+def test_a_database_that_is_away_is_one_line(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("PAPERBOY_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
+    result = paperboy(*command)
+    assert result.code == 1
+    assert result.complaint.startswith("the database does not answer: ")
+    assert "secret" not in result.complaint
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.delenv("PAPERBOY_REDIS_URL")
+    monkeypatch.setenv("PAPERBOY_DATA_DIR", str(tmp_path / "file" / "data"))
+    result = paperboy("status")
+    assert result.code == 1
+    assert "file" in result.complaint
+
+
+def test_wrong_use_of_a_process_leaves_no_traceback(process: Paperboy) -> None:
+    result = process("status", "--date", "never")
+    assert (result.code, result.out) == (2, "")
+    assert result.complaint == "--date wants a date like 2026-09-18, not 'never'"

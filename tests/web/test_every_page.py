@@ -1,0 +1,270 @@
+"""What holds for every page: harmless headers, a sound outline, no traceback, links that work."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.web_papers import make_announcement, store_papers
+from support.web_server import serve
+from support.web_site import Bell, Readers, Turnable
+
+from service.config import Settings
+from service.domain.tokens import Purpose
+from service.store.engine import make_engine, make_sessions
+from service.web.app import create_app
+
+TOKEN_PURPOSES = {
+    "confirm": Purpose.CONFIRM,
+    "unsubscribe": Purpose.UNSUBSCRIBE,
+    "preferences": Purpose.PREFERENCES,
+    "never": Purpose.NEVER,
+}
+
+
+@pytest.fixture
+def pages(web: httpx.Client, session: Session, readers: Readers) -> dict[str, httpx.Response]:
+    """One answer of each kind of page."""
+    store_papers(session, [make_announcement(1, "Cats")])
+    reader = readers.add("reader@example.org", "cats")
+    tokens = {name: readers.token(purpose, reader.id) for name, purpose in TOKEN_PURPOSES.items()}
+    paths = [
+        "/",
+        "/daily/2026-09-12",
+        "/papers/arxiv:2609.00001",
+        "/papers/nothing",
+        "/search",
+        "/search?q=cats",
+        "/search?q=)",
+        "/topics",
+        "/topics/preview?q=cats",
+        "/nowhere",
+        "/confirm/broken",
+        *(f"/{name}/{token}" for name, token in tokens.items()),
+    ]
+    answers = {path: web.get(path) for path in paths}
+    preferences = f"/preferences/{tokens['preferences']}"
+    answers["sent"] = web.post("/subscribe", data={"email": "new@example.org"})
+    answers["refused"] = web.post("/subscribe", data={"email": "new"})
+    answers["erase"] = web.post(preferences, data={"action": "erase"})
+    answers["paused"] = web.post(preferences, data={"action": "pause"})
+    answers["confirmed"] = web.post(f"/confirm/{tokens['confirm']}")
+    answers["unsubscribed"] = web.post(f"/unsubscribe/{tokens['unsubscribe']}")
+    return answers
+
+
+class Outline(HTMLParser):
+    """Counts what an outline is made of, and collects inputs that no label names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.labelled: set[str] = set()
+        self.fields: list[dict[str, str | None]] = []
+        self.inline: list[str] = []
+        self.references: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [value for value in [given.get("id")] if value]
+        self.references += (given.get("aria-describedby") or "").split()
+        self.inline += [name for name in given if name.startswith("on") or name == "style"]
+        if tag == "label":
+            self.labelled.add(given.get("for") or "")
+        if tag in {"input", "select", "textarea"} and given.get("type") != "hidden":
+            self.fields.append(given)
+
+
+def test_every_page_has_a_sound_outline(pages: dict[str, httpx.Response]) -> None:
+    for path, answer in pages.items():
+        text = answer.text
+        outline = Outline(text)
+        assert text.startswith('<!doctype html>\n<html lang="en">'), path
+        assert outline.tags.count("h1") == 1, path
+        assert re.search(r"<title>[^<]+ · Paperboy</title>", text), path
+        assert '<a class="skip" href="#main">' in text, path
+        assert len(outline.ids) == len({*outline.ids}), path
+        assert {*outline.references} <= {*outline.ids}, path
+
+
+def test_every_field_has_a_name_that_is_read_aloud(pages: dict[str, httpx.Response]) -> None:
+    for path, answer in pages.items():
+        outline = Outline(answer.text)
+        for field in outline.fields:
+            is_named = field.get("id") in outline.labelled or field.get("aria-label")
+            assert is_named, (path, field)
+
+
+def test_no_page_has_scripts_or_inline_styles(pages: dict[str, httpx.Response]) -> None:
+    for path, answer in pages.items():
+        outline = Outline(answer.text)
+        assert not {"script", "style"} & {*outline.tags}, path
+        assert not outline.inline, path
+
+
+def test_every_page_has_headers_that_keep_it_harmless(pages: dict[str, httpx.Response]) -> None:
+    for path, answer in pages.items():
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy, path
+        assert "frame-ancestors 'none'" in policy, path
+        assert "unsafe-inline" not in policy, path
+        assert answer.headers["x-content-type-options"] == "nosniff", path
+        assert "set-cookie" not in answer.headers, path
+
+
+def test_answers_at_a_signed_address_stay_private(pages: dict[str, httpx.Response]) -> None:
+    private = [p for p in pages if p.startswith(tuple(f"/{name}/" for name in TOKEN_PURPOSES))]
+    assert len(private) == 5
+    for path in [*private, "erase", "paused", "confirmed", "unsubscribed"]:
+        headers = pages[path].headers
+        assert headers["cache-control"] == "no-store", path
+        assert headers["x-robots-tag"] == "noindex", path
+        assert headers["referrer-policy"] == "no-referrer", path
+
+
+def test_every_link_to_ourselves_leads_somewhere(
+    web: httpx.Client, pages: dict[str, httpx.Response]
+) -> None:
+    found = {href for page in pages.values() for href in re.findall(r'href="(/[^"#]*)', page.text)}
+    assert len(found) > 15
+    for href in sorted(found):
+        answer = web.get(href.replace("&amp;", "&"))
+        assert answer.status_code == 200, href
+
+
+def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_content(
+    web: httpx.Client,
+) -> None:
+    found = re.search(r'href="(/static/[0-9a-f]{12}/site\.css)"', web.get("/").text)
+    assert found
+    answer = web.get(found[1])
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
+    assert web.get("/static/000000000000/site.css").status_code == 404
+    assert web.get(found[1].replace("site.css", "..%2fapp.py")).status_code == 404
+
+
+def test_what_is_not_there_or_not_allowed_has_a_page(web: httpx.Client) -> None:
+    unknown = web.get("/nowhere")
+    assert unknown.status_code == 404
+    assert "There is no such page" in unknown.text
+    wrong = web.get("/subscribe")
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
+    assert "Not this way" in wrong.text
+    # A redirect would break one-click for an address with a slash too much (RFC 8058).
+    assert web.post("/unsubscribe/x/", follow_redirects=False).status_code == 404
+
+
+def test_head_is_answered_like_get_without_a_body(web: httpx.Client) -> None:
+    for path, status in (("/", 200), ("/healthz", 200), ("/nowhere", 404)):
+        answer = web.head(path)
+        assert answer.status_code == status
+        assert answer.content == b""
+
+
+def test_a_body_larger_than_any_form_is_refused(web: httpx.Client) -> None:
+    answer = web.post("/subscribe", data={"email": "a@example.org", "topic": "x" * 500_000})
+    assert answer.status_code == 413
+    assert "No form of ours is that large." in answer.text
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "%00", "%F0%9F%93%B0", "Wzld.x" * 400])
+def test_a_damaged_link_is_a_page_that_says_what_to_do(web: httpx.Client, token: str) -> None:
+    for name in (*TOKEN_PURPOSES, "editions"):
+        answer = web.get(f"/{name}/{token}")
+        assert answer.status_code == 404, name
+        assert "ask for a new mail" in answer.text, name
+
+
+@pytest.fixture
+def broken(settings: Settings, clock: Turnable, bell: Bell) -> Iterator[httpx.Client]:
+    """A site whose database and broker are away."""
+    settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+        yield client
+    engine.dispose()
+
+
+def test_a_crash_is_a_plain_answer_without_a_traceback(broken: httpx.Client) -> None:
+    answer = broken.get("/")
+    assert answer.status_code == 500
+    assert "try again in a minute" in answer.text
+    assert "Traceback" not in answer.text
+    assert "127.0.0.1" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_process_lives_although_nothing_answers_it(broken: httpx.Client) -> None:
+    assert broken.get("/healthz").json() == {"status": "ok"}
+    answer = broken.get("/readyz")
+    assert answer.status_code == 503
+    told = answer.json()
+    assert told["status"] == "unavailable"
+    assert told["database"] == "OperationalError"
+    assert told["broker"] == "ConnectionError"
+
+
+def test_a_database_that_never_answers_is_reported_after_two_seconds(
+    settings: Settings, clock: Turnable, bell: Bell
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        engine = make_engine(f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/nothing")
+        app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+        with serve(app) as address:
+            began = time.monotonic()
+            answer = httpx.get(f"{address}/readyz", timeout=20)
+            assert time.monotonic() - began < 4
+    engine.dispose()
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "no answer within 2 seconds"
+    assert answer.json()["broker"] == "ok"
+
+
+def test_a_file_in_place_of_a_word_is_a_page_too(web: httpx.Client) -> None:
+    answer = web.post("/subscribe", files={"email": ("a.txt", b"a@example.org")})
+    assert answer.status_code == 422
+    assert "We could not read that" in answer.text
+
+
+def test_a_site_is_ready_when_database_and_broker_answer(web: httpx.Client) -> None:
+    answer = web.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "database": "ok", "broker": "ok"}
+
+
+def test_robots_are_kept_from_signed_addresses(web: httpx.Client) -> None:
+    told = web.get("/robots.txt").text
+    for path in ("/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/"):
+        assert f"Disallow: {path}\n" in told
+
+
+def test_sign_ups_go_on_while_the_broker_is_away(
+    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+) -> None:
+    settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+        forms = [{"email": f"reader{n}@example.org"} for n in range(11)]
+        codes = [client.post("/subscribe", data=form).status_code for form in forms]
+    assert codes == [200] * 10 + [429]
+
+
+def test_the_schema_of_the_api_is_there_and_lists_no_pages(web: httpx.Client, app: FastAPI) -> None:
+    told = web.get("/openapi.json").json()
+    assert told["info"]["title"] == "Paperboy"
+    assert told["paths"] == {}
+    assert web.get("/docs").status_code == 404
