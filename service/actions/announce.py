@@ -41,21 +41,27 @@ class Stored:
 
 
 def store_announcements(
-    session: Session, batch: Batch, announcements: Iterable[Announcement], now: datetime
+    session: Session,
+    batch: Batch | None,
+    announcements: Iterable[Announcement],
+    now: datetime,
+    *,
+    asked_category: str = "",
 ) -> Stored:
-    """Store what one batch announced. Doing it again changes nothing."""
+    """Store what one batch announced. Doing it again changes nothing.
+
+    Without a batch nothing is announced: papers that are known are only brought up to date.
+    """
     told = distinct(announcements)
     before = get_facts(session, [one.key for one in told])
-    drafts = [draft_paper(one, batch.category) for one in told]
+    category = batch.category if batch else asked_category
+    drafts = [draft_paper(one, category) for one in told]
     upserted = upsert_papers(session, drafts, now)
     update_metadata(session, drafts, now)
     link_works(session, {upserted.ids[one.key]: names_of(one) for one in told})
-    record_announcements(session, batch.id, told, upserted.ids)
-    for announce_type in (kind for kind in AnnounceType if kind.is_first):
-        ids = [upserted.ids[one.key] for one in told if one.announce_type is announce_type]
-        if ids:
-            record_first_announcement(session, ids, announce_type, batch.announced_on, now)
-    coded = record_signals(session, told, upserted.ids, batch.announced_on, now)
+    if batch is not None:
+        _announce(session, batch, told, upserted.ids, now)
+    coded = record_signals(session, told, upserted.ids, now)
     events = [(i, PaperEventKind.CODE, url) for i, url in coded]
     events += _events(before, drafts, upserted.ids)
     return Stored(
@@ -64,6 +70,20 @@ def store_announcements(
         withdrawn=sum(one.is_withdrawn for one in told),
         events=insert_events(session, events, now),
     )
+
+
+def _announce(
+    session: Session,
+    batch: Batch,
+    told: Sequence[Announcement],
+    ids: dict[str, int],
+    now: datetime,
+) -> None:
+    record_announcements(session, batch.id, told, ids)
+    for announce_type in (kind for kind in AnnounceType if kind.is_first):
+        first = [ids[one.key] for one in told if one.announce_type is announce_type]
+        if first:
+            record_first_announcement(session, first, announce_type, batch.announced_on, now)
 
 
 def _events(

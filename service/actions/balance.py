@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.watching import gating_sources, watched_categories
 from service.config import Settings
 from service.domain.delivery import balance_closes
 from service.domain.schedule import BatchStatus, is_announcement_day, unfinished
@@ -25,14 +26,6 @@ from service.store.models import Edition
 from service.store.sending import count_due, count_in_doubt
 from service.store.subscribers import count_by_state
 
-# Sources whose announcements an edition waits for; the others only add what people think of them.
-GATING_SOURCES = ("arxiv", "biorxiv", "medrxiv")
-
-
-def gating_sources(settings: Settings) -> tuple[str, ...]:
-    """The sources to wait for; with none of them configured, whatever there is."""
-    return tuple(s for s in settings.sources if s in GATING_SOURCES) or settings.sources
-
 
 def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchStatus, ...]:
     """The states of the batches that make a date, with those that nobody has asked for yet.
@@ -46,7 +39,7 @@ def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchS
     expected = [
         (source, category)
         for source in sources
-        for category in (settings.arxiv_categories if source == "arxiv" else ("",))
+        for category in watched_categories(settings, source)
     ]
     return found + tuple(
         BatchStatus(source, category, on, BatchState.EXPECTED)

@@ -7,20 +7,19 @@ Safe to run twice: papers are unique by key, versions by (paper, version), annou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.announce import distinct, store_announcements
+from service.actions.oracle import consult
+from service.actions.watching import watched_categories
 from service.config import Settings
-from service.domain.author_index import author_index_keys
 from service.domain.batches import Verdict, advance, judge_batch, telling
-from service.domain.categories import canonical_category, is_known
-from service.domain.latex import to_readable, to_readable_line
 from service.domain.schedule import announcement_date
-from service.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
-from service.domain.withdrawal import is_withdrawal
+from service.domain.types import BatchState, ParsedBatch
 from service.logs import get_logger
 from service.sources.base import (
     FetchState,
@@ -31,13 +30,6 @@ from service.sources.base import (
 from service.store.batches import count_repeated, find_batch, open_batch
 from service.store.engine import transaction
 from service.store.models import Batch
-from service.store.papers import (
-    PaperDraft,
-    record_announcements,
-    record_first_announcement,
-    record_signals,
-    upsert_papers,
-)
 
 log = get_logger(__name__)
 
@@ -86,9 +78,11 @@ def ingest_source(
     told each report as it comes. Without a date, a gating batch that is in is not asked for again.
     """
     reports = []
-    for category in _categories(source, settings):
-        if on is None and _is_in(sessions, source, category, announcement_date(now)):
-            continue
+    for category in watched_categories(settings, source.name):
+        if on is None:
+            consult(sessions, source, category, now)
+            if _is_in(sessions, source, category, announcement_date(now)):
+                continue
         report = _ingest_batch(sessions, source, category, on, now)
         log.info(
             "ingest",
@@ -102,10 +96,6 @@ def ingest_source(
         on_batch(report)
         reports.append(report)
     return reports
-
-
-def _categories(source: Source, settings: Settings) -> tuple[str, ...]:
-    return settings.arxiv_categories if source.name == "arxiv" else ("",)
 
 
 def _is_in(sessions: sessionmaker[Session], source: Source, category: str, today: date) -> bool:
@@ -165,63 +155,18 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     on, parsed = answer.shown_on, answer.parsed
     batch = open_batch(session, source.name, answer.category, on, now)
     repeated = count_repeated(session, source.name, answer.category, on, telling(parsed))
-    verdict = judge_batch(parsed, on, repeated)
-    told = _distinct(parsed.announcements) if verdict.keeps else []
-    upserted = upsert_papers(session, [draft_paper(one, answer.category) for one in told], now)
-    record_announcements(session, batch.id, told, upserted.ids)
-    for announce_type in (kind for kind in AnnounceType if kind.is_first):
-        ids = [upserted.ids[one.key] for one in told if one.announce_type is announce_type]
-        if ids:
-            record_first_announcement(session, ids, announce_type, on, now)
-    record_signals(session, told, upserted.ids, on)
+    verdict = judge_batch(parsed, on, repeated, batch.expected_count)
+    told = distinct(parsed.announcements) if verdict.keeps else []
+    stored = store_announcements(session, batch, told, now)
     _record_look(batch, answer, verdict, now)
     return _report(
         batch,
         counts=Counter(str(one.announce_type) for one in told),
-        stored_count=len(upserted.inserted),
-        updated_count=len(upserted.updated),
-        withdrawn_count=sum(one.is_withdrawn for one in told),
+        stored_count=stored.inserted,
+        updated_count=stored.updated,
+        withdrawn_count=stored.withdrawn,
         note=verdict.note,
     )
-
-
-def _distinct(announcements: Sequence[Announcement]) -> list[Announcement]:
-    """One announcement a paper; should a feed name one twice, its newest version counts."""
-    by_key: dict[str, Announcement] = {}
-    for raw in announcements:
-        one = replace(raw, is_withdrawn=is_withdrawal(raw))
-        known = by_key.get(one.key)
-        if known is None or one.version > known.version:
-            by_key[one.key] = one
-    return list(by_key.values())
-
-
-def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
-    """An announcement with its readable forms.
-
-    The feed does not name the primary category; where the paper is `new` or `replace` it is the
-    category that was asked for (arXiv computes the type that way), elsewhere the first named.
-    """
-    authors = tuple(to_readable_line(name) for name in told.authors)
-    categories = tuple(dict.fromkeys(_canonical(c) for c in told.categories))
-    own_types = {AnnounceType.NEW, AnnounceType.REPLACE}
-    asked = _canonical(asked_category)
-    is_own = told.announce_type in own_types and asked in categories
-    first = categories[0] if categories else ""
-    return PaperDraft(
-        announcement=told,
-        title=to_readable_line(told.title),
-        abstract=to_readable(told.abstract),
-        authors=authors,
-        author_keys=tuple(sorted({key for name in authors for key in author_index_keys(name)})),
-        categories=categories,
-        primary_category=told.primary_category or (asked if is_own else first),
-    )
-
-
-def _canonical(category: str) -> str:
-    """One name for each category; what is no arXiv category (an ACM or MSC class) stays as it is."""
-    return canonical_category(category) if is_known(category) else category
 
 
 def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime) -> None:

@@ -21,7 +21,8 @@ from lxml import etree
 from service.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
 from service.domain.names import split_authors
 from service.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
-from service.sources.base import Fetched, FetchState, SourceUnreadable
+from service.sources.arxiv_list import ArxivListing
+from service.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.sources.fetching import Fetcher
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
@@ -51,6 +52,7 @@ class ArxivFeed:
 
     feed_url: str
     fetcher: Fetcher
+    listing: ArxivListing | None = None
     name: str = "arxiv"
     gates_editions: bool = True
 
@@ -58,6 +60,13 @@ class ArxivFeed:
         return self.fetcher.fetch(
             feed_address(self.feed_url, category), accept=_ACCEPT, state=state
         )
+
+    def expect(self, category: str) -> Expectation | None:
+        """The listing's counts: the feed itself cannot say what it has lost."""
+        if self.listing is None:
+            return None
+        found = self.listing.fetch(category)
+        return Expectation(found.on, found.new_count + found.cross_count)
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_feed(payload)

@@ -54,6 +54,14 @@ class Fetched:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a source says it announced on a date: papers new or cross-listed in a category."""
+
+    on: date
+    first_count: int
+
+
 class Gate(Protocol):
     """Politeness in front of hosts that ask for it; other hosts pass at once."""
 
@@ -86,6 +94,13 @@ class Source(Protocol):
         """Ask for one category's announcements, of one day where the source keeps days.
 
         Raises SourceUnavailable.
+        """
+        ...
+
+    def expect(self, category: str) -> Expectation | None:
+        """What the source says elsewhere that it announced; None where it cannot be asked.
+
+        Raises SourceUnavailable and SourceUnreadable.
         """
         ...
 

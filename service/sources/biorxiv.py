@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from service.domain.identifiers import IdentifierError, normalized_doi, paper_key
 from service.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
-from service.sources.base import Fetched, FetchState, SourceUnreadable
+from service.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.sources.fetching import Fetcher
 from service.sources.reading import one_line, read_each
 
@@ -92,6 +92,10 @@ class Biorxiv:
             pages.append(answer)
             cursor += page.count
         raise SourceUnreadable(f"{address}: no end after {_MOST_PAGES} pages")
+
+    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
+        """Nothing says elsewhere what is in the list."""
+        return None
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_pages(payload, self.server)

@@ -15,7 +15,7 @@ from typing import Final
 
 from service.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
 from service.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch, Signals
-from service.sources.base import Fetched, FetchState, SourceUnreadable
+from service.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.sources.fetching import Fetcher
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
@@ -40,6 +40,10 @@ class HuggingFace:
         params = {"limit": _LIMIT} | ({"date": on.isoformat()} if on else {})
         address = f"{self.base_url.rstrip('/')}/api/daily_papers"
         return self.fetcher.fetch(address, accept="application/json", state=state, params=params)
+
+    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
+        """Nothing says elsewhere what is in the list."""
+        return None
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_daily_papers(payload)

@@ -141,3 +141,12 @@ def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
         .join(Batch, Batch.id == AnnouncementRow.batch_id)
         .where(Batch.announced_on == on, Batch.source.in_(list(sources)))
     ).scalar_one()
+
+
+def first_batch_on(session: Session, source: str, category: str) -> date | None:
+    """The date from which a category has been watched, or None if it never was."""
+    return session.execute(
+        select(func.min(Batch.announced_on)).where(
+            Batch.source == source, Batch.category == category
+        )
+    ).scalar_one()

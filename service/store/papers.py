@@ -202,10 +202,9 @@ def record_signals(
     session: Session,
     told: Sequence[Announcement],
     ids: Mapping[str, int],
-    on: date,
     now: datetime,
 ) -> list[tuple[int, str]]:
-    """Keep the day's last look at each paper's signals.
+    """Keep the last look of each day (UTC) at each paper's signals.
 
     Returns the papers whose code was not known before: (id, address of the repository).
     """
@@ -224,7 +223,7 @@ def record_signals(
         {
             "paper_id": ids[one.key],
             "source": one.source,
-            "observed_on": on,
+            "observed_on": now.date(),
             "observed_at": now,
             "upvotes": one.signals.upvotes,
             "comments": one.signals.comments,

@@ -102,3 +102,14 @@ def list_events_between(
         .order_by(PaperEvent.id)
     )
     return [(paper_id, kind, detail, at) for paper_id, kind, detail, at in rows]
+
+
+def get_announced(session: Session, keys: Iterable[str]) -> frozenset[str]:
+    """Which of these papers were announced to readers already."""
+    return frozenset(
+        session.execute(
+            select(PaperRow.key).where(
+                PaperRow.key.in_(list(keys)), PaperRow.first_announced_on.is_not(None)
+            )
+        ).scalars()
+    )
