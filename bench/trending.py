@@ -5,15 +5,13 @@ Reads `PAPERBOY_REAL_DATA`. Four questions, each with its own data, for no file 
 `thinned` simulated: the same on real counts and real submission times, where the early look is
                      thinned from the real one as if votes came at a fading pace;
 `lean`    real:      how much does an order favour papers merely for being listed earlier that day?
-`fields`  real:      how many categories are among the first ten?
+`fields`  real:      are small categories drowned among the first ten of several days?
 The formula was tuned on odd days of the month (`tuning`); thinned, lean and fields are even days.
 Progress on stderr, one JSON object as the last line on stdout. `--quick` repeats less.
 """
 
 from __future__ import annotations
 
-import ast
-import gzip
 import json
 import math
 import os
@@ -22,7 +20,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -30,161 +28,34 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from trending_days import (
+    ORDERS,
+    TOP,
+    Day,
+    Listed,
+    Score,
+    average_each,
+    compare,
+    correlate_ranks,
+    list_submitted,
+    measure_precision,
+    read_days,
+    read_lines,
+    round_off,
+    score_upvotes,
+    score_with,
+    turn,
+)
+
 from service.domain.trending import Pace, PaperSignals, Snapshot, rank_trends, trend
 
 ROOT = Path(__file__).resolve().parents[1]
-TOP = 10
 FEWEST = 15  # of fewer papers than this nearly any ten are the right ten
 LEADS = (2.0, 4.0)
 HALF_LIVES = (6.0, 12.0, 48.0)
 SMOOTHINGS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+LISTED_HOUR = 2.0  # UTC; the median of the papers whose hour is known
 HOUR = timedelta(hours=1)
-
-Score = Callable[[Sequence[PaperSignals], datetime], dict[int, float]]
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A paper of one day's list; `stars` are GitHub's, None where the archive has none."""
-
-    key: str
-    upvotes: int
-    submitted_at: datetime | None
-    stars: int | None
-
-
-@dataclass(frozen=True)
-class Day:
-    on: str
-    fetched_at: datetime
-    papers: tuple[Listed, ...]
-
-    @property
-    def is_odd(self) -> bool:
-        return int(self.on[-2:]) % 2 == 1
-
-
-# --- the data
-
-
-def read_days(data: Path) -> list[Day]:
-    folder = data / "wire" / "hf_daily_papers" / "dev"
-    days = []
-    for line in map(json.loads, (folder / "MANIFEST.jsonl").read_text().splitlines()):
-        with gzip.open(folder / f"{line['date']}.json.gz", "rt") as file:
-            papers = tuple(read_paper(entry) for entry in read_entries(json.load(file)))
-        days.append(Day(line["date"], datetime.fromisoformat(line["fetched_at"]), papers))
-    return days
-
-
-def read_entries(answer: Any) -> Iterator[dict[str, Any]]:
-    """The entries of a stored answer; on 22 days the archive kept them as Python's own text."""
-    for entry in answer["data"] if isinstance(answer, dict) else answer:
-        yield ast.literal_eval(entry) if isinstance(entry, str) else entry
-
-
-def read_paper(entry: Mapping[str, Any]) -> Listed:
-    paper = entry["paper"]
-    said = paper.get("submittedOnDailyAt")
-    submitted_at = datetime.fromisoformat(said) if said else None
-    return Listed(paper["id"], paper["upvotes"], submitted_at, paper.get("githubStars"))
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") as lines:
-        yield from map(json.loads, lines)
-
-
-# --- the orders
-
-
-def score_ours(papers: Sequence[PaperSignals], now: datetime) -> dict[int, float]:
-    return {i: one.rank_score for i, one in trend(papers, now).items()}
-
-
-def score_with(pace: Pace) -> Score:
-    return lambda papers, now: {i: one.rank_score for i, one in trend(papers, now, pace).items()}
-
-
-def score_upvotes(papers: Sequence[PaperSignals], _: datetime) -> dict[int, float]:
-    return {paper.paper_id: float(count_upvotes(paper)) for paper in papers}
-
-
-def score_hacker_news(papers: Sequence[PaperSignals], now: datetime) -> dict[int, float]:
-    """(votes - 1) / (hours + 2) ** 1.8, as Hacker News' ranking is commonly given."""
-    return {
-        paper.paper_id: (count_upvotes(paper) - 1) / ((now - paper.announced_at) / HOUR + 2) ** 1.8
-        for paper in papers
-    }
-
-
-def score_newest(papers: Sequence[PaperSignals], _: datetime) -> dict[int, float]:
-    return {paper.paper_id: float(paper.paper_id) for paper in papers}
-
-
-def count_upvotes(paper: PaperSignals) -> int:
-    return max((look.upvotes for look in paper.snapshots), default=0)
-
-
-ORDERS: dict[str, Score] = {
-    "ours": score_ours,
-    "upvotes_so_far": score_upvotes,
-    "hacker_news": score_hacker_news,
-    "newest_first": score_newest,
-}
-
-
-# --- the measures
-
-
-def measure_precision(scores: Mapping[int, float], final: Mapping[int, float]) -> float:
-    """The share of our first ten that reach the tenth-best final value; ties newest id first."""
-    threshold = sorted(final.values(), reverse=True)[TOP - 1]
-    ours = sorted(scores, key=lambda i: (scores[i], i), reverse=True)[:TOP]
-    return sum(final[i] >= threshold for i in ours) / TOP
-
-
-def correlate_ranks(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Spearman's rank correlation; None where one side is all the same."""
-    if len(set(one)) < 2 or len(set(other)) < 2:
-        return None
-    return statistics.correlation(give_ranks(one), give_ranks(other))
-
-
-def give_ranks(values: Sequence[float]) -> list[float]:
-    count = Counter(values)
-    below, ranks = 0, {}
-    for value in sorted(count):
-        ranks[value] = below + (count[value] - 1) / 2
-        below += count[value]
-    return [ranks[value] for value in values]
-
-
-def compare(ours: Sequence[float], baseline: Sequence[float], draws: int) -> dict[str, float]:
-    """The mean difference by day with its 95 % interval, days drawn with replacement."""
-    differences = [a - b for a, b in zip(ours, baseline, strict=True)]
-    random = Random(7)  # noqa: S311  # a repeatable draw, no secret
-    means = sorted(
-        statistics.mean(random.choices(differences, k=len(differences))) for _ in range(draws)
-    )
-    low, high = means[int(draws * 0.025)], means[int(draws * 0.975)]
-    return {
-        "mean": round_off(statistics.mean(differences)),
-        "low": round_off(low),
-        "high": round_off(high),
-    }
-
-
-def turn(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def average_each(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: round_off(statistics.mean(column)) for name, column in values.items()}
-
-
-def round_off(value: float) -> float:
-    return round(value, 3)
 
 
 # --- pairs: two real looks at one day
@@ -211,10 +82,11 @@ def bench_pairs(data: Path, days: Sequence[Day]) -> dict[str, Any]:
 
 def bench_pair(day: Day, seen_at: datetime, early: Mapping[str, int]) -> dict[str, Any]:
     midnight = datetime.fromisoformat(day.on).replace(tzinfo=UTC)
+    early_hours, late_hours = (seen_at - midnight) / HOUR, (day.fetched_at - midnight) / HOUR
     pair: dict[str, Any] = {
         "day": day.on,
-        "early_hours": round_off((seen_at - midnight) / HOUR),
-        "late_hours": round_off((day.fetched_at - midnight) / HOUR),
+        "early_hours": round_off(early_hours),
+        "late_hours": round_off(late_hours),
         "papers_early": len(early),
         "papers_late": len(day.papers),
     }
@@ -224,9 +96,26 @@ def bench_pair(day: Day, seen_at: datetime, early: Mapping[str, int]) -> dict[st
     gained = sum(paper.upvotes for paper in both) / sum(early[paper.key] for paper in both)
     return pair | {
         "upvotes_late_by_early": round_off(gained),
+        "half_life_hours": fit_half_life(
+            gained, early_hours - LISTED_HOUR, late_hours - LISTED_HOUR
+        ),
         "precision": judge_pair(both, early, midnight, seen_at),
         "precision_with_silent": judge_pair(day.papers, early, midnight, seen_at),
     }
+
+
+def fit_half_life(ratio: float, early: float, late: float) -> float:
+    """The half-life at which votes at age `late` are `ratio` times those at `early`, by halving."""
+    low, high = 0.5, 500.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        share = -math.log(2) / middle
+        low, high = (
+            (middle, high)
+            if math.expm1(late * share) / math.expm1(early * share) < ratio
+            else (low, middle)
+        )
+    return round(low, 1)
 
 
 def judge_pair(
@@ -288,13 +177,6 @@ def judge_thinned(
             hits = (measure_precision(score(draw, early_at), final) for draw in draws)
             by_order[name].append(statistics.mean(hits))
     return by_order
-
-
-def list_submitted(day: Day, by: datetime) -> list[tuple[Listed, datetime]]:
-    """The day's papers that had been listed for some minutes by then, oldest identifier first."""
-    known = [(paper, paper.submitted_at) for paper in day.papers if paper.submitted_at]
-    listed = [pair for pair in known if by - pair[1] > timedelta(minutes=6)]
-    return sorted(listed, key=lambda pair: pair[0].key)
 
 
 def thin(
@@ -390,28 +272,50 @@ def add_correlations(
 
 
 def bench_fields(data: Path, days: Sequence[Day]) -> dict[str, Any]:
-    """Categories among the first ten, of papers whose category an arXiv archive tells."""
+    """The first ten of five listing days together, where an arXiv archive tells the category.
+
+    `small_fields` is the share of papers outside the window's two largest categories. Each paper
+    was looked at on its own day alone.
+    """
     primary = {
         paper["id"]: paper["categories"][0]
         for paper in read_lines(data / "bulk" / "dev" / "arxiv_cs.jsonl.gz")
         if paper["categories"]
     }
-    found: dict[str, list[float]] = {"ours": [], "upvotes_so_far": [], "in_common": []}
-    for day in days:
-        papers = [pair for pair in list_submitted(day, day.fetched_at) if pair[0].key in primary]
-        if len(papers) < FEWEST:
-            continue
-        window = [
-            PaperSignals(i, primary[paper.key], at, (Snapshot(day.fetched_at, paper.upvotes),))
-            for i, (paper, at) in enumerate(papers)
-        ]
-        ours = rank_trends(trend(window, day.fetched_at))[:TOP]
-        votes = score_upvotes(window, day.fetched_at)
-        theirs = sorted(votes, key=lambda i: (votes[i], i), reverse=True)[:TOP]
-        for name, first in (("ours", ours), ("upvotes_so_far", theirs)):
-            found[name].append(len({window[i].primary_category for i in first}))
-        found["in_common"].append(len(set(ours) & set(theirs)) / TOP)
-    return {"days": len(found["ours"]), "categories_in_first_ten": average_each(found)}
+    rows = []
+    for end, day in enumerate(days):
+        window = pool(days[max(0, end - 4) : end + 1], primary)
+        if not day.is_odd and len(window) >= FEWEST:
+            rows.append(judge_fields(window, day.fetched_at))
+    return {"windows": len(rows), **average_each(turn(rows))}
+
+
+def pool(days: Sequence[Day], primary: Mapping[str, str]) -> list[PaperSignals]:
+    listed = [
+        (paper, at, day.fetched_at)
+        for day in days
+        for paper, at in list_submitted(day, day.fetched_at)
+        if paper.key in primary
+    ]
+    listed.sort(key=lambda one: one[0].key)
+    return [
+        PaperSignals(i, primary[paper.key], at, (Snapshot(seen_at, paper.upvotes),))
+        for i, (paper, at, seen_at) in enumerate(listed)
+    ]
+
+
+def judge_fields(window: Sequence[PaperSignals], now: datetime) -> dict[str, float]:
+    field_of = {paper.paper_id: paper.primary_category for paper in window}
+    large = {field for field, _ in Counter(field_of.values()).most_common(2)}
+    ours = rank_trends(trend(window, now))[:TOP]
+    votes = score_upvotes(window, now)
+    theirs = sorted(votes, key=lambda i: (votes[i], i), reverse=True)[:TOP]
+    firsts = {"window": list(field_of), "ours": ours, "upvotes_so_far": theirs}
+    shares = {
+        f"small_fields_{name}": statistics.mean(field_of[i] not in large for i in ids)
+        for name, ids in firsts.items()
+    }
+    return shares | {"papers": len(window), "in_common": len(set(ours) & set(theirs)) / TOP}
 
 
 # --- the report
@@ -464,7 +368,7 @@ def main() -> int:
     result["thinned"] = bench_thinned(even, repeats, draws)
     say("what one look says on even days")
     result["lean"] = bench_lean(even, draws)
-    result["fields"] = bench_fields(data, even)
+    result["fields"] = bench_fields(data, days)
     say("smoothing on odd days")
     result["tuning_odd_days"] = tune(odd, repeats)
     result["machine"] = describe_machine()

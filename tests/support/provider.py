@@ -65,7 +65,5 @@ class Provider:
 
 
 def make_provider(http: LoopbackHttp, settings: Settings, engine: Engine) -> Provider:
-    played = settings.model_copy(
-        update={"arxiv_feed_url": http.url, "huggingface_url": http.url}
-    )
+    played = settings.model_copy(update={"arxiv_feed_url": http.url, "huggingface_url": http.url})
     return Provider(http, played, make_sessions(engine))
