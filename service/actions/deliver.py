@@ -198,18 +198,21 @@ def _build(
         else:
             envelopes.append(envelope)
             identities[envelope.number] = identity
-    if unbuildable:
-        _fail_unbuildable(sender, unbuildable)
-    return envelopes, identities, [DeliveryState.FAILED] * len(unbuildable)
+    failed_count = _fail_unbuildable(sender, unbuildable) if unbuildable else 0
+    return envelopes, identities, [DeliveryState.FAILED] * failed_count
 
 
-def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> None:
+def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> int:
+    """End these rows; returns how many were still this sender's to end."""
+    failed_count = 0
     with transaction(sender.sessions) as session:
         for claim, reason in unbuildable:
             log.error("deliver.unbuildable", delivery_id=claim.delivery.id, reason=reason)
             owner = claim.delivery.lease_owner
             for held in recheck_claimed(session, owner or 0, [claim.delivery.id]):
                 fail(session, held.delivery, reason, sender.clock())
+                failed_count += 1
+    return failed_count
 
 
 def _put_in_flight(

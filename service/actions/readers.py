@@ -1,4 +1,4 @@
-"""Subscribers as the operator handles them: add, import, export."""
+"""Subscribers as the operator handles them: add and import."""
 
 from __future__ import annotations
 
@@ -24,14 +24,11 @@ from service.actions.topics import TopicError, read_topic
 from service.config import Settings
 from service.domain.addresses import email_key
 from service.domain.query import canonical
-from service.store.deliveries import find_digests
 from service.store.models import Subscriber
 from service.store.subscribers import (
     NewSubscriber,
     find_by_email,
-    get_topics,
     insert_subscribers,
-    list_consents,
 )
 from service.store.suppressions import find_suppressed, is_suppressed
 
@@ -143,32 +140,3 @@ def _read_all_topics(session: Session, forms: Sequence[SignUp]) -> dict[str, tup
                 except TopicError as error:
                     raise ImportFault(f"line {number}: topic {text!r}: {error}") from error
     return topics
-
-
-def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
-    """Everything held about a reader (GDPR Art. 15 and 20), as plain values."""
-    return {
-        "email": reader.email,
-        "state": reader.state,
-        "cadence": reader.cadence,
-        "hour": reader.hour,
-        "timezone": reader.timezone,
-        "created_at": reader.created_at,
-        "confirmed_at": reader.confirmed_at,
-        "unsubscribed_at": reader.unsubscribed_at,
-        "paused_until": reader.paused_until,
-        "topics": [text for text, _ in get_topics(session, [reader.id]).get(reader.id, [])],
-        "consents": [
-            {
-                "action": consent.action,
-                "page": consent.page,
-                "text_version": consent.text_version,
-                "at": consent.created_at,
-            }
-            for consent in list_consents(session, reader.id)
-        ],
-        "digests": [
-            {"edition": edition.local_date, "state": delivery.state, "papers": delivery.paper_ids}
-            for delivery, edition in find_digests(session, reader.id)
-        ],
-    }

@@ -75,7 +75,7 @@ def read_preferences(cadence: str, hour: str, timezone: str) -> Preferences:
     """Cadence, hour and zone as chosen. Raises `SignUpError` naming the field."""
     if cadence not in set(Cadence):
         raise SignUpError("cadence", f"Choose {', '.join(Cadence)}.")
-    if not (hour.isascii() and hour.isdigit() and int(hour) < 24):
+    if not (hour.isascii() and hour.isdigit() and len(hour) <= 2 and int(hour) < 24):
         raise SignUpError("hour", "The hour is a whole number from 0 to 23.")
     if not is_zone(timezone):
         raise SignUpError("timezone", f"No time zone is called {timezone!r}; try Europe/Berlin.")

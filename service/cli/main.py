@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # typer leaves by SystemExit for this alone: the reader of our output has gone (`| head`).
         return _leave_pipe()
     except Exception as error:  # noqa: BLE001  # the program's edge: whatever it is ends as one line
         # Imported here, since the errors of a library cannot be named without loading it.
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_pipe() -> int:
-    """The reader of our output has left (`| head`). Python would complain when it flushes."""
+    """End in silence; Python would complain when it flushes what nobody reads."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     return 0

@@ -160,7 +160,7 @@ def export(
 
     One JSON object a line; with --json everybody is one JSON array.
     """
-    from service.actions.readers import export_reader
+    from service.actions.export import export_reader
     from service.store.engine import transaction
     from service.store.subscribers import list_subscribers
 

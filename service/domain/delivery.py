@@ -21,7 +21,7 @@ NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
     S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED}),
     S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED}),
     S.IN_FLIGHT: frozenset({S.SENT, S.QUEUED, S.FAILED, S.IN_DOUBT}),
-    S.IN_DOUBT: frozenset({S.SENT, S.CARRIED, S.QUEUED, S.BOUNCED, S.COMPLAINED}),
+    S.IN_DOUBT: frozenset({S.SENT, S.FAILED, S.CARRIED, S.QUEUED, S.BOUNCED, S.COMPLAINED}),
     S.SENT: frozenset({S.BOUNCED, S.COMPLAINED}),
     S.FAILED: frozenset(),
     S.SKIPPED: frozenset(),

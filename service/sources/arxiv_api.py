@@ -90,15 +90,15 @@ class ArxivApi:
             found |= self._batch(spelled[start : start + _BATCH])
         papers = {spelling: found[spelling] for spelling in spelled if spelling in found}
         missing = tuple(text for text, spelling in asked.items() if spelling not in found)
-        return FoundPapers(tuple(papers.values()), missing)
+        return FoundPapers(tuple(dict.fromkeys(papers.values())), missing)
 
     def _batch(self, spelled: Sequence[str]) -> dict[str, Announcement]:
         found: dict[str, Announcement] = {}
         for _ in range(_ATTEMPTS):
             absent = [spelling for spelling in spelled if spelling not in found]
             page = self._page(absent)
-            for paper in page.announcements:
-                # An identifier asked for without version is answered with the newest.
+            # An identifier asked for without version is answered with the newest.
+            for paper in sorted(page.announcements, key=lambda paper: paper.version):
                 names = (paper.identifier, f"{paper.identifier}v{paper.version}")
                 found |= {name: paper for name in names if name in absent}
             if not page.is_short or all(spelling in found for spelling in spelled):

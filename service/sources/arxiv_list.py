@@ -156,8 +156,8 @@ def _listed(link: Element) -> Iterator[str]:
     found = _ABSTRACT.search(link.get("href", "").strip())
     if found is None:
         return
-    is_entry = link.get("title", "").lower() == "abstract" or any(link.iterancestors("dt"))
-    if is_entry:
+    in_term = next(link.iterancestors("dt"), None) is not None
+    if in_term or link.get("title", "").lower() == "abstract":
         try:
             yield canonical_arxiv_id(found[1])
         except IdentifierError:

@@ -77,6 +77,7 @@ class Biorxiv:
         own = category.removeprefix(f"{self.server}.").strip().lower()
         params = {"category": _NOT_IN_SLUGS.sub("_", own)} if own else None
         pages: list[object] = []
+        seen: set[tuple[str, int]] = set()
         cursor = 0
         while len(pages) < _MOST_PAGES:
             if pages:
@@ -86,9 +87,12 @@ class Biorxiv:
             )
             answer = _loaded(fetched.payload or b"")
             page = _page(answer, self.server)
-            # The only sure sign of the end: `total` may be larger than what there is.
-            if page.count == 0 or answer in pages:
+            told = {(one.key, one.version) for one in page.announcements}
+            # `total` may be larger than what there is, so the end is a page with nothing on it, or
+            # with nothing but what came before.
+            if page.count == 0 or (told and told <= seen):
                 return Fetched(json.dumps(pages).encode(), "", False, address)
+            seen |= told
             pages.append(answer)
             cursor += page.count
         raise SourceUnreadable(f"{address}: no end after {_MOST_PAGES} pages")
@@ -153,11 +157,12 @@ def _page(answer: object, server: str) -> BiorxivPage:
             raise SourceUnreadable(f"not an answer of bioRxiv: no collection{said}, line 1")
         rows = []
     announcements, bad = read_each(rows, lambda row: _announcement(row, server))
+    counted = _number(message, "count") or len(rows)
     return BiorxivPage(
         announcements,
         bad,
-        # An empty page ends the list, whatever it counts; a page with rows never stands still.
-        count=(_number(message, "count") or len(rows)) if rows else 0,
+        # Never by more than what came: rows that come twice are merged, skipped ones are lost.
+        count=min(counted, len(rows)),
         total=_number(message, "total"),
         cursor=_number(message, "cursor") or 0,
         status=status,
@@ -202,15 +207,17 @@ def _announcement(row: object, server: str) -> Announcement:
 
 
 def _merged(announcements: Iterable[Announcement]) -> tuple[Announcement, ...]:
-    merged: dict[str, Announcement] = {}
+    versions: dict[str, list[Announcement]] = {}
     for told in announcements:
-        held = merged.get(told.key, told)
-        last = max(held, told, key=lambda one: one.version)
-        first = min(held, told, key=lambda one: one.version)
-        merged[told.key] = replace(
-            last, announce_type=first.announce_type, published_at=first.published_at
-        )
-    return tuple(merged.values())
+        versions.setdefault(told.key, []).append(told)
+    return tuple(map(_as_one, versions.values()))
+
+
+def _as_one(versions: Iterable[Announcement]) -> Announcement:
+    """The last version, announced as the first one was."""
+    ordered = sorted(versions, key=lambda one: one.version)
+    first, last = ordered[0], ordered[-1]
+    return replace(last, announce_type=first.announce_type, published_at=first.published_at)
 
 
 def _categories(server: str, name: str) -> tuple[str, ...]:

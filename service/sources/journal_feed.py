@@ -45,6 +45,7 @@ _AFTER_DOI = re.compile(
 )
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", re.ASCII)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_INITIALS = re.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
 
 # feedparser publishes no types.
@@ -191,7 +192,7 @@ def _stripped(text: str, kind: str) -> str:
     clean = _CONTROL.sub("", text)
     if kind != "text/plain" and clean.strip():
         root = html.fragment_fromstring(clean, create_parent="div")
-        etree.strip_elements(root, "script", "style", etree.Comment, with_tail=False)
+        etree.strip_elements(root, "script", "style", with_tail=False)
         for element in root.iter("br", "div", "li", "p"):
             element.tail = "\n" + (element.tail or "")
         clean = root.text_content()
@@ -208,18 +209,21 @@ def _authors(entry: _Entry) -> tuple[str, ...]:
 
 
 def _split(text: str) -> Iterator[str]:
+    parts = [part.strip() for part in text.split(",")]
     if ";" in text:
         yield from filter(None, (name.strip() for name in text.split(";")))
-    elif _is_turned(text):
+    elif len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):
+        # `Doe, J., Roe, R.`: every second comma parts a name from its own initials.
+        yield from map(" ".join, zip(parts[1::2], parts[::2], strict=True))
+    elif _is_turned(parts):
         yield text
     else:
         yield from split_authors(text)
 
 
-def _is_turned(text: str) -> bool:
+def _is_turned(parts: Sequence[str]) -> bool:
     """Whether the one comma is that of `Last, First` and does not part two whole names."""
-    parts = [part.split() for part in text.split(",")]
-    return len(parts) == 2 and min(map(len, parts)) < 2 and " and " not in text
+    return len(parts) == 2 and min(len(part.split()) for part in parts) < 2
 
 
 def _published_at(entry: _Entry) -> datetime | None:
@@ -228,7 +232,8 @@ def _published_at(entry: _Entry) -> datetime | None:
     for name in ("published_parsed", "updated_parsed"):
         if stamp := entry.get(name):
             try:
-                return datetime(*stamp[:6], tzinfo=UTC)
+                year, month, day, hour, minute, second = stamp[:6]
+                return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
             except ValueError:
                 continue
     found = _DAY.match(_text(entry, "prism_publicationdate"))

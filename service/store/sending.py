@@ -167,7 +167,8 @@ def record_decision(
 ) -> Delivery | None:
     """Write what a try came to; None if the row has moved on without us.
 
-    A reply that comes after the sweep has called the row in doubt is evidence, and decides it.
+    A certain answer that comes after the sweep has called the row in doubt is evidence, and
+    decides it: a relay that is slower than the lease must not leave a whole window in doubt.
     """
     delivery = session.execute(
         select(Delivery)
@@ -178,7 +179,8 @@ def record_decision(
     if delivery is None:
         return None
     is_ours = delivery.state is DeliveryState.IN_FLIGHT
-    is_evidence = delivery.state is DeliveryState.IN_DOUBT and decision.state is DeliveryState.SENT
+    was_in_doubt = delivery.state is DeliveryState.IN_DOUBT
+    is_evidence = was_in_doubt and decision.state is not DeliveryState.IN_DOUBT
     if not (is_ours or is_evidence):
         return None
     _move(session, delivery, decision.state, decision.detail, now)
@@ -187,7 +189,18 @@ def record_decision(
         delivery.reason = decision.detail[:500]
     if decision.retry_after is not None:
         delivery.due_at = now + decision.retry_after
+        if was_in_doubt:
+            _reopen(session, delivery.edition_id)
     return delivery
+
+
+def _reopen(session: Session, edition_id: int | None) -> None:
+    """A closed edition has work again: closing says that the last row is final."""
+    session.execute(
+        update(Edition)
+        .where(Edition.id == edition_id, Edition.state == EditionState.CLOSED)
+        .values(state=EditionState.FROZEN, closed_at=None)
+    )
 
 
 def _move(
@@ -214,27 +227,22 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     Returns (requeued, in doubt). A sender is dead when its advisory lock is gone, or when its
     lease is over.
     """
-    living = (
-        select(func.array_agg(text("objid::bigint")))
-        .select_from(text("pg_locks"))
-        .where(
-            text("locktype = 'advisory' AND granted"),
-            text(f"classid = {LOCK_CLASS}"),
-            text("database = (SELECT oid FROM pg_database WHERE datname = current_database())"),
-        )
-    )
-    alive: list[int] = session.execute(living).scalar_one() or []
-    rows = session.execute(
+    held = session.execute(
         select(Delivery)
-        .where(
-            Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
-            or_(Delivery.lease_until < now, Delivery.lease_owner.not_in(alive)),
-        )
+        .where(Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]))
         .order_by(Delivery.id)
         .with_for_update(skip_locked=True)
     ).scalars()
+    rows = held.all()
+    # Asked after the rows were read: a sender takes its lock before it claims, so an owner seen
+    # in a row and not in the locks is dead. The other way round, one that starts between the two
+    # questions would be taken for dead.
+    alive = _living_senders(session)
     requeued = doubtful = 0
     for delivery in rows:
+        is_over = delivery.lease_until is None or delivery.lease_until < now
+        if delivery.lease_owner in alive and not is_over:
+            continue
         if delivery.state is DeliveryState.CLAIMED:
             _move(session, delivery, DeliveryState.QUEUED, "its sender went away; not sent", now)
             requeued += 1
@@ -244,6 +252,20 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
             doubtful += 1
     session.flush()
     return requeued, doubtful
+
+
+def _living_senders(session: Session) -> frozenset[int]:
+    """The numbers of the senders that hold their lock in this database now."""
+    owners = session.execute(
+        select(text("objid::bigint"))
+        .select_from(text("pg_locks"))
+        .where(
+            text("locktype = 'advisory' AND granted"),
+            text(f"classid = {LOCK_CLASS}"),
+            text("database = (SELECT oid FROM pg_database WHERE datname = current_database())"),
+        )
+    ).scalars()
+    return frozenset(owners)
 
 
 def resolve_in_doubt(
@@ -261,6 +283,8 @@ def resolve_in_doubt(
         if state is DeliveryState.QUEUED:
             delivery.due_at = now
         count += 1
+    if count and state is DeliveryState.QUEUED:
+        _reopen(session, edition_id)
     return count
 
 

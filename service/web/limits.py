@@ -16,10 +16,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from service.logs import get_logger
 
-PER_ADDRESS = RateLimitItemPerHour(20, namespace="signup-address")
-PER_NETWORK = RateLimitItemPerHour(60, namespace="signup-network")
+PER_ADDRESS = RateLimitItemPerHour(60, namespace="signup-address")
+PER_NETWORK = RateLimitItemPerHour(180, namespace="signup-network")
 # A form that was not fetched first, or was sent within two seconds: scripts, ours and others'.
-PER_SCRIPT = RateLimitItemPerHour(10, namespace="signup-script")
+PER_SCRIPT = RateLimitItemPerHour(30, namespace="signup-script")
 # Every sign-up may be a mail to somebody who did not ask: this is the most that we send in all.
 GLOBAL = RateLimitItemPerHour(500, namespace="signup-all")
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.orm import Session
 
+from service.actions.export import export_reader
 from service.actions.subscribe import (
     SignUpError,
     erase,
@@ -26,7 +27,6 @@ from service.domain.tokens import Purpose
 from service.store.engine import transaction
 from service.store.models import Subscriber
 from service.store.subscribers import get_subscriber, get_topics
-from service.web.export import export_reader
 from service.web.faults import NotHere
 from service.web.forms import TypedForm, read_rows, read_word, with_fault
 from service.web.links import open_link

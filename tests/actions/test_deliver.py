@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, update
 from support.press import (
     ACCEPTED,
     LATER,
@@ -16,6 +16,7 @@ from support.press import (
     InterruptedRenderer,
     PlannedTransport,
     Press,
+    make_press,
 )
 from support.smtp_sink import DROP, SmtpSink
 
@@ -38,6 +39,11 @@ from service.store.subscribers import get_subscriber
 from service.store.suppressions import find_reason
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
 
 
 def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: SmtpSink) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Text, cast, func, select
 
 from service.store.models import Base
 
@@ -10,16 +10,20 @@ Rows = tuple[str, ...]
 
 
 def read_tables(engine: Engine) -> dict[str, Rows]:
-    """Every row of every table as text, sorted, generated columns left out."""
+    """Every row of every table as JSON text, sorted; what Postgres computes itself is left out."""
     with engine.connect() as connection:
         return {
             table.name: tuple(
                 sorted(
                     connection.execute(
-                        text(
-                            "SELECT (to_jsonb(t) - 'title_lexemes' - 'abstract_lexemes')::text"
-                            f" FROM {table.name} t"  # the names of our own tables
-                        )
+                        select(
+                            cast(
+                                func.to_jsonb(table.table_valued())
+                                .op("-")("title_lexemes")
+                                .op("-")("abstract_lexemes"),
+                                Text,
+                            )
+                        ).select_from(table)
                     ).scalars()
                 )
             )
@@ -28,4 +32,5 @@ def read_tables(engine: Engine) -> dict[str, Rows]:
 
 
 def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
+    """The names of the tables that differ."""
     return {name for name, rows in after.items() if rows != before[name]}

@@ -127,9 +127,9 @@ def test_control_characters_do_no_harm(web: httpx.Client, session: Session) -> N
     assert get_topics(session, [reader.id])[reader.id][0][0] == "prompt tuning"
 
 
-def test_posts_without_a_fetched_form_end_after_ten_an_hour(web: httpx.Client) -> None:
-    codes = [sign_up(web, f"reader{n}@example.org").status_code for n in range(11)]
-    assert codes == [200] * 10 + [429]
+def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx.Client) -> None:
+    codes = [sign_up(web, f"reader{n}@example.org").status_code for n in range(31)]
+    assert codes == [200] * 30 + [429]
 
 
 def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
@@ -139,21 +139,21 @@ def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
             data={"email": f"reader{n}@example.org"},
             headers={"X-Forwarded-For": f"192.0.2.{n}", "X-Real-IP": f"192.0.2.{n}"},
         ).status_code
-        for n in range(11)
+        for n in range(31)
     ]
     assert codes[-1] == 429
 
 
-def test_a_fetched_form_may_be_sent_twenty_times_an_hour_and_then_waits(
+def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
     web: httpx.Client, clock: Turnable, session: Session
 ) -> None:
     token = form_token(web)
     clock.forward(timedelta(seconds=3))
-    answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(21)]
-    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(61)]
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 3601
     assert "Too many sign-ups" in answers[-1].text
-    assert count_rows(session)["subscribers"] == 20
+    assert count_rows(session)["subscribers"] == 60
 
 
 @pytest.mark.parametrize("seconds", [0, 3 * 24 * 3600])
@@ -162,8 +162,8 @@ def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
 ) -> None:
     token = form_token(web)
     clock.forward(timedelta(seconds=seconds))
-    codes = [sign_up(web, f"r{n}@example.org", token=token).status_code for n in range(11)]
-    assert codes == [200] * 10 + [429]
+    codes = [sign_up(web, f"r{n}@example.org", token=token).status_code for n in range(31)]
+    assert codes == [200] * 30 + [429]
 
 
 def test_typing_errors_are_not_counted(web: httpx.Client) -> None:
