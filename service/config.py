@@ -138,6 +138,7 @@ class Settings(BaseModel):
     arxiv_list_url: str = "https://arxiv.org/list"
     huggingface_url: str = "https://huggingface.co"
     biorxiv_url: str = "https://api.biorxiv.org"
+    journal_feeds: Words = ()
     arxiv_categories: Words = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
     digest_hour: int = 7
     digest_timezone: str = "UTC"
@@ -175,6 +176,21 @@ class Settings(BaseModel):
         for url in value:
             parse_smtp_url(url)
         return value
+
+    @field_validator("journal_feeds")
+    @classmethod
+    def _read_journals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            name, _, url = word.partition("=")
+            if not name.replace("-", "").isalnum() or not url.startswith(("http://", "https://")):
+                raise ValueError("is not name=https://… (several separated by spaces)")
+        return value
+
+    @property
+    def journals(self) -> tuple[tuple[str, str], ...]:
+        """The journals' feeds as (name, address)."""
+        pairs = (word.partition("=") for word in self.journal_feeds)
+        return tuple((name, url) for name, _, url in pairs)
 
     @property
     def relays(self) -> tuple[SmtpRelay, ...]:

@@ -14,15 +14,20 @@ from service.config import Settings
 from service.domain.delivery import balance_closes
 from service.domain.schedule import BatchStatus, is_announcement_day, unfinished
 from service.domain.types import BatchState, Cadence, DeliveryState
-from service.store.batches import batch_statuses, count_announced, get_batches
+from service.store.batches import (
+    batch_statuses,
+    count_announced,
+    count_first_announced,
+    get_batches,
+)
 from service.store.editions import (
+    count_late_by_day,
     count_states,
     find_edition,
-    get_edition_papers,
     list_editions,
 )
 from service.store.engine import transaction
-from service.store.models import Edition
+from service.store.models import Batch, Edition
 from service.store.sending import count_due, count_in_doubt
 from service.store.subscribers import count_by_state
 
@@ -63,22 +68,42 @@ class Balance:
 
 
 def describe_coverage(session: Session, edition: Edition, settings: Settings) -> dict[str, Any]:
-    """What the mails say about completeness: papers announced on the date, and what is missing."""
-    batches = day_statuses(session, edition.local_date, settings)
-    missing = [b.category or b.source for b in unfinished(batches, edition.local_date)]
-    announced = count_announced(session, edition.local_date, gating_sources(settings))
-    late = sum(get_edition_papers(session, edition.id).values())
-    note = f"Not complete yet: {', '.join(missing)}." if missing else ""
-    if not announced and not missing:
-        is_weekend = not is_announcement_day(edition.local_date)
-        note = "arXiv announces nothing at the weekend." if is_weekend else "Nothing was announced."
+    """What the mails say about completeness: papers announced on the date, and what is missing.
+
+    `announced` counts what the sources say they announced, `checked` what was read of it; a paper
+    that a short category lacks may be in another one, so the difference is an upper bound.
+    """
+    on, sources = edition.local_date, gating_sources(settings)
+    batches = get_batches(session, on)
+    missing = [b.category or b.source for b in unfinished(day_statuses(session, on, settings), on)]
+    short = sum(_shortfall(session, batch) for batch in batches if batch.source in sources)
+    checked = count_announced(session, on, sources)
+    late_days = count_late_by_day(session, edition.id)
     return {
-        "announced": announced,
-        "checked": announced,
-        "late": late,
-        "is_complete": not missing,
-        "note": note,
+        "announced": checked + short,
+        "checked": checked,
+        "late": sum(late_days.values()),
+        "late_days": {day.isoformat(): count for day, count in late_days.items()},
+        "is_complete": not missing and not short,
+        "note": _coverage_note(on, checked, missing),
     }
+
+
+def _shortfall(session: Session, batch: Batch) -> int:
+    """How many papers the listing counts that the batch does not hold."""
+    if batch.expected_count is None:
+        return 0
+    return max(0, batch.expected_count - count_first_announced(session, batch.id))
+
+
+def _coverage_note(on: date, checked: int, missing: list[str]) -> str:
+    if missing:
+        return f"Not complete yet: {', '.join(missing)}."
+    if checked:
+        return ""
+    if not is_announcement_day(on):
+        return "arXiv announces nothing at the weekend."
+    return "Nothing was announced: a holiday, or arXiv deferred."
 
 
 def edition_balance(session: Session, edition: Edition) -> Balance:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from service.store.models import Base, Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.store.base import Base
+from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 from service.store.reading import get_papers
 
 Row = TypeVar("Row", bound=Base)

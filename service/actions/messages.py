@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from service.mail.contexts import (
     Coverage,
     DigestContext,
     DigestGroup,
+    DigestHappening,
     DigestPaper,
     FarewellContext,
     MailContext,
@@ -56,9 +57,15 @@ def gather_materials(session: Session, claims: Sequence[Claim], materials: Mater
                 materials.late_ids[edition_id] = frozenset(
                     i for i, is_late in late.items() if is_late
                 )
-    wanted = {i for c in claims for i in c.delivery.paper_ids} - materials.papers.keys()
+    wanted = {i for c in claims for i in _named_papers(c.delivery)} - materials.papers.keys()
     materials.papers.update(get_papers(session, wanted))
     materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
+
+
+def _named_papers(delivery: Delivery) -> list[int]:
+    """Every paper that a delivery's digest names: those it brings, and those something befell."""
+    told = (delivery.digest or {}).get("happenings", [])
+    return [*delivery.paper_ids, *(one[0] for one in told)]
 
 
 def build_envelope(
@@ -157,7 +164,23 @@ def digest_context(
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
         subscribed_on=(reader.confirmed_at or reader.created_at).date(),
         operator_address=settings.operator_address,
+        happenings=_happenings(digest, materials.papers, settings),
         cut_count=len(digest.cut_ids),
+    )
+
+
+def _happenings(
+    digest: Digest, papers: Mapping[int, Paper], settings: Settings
+) -> tuple[DigestHappening, ...]:
+    return tuple(
+        DigestHappening(
+            title=papers[one.paper_id].title,
+            url=paper_links(settings, papers[one.paper_id]).abstract,
+            kind=one.kind,
+            detail=one.detail,
+        )
+        for one in digest.happenings
+        if one.paper_id in papers
     )
 
 
@@ -188,6 +211,9 @@ def _coverage(edition: Edition) -> Coverage:
         announced=told.get("announced", 0),
         checked=told.get("checked", 0),
         late=told.get("late", 0),
+        late_days=tuple(
+            (date.fromisoformat(day), count) for day, count in told.get("late_days", {}).items()
+        ),
         is_complete=told.get("is_complete", False),
         note=told.get("note", ""),
     )

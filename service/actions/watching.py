@@ -17,6 +17,4 @@ def watched_categories(settings: Settings, source: str) -> tuple[str, ...]:
     """What a source is asked for, one by one; a source with a single list has one empty name."""
     if source == "arxiv":
         return settings.arxiv_categories
-    if source == "feeds":
-        return tuple(name for name, _ in settings.named_feeds)
     return ("",)

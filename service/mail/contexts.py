@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from service.domain.types import Cadence, Paper, Reason
+from service.domain.types import Cadence, Paper, PaperEventKind, Reason
 
 BRAND = "Paperboy"
 
@@ -14,13 +14,14 @@ BRAND = "Paperboy"
 class Coverage:
     """How much of what the sources announced this edition has looked at, in papers.
 
-    `late` of them belong to an earlier day; `note` is a whole sentence about anything unusual
+    `late` of them belong to earlier days, which are `late_days` (date, papers); `note` is a whole sentence about anything unusual
     ("arXiv deferred today's announcement.") or empty.
     """
 
     announced: int
     checked: int
     late: int = 0
+    late_days: tuple[tuple[date, int], ...] = ()
     is_complete: bool = True
     note: str = ""
 
@@ -64,6 +65,16 @@ class DigestGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DigestHappening:
+    """What befell a paper the reader was sent before; `detail` is a version, a DOI or an address."""
+
+    title: str
+    url: str
+    kind: PaperEventKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestContext:
     """One reader's digest.
 
@@ -80,6 +91,7 @@ class DigestContext:
     topics: tuple[str, ...]
     subscribed_on: date
     operator_address: str
+    happenings: tuple[DigestHappening, ...] = ()
     cut_count: int = 0
     excerpt_characters: int = 350
     brand: str = BRAND

@@ -48,7 +48,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     marking.mark, marking.first_sentences, marking.shorten,
     plain.wrap, plain.numbered, plain.one_line, plain.said_byline, plain.said_because,
     safe_url, own_url,
-    sentences.because, sentences.byline, sentences.clock, sentences.count_of,
+    sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
     sentences.coverage_line, sentences.facts, sentences.fields, sentences.how_often,
     sentences.listed_topics, sentences.long_date, sentences.marked_words, sentences.plain_date,
     sentences.short_date, sentences.subject_topic, sentences.topic_title,

@@ -8,8 +8,8 @@ from datetime import date
 
 from service.domain.categories import category_name
 from service.domain.digest import TRENDING_TITLE
-from service.domain.types import AnnounceType, Cadence, Paper, Reason
-from service.mail.contexts import Coverage, DigestContext, DigestPaper
+from service.domain.types import AnnounceType, Cadence, Paper, PaperEventKind, Reason
+from service.mail.contexts import Coverage, DigestContext, DigestHappening, DigestPaper
 from service.mail.marking import shorten
 
 # `strftime("%A")` and `calendar` follow the locale of the process; the mails are in English.
@@ -95,13 +95,37 @@ def subject_topic(mail: DigestContext) -> str:
 
 
 def coverage_line(coverage: Coverage) -> str:
-    """`412 of 412 announced papers checked · 3 late from earlier days`."""
+    """`412 of 412 announced papers checked · 3 late from Tuesday`."""
     said = f"{coverage.checked:,} of {count_of(coverage.announced, 'announced paper')} checked"
     if not coverage.is_complete:
         said += ", not all of the day"
     if coverage.late:
-        said += f" · {coverage.late:,} late from earlier days"
+        said += f" · {_late_line(coverage)}"
     return said
+
+
+def _late_line(coverage: Coverage) -> str:
+    """`3 late from Tuesday and 1 from Wednesday`; older than a week, or many days: no names."""
+    days = coverage.late_days
+    if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
+        return f"{coverage.late:,} late from earlier days"
+    named = [f"{count:,} {'late ' * (not n)}from {on:%A}" for n, (on, count) in enumerate(days)]
+    return " and ".join(named)
+
+
+_BEFELL = {
+    PaperEventKind.WITHDRAWN: "withdrawn",
+    PaperEventKind.REVISED: "substantially revised",
+    PaperEventKind.PUBLISHED: "published",
+    PaperEventKind.CODE: "code released",
+}
+
+
+def befell(happening: DigestHappening) -> str:
+    """What happened to a paper, in two or three words: `substantially revised (v3)`."""
+    said = _BEFELL[happening.kind]
+    tells = happening.detail and happening.kind is not PaperEventKind.CODE
+    return f"{said} ({shorten(happening.detail, 80)})" if tells else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from service.domain.identifiers import (
 )
 from service.domain.names import split_authors
 from service.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
-from service.sources.base import Fetched, FetchState, SourceUnreadable
+from service.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.sources.fetching import Fetcher
 from service.sources.reading import one_line, read_each
 
@@ -64,8 +64,12 @@ class JournalFeed:
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # a feed has neither
         return self.fetcher.fetch(self.feed_url, accept=_ACCEPT, state=state)
 
+    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
+        """A feed says nothing of what it left out."""
+        return None
+
     def parse(self, payload: bytes) -> ParsedBatch:
-        return parse_journal(payload, self.name)
+        return parse_journal(payload, self.name.removeprefix("journal."))
 
 
 def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:

@@ -1,26 +1,41 @@
-"""Which sources an operator's settings name."""
+"""Which sources an operator's settings name, and the other channels of arXiv."""
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
+from service.sources.arxiv_api import ArxivApi
 from service.sources.arxiv_feed import ArxivFeed
+from service.sources.arxiv_list import ArxivListing
+from service.sources.arxiv_oai import ArxivOai
 from service.sources.base import Gate, Source
-from service.sources.fetching import Caller, Fetcher
+from service.sources.biorxiv import Biorxiv
+from service.sources.fetching import Caller, Fetcher, is_arxiv_host
 from service.sources.huggingface import HuggingFace
+from service.sources.journal_feed import JournalFeed
 
-_LATER: Final = frozenset({"biorxiv", "medrxiv"})
+KNOWN: Final = ("arxiv", "huggingface", "biorxiv", "medrxiv")
 
 
 class SourceSettings(Protocol):
-    """The part of the settings that sources need."""
+    """The part of the settings that sources need. `journals` are (name, address) of feeds."""
 
     @property
     def sources(self) -> tuple[str, ...]: ...
     @property
     def arxiv_feed_url(self) -> str: ...
     @property
+    def arxiv_list_url(self) -> str: ...
+    @property
+    def arxiv_oai_url(self) -> str: ...
+    @property
+    def arxiv_api_url(self) -> str: ...
+    @property
     def huggingface_url(self) -> str: ...
+    @property
+    def biorxiv_url(self) -> str: ...
+    @property
+    def journals(self) -> tuple[tuple[str, str], ...]: ...
     @property
     def base_url(self) -> str: ...
     @property
@@ -34,26 +49,50 @@ class SourceNotAvailable(ValueError):
 
 
 def build_sources(settings: SourceSettings, gate: Gate) -> tuple[Source, ...]:
-    """The sources in the order of `settings.sources`, sharing one client and one gate.
+    """The sources in the order of `settings.sources`, then the journals, all behind one gate.
 
-    Raises SourceNotAvailable for a name that is unknown or not yet built.
+    Raises SourceNotAvailable for a name that is unknown.
     """
-    caller = Caller(settings.base_url, settings.contact, settings.http_timeout_seconds)
     names = tuple(dict.fromkeys(settings.sources))
     for name in names:
-        _check(name)
-    fetcher = Fetcher(caller, gate)
-    return tuple(_built(name, settings, fetcher) for name in names)
+        if name not in KNOWN:
+            raise SourceNotAvailable(f"unknown source {name[:40]!r}; known are {', '.join(KNOWN)}")
+    fetcher = _fetcher(settings, gate)
+    journals = tuple(
+        JournalFeed(f"journal.{name}", url, fetcher) for name, url in settings.journals
+    )
+    return (*(_built(name, settings, fetcher) for name in names), *journals)
 
 
-def _check(name: str) -> None:
-    if name in _LATER:
-        raise SourceNotAvailable(f"source {name} is not yet available; use arxiv and huggingface")
-    if name not in {"arxiv", "huggingface"}:
-        raise SourceNotAvailable(f"unknown source {name[:40]!r}; known are arxiv and huggingface")
+def build_oai(settings: SourceSettings, gate: Gate) -> ArxivOai | None:
+    """arXiv's record of everything, for days that are past; None where it is not to be asked."""
+    if not _may_ask(settings, settings.arxiv_oai_url):
+        return None
+    return ArxivOai(settings.arxiv_oai_url, _fetcher(settings, gate))
+
+
+def build_api(settings: SourceSettings, gate: Gate) -> ArxivApi | None:
+    """arXiv's search API, for papers named elsewhere; None where it is not to be asked."""
+    if not _may_ask(settings, settings.arxiv_api_url):
+        return None
+    return ArxivApi(settings.arxiv_api_url, _fetcher(settings, gate))
+
+
+def _fetcher(settings: SourceSettings, gate: Gate) -> Fetcher:
+    caller = Caller(settings.base_url, settings.contact, settings.http_timeout_seconds)
+    return Fetcher(caller, gate)
+
+
+def _may_ask(settings: SourceSettings, url: str) -> bool:
+    """Whether a channel belongs to the feed in use: a recorded feed must not send us to arXiv."""
+    return is_arxiv_host(settings.arxiv_feed_url) or not is_arxiv_host(url)
 
 
 def _built(name: str, settings: SourceSettings, fetcher: Fetcher) -> Source:
     if name == "arxiv":
-        return ArxivFeed(settings.arxiv_feed_url, fetcher)
-    return HuggingFace(settings.huggingface_url, fetcher)
+        asks = _may_ask(settings, settings.arxiv_list_url)
+        listing = ArxivListing(settings.arxiv_list_url, fetcher) if asks else None
+        return ArxivFeed(settings.arxiv_feed_url, fetcher, listing)
+    if name == "huggingface":
+        return HuggingFace(settings.huggingface_url, fetcher)
+    return Biorxiv(settings.biorxiv_url, fetcher, name)

@@ -148,6 +148,18 @@ def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
     return dict(rows.all())
 
 
+def count_late_by_day(session: Session, edition_id: int) -> dict[date, int]:
+    """The edition's late papers, by the day on which they were announced."""
+    rows = session.execute(
+        select(PaperRow.first_announced_on, func.count())
+        .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+        .where(EditionPaper.edition_id == edition_id, EditionPaper.is_late)
+        .group_by(PaperRow.first_announced_on)
+        .order_by(PaperRow.first_announced_on)
+    )
+    return {on: count for on, count in rows if on is not None}
+
+
 def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
     """Cut the active readers of the cadence into chunks of ids; returns the chunks' ids."""
     numbered = (

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from service.actions.balance import gating_sources
+from service.actions.watching import gating_sources
 from service.config import Settings
 from service.domain.categories import UnknownCategory, expand
 from service.domain.ranking import rank_papers
