@@ -23,6 +23,7 @@ from service.web import (
     papers,
     preferences,
     search,
+    status,
     subscribe,
     topics,
     unsubscribe,
@@ -36,7 +37,7 @@ from service.web.site import Site
 
 _PAGES = (
     front, subscribe, unsubscribe, preferences, papers, search, topics, editions, mailbox,
-    health, assets,
+    status, health, assets,
 )  # fmt: skip
 
 
