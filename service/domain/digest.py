@@ -122,7 +122,10 @@ def _wanted_by_topic(
 def _trending(
     papers: Mapping[int, Paper], reader: Reader
 ) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
-    return [(TRENDING_TITLE, {i: () for i in papers if i not in reader.seen_ids})]
+    """What people noticed; where nobody has noticed anything yet, everything."""
+    new = {i: paper for i, paper in papers.items() if i not in reader.seen_ids}
+    noticed = {i for i, paper in new.items() if paper.upvotes or i in reader.carried_ids}
+    return [(TRENDING_TITLE, {i: () for i in noticed or new})]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:
