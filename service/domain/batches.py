@@ -25,11 +25,11 @@ class Verdict:
 def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
     """The announcements by which a day is known from the day before: the new papers.
 
-    Where there are none (a small category may have cross-lists alone), all of them: arXiv tells
-    a category of each paper and version once.
+    Where there are none (a small category may have cross-lists alone), all of them: a category is
+    told of each paper and version once. A list tells nothing: it may show a paper for days.
     """
-    new = tuple(a for a in parsed.announcements if a.announce_type is AnnounceType.NEW)
-    return new or parsed.announcements
+    told = tuple(a for a in parsed.announcements if a.announce_type is not AnnounceType.LISTED)
+    return tuple(a for a in told if a.announce_type is AnnounceType.NEW) or told
 
 
 def judge_batch(parsed: ParsedBatch, on: date, repeated_count: int) -> Verdict:
@@ -40,7 +40,7 @@ def judge_batch(parsed: ParsedBatch, on: date, repeated_count: int) -> Verdict:
     """
     if not parsed.announcements:
         return _judge_empty(parsed, on)
-    if repeated_count == len(telling(parsed)):
+    if repeated_count and repeated_count == len(telling(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")

@@ -262,9 +262,7 @@ def test_a_request_that_arxiv_refuses_is_permanent(
     assert "\n" not in str(caught.value)
 
 
-def test_a_busy_server_says_when_to_come_back(
-    api: ArxivApi, loopback_http: LoopbackHttp
-) -> None:
+def test_a_busy_server_says_when_to_come_back(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/api/query"] = 503, {"Retry-After": "9"}, b""
     with pytest.raises(SourceUnavailable, match="HTTP 503") as caught:
         api.fetch_papers(["2609.10001"])
@@ -283,9 +281,7 @@ def test_a_connection_cut_in_the_body_may_be_asked_again(
     assert not caught.value.permanent
 
 
-def test_a_body_that_is_no_gzip_is_unreadable(
-    api: ArxivApi, loopback_http: LoopbackHttp
-) -> None:
+def test_a_body_that_is_no_gzip_is_unreadable(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/api/query"] = 200, {"Content-Encoding": "gzip"}, b"garbage"
     with pytest.raises(SourceUnreadable, match="badly compressed"):
         api.fetch_papers(["2609.10001"])
