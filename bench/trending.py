@@ -29,6 +29,7 @@ from random import Random
 from typing import Any
 
 from trending_days import (
+    HOUR,
     ORDERS,
     TOP,
     Day,
@@ -54,8 +55,7 @@ FEWEST = 15  # of fewer papers than this nearly any ten are the right ten
 LEADS = (2.0, 4.0)
 HALF_LIVES = (6.0, 12.0, 48.0)
 SMOOTHINGS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-LISTED_HOUR = 2.0  # UTC; the median of the papers whose hour is known
-HOUR = timedelta(hours=1)
+LISTED_HOUR = 2.0  # UTC; papers whose hour is known have a median of 1.8
 
 
 # --- pairs: two real looks at one day

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from service.logs import get_logger
 
@@ -37,7 +39,7 @@ def make_ring(broker_url: str) -> Ring:
     def ring(task: str, *ids: int | str) -> None:
         try:
             app.send_task(task, args=ids, queue=TASK_QUEUES[task], retry=False)
-        except (OSError, app.connection_for_write().connection_errors) as error:
+        except (OSError, OperationalError, RedisError) as error:
             log.warning("ring.unheard", task=task, reason=str(error))
 
     return ring

@@ -60,14 +60,15 @@ def examine(
 
 def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
     try:
+        revision = current_revision(settings.database_url)
+        if revision != head_revision():
+            detail = f"schema at {revision or 'no revision'}"
+            return Finding("database", "bad", detail, "Run: paperboy migrate")
         with transaction(sessions) as session:
             version = session.execute(text("SHOW server_version")).scalar_one()
             due_count, oldest = count_due(session, system_clock())
-        revision = current_revision(settings.database_url)
     except SQLAlchemyError as error:
         return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
-    if revision != head_revision():
-        return Finding("database", "bad", f"schema at {revision}", "Run: paperboy migrate")
     detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
     if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
         return Finding(

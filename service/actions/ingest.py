@@ -175,7 +175,7 @@ def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime)
     batch.state = advance(batch.state, verdict.state)
     if is_in or not was_in:
         batch.note = verdict.note
-    if verdict.keeps and answer.parsed.announcements:
+    if verdict.keeps and (answer.parsed.announcements or answer.parsed.bad_entries):
         batch.announced_count = max(batch.announced_count, len(answer.parsed.announcements))
         batch.bad_count = len(answer.parsed.bad_entries)
     if is_in and not was_in:

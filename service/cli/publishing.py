@@ -107,7 +107,9 @@ def _wanted_sources(desk: Desk, names: list[str]) -> list[Source]:
 
 def publish(
     context: typer.Context,
-    cadence: Annotated[Cadence, typer.Option(help="Which edition.")] = Cadence.DAILY,
+    cadence: Annotated[
+        Cadence, typer.Option(metavar="|".join(Cadence), help="Which edition.")
+    ] = Cadence.DAILY,
     date: Date = None,
     force: Annotated[
         bool, typer.Option("--force", help="Do not wait for batches or readers' hours.")

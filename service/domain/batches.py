@@ -35,11 +35,11 @@ def count_first(parsed: ParsedBatch) -> int:
 def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
     """The announcements by which a day is known from the day before: the new papers.
 
-    Where there are none (a small category may have cross-lists alone), all of them: arXiv tells
-    a category of each paper and version once.
+    Where there are none (a small category may have cross-lists alone), all of them: a category is
+    told of each paper and version once. A list tells nothing: it may show a paper for days.
     """
-    new = tuple(a for a in parsed.announcements if a.announce_type is AnnounceType.NEW)
-    return new or parsed.announcements
+    told = tuple(a for a in parsed.announcements if a.announce_type is not AnnounceType.LISTED)
+    return tuple(a for a in told if a.announce_type is AnnounceType.NEW) or told
 
 
 def judge_batch(
@@ -48,14 +48,15 @@ def judge_batch(
     """The state of the batch of `on` after one answer.
 
     `repeated_count`: how many of its `telling` announcements an earlier batch of the same category
-    already held. If that is all of them, the source still shows the day before. `expected_count`: new and crossed papers by the listing, None where it is not known.
+    already held. If that is all of them, the source still shows the day before. `expected_count`:
+    new and crossed papers by the listing, None where it is not known.
     """
-    if parsed.announcements and repeated_count == len(telling(parsed)):
+    if not parsed.announcements:
+        return _judge_empty(parsed, on, expected_count)
+    if repeated_count and repeated_count == len(telling(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
-    if not parsed.announcements:
-        return _judge_empty(parsed, on, expected_count)
     found = count_first(parsed)
     if expected_count is not None and found + len(parsed.bad_entries) < expected_count:
         return Verdict(BatchState.PARTIAL, f"{found} of {expected_count} papers so far")

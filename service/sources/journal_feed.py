@@ -7,10 +7,11 @@ is rolling: it names the same papers for weeks, so what it names is LISTED and n
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -86,11 +87,19 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
     entries: Sequence[_Entry] = parsed["entries"]
     is_whole = _WHOLE.search(payload) is not None
     whole = entries if is_whole else entries[:-1]
-    read, bad = read_each(whole, lambda entry: _announcement(entry, feed_name))
-    announcements, repeated = _distinct(read)
+    keys: set[str] = set()
+
+    def read_one(entry: _Entry) -> Announcement:
+        told = _announcement(entry, feed_name)
+        if told.key in keys:
+            raise ValueError(f"repeats {told.identifier}")
+        keys.add(told.key)
+        return told
+
+    announcements, bad = read_each(whole, read_one)
     if len(whole) < len(entries):
         bad = (*bad, BadEntry(len(whole), "the feed breaks off here"))
-    return ParsedBatch(announcements, (*bad, *repeated))
+    return ParsedBatch(announcements, bad)
 
 
 def _parsed(payload: bytes) -> Mapping[str, Any]:
@@ -99,24 +108,16 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     if _ENTITY in payload:
         # No feed needs entities of its own; bombs and readers of files do.
         raise SourceUnreadable("not a feed: it declares entities")
-    # Bytes alone would be taken for the name of a file.
-    parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
+    try:
+        # Bytes alone would be taken for the name of a file.
+        parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
+    except Exception as error:  # noqa: BLE001  # it means never to raise, and does on odd bytes
+        kind = type(error).__name__
+        raise SourceUnreadable(one_line(f"not a feed: {kind}: {error}")) from error
     if parsed["entries"] or (parsed.get("version") and not parsed.get("bozo")):
         return parsed
     reason = one_line(str(parsed.get("bozo_exception", ""))) or "it holds no entries"
     raise SourceUnreadable(f"not a feed: {reason}")
-
-
-def _distinct(
-    announcements: Iterable[Announcement],
-) -> tuple[tuple[Announcement, ...], tuple[BadEntry, ...]]:
-    kept: dict[str, Announcement] = {}
-    repeated: list[BadEntry] = []
-    for position, told in enumerate(announcements):
-        if told.key in kept:
-            repeated.append(BadEntry(position, f"repeats {told.identifier}"))
-        kept.setdefault(told.key, told)
-    return tuple(kept.values()), tuple(repeated)
 
 
 def _announcement(entry: _Entry, feed_name: str) -> Announcement:
@@ -195,7 +196,8 @@ def _stripped(text: str, kind: str) -> str:
     """Text without markup: scripts and styles go, paragraphs become lines."""
     clean = _CONTROL.sub("", text)
     if kind != "text/plain" and clean.strip():
-        root = html.fragment_fromstring(clean, create_parent="div")
+        # A line break in HTML is a blank; lines are made by paragraphs alone.
+        root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
         etree.strip_elements(root, "script", "style", with_tail=False)
         for element in root.iter("br", "div", "li", "p"):
             element.tail = "\n" + (element.tail or "")
@@ -232,14 +234,10 @@ def _is_turned(parts: Sequence[str]) -> bool:
 
 def _published_at(entry: _Entry) -> datetime | None:
     """The day of publication as the entry gives it, at midnight UTC where it gives no hour."""
-    # `published` first: feedparser would answer for `updated` with it, and warn.
-    for name in ("published_parsed", "updated_parsed"):
-        if stamp := entry.get(name):
-            try:
-                year, month, day, hour, minute, second = stamp[:6]
-                return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-            except ValueError:
-                continue
+    # A plain copy: feedparser's own answers for `updated` with `published`, and warns.
+    stamps = dict(entry)
+    if stamp := stamps.get("published_parsed") or stamps.get("updated_parsed"):
+        return datetime.fromtimestamp(calendar.timegm(stamp), UTC)
     found = _DAY.match(_text(entry, "prism_publicationdate"))
     if found is None:
         return None

@@ -208,7 +208,11 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
     Safe to repeat and to race: the edition's row is locked, and the count is taken once.
     """
     edition = session.execute(
-        select(Edition).where(Edition.id == edition_id).with_for_update()
+        select(Edition)
+        .where(Edition.id == edition_id)
+        .with_for_update()
+        # The session may have read it before somebody else froze it.
+        .execution_options(populate_existing=True)
     ).scalar_one()
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
         return False

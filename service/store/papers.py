@@ -40,17 +40,16 @@ class Upserted:
 
 
 def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> Upserted:
-    """Insert unknown papers, move known ones to a newer version, leave the rest untouched."""
+    """Insert unknown papers, move known ones to a newer version, leave the rest untouched.
+
+    Another process may store some of them at the same time. The upsert locks every row, changed or
+    not, so all writers take them in the order of their keys and none waits for another in circles.
+    """
     if not drafts:
         return Upserted({}, frozenset(), frozenset())
-    before = dict(
-        session.execute(
-            select(PaperRow.key, PaperRow.id).where(
-                PaperRow.key.in_([draft.announcement.key for draft in drafts])
-            )
-        ).all()
-    )
-    statement = insert(PaperRow).values([_paper_values(draft, now) for draft in drafts])
+    before = _find_ids(session, drafts)
+    ordered = sorted(drafts, key=lambda draft: draft.announcement.key)
+    statement = insert(PaperRow).values([_paper_values(draft, now) for draft in ordered])
     new = statement.excluded
     is_stub = PaperRow.source.in_(LISTING_SOURCES)
     changed = session.execute(
@@ -68,12 +67,19 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
         ).returning(PaperRow.key, PaperRow.id)
     )
     touched = dict(changed.all())
-    ids = before | touched
+    # Asked again: a row that came in between and needed no change is in neither answer.
+    ids = _find_ids(session, drafts)
     _extend_categories(session, drafts, ids, now)
     _insert_versions(session, drafts, ids, now)
     return Upserted(
         ids, frozenset(touched.keys() - before.keys()), frozenset(touched.keys() & before.keys())
     )
+
+
+def _find_ids(session: Session, drafts: Sequence[PaperDraft]) -> dict[str, int]:
+    keys = [draft.announcement.key for draft in drafts]
+    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    return dict(rows.all())
 
 
 def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:

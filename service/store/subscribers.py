@@ -99,7 +99,7 @@ def _insert_belongings(
     topics = [
         {"subscriber_id": i, "query": query, "canonical": canonical, "created_at": now}
         for i, one in readers
-        for canonical, query in {c: q for q, c in reversed(one.topics)}.items()
+        for canonical, query in _distinct(one.topics).items()
     ]
     consents = [
         {
@@ -114,6 +114,14 @@ def _insert_belongings(
     for table, rows in ((Topic, topics), (Consent, consents)):
         if rows:
             session.execute(insert(table), rows)
+
+
+def _distinct(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Canonical form -> text as first written, in the order in which they were written."""
+    distinct: dict[str, str] = {}
+    for query, canonical in topics:
+        distinct.setdefault(canonical, query)
+    return distinct
 
 
 def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Subscriber | None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.commands import NOW, Paperboy
+from support.commands import LATER, NOW, Paperboy
 from support.smtp_sink import SmtpSink
 
 from service.config import broker_url
@@ -31,7 +31,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     assert row == result.value | {"topics": ["cat:cs.CL", "graph OR tree"]}
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
     assert row["timezone"] == "Europe/Berlin"
-    paperboy(*NOW, "deliver")
+    paperboy(*LATER, "deliver")
     assert smtp_sink.messages == []
 
 
@@ -109,7 +109,7 @@ def test_export_is_json_lines_or_one_json_value(paperboy: Paperboy) -> None:
     for email in (EMAIL, "grace@example.org"):
         paperboy(*NOW, "subscribers", "add", email, "--confirmed")
     lines = [json.loads(line) for line in paperboy("subscribers", "export").out.splitlines()]
-    assert [held["email"] for held in lines] == [EMAIL, "grace@example.org"]
+    assert [held["subscriber"]["email"] for held in lines] == [EMAIL, "grace@example.org"]
     assert paperboy("--json", "subscribers", "export").value == lines
     assert paperboy("--json", "subscribers", "export", EMAIL).value == lines[0]
     assert json.loads(paperboy("subscribers", "export", EMAIL).out) == lines[0]

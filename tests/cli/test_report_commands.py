@@ -8,7 +8,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
-from support.commands import NOW, Paperboy
+from support.commands import LATER, NOW, Paperboy
 from support.smtp_sink import SmtpSink
 
 READER = "reader@example.org"
@@ -36,13 +36,13 @@ def test_status_of_an_empty_house_says_so(paperboy: Paperboy) -> None:
 def test_status_tells_batches_editions_and_what_waits(day: date, paperboy: Paperboy) -> None:
     paperboy(*NOW, "publish")
     paperboy(*NOW, "subscribers", "add", "new@example.org")
-    out = paperboy(*NOW, "status").out
+    out = paperboy(*LATER, "status").out
     assert "arxiv cs.CL  complete" in out
     assert "Daily edition of 2026-09-18: number 1, closed, " in out
     assert "The balance closes." in out
     assert "Subscribers: 1 active, 1 pending." in out
     assert "Mails: 1 due, the oldest since 2026-09-18 05:00 UTC; 0 in doubt." in out
-    value = paperboy(*NOW, "--json", "status", "--date", "2026-09-18").value
+    value = paperboy(*LATER, "--json", "status", "--date", "2026-09-18").value
     assert [edition["states"] for edition in value["editions"]] == [{"sent": 1}]
     assert (value["due_count"], value["subscribers"]) == (1, {"active": 1, "pending": 1})
 
@@ -110,7 +110,7 @@ def test_why_tells_a_skip_with_its_reason_and_mails_without_an_edition(
     paperboy(*NOW, "subscribers", "add", "b@example.org", "--topic", "xylophone", "--confirmed")
     paperboy(*NOW, "subscribers", "add", "c@example.org")
     paperboy(*NOW, "publish")
-    paperboy(*NOW, "deliver")
+    paperboy(*LATER, "deliver")
     assert "Digest of the daily edition 1: skipped: empty" in (
         paperboy("why", "b@example.org", "2026-09-18").out
     )

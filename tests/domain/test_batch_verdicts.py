@@ -39,6 +39,12 @@ def test_a_day_is_told_by_its_new_papers_and_where_there_are_none_by_all() -> No
     assert telling(ParsedBatch((CROSS,))) == (CROSS,)
 
 
+def test_a_list_may_show_the_same_papers_for_days() -> None:
+    listed = ParsedBatch((replace(NEW, announce_type=AnnounceType.LISTED),))
+    assert telling(listed) == ()
+    assert judge_batch(listed, FRIDAY, repeated_count=0).keeps
+
+
 @pytest.mark.parametrize("announcements", [(NEW,), (NEW, CROSS), (CROSS,)])
 def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday(
     announcements: tuple[Announcement, ...],

@@ -199,9 +199,10 @@ def test_equal_papers_come_newest_id_first() -> None:
 
 
 def test_a_paper_that_was_only_seen_later_is_neutral_now() -> None:
-    assert trend([paper_of((-1, 50))], NOW) == {
-        1: Trend(velocity=0.0, percentile=NEUTRAL_PERCENTILE, rank_score=NEUTRAL_PERCENTILE)
-    }
+    seen = [paper_of((0, 5)), paper_of((0, 9), paper_id=2)]
+    trends = trend([*seen, paper_of((-1, 50), paper_id=3)], NOW)
+    assert trends[3] == Trend(0.0, NEUTRAL_PERCENTILE, NEUTRAL_PERCENTILE)
+    assert [trends[i].percentile for i in (1, 2)] == [25.0, 75.0]
 
 
 def test_two_papers_with_one_id_are_refused() -> None:

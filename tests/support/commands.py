@@ -9,8 +9,9 @@ from datetime import date
 from typing import Any
 
 FRIDAY = date(2026, 9, 18)
-# The clock of a command, early on that Friday.
+# The clock of a command, early on that Friday, and ten minutes on.
 NOW = ("--now", "2026-09-18T05:00Z")
+LATER = ("--now", "2026-09-18T05:10Z")
 
 
 @dataclass(frozen=True)

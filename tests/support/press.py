@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from functools import cache
 from typing import Any
 
@@ -188,3 +190,16 @@ def dump_tables(sessions: sessionmaker[Session]) -> dict[str, list[tuple[Any, ..
             table.name: sorted(map(tuple, session.execute(select(table))), key=repr)
             for table in Base.metadata.sorted_tables
         }
+
+
+def read_mail(payload: bytes) -> EmailMessage:
+    message = message_from_bytes(payload, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def plain_text(payload: bytes) -> str:
+    """A mail's text part, decoded."""
+    body = read_mail(payload).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

@@ -1,0 +1,154 @@
+"""The demonstration is the whole service: sign-up, papers, digest, mail, unsubscribe, twice over."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.rules import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+READER = "reader@example.org"
+
+
+def environment(data_dir: Path) -> dict[str, str]:
+    """The default settings but for the place, and sources that do not answer."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
+    return kept | {
+        "PAPERBOY_DATA_DIR": str(data_dir),
+        "PAPERBOY_ARXIV_FEED_URL": "http://127.0.0.1:1",
+    }
+
+
+def paperboy(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(data_dir),
+        timeout=120,
+    )
+
+
+@contextmanager
+def staying_demo(data_dir: Path) -> Iterator[Any]:
+    """A demo that stays up, as what it told; ended by Ctrl-C, and well."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "--json", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(data_dir),
+    )
+    assert process.stdout
+    try:
+        assert select.select([process.stdout], [], [], 120)[0], "nothing came within two minutes"
+        line = process.stdout.readline()
+        assert line, process.communicate(timeout=60)[1]
+        yield json.loads(line)
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def mails(data_dir: Path) -> list[EmailMessage]:
+    """What the Maildir holds, in the order in which it came."""
+    files = sorted((data_dir / "mailbox" / "new").iterdir())
+    return [message_from_bytes(file.read_bytes(), policy=default) for file in files]
+
+
+def unsubscribe_url(message: EmailMessage) -> str:
+    links = [link.strip(" <>") for link in message["List-Unsubscribe"].split(",")]
+    (url,) = [link for link in links if link.startswith("http")]
+    return url
+
+
+def next_weekday(on: date) -> date:
+    following = on + timedelta(days=1)
+    return following if following.weekday() < 5 else next_weekday(following)
+
+
+def check_digest(message: EmailMessage) -> None:
+    """The headers that a digest owes its reader and their mail program."""
+    assert message["X-Envelope-To"] == READER
+    assert message["To"] == READER
+    assert message["Message-ID"].startswith("<digest.")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"]
+    assert "/unsubscribe/" in unsubscribe_url(message)
+    assert message.get_content_type() == "multipart/alternative"
+    kinds = [part.get_content_type() for part in message.iter_parts()]
+    assert kinds == ["text/plain", "text/html"]
+
+
+def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -> None:
+    first = paperboy(data_dir, "demo", "--once")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "from the built-in sample day (invented papers)" in first.stdout
+    assert "The balance closes." in first.stdout
+    assert f"{READER} has 2 mails." in first.stdout
+    confirmation, digest = mails(data_dir)
+    assert confirmation["Message-ID"].startswith("<confirmation.")
+    assert "List-Unsubscribe-Post" not in confirmation
+    check_digest(digest)
+
+    second = paperboy(data_dir, "--json", "demo", "--once")
+    assert (second.returncode, second.stderr) == (0, "")
+    told = json.loads(second.stdout)
+    assert told["is_sample"] is True
+    assert (told["balance"]["states"], told["balance"]["closes"]) == ({"sent": 1}, True)
+    assert told["mail_count"] == 2
+    assert len(mails(data_dir)) == 2
+
+
+def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> None:
+    with staying_demo(data_dir) as told:
+        site, mailbox = told["places"]["Site"], told["places"]["Mailbox"]
+        assert httpx.get(site).is_success
+        assert READER in httpx.get(mailbox).text
+        *_, digest = mails(data_dir)
+        check_digest(digest)
+        answer = httpx.post(unsubscribe_url(digest), data={"List-Unsubscribe": "One-Click"})
+        assert (answer.status_code, answer.history) == (200, [])
+        assert "set-cookie" not in answer.headers
+        assert reader_states(data_dir) == {READER: "unsubscribed"}
+
+    following = next_weekday(date.fromisoformat(told["day"]))
+    clock = ("--json", "--now", f"{following}T12:00Z")
+    published = paperboy(data_dir, *clock, "publish", "--force")
+    assert published.returncode == 0, published.stderr
+    balance = json.loads(published.stdout)
+    assert (balance["candidate_count"], balance["states"]) == (0, {})
+    assert balance["local_date"] == following.isoformat()
+    assert len(mails(data_dir)) == 2
+
+    # The old confirmation's link must not count any more: a new mail has to come.
+    again = paperboy(data_dir, "demo", "--once")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert reader_states(data_dir) == {READER: "active"}
+    kinds = [message["Message-ID"].partition(".")[0] for message in mails(data_dir)]
+    assert kinds == ["<confirmation", "<digest", "<confirmation"]
+
+
+def reader_states(data_dir: Path) -> dict[str, str]:
+    listed = paperboy(data_dir, "--json", "subscribers", "list")
+    return {row["email"]: row["state"] for row in json.loads(listed.stdout)}

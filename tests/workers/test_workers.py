@@ -1,0 +1,144 @@
+"""A real Celery worker on real Valkey: bells are hints, rows are the truth."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+import redis
+from sqlalchemy import Engine, update
+from support.press import Press, make_press
+from support.processes import running_worker, settings_environ
+from support.rules import ROOT
+from support.smtp_sink import SmtpSink, wait_until
+
+from service.clock import system_clock
+from service.config import Settings
+from service.domain.schedule import announcement_date
+from service.domain.types import DeliveryState, EditionState
+from service.queue import TASK_QUEUES, make_ring
+from service.store.models import Delivery
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine) -> Press:
+    """On the real clock: the worker has no other."""
+    return make_press(settings, engine, system_clock())
+
+
+def addresses(count: int) -> list[str]:
+    return [f"reader{n:02}@example.org" for n in range(count)]
+
+
+def edition_of_today(press: Press, count: int) -> int:
+    press.add_readers(*addresses(count), hour=0)
+    today = announcement_date(press.clock())
+    press.add_papers(1, 2, on=today)
+    return press.publish(today)
+
+
+def test_a_rung_worker_opens_composes_and_delivers(
+    press: Press, settings: Settings, smtp_sink: SmtpSink
+) -> None:
+    press.add_readers(*addresses(5), hour=0)
+    press.add_papers(1, 2, on=announcement_date(press.clock()))
+    ring = make_ring(settings.broker_url)
+    with running_worker(settings_environ(settings)):
+        ring("open_editions")
+        smtp_sink.wait_for(5, seconds=40)
+        # A doubled message has nothing left to do.
+        ring("open_editions")
+        ring("deliver")
+        wait_until(lambda: press.edition(1).state is EditionState.CLOSED, 20)
+    assert sorted(smtp_sink.recipients()) == addresses(5)
+    assert press.states(1) == {"sent": 5}
+    assert press.balance(1).closes
+
+
+def test_a_flushed_broker_loses_nothing(
+    press: Press, settings: Settings, smtp_sink: SmtpSink
+) -> None:
+    edition_id = edition_of_today(press, 40)
+    smtp_sink.delay_seconds = 0.02
+    ring = make_ring(settings.broker_url)
+    with redis.Redis.from_url(settings.redis_url) as client:
+        ring("deliver")
+        client.flushdb()
+        assert client.llen(TASK_QUEUES["deliver"]) == 0
+        environ = settings_environ(settings, SEND_WINDOW="4", SEND_CONNECTIONS="2")
+        with running_worker(environ):
+            ring("deliver")
+            smtp_sink.wait_for(3, seconds=40)
+            # In the middle of the edition: the task under way is forgotten by the broker.
+            client.flushdb()
+            ring("deliver")
+            smtp_sink.wait_for(40, seconds=40)
+            wait_until(lambda: press.states(edition_id) == {"sent": 40}, 20)
+    assert sorted(smtp_sink.recipients()) == addresses(40)
+    assert press.balance(edition_id).closes
+
+
+def test_a_swept_row_is_rung_for_and_sent(
+    press: Press, settings: Settings, smtp_sink: SmtpSink
+) -> None:
+    edition_id = edition_of_today(press, 1)
+    with press.sessions.begin() as session:
+        # What a sender that died after its claim leaves behind.
+        session.execute(
+            update(Delivery).values(
+                state=DeliveryState.CLAIMED, attempt=1, lease_owner=4711, lease_until=None
+            )
+        )
+    with running_worker(settings_environ(settings)):
+        make_ring(settings.broker_url)("sweep")
+        smtp_sink.wait_for(1, seconds=40)
+        wait_until(lambda: press.states(edition_id) == {"sent": 1}, 20)
+
+
+def test_beat_rings_only_tasks_that_exist_in_queues_that_are_served(settings: Settings) -> None:
+    program = (
+        "import json; from workers.app import app, BEAT; app.loader.import_default_modules();"
+        "print(json.dumps([BEAT, sorted(t for t in app.tasks if not t.startswith('celery.')),"
+        "app.conf.task_routes, app.conf.beat_schedule]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=settings_environ(settings), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    beat, tasks, routes, schedule = json.loads(told.stdout)
+    assert tasks == sorted(TASK_QUEUES)
+    assert routes == {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
+    assert set(TASK_QUEUES.values()) == {"ingest", "compose", "send"}
+    assert schedule.keys() == beat.keys()
+    for task, arguments, seconds in beat.values():
+        assert task in tasks
+        assert all(isinstance(one, str | int) for one in arguments)
+        assert seconds >= 30
+    # What a bell that was lost would have told is looked for within the minute or so.
+    assert {"deliver", "sweep", "open_editions"} <= {
+        task for task, _, s in beat.values() if s <= 60
+    }
+
+
+def task_functions() -> list[ast.FunctionDef]:
+    tree = ast.parse((ROOT / "workers" / "tasks.py").read_text())
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_every_task_is_a_dozen_lines_at_the_most() -> None:
+    lengths = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in task_functions()}
+    assert lengths.keys() == TASK_QUEUES.keys()
+    assert {name: length for name, length in lengths.items() if length > 12} == {}
+
+
+def test_every_task_takes_ids_and_nothing_else() -> None:
+    for one in task_functions():
+        kinds = [
+            ast.unparse(argument.annotation or ast.Constant("?")) for argument in one.args.args
+        ]
+        assert set(kinds) <= {"int", "str"}, one.name
+        assert not (one.args.vararg or one.args.kwarg or one.args.kwonlyargs), one.name
+        assert ast.unparse(one.returns or ast.Constant("?")) == "None", one.name
