@@ -17,6 +17,7 @@ from service.logs import get_logger
 # Task -> queue. Tasks, actions and log events share one name.
 TASK_QUEUES = {
     "ingest": "ingest",
+    "heal": "ingest",
     "open_editions": "compose",
     "compose": "compose",
     "deliver": "send",

@@ -15,6 +15,10 @@ from workers.runtime import broker_url
 BEAT = {
     "ingest-arxiv": ("ingest", ["arxiv"], 600),
     "ingest-huggingface": ("ingest", ["huggingface"], 1800),
+    "ingest-biorxiv": ("ingest", ["biorxiv"], 3600),
+    "ingest-medrxiv": ("ingest", ["medrxiv"], 3600),
+    "ingest-journals": ("ingest", ["journal"], 3600),
+    "heal": ("heal", [], 10800),
     "open-editions": ("open_editions", [], 60),
     "deliver": ("deliver", [], 30),
     "sweep": ("sweep", [], 60),

@@ -17,10 +17,13 @@ from service.logs import configure
 from service.mail.render import Renderer
 from service.mail.transport import SmtpTransport
 from service.queue import Ring, make_ring
+from service.sources.arxiv_api import ArxivApi
+from service.sources.arxiv_oai import ArxivOai
 from service.sources.base import Source
-from service.sources.fetching import LocalGate
-from service.sources.registry import build_sources
+from service.sources.fetching import gate_name
+from service.sources.registry import build_api, build_oai, build_sources
 from service.store.engine import make_engine, make_sessions
+from service.store.gates import SharedGate
 
 # Holds this process's share in the embedded servers until it ends.
 _shares = ExitStack()
@@ -31,6 +34,8 @@ class Runtime:
     settings: Settings
     sessions: sessionmaker[Session]
     sources: tuple[Source, ...]
+    oai: ArxivOai | None
+    api: ArxivApi | None
     sender: Sender
     ring: Ring
 
@@ -54,12 +59,15 @@ def runtime() -> Runtime:
 def _runtime_of(_pid: int) -> Runtime:
     here = settings()
     configure(here.log_level)
-    sessions = make_sessions(make_engine(here.database_url))
+    engine = make_engine(here.database_url)
+    sessions, gate = make_sessions(engine), SharedGate(engine, gate_name)
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=here.send_rate)
     return Runtime(
         settings=here,
         sessions=sessions,
-        sources=build_sources(here, LocalGate()),
+        sources=build_sources(here, gate),
+        oai=build_oai(here, gate),
+        api=build_api(here, gate),
         sender=Sender(sessions, here, Renderer(), transport, system_clock),
         ring=make_ring(here.broker_url),
     )

@@ -7,7 +7,10 @@ from datetime import timedelta
 from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
 from service.actions.deliver import sweep as sweep_left
-from service.actions.ingest import ingest_source
+from service.actions.enrich import complete_stubs
+from service.actions.heal import heal_arxiv
+from service.actions.ingest import ingest_source, refresh_lists
+from service.actions.oracle import close_overdue
 from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.clock import system_clock
 from workers.app import app
@@ -19,18 +22,30 @@ LONGEST_DELIVER = timedelta(seconds=60)
 
 @app.task(name="ingest")
 def ingest(source_name: str) -> None:
-    """Read a source's day, if this installation has it and the day is not in yet."""
+    """Read a source's day (`journal`: all journals), if it is set and the day is not in yet."""
     here = runtime()
     for source in here.sources:
-        if source.name == source_name:
+        if source_name in {source.name, source.name.partition(".")[0]}:
             ingest_source(here.sessions, here.settings, source, None, system_clock())
             here.ring("open_editions")
+
+
+@app.task(name="heal")
+def heal() -> None:
+    """Read the last days again: what was missed comes late, what people think has moved on."""
+    here = runtime()
+    if here.oai is not None and "arxiv" in here.settings.sources:
+        heal_arxiv(here.sessions, here.settings, here.oai, system_clock())
+    if here.api is not None:
+        complete_stubs(here.sessions, here.api, system_clock())
+    refresh_lists(here.sessions, here.settings, here.sources, system_clock())
 
 
 @app.task(name="open_editions")
 def open_editions() -> None:
     """Open the editions that are due, and ring for each chunk that nobody has composed."""
     here = runtime()
+    close_overdue(here.sessions, system_clock())
     open_due_editions(here.sessions, here.settings, system_clock())
     finish_open_editions(here.sessions, system_clock())
     for chunk_id in pending_chunks(here.sessions):

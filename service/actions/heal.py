@@ -49,14 +49,21 @@ class HealReport:
 
 
 def heal_arxiv(
-    sessions: sessionmaker[Session], settings: Settings, oai: ArxivOai, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    oai: ArxivOai,
+    now: datetime,
+    since: date | None = None,
 ) -> list[HealReport]:
-    """Read the last days of every watched category again; one that fails does not stop the rest."""
+    """Read the last days of every watched category again; one that fails does not stop the rest.
+
+    With `since` from that day on, for whoever wants the papers of days without this installation.
+    """
     reports = []
     for category in settings.arxiv_categories:
-        since = _heals_since(sessions, category, now)
-        if since is not None:
-            reports.append(_heal_category(sessions, oai, category, since, now))
+        begin = since or _heals_since(sessions, category, now)
+        if begin is not None:
+            reports.append(_heal_category(sessions, oai, category, begin, now))
     return reports
 
 
@@ -102,7 +109,7 @@ def _store_records(
         one = record.announcement
         if one is None:
             continue
-        if one.key not in announced and is_missed(record, now):
+        if one.key not in announced and is_missed(record):
             day = min(record.datestamp, announcement_date(now))
             by_day.setdefault(day, []).append(replace(one, announce_type=_type_in(one, category)))
         elif one.key in known:
@@ -117,14 +124,14 @@ def _store_records(
     )
 
 
-def is_missed(record: OaiRecord, now: datetime) -> bool:
-    """Whether an unknown record is a paper of these days, and not an old one that was touched.
+def is_missed(record: OaiRecord) -> bool:
+    """Whether an unknown record is a paper of its day, and not an old one that was touched.
 
     Datestamps change for administrative reasons too; the first version's date does not.
     """
     if record.is_deleted or record.announcement is None or not record.versions:
         return False
-    return now - record.versions[0].submitted_at <= OLDEST_MISSED
+    return record.datestamp - record.versions[0].submitted_at.date() <= OLDEST_MISSED
 
 
 def _type_in(told: Announcement, category: str) -> AnnounceType:

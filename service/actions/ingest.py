@@ -7,9 +7,9 @@ Safe to run twice: papers are unique by key, versions by (paper, version), annou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -79,10 +79,10 @@ def ingest_source(
     """
     reports = []
     for category in watched_categories(settings, source.name):
-        if on is None:
+        if on in {None, announcement_date(now)}:
             consult(sessions, source, category, now)
-            if _is_in(sessions, source, category, announcement_date(now)):
-                continue
+        if on is None and _is_in(sessions, source, category, announcement_date(now)):
+            continue
         report = _ingest_batch(sessions, source, category, on, now)
         log.info(
             "ingest",
@@ -96,6 +96,24 @@ def ingest_source(
         on_batch(report)
         reports.append(report)
     return reports
+
+
+# How many past days of a list are looked at again, so that votes and summaries that come late count.
+REFRESH_DAYS = 3
+
+
+def refresh_lists(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    sources: Sequence[Source],
+    now: datetime,
+) -> None:
+    """Look again at the last days of sources whose papers gather votes and summaries later."""
+    today = announcement_date(now)
+    for source in sources:
+        if source.keeps_changing:
+            for days in range(REFRESH_DAYS, 0, -1):
+                ingest_source(sessions, settings, source, today - timedelta(days=days), now)
 
 
 def _is_in(sessions: sessionmaker[Session], source: Source, category: str, today: date) -> bool:

@@ -32,7 +32,6 @@ from service.queue import make_ring
 from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
 from service.sources.arxiv_feed import feed_address
-from service.sources.fetching import LocalGate
 from service.sources.registry import build_sources
 from service.store.engine import transaction
 from service.store.subscribers import find_by_email
@@ -188,7 +187,7 @@ def _mail_texts(settings: Settings) -> list[str]:
 def _ingest(desk: Desk, settings: Settings, day: _Day) -> list[BatchReport]:
     reports: list[BatchReport] = []
     with progress_bar("reading papers") as set_done:
-        for source in build_sources(settings, LocalGate()):
+        for source in build_sources(settings, desk.gate):
             reports += ingest_source(desk.sessions, settings, source, day.on, desk.clock())
             set_done(len(reports))
     return reports

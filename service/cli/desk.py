@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.clock import Clock
     from service.config import Settings
+    from service.store.gates import SharedGate
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Date = Annotated[
@@ -78,6 +79,14 @@ class Desk:
     sessions: sessionmaker[Session]
     clock: Clock
     voice: Voice
+
+    @property
+    def gate(self) -> SharedGate:
+        """The gate in front of arXiv that every process on this database shares."""
+        from service.sources.fetching import gate_name
+        from service.store.gates import SharedGate
+
+        return SharedGate(self.sessions.kw["bind"], gate_name)
 
     def say(self, value: object, *lines: object) -> None:
         self.voice.say(value, *lines)

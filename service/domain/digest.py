@@ -125,7 +125,7 @@ def _trending(
     """What people noticed; where nobody has noticed anything yet, everything."""
     new = {i: paper for i, paper in papers.items() if i not in reader.seen_ids}
     noticed = {i for i, paper in new.items() if paper.upvotes or i in reader.carried_ids}
-    return [(TRENDING_TITLE, {i: () for i in noticed or new})]
+    return [(TRENDING_TITLE, dict.fromkeys(noticed or new, ()))]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class ArxivFeed:
     listing: ArxivListing | None = None
     name: str = "arxiv"
     gates_editions: bool = True
+    keeps_changing: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # the feed holds today only
         return self.fetcher.fetch(

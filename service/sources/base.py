@@ -82,6 +82,7 @@ class Source(Protocol):
     """A provider of papers.
 
     `gates_editions`: an edition waits for this source's batch; the others only add signals.
+    `keeps_changing`: a past day's list still gathers votes, summaries or revisions.
     """
 
     @property
@@ -89,6 +90,9 @@ class Source(Protocol):
 
     @property
     def gates_editions(self) -> bool: ...
+
+    @property
+    def keeps_changing(self) -> bool: ...
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:
         """Ask for one category's announcements, of one day where the source keeps days.

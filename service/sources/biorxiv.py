@@ -59,6 +59,7 @@ class Biorxiv:
     fetcher: Fetcher
     server: str = "biorxiv"
     gates_editions: bool = False
+    keeps_changing: bool = True
     pace_seconds: float = 0.5
     sleep: Callable[[float], None] = time.sleep
 

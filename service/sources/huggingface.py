@@ -34,6 +34,7 @@ class HuggingFace:
     fetcher: Fetcher
     name: str = "huggingface"
     gates_editions: bool = False
+    keeps_changing: bool = True
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # there is one list for all
         """Ask for one UTC day; without a day, for the latest list."""

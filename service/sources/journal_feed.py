@@ -61,6 +61,7 @@ class JournalFeed:
     feed_url: str
     fetcher: Fetcher
     gates_editions: bool = False
+    keeps_changing: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # a feed has neither
         return self.fetcher.fetch(self.feed_url, accept=_ACCEPT, state=state)
@@ -111,7 +112,7 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     try:
         # Bytes alone would be taken for the name of a file.
         parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
-    except Exception as error:  # noqa: BLE001  # it means never to raise, and does on odd bytes
+    except Exception as error:  # it means never to raise, and does on odd bytes
         kind = type(error).__name__
         raise SourceUnreadable(one_line(f"not a feed: {kind}: {error}")) from error
     if parsed["entries"] or (parsed.get("version") and not parsed.get("bozo")):

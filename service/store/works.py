@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.domain.types import PaperEventKind
 from service.domain.works import PaperFacts
 from service.store.models import PaperEvent, PaperIdentifier, PaperRow
+from service.store.papers import LISTING_SOURCES
 
 
 def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:
@@ -113,3 +114,18 @@ def get_announced(session: Session, keys: Iterable[str]) -> frozenset[str]:
             )
         ).scalars()
     )
+
+
+def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
+    """Identifiers of papers that only a list has named so far, and that lack their categories."""
+    rows = session.execute(
+        select(PaperRow.identifier)
+        .where(
+            PaperRow.source.in_(LISTING_SOURCES),
+            PaperRow.key.startswith("arxiv:"),
+            PaperRow.created_at >= since,
+        )
+        .order_by(PaperRow.id.desc())
+        .limit(limit)
+    )
+    return list(rows.scalars())
