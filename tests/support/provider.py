@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.ingest import BatchReport, ingest_source
 from service.config import Settings
+from service.sources.fetching import LocalGate
 from service.sources.registry import build_sources
 from service.store.engine import make_sessions
 from support.loopback_http import LoopbackHttp, Request, Response
@@ -55,7 +56,7 @@ class Provider:
         wanted = self.settings.model_copy(
             update={"sources": (name,), "arxiv_categories": categories or ("cs.CL",)}
         )
-        (source,) = build_sources(wanted, lambda _: None)
+        (source,) = build_sources(wanted, LocalGate())
         return ingest_source(self.sessions, wanted, source, on, now, on_batch)
 
     def look(self, on: date, name: str = "arxiv") -> BatchReport:
