@@ -98,7 +98,7 @@ def read_import(text: str, settings: Settings) -> list[ImportRow]:
             raise ImportFault("line 1: two columns have the same name; use topic1, topic2 …")
         return [ImportRow(rows.line_num, _read_row(rows.line_num, row, settings)) for row in rows]
     except csv.Error as error:
-        raise ImportFault(f"line {max(1, rows.line_num)}: not CSV: {error}") from error
+        raise ImportFault(f"line {rows.reader.line_num}: not CSV: {error}") from error
 
 
 def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUp:

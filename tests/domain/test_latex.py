@@ -7,7 +7,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -251,9 +250,9 @@ def test_real_cases_lose_their_tex_where_their_kind_has_a_plain_form(real_data: 
 
 
 def abstracts(real_data: Path) -> Iterator[str]:
-    for name, step in (("arxiv_cs", 9), ("arxiv_astro", 6), ("arxiv_hep", 2), ("hf_daily", 6)):
+    for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily"):
         with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
-            yield from (json.loads(line)["abstract"] or "" for line in islice(lines, 0, None, step))
+            yield from (json.loads(line)["abstract"] or "" for line in lines)
 
 
 # The name of a colour is an instruction to the printer, not a word.
@@ -273,6 +272,7 @@ def words(text: str) -> set[str]:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_no_abstract_raises_and_none_loses_a_word(real_data: Path) -> None:
     total = 0
     lost: dict[str, set[str]] = {}
@@ -284,7 +284,8 @@ def test_no_abstract_raises_and_none_loses_a_word(real_data: Path) -> None:
         apart = POSSESSIVE.sub(" ", BROKEN_GREEK.sub(" ", apart))
         source = COMMAND.sub(" ", ACCENT.sub("", apart))
         after = fold(readable).replace("{", "").replace("}", "")
-        if missing := {word for word in words(fold(source)) if word not in after}:
+        joined = re.sub(r"[^a-z0-9]", "", after)
+        if missing := {w for w in words(fold(source)) if w not in after and w not in joined}:
             lost[abstract] = missing
-    assert total >= 5000
+    assert total == 50_036
     assert list(lost.values()) == []
