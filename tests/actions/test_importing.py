@@ -146,6 +146,7 @@ def test_a_short_line_takes_the_defaults(settings: Settings) -> None:
     assert (row.line, row.form) == (2, blank_sign_up(settings, "ada@example.org"))
 
 
+@pytest.mark.slow
 def test_thousands_are_brought_in_at_once(session: Session, settings: Settings) -> None:
     lines = "".join(f"reader{n}@example.org,cat:cs.CL,lora\n" for n in range(2500))
     assert bring_in(session, settings, f"email,topic1,topic2\n{lines}").added == 2500
