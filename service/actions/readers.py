@@ -75,41 +75,63 @@ def add_subscriber(
     return reader
 
 
-def read_import(text: str, settings: Settings) -> list[SignUp]:
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A sign-up of a file and the line (1 is the first) on which it ends."""
+
+    line: int
+    form: SignUp
+
+
+def read_import(text: str, settings: Settings) -> list[ImportRow]:
     """The sign-ups of a CSV file: `email`, any columns named `topic…`, `cadence hour timezone`.
 
     Raises `ImportFault` for the first line that cannot be used.
     """
-    rows = csv.DictReader(StringIO(text))
-    if "email" not in (rows.fieldnames or []):
-        raise ImportFault("line 1: the first line must name the columns, one of them “email”")
-    return [_read_row(number, row, settings) for number, row in enumerate(rows, start=2)]
+    # Line ends stay as they are: csv itself reads those of every system, also inside quotes.
+    rows = csv.DictReader(StringIO(text, newline=""), strict=True)
+    try:
+        columns = list(rows.fieldnames or [])
+        if "email" not in columns:
+            raise ImportFault("line 1: the first line must name the columns, one of them “email”")
+        if len(set(columns)) < len(columns):
+            raise ImportFault("line 1: two columns have the same name; use topic1, topic2 …")
+        return [ImportRow(rows.line_num, _read_row(rows.line_num, row, settings)) for row in rows]
+    except csv.Error as error:
+        raise ImportFault(f"line {rows.reader.line_num}: not CSV: {error}") from error
 
 
-def _read_row(number: int, row: dict[str, Any], settings: Settings) -> SignUp:
-    topics = [value for name, value in row.items() if (name or "").startswith("topic") and value]
-    form = blank_sign_up(settings, row.get("email") or "", topics)
+def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUp:
+    if None in row:
+        raise ImportFault(f"line {line}: more fields than columns; put quotes around commas")
+    topics = [value or "" for name, value in row.items() if name.startswith("topic")]
+    written = [" ".join(topic.split()) for topic in topics if topic.strip()]
+    form = blank_sign_up(settings, row["email"] or "", written)
     given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
     form = replace(form, **given)
     try:
         read_address(form.email)
         read_preferences(form.cadence, form.hour, form.timezone)
     except SignUpError as error:
-        raise ImportFault(f"line {number}: {error}") from error
+        raise ImportFault(f"line {line}: {error}") from error
     return form
 
 
 def import_subscribers(
     session: Session,
-    forms: Sequence[SignUp],
+    rows: Sequence[ImportRow],
     secrets: tuple[str, ...],
     now: datetime,
     *,
     is_confirmed: bool,
 ) -> ImportReport:
-    """Add every sign-up that is new, in bulk. Raises `ImportFault`; the caller rolls back."""
-    topics = _read_all_topics(session, forms)
-    by_key = {email_key(read_address(form.email)): form for form in reversed(forms)}
+    """Add every sign-up that is new, in bulk; of two for one address the first counts.
+
+    Raises `ImportFault`; the caller rolls back.
+    """
+    topics = _read_all_topics(session, rows)
+    keys = [email_key(read_address(row.form.email)) for row in rows]
+    by_key = {key: row.form for key, row in zip(reversed(keys), reversed(rows), strict=True)}
     suppressed = find_suppressed(session, by_key, secrets)
     new = {
         key: NewSubscriber(
@@ -125,18 +147,18 @@ def import_subscribers(
     if not is_confirmed:
         for subscriber_id in ids:
             ask_for_confirmation(session, session.get_one(Subscriber, subscriber_id), now)
-    known = len(forms) - len(ids) - len(suppressed)
-    return ImportReport(len(ids), known, len(suppressed))
+    suppressed_count = sum(key in suppressed for key in keys)
+    return ImportReport(len(ids), len(rows) - len(ids) - suppressed_count, suppressed_count)
 
 
-def _read_all_topics(session: Session, forms: Sequence[SignUp]) -> dict[str, tuple[str, str]]:
+def _read_all_topics(session: Session, rows: Sequence[ImportRow]) -> dict[str, tuple[str, str]]:
     """Every distinct topic of the file, read once: text -> (text, canonical form)."""
     topics: dict[str, tuple[str, str]] = {}
-    for number, form in enumerate(forms, start=2):
-        for text in form.topics:
+    for row in rows:
+        for text in row.form.topics:
             if text not in topics:
                 try:
                     topics[text] = (text, canonical(read_topic(session, text)))
                 except TopicError as error:
-                    raise ImportFault(f"line {number}: topic {text!r}: {error}") from error
+                    raise ImportFault(f"line {row.line}: topic {text!r}: {error}") from error
     return topics

@@ -62,7 +62,8 @@ class SignUp:
 def read_address(text: str) -> str:
     """The address with its domain as A-labels. Raises `SignUpError` with a hint."""
     try:
-        checked = validate_email(text.strip(), check_deliverability=False)
+        # Strict: RFC 5321 §4.5.3.1.1 ends a local part at 64 octets, and relays refuse more.
+        checked = validate_email(text.strip(), check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise SignUpError("email", f"This is not an email address: {error}") from error
     if not checked.ascii_email:
@@ -260,8 +261,11 @@ def erase(session: Session, reader: Subscriber, secrets: tuple[str, ...], now: d
 def suppress_address(
     session: Session, address: str, secrets: tuple[str, ...], why: str, now: datetime
 ) -> bool:
-    """The operator's word that an address must not be mailed; true if that is new."""
-    key = email_key(address)
+    """The operator's word that an address must not be mailed; true if that is new.
+
+    Raises `SignUpError` for what is no address.
+    """
+    key = email_key(read_address(address))
     is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     reader = find_by_email(session, key, lock=True)
     if reader is not None:
@@ -270,8 +274,11 @@ def suppress_address(
 
 
 def release_address(session: Session, address: str, secrets: tuple[str, ...]) -> bool:
-    """Lift a suppression; true if there was one. The reader has left until they sign up anew."""
-    key = email_key(address)
+    """Lift a suppression; true if there was one. The reader has left until they sign up anew.
+
+    Raises `SignUpError` for what is no address.
+    """
+    key = email_key(read_address(address))
     released = delete_suppression(session, key, secrets)
     reader = find_by_email(session, key, lock=True)
     if reader is not None and reader.state is SubscriberState.SUPPRESSED:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from sqlalchemy.orm import Session, sessionmaker
 
     from service.clock import Clock
@@ -54,21 +53,10 @@ class Voice:
 
     is_json: bool
 
-    def say(self, value: object, *lines: object) -> None:
-        """Print the value as JSON, or the lines (text or rich tables) for people."""
-        if self.is_json:
-            print(to_json(value), flush=True)
-            return
-        from rich.console import Console
-
-        # A file or pipe gets lines as long as they need to be. No markup: a title that holds
-        # square brackets is a title.
-        console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
-        if not console.is_terminal:
-            console.width = 240
-        for line in lines:
-            console.print(printable(line) if isinstance(line, str) else line)
-        console.file.flush()
+    def say(self, value: object, *lines: str) -> None:
+        """Print the value as JSON, or the lines for people."""
+        told = [to_json(value)] if self.is_json else map(printable, lines)
+        print(*told, sep="\n", flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,7 @@ class Desk:
 
         return SharedGate(self.sessions.kw["bind"], gate_name)
 
-    def say(self, value: object, *lines: object) -> None:
+    def say(self, value: object, *lines: str) -> None:
         self.voice.say(value, *lines)
 
 
@@ -180,19 +168,19 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table in the house's look: no lines, numbers to the right (`>name`)."""
-    from rich.table import Table
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns under their names, numbers to the right (`>name`).
 
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False,
-        header_style="dim",
-    )  # fmt: skip
-    for column in columns:
-        made.add_column(column.lstrip(">"), justify="right" if column[0] == ">" else "left")
-    for row in rows:
-        made.add_row(*(printable(str(cell)) for cell in row))
-    return made
+    Plain text as wide as it needs to be: a terminal wraps it, and nothing is cut.
+    """
+    names = [column.lstrip(">") for column in columns]
+    cells = [names, *([printable(str(cell)) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    places = [
+        f"{{:>{width}}}" if column.startswith(">") else f"{{:{width}}}"
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    return "\n".join("  ".join(places).format(*row).rstrip() for row in cells)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
             (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
             for r in readers
         ]
-        made = table("", ("email", "state", "cadence", ">hour", "zone", "topics"), rows)
+        made = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
         total = f"{counted(len(rows), 'subscriber')}."
         value = [_row(reader) | {"topics": texts[reader.id]} for reader in readers]
         desk.say(value, *([made, total] if rows else [total]))

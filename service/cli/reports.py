@@ -54,14 +54,14 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
             raise CommandError("a balance does not close")
 
 
-def _status_lines(found: Status) -> list[object]:
+def _status_lines(found: Status) -> list[str]:
     columns = ("batch", "state", ">announced", ">unreadable", "note")
     rows = [
         (f"{b.source} {b.category}".strip(), b.state, b.announced_count, b.bad_count, b.note)
         for b in found.batches
     ]
-    made = table(f"Batches of {found.on}", columns, rows)
-    lines: list[object] = [made if rows else f"No batch of {found.on} yet.", ""]
+    batches = f"Batches of {found.on}\n{table(columns, rows)}"
+    lines = [batches if rows else f"No batch of {found.on} yet.", ""]
     for balance in found.editions:
         lines += [*edition_lines(balance), ""]
     if not found.editions:

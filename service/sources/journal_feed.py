@@ -112,7 +112,8 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     try:
         # Bytes alone would be taken for the name of a file.
         parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
-    except Exception as error:  # it means never to raise, and does on odd bytes
+    except Exception as error:
+        # It means never to raise, and does on odd bytes and characters.
         kind = type(error).__name__
         raise SourceUnreadable(one_line(f"not a feed: {kind}: {error}")) from error
     if parsed["entries"] or (parsed.get("version") and not parsed.get("bozo")):

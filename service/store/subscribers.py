@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.domain.types import Cadence, SubscriberState
-from service.store.models import Consent, Delivery, Subscriber, Topic
+from service.domain.types import Cadence, DeliveryState, SubscriberState
+from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +177,19 @@ def list_consents(session: Session, subscriber_id: int) -> Sequence[Consent]:
 
 
 def delete_subscriber(session: Session, subscriber_id: int) -> None:
-    """Erase a reader: topics and consents go along, deliveries stay as rows without a person."""
+    """Erase a reader: topics and consents go along, deliveries stay as rows without a person.
+
+    A relay's words go as well: a refusal repeats the address. Reasons of skips are our own words.
+    """
+    own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
     session.execute(
-        update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(digest=None)
+        update(DeliveryEvent).where(DeliveryEvent.delivery_id.in_(own)).values(detail="")
+    )
+    is_failed = Delivery.state == DeliveryState.FAILED
+    session.execute(
+        update(Delivery)
+        .where(Delivery.subscriber_id == subscriber_id)
+        .values(digest=None, last_reply="", reason=case((is_failed, ""), else_=Delivery.reason))
     )
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
 

@@ -14,8 +14,9 @@ from support.feeds import Told, render_feed
 from support.loopback_http import Request, Response
 from support.provider import Provider, morning
 from support.stored import changed_tables, read_tables
+from support.web_papers import make_announcement
 
-from service.actions.ingest import BatchReport
+from service.actions.ingest import BatchReport, _distinct
 from service.domain.types import AnnounceType, BatchState, Cadence
 from service.store.batches import count_announced, count_by_type, find_batch, get_batches
 from service.store.editions import assign_papers, get_edition_papers, insert_edition
@@ -173,6 +174,34 @@ def test_a_day_that_the_feed_no_longer_shows_is_refused(
 def test_a_feed_from_tomorrow_is_stored_as_today(provider: Provider) -> None:
     provider.show(render_feed(SATURDAY, *KINDS))
     assert provider.look(FRIDAY).announced_on == FRIDAY
+
+
+def test_a_worse_answer_after_the_whole_day_takes_nothing_back(
+    provider: Provider, engine: Engine, session: Session
+) -> None:
+    provider.show(render_feed(FRIDAY, *KINDS), headers={"ETag": '"whole"'})
+    provider.look(FRIDAY)
+    before = read_tables(engine)
+    provider.show(render_feed(FRIDAY), headers={"ETag": '"empty"'})
+    (report,) = provider.ingest(morning(FRIDAY), on=FRIDAY)
+    assert (report.state, report.note) == (BatchState.COMPLETE, "nothing announced yet")
+    assert changed_tables(before, read_tables(engine)) == {"batches"}
+    (batch,) = get_batches(session, FRIDAY)
+    assert (batch.announced_count, batch.completed_at) == (4, morning(FRIDAY))
+    # So that the next look is a whole one again.
+    assert (batch.etag, batch.note) == ("", "")
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_of_a_paper_that_a_source_names_twice_the_newest_version_counts(
+    order: tuple[int, int],
+) -> None:
+    told = [
+        make_announcement(1, "Twice", announce_type=AnnounceType.REPLACE, version=version)
+        for version in order
+    ]
+    (one,) = _distinct(told)
+    assert one.version == 2
 
 
 def test_a_weekend_completes_with_nothing_and_without_a_fault(
@@ -389,6 +418,7 @@ def test_two_processes_that_read_the_same_papers_at_once_store_each_once(
     assert len(announced) == len(papers)
 
 
+@pytest.mark.slow
 def test_the_largest_day_that_arxiv_shows_is_stored_and_waited_for(
     provider: Provider, session: Session
 ) -> None:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
-from support.press import PlannedTransport, Press, dump_tables, make_press, plain_text
+from support.press import SILENCE, PlannedTransport, Press, dump_tables, make_press, plain_text
 from support.web_papers import FRIDAY
 
-from service.actions.deliver import deliver
+from service.actions.deliver import deliver, resolve
 from service.actions.preview import Preview, preview_digest
 from service.config import Settings
 
@@ -88,10 +88,12 @@ def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> No
 
 def test_a_preview_carries_doubtful_papers_without_using_them_up(press: Press) -> None:
     (anne,) = press.add_readers(ANNE)
-    press.add_papers(1)
-    first = press.publish(FRIDAY - timedelta(days=1))
-    press.publish()
-    assert press.states(first) == {"skipped: empty": 1}
+    thursday = FRIDAY - timedelta(days=1)
+    press.add_papers(1, on=thursday)
+    first = press.publish(thursday)
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    resolve(press.sessions, first, "carry", press.clock())
     before = dump_tables(press.sessions)
-    assert preview(press, anne).paper_count == 1
+    assert [preview(press, anne).paper_count for _ in range(2)] == [1, 1]
     assert dump_tables(press.sessions) == before
+    assert press.states(press.publish()) == {"queued": 1}

@@ -289,10 +289,11 @@ def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
 def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
     session: Session, engine: Engine
 ) -> None:
-    reader = make_reader(session)
+    make_reader(session)
     told = f"550 5.1.1 <{EMAIL}>: no such mailbox"
     session.execute(
-        text("UPDATE deliveries SET last_reply = :told, reason = :told"), {"told": told}
+        text("UPDATE deliveries SET state = 'failed', last_reply = :told, reason = :told"),
+        {"told": told},
     )
     mail = session.execute(select(Delivery.id)).scalar_one()
     session.add(

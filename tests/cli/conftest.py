@@ -69,10 +69,8 @@ def logging_as_before() -> Iterator[None]:
 
 
 @pytest.fixture
-def paperboy(
-    environment: None, logging_as_before: None, capsys: pytest.CaptureFixture[str]
-) -> Paperboy:
-    """Runs a command in this process."""
+def bare(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> Paperboy:
+    """Runs a command in this process that must not need any server."""
 
     def run(*arguments: str) -> Result:
         capsys.readouterr()
@@ -81,6 +79,12 @@ def paperboy(
         return Result(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def paperboy(environment: None, bare: Paperboy) -> Paperboy:
+    """Runs a command in this process, with servers of its own."""
+    return bare
 
 
 @pytest.fixture

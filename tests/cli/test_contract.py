@@ -59,18 +59,18 @@ def test_every_command_says_what_it_does_in_one_line_of_the_list(name: str) -> N
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_the_help_of_a_command_explains_itself(paperboy: Paperboy, name: str) -> None:
-    result = paperboy(*name.split(), "--help")
+def test_the_help_of_a_command_explains_itself(bare: Paperboy, name: str) -> None:
+    result = bare(*name.split(), "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"Usage: paperboy {name} ")
     assert not re.search(r"--\w+ <", result.out), "an option without a name for its value"
 
 
-def test_the_bare_program_shows_its_commands_and_is_wrong_use(paperboy: Paperboy) -> None:
-    result = paperboy()
+def test_the_bare_program_shows_its_commands_and_is_wrong_use(bare: Paperboy) -> None:
+    result = bare()
     assert (result.code, result.err) == (2, "")
     assert all(f"\n  {name.split()[0]} " in result.out for name in CONTRACT)
-    assert result.out == paperboy("--help").out
+    assert result.out == bare("--help").out
 
 
 READING = [

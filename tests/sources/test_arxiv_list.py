@@ -33,7 +33,7 @@ def section(heading: str, identifiers: Sequence[str]) -> str:
 def page(*sections: str, total: int | None = None, heading: str = f"for {DAY}") -> bytes:
     paging = "" if total is None else f"<div class='paging'>Total of {total} entries </div>"
     return f"""<!DOCTYPE html><html lang="en"><head><title>Invented Category</title>
-<script>var x = "New submissions (showing 9 of 9 entries)";</script></head>
+<script>var x = "New submissions (showing 9 of 9 entries), total of 9 entries";</script></head>
 <body><div id='dlpage'><h1>Invented Category</h1>
 <ul><li><a href="#item1">New submissions</a></li><li><a href="#item3">Cross-lists</a></li></ul>
 <h3>Showing new listings {heading}</h3>

@@ -1,17 +1,15 @@
-"""OAI-PMH: whole records, versions and withdrawals; lists that go on, expire and end."""
+"""OAI-PMH: whole records, versions and withdrawals, and every error in one line."""
 
 from __future__ import annotations
 
 import pickle
 from datetime import UTC, date, datetime
-from urllib.parse import parse_qs
 
 import pytest
-from support.loopback_http import LoopbackHttp, Request, Response
+from support.oai_answers import RAW, SPLIT, answer, listed, record
 
 from service.domain.types import AnnounceType
 from service.sources.arxiv_oai import (
-    ArxivOai,
     OaiPage,
     OaiRecord,
     TokenExpired,
@@ -19,55 +17,7 @@ from service.sources.arxiv_oai import (
     parse_oai,
     set_of,
 )
-from service.sources.base import SourceUnavailable, SourceUnreadable
-from service.sources.fetching import Caller, Fetcher
-
-RAW = """<arXivRaw xmlns="http://arxiv.org/OAI/arXivRaw/">
-  <id>2609.10001</id><submitter>Ada Example</submitter>
-  <version version="v2"><date>Tue, 15 Sep 2026 17:59:59 GMT</date><size>12kb</size>
-    <source_type>D</source_type></version>
-  <version version="v1"><date>Tue, 01 Sep 2026 08:00:00 -0000</date><size>11kb</size></version>
-  <title>On sorting $n$ things
-  with $x&lt;y$</title>
-  <authors>Ada Example (1), Bob O'Sample (2) ((1) Here, (2) There)</authors>
-  <categories>cs.DS math.CO</categories>
-  <comments>12 pages,
-  3 figures</comments>
-  <journal-ref>J. Ex. 1
-  (2026) 2</journal-ref><doi>10.1234/ex</doi>
-  <license>http://arxiv.org/licenses/nonexclusive-distrib/1.0/</license>
-  <abstract>  We sort.
-  And we are done.
-</abstract></arXivRaw>"""
-
-SPLIT = """<arXiv xmlns="http://arxiv.org/OAI/arXiv/">
-  <id>2609.10002</id><created>2026-09-02</created>
-  <authors>
-    <author><keyname>The Sorting Collaboration</keyname></author>
-    <author><keyname>:</keyname></author>
-    <author><keyname>van der Example</keyname><forenames>Ada</forenames><suffix>Jr.</suffix>
-      <affiliation>Here, and There</affiliation></author>
-  </authors>
-  <title>Sorting, split</title><categories>hep-ex</categories></arXiv>"""
-
-
-def record(metadata: str, number: str = "2609.10001", header: str = "") -> str:
-    return f"""<record><header{header}><identifier>oai:arXiv.org:{number}</identifier>
-      <datestamp>2026-09-16</datestamp><setSpec>cs:cs:DS</setSpec><setSpec>math:math:CO</setSpec>
-      </header>{f"<metadata>{metadata}</metadata>" if metadata else ""}</record>"""
-
-
-def answer(inside: str) -> bytes:
-    return f"""<?xml version="1.0" encoding="UTF-8"?>
-<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">
-<responseDate>2026-09-16T03:00:00Z</responseDate>
-<request verb="ListRecords">https://oai.example/oai</request>
-{inside}</OAI-PMH>""".encode()
-
-
-def listed(*records: str, token: str = "") -> bytes:
-    end = f"<resumptionToken expires='2026-09-17T00:00:00Z'>{token}</resumptionToken>"
-    return answer(f"<ListRecords>{''.join(records)}{end if token else ''}</ListRecords>")
+from service.sources.base import SourceUnreadable
 
 
 def the_record(metadata: str) -> OaiRecord:
@@ -288,138 +238,3 @@ def test_what_is_not_oai_is_refused_in_one_line(payload: bytes) -> None:
 )
 def test_a_category_has_a_set(category: str, expected: str) -> None:
     assert set_of(category) == expected
-
-
-# The client, against a server on loopback.
-
-
-@pytest.fixture
-def passed() -> list[str]:
-    """The addresses that the gate let through."""
-    return []
-
-
-@pytest.fixture
-def oai(loopback_http: LoopbackHttp, passed: list[str]) -> ArxivOai:
-    return ArxivOai(f"{loopback_http.url}/oai", Fetcher(Caller(timeout_seconds=5), passed.append))
-
-
-def numbered(count: int) -> list[str]:
-    return [record(RAW.replace("10001", f"1000{n}"), f"2609.1000{n}") for n in range(1, count + 1)]
-
-
-EXPIRED = answer('<error code="badResumptionToken">expired</error>')
-SINCE = date(2026, 9, 9)
-
-
-def asked(loopback_http: LoopbackHttp) -> list[dict[str, list[str]]]:
-    return [parse_qs(request.query) for request in loopback_http.requests]
-
-
-def test_a_harvest_follows_tokens_one_request_each(
-    oai: ArxivOai, loopback_http: LoopbackHttp, passed: list[str]
-) -> None:
-    one, two, three = numbered(3)
-
-    def serve(request: Request) -> Response:
-        token = parse_qs(request.query).get("resumptionToken", [""])[0]
-        pages = {
-            "": listed(one, token="a%3Db&amp;skip=1"),
-            "a%3Db&skip=1": listed(two, token="last"),
-            "last": answer(f"<ListRecords>{three}<resumptionToken/></ListRecords>"),
-        }
-        return 200, {"Content-Type": "text/xml"}, pages[token]
-
-    loopback_http.routes["/oai"] = serve
-    pages: list[OaiPage] = []
-    records = list(oai.harvest(SINCE, "cs:cs:AI", on_page=pages.append))
-    assert [r.identifier for r in records] == ["2609.10001", "2609.10002", "2609.10003"]
-    assert [len(page.records) for page in pages] == [1, 1, 1]
-    assert asked(loopback_http) == [
-        {
-            "verb": ["ListRecords"],
-            "metadataPrefix": ["arXivRaw"],
-            "from": ["2026-09-09"],
-            "set": ["cs:cs:AI"],
-        },
-        {"verb": ["ListRecords"], "resumptionToken": ["a%3Db&skip=1"]},
-        {"verb": ["ListRecords"], "resumptionToken": ["last"]},
-    ]
-    assert len(passed) == 3
-
-
-def test_a_harvest_of_nothing_is_empty(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
-    loopback_http.routes["/oai"] = 200, {}, answer('<error code="noRecordsMatch"/>')
-    assert list(oai.harvest(SINCE, prefix="arXiv")) == []
-    assert asked(loopback_http) == [
-        {"verb": ["ListRecords"], "metadataPrefix": ["arXiv"], "from": ["2026-09-09"]}
-    ]
-
-
-def test_a_token_that_expires_midway_begins_the_list_again(
-    oai: ArxivOai, loopback_http: LoopbackHttp
-) -> None:
-    one, two = numbered(2)
-    answers = iter([listed(one, token="old"), EXPIRED, listed(one, token="fresh"), listed(two)])
-    loopback_http.routes["/oai"] = lambda _: (200, {}, next(answers))
-    records = list(oai.harvest(SINCE))
-    assert [r.identifier for r in records] == ["2609.10001", "2609.10001", "2609.10002"]
-    starts = [query for query in asked(loopback_http) if "from" in query]
-    assert [query["from"] for query in starts] == [["2026-09-09"], ["2026-09-09"]]
-
-
-def test_a_list_that_always_expires_is_given_up_after_three_restarts(
-    oai: ArxivOai, loopback_http: LoopbackHttp
-) -> None:
-    (one,) = numbered(1)
-    loopback_http.routes["/oai"] = lambda request: (
-        200,
-        {},
-        EXPIRED if "resumptionToken" in request.query else listed(one, token="t"),
-    )
-    harvest = oai.harvest(SINCE)
-    assert [next(harvest).identifier for _ in range(4)] == ["2609.10001"] * 4
-    with pytest.raises(TokenExpired):
-        next(harvest)
-    assert len(loopback_http.requests) == 8
-
-
-def test_a_list_that_goes_in_circles_ends(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
-    (one,) = numbered(1)
-    loopback_http.routes["/oai"] = 200, {}, listed(one, token="again")
-    with pytest.raises(SourceUnreadable, match="goes in circles: token again"):
-        list(oai.harvest(SINCE))
-    assert len(loopback_http.requests) == 2
-
-
-def test_a_busy_server_says_when_to_come_back(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
-    (one,) = numbered(1)
-    answers: list[Response] = [
-        (200, {}, listed(one, token="t")),
-        (503, {"Retry-After": "42"}, b"Retry after 42 seconds"),
-    ]
-    waiting = iter(answers)
-    loopback_http.routes["/oai"] = lambda _: next(waiting)
-    harvest = oai.harvest(SINCE)
-    assert next(harvest).identifier == "2609.10001"
-    with pytest.raises(SourceUnavailable, match="HTTP 503") as caught:
-        next(harvest)
-    assert caught.value.retry_after_seconds == 42
-    assert not caught.value.permanent
-
-
-def test_a_connection_cut_in_the_body_may_be_asked_again(
-    oai: ArxivOai, loopback_http: LoopbackHttp
-) -> None:
-    whole = listed(*numbered(2))
-    headers = {"Content-Length": str(len(whole)), "Connection": "close"}
-    loopback_http.routes["/oai"] = 200, headers, whole[:600]
-    with pytest.raises(SourceUnavailable) as caught:
-        list(oai.harvest(SINCE))
-    assert not caught.value.permanent
-
-
-def test_a_body_that_is_no_gzip_is_unreadable(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
-    loopback_http.routes["/oai"] = 200, {"Content-Encoding": "gzip"}, b"not gzip at all"
-    with pytest.raises(SourceUnreadable, match="badly compressed"):
-        list(oai.harvest(SINCE))

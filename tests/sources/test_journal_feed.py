@@ -12,7 +12,7 @@ from support.loopback_http import LoopbackHttp
 from service.domain.types import Announcement, AnnounceType
 from service.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.sources.fetching import Caller, Fetcher
-from service.sources.journal_feed import JournalFeed, parse_journal
+from service.sources.journal_feed import JournalFeed, _stripped, parse_journal
 
 ITEM = """<item><title>A &lt;i&gt;first&lt;/i&gt; paper</title>
 <link>https://journal.example/doi/abs/10.1234/AB.1?af=R</link>
@@ -175,6 +175,10 @@ def test_markup_that_hides_nothing_leaves_nothing() -> None:
         item("<link>https://j.example/8</link><description><![CDATA[<!-- x -->]]></description>")
     )
     assert told.abstract == ""
+
+
+def test_scripts_are_taken_out_even_where_feedparser_would_leave_them() -> None:
+    assert _stripped("<p>a<script>b()</script> c<style>d</style></p>", "text/html") == "a c"
 
 
 def test_the_longer_text_is_the_abstract() -> None:

@@ -1,0 +1,229 @@
+"""The doctor asks everybody, says what is ill and what to do, and is not made ill by any of it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
+import pytest
+from sqlalchemy import Engine, text
+from support.loopback_http import LoopbackHttp
+from support.press import Press, make_press, plain_text
+from support.smtp_sink import SmtpSink, free_port
+
+from service.actions.doctor import Finding, examine
+from service.clock import system_clock
+from service.config import Settings
+
+ANNE = "anne@example.org"
+
+
+class NameServer:
+    """A DNS server on loopback: TXT records by name; None answers with a failure."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, str | None] = {}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        # An empty datagram is no question: it ends the loop.
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(5)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            wire, asker = self._socket.recvfrom(4096)
+            if not wire:
+                return
+            self._socket.sendto(self._answer(dns.message.from_wire(wire)).to_wire(), asker)
+
+    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.RA
+        name = query.question[0].name
+        record = self.records.get(name.to_text(omit_final_dot=True), "")
+        if record is None:
+            answer.set_rcode(dns.rcode.SERVFAIL)
+        elif record == "":
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        else:
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", f'"{record}"'))
+        return answer
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    server = NameServer()
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], server.port
+    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+    monkeypatch.setattr("service.actions.doctor.DNS_SECONDS", 0.5)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def press(
+    settings: Settings, engine: Engine, loopback_http: LoopbackHttp, name_server: NameServer
+) -> Press:
+    """A healthy installation, all of it on loopback."""
+    name_server.records = {
+        "paperboy.example": "v=spf1 ip4:127.0.0.1 -all",
+        "_dmarc.paperboy.example": "v=DMARC1; p=none",
+    }
+    loopback_http.routes |= {
+        "/unsubscribe/not-a-real-token": (404, {}, b"no such link"),
+        "/": (200, {}, b""),
+    }
+    url = loopback_http.url
+    changes = {"arxiv_feed_url": url, "huggingface_url": url, "base_url": url}
+    return make_press(settings.model_copy(update=changes), engine, system_clock())
+
+
+def ask(press: Press, probe: str | None = None, **changes: object) -> dict[str, Finding]:
+    here = press.settings.model_copy(update=changes)
+    return {finding.subject: finding for finding in examine(here, press.sessions, probe)}
+
+
+def test_a_healthy_installation_is_good_in_every_part_and_sends_nothing(
+    press: Press, smtp_sink: SmtpSink
+) -> None:
+    found = ask(press)
+    parts = {
+        "database",
+        "broker",
+        "source arxiv",
+        "source huggingface",
+        "SPF",
+        "DMARC",
+        "one-click",
+    }
+    assert parts | {f"relay 127.0.0.1:{smtp_sink.port}"} <= found.keys()
+    assert {name: one for name, one in found.items() if one.state == "bad"} == {}
+    assert [found[name].state for name in sorted(parts)] == ["good"] * len(parts)
+    assert "0 due" in found["database"].detail
+    assert smtp_sink.messages == []
+
+
+def test_a_probe_is_a_mail_that_arrives(press: Press, smtp_sink: SmtpSink) -> None:
+    assert ask(press, ANNE)["probe"] == Finding("probe", "good", "250 2.0.0 OK")
+    (received,) = smtp_sink.messages
+    assert received.envelope.rcpt_tos == [ANNE]
+    assert received.message["Subject"] == "Paperboy's test mail"
+    assert "mail leaves this machine" in plain_text(received.envelope.original_content or b"")
+
+
+def test_a_refused_probe_tells_the_relays_own_words(press: Press, smtp_sink: SmtpSink) -> None:
+    smtp_sink.on_rcpt = lambda _: "550 5.7.1 relaying denied"
+    found = ask(press, ANNE)["probe"]
+    assert (found.state, found.detail) == ("bad", "550 5.7.1 relaying denied")
+
+
+def test_a_probe_that_cannot_be_addressed_is_told_and_does_not_end_the_visit(
+    press: Press, smtp_sink: SmtpSink
+) -> None:
+    assert ask(press, "änne@example.org")["probe"].state == "good"
+    assert smtp_sink.recipients() == ["änne@example.org"]
+    found = ask(press, ANNE, mail_from="post@münchen.example")["probe"]
+    assert (found.state, found.detail[:9]) == ("bad", "501 5.5.4")
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"database_url": "postgresql://nobody@127.0.0.1:1/none"}, "database"),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, "broker"),
+        ({"smtp_url": ("smtp://127.0.0.1:1",)}, "relay 127.0.0.1:1"),
+    ],
+)
+def test_a_part_that_is_down_is_bad_and_has_a_hint(
+    press: Press, changes: dict[str, object], subject: str
+) -> None:
+    found = ask(press, **changes)
+    assert found[subject].state == "bad"
+    assert found[subject].hint
+    assert "\n" not in found[subject].detail
+    # The others are still asked.
+    assert found["one-click"].state == "good"
+
+
+def test_an_old_schema_says_which_command_to_run(press: Press) -> None:
+    with press.sessions.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    found = ask(press)["database"]
+    assert (found.state, found.hint) == ("bad", "Run: paperboy migrate")
+
+
+def test_mail_that_waits_for_long_points_to_the_worker(press: Press) -> None:
+    press.clock.now -= timedelta(hours=2)
+    press.add_readers(ANNE, topics=())
+    today = press.clock().date()
+    press.add_papers(1, on=today)
+    press.publish(today)
+    found = ask(press)["database"]
+    assert found.state == "warn"
+    assert "1 due" in found.detail
+    assert "worker" in found.hint
+
+
+def test_a_closed_network_is_a_warning_and_not_an_illness(press: Press) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    found = ask(press, arxiv_feed_url=away, base_url=away)
+    assert (found["source arxiv"].state, found["one-click"].state) == ("warn", "warn")
+    assert found["source huggingface"].state == "good"
+
+
+def test_sources_without_an_address_to_ask_are_left_out(press: Press) -> None:
+    found = ask(press, sources=("arxiv", "biorxiv"))
+    assert "source biorxiv" not in found
+
+
+def test_a_domain_without_records_says_where_they_belong(
+    press: Press, name_server: NameServer
+) -> None:
+    name_server.records = {"paperboy.example": "some other text"}
+    found = ask(press)
+    assert (found["SPF"].state, found["SPF"].hint) == (
+        "bad",
+        "Add a TXT record at paperboy.example",
+    )
+    assert found["DMARC"].detail == "no record at _dmarc.paperboy.example"
+
+
+def test_a_name_server_that_fails_is_a_warning(press: Press, name_server: NameServer) -> None:
+    name_server.records = {"paperboy.example": None}
+    assert ask(press)["SPF"].state == "warn"
+
+
+def test_a_sender_without_a_public_domain_is_a_warning(press: Press) -> None:
+    found = ask(press, mail_from="Paperboy <digest@localhost>")
+    assert found["sender"].state == "warn"
+    assert "SPF" not in found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(302, {"Location": "/login"}, b""), (200, {"Set-Cookie": "a=b"}, b"")],
+)
+def test_a_proxy_that_breaks_one_click_is_found(
+    press: Press, loopback_http: LoopbackHttp, answer: tuple[int, dict[str, str], bytes]
+) -> None:
+    loopback_http.routes["/unsubscribe/not-a-real-token"] = answer
+    assert ask(press)["one-click"].state == "bad"
+
+
+def test_faults_of_the_settings_come_first(press: Press) -> None:
+    found = list(ask(press, secret_key=("short",)).values())
+    assert (found[0].subject, found[0].state) == ("secret_key", "bad")

@@ -1,0 +1,118 @@
+"""Senders that are killed in the middle: nobody gets two copies, and every row can be told."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from support.press import Press, make_press
+from support.processes import run_command, settings_environ, start_command
+from support.smtp_sink import SmtpSink, wait_until
+from support.web_papers import FRIDAY
+
+from service.config import Settings
+from service.domain.types import DeliveryState, EditionState
+
+READERS = 2_000
+KILLS = 3
+WINDOW = 32
+CLOCK = ("--now", "2026-09-18T05:00Z")
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+@pytest.fixture
+def seed() -> int:
+    """Printed where a test fails; set PAPERBOY_TEST_SEED to see the same moments again."""
+    chosen = int(os.environ.get("PAPERBOY_TEST_SEED", "0")) or random.SystemRandom().getrandbits(32)
+    print(f"seed {chosen}")  # noqa: T201  # pytest shows it with the failure
+    return chosen
+
+
+def moments(seed: int) -> list[int]:
+    """After how many messages each sender dies: three different moments, well inside the run."""
+    return sorted(random.Random(seed).sample(range(20, READERS - 200), KILLS))  # noqa: S311  # a schedule, not a secret
+
+
+def import_readers(environ: dict[str, str], file: Path) -> None:
+    lines = [f"reader{n:04}@example.org,cat:cs.CL" for n in range(READERS)]
+    file.write_text("\n".join(["email,topic", *lines]) + "\n")
+    run_command(environ, *CLOCK, "subscribers", "import", str(file), "--confirmed")
+
+
+def kill_after(process: subprocess.Popen[str], sink: SmtpSink, count: int) -> None:
+    """Let the sender go on until so many messages came in whole, and then kill it at once."""
+    deadline = time.monotonic() + 60
+    while len(sink.seen) < count:
+        assert process.poll() is None, f"ended by itself after {len(sink.seen)} messages"
+        assert time.monotonic() < deadline, f"only {len(sink.seen)} of {count} messages"
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+
+
+def count_backends(press: Press) -> int:
+    """Who is in this database. Postgres finishes what the dead sender had said, and lets it go."""
+    with press.sessions() as session:
+        here = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        return int(session.execute(text(here)).scalar_one())
+
+
+def in_flight(press: Press, edition_id: int) -> int:
+    return press.states(edition_id)["in_flight"]
+
+
+@pytest.mark.slow
+def test_senders_killed_three_times_put_no_message_on_the_wire_twice(
+    press: Press, settings: Settings, smtp_sink: SmtpSink, seed: int, tmp_path: Path
+) -> None:
+    environ = settings_environ(settings, SEND_WINDOW=str(WINDOW))
+    import_readers(environ, tmp_path / "readers.csv")
+    press.add_papers(1, 2, 3)
+    doubtful = 0
+    command: tuple[str, ...] = ("publish", "--date", str(FRIDAY), "--force")
+    for moment in moments(seed):
+        kill_after(start_command(environ, *CLOCK, *command), smtp_sink, moment)
+        wait_until(lambda: count_backends(press) == 1)
+        left = in_flight(press, 1)
+        assert left <= WINDOW
+        assert press.balance(1).closes
+        doubtful += left
+        wait_until(lambda: sweep_is_done(environ, press))
+        command = ("deliver",)
+    run_command(environ, *CLOCK, "deliver")
+    states = press.states(1)
+    copies = Counter(one.envelope.rcpt_tos[0] for one in smtp_sink.seen)
+    assert max(copies.values()) == 1
+    assert set(states) <= {"sent", "in_doubt"}
+    assert states["in_doubt"] == doubtful <= KILLS * WINDOW
+    assert states["sent"] + states["in_doubt"] == READERS
+    assert press.balance(1).closes
+    assert press.edition(1).state is EditionState.CLOSED
+    assert_told_as_it_was(press, copies)
+
+
+def sweep_is_done(environ: dict[str, str], press: Press) -> bool:
+    run_command(environ, *CLOCK, "sweep")
+    return not {"claimed", "in_flight"} & set(press.states(1))
+
+
+def assert_told_as_it_was(press: Press, copies: Counter[str]) -> None:
+    """Whoever is called sent has the message; whoever has it is called sent or in doubt."""
+    states = {
+        f"reader{number:04}@example.org": row.state for number, row in enumerate(press.rows(1))
+    }
+    sent = {email for email, state in states.items() if state is DeliveryState.SENT}
+    doubtful = {email for email, state in states.items() if state is DeliveryState.IN_DOUBT}
+    assert sent <= set(copies)
+    assert set(copies) <= sent | doubtful

@@ -1,0 +1,240 @@
+"""Each step of sending is conditional: whoever changes no row has lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session
+from support.press import ACCEPTED, SILENCE, Press, make_press
+from support.smtp_sink import wait_until
+from support.web_papers import FRIDAY
+
+from service.actions.publish import open_edition
+from service.config import Settings
+from service.domain.delivery import classify_outcome
+from service.domain.types import Cadence, DeliveryKind, DeliveryState
+from service.store.deliveries import insert_mail
+from service.store.engine import make_engine, make_sessions
+from service.store.models import Delivery
+from service.store.sending import (
+    claim_due,
+    count_due,
+    count_in_doubt,
+    fail,
+    hold_sender_lock,
+    make_due,
+    put_in_flight,
+    recheck_claimed,
+    record_decision,
+    skip,
+    sweep_abandoned,
+)
+
+LEASE = timedelta(minutes=15)
+ME, OTHER = 11, 12
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+@pytest.fixture
+def edition_id(press: Press) -> int:
+    press.add_readers(*(f"reader{n}@example.org" for n in range(5)))
+    press.add_papers(1)
+    return press.publish()
+
+
+def claim(press: Press, owner: int = ME, limit: int = 10, edition: int | None = None) -> list[int]:
+    with press.sessions.begin() as session:
+        claims = claim_due(session, owner, press.clock(), LEASE, limit, edition)
+        return [one.delivery.id for one in claims]
+
+
+def fly(press: Press, ids: list[int], attempt: int = 1) -> set[int]:
+    with press.sessions.begin() as session:
+        names = {i: f"<{i}@example.org>" for i in ids}
+        return put_in_flight(session, dict.fromkeys(ids, attempt), names, press.clock() + LEASE)
+
+
+def test_a_claim_takes_the_oldest_due_rows_with_their_readers(
+    press: Press, edition_id: int
+) -> None:
+    with press.sessions.begin() as session:
+        claims = claim_due(session, ME, press.clock(), LEASE, 3, edition_id)
+        assert [one.delivery.id for one in claims] == [1, 2, 3]
+        assert [one.subscriber.email for one in claims if one.subscriber] == [
+            "reader0@example.org",
+            "reader1@example.org",
+            "reader2@example.org",
+        ]
+    row = press.rows()[0]
+    assert (row.state, row.attempt, row.lease_owner) == (DeliveryState.CLAIMED, 1, ME)
+    assert row.lease_until == press.clock() + LEASE
+
+
+def test_claimed_rows_are_nobody_elses(press: Press, edition_id: int) -> None:
+    assert claim(press, ME, 3) == [1, 2, 3]
+    assert claim(press, OTHER) == [4, 5]
+    assert claim(press) == []
+
+
+def test_many_senders_claim_each_row_once(press: Press, edition_id: int) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        taken = [i for ids in pool.map(lambda n: claim(press, n, 1), range(1, 9)) for i in ids]
+    assert sorted(taken) == [1, 2, 3, 4, 5]
+
+
+def test_rows_that_another_is_taking_are_passed_over(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        claim_due(session, OTHER, press.clock(), LEASE, 2, None)
+        assert claim(press) == [3, 4, 5]
+
+
+def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
+    (reader,) = press.add_readers("reader@example.org")
+    press.add_papers(1)
+    open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    with press.sessions.begin() as session:
+        for edition_id, due in ((1, press.clock()), (None, press.clock() + LEASE)):
+            kind = DeliveryKind.DIGEST if edition_id else DeliveryKind.WELCOME
+            session.add(
+                Delivery(
+                    kind=kind, edition_id=edition_id, subscriber_id=reader, due_at=due,
+                    state=DeliveryState.QUEUED, send_not_after=due,
+                    created_at=due, updated_at=due,
+                )
+            )  # fmt: skip
+    assert claim(press) == []
+    press.clock.forward(minutes=15)
+    assert claim(press) == [2]
+
+
+def test_only_its_own_claims_are_still_a_senders(press: Press, edition_id: int) -> None:
+    claim(press, ME, 3)
+    claim(press, OTHER, 1)
+    with press.sessions.begin() as session:
+        held = recheck_claimed(session, ME, [1, 2, 4, 5])
+    assert [one.delivery.id for one in held] == [1, 2]
+
+
+def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int) -> None:
+    ids = claim(press)
+    assert fly(press, ids, attempt=2) == set()
+    assert fly(press, ids) == set(ids)
+    assert fly(press, ids) == set()
+    assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
+    assert press.rows()[0].message_id == "<1@example.org>"
+
+
+def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
+    with press.sessions.begin() as session:
+        decision = classify_outcome(ACCEPTED, attempt)
+        return record_decision(session, delivery_id, attempt, decision, press.clock()) is not None
+
+
+def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition_id: int) -> None:
+    ids = claim(press)
+    assert not record(press, ids[0])
+    fly(press, ids)
+    assert not record(press, ids[0], attempt=2)
+    assert record(press, ids[0])
+    assert not record(press, ids[0])
+    assert not record(press, 4711)
+    assert press.history(ids[0]) == [(1, DeliveryState.SENT)]
+
+
+def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
+    fly(press, claim(press, limit=1))
+    doubt = classify_outcome(SILENCE, 1)
+    with press.sessions.begin() as session:
+        assert record_decision(session, 1, 1, doubt, press.clock()) is not None
+        assert record_decision(session, 1, 1, doubt, press.clock()) is None
+        assert count_in_doubt(session) == 1
+    assert press.history(1) == [(1, DeliveryState.IN_DOUBT)]
+
+
+def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
+    press: Press, edition_id: int
+) -> None:
+    claim(press, limit=2)
+    with press.sessions.begin() as session:
+        first, second = (session.get_one(Delivery, i) for i in (1, 2))
+        skip(session, first, "late", press.clock())
+        fail(session, second, "render: " + "x" * 900, press.clock())
+    rows = press.rows()
+    assert [(row.state, len(row.reason), row.lease_owner) for row in rows[:2]] == [
+        ("skipped", 4, None),
+        ("failed", 500, None),
+    ]
+
+
+OUR_LOCKS = """
+    FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
+
+
+def locks(session: Session) -> list[int]:
+    """The senders' locks in this test's database; other tests have theirs in the same server."""
+    return list(session.execute(text("SELECT objid::bigint" + OUR_LOCKS)).scalars())
+
+
+def test_a_senders_lock_lives_as_long_as_its_run_and_not_in_the_pool(
+    press: Press, session: Session
+) -> None:
+    with hold_sender_lock(press.sessions, ME):
+        assert locks(session) == [ME]
+    session.rollback()
+    assert locks(session) == []
+
+
+def test_a_sender_whose_connection_is_cut_counts_as_dead(
+    press: Press, session: Session, edition_id: int
+) -> None:
+    other = make_engine(press.settings.database_url)
+    with hold_sender_lock(make_sessions(other), ME):
+        fly(press, claim(press, limit=1))
+        claim(press, limit=1)
+        assert sweep_abandoned(session, press.clock()) == (0, 0)
+        session.execute(text("SELECT pg_terminate_backend(pid)" + OUR_LOCKS)).all()
+        session.commit()
+        # The backend ends a moment after it was told to.
+        wait_until(lambda: locks(session) == [])
+        assert sweep_abandoned(session, press.clock()) == (1, 1)
+        session.commit()
+    other.dispose()
+
+
+def test_a_sweep_passes_over_rows_that_somebody_holds(
+    press: Press, session: Session, edition_id: int
+) -> None:
+    claim(press, limit=2)
+    with press.sessions.begin() as holder:
+        holder.execute(select(Delivery).where(Delivery.id == 1).with_for_update())
+        assert sweep_abandoned(session, press.clock()) == (1, 0)
+        session.rollback()
+
+
+def test_what_is_due_is_counted_with_the_oldest(press: Press, edition_id: int) -> None:
+    with press.sessions() as session:
+        assert count_due(session, press.clock()) == (5, press.clock())
+    claim(press)
+    with press.sessions() as session:
+        assert count_due(session, press.clock()) == (0, None)
+
+
+def test_waiting_rows_of_one_edition_are_made_due(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        reader = press.rows()[0].subscriber_id
+        assert reader is not None
+        later = press.clock() + LEASE
+        insert_mail(session, DeliveryKind.WELCOME, reader, "1", later, later)
+        session.execute(text("UPDATE deliveries SET due_at = due_at + interval '1 hour'"))
+        assert make_due(session, edition_id, press.clock()) == 5
+        assert make_due(session, edition_id, press.clock()) == 0
+    assert claim(press) == [1, 2, 3, 4, 5]
