@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import islice
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -22,7 +21,12 @@ from service.domain.types import Announcement, AnnounceType, BatchState
 from service.logs import get_logger
 from service.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
 from service.sources.base import SourceUnavailable, SourceUnreadable
-from service.store.batches import count_first_announced, first_batch_on, open_batch
+from service.store.batches import (
+    count_first_announced,
+    find_held,
+    first_batch_on,
+    open_batch,
+)
 from service.store.engine import transaction
 from service.store.models import Batch
 from service.store.works import get_announced, get_facts
@@ -93,35 +97,61 @@ def _heal_category(
 
 
 def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:
-    while some := list(islice(records, RECORDS_AT_ONCE)):
+    """Some records at a time; those that came before a fault are handed out before it is raised."""
+    some: list[OaiRecord] = []
+    try:
+        for record in records:
+            some.append(record)
+            if len(some) == RECORDS_AT_ONCE:
+                yield some
+                some = []
+    except (SourceUnavailable, SourceUnreadable):
         yield some
+        raise
+    yield some
 
 
 def _store_records(
     session: Session, category: str, records: Iterable[OaiRecord], report: HealReport, now: datetime
 ) -> HealReport:
-    told = [record for record in records if record.announcement is not None]
-    keys = [record.announcement.key for record in told if record.announcement]
-    known, announced = get_facts(session, keys), get_announced(session, keys)
+    told = {r.announcement.key: r for r in records if r.announcement is not None}
+    known, announced = get_facts(session, told), get_announced(session, told)
+    held = find_held(session, "arxiv", category, told)
     by_day: dict[date, list[Announcement]] = {}
     changed: list[Announcement] = []
-    for record in told:
+    for key, record in told.items():
         one = record.announcement
         if one is None:
             continue
-        if one.key not in announced and is_missed(record):
-            day = min(record.datestamp, announcement_date(now))
-            by_day.setdefault(day, []).append(replace(one, announce_type=_type_in(one, category)))
-        elif one.key in known:
+        if _belongs(record, announced.get(key), now) and key not in held:
+            told_as = replace(one, announce_type=_type_in(one, category))
+            by_day.setdefault(record.datestamp, []).append(told_as)
+        elif key in known:
             changed.append(replace(one, announce_type=AnnounceType.REPLACE))
-    late = sum(_add_late(session, category, day, some, now) for day, some in by_day.items())
+    for day, some in by_day.items():
+        _add_missed(session, category, day, some, now)
     updated = _update_known(session, category, changed, now)
+    missed = [one for some in by_day.values() for one in some if one.key not in announced]
     return replace(
         report,
         record_count=report.record_count + len(told),
-        late_count=report.late_count + late,
+        late_count=report.late_count + len(missed),
         updated_count=report.updated_count + updated,
     )
+
+
+def _belongs(record: OaiRecord, announced_on: date | None, now: datetime) -> bool:
+    """Whether a paper was announced on the day of its datestamp, as far as one can tell.
+
+    OAI-PMH tells tomorrow's papers an hour and a half before midnight in New York: they are left
+    for tomorrow, or tomorrow's feed would look like today's told again. A paper that another
+    category announced on that day belongs to this one's batch, too.
+    """
+    if record.datestamp > announcement_date(now):
+        return False
+    if announced_on is not None:
+        return announced_on == record.datestamp and record.is_first_version
+    return is_missed(record)
 
 
 def is_missed(record: OaiRecord) -> bool:
@@ -145,15 +175,19 @@ def _canonical(category: str) -> str:
     return canonical_category(category) if is_known(category) else category
 
 
-def _add_late(
+def _add_missed(
     session: Session, category: str, day: date, told: list[Announcement], now: datetime
-) -> int:
-    """Put missed papers into the batch of the day on which arXiv stamped them."""
+) -> None:
+    """Put missed papers into the batch of the day on which arXiv stamped them.
+
+    They are late where that day was over, or taken for whole.
+    """
     batch = open_batch(session, "arxiv", category, day, now)
+    was_in = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
     store_announcements(session, batch, told, now)
-    batch.late_count += len(told)
+    if was_in or is_past_deadline(day, now):
+        batch.late_count += len(told)
     _settle(session, batch, now)
-    return len(told)
 
 
 def _settle(session: Session, batch: Batch, now: datetime) -> None:

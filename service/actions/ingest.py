@@ -27,7 +27,12 @@ from service.sources.base import (
     SourceUnavailable,
     SourceUnreadable,
 )
-from service.store.batches import count_repeated, find_batch, open_batch
+from service.store.batches import (
+    count_first_announced,
+    count_repeated,
+    find_batch,
+    open_batch,
+)
 from service.store.engine import transaction
 from service.store.models import Batch
 
@@ -176,6 +181,7 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     verdict = judge_batch(parsed, on, repeated, batch.expected_count)
     told = distinct(parsed.announcements) if verdict.keeps else []
     stored = store_announcements(session, batch, told, now)
+    verdict = _with_held(session, batch, verdict)
     _record_look(batch, answer, verdict, now)
     return _report(
         batch,
@@ -185,6 +191,15 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
         withdrawn_count=stored.withdrawn,
         note=verdict.note,
     )
+
+
+def _with_held(session: Session, batch: Batch, verdict: Verdict) -> Verdict:
+    """What OAI-PMH or an earlier answer brought counts as well: together the day may be whole."""
+    if verdict.state is not BatchState.PARTIAL or batch.expected_count is None:
+        return verdict
+    if count_first_announced(session, batch.id) < batch.expected_count:
+        return verdict
+    return Verdict(BatchState.COMPLETE, "complete in several answers")
 
 
 def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime) -> None:

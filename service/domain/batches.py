@@ -77,10 +77,10 @@ def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> V
 
 def judge_closed(announced_count: int, expected_count: int | None) -> str:
     """What is to be said of a batch that its deadline closed."""
-    if not announced_count:
-        return "nothing was announced by the deadline: a holiday, or arXiv deferred"
     if expected_count is not None and announced_count < expected_count:
         return f"closed with {announced_count} of {expected_count} papers; the rest comes late"
+    if not announced_count:
+        return "nothing was announced by the deadline: a holiday, or arXiv deferred"
     return "closed at the deadline; what comes now is late"
 
 

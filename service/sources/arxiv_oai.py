@@ -74,6 +74,10 @@ class OaiRecord:
     announcement: Announcement | None = None
     versions: tuple[Version, ...] = ()
 
+    @property
+    def is_first_version(self) -> bool:
+        return self.announcement is not None and self.announcement.version == 1
+
 
 @dataclass(frozen=True, slots=True)
 class OaiPage:

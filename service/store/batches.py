@@ -63,6 +63,23 @@ def count_repeated(
     ).scalar_one()
 
 
+def find_held(session: Session, source: str, category: str, keys: Iterable[str]) -> frozenset[str]:
+    """Which of these papers a category's batches hold as new or crossed, on whatever date."""
+    first = [AnnounceType.NEW, AnnounceType.CROSS]
+    rows = session.execute(
+        select(PaperRow.key)
+        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
+        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        .where(
+            PaperRow.key.in_(list(keys)),
+            AnnouncementRow.announce_type.in_(first),
+            Batch.source == source,
+            Batch.category == category,
+        )
+    )
+    return frozenset(rows.scalars())
+
+
 def find_overdue(session: Session, until: date) -> Sequence[Batch]:
     """Batches of dates up to `until` that are neither complete nor closed, locked."""
     return (

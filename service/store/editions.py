@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
@@ -115,7 +116,7 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
             literal(edition.cadence, Edition.cadence.type),
             is_late,
         )
-        .distinct(_work(PaperRow))
+        .ext(distinct_on(_work(PaperRow)))
         .where(
             PaperRow.first_announced_on <= edition.local_date,
             PaperRow.first_announced_on > edition.local_date - lookback,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -105,15 +105,14 @@ def list_events_between(
     return [(paper_id, kind, detail, at) for paper_id, kind, detail, at in rows]
 
 
-def get_announced(session: Session, keys: Iterable[str]) -> frozenset[str]:
-    """Which of these papers were announced to readers already."""
-    return frozenset(
-        session.execute(
-            select(PaperRow.key).where(
-                PaperRow.key.in_(list(keys)), PaperRow.first_announced_on.is_not(None)
-            )
-        ).scalars()
+def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
+    """Which of these papers were announced to readers already: key -> on which date."""
+    rows = session.execute(
+        select(PaperRow.key, PaperRow.first_announced_on).where(
+            PaperRow.key.in_(list(keys)), PaperRow.first_announced_on.is_not(None)
+        )
     )
+    return dict(rows.all())
 
 
 def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:

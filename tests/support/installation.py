@@ -30,7 +30,8 @@ from support.press import PlannedTransport, Press
 
 # Hours (UTC) worth living through in autumn, when New York is four behind: the listing is new at 0,
 # OAI-PMH at 2:30, the feed at 4, an edition's deadline is 14.
-HOURS = (1, 3, 5, 6, 8, 12, 15, 21)
+HOURS = (1, 3, 5, 6, 8, 15)
+HEALING_HOURS = (3, 6, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Installation:
         for source in self.sources:
             ingest_source(self.sessions, self.settings, source, None, self.now)
         self.look()
-        if at.hour % 3 == 0:
+        if at.hour in HEALING_HOURS:
             self.heals += heal_arxiv(self.sessions, self.settings, self.oai, self.now)
             self.look()
         close_overdue(self.sessions, self.now)

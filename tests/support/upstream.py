@@ -21,9 +21,9 @@ from support.loopback_http import LoopbackHttp, Request, Response
 
 LISTING_LEADS = timedelta(hours=4)
 OAI_LEADS = timedelta(hours=1, minutes=30)
-RECORDS_ON_A_PAGE = 25
 # arXiv's limit, which its query applies to the oldest kinds first: new papers are what is lost.
 FEED_LIMIT = 2000
+_QUERY_ORDER = ("replace-cross", "replace", "cross", "new")
 _XML = {"Content-Type": "text/xml"}
 
 
@@ -86,7 +86,7 @@ def invent(
     days: Sequence[date],
     categories: Sequence[str],
     *,
-    each: int = 6,
+    each: int = 4,
     kept: Callable[[date], bool] = lambda _: True,
 ) -> list[Event]:
     """New papers of every category on every announcement day, every third cross-listed.
@@ -120,6 +120,8 @@ class Upstream:
     events: list[Event]
     clock: Callable[[], datetime]
     faults: list[Fault] = field(default_factory=list)
+    page_size: int = 100
+    asked: list[Ask] = field(default_factory=list)
 
     def open(self, categories: Iterable[str]) -> None:
         """Answer for these categories from now on."""
@@ -131,7 +133,8 @@ class Upstream:
     def _route(self, channel: str, category: str) -> Callable[[Request], Response]:
         def respond(request: Request) -> Response:
             ask = Ask(channel, category, self.clock(), request)
-            answer = getattr(self, channel)(ask)
+            self.asked.append(ask)
+            answer: Response = getattr(self, channel)(ask)
             for fault in self.faults:
                 answer = fault(ask, answer)
             return answer
@@ -157,7 +160,7 @@ class Upstream:
         """The feed that is rendered on a day with the papers of a day."""
         told = [event.as_told(category) for event in self.told_on(category, on)]
         # The order of the query, then the limit; the feed shows the reverse.
-        told.sort(key=lambda one: one.announce_type, reverse=True)
+        told.sort(key=lambda one: _QUERY_ORDER.index(one.announce_type))
         return render_feed(rendered_on, *told[:FEED_LIMIT][::-1])
 
     def listing(self, ask: Ask) -> Response:
@@ -177,7 +180,7 @@ class Upstream:
         else:
             since, chosen, start = asked["from"], asked["set"], "0"
         records = self._records(date.fromisoformat(since), chosen, ask)
-        first, last = int(start), int(start) + RECORDS_ON_A_PAGE
+        first, last = int(start), int(start) + self.page_size
         rest = f"{since}|{chosen}|{last}|{today}" if last < len(records) else ""
         return render_oai(records[first:last], rest, ask.now)
 
