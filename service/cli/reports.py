@@ -29,12 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def find_reader(desk: Desk, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
+    from service.actions.subscribe import read_address
     from service.domain.addresses import email_key
     from service.store.engine import transaction
     from service.store.subscribers import find_by_email
 
+    address = read_address(email)
     with transaction(desk.sessions) as session:
-        reader = find_by_email(session, email_key(email))
+        reader = find_by_email(session, email_key(address))
     if reader is None:
         raise CommandError(f"no subscriber has the address {email}")
     return reader

@@ -16,7 +16,7 @@ from service.domain.types import DeliveryState, SubscriberState, SuppressionReas
 
 S = DeliveryState
 
-# Who may follow whom. Everything else is a bug, and the database refuses to record it.
+# Who may follow whom. Everything else is a bug: tests watch every change of a row in the database.
 NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
     S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED}),
     S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED}),

@@ -183,10 +183,12 @@ def record_decision(
     is_evidence = was_in_doubt and decision.state is not DeliveryState.IN_DOUBT
     if not (is_ours or is_evidence):
         return None
-    _move(session, delivery, decision.state, decision.detail, now)
-    delivery.last_reply = decision.detail[:1000]
+    # A relay's words name the address, which must not come back after an erasure.
+    detail = decision.detail if delivery.subscriber_id is not None else "the reader was erased"
+    _move(session, delivery, decision.state, detail, now)
+    delivery.last_reply = detail[:1000]
     if decision.state is DeliveryState.FAILED:
-        delivery.reason = decision.detail[:500]
+        delivery.reason = detail[:500]
     if decision.retry_after is not None:
         delivery.due_at = now + decision.retry_after
         if was_in_doubt:

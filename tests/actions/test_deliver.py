@@ -11,32 +11,27 @@ from sqlalchemy import Engine, update
 from support.press import (
     ACCEPTED,
     LATER,
-    NOBODY,
-    SILENCE,
     InterruptedRenderer,
     PlannedTransport,
     Press,
     make_press,
 )
-from support.smtp_sink import DROP, SmtpSink
+from support.smtp_sink import SmtpSink
 
 from service.actions.deliver import DeliverReport, deliver, sweep
 from service.actions.subscribe import erase, pause, suppress_address, unsubscribe
 from service.config import Settings
-from service.domain.delivery import RETRY_MINUTES, Phase, SendOutcome
+from service.domain.delivery import RETRY_MINUTES
 from service.domain.types import (
     Cadence,
     DeliveryKind,
     DeliveryState,
     EditionState,
     SubscriberState,
-    SuppressionReason,
 )
 from service.mail.transport import Envelope
 from service.store.deliveries import insert_mail
 from service.store.models import Delivery, Subscriber
-from service.store.subscribers import get_subscriber
-from service.store.suppressions import find_reason
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 
@@ -178,119 +173,6 @@ def test_whoever_leaves_between_claim_and_flight_gets_no_mail(
     assert deliver(sender) == DeliverReport(skipped=1)
     assert transport.sent == []
     assert press.states(edition_id) == {f"skipped: {reason}": 1}
-
-
-def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press) -> None:
-    press.add_readers(ANNE)
-    press.add_papers(1)
-    edition_id = press.publish()
-    transport = PlannedTransport(lambda _: LATER)
-    waits = []
-    for _ in range(len(RETRY_MINUTES) + 1):
-        assert deliver(press.sender(transport)) == DeliverReport(retried=1)
-        row = press.row()
-        waits.append((row.due_at - press.clock()) / timedelta(minutes=1))
-        assert deliver(press.sender(transport)).total == 0
-        press.clock.now = row.due_at
-    assert waits == [*RETRY_MINUTES, RETRY_MINUTES[-1]]
-    assert press.row().last_reply == "451 4.7.1 greylisted"
-    transport.plan = lambda _: ACCEPTED
-    assert deliver(press.sender(transport)) == DeliverReport(sent=1)
-    assert press.states(edition_id) == {"sent": 1}
-    assert {one.payload.split(b"Message-ID: ")[1][:60] for one in transport.sent} == {
-        transport.sent[0].payload.split(b"Message-ID: ")[1][:60]
-    }
-
-
-def test_a_reader_who_is_refused_all_day_is_not_mailed_the_next(press: Press) -> None:
-    press.add_readers(ANNE)
-    press.add_papers(1)
-    edition_id = press.publish()
-    transport = PlannedTransport(lambda _: LATER)
-    deliver(press.sender(transport))
-    press.clock.forward(hours=press.settings.send_not_after_hours)
-    assert deliver(press.sender(transport)) == DeliverReport(skipped=1)
-    assert press.states(edition_id) == {"skipped: late": 1}
-    assert press.balance(edition_id).closes
-
-
-def reason_for(press: Press, email: str) -> SuppressionReason | None:
-    with press.sessions() as session:
-        return find_reason(session, email, press.settings.secret_key)
-
-
-def state_of(press: Press, reader_id: int) -> SubscriberState:
-    with press.sessions() as session:
-        reader = get_subscriber(session, reader_id)
-        assert reader is not None
-        return reader.state
-
-
-def test_an_address_that_does_not_exist_is_suppressed(press: Press) -> None:
-    anne, bert = press.add_readers(ANNE, BERT)
-    press.add_papers(1)
-    edition_id = press.publish()
-    plan = {ANNE: NOBODY, BERT: ACCEPTED}
-    report = deliver(press.sender(PlannedTransport(lambda e: plan[e.recipient])))
-    assert report == DeliverReport(sent=1, failed=1)
-    assert press.states(edition_id) == {"sent": 1, "failed": 1}
-    assert press.rows()[0].reason == "550 5.1.1 no such mailbox"
-    assert reason_for(press, ANNE) is SuppressionReason.HARD_BOUNCE
-    assert reason_for(press, BERT) is None
-    assert state_of(press, anne) is SubscriberState.SUPPRESSED
-    assert state_of(press, bert) is SubscriberState.ACTIVE
-
-
-@pytest.mark.parametrize("text", ["5.7.1 policy", "5.7.515 access denied", "no code at all"])
-def test_a_policy_refusal_is_not_held_against_the_reader(press: Press, text: str) -> None:
-    (anne,) = press.add_readers(ANNE)
-    press.add_papers(1)
-    edition_id = press.publish()
-    refusal = SendOutcome(Phase.REPLIED, 550, text)
-    assert deliver(press.sender(PlannedTransport(lambda _: refusal))) == DeliverReport(failed=1)
-    assert reason_for(press, ANNE) is None
-    assert state_of(press, anne) is SubscriberState.ACTIVE
-    assert press.states(edition_id) == {"failed": 1}
-
-
-def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:
-    press.add_readers(ANNE)
-    press.add_papers(1)
-    edition_id = press.publish()
-    away = SendOutcome(Phase.CONNECT, 535, "5.7.8 wrong password")
-    assert deliver(press.sender(PlannedTransport(lambda _: away))) == DeliverReport(retried=1)
-    assert press.states(edition_id) == {"queued": 1}
-
-
-def test_silence_after_the_final_dot_is_never_sent_again(press: Press) -> None:
-    press.add_readers(ANNE)
-    press.add_papers(1)
-    edition_id = press.publish()
-    transport = PlannedTransport(lambda _: SILENCE)
-    assert deliver(press.sender(transport)) == DeliverReport(in_doubt=1)
-    for _ in range(3):
-        press.clock.forward(hours=1)
-        assert sweep(press.sessions, press.clock()) == (0, 0)
-        assert deliver(press.sender(transport)).total == 0
-    assert len(transport.sent) == 1
-    assert press.states(edition_id) == {"in_doubt": 1}
-    assert press.balance(edition_id).closes
-
-
-def test_a_connection_dropped_after_the_final_dot_is_never_sent_again(
-    press: Press, smtp_sink: SmtpSink
-) -> None:
-    press.add_readers(ANNE, BERT)
-    press.add_papers(1)
-    edition_id = press.publish()
-    smtp_sink.on_data = lambda address: DROP if address == ANNE else None
-    sender = press.sender()
-    assert deliver(sender) == DeliverReport(sent=1, in_doubt=1)
-    sweep(press.sessions, press.clock.forward(hours=1))
-    assert deliver(sender).total == 0
-    sender.transport.close()
-    assert [one.envelope.rcpt_tos for one in smtp_sink.seen].count([ANNE]) == 1
-    assert press.states(edition_id) == {"sent": 1, "in_doubt": 1}
 
 
 def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.feeds import Told, render_feed
 from support.loopback_http import Request, Response
 from support.provider import Provider, morning
-from support.stored import changed_tables, read_tables
+from support.stored import changed_tables, read_tables, stored, versions
 from support.web_papers import make_announcement
 
 from service.actions.ingest import BatchReport, _distinct
 from service.domain.types import AnnounceType, BatchState, Cadence
 from service.store.batches import count_announced, count_by_type, find_batch, get_batches
 from service.store.editions import assign_papers, get_edition_papers, insert_edition
-from service.store.models import PaperRow, PaperVersion, Signal
-from service.store.reading import find_paper, get_announcements, get_papers_announced_on
+from service.store.reading import get_announcements, get_papers_announced_on
 
 THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19, 21))
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
-
-
-def stored(session: Session, told: Told) -> PaperRow:
-    session.rollback()
-    return session.execute(select(PaperRow).where(PaperRow.key == told.key)).scalar_one()
-
-
-def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
-    rows = session.execute(
-        select(PaperVersion.version, PaperVersion.title_raw)
-        .where(PaperVersion.paper_id == paper_id)
-        .order_by(PaperVersion.version)
-    )
-    return [(version, title) for version, title in rows]
 
 
 def test_a_day_is_stored_and_the_report_says_what_came(
@@ -304,88 +287,6 @@ def test_a_withdrawn_paper_that_comes_back_is_no_longer_withdrawn(
     provider.show(render_feed(FRIDAY, Told(1, "replace", 3), Told(2)))
     provider.look(FRIDAY)
     assert not stored(session, gone).is_withdrawn
-
-
-def daily_list(*numbers: int, upvotes: int = 7) -> bytes:
-    """Hugging Face's list of papers."""
-    entries: list[dict[str, Any]] = [
-        {
-            "paper": {
-                "id": Told(number).identifier,
-                "title": f"As listed {number}",
-                "summary": "A summary.",
-                "authors": [{"name": "Ada Lovelace"}],
-                "upvotes": upvotes,
-                "githubRepo": "https://github.com/example/code",
-            }
-        }
-        for number in numbers
-    ]
-    return json.dumps(entries).encode()
-
-
-def test_a_paper_that_was_only_listed_is_completed_by_its_announcement(
-    provider: Provider, session: Session
-) -> None:
-    provider.show_list(daily_list(1))
-    report = provider.look(THURSDAY, name="huggingface")
-    assert (report.state, report.counts) == (BatchState.COMPLETE, {"listed": 1})
-    stub = stored(session, Told(1))
-    assert (stub.source, stub.categories, stub.announced_as) == (
-        "huggingface",
-        [],
-        AnnounceType.LISTED,
-    )
-    assert versions(session, stub.id) == []
-    provider.show(render_feed(FRIDAY, Told(1, title="As announced")))
-    assert provider.look(FRIDAY).updated_count == 1
-    session.expire_all()
-    paper = stored(session, Told(1))
-    assert (paper.id, paper.source, paper.title) == (stub.id, "arxiv", "As announced")
-    assert (paper.categories, paper.primary_category) == (["cs.CL"], "cs.CL")
-    assert paper.first_announced_on == THURSDAY
-    assert versions(session, paper.id) == [(1, "As announced")]
-    read = find_paper(session, paper.key)
-    assert read is not None
-    assert (read.upvotes, read.github_url) == (7, "https://github.com/example/code")
-
-
-def test_a_list_never_overwrites_what_was_announced(provider: Provider, session: Session) -> None:
-    provider.show(render_feed(FRIDAY, Told(1, title="As announced")))
-    provider.look(FRIDAY)
-    provider.show_list(daily_list(1))
-    report = provider.look(FRIDAY, name="huggingface")
-    assert (report.stored_count, report.updated_count) == (0, 0)
-    paper = stored(session, Told(1))
-    assert (paper.title, paper.announced_as) == ("As announced", AnnounceType.NEW)
-
-
-def test_a_paper_listed_before_its_announcement_of_the_same_day_is_new(
-    provider: Provider, session: Session
-) -> None:
-    provider.show_list(daily_list(1))
-    provider.look(FRIDAY, name="huggingface")
-    provider.show(render_feed(FRIDAY, Told(1)))
-    provider.look(FRIDAY)
-    assert stored(session, Told(1)).announced_as is AnnounceType.NEW
-
-
-def test_the_last_look_of_a_day_at_the_signals_stays(provider: Provider, session: Session) -> None:
-    for upvotes, hours in ((3, 0), (9, 5), (2, 24)):
-        provider.show_list(daily_list(1, upvotes=upvotes))
-        provider.ingest(morning(THURSDAY) + timedelta(hours=hours), name="huggingface")
-    rows = session.execute(select(Signal.observed_on, Signal.upvotes).order_by(Signal.observed_on))
-    assert [tuple(row) for row in rows] == [(THURSDAY, 9), (FRIDAY, 2)]
-    paper = find_paper(session, Told(1).key)
-    assert paper is not None
-    assert paper.upvotes == 2
-
-
-def test_a_list_is_asked_for_again_since_upvotes_grow(provider: Provider) -> None:
-    provider.show_list(daily_list(1))
-    provider.look(FRIDAY, name="huggingface")
-    provider.look(FRIDAY, name="huggingface")
-    assert len(provider.http.requests) == 2
 
 
 def test_two_processes_that_read_the_same_papers_at_once_store_each_once(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import Engine, Text, cast, func, select
+from sqlalchemy.orm import Session
 
-from service.store.models import Base
+from service.store.models import Base, PaperRow, PaperVersion
+from support.feeds import Told
 
 Rows = tuple[str, ...]
 
@@ -34,3 +36,19 @@ def read_tables(engine: Engine) -> dict[str, Rows]:
 def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
     """The names of the tables that differ."""
     return {name for name, rows in after.items() if rows != before[name]}
+
+
+def stored(session: Session, told: Told) -> PaperRow:
+    """The row of a told paper, as it is committed now."""
+    session.rollback()
+    return session.execute(select(PaperRow).where(PaperRow.key == told.key)).scalar_one()
+
+
+def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
+    """The versions kept of a paper: (number, raw title)."""
+    rows = session.execute(
+        select(PaperVersion.version, PaperVersion.title_raw)
+        .where(PaperVersion.paper_id == paper_id)
+        .order_by(PaperVersion.version)
+    )
+    return [(version, title) for version, title in rows]
