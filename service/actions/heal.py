@@ -16,6 +16,7 @@ from service.actions.announce import store_announcements
 from service.actions.oracle import close
 from service.config import Settings
 from service.domain.categories import canonical_category, is_known
+from service.domain.identifiers import arxiv_order
 from service.domain.schedule import announcement_date, is_past_deadline
 from service.domain.types import Announcement, AnnounceType, BatchState
 from service.logs import get_logger
@@ -25,6 +26,7 @@ from service.store.batches import (
     count_first_announced,
     find_held,
     first_batch_on,
+    lowest_new,
     open_batch,
 )
 from service.store.engine import transaction
@@ -35,9 +37,22 @@ HEAL_DAYS = 7
 RECORDS_AT_ONCE = 500
 
 # A paper whose first version is older than this was announced before, whatever its datestamp says.
-OLDEST_MISSED = timedelta(days=21)
+# Moderation has taken 24 days.
+OLDEST_MISSED = timedelta(days=60)
+
+# From submission to announcement it takes a paper that nobody holds up four days at the most.
+LONGEST_WAY = timedelta(days=4)
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One category, and since when it is watched. `lowest` orders the first identifier seen new."""
+
+    category: str
+    since: date
+    lowest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +80,37 @@ def heal_arxiv(
     """
     reports = []
     for category in settings.arxiv_categories:
-        begin = since or _heals_since(sessions, category, now)
-        if begin is not None:
-            reports.append(_heal_category(sessions, oai, category, begin, now))
+        watch = _find_watch(sessions, category, since)
+        if watch is not None:
+            earliest = announcement_date(now) - timedelta(days=HEAL_DAYS)
+            begin = since or max(watch.since, earliest)
+            reports.append(_heal_category(sessions, oai, watch, begin, now))
     return reports
 
 
-def _heals_since(sessions: sessionmaker[Session], category: str, now: datetime) -> date | None:
-    """Where to begin: a week back, but not before this installation first asked for the category.
+def _find_watch(sessions: sessionmaker[Session], category: str, since: date | None) -> Watch | None:
+    """Since when a category is watched here (or is to be taken as watched), None if it never was.
 
     What was announced before somebody watched was not missed by anybody.
     """
     with transaction(sessions) as session:
-        first = first_batch_on(session, "arxiv", category)
-    return max(first, announcement_date(now) - timedelta(days=HEAL_DAYS)) if first else None
+        first = since or first_batch_on(session, "arxiv", category)
+        lowest = lowest_new(session, "arxiv")
+    return Watch(category, first, arxiv_order(lowest) if lowest else None) if first else None
 
 
 def _heal_category(
-    sessions: sessionmaker[Session], oai: ArxivOai, category: str, since: date, now: datetime
+    sessions: sessionmaker[Session], oai: ArxivOai, watch: Watch, begin: date, now: datetime
 ) -> HealReport:
-    report = HealReport(category, since)
+    report = HealReport(watch.category, begin)
     try:
-        records = oai.harvest(since, set_of(category))
+        records = oai.harvest(begin, set_of(watch.category))
         for some in _chunks(records):
             with transaction(sessions) as session:
-                report = _store_records(session, category, some, report, now)
+                report = _store_records(session, watch, some, report, now)
     except (SourceUnavailable, SourceUnreadable) as error:
         report = replace(report, error=str(error))
-    log.info("heal", category=category, late=report.late_count, error=report.error)
+    log.info("heal", category=watch.category, late=report.late_count, error=report.error)
     return report
 
 
@@ -112,8 +130,9 @@ def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:
 
 
 def _store_records(
-    session: Session, category: str, records: Iterable[OaiRecord], report: HealReport, now: datetime
+    session: Session, watch: Watch, records: Iterable[OaiRecord], report: HealReport, now: datetime
 ) -> HealReport:
+    category = watch.category
     told = {r.announcement.key: r for r in records if r.announcement is not None}
     known, announced = get_facts(session, told), get_announced(session, told)
     held = find_held(session, "arxiv", category, told)
@@ -123,7 +142,7 @@ def _store_records(
         one = record.announcement
         if one is None:
             continue
-        if _belongs(record, announced.get(key), now) and key not in held:
+        if _belongs(record, watch, announced.get(key), now) and key not in held:
             told_as = replace(one, announce_type=_type_in(one, category))
             by_day.setdefault(record.datestamp, []).append(told_as)
         elif key in known:
@@ -140,7 +159,7 @@ def _store_records(
     )
 
 
-def _belongs(record: OaiRecord, announced_on: date | None, now: datetime) -> bool:
+def _belongs(record: OaiRecord, watch: Watch, announced_on: date | None, now: datetime) -> bool:
     """Whether a paper was announced on the day of its datestamp, as far as one can tell.
 
     OAI-PMH tells tomorrow's papers an hour and a half before midnight in New York: they are left
@@ -151,17 +170,24 @@ def _belongs(record: OaiRecord, announced_on: date | None, now: datetime) -> boo
         return False
     if announced_on is not None:
         return announced_on == record.datestamp and record.is_first_version
-    return is_missed(record)
+    return is_missed(record, watch)
 
 
-def is_missed(record: OaiRecord) -> bool:
-    """Whether an unknown record is a paper of its day, and not an old one that was touched.
+def is_missed(record: OaiRecord, watch: Watch) -> bool:
+    """Whether an unknown record is a paper announced since we watch, and not an old one touched.
 
-    Datestamps change for administrative reasons too; the first version's date does not.
+    Datestamps change for administrative reasons and new versions, too; the first version's date
+    does not. What was submitted long before the watch began may have been held up by moderation:
+    arXiv gives identifiers at announcement, so then a high one proves that it is new.
     """
     if record.is_deleted or record.announcement is None or not record.versions:
         return False
-    return record.datestamp - record.versions[0].submitted_at.date() <= OLDEST_MISSED
+    submitted_on = record.versions[0].submitted_at.date()
+    if record.datestamp - submitted_on > OLDEST_MISSED:
+        return False
+    if submitted_on >= watch.since - LONGEST_WAY:
+        return True
+    return watch.lowest is not None and arxiv_order(record.identifier) >= watch.lowest
 
 
 def _type_in(told: Announcement, category: str) -> AnnounceType:

@@ -124,8 +124,9 @@ def _trending(
 ) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
     """What people noticed; where nobody has noticed anything yet, everything."""
     new = {i: paper for i, paper in papers.items() if i not in reader.seen_ids}
-    noticed = {i for i, paper in new.items() if paper.upvotes or i in reader.carried_ids}
-    return [(TRENDING_TITLE, dict.fromkeys(noticed or new, ()))]
+    noticed = {i for i, paper in new.items() if paper.upvotes}
+    wanted = (noticed or set(new)) | (reader.carried_ids & new.keys())
+    return [(TRENDING_TITLE, dict.fromkeys(wanted, ()))]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:

@@ -18,8 +18,10 @@ ARXIV_ZONE = ZoneInfo("America/New_York")
 # Past this hour (New York) a day's edition goes out with what there is, and says what is missing.
 DEADLINE_HOUR = 10
 
-# How far back an edition looks for papers that no earlier edition of its cadence carried.
-LOOKBACK_DAYS = {Cadence.DAILY: 7, Cadence.WEEKDAYS: 7, Cadence.WEEKLY: 14}
+# How far back an edition looks for papers that no earlier edition of its cadence carried. More
+# than the week for which days are healed and the days between two editions taken together: a paper
+# of a week ago, found just after one edition, must be in the reach of the next.
+LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
 
 
 @dataclass(frozen=True, slots=True)

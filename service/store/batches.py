@@ -167,3 +167,14 @@ def first_batch_on(session: Session, source: str, category: str) -> date | None:
             Batch.source == source, Batch.category == category
         )
     ).scalar_one()
+
+
+def lowest_new(session: Session, source: str) -> str | None:
+    """The lowest identifier (arXiv's form since 2015) that a source told as new here."""
+    return session.execute(
+        select(func.min(PaperRow.identifier)).where(
+            PaperRow.source == source,
+            PaperRow.announced_as == AnnounceType.NEW,
+            PaperRow.identifier.regexp_match(r"^\d{4}\.\d{5}$"),
+        )
+    ).scalar_one()

@@ -112,7 +112,7 @@ def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
             PaperRow.key.in_(list(keys)), PaperRow.first_announced_on.is_not(None)
         )
     )
-    return dict(rows.all())
+    return {key: on for key, on in rows if on is not None}
 
 
 def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:

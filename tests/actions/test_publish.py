@@ -287,7 +287,7 @@ def test_a_reader_who_changes_cadence_is_not_sent_a_paper_again(press: Press) ->
 
 def test_withdrawn_replaced_and_too_old_papers_are_not_news(press: Press) -> None:
     press.add_readers(ANNE)
-    press.add_papers(1, on=FRIDAY - timedelta(days=8))
+    press.add_papers(1, on=FRIDAY - timedelta(days=15))
     press.add_papers(
         told=[
             make_announcement(2, "Withdrawn", is_withdrawn=True),

@@ -14,13 +14,14 @@ from service.domain.digest import (
     Digest,
     DigestEntry,
     DigestGroup,
+    Happening,
     Matches,
     Reader,
     compose_digest,
     digest_from_json,
     digest_to_json,
 )
-from service.domain.types import AnnounceType, Paper, Reason
+from service.domain.types import AnnounceType, Paper, PaperEventKind, Reason
 
 SOME = Paper(
     id=0,
@@ -138,12 +139,31 @@ def test_a_carried_paper_whose_topic_is_gone_comes_again() -> None:
 
 
 def test_a_reader_without_topics_gets_what_is_trending() -> None:
-    papers = PAPERS | {5: replace(PAPERS[5], upvotes=9)}
-    digest = compose_digest(Reader(1, seen_ids=frozenset({12})), {}, papers, 2)
+    noticed = {n: replace(PAPERS[n], upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)}
+    reader = Reader(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
+    digest = compose_digest(reader, {}, PAPERS | noticed, 2)
     assert digest is not None
     assert [group.title for group in digest.groups] == [TRENDING_TITLE]
-    assert digest.paper_ids == (5, 11)
-    assert set(digest.cut_ids) == PAPERS.keys() - {5, 11, 12}
+    assert digest.paper_ids == (6, 5)
+    assert digest.cut_ids == (2,)
+
+
+def test_where_nobody_has_noticed_anything_yet_everything_new_is_told() -> None:
+    digest = compose_digest(Reader(1, seen_ids=frozenset({12})), {}, PAPERS, 2)
+    assert digest is not None
+    assert digest.paper_ids == (11, 10)
+    assert set(digest.cut_ids) == PAPERS.keys() - {10, 11, 12}
+
+
+def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
+    happening = Happening(99, PaperEventKind.WITHDRAWN, "v2")
+    reader = Reader(1, (("First", "a"),), happenings=(happening,))
+    assert compose_digest(reader, {}, PAPERS, 5) is None
+    digest = compose_digest(reader, {"a": {1: REASONS}}, PAPERS, 5)
+    assert digest is not None
+    assert digest.happenings == (happening,)
+    assert 99 not in digest.paper_ids
+    assert digest_from_json(json.loads(json.dumps(digest_to_json(digest)))) == digest
 
 
 def test_an_empty_digest_is_none() -> None:

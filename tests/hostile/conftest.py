@@ -14,6 +14,4 @@ from service.config import Settings
 
 @pytest.fixture
 def world(loopback_http: LoopbackHttp, settings: Settings, engine: Engine) -> World:
-    return make_world(
-        loopback_http, settings, engine, invent(span(WEDNESDAY, MONDAY), CATEGORIES)
-    )
+    return make_world(loopback_http, settings, engine, invent(span(WEDNESDAY, MONDAY), CATEGORIES))

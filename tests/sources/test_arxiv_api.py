@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from support.loopback_http import LoopbackHttp, Request, Response
+from support.open_gate import OpenGate
 
 from service.domain.types import AnnounceType
 from service.sources.arxiv_api import ArxivApi, parse_api
@@ -148,7 +149,7 @@ def passed() -> list[str]:
 @pytest.fixture
 def api(loopback_http: LoopbackHttp, passed: list[str]) -> ArxivApi:
     return ArxivApi(
-        f"{loopback_http.url}/api/query", Fetcher(Caller(timeout_seconds=5), passed.append)
+        f"{loopback_http.url}/api/query", Fetcher(Caller(timeout_seconds=5), OpenGate(passed))
     )
 
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from support.loopback_http import LoopbackHttp
+from support.open_gate import OpenGate
 
 from service.sources.arxiv_list import ArxivListing, Listing, parse_listing
 from service.sources.base import SourceUnavailable, SourceUnreadable
@@ -139,7 +140,7 @@ def test_a_page_that_is_not_clear_is_refused_in_one_line(payload: bytes, reason:
 @pytest.fixture
 def listing(loopback_http: LoopbackHttp) -> ArxivListing:
     return ArxivListing(
-        f"{loopback_http.url}/list/", Fetcher(Caller(timeout_seconds=5), lambda _: None)
+        f"{loopback_http.url}/list/", Fetcher(Caller(timeout_seconds=5), OpenGate())
     )
 
 

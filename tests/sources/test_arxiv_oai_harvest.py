@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 from support.loopback_http import LoopbackHttp, Request, Response
 from support.oai_answers import RAW, answer, listed, record
+from support.open_gate import OpenGate
 
 from service.sources.arxiv_oai import ArxivOai, OaiPage, TokenExpired
 from service.sources.base import SourceUnavailable, SourceUnreadable
@@ -22,7 +23,9 @@ def passed() -> list[str]:
 
 @pytest.fixture
 def oai(loopback_http: LoopbackHttp, passed: list[str]) -> ArxivOai:
-    return ArxivOai(f"{loopback_http.url}/oai", Fetcher(Caller(timeout_seconds=5), passed.append))
+    return ArxivOai(
+        f"{loopback_http.url}/oai", Fetcher(Caller(timeout_seconds=5), OpenGate(passed))
+    )
 
 
 def numbered(count: int) -> list[str]:

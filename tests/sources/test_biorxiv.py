@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from support.loopback_http import LoopbackHttp, Request, Response
+from support.open_gate import OpenGate
 
 from service.domain.types import Announcement, AnnounceType
 from service.sources.base import FetchState, SourceUnavailable, SourceUnreadable
@@ -210,7 +211,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def biorxiv(loopback_http: LoopbackHttp, pauses: list[float]) -> Biorxiv:
-    fetcher = Fetcher(Caller(timeout_seconds=5), lambda _: None)
+    fetcher = Fetcher(Caller(timeout_seconds=5), OpenGate())
     return Biorxiv(f"{loopback_http.url}/", fetcher, sleep=pauses.append)
 
 

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 from support.loopback_http import LoopbackHttp, Request, Response
+from support.open_gate import OpenGate
 
 from service.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.sources.fetching import (
@@ -33,7 +34,7 @@ def passed() -> list[str]:
 
 @pytest.fixture
 def fetcher(passed: list[str]) -> Fetcher:
-    return Fetcher(CALLER, passed.append, max_bytes=10_000)
+    return Fetcher(CALLER, OpenGate(passed), max_bytes=10_000)
 
 
 def refused(fetcher: Fetcher, url: str) -> SourceUnavailable:
@@ -154,7 +155,7 @@ def test_an_answer_that_never_ends_is_given_up(loopback_http: LoopbackHttp) -> N
         return 200, {}, b"late"
 
     loopback_http.routes["/feed"] = slow
-    fetcher = Fetcher(Caller(timeout_seconds=0.1), lambda _: None)
+    fetcher = Fetcher(Caller(timeout_seconds=0.1), OpenGate())
     assert not refused(fetcher, f"{loopback_http.url}/feed").permanent
 
 
@@ -162,7 +163,7 @@ def test_an_answer_that_only_drips_is_given_up(loopback_http: LoopbackHttp) -> N
     loopback_http.routes["/feed"] = (200, {}, b"some bytes")
     # Six times this timeout is over before any answer can be read to its end.
     caller = Caller(timeout_seconds=5)
-    fetcher = Fetcher(caller, lambda _: None)
+    fetcher = Fetcher(caller, OpenGate())
     fetcher._longest_seconds = 0.0
     assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith("did not end in time")
 
@@ -241,11 +242,11 @@ class Clock:
 def test_two_requests_to_arxivs_hosts_are_three_seconds_apart() -> None:
     clock = Clock()
     gate = LocalGate(clock=clock, sleep=clock.sleep)
-    gate("https://rss.arxiv.org/rss/cs.CL")
+    gate.wait("https://rss.arxiv.org/rss/cs.CL")
     clock.now += 1
-    gate("https://export.arxiv.org/api/query")
+    gate.wait("https://export.arxiv.org/api/query")
     clock.now += 5
-    gate("https://arxiv.org/list/cs.CL/new")
+    gate.wait("https://arxiv.org/list/cs.CL/new")
     assert clock.slept == [2.0]
 
 
@@ -253,7 +254,7 @@ def test_other_hosts_pass_the_gate_at_once() -> None:
     clock = Clock()
     gate = LocalGate(clock=clock, sleep=clock.sleep)
     for url in ("http://127.0.0.1:8000/rss/cs.CL", "https://huggingface.co/api") * 2:
-        gate(url)
+        gate.wait(url)
     assert clock.slept == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.loopback_http import LoopbackHttp
+from support.open_gate import OpenGate
 
 from service.domain.types import Announcement, AnnounceType
 from service.sources.base import FetchState, SourceUnavailable, SourceUnreadable
@@ -255,7 +256,7 @@ def test_an_answer_that_is_the_name_of_a_file_is_not_opened(tmp_path: Path) -> N
 
 @pytest.fixture
 def journal(loopback_http: LoopbackHttp) -> JournalFeed:
-    fetcher = Fetcher(Caller(timeout_seconds=5), lambda _: None)
+    fetcher = Fetcher(Caller(timeout_seconds=5), OpenGate())
     return JournalFeed("J of Ex", f"{loopback_http.url}/feed.xml", fetcher)
 
 

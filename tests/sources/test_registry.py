@@ -6,17 +6,20 @@ from datetime import date
 
 import pytest
 from support.loopback_http import LoopbackHttp
+from support.open_gate import OpenGate
 
 from service.config import Settings
-from service.sources.base import FetchState
-from service.sources.registry import SourceNotAvailable, build_sources
+from service.sources.arxiv_feed import ArxivFeed
+from service.sources.base import Expectation, FetchState
+from service.sources.registry import (
+    SourceNotAvailable,
+    build_api,
+    build_oai,
+    build_sources,
+)
 
 FEED = b"""<rss><channel><title>cs.CL</title><pubDate>Fri, 18 Sep 2026 00:00:00 -0400</pubDate>
 </channel></rss>"""
-
-
-def pass_all(_: str) -> None:
-    """A gate that is always open."""
 
 
 def test_the_named_sources_fetch_and_parse_over_the_wire(loopback_http: LoopbackHttp) -> None:
@@ -30,7 +33,7 @@ def test_the_named_sources_fetch_and_parse_over_the_wire(loopback_http: Loopback
     loopback_http.routes["/api/daily_papers?limit=100&date=2026-09-18"] = (200, {}, b"[]")
     loopback_http.routes["/api/daily_papers?limit=100"] = (200, {}, b"[]")
 
-    huggingface, arxiv = build_sources(settings, pass_all)
+    huggingface, arxiv = build_sources(settings, OpenGate())
     assert (arxiv.name, arxiv.gates_editions) == ("arxiv", True)
     assert (huggingface.name, huggingface.gates_editions) == ("huggingface", False)
 
@@ -47,15 +50,44 @@ def test_the_named_sources_fetch_and_parse_over_the_wire(loopback_http: Loopback
     assert agents.pop().endswith("(+http://127.0.0.1:8000; ops@paperboy.example)")
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("biorxiv", "source biorxiv is not yet available"),
-        ("medrxiv", "source medrxiv is not yet available"),
-        ("axriv", "unknown source 'axriv'; known are arxiv and huggingface"),
-    ],
-)
-def test_a_source_that_cannot_be_read_is_refused_with_its_name(name: str, reason: str) -> None:
-    settings = Settings().model_copy(update={"sources": ("arxiv", name)})
-    with pytest.raises(SourceNotAvailable, match=reason):
-        build_sources(settings, pass_all)
+def test_a_source_that_is_unknown_is_refused_with_its_name() -> None:
+    settings = Settings().model_copy(update={"sources": ("arxiv", "axriv")})
+    with pytest.raises(SourceNotAvailable, match="unknown source 'axriv'; known are arxiv, hugg"):
+        build_sources(settings, OpenGate())
+
+
+def test_preprint_servers_and_journals_are_sources_of_their_own_names() -> None:
+    settings = Settings(
+        sources=("biorxiv", "medrxiv"),
+        journal_feeds=("nature=https://nature.example/rss", "cell=https://cell.example/rss"),
+    )
+    sources = build_sources(settings, OpenGate())
+    assert [s.name for s in sources] == ["biorxiv", "medrxiv", "journal.nature", "journal.cell"]
+    assert not any(source.gates_editions for source in sources)
+    assert [source.expect("") for source in sources] == [None] * 4
+
+
+@pytest.mark.parametrize("feed_url", ["http://127.0.0.1:9/rss", "https://rss.arxiv.org"])
+def test_a_recorded_feed_sends_nobody_to_arxiv_itself(feed_url: str) -> None:
+    settings = Settings(arxiv_feed_url=feed_url)
+    is_real = "arxiv.org" in feed_url
+    (arxiv, _) = build_sources(settings, OpenGate())
+    assert isinstance(arxiv, ArxivFeed)
+    assert (arxiv.listing is not None) is is_real
+    assert (build_oai(settings, OpenGate()) is not None) is is_real
+    assert (build_api(settings, OpenGate()) is not None) is is_real
+    own = settings.model_copy(
+        update={"arxiv_oai_url": "http://127.0.0.1:9/oai", "arxiv_api_url": "http://127.0.0.1:9/q"}
+    )
+    assert build_oai(own, OpenGate()) is not None
+    assert build_api(own, OpenGate()) is not None
+
+
+def test_the_listing_says_how_many_papers_to_expect(loopback_http: LoopbackHttp) -> None:
+    settings = Settings(
+        sources=("arxiv",), arxiv_feed_url=loopback_http.url, arxiv_list_url=loopback_http.url
+    )
+    page = b"<html><body><h3>Showing new listings for Friday, 18 September 2026</h3>"
+    loopback_http.routes["/cs.CL/new"] = (200, {}, page + b"\n<p>No updates today.</p></body></html>")
+    (arxiv,) = build_sources(settings, OpenGate())
+    assert arxiv.expect("cs.CL") == Expectation(date(2026, 9, 18), 0)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import Engine
@@ -64,7 +65,7 @@ def test_four_processes_ask_one_after_the_other_with_the_gap(
     spans.sort()
     assert len(spans) == 16
     starts = [begun for begun, _ in spans]
-    gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
     assert min(gaps) >= GAP_SECONDS * 0.9, gaps
     overlaps = [n for n in range(15) if spans[n + 1][0] < spans[n][1]]
     assert overlaps == []

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
-from support.installation import Installation, repeated, span
-from support.loopback_http import LoopbackHttp
-from support.press import make_press
-from support.upstream import Event, Upstream, invent
 
 from service.config import Settings
 from service.domain.types import BatchState, Cadence
+from support.installation import Installation, repeated, span
+from support.loopback_http import LoopbackHttp
+from support.press import make_press
+from support.upstream import Event, Upstream
 
 CATEGORIES = ("cs.CL", "cs.LG", "cs.CV")
 WEDNESDAY, THURSDAY, FRIDAY = (date(2026, 9, day) for day in (16, 17, 18))

@@ -158,7 +158,7 @@ class Installation:
         return told
 
     def latest(self, category: str, on: date) -> Note:
-        return self.story(category, on)[-1]
+        return [n for n in self.notes if (n.category, n.on) == (category, on)][-1]
 
     def placed(self, cadence: Cadence = Cadence.DAILY) -> Counter[str]:
         """How many editions of a cadence carry each paper, by key."""
@@ -210,4 +210,3 @@ def span(first: date, last: date) -> list[date]:
 def repeated(keys: Iterable[str]) -> list[str]:
     """What comes more than once."""
     return sorted(key for key, count in Counter(keys).items() if count > 1)
-

@@ -106,8 +106,7 @@ def invent(
                 submitted = on - timedelta(days=4 if on.weekday() == 0 else 2)
                 events.append(Event(on, number, (category, *others), submitted))
         events += [
-            Event(on, old.number, old.categories, old.submitted_on, version=2)
-            for old in before[:1]
+            Event(on, old.number, old.categories, old.submitted_on, version=2) for old in before[:1]
         ]
     return events
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.domain.author_index import author_index_keys
+from service.actions.announce import store_announcements
 from service.domain.types import Announcement, AnnounceType, BatchState, Signals
 from service.store.batches import open_batch
-from service.store.papers import (
-    PaperDraft,
-    record_announcements,
-    record_first_announcement,
-    record_signals,
-    upsert_papers,
-)
+from service.store.models import PaperRow
 
 FRIDAY = date(2026, 9, 18)
 THURSDAY = date(2026, 9, 17)
@@ -53,28 +48,13 @@ def store_papers(
     batch = open_batch(session, "arxiv", category, on, now)
     batch.state = state
     batch.announced_count = len(told)
-    stored = upsert_papers(session, [_draft(one) for one in told], now)
-    record_announcements(session, batch.id, told, stored.ids)
-    for announce_type in AnnounceType:
-        ids = [stored.ids[one.key] for one in told if one.announce_type is announce_type]
-        if ids and announce_type.is_first:
-            record_first_announcement(session, ids, announce_type, on, now)
-    record_signals(session, told, stored.ids, on)
+    store_announcements(session, batch, told, now)
+    keys = [one.key for one in told]
+    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    ids = {key: paper_id for key, paper_id in rows}  # noqa: C416  # mypy does not take rows for pairs
     session.commit()
-    return stored.ids
+    return ids
 
 
 def upvoted(count: int, github_url: str = "") -> Signals:
     return Signals(upvotes=count, github_url=github_url)
-
-
-def _draft(told: Announcement) -> PaperDraft:
-    return PaperDraft(
-        announcement=told,
-        title=told.title,
-        abstract=told.abstract,
-        authors=told.authors,
-        author_keys=tuple(sorted({k for name in told.authors for k in author_index_keys(name)})),
-        categories=told.categories,
-        primary_category=told.primary_category or "",
-    )

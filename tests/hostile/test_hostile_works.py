@@ -1,0 +1,238 @@
+"""One work, one edition; what befalls it reaches its readers once; no way to get a paper twice."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import Engine, select
+from support.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TUESDAY, WEDNESDAY
+from support.installation import repeated
+from support.press import PlannedTransport, Press, make_press
+from support.web_papers import make_announcement
+
+from service.actions.announce import store_announcements
+from service.actions.deliver import deliver
+from service.actions.heal import HEAL_DAYS
+from service.actions.publish import publish_now
+from service.config import Settings
+from service.domain.digest import digest_from_json
+from service.domain.schedule import is_cadence_day
+from service.domain.types import (
+    Announcement,
+    AnnounceType,
+    Cadence,
+    DeliveryState,
+    SubscriberState,
+)
+from service.store.batches import open_batch
+from service.store.models import EditionPaper, PaperIdentifier, PaperRow
+
+DOI = "10.1101/2026.09.17.123456"
+ALL = ("cat:cs.CL", "parsing")
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: object) -> Press:
+    from datetime import UTC, datetime
+
+    return make_press(settings, engine, datetime(2026, 9, 17, 6, tzinfo=UTC))
+
+
+def tell(press: Press, on: date, *told: Announcement, source: str = "arxiv") -> None:
+    """Store announcements of a day as ingest does."""
+    with press.sessions.begin() as session:
+        category = "cs.CL" if source == "arxiv" else ""
+        batch = open_batch(session, source, category, on, press.clock())
+        store_announcements(session, batch, told, press.clock())
+
+
+def publish_day(press: Press, on: date, *cadences: Cadence) -> None:
+    """The editions of a day, sent; then it is the next morning."""
+    for cadence in cadences or Cadence:
+        if is_cadence_day(cadence, on):
+            publish_now(press.sessions, press.settings, cadence, on, press.clock())
+    deliver(press.sender(PlannedTransport()))
+    press.clock.forward(days=1)
+
+
+def sent(press: Press, reader: int) -> list[int]:
+    return [
+        i
+        for row in press.rows()
+        if row.subscriber_id == reader and row.state is DeliveryState.SENT
+        for i in row.paper_ids
+    ]
+
+
+def told_of(press: Press, reader: int) -> list[tuple[str, str]]:
+    return [
+        (str(h.kind), h.detail)
+        for row in press.rows()
+        if row.subscriber_id == reader and row.digest is not None
+        for h in digest_from_json(row.digest).happenings
+    ]
+
+
+def preprint() -> Announcement:
+    return make_announcement(
+        1,
+        "Parsing of genomes",
+        key=f"biorxiv:{DOI}",
+        source="biorxiv",
+        identifier=DOI,
+        doi=DOI,
+        categories=("genomics",),
+        primary_category="genomics",
+    )
+
+
+def on_arxiv(**changes: object) -> Announcement:
+    return make_announcement(7, "Parsing of genomes", doi=DOI, **changes)
+
+
+@pytest.mark.parametrize("is_same_day", [True, False])
+def test_a_work_on_biorxiv_and_arxiv_is_in_one_edition_under_both_names(
+    press: Press, is_same_day: bool
+) -> None:
+    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    tell(press, THURSDAY, preprint(), source="biorxiv")
+    if not is_same_day:
+        publish_day(press, THURSDAY)
+    tell(press, FRIDAY, on_arxiv())
+    publish_day(press, FRIDAY)
+    publish_day(press, SATURDAY)
+    with press.sessions() as session:
+        placed = session.execute(
+            select(EditionPaper.paper_id).where(EditionPaper.cadence == Cadence.DAILY)
+        ).all()
+        works = set(session.execute(select(PaperRow.work_id)).scalars())
+        names = set(session.execute(select(PaperIdentifier.value)).scalars())
+    assert len(placed) == len(sent(press, anne)) == 1
+    assert len(works) == 1
+    assert {f"biorxiv:{DOI}", f"doi:{DOI}", "arxiv:2609.00007"} <= names
+
+
+def test_a_work_whose_second_name_comes_later_is_not_sent_to_the_same_reader_again(
+    press: Press,
+) -> None:
+    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    tell(press, THURSDAY, preprint(), source="biorxiv")
+    publish_day(press, THURSDAY, Cadence.DAILY)
+    press.change(anne, cadence=Cadence.WEEKDAYS)
+    tell(press, FRIDAY, on_arxiv())
+    # No weekday edition carried it yet, but this reader has had it.
+    publish_day(press, FRIDAY, Cadence.WEEKDAYS)
+    assert len(sent(press, anne)) == 1
+
+
+def test_what_befalls_a_paper_is_told_once_to_those_who_were_sent_it(press: Press) -> None:
+    anne, bert = press.add_readers("anne@example.org", "bert@example.org", topics=ALL)
+    (cleo,) = press.add_readers("cleo@example.org", topics=["quasars"])
+    tell(press, THURSDAY, make_announcement(1, "Parsing fast"), make_announcement(2, "Parsing"))
+    publish_day(press, THURSDAY)
+    (dora,) = press.add_readers("dora@example.org", topics=ALL)
+    revised = make_announcement(
+        1,
+        "Parsing fast",
+        version=2,
+        announce_type=AnnounceType.REPLACE,
+        abstract="Everything is different in this one, from the first word to the last.",
+    )
+    withdrawn = make_announcement(
+        2, "Parsing", version=2, announce_type=AnnounceType.REPLACE, is_withdrawn=True
+    )
+    for _ in range(2):
+        # Both the feed and OAI-PMH tell it.
+        tell(press, FRIDAY, revised, withdrawn, make_announcement(3, "Parsing, new"))
+    press.change(bert, state=SubscriberState.UNSUBSCRIBED)
+    publish_day(press, FRIDAY)
+    tell(press, SATURDAY, revised, withdrawn, make_announcement(4, "Parsing, newest"))
+    publish_day(press, SATURDAY)
+    happened = [("revised", "v2"), ("withdrawn", "v2")]
+    assert sorted(told_of(press, anne)) == happened
+    assert told_of(press, bert) == told_of(press, cleo) == told_of(press, dora) == []
+    assert repeated(map(str, sent(press, anne))) == []
+    assert len(sent(press, anne)) == 4
+
+
+def test_an_event_waits_for_the_readers_next_digest(press: Press) -> None:
+    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    tell(press, THURSDAY, make_announcement(1, "Parsing"))
+    publish_day(press, THURSDAY)
+    gone = make_announcement(
+        1, "Parsing", version=2, announce_type=AnnounceType.REPLACE, is_withdrawn=True
+    )
+    tell(press, FRIDAY, gone)
+    publish_day(press, FRIDAY)
+    assert told_of(press, anne) == []
+    tell(press, SATURDAY, make_announcement(2, "Parsing again"))
+    publish_day(press, SATURDAY)
+    assert told_of(press, anne) == [("withdrawn", "v2")]
+
+
+def test_a_publication_known_under_two_names_is_told_once(press: Press) -> None:
+    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    tell(press, THURSDAY, preprint(), source="biorxiv")
+    publish_day(press, THURSDAY)
+    tell(press, FRIDAY, on_arxiv())
+    publish_day(press, FRIDAY)
+    journal = "Journal of Parsing 1 (2026)"
+    tell(press, SATURDAY, on_arxiv(journal_ref=journal, announce_type=AnnounceType.REPLACE))
+    from dataclasses import replace
+
+    tell(press, SATURDAY, replace(preprint(), journal_ref=journal), source="biorxiv")
+    tell(press, SATURDAY, make_announcement(9, "Parsing, fresh"))
+    publish_day(press, SATURDAY)
+    assert told_of(press, anne) == [("published", journal)]
+
+
+def test_a_reader_who_changes_everything_gets_no_paper_twice(press: Press) -> None:
+    press.settings = press.settings.model_copy(update={"digest_max_papers": 100})
+    (anne,) = press.add_readers("anne@example.org", topics=[*ALL, "cat:cs.CL parsing", "study"])
+    changes: dict[date, dict[str, object]] = {
+        FRIDAY: {"cadence": Cadence.WEEKDAYS},
+        MONDAY: {"cadence": Cadence.WEEKLY},
+        TUESDAY: {"cadence": Cadence.DAILY},
+        TUESDAY + timedelta(days=1): {"state": SubscriberState.PAUSED, "paused_until": None},
+        TUESDAY + timedelta(days=3): {"state": SubscriberState.ACTIVE},
+        TUESDAY + timedelta(days=4): {"cadence": Cadence.WEEKLY},
+        TUESDAY + timedelta(days=7): {"cadence": Cadence.WEEKDAYS},
+    }
+    for day in range(14):
+        on = WEDNESDAY + timedelta(days=day + 1)
+        if on in changes:
+            press.change(anne, **changes[on])
+        tell(press, on, *(make_announcement(day * 3 + n, f"Parsing {day} {n}") for n in range(3)))
+        publish_day(press, on)
+    papers = sent(press, anne)
+    assert repeated(map(str, papers)) == []
+    assert len(papers) > 20
+
+
+@pytest.mark.parametrize("cadence", list(Cadence))
+def test_a_paper_found_on_the_last_day_it_is_looked_for_is_in_the_next_edition(
+    press: Press, cadence: Cadence
+) -> None:
+    for shift in range(7):
+        announced_on = MONDAY - timedelta(days=HEAL_DAYS) + timedelta(days=shift)
+        found_on = announced_on + timedelta(days=HEAL_DAYS)
+        for on in (announced_on, found_on):
+            if is_cadence_day(cadence, on):
+                publish_now(press.sessions, press.settings, cadence, on, press.clock())
+        key = f"arxiv:2609.{500 + shift:05d}"
+        late = make_announcement(500 + shift, "Found late")
+        tell(press, announced_on, late)
+        following = found_on + timedelta(days=1)
+        while not is_cadence_day(cadence, following):
+            following += timedelta(days=1)
+        edition_id = publish_now(
+            press.sessions, press.settings, cadence, following, press.clock()
+        )
+        with press.sessions() as session:
+            placed = session.execute(
+                select(PaperRow.key)
+                .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+                .where(EditionPaper.cadence == cadence)
+            ).scalars()
+            assert key in set(placed), (edition_id, shift)

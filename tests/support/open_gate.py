@@ -1,0 +1,30 @@
+"""A gate that lets everybody pass and remembers who did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class OpenGate:
+    """`passed` are the addresses let through, hop by hop; `reports` what was told of each answer."""
+
+    def __init__(self, passed: list[str] | None = None) -> None:
+        self.passed: list[str] = [] if passed is None else passed
+        self.reports: list[tuple[bool, float | None]] = []
+        self.is_held = False
+
+    @contextmanager
+    def hold(self, _url: str) -> Iterator[None]:
+        assert not self.is_held, "two requests at once"
+        self.is_held = True
+        try:
+            yield
+        finally:
+            self.is_held = False
+
+    def wait(self, url: str) -> None:
+        self.passed.append(url)
+
+    def report(self, _url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
+        self.reports.append((is_refused, retry_after_seconds))
