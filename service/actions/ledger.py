@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.digest import Happening
+from service.domain.types import PaperEventKind
 from service.store.deliveries import find_carried, find_seen, last_digests_at
 from service.store.models import Delivery, Edition
 from service.store.works import find_siblings, list_events_between
@@ -54,11 +55,15 @@ def _find_happenings(
     events = list_events_between(session, min(since.values()), edition.opened_at)
     siblings = find_siblings(session, sorted({paper_id for paper_id, *_ in events}))
     sent = find_seen(session, subscriber_ids, siblings, edition.id)
-    found: dict[int, list[Happening]] = {}
+    found: dict[int, dict[tuple[int, PaperEventKind, str], Happening]] = {}
     for subscriber_id, papers in sent.items():
         own = {siblings[i] for i in papers}
         told_at: datetime = since[subscriber_id]
         for paper_id, kind, detail, at in events:
             if siblings.get(paper_id) in own and at > told_at:
-                found.setdefault(subscriber_id, []).append(Happening(paper_id, kind, detail))
-    return {subscriber_id: tuple(happenings) for subscriber_id, happenings in found.items()}
+                # What two sources tell of one work has happened once.
+                once = (siblings[paper_id], kind, detail)
+                found.setdefault(subscriber_id, {}).setdefault(
+                    once, Happening(paper_id, kind, detail)
+                )
+    return {subscriber_id: tuple(happened.values()) for subscriber_id, happened in found.items()}

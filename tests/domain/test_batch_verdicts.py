@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from service.domain.batches import advance, judge_batch, telling
+from service.domain.batches import advance, judge_batch, judge_closed, telling
 from service.domain.types import Announcement, AnnounceType, BadEntry, BatchState, ParsedBatch
 
 FRIDAY, SATURDAY = date(2026, 9, 18), date(2026, 9, 19)
@@ -103,3 +103,37 @@ def test_a_batch_never_goes_back_and_a_closed_one_stays_closed() -> None:
         reached = advance(current, found)
         assert order.index(reached) == max(order.index(current), order.index(found))
     assert advance(BatchState.CLOSED, BatchState.EXPECTED) is BatchState.CLOSED
+
+
+def test_fewer_papers_than_the_listing_counts_are_a_part_of_the_day() -> None:
+    verdict = judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, expected_count=3)
+    assert (verdict.state, verdict.note) == (BatchState.PARTIAL, "2 of 3 papers so far")
+    assert judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, 2).state is BatchState.COMPLETE
+    # An unreadable entry is a paper that came.
+    assert judge_batch(ParsedBatch((NEW, CROSS), (BAD,)), FRIDAY, 0, 3).state is BatchState.COMPLETE
+
+
+def test_an_empty_day_is_complete_where_the_listing_says_so() -> None:
+    verdict = judge_batch(ParsedBatch(()), FRIDAY, 0, expected_count=0)
+    assert (verdict.state, verdict.note) == (
+        BatchState.COMPLETE,
+        "the listing says: no updates today",
+    )
+    assert judge_batch(ParsedBatch(()), FRIDAY, 0, expected_count=4).state is BatchState.EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("announced", "expected", "start"),
+    [
+        (0, None, "nothing was announced by the deadline: a holiday"),
+        (0, 0, "nothing was announced by the deadline: a holiday"),
+        (0, 8, "closed with 0 of 8 papers"),
+        (5, 8, "closed with 5 of 8 papers"),
+        (8, 8, "closed at the deadline"),
+        (8, None, "closed at the deadline"),
+    ],
+)
+def test_a_batch_that_is_closed_says_what_it_lacks(
+    announced: int, expected: int | None, start: str
+) -> None:
+    assert judge_closed(announced, expected).startswith(start)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, select
@@ -33,9 +34,7 @@ ALL = ("cat:cs.CL", "parsing")
 
 
 @pytest.fixture
-def press(settings: Settings, engine: Engine, now: object) -> Press:
-    from datetime import UTC, datetime
-
+def press(settings: Settings, engine: Engine) -> Press:
     return make_press(settings, engine, datetime(2026, 9, 17, 6, tzinfo=UTC))
 
 
@@ -179,8 +178,6 @@ def test_a_publication_known_under_two_names_is_told_once(press: Press) -> None:
     publish_day(press, FRIDAY)
     journal = "Journal of Parsing 1 (2026)"
     tell(press, SATURDAY, on_arxiv(journal_ref=journal, announce_type=AnnounceType.REPLACE))
-    from dataclasses import replace
-
     tell(press, SATURDAY, replace(preprint(), journal_ref=journal), source="biorxiv")
     tell(press, SATURDAY, make_announcement(9, "Parsing, fresh"))
     publish_day(press, SATURDAY)
@@ -215,7 +212,8 @@ def test_a_paper_found_on_the_last_day_it_is_looked_for_is_in_the_next_edition(
     press: Press, cadence: Cadence
 ) -> None:
     for shift in range(7):
-        announced_on = MONDAY - timedelta(days=HEAL_DAYS) + timedelta(days=shift)
+        # Five weeks apart, so that each begins where no edition is.
+        announced_on = MONDAY + timedelta(days=35 * shift + shift)
         found_on = announced_on + timedelta(days=HEAL_DAYS)
         for on in (announced_on, found_on):
             if is_cadence_day(cadence, on):
@@ -226,13 +224,11 @@ def test_a_paper_found_on_the_last_day_it_is_looked_for_is_in_the_next_edition(
         following = found_on + timedelta(days=1)
         while not is_cadence_day(cadence, following):
             following += timedelta(days=1)
-        edition_id = publish_now(
-            press.sessions, press.settings, cadence, following, press.clock()
-        )
+        edition_id = publish_now(press.sessions, press.settings, cadence, following, press.clock())
         with press.sessions() as session:
             placed = session.execute(
                 select(PaperRow.key)
                 .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
                 .where(EditionPaper.cadence == cadence)
             ).scalars()
-            assert key in set(placed), (edition_id, shift)
+            assert key in set(placed), (edition_id, announced_on)

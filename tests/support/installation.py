@@ -174,8 +174,7 @@ class Installation:
                 .where(EditionPaper.cadence == cadence)
                 .order_by(Edition.local_date, PaperRow.key)
             ).all()
-        for key, on, is_late in rows:
-            yield key, on, is_late
+        yield from ((key, on, is_late) for key, on, is_late in rows)
 
     def sent(self, reader_id: int) -> list[str]:
         """The keys a reader was sent in all, in the order of the digests."""

@@ -1,0 +1,85 @@
+"""Sixty real days for two hundred readers: nothing lost, nothing twice, however often it is killed.
+
+A sample by default: PAPERBOY_REPLAY_PAPERS and PAPERBOY_REPLAY_READERS set the size (papers of arXiv
+a day, readers); the list of the day is always whole.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from support.press import make_press
+from support.replaying import (
+    Books,
+    Fate,
+    Replay,
+    choose_topics,
+    match_everything,
+    read_books,
+    read_sample,
+)
+
+from service.config import Settings
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+DAYS = int(os.environ.get("PAPERBOY_REPLAY_DAYS", "60"))
+PAPERS = int(os.environ.get("PAPERBOY_REPLAY_PAPERS", "15"))
+READERS = int(os.environ.get("PAPERBOY_REPLAY_READERS", "40"))
+
+
+def replay(
+    settings: Settings, engine: Engine, folder: Path, fate: Fate
+) -> tuple[Replay, dict[int, list[str]], Books]:
+    sample = read_sample(folder, DAYS, PAPERS)
+    watching = settings.model_copy(
+        update={"sources": ("arxiv", "huggingface"), "arxiv_categories": ("cs.LG",)}
+    )
+    press = make_press(watching, engine, datetime(2026, 3, 1, tzinfo=UTC))
+    chance = random.Random(20_593)  # noqa: S311  # not for secrets: the same readers every time
+    topics = {
+        press.add_readers(f"reader{n}@example.org", topics=own)[0]: own
+        for n in range(READERS)
+        for own in [choose_topics(chance)]
+    }
+    run = Replay(press, watching, sample, fate)
+    run.run()
+    return run, topics, read_books(press)
+
+
+@pytest.mark.parametrize("odds", [0.0, 0.03], ids=["quiet", "killed at random"])
+def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
+    settings: Settings, engine: Engine, real_data: Path, odds: float
+) -> None:
+    began = time.monotonic()
+    fate = Fate(random.Random(4711), odds)  # noqa: S311  # the same kills every time
+    run, topics, books = replay(settings, engine, real_data, fate)
+    took = time.monotonic() - began
+    told = (
+        f"{len(run.sample.days)} days, {run.sample.paper_count} papers, {len(topics)} readers, "
+        f"{dict(books.states)}, kills {dict(fate.kills)}, carried {run.carried_count}, {took:.0f} s"
+    )
+    print(told)  # noqa: T201  # the figures of the run, shown with -s
+    assert len(books.announced) == run.sample.paper_count, told
+    assert set(books.placed) == books.announced
+    assert set(books.placed.values()) == {1}
+    assert books.open_count == 0
+    assert set(books.states) <= {"sent", "skipped", "carried"}
+    # At most once on the wire, whatever died.
+    assert set(run.wire.values()) == {1}
+    wanted = match_everything(run.press, topics)
+    for reader, papers in wanted.items():
+        sent = books.sent.get(reader, Counter())
+        assert set(sent.values()) <= {1}, reader
+        carried = books.carried.get(reader, frozenset())
+        brought = set(sent) | books.cut.get(reader, frozenset()) | carried
+        assert brought == papers, reader
+    if odds:
+        assert sum(fate.kills.values()) > 10, told
