@@ -46,6 +46,7 @@ from support.commands import NOW, Paperboy
         (["subscribers", "add", "a@b.example", "--cadence", "hourly"], "daily, weekdays, weekly"),
         (["subscribers", "import", "no/such/file.csv"], "cannot read no/such/file.csv: No such"),
         (["suppress", "nobody", "--why", "asked"], "This is not an email address"),
+        (["subscribers", "erase", "not an address"], "This is not an email address"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_one_line_and_exit_2(
@@ -62,7 +63,7 @@ def test_wrong_use_is_one_line_and_exit_2(
         (["why", "nobody@b.example", "2026-09-18"], "no subscriber has the address nobody@b.ex"),
         (["preview", "nobody@b.example"], "no subscriber has the address nobody@b.example"),
         (["subscribers", "export", "nobody@b.example"], "no subscriber has the address"),
-        (["subscribers", "erase", "not an address"], "no subscriber has the address not an addr"),
+        (["subscribers", "erase", "nobody@b.example"], "no subscriber has the address nobody@b.ex"),
         (["release", "free@b.example"], "free@b.example is not suppressed"),
     ],
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -249,10 +251,14 @@ def test_real_cases_lose_their_tex_where_their_kind_has_a_plain_form(real_data: 
     assert left <= checked * 0.02
 
 
+# Every fourth abstract; all 50,036 with PAPERBOY_TEST_WHOLE=1 (half a minute, several under coverage).
+STEP = 1 if os.environ.get("PAPERBOY_TEST_WHOLE") else 4
+
+
 def abstracts(real_data: Path) -> Iterator[str]:
     for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily"):
         with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
-            yield from (json.loads(line)["abstract"] or "" for line in lines)
+            yield from (json.loads(line)["abstract"] or "" for line in islice(lines, 0, None, STEP))
 
 
 # The name of a colour is an instruction to the printer, not a word.
@@ -287,5 +293,5 @@ def test_no_abstract_raises_and_none_loses_a_word(real_data: Path) -> None:
         joined = re.sub(r"[^a-z0-9]", "", after)
         if missing := {w for w in words(fold(source)) if w not in after and w not in joined}:
             lost[abstract] = missing
-    assert total == 50_036
+    assert total == (50_036 if STEP == 1 else 12_510)
     assert list(lost.values()) == []
