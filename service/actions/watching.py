@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from service.config import Settings
 
-# Sources whose announcements an edition waits for; the others add papers and opinions as they come.
-GATING_SOURCES = ("arxiv",)
+# Whom an edition waits for: the first group of which anybody is set. The others add papers and
+# opinions as they come; with none of these it is whatever there is.
+GATING_GROUPS = (("arxiv",), ("biorxiv", "medrxiv"))
 
 
 def gating_sources(settings: Settings) -> tuple[str, ...]:
-    """The sources to wait for; with none of them configured, whatever there is."""
-    return tuple(s for s in settings.sources if s in GATING_SOURCES) or settings.sources
+    """The sources whose batches an edition waits for."""
+    for group in GATING_GROUPS:
+        found = tuple(source for source in settings.sources if source in group)
+        if found:
+            return found
+    return settings.sources
 
 
 def watched_categories(settings: Settings, source: str) -> tuple[str, ...]:

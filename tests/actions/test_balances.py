@@ -145,6 +145,6 @@ def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> No
         assert (coverage["announced"], coverage["is_complete"]) == (0, True)
         notes[on] = coverage["note"]
     assert notes == {
-        FRIDAY: "Nothing was announced.",
+        FRIDAY: "Nothing was announced: a holiday, or arXiv deferred.",
         SATURDAY: "arXiv announces nothing at the weekend.",
     }

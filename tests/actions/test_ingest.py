@@ -14,7 +14,8 @@ from support.provider import Provider, morning
 from support.stored import changed_tables, read_tables, stored, versions
 from support.web_papers import make_announcement
 
-from service.actions.ingest import BatchReport, _distinct
+from service.actions.announce import distinct
+from service.actions.ingest import BatchReport
 from service.domain.types import AnnounceType, BatchState, Cadence
 from service.store.batches import count_announced, count_by_type, find_batch, get_batches
 from service.store.editions import assign_papers, get_edition_papers, insert_edition
@@ -183,7 +184,7 @@ def test_of_a_paper_that_a_source_names_twice_the_newest_version_counts(
         make_announcement(1, "Twice", announce_type=AnnounceType.REPLACE, version=version)
         for version in order
     ]
-    (one,) = _distinct(told)
+    (one,) = distinct(told)
     assert one.version == 2
 
 

@@ -99,13 +99,13 @@ def test_every_bad_setting_is_told_in_one_line(
     assert "PAPERBOY_SEND_RATE: the value should be greater than 0" in result.complaint
 
 
-def test_a_source_that_is_not_built_yet_is_said_to_be_so(
+def test_a_source_that_nobody_knows_is_said_to_be_so(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PAPERBOY_SOURCES", "arxiv biorxiv")
+    monkeypatch.setenv("PAPERBOY_SOURCES", "arxiv pubmed")
     result = paperboy("ingest")
     assert result.code == 2
-    assert "biorxiv" in result.complaint
+    assert "pubmed is not a source" in result.complaint
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from service.config import Settings
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DAYS = int(os.environ.get("PAPERBOY_REPLAY_DAYS", "60"))
-PAPERS = int(os.environ.get("PAPERBOY_REPLAY_PAPERS", "15"))
-READERS = int(os.environ.get("PAPERBOY_REPLAY_READERS", "40"))
+PAPERS = int(os.environ.get("PAPERBOY_REPLAY_PAPERS", "12"))
+READERS = int(os.environ.get("PAPERBOY_REPLAY_READERS", "20"))
 
 
 def replay(

@@ -88,6 +88,10 @@ def test_the_listing_says_how_many_papers_to_expect(loopback_http: LoopbackHttp)
         sources=("arxiv",), arxiv_feed_url=loopback_http.url, arxiv_list_url=loopback_http.url
     )
     page = b"<html><body><h3>Showing new listings for Friday, 18 September 2026</h3>"
-    loopback_http.routes["/cs.CL/new"] = (200, {}, page + b"\n<p>No updates today.</p></body></html>")
+    loopback_http.routes["/cs.CL/new"] = (
+        200,
+        {},
+        page + b"\n<p>No updates today.</p></body></html>",
+    )
     (arxiv,) = build_sources(settings, OpenGate())
     assert arxiv.expect("cs.CL") == Expectation(date(2026, 9, 18), 0)

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from support.databases import TestServers, with_database
 
 from service.domain import types
+from service.store.base import NAMING_CONVENTION, Base
 from service.store.engine import make_engine
 from service.store.migrate import (
     MIGRATIONS,
@@ -32,7 +33,6 @@ from service.store.migrate import (
     head_revision,
     upgrade,
 )
-from service.store.models import NAMING_CONVENTION, Base
 
 ROOT = Path(__file__).resolve().parents[2]
 REVISIONS = [step.revision for step in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
@@ -137,6 +137,7 @@ ENUMS = {
     "delivery_kind": types.DeliveryKind,
     "delivery_state": types.DeliveryState,
     "suppression_reason": types.SuppressionReason,
+    "paper_event_kind": types.PaperEventKind,
 }
 
 

@@ -253,6 +253,8 @@ class Replay:
             compose_chunk(self.press.sessions, self.settings, chunk, now)
 
     def _deliver(self) -> None:
+        # As beat does every minute: a dead sender's lock may outlive it for a moment.
+        sweep(self.press.sessions, self.press.clock())
         transport = PlannedTransport(meanwhile=lambda: self.fate.may_strike("on the wire"))
         try:
             deliver(self.press.sender(transport))
