@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.author_index import author_index_keys
-from service.domain.categories import canonical_category, is_known
+from service.domain.categories import archive_of, canonical_category, is_foreign, is_known
 from service.domain.latex import to_readable, to_readable_line
 from service.domain.types import Announcement, AnnounceType, PaperEventKind
 from service.domain.withdrawal import is_withdrawal
@@ -125,7 +125,7 @@ def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
     category that was asked for (arXiv computes the type that way), elsewhere the first named.
     """
     authors = tuple(to_readable_line(name) for name in told.authors)
-    categories = tuple(dict.fromkeys(_canonical(c) for c in told.categories))
+    categories = _categories(told)
     own_types = {AnnounceType.NEW, AnnounceType.REPLACE}
     asked = _canonical(asked_category)
     is_own = told.announce_type in own_types and asked in categories
@@ -139,6 +139,13 @@ def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
         categories=categories,
         primary_category=told.primary_category or (asked if is_own else first),
     )
+
+
+def _categories(told: Announcement) -> tuple[str, ...]:
+    """Canonical, each once; a category of another source brings that source's name with it."""
+    canonical = [_canonical(category) for category in told.categories]
+    sources = [archive_of(category) for category in canonical if is_foreign(category)]
+    return tuple(dict.fromkeys([*canonical, *sources]))
 
 
 def _canonical(category: str) -> str:

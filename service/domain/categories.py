@@ -48,6 +48,9 @@ _TWINS: Final = ALIASES | {canonical: alias for alias, canonical in ALIASES.item
 _ALL: Final = CATEGORY_NAMES.keys() | ARCHIVE_NAMES.keys() | SUBSUMED.keys()
 _SPELLINGS: Final = {code.lower(): code for code in sorted(_ALL)}
 _CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
+# Other sources' own categories: nobody keeps a list of them, so their form alone is checked.
+_ELSEWHERE: Final = {"biorxiv": "bioRxiv", "medrxiv": "medRxiv", "journal": "Journals"}
+_FOREIGN = re.compile(r"(biorxiv|medrxiv|journal)(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", re.ASCII)
 
 
 class UnknownCategory(ValueError):
@@ -60,8 +63,18 @@ class UnknownCategory(ValueError):
 
 
 def is_known(code: str) -> bool:
-    """Whether this is a category or archive of arXiv, in any case of letters."""
-    return code.strip().lower() in _SPELLINGS
+    """Whether this is a category or archive of arXiv or of another source, in any case."""
+    return code.strip().lower() in _SPELLINGS or is_foreign(code)
+
+
+def is_foreign(code: str) -> bool:
+    """Whether this is another source's own category: `biorxiv.cell-biology`, or all: `biorxiv`."""
+    return _FOREIGN.fullmatch(code.strip().lower()) is not None
+
+
+def archive_of(code: str) -> str:
+    """What stands before the full stop: `biorxiv` of `biorxiv.cell-biology`."""
+    return code.partition(".")[0]
 
 
 def canonical_category(code: str) -> str:
@@ -69,6 +82,8 @@ def canonical_category(code: str) -> str:
 
     Raises UnknownCategory.
     """
+    if is_foreign(code):
+        return code.strip().lower()
     known = _spelled(code)
     return ALIASES.get(known) or SUBSUMED.get(known) or known
 
@@ -77,8 +92,11 @@ def expand(pattern: str) -> frozenset[str]:
     """All codes a pattern stands for: `cs.CL`, `cs.NA` (with its twin), `cs.*` or just `cs`.
 
     Whatever a paper in one of these categories may carry is included: twins, the bare archive and
-    the archives it took over. Raises UnknownCategory.
+    the archives it took over. Another source's papers carry its name beside their category, so
+    `biorxiv` stands for itself. Raises UnknownCategory.
     """
+    if is_foreign(pattern.strip().removesuffix(".*")):
+        return frozenset({pattern.strip().removesuffix(".*").lower()})
     known = _spelled(pattern.strip().removesuffix(".*"))
     if pattern.strip().endswith(".*") and known not in ARCHIVE_NAMES:
         raise UnknownCategory(pattern.strip())
@@ -89,9 +107,18 @@ def category_name(code: str) -> str:
     """What people call it: `cs.CL` is "Computation and Language". An unknown code names itself."""
     known = _SPELLINGS.get(code.strip().lower())
     if known is None:
-        return code
+        return _foreign_name(code)
     known = SUBSUMED.get(known, known)
     return CATEGORY_NAMES.get(known) or ARCHIVE_NAMES[known]
+
+
+def _foreign_name(code: str) -> str:
+    """`biorxiv.cell-biology` is "Cell biology (bioRxiv)"."""
+    found = _FOREIGN.fullmatch(code.strip().lower())
+    if found is None:
+        return code
+    place = _ELSEWHERE[found[1]]
+    return f"{found[2].replace('-', ' ').capitalize()} ({place})" if found[2] else place
 
 
 def suggested_category(code: str) -> str | None:

@@ -13,9 +13,11 @@ from service.domain.categories import (
     ALIASES,
     SUBSUMED,
     UnknownCategory,
+    archive_of,
     canonical_category,
     category_name,
     expand,
+    is_foreign,
     is_known,
     suggested_category,
 )
@@ -111,3 +113,33 @@ def test_every_category_real_papers_carry_is_known(real_data: Path) -> None:
     assert len(codes) > 120
     # Authors type ACM and MSC codes into the same field, and one typed that there are none.
     assert sorted(code for code in codes if not is_known(code)) == ["na"]
+
+
+@pytest.mark.parametrize(
+    ("code", "canonical", "name"),
+    [
+        ("biorxiv.Cell-Biology", "biorxiv.cell-biology", "Cell biology (bioRxiv)"),
+        ("medRxiv", "medrxiv", "medRxiv"),
+        ("journal.nature", "journal.nature", "Nature (Journals)"),
+    ],
+)
+def test_categories_of_other_sources_are_known_by_their_form(
+    code: str, canonical: str, name: str
+) -> None:
+    assert is_known(code)
+    assert is_foreign(code)
+    assert canonical_category(code) == canonical
+    assert expand(code) == {canonical}
+    assert category_name(code) == name
+    assert archive_of(canonical) == canonical.split(".", maxsplit=1)[0]
+
+
+def test_a_whole_server_is_its_name_with_or_without_a_star() -> None:
+    assert expand("biorxiv.*") == expand("bioRxiv") == {"biorxiv"}
+
+
+@pytest.mark.parametrize("code", ["biorxiv.", "biorxiv.a b", "biorxivx", "journal.-", "chemrxiv.x"])
+def test_what_no_source_would_write_is_unknown(code: str) -> None:
+    assert not is_known(code)
+    with pytest.raises(UnknownCategory):
+        expand(code)

@@ -306,3 +306,21 @@ def test_bounces_go_to_the_senders_domain_unless_told_otherwise(tmp_path: Path) 
 )
 def test_a_socket_is_spelt_as_celery_wants_it(url: str, broker: str) -> None:
     assert broker_url(url) == broker
+
+
+def test_journals_are_named_addresses() -> None:
+    settings = load_settings(
+        {
+            "PAPERBOY_SECRET_KEY": "k" * 40,
+            "PAPERBOY_JOURNAL_FEEDS": "a-b=https://x.example/rss c=http://y",
+        }
+    )
+    assert settings.journals == (("a-b", "https://x.example/rss"), ("c", "http://y"))
+
+
+@pytest.mark.parametrize(
+    "word", ["https://x.example/rss", "a b=https://x", "a=ftp://x", "=http://x"]
+)
+def test_a_journal_without_a_name_or_address_is_refused(word: str) -> None:
+    with pytest.raises(SettingsError, match="name=https"):
+        load_settings({"PAPERBOY_SECRET_KEY": "k" * 40, "PAPERBOY_JOURNAL_FEEDS": word})
