@@ -22,6 +22,7 @@ from service.domain.schedule import (
     is_past_deadline,
     is_zone,
     next_hour,
+    polled_date,
     reader_hour,
     unfinished,
 )
@@ -203,3 +204,17 @@ def test_each_weekday_has_its_editions() -> None:
     assert opened[FRIDAY] == [Cadence.DAILY, Cadence.WEEKDAYS]
     assert opened[SATURDAY] == [Cadence.DAILY]
     assert opened[MONDAY] == list(Cadence)
+
+
+@pytest.mark.parametrize(
+    ("now", "on"),
+    [
+        ("2026-09-18T00:29+00:00", date(2026, 9, 17)),  # 20:29 on Thursday in New York
+        ("2026-09-18T00:30+00:00", date(2026, 9, 18)),
+        ("2026-09-18T23:59+00:00", date(2026, 9, 18)),
+        ("2026-12-18T01:29+00:00", date(2026, 12, 17)),  # the same in winter
+        ("2026-12-18T01:30+00:00", date(2026, 12, 18)),
+    ],
+)
+def test_from_half_past_eight_in_new_york_tomorrow_is_waited_for(now: str, on: date) -> None:
+    assert polled_date(datetime.fromisoformat(now)) == on
