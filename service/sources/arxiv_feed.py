@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from service.domain.types import Announcement, AnnounceType, BadEntry, ParsedBat
 from service.sources.arxiv_list import ArxivListing
 from service.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.sources.fetching import Fetcher
+from service.sources.reading import Element, one_line, read_xml, text_of
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
@@ -36,14 +37,7 @@ _MAX_ITEMS: Final = 2000
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/xml, text/xml;q=0.9, */*;q=0.5"
 )
-# Forbidden in XML 1.0; one of them in one title must not cost the day.
-_CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 _ABSTRACT = re.compile(r"\A\s*arXiv:\S+\s+Announce Type:.*?\bAbstract:\s*", re.DOTALL)
-_HTML = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
-_OPENING = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
-
-# lxml publishes no types.
-_Element = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +82,7 @@ def parse_feed(payload: bytes) -> ParsedBatch:
     others are kept. Raises SourceUnreadable for anything but a whole feed: an error feed, a page
     of HTML, XML that is cut off or malformed.
     """
-    root = _root(payload)
+    root = read_xml(payload, "an arXiv feed")
     if root.tag == "rss" and (channel := root.find("channel")) is not None:
         return _parsed(channel, _Rss())
     if root.tag == f"{_ATOM}feed":
@@ -97,38 +91,12 @@ def parse_feed(payload: bytes) -> ParsedBatch:
     raise SourceUnreadable(f"not an arXiv feed: the document is <{name}>, line {root.sourceline}")
 
 
-def _root(payload: bytes) -> _Element:
-    if not payload.strip():
-        raise SourceUnreadable("not an arXiv feed: the answer is empty, line 1")
-    if not _OPENING.match(payload):
-        raise SourceUnreadable("not an arXiv feed: the answer is not XML, line 1")
-    if _HTML.search(payload[:1024]):
-        raise SourceUnreadable("not an arXiv feed: the answer is a page of HTML, line 1")
-    # One parser a call: lxml's default one resolves entities, and a parser is not thread-safe.
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(payload.translate(None, _CONTROL_BYTES), parser)
-    except etree.XMLSyntaxError as error:
-        raise SourceUnreadable(f"malformed feed: {_one_line(str(error.msg))}") from error
-    # No feed of arXiv has a document type; every bomb of entities needs one.
-    if root.getroottree().docinfo.doctype:
-        raise SourceUnreadable("not an arXiv feed: it declares a document type, line 1")
-    return root
-
-
-def _parsed(feed: _Element, dialect: _Rss | _Atom) -> ParsedBatch:
-    title = _text(feed, dialect.title)
+def _parsed(feed: Element, dialect: _Rss | _Atom) -> ParsedBatch:
+    title = text_of(feed, dialect.title)
     if title.startswith("Feed error"):
         line = feed.find(dialect.title).sourceline
-        why = _text(feed, dialect.subtitle)
-        raise SourceUnreadable(_one_line(f"arXiv answered: {title}: {why}, line {line}"))
+        why = text_of(feed, dialect.subtitle)
+        raise SourceUnreadable(one_line(f"arXiv answered: {title}: {why}, line {line}"))
     items = feed.findall(dialect.item)
     announcements: dict[str, Announcement] = {}
     bad: list[BadEntry] = []
@@ -138,7 +106,7 @@ def _parsed(feed: _Element, dialect: _Rss | _Atom) -> ParsedBatch:
             if announcement.key in announcements:
                 raise ValueError(f"repeats {announcement.identifier}")  # noqa: TRY301  # counted like any other fault of an entry
         except ValueError as error:
-            bad.append(BadEntry(position, _one_line(f"{error}, line {item.sourceline}")))
+            bad.append(BadEntry(position, one_line(f"{error}, line {item.sourceline}")))
         else:
             announcements[announcement.key] = announcement
     rendered_on = dialect.rendered_on(feed)
@@ -161,20 +129,20 @@ class _Rss:
     identifier = "guid"
     abstract = "description"
 
-    def link(self, item: _Element) -> str:
-        return _text(item, "link")
+    def link(self, item: Element) -> str:
+        return text_of(item, "link")
 
-    def categories(self, item: _Element) -> Iterator[str]:
+    def categories(self, item: Element) -> Iterator[str]:
         return (str(category.text or "") for category in item.iterfind("category"))
 
-    def rendered_on(self, channel: _Element) -> date | None:
+    def rendered_on(self, channel: Element) -> date | None:
         """The day of `pubDate`, in the offset it is written in."""
         try:
-            return parsedate_to_datetime(_text(channel, "pubDate")).date()
+            return parsedate_to_datetime(text_of(channel, "pubDate")).date()
         except ValueError:
             return None
 
-    def skip_days(self, channel: _Element) -> frozenset[str]:
+    def skip_days(self, channel: Element) -> frozenset[str]:
         return frozenset(str(day.text or "").strip() for day in channel.iterfind("skipDays/day"))
 
 
@@ -187,16 +155,16 @@ class _Atom:
     identifier = f"{_ATOM}id"
     abstract = f"{_ATOM}summary"
 
-    def link(self, item: _Element) -> str:
+    def link(self, item: Element) -> str:
         links = item.findall(f"{_ATOM}link")
         return next((str(x.get("href", "")) for x in links if x.get("rel") == "alternate"), "")
 
-    def categories(self, item: _Element) -> Iterator[str]:
+    def categories(self, item: Element) -> Iterator[str]:
         return (str(x.get("term", "")) for x in item.iterfind(f"{_ATOM}category"))
 
-    def rendered_on(self, feed: _Element) -> date | None:
+    def rendered_on(self, feed: Element) -> date | None:
         """The entries' `published`, else the feed's `updated`, as a day in New York."""
-        stamps = (_text(feed, f"{_ATOM}entry/{_ATOM}published"), _text(feed, f"{_ATOM}updated"))
+        stamps = (text_of(feed, f"{_ATOM}entry/{_ATOM}published"), text_of(feed, f"{_ATOM}updated"))
         for stamp in stamps:
             try:
                 moment = datetime.fromisoformat(stamp)
@@ -205,15 +173,15 @@ class _Atom:
             return (moment.astimezone(_ARXIV_ZONE) if moment.tzinfo else moment).date()
         return None
 
-    def skip_days(self, _feed: _Element) -> frozenset[str]:
+    def skip_days(self, _feed: Element) -> frozenset[str]:
         """Atom has no such element; arXiv's RSS names these two."""
         return _WEEKEND
 
 
-def _announcement(item: _Element, dialect: _Rss | _Atom) -> Announcement:
+def _announcement(item: Element, dialect: _Rss | _Atom) -> Announcement:
     """One entry. Raises ValueError with the reason where it cannot be one."""
     identifier, version = _identity(item, dialect)
-    title = _text(item, dialect.title)
+    title = text_of(item, dialect.title)
     if not title:
         raise ValueError(f"{identifier} has no title")
     link = dialect.link(item)
@@ -222,20 +190,20 @@ def _announcement(item: _Element, dialect: _Rss | _Atom) -> Announcement:
         source="arxiv",
         identifier=identifier,
         version=version,
-        announce_type=_announce_type(_text(item, f"{_ARXIV}announce_type"), identifier),
+        announce_type=_announce_type(text_of(item, f"{_ARXIV}announce_type"), identifier),
         title=title,
-        abstract=_ABSTRACT.sub("", _text(item, dialect.abstract)).strip(),
-        authors=split_authors(_text(item, f"{_DC}creator")),
+        abstract=_ABSTRACT.sub("", text_of(item, dialect.abstract)).strip(),
+        authors=split_authors(text_of(item, f"{_DC}creator")),
         categories=tuple(c for raw in dialect.categories(item) if (c := raw.strip())),
         url=link if link.startswith("https://") else arxiv_url(identifier),
-        license=_text(item, f"{_DC}rights"),
-        doi=_text(item, f"{_ARXIV}DOI"),
-        journal_ref=_text(item, f"{_ARXIV}journal_reference"),
+        license=text_of(item, f"{_DC}rights"),
+        doi=text_of(item, f"{_ARXIV}DOI"),
+        journal_ref=text_of(item, f"{_ARXIV}journal_reference"),
     )
 
 
-def _identity(item: _Element, dialect: _Rss | _Atom) -> tuple[str, int]:
-    raw = _text(item, dialect.identifier)
+def _identity(item: Element, dialect: _Rss | _Atom) -> tuple[str, int]:
+    raw = text_of(item, dialect.identifier)
     if not raw:
         raise ValueError("has no identifier")
     try:
@@ -250,13 +218,3 @@ def _announce_type(text: str, identifier: str) -> AnnounceType:
         return AnnounceType(text)
     except ValueError:
         raise ValueError(f"{identifier} has unknown announce type {text[:40]!r}") from None
-
-
-def _text(element: _Element, path: str) -> str:
-    """All text below the first match, stripped; empty where there is none."""
-    found = element.find(path)
-    return "" if found is None else "".join(found.itertext()).strip()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]

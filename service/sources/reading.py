@@ -52,7 +52,8 @@ def read_xml(payload: bytes, what: str) -> Element:
     try:
         root = etree.fromstring(payload.translate(None, _CONTROL_BYTES), parser)
     except etree.XMLSyntaxError as error:
-        raise SourceUnreadable(f"malformed {what}: {one_line(str(error.msg))}") from error
+        kind = what.removeprefix("an ")
+        raise SourceUnreadable(f"malformed {kind}: {one_line(str(error.msg))}") from error
     if root.getroottree().docinfo.doctype:
         raise SourceUnreadable(f"not {what}: it declares a document type, line 1")
     return root

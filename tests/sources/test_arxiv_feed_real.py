@@ -57,8 +57,8 @@ def test_a_days_feed_agrees_with_what_was_announced(
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("real_atom_cs.AI_2025-08-20_TRUNCATED.xml", "malformed feed: .*line 1233"),
-        ("real_rss_header_cs.CV_2025-09-22_TRUNCATED.xml", "malformed feed: .*line 21"),
+        ("real_atom_cs.AI_2025-08-20_TRUNCATED.xml", "malformed arXiv feed: .*line 1233"),
+        ("real_rss_header_cs.CV_2025-09-22_TRUNCATED.xml", "malformed arXiv feed: .*line 21"),
         ("rendered_error_cs.XX.rss.xml", "Invalid archive or subject class name: 'cs.XX'"),
         ("rendered_error_cs.XX.atom.xml", "Invalid archive or subject class name: 'cs.XX'"),
     ],
