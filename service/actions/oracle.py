@@ -42,6 +42,19 @@ def consult(sessions: sessionmaker[Session], source: Source, category: str, now:
             batch.state = BatchState.COMPLETE
             batch.note = "the listing says: no updates today"
             batch.completed_at = now
+        elif batch.state is BatchState.COMPLETE:
+            _take_back(session, batch, now)
+
+
+def _take_back(session: Session, batch: Batch, now: datetime) -> None:
+    """A batch that looked whole while the listing was silent, and is not: it is read again.
+
+    The one step back that a batch can make, for the truth's sake, and not past its deadline.
+    """
+    found = count_first_announced(session, batch.id)
+    if found < (batch.expected_count or 0) and not is_past_deadline(batch.announced_on, now):
+        batch.state, batch.completed_at, batch.etag = BatchState.PARTIAL, None, ""
+        batch.note = f"{found} of {batch.expected_count} papers, as the listing says now"
 
 
 def _is_known(sessions: sessionmaker[Session], source: Source, category: str, on: date) -> bool:
