@@ -14,15 +14,22 @@ from service.store.reading import get_snapshots
 
 
 def with_trends(session: Session, papers: Mapping[int, Paper], now: datetime) -> dict[int, Paper]:
-    """The same papers, each with its trend among them: a percentile within its primary category."""
+    """The same papers, each with its trend among them: a percentile within its primary category.
+
+    Where a list of the day was read at all, a paper that is not on it was looked at and had no
+    votes: else the least noticed of the list would stand below those that nobody noticed. Where no
+    list was read, all are neutral.
+    """
     snapshots = get_snapshots(session, papers)
+    unnoticed = (Snapshot(now, 0),) if snapshots else ()
     trends = trend(
         (
             PaperSignals(
                 paper.id,
                 paper.primary_category,
                 min(datetime.combine(paper.announced_on, time(), UTC), now),
-                tuple(Snapshot(at, upvotes) for at, upvotes in snapshots.get(paper.id, ())),
+                tuple(Snapshot(at, count) for at, count in snapshots.get(paper.id, ()))
+                or unnoticed,
             )
             for paper in papers.values()
         ),
