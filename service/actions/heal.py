@@ -6,7 +6,7 @@ service tells every record that changed since a date, whatever the feeds did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -18,7 +18,7 @@ from service.config import Settings
 from service.domain.categories import canonical_category, is_known
 from service.domain.identifiers import arxiv_order
 from service.domain.schedule import announcement_date, is_past_deadline
-from service.domain.types import Announcement, AnnounceType, BatchState
+from service.domain.types import Announcement, AnnounceType, BatchState, PaperEventKind
 from service.logs import get_logger
 from service.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
 from service.sources.base import SourceUnavailable, SourceUnreadable
@@ -31,7 +31,7 @@ from service.store.batches import (
 )
 from service.store.engine import transaction
 from service.store.models import Batch
-from service.store.works import get_announced, get_facts
+from service.store.works import get_announced, get_facts, insert_events, withdraw_papers
 
 HEAL_DAYS = 7
 RECORDS_AT_ONCE = 500
@@ -130,7 +130,7 @@ def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:
 
 
 def _store_records(
-    session: Session, watch: Watch, records: Iterable[OaiRecord], report: HealReport, now: datetime
+    session: Session, watch: Watch, records: Sequence[OaiRecord], report: HealReport, now: datetime
 ) -> HealReport:
     category = watch.category
     told = {r.announcement.key: r for r in records if r.announcement is not None}
@@ -150,6 +150,7 @@ def _store_records(
     for day, some in by_day.items():
         _add_missed(session, category, day, some, now)
     updated = _update_known(session, category, changed, now)
+    updated += _withdraw_deleted(session, records, now)
     missed = [one for some in by_day.values() for one in some if one.key not in announced]
     return replace(
         report,
@@ -157,6 +158,14 @@ def _store_records(
         late_count=report.late_count + len(missed),
         updated_count=report.updated_count + updated,
     )
+
+
+def _withdraw_deleted(session: Session, records: Sequence[OaiRecord], now: datetime) -> int:
+    """A record that arXiv has taken away altogether is a withdrawal, too (OAI-PMH 2.5.1)."""
+    keys = [f"arxiv:{record.identifier}" for record in records if record.is_deleted]
+    gone = withdraw_papers(session, keys, now)
+    insert_events(session, [(i, PaperEventKind.WITHDRAWN, "deleted") for i in gone], now)
+    return len(gone)
 
 
 def _belongs(record: OaiRecord, watch: Watch, announced_on: date | None, now: datetime) -> bool:

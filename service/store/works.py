@@ -128,3 +128,14 @@ def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
         .limit(limit)
     )
     return list(rows.scalars())
+
+
+def withdraw_papers(session: Session, keys: Iterable[str], now: datetime) -> list[int]:
+    """Mark known papers as withdrawn; returns the ids of those that were not yet."""
+    gone = session.execute(
+        update(PaperRow)
+        .where(PaperRow.key.in_(list(keys)), PaperRow.is_withdrawn.is_(False))
+        .values(is_withdrawn=True, updated_at=now)
+        .returning(PaperRow.id)
+    )
+    return list(gone.scalars())
