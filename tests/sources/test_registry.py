@@ -36,6 +36,7 @@ def test_the_named_sources_fetch_and_parse_over_the_wire(loopback_http: Loopback
     huggingface, arxiv = build_sources(settings, OpenGate())
     assert (arxiv.name, arxiv.gates_editions) == ("arxiv", True)
     assert (huggingface.name, huggingface.gates_editions) == ("huggingface", False)
+    assert huggingface.expect("") is arxiv.expect("cs.CL") is None
 
     fetched = arxiv.fetch("cs.CL", date(2026, 9, 18), FetchState())
     assert fetched.etag == '"day"'
