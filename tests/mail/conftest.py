@@ -1,14 +1,16 @@
-"""Makers of invented papers and digests, and one renderer for the whole run."""
+"""Makers of invented papers and digests, one renderer for the whole run, and relays to talk to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
+from support.scripted_smtp import ScriptedSmtp
 
+from service.config import SmtpRelay
 from service.domain.types import AnnounceType, Cadence, DeliveryKind, Paper, Reason
 from service.mail.contexts import (
     AlreadySubscribedContext,
@@ -24,6 +26,7 @@ from service.mail.contexts import (
     WelcomeContext,
 )
 from service.mail.render import Renderer
+from service.mail.transport import SmtpTransport
 
 BASE = "https://papers.example.org"
 TOKEN = "eyJzIjoxMjM0fQ." + "Ab9_" * 20
@@ -134,3 +137,23 @@ def every_mail(
             undo_url=f"{BASE}/undo/{TOKEN}", home=BASE, operator_address=ADDRESS
         ),
     }
+
+
+@pytest.fixture
+def relay() -> Iterator[ScriptedSmtp]:
+    relay = ScriptedSmtp()
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture
+def make_transport() -> Iterator[Callable[..., SmtpTransport]]:
+    made: list[SmtpTransport] = []
+
+    def make(*relays: SmtpRelay, connections: int = 1, rate: float | None = None) -> SmtpTransport:
+        made.append(SmtpTransport(relays, connections=connections, rate=rate))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()

@@ -24,13 +24,6 @@ MESSAGE = b"Subject: papers\r\n\r\n.a line that starts with a dot\r\nthe end\r\n
 
 
 @pytest.fixture
-def relay() -> Iterator[ScriptedSmtp]:
-    relay = ScriptedSmtp()
-    yield relay
-    relay.stop()
-
-
-@pytest.fixture
 def second_relay() -> Iterator[ScriptedSmtp]:
     relay = ScriptedSmtp()
     yield relay
@@ -38,19 +31,6 @@ def second_relay() -> Iterator[ScriptedSmtp]:
 
 
 Make = Callable[..., SmtpTransport]
-
-
-@pytest.fixture
-def make_transport() -> Iterator[Make]:
-    made: list[SmtpTransport] = []
-
-    def make(*relays: SmtpRelay, connections: int = 1, rate: float | None = None) -> SmtpTransport:
-        made.append(SmtpTransport(relays, connections=connections, rate=rate))
-        return made[-1]
-
-    yield make
-    for transport in made:
-        transport.close()
 
 
 @pytest.fixture

@@ -18,27 +18,7 @@ MESSAGE = b"Subject: papers\r\n\r\nthe end\r\n"
 Q, F = DeliveryState.QUEUED, DeliveryState.FAILED
 
 
-@pytest.fixture
-def relay() -> Iterator[ScriptedSmtp]:
-    relay = ScriptedSmtp()
-    yield relay
-    relay.stop()
-
-
 Make = Callable[..., SmtpTransport]
-
-
-@pytest.fixture
-def make_transport() -> Iterator[Make]:
-    made: list[SmtpTransport] = []
-
-    def make(*relays: SmtpRelay, connections: int = 1, rate: float | None = None) -> SmtpTransport:
-        made.append(SmtpTransport(relays, connections=connections, rate=rate))
-        return made[-1]
-
-    yield make
-    for transport in made:
-        transport.close()
 
 
 def at(relay: ScriptedSmtp, **changes: object) -> SmtpRelay:

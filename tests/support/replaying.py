@@ -80,7 +80,8 @@ class RecordedSource:
 class Sample:
     """`days`: the days of the replay in order; at most `papers_a_day` of arXiv's, all of the list's.
 
-    Recorded days are taken in order and laid on consecutive dates.
+    Recorded days are taken in order and laid on weekdays, so that none of their papers is left
+    out; the weekends between them are empty, as they are at the sources.
     """
 
     days: tuple[date, ...]
@@ -100,25 +101,26 @@ def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
     arxiv = _by_day(folder / "bulk/dev/arxiv_cs.jsonl.gz", "announced")
     listed = _by_day(folder / "bulk/dev/hf_daily.jsonl.gz", "hf_date")
     both = sorted(arxiv.keys() & listed.keys())[-day_count:]
-    start = date(2026, 3, 2)
-    days = tuple(start + timedelta(days=n) for n in range(len(both)))
+    days = _calendar(date(2026, 3, 2), len(both))
+    weekdays = [day for day in days if day.weekday() < 5]
+    told = {
+        day: [_announced(row) for row in arxiv[on][:papers_a_day]]
+        for day, on in zip(weekdays, both, strict=True)
+    }
+    noticed = {
+        day: [_listed(row) for row in listed[on]] for day, on in zip(weekdays, both, strict=True)
+    }
     return Sample(
         days,
-        RecordedSource(
-            "arxiv",
-            {
-                day: [_announced(row) for row in arxiv[on][:papers_a_day]]
-                for day, on in zip(days, both, strict=True)
-                if day.weekday() < 5
-            },
-            gates_editions=True,
-        ),
-        RecordedSource(
-            "huggingface",
-            {day: [_listed(row) for row in listed[on]] for day, on in zip(days, both, strict=True)},
-            gates_editions=False,
-        ),
+        RecordedSource("arxiv", told, gates_editions=True),
+        RecordedSource("huggingface", noticed, gates_editions=False),
     )
+
+
+def _calendar(start: date, weekday_count: int) -> tuple[date, ...]:
+    """Every date from a Monday on until so many weekdays are in."""
+    weeks, rest = divmod(weekday_count, 5)
+    return tuple(start + timedelta(days=n) for n in range(7 * weeks + rest))
 
 
 def _by_day(path: Path, name: str) -> dict[str, list[dict[str, object]]]:

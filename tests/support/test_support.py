@@ -186,6 +186,7 @@ import pytest
 def test_real(n): pass
 def test_other(): pass
 """
+# A suite of its own that is run to prove that the rules forbid what it does; nothing is skipped here.
 SKIPPED = """
 import pytest
 def test_skipped(): pytest.skip("not today")
