@@ -14,19 +14,27 @@ TRENDING_TITLE = "Trending"
 
 @dataclass(frozen=True, slots=True)
 class DigestEntry:
-    """A paper's place in a digest. `is_maybe_seen`: an earlier mail with it is in doubt."""
+    """A paper's place in a digest. `is_maybe_seen`: an earlier mail with it is in doubt.
+
+    `revision` is the version that was announced as a replacement, 0 where the paper is new.
+    """
 
     paper_id: int
     reasons: tuple[Reason, ...] = ()
     is_maybe_seen: bool = False
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DigestGroup:
-    """The papers of one topic; `title` is the topic as the reader wrote it."""
+    """The papers of one topic; `title` is the topic as the reader wrote it.
+
+    `topic_id` is its row, for links that change it; 0 where no topic brought the papers.
+    """
 
     title: str
     entries: tuple[DigestEntry, ...]
+    topic_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +48,21 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Groups in the reader's order of topics, each paper once; `cut_ids` did not fit."""
+    """Groups in the reader's order of topics, each paper once; `cut_ids` did not fit.
+
+    `also` are the few papers that no topic asked for but the reader's own choices suggest.
+    """
 
     groups: tuple[DigestGroup, ...]
     cut_ids: tuple[int, ...] = ()
     happenings: tuple[Happening, ...] = ()
+    also: tuple[DigestEntry, ...] = ()
 
     @property
     def paper_ids(self) -> tuple[int, ...]:
-        return tuple(entry.paper_id for group in self.groups for entry in group.entries)
+        """Every paper the digest shows, those that no topic asked for last."""
+        asked = tuple(entry.paper_id for group in self.groups for entry in group.entries)
+        return asked + tuple(entry.paper_id for entry in self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +147,45 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
     """The digest as the delivery row keeps it; `digest_from_json` gives the same value back."""
     return {
         "groups": [
-            {"title": group.title, "papers": [_entry_to_json(entry) for entry in group.entries]}
+            {
+                "title": group.title,
+                "topic": group.topic_id,
+                "papers": [_entry_to_json(entry) for entry in group.entries],
+            }
             for group in digest.groups
         ],
         "cut": list(digest.cut_ids),
         "happenings": [[h.paper_id, h.kind, h.detail] for h in digest.happenings],
+        "also": [_entry_to_json(entry) for entry in digest.also],
     }
 
 
 def _entry_to_json(entry: DigestEntry) -> dict[str, Any]:
     reasons = [[r.clause, r.field, list(r.words), r.is_guess] for r in entry.reasons]
-    return {"id": entry.paper_id, "reasons": reasons, "seen": entry.is_maybe_seen}
+    return {
+        "id": entry.paper_id,
+        "reasons": reasons,
+        "seen": entry.is_maybe_seen,
+        "revision": entry.revision,
+    }
 
 
 def digest_from_json(value: Mapping[str, Any]) -> Digest:
+    """The digest of a delivery row, those of earlier releases too."""
     groups = tuple(
-        DigestGroup(group["title"], tuple(_entry_from_json(entry) for entry in group["papers"]))
+        DigestGroup(
+            group["title"],
+            tuple(_entry_from_json(entry) for entry in group["papers"]),
+            group.get("topic", 0),
+        )
         for group in value["groups"]
     )
+    also = tuple(_entry_from_json(entry) for entry in value.get("also", ()))
     happenings = tuple(
         Happening(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value.get("happenings", ())
     )
-    return Digest(groups, tuple(value["cut"]), happenings)
+    return Digest(groups, tuple(value["cut"]), happenings, also)
 
 
 def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
@@ -163,4 +193,4 @@ def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
         Reason(clause, field, tuple(words), is_guess)
         for clause, field, words, is_guess in value["reasons"]
     )
-    return DigestEntry(value["id"], reasons, value["seen"])
+    return DigestEntry(value["id"], reasons, value["seen"], value.get("revision", 0))

@@ -21,6 +21,7 @@ class Purpose(StrEnum):
     NEVER = "never"
     EDITION = "edition"
     FORM = "form"
+    CHANGE = "change"
 
 
 class TokenError(Exception):
@@ -55,6 +56,7 @@ LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.NEVER: None,
     Purpose.EDITION: None,
     Purpose.FORM: timedelta(days=2),
+    Purpose.CHANGE: timedelta(days=120),
 }
 
 
