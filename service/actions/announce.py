@@ -23,6 +23,7 @@ from service.store.papers import (
     PaperDraft,
     record_announcements,
     record_first_announcement,
+    record_replacement,
     record_signals,
     update_metadata,
     upsert_papers,
@@ -84,6 +85,9 @@ def _announce(
         first = [ids[one.key] for one in told if one.announce_type is announce_type]
         if first:
             record_first_announcement(session, first, announce_type, batch.announced_on, now)
+    replaced = [ids[one.key] for one in told if not one.announce_type.is_first]
+    if replaced:
+        record_replacement(session, replaced, batch.announced_on)
 
 
 def _events(

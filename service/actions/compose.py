@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.ledger import Ledger, read_ledger
-from service.actions.trends import with_trends
 from service.config import Settings
 from service.domain.delivery import SkipReason
 from service.domain.digest import Reader, compose_digest, digest_to_json
@@ -76,7 +75,7 @@ def compose_readers(
     own = sorted(get_edition_papers(session, edition.id))
     ledger = read_ledger(session, ids, edition, own)
     again = {i for reader_id in ledger.carried for i in ledger.carried_ids(reader_id)}
-    papers = with_trends(session, get_papers(session, {*own, *again}), now)
+    papers = get_papers(session, {*own, *again})
     topics = get_topics(session, ids)
     matches = _match(session, own, topics)
     edition_papers = {i: papers[i] for i in own}

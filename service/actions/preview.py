@@ -22,6 +22,7 @@ from service.store.editions import (
     set_coverage,
 )
 from service.store.models import Delivery, Edition, Subscriber
+from service.store.revisions import assign_revisions
 from service.store.sending import Claim
 
 
@@ -85,8 +86,8 @@ def _open(
     edition = insert_edition(session, reader.cadence, on, now, sends_now=True)
     if edition is None:
         raise LookupError("the edition was opened by somebody else just now; try again")
-    edition.paper_count = assign_papers(
-        session, edition, timedelta(days=LOOKBACK_DAYS[reader.cadence])
-    )
+    lookback = timedelta(days=LOOKBACK_DAYS[reader.cadence])
+    edition.paper_count = assign_papers(session, edition, lookback)
+    assign_revisions(session, edition, lookback)
     set_coverage(session, edition, describe_coverage(session, edition, settings))
     return get_edition(session, edition.id) or edition

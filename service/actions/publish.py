@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.balance import day_statuses, describe_coverage
 from service.actions.compose import compose_chunk
+from service.actions.trends import refresh_trends
 from service.config import Settings
 from service.domain.schedule import (
     LOOKBACK_DAYS,
@@ -32,6 +33,7 @@ from service.store.editions import (
     set_coverage,
 )
 from service.store.engine import transaction
+from service.store.revisions import assign_revisions
 from service.store.sending import make_due
 from service.store.subscribers import resume_paused
 
@@ -73,9 +75,10 @@ def open_edition(
         edition = insert_edition(session, cadence, on, now, sends_now=sends_now)
         if edition is None:
             return []
-        edition.paper_count = assign_papers(
-            session, edition, timedelta(days=LOOKBACK_DAYS[cadence])
-        )
+        lookback = timedelta(days=LOOKBACK_DAYS[cadence])
+        edition.paper_count = assign_papers(session, edition, lookback)
+        assign_revisions(session, edition, lookback)
+        refresh_trends(session, on - lookback, now)
         set_coverage(session, edition, describe_coverage(session, edition, settings))
         chunks = plan_chunks(session, edition, CHUNK_SIZE)
     with transaction(sessions) as session:

@@ -1,38 +1,48 @@
-"""Trends of stored papers: their signals' snapshots through the pure formula."""
+"""Trends of stored papers: their signals' snapshots through the pure formula, kept in their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, time
+from collections import defaultdict
+from datetime import UTC, date, datetime, time
 
 from sqlalchemy.orm import Session
 
 from service.domain.trending import PaperSignals, Snapshot, trend
-from service.domain.types import Paper
-from service.store.reading import get_snapshots
+from service.store.papers import record_trends
+from service.store.reading import get_snapshots, list_announced_since
 
 
-def with_trends(session: Session, papers: Mapping[int, Paper], now: datetime) -> dict[int, Paper]:
-    """The same papers, each with its trend among them: a percentile within its primary category.
+def refresh_trends(session: Session, since: date, now: datetime) -> int:
+    """Set the trend of every paper announced on or after `since`; returns how many changed.
 
-    Where a list of the day was read at all, a paper that is not on it was looked at and had no
-    votes: else the least noticed of the list would stand below those that nobody noticed. Where no
-    list was read, all are neutral.
+    A trend is a percentile among the papers of the same announcement date and primary category.
+    Where a list of those papers was read at all, a paper that is not on it was looked at and had
+    no votes: else the least noticed of the list would stand below those that nobody noticed. Where
+    no list was read, all are neutral. Stored, so that a digest, a page and a topic's `trend>90`
+    speak of one number.
     """
-    snapshots = get_snapshots(session, papers)
+    days: dict[date, dict[int, str]] = defaultdict(dict)
+    for paper_id, on, category in list_announced_since(session, since):
+        days[on][paper_id] = category
+    trends: dict[int, float] = {}
+    for on, categories in days.items():
+        trends |= _trends_of_day(session, on, categories, now)
+    return record_trends(session, trends)
+
+
+def _trends_of_day(
+    session: Session, on: date, categories: dict[int, str], now: datetime
+) -> dict[int, float]:
+    snapshots = get_snapshots(session, categories)
     unnoticed = (Snapshot(now, 0),) if snapshots else ()
-    trends = trend(
-        (
-            PaperSignals(
-                paper.id,
-                paper.primary_category,
-                min(datetime.combine(paper.announced_on, time(), UTC), now),
-                tuple(Snapshot(at, count) for at, count in snapshots.get(paper.id, ()))
-                or unnoticed,
-            )
-            for paper in papers.values()
-        ),
-        now,
+    announced_at = min(datetime.combine(on, time(), UTC), now)
+    looked_at = (
+        PaperSignals(
+            paper_id,
+            category,
+            announced_at,
+            tuple(Snapshot(at, count) for at, count in snapshots.get(paper_id, ())) or unnoticed,
+        )
+        for paper_id, category in categories.items()
     )
-    return {i: replace(paper, trend=trends[i].rank_score) for i, paper in papers.items()}
+    return {paper_id: one.rank_score for paper_id, one in trend(looked_at, now).items()}

@@ -2,52 +2,40 @@
 
 Papers and topics meet in sets of papers held as bits of one integer: bit i is the i-th paper.
 AND, OR and NOT over a whole day are then one machine operation per 64 papers, and what one topic
-looked up, every other topic with the same clause finds ready.
+looked up, every other topic with the same clause finds ready. Topics are read in their canonical
+text, in which equal clauses are equal strings; a topic of clauses that were all met before costs
+a few look-ups and nothing else.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from service.domain.author_index import author_index_keys, author_query_keys
-from service.domain.categories import expand
-from service.domain.names import author_matches
-from service.domain.paper_sets import (
-    Bits,
-    Evidence,
-    Group,
-    Lexemes,
-    PhraseIndex,
-    Reasons,
-    collect_evidence,
-    invert,
-    iterate_bits,
-    split_groups,
-    unite,
-)
+from service.domain.clauses import ClauseIndex, IndexedPaper
+from service.domain.paper_sets import Bits, Lexemes, Reasons, iterate_bits
+from service.domain.query import parse_query
+from service.domain.query_tokens import SWITCHES
 from service.domain.query_tree import (
     And,
-    Author,
-    Category,
+    Announced,
     Leaf,
     Not,
-    Or,
     Query,
     Text,
     fold_words,
     iterate_leaves,
 )
-from service.domain.query_writing import normalize, write_leaf
+from service.domain.query_writing import canonical, normalize
 from service.domain.tsvector import parse_tsvector
-from service.domain.types import Reason
 
 __all__ = [
     "DayIndex",
     "IndexedPaper",
     "Lexicon",
+    "clause_texts",
     "match_day",
     "match_query",
     "meaningless_leaves",
@@ -57,146 +45,179 @@ __all__ = [
 Lexicon: TypeAlias = Mapping[str, Lexemes]
 """Folded text of a leaf -> its lexemes with their positions in `to_tsvector('english', text)`."""
 
+# A clause with its minus and field, a parenthesis, or OR; quotes never hold a quote.
+_PART = re.compile(r'[()]|-?(?:[a-z]+:)?"[^"]*"|[^\s()]+')
+_SWITCH = re.compile(rf"(?:{'|'.join(SWITCHES)}):")
+_TEXT_CLAUSE = re.compile(r'-?(?P<field>ti:|abs:|)(?:"(?P<phrase>[^"]*)"|(?P<word>[^"*:<>]*))')
+_TEXT_FIELDS: dict[str, Literal["any", "title", "abstract"]] = {
+    "": "any",
+    "ti:": "title",
+    "abs:": "abstract",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class IndexedPaper:
-    """What matching needs of a paper.
+class _Group:
+    """Parts of a canonical topic under one AND or OR; a part is a clause or a group."""
 
-    `title` and `abstract` are its two `tsvector` columns, `authors` display names, `categories`
-    canonical.
-    """
-
-    paper_id: int
-    title: Lexemes
-    abstract: Lexemes
-    authors: tuple[str, ...]
-    categories: frozenset[str]
+    is_or: bool
+    parts: tuple[str | _Group, ...]
 
 
 class DayIndex:
-    """The papers of a day turned round: from lexeme, author key and category to papers.
+    """The papers of a day, asked by topics in canonical text.
 
-    Every text leaf of every query asked must stand in `lexicon` (see `leaf_texts`); one that does
-    not raises `KeyError`.
+    Every text clause asked for must stand in `lexicon` (see `clause_texts`) and every `like:` clause
+    in `likes` (see `ClauseIndex`); one that does not raises `KeyError`. Both may grow meanwhile.
     """
 
-    def __init__(self, papers: Sequence[IndexedPaper], lexicon: Lexicon) -> None:
-        self._papers = papers
-        self._ids = [paper.paper_id for paper in papers]
-        self._lexicon = lexicon
-        self._everything: Bits = (1 << len(papers)) - 1
-        self._titles = PhraseIndex([paper.title for paper in papers])
-        self._abstracts = PhraseIndex([paper.abstract for paper in papers])
-        self._categories = invert(paper.categories for paper in papers)
-        self._keys_of = {
-            name: author_index_keys(name) for paper in papers for name in paper.authors
-        }
-        self._author_keys = invert(self._iterate_author_keys())
-        self._evidence: dict[Leaf, Evidence] = {}
-        self._answers: dict[Query, tuple[Group, ...]] = {}
+    def __init__(
+        self,
+        papers: Sequence[IndexedPaper],
+        lexicon: Lexicon,
+        likes: Mapping[str, Bits] | None = None,
+    ) -> None:
+        self.ids = [paper.paper_id for paper in papers]
+        self._clauses = ClauseIndex(papers, lexicon, likes or {})
+        self._found: dict[str, Bits] = {}
+        self._leaves: dict[str, Leaf] = {}
+        self._told: dict[tuple[str, int], Reasons] = {}
+
+    def find(self, topic: str) -> Bits:
+        """The papers that `topic`, a canonical text, wants.
+
+        Raises `QueryError` for a text that the language does not know.
+        """
+        parts = _PART.findall(topic)
+        if "(" in parts or "OR" in parts or _SWITCH.search(topic):
+            return self._find_group(self._compile(topic))
+        papers = self._clauses.first
+        for part in parts:
+            bits = self._found.get(part)
+            papers &= self._look_up(part) if bits is None else bits
+            if not papers:
+                break  # so that a rare word spares looking up all the rest
+        return papers
+
+    def tell(self, topic: str, position: int) -> Reasons:
+        """Why `topic` wants the paper at `position`: each clause that holds, once.
+
+        A clause in a branch that does not hold as a whole is no reason: of `(a b) OR c` a paper
+        with a and c is wanted for c alone.
+        """
+        reasons: dict[str, Reasons] = {}
+        self._tell_group(self._compile(topic), position, reasons)
+        return tuple(reason for told in reasons.values() for reason in told)
 
     def match(self, query: Query) -> Iterator[tuple[int, Reasons]]:
-        """The ids of the papers `query` wants, each with the wanted leaves found in it."""
-        for group in self._answer(normalize(query)):
-            for position in iterate_bits(group.papers):
-                yield self._ids[position], group.reasons
+        """The ids of the papers `query` wants, each with the wanted clauses found in it."""
+        topic = canonical(query)
+        for position in iterate_bits(self.find(topic)):
+            yield self.ids[position], self.tell(topic, position)
 
-    def _answer(self, query: Query) -> tuple[Group, ...]:
-        if query not in self._answers:
-            papers = self._find(query)
-            groups = (Group(papers, ()),) if papers else ()
-            self._answers[query] = self._add_reasons(query, papers, groups)
-        return self._answers[query]
+    def _compile(self, topic: str) -> _Group:
+        """The parts of `topic`. Which announcements count is always the first of them."""
+        parts = _PART.findall(topic)
+        switches = [part for part in parts if _SWITCH.match(part)]
+        if not switches:
+            return _Group(False, (_FIRST, _group(iter(parts))))
+        name = " ".join(switches)
+        key = f"{name} {topic}"
+        if key not in self._leaves:
+            self._leaves[key] = _read_announced(topic)
+        rest = (part for part in parts if not _SWITCH.match(part))
+        return _Group(False, (key, _group(rest)))
 
-    def _find(self, query: Query) -> Bits:
-        if isinstance(query, And):
-            papers = self._everything
-            for each in query.operands:
-                papers &= self._find(each)
-                if not papers:
-                    break  # so that a rare word spares looking up all the rest
-            return papers
-        if isinstance(query, Or):
-            papers = 0
-            for each in query.operands:
-                papers |= self._find(each)
-            return papers
-        if isinstance(query, Not):
-            return self._everything & ~self._find(query.operand)
-        return self._look_up(query).papers
+    def _find_group(self, group: _Group) -> Bits:
+        papers: Bits = 0 if group.is_or else self._clauses.everything
+        for part in group.parts:
+            found = self._find_group(part) if isinstance(part, _Group) else self._look_up(part)
+            papers = papers | found if group.is_or else papers & found
+        return papers
 
-    def _add_reasons(
-        self, query: Query, papers: Bits, groups: tuple[Group, ...]
-    ) -> tuple[Group, ...]:
-        """`groups` split by the leaves of `query` that hold; `papers` are those it counts for.
+    def _tell_group(self, group: _Group, position: int, reasons: dict[str, Reasons]) -> None:
+        for part in group.parts:
+            if isinstance(part, _Group):
+                if not group.is_or or self._find_group(part) >> position & 1:
+                    self._tell_group(part, position, reasons)
+            elif part.startswith("-") or part in reasons:
+                continue
+            elif not group.is_or or self._look_up(part) >> position & 1:
+                reasons[part] = self._tell_clause(part, position)
 
-        A leaf in a branch that did not hold as a whole is no reason: of `(a b) OR c` a paper with
-        a and c matched for c alone.
-        """
-        if not groups or not papers or isinstance(query, Not):
-            return groups
-        if isinstance(query, And | Or):
-            for each in query.operands:
-                counting = papers if isinstance(query, And) else papers & self._find(each)
-                groups = self._add_reasons(each, counting, groups)
-            return groups
-        evidence = self._look_up(query)
-        return tuple(split_groups(groups, papers & evidence.papers, evidence.groups))
+    def _tell_clause(self, clause: str, position: int) -> Reasons:
+        if clause == _FIRST:
+            return ()
+        key = (clause, position)
+        if key not in self._told:
+            self._told[key] = self._clauses.tell(self._read(clause), position)
+        return self._told[key]
 
-    def _look_up(self, leaf: Leaf) -> Evidence:
-        if leaf not in self._evidence:
-            self._evidence[leaf] = self._gather(leaf)
-        return self._evidence[leaf]
+    def _look_up(self, clause: str) -> Bits:
+        bits = self._found.get(clause)
+        if bits is None:
+            if clause.startswith("-"):
+                bits = self._clauses.everything & ~self._look_up(clause[1:])
+            elif clause == _FIRST:
+                bits = self._clauses.first
+            else:
+                bits = self._clauses.find(self._read(clause))
+            self._found[clause] = bits
+        return bits
 
-    def _gather(self, leaf: Leaf) -> Evidence:
-        if isinstance(leaf, Text):
-            return self._gather_text(leaf)
-        if isinstance(leaf, Category):
-            return self._gather_categories(leaf)
-        return self._gather_authors(leaf)
+    def _read(self, clause: str) -> Leaf:
+        leaf = self._leaves.get(clause)
+        if leaf is None:
+            leaf = self._leaves[clause] = _read_clause(clause)
+        return leaf
 
-    def _gather_text(self, leaf: Text) -> Evidence:
-        lexemes = self._lexicon[leaf.text]
-        titles = abstracts = 0
-        if leaf.field != "abstract":
-            titles = self._titles.find_phrase(lexemes)
-        if leaf.field != "title":
-            abstracts = self._abstracts.find_phrase(lexemes)
-        clause = write_leaf(leaf)
-        in_title = Reason(clause, "title", (leaf.text,))
-        in_abstract = Reason(clause, "abstract", (leaf.text,))
-        return collect_evidence(
-            {
-                (in_title,): titles & ~abstracts,
-                (in_title, in_abstract): titles & abstracts,
-                (in_abstract,): abstracts & ~titles,
-            }
-        )
 
-    def _gather_categories(self, leaf: Category) -> Evidence:
-        clause, members = write_leaf(leaf), expand(leaf.pattern)
-        groups: dict[Reasons, Bits] = defaultdict(int)
-        for position in iterate_bits(unite(self._categories, members)):
-            found = tuple(sorted(self._papers[position].categories & members))
-            groups[(Reason(clause, "category", found),)] |= 1 << position
-        return collect_evidence(groups)
+# Stands for what every topic means that says nothing of announcements: papers that are new here.
+_FIRST = ""
 
-    def _gather_authors(self, leaf: Author) -> Evidence:
-        clause, keys = write_leaf(leaf), author_query_keys(leaf.name)
-        groups: dict[Reasons, Bits] = defaultdict(int)
-        for position in iterate_bits(unite(self._author_keys, keys)):
-            found = tuple(
-                name
-                for name in self._papers[position].authors
-                if not keys.isdisjoint(self._keys_of[name])
-            )
-            is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
-            groups[(Reason(clause, "author", found, is_guess),)] |= 1 << position
-        return collect_evidence(groups)
 
-    def _iterate_author_keys(self) -> Iterator[set[str]]:
-        for paper in self._papers:
-            yield {key for name in paper.authors for key in self._keys_of[name]}
+def _group(parts: Iterator[str]) -> _Group:
+    """The parts up to the closing parenthesis or the end. OR binds least, so it cuts first."""
+    branches: list[list[str | _Group]] = [[]]
+    for part in parts:
+        if part == ")":
+            break
+        if part == "OR":
+            branches.append([])
+        else:
+            branches[-1].append(_group(parts) if part == "(" else part)
+    if len(branches) == 1:
+        return _Group(False, tuple(branches[0]))
+    return _Group(True, tuple(_Group(False, tuple(branch)) for branch in branches))
+
+
+def _read_clause(clause: str) -> Leaf:
+    """The leaf of one canonical clause without its minus."""
+    if text := _TEXT_CLAUSE.fullmatch(clause):
+        phrase, word = text["phrase"], text["word"]
+        return Text(_TEXT_FIELDS[text["field"]], phrase if word is None else word, word is None)
+    query = normalize(parse_query(clause))
+    if isinstance(query, And | Not) or not isinstance(query, Leaf):
+        raise TypeError(f"not a clause: {clause}")
+    return query
+
+
+def _read_announced(topic: str) -> Announced:
+    return next(
+        leaf
+        for leaf in iterate_leaves(normalize(parse_query(topic)))
+        if isinstance(leaf, Announced)
+    )
+
+
+def clause_texts(topics: Iterable[str]) -> set[str]:
+    """The texts whose lexemes a `DayIndex` needs to be asked these canonical topics.
+
+    The same as `query.leaf_texts` of their trees, without making the trees.
+    """
+    clauses = {part for topic in topics for part in _PART.findall(topic)}
+    found = (_TEXT_CLAUSE.fullmatch(clause) for clause in clauses - {"(", ")", "OR"})
+    return {text["word"] if text["phrase"] is None else text["phrase"] for text in found if text}
 
 
 def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons | None:
@@ -205,14 +226,16 @@ def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons 
 
 
 def match_day(
-    topics: Iterable[tuple[int, Query]], papers: Sequence[IndexedPaper], lexicon: Lexicon
+    topics: Iterable[tuple[int, Query]],
+    papers: Sequence[IndexedPaper],
+    lexicon: Lexicon,
+    likes: Mapping[str, Bits] | None = None,
 ) -> Iterator[tuple[int, int, Reasons]]:
     """Every (topic id, paper id, reasons) of a day, topic by topic in the order given.
 
-    Within a topic papers come in no promised order. A topic met again in any spelling costs
-    nothing but its answer.
+    Within a topic papers come in the order of `papers`.
     """
-    index = DayIndex(papers, lexicon)
+    index = DayIndex(papers, lexicon, likes)
     for topic_id, query in topics:
         for paper_id, reasons in index.match(query):
             yield topic_id, paper_id, reasons

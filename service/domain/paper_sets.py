@@ -6,9 +6,9 @@ intersects, joins and complements in one operation.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from service.domain.tsvector import Positions
@@ -20,22 +20,6 @@ Reasons: TypeAlias = tuple[Reason, ...]
 
 _WORD_BITS = 60
 _WORD = (1 << _WORD_BITS) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Papers that match for the same reasons."""
-
-    papers: Bits
-    reasons: Reasons
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The papers a leaf matches: groups that do not overlap, and all of them together."""
-
-    papers: Bits
-    groups: tuple[Group, ...]
 
 
 class PhraseIndex:
@@ -72,6 +56,29 @@ def invert(documents: Iterable[Iterable[str]]) -> dict[str, Bits]:
     return dict(inverted)
 
 
+class PrefixIndex:
+    """The words of every paper in order, so that all with one beginning stand side by side."""
+
+    def __init__(self, documents: Iterable[Iterable[str]]) -> None:
+        self._inverted = invert(documents)
+        self._sorted = sorted(self._inverted)
+
+    def find_prefix(self, beginning: str) -> Bits:
+        """The papers with a word that begins like this."""
+        return unite(self._inverted, self._iterate_words(beginning))
+
+    def words_of(self, beginning: str, position: int) -> tuple[str, ...]:
+        """The words of one paper that begin like this, in alphabetical order."""
+        bit = 1 << position
+        return tuple(w for w in self._iterate_words(beginning) if self._inverted[w] & bit)
+
+    def _iterate_words(self, beginning: str) -> Iterator[str]:
+        for at in range(bisect_left(self._sorted, beginning), len(self._sorted)):
+            if not self._sorted[at].startswith(beginning):
+                return
+            yield self._sorted[at]
+
+
 def unite(inverted: Mapping[str, Bits], keys: Iterable[str]) -> Bits:
     papers: Bits = 0
     for key in keys:
@@ -104,27 +111,3 @@ def iterate_bits(bits: Bits) -> Iterator[int]:
             word ^= lowest
         bits >>= _WORD_BITS
         base += _WORD_BITS
-
-
-def collect_evidence(groups: Mapping[Reasons, Bits]) -> Evidence:
-    filled = tuple(Group(papers, reasons) for reasons, papers in groups.items() if papers)
-    papers: Bits = 0
-    for group in filled:
-        papers |= group.papers
-    return Evidence(papers, filled)
-
-
-def split_groups(
-    groups: Iterable[Group], papers: Bits, evidence: Iterable[Group]
-) -> Iterator[Group]:
-    """`groups` with the reasons of `evidence` added for `papers`, in as few groups as that takes."""
-    evidence = tuple(evidence)
-    for group in groups:
-        if untouched := group.papers & ~papers:
-            yield Group(untouched, group.reasons)
-        if touched := group.papers & papers:
-            for found in evidence:
-                if both := touched & found.papers:
-                    # The same clause may stand in two branches, as `a` does in `(a b) OR (a c)`.
-                    is_said = found.reasons[0] in group.reasons
-                    yield Group(both, group.reasons + (() if is_said else found.reasons))

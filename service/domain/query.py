@@ -1,8 +1,10 @@
 """The topic language: `"prompt tuning" cat:cs.CL -survey`.
 
-Words and "phrases" (alone, or in one field by `ti:` and `abs:`), `au:` for authors, `cat:` for
-categories (`cat:cs.*`), AND (which may be left out), OR, NOT or a minus sign, and parentheses.
-Operators are written in capitals; OR binds least. This module is the door to those behind it.
+Words, beginnings of words (`optimi*`) and "phrases" (alone, or in one field by `ti:` and `abs:`),
+`au:` for authors, `cat:` for categories (`cat:cs.*`), `src:` for sources, `trend>90`, and `like:`
+for what is near in meaning to a text or a paper; AND (which may be left out), OR, NOT or a minus
+sign, and parentheses. `new:`, `cross:` and `replaced:` say for the whole topic which announcements
+count. Operators are written in capitals; OR binds least. This module is the door to those behind it.
 """
 
 from __future__ import annotations
@@ -10,34 +12,52 @@ from __future__ import annotations
 from service.domain.query_parsing import MAX_CHARACTERS, parse_tree
 from service.domain.query_tree import (
     And,
+    Announced,
     Author,
     Category,
     Leaf,
+    Like,
     Not,
     Or,
+    Prefix,
     Query,
     QueryError,
+    Source,
     Text,
+    Trend,
     fold_words,
     iterate_leaves,
 )
-from service.domain.query_writing import canonical, canonical_pattern, describe
+from service.domain.query_writing import (
+    canonical,
+    canonical_pattern,
+    describe,
+    normalize,
+    write_leaf,
+)
 
 __all__ = [
     "And",
+    "Announced",
     "Author",
     "Category",
     "Leaf",
+    "Like",
     "Not",
     "Or",
+    "Prefix",
     "Query",
     "QueryError",
+    "Source",
     "Text",
+    "Trend",
     "canonical",
     "canonical_pattern",
     "describe",
     "leaf_texts",
+    "like_clauses",
     "parse_query",
+    "wants_replaced",
 ]
 
 
@@ -59,3 +79,15 @@ def leaf_texts(query: Query) -> frozenset[str]:
     return frozenset(
         fold_words(leaf.text) for leaf in iterate_leaves(query) if isinstance(leaf, Text)
     )
+
+
+def like_clauses(query: Query) -> frozenset[str]:
+    """The canonical `like:` clauses of `query`, for each of which a probe must be at hand."""
+    return frozenset(
+        write_leaf(leaf) for leaf in iterate_leaves(normalize(query)) if isinstance(leaf, Like)
+    )
+
+
+def wants_replaced(query: Query) -> bool:
+    """Whether replacements of papers count for this topic."""
+    return any(isinstance(leaf, Announced) and leaf.replaced for leaf in iterate_leaves(query))

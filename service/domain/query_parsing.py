@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.domain.categories import UnknownCategory, expand, suggested_category
-from service.domain.names import author_key
-from service.domain.query_tokens import TEXT_FIELDS, Token, iterate_tokens
-from service.domain.query_tree import (
-    And,
-    Author,
-    Category,
-    Not,
-    Or,
-    Query,
-    QueryError,
-    Text,
-    fold_words,
-    join,
-)
+from service.domain.query_leaves import build_leaf, build_trend
+from service.domain.query_switches import split_switches
+from service.domain.query_tokens import Token, iterate_tokens
+from service.domain.query_tree import And, Announced, Not, Or, Query, QueryError, join
 
 MAX_CHARACTERS = 4096
 MAX_CLAUSES = 200
 MAX_NESTING = 50
-# Postgres keeps 256 positions of a lexeme, so a longer phrase could mean two different things.
-MAX_TERM_CHARACTERS = 255
 
 _SPELLING = {"and": "AND", "or": "OR", "not": "NOT"}
 _WANT_FIRST = "Say what you want, then what you don't."
@@ -38,14 +25,16 @@ def parse_tree(text: str) -> Query:
             text,
             MAX_CHARACTERS,
         )
-    tokens = _read_tokens(text)
+    tokens, announced = split_switches(text, _read_tokens(text))
+    if not tokens:
+        message = "This topic only says how its papers are announced"
+        raise QueryError(message, text, 0, len(text), _WANT_FIRST)
     query = _Reader(text, tokens).read_topic()
     if _matches_blank(query):
         first = next(token for token in tokens if token.kind == "not")
-        raise QueryError(
-            "This topic only says what it excludes", text, first.start, first.length, _WANT_FIRST
-        )
-    return query
+        message = "This topic only says what it excludes"
+        raise QueryError(message, text, first.start, first.length, _WANT_FIRST)
+    return query if announced == Announced() else join(And, (query, announced))
 
 
 def _read_tokens(text: str) -> tuple[Token, ...]:
@@ -53,7 +42,7 @@ def _read_tokens(text: str) -> tuple[Token, ...]:
     clauses = 0
     for token in iterate_tokens(text):
         tokens.append(token)
-        clauses += token.kind == "term"
+        clauses += token.kind in {"term", "trend"}
         if clauses > MAX_CLAUSES:
             raise QueryError(
                 f"A topic has at most {MAX_CLAUSES} words, phrases and fields",
@@ -106,7 +95,7 @@ class _Reader:
 
     def _iterate_all(self) -> Iterator[Query]:
         yield self._read_operand()
-        while self._peek() in {"and", "not", "open", "term"}:
+        while self._peek() in {"and", "not", "open", "term", "trend"}:
             self._at += self._peek() == "and"
             yield self._read_operand()
 
@@ -117,12 +106,15 @@ class _Reader:
             self._at += 1
         if self._peek() == "open":
             operand = self._read_group()
-        elif self._peek() == "term":
-            operand = _build_leaf(self._text, self._tokens[self._at])
+        elif self._peek() in {"term", "trend"}:
+            operand = self._read_leaf(self._tokens[self._at])
             self._at += 1
         else:
             raise self._missing_operand()
         return Not(operand) if is_negated else operand
+
+    def _read_leaf(self, token: Token) -> Query:
+        return build_trend(token) if token.kind == "trend" else build_leaf(self._text, token)
 
     def _read_group(self) -> Query:
         opening = self._tokens[self._at]
@@ -156,37 +148,3 @@ class _Reader:
 
     def _fault(self, message: str, token: Token) -> QueryError:
         return QueryError(message, self._text, token.start, token.length)
-
-
-def _build_leaf(text: str, token: Token) -> Query:
-    # Folding can make a text longer, and it is the folded text that is stored and looked up.
-    folded = author_key(token.text) if token.field == "au" else fold_words(token.text)
-    if max(len(token.text), len(folded)) > MAX_TERM_CHARACTERS:
-        raise QueryError(
-            f"A word or phrase has at most {MAX_TERM_CHARACTERS} characters",
-            text,
-            token.start,
-            token.length,
-        )
-    if token.field == "cat":
-        return _build_category(text, token)
-    if token.field == "au":
-        if not folded:
-            raise QueryError("There is no name here", text, token.start, token.length)
-        return Author(token.text)
-    return Text(TEXT_FIELDS[token.field], token.text, token.is_quoted)
-
-
-def _build_category(text: str, token: Token) -> Category:
-    try:
-        expand(token.text)
-    except UnknownCategory:
-        near = suggested_category(token.text.removesuffix(".*"))
-        raise QueryError(
-            f"There is no category {token.text}",
-            text,
-            token.start + len("cat:"),
-            len(token.text),
-            f"Did you mean cat:{near}?" if near else "Examples: cat:cs.CL, cat:cs.*, cat:hep-th.",
-        ) from None
-    return Category(token.text)

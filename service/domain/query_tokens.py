@@ -10,10 +10,11 @@ from typing import Literal, TypeAlias
 
 from service.domain.query_tree import QueryError, TextField
 
-Kind: TypeAlias = Literal["open", "close", "and", "or", "not", "term"]
+Kind: TypeAlias = Literal["open", "close", "and", "or", "not", "term", "trend"]
 
 TEXT_FIELDS: dict[str, TextField] = {"": "any", "ti": "title", "abs": "abstract"}
-FIELDS = ("ti", "abs", "au", "cat")
+SWITCHES = ("new", "cross", "replaced")
+FIELDS = ("ti", "abs", "au", "cat", "src", "like", *SWITCHES)
 # What people type from habit, where spelling alone would not lead to our name.
 _LONG_NAMES = {
     "title": "ti",
@@ -24,6 +25,15 @@ _LONG_NAMES = {
     "category": "cat",
     "categories": "cat",
     "subject": "cat",
+    "source": "src",
+    "from": "src",
+    "similar": "like",
+    "replacements": "replaced",
+    "replacement": "replaced",
+    "revised": "replaced",
+    "crosslist": "cross",
+    "cross-list": "cross",
+    "crosslists": "cross",
 }
 _OPERATORS: dict[str, Kind] = {"AND": "and", "OR": "or", "NOT": "not"}
 _PARENTHESES: dict[str, Kind] = {"(": "open", ")": "close"}
@@ -35,7 +45,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(rf"[^\s(){_QUOTES}]+")
 _PHRASE_END = re.compile(f"[{_QUOTES}]")
 _FIELD = re.compile(r"([^\W\d_][\w-]*):")
-_CONDITION = re.compile(r"[A-Za-z]+[<>]")
+_TREND = re.compile(r"trend\s*([<>]=?)\s*([0-9]{1,3})%?(?=[\s()]|$)", re.IGNORECASE)
+_CONDITION = re.compile(r"[A-Za-z]+\s*[<>]")
+_MARKS = re.compile(r"[^\w*]+")
+_STARRED = re.compile(r"\w[\w.+#'’-]*\*")
+SHORTEST_PREFIX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Token:
     field: str = ""
     text: str = ""
     is_quoted: bool = False
+    is_prefix: bool = False
 
     @property
     def length(self) -> int:
@@ -66,7 +81,7 @@ def iterate_tokens(text: str) -> Iterator[Token]:
         token = _cut_token(text, clean, position)
         position = token.end
         # A lone comma separates as a space does, so it leaves a term without text behind.
-        if token.kind != "term" or token.text or token.is_quoted:
+        if token.kind != "term" or token.text or token.is_quoted or token.field:
             yield token
 
 
@@ -106,6 +121,8 @@ def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) ->
 
 
 def _cut_word(text: str, clean: str, start: int) -> Token:
+    if trend := _TREND.match(clean, start):
+        return _cut_trend(text, trend)
     matched = _WORD.match(clean, start)
     # The caller has seen that no blank, parenthesis or quote stands here.
     whole = matched.group() if matched else clean[start]
@@ -114,9 +131,23 @@ def _cut_word(text: str, clean: str, start: int) -> Token:
         return Token(kind, start, end)
     if prefix := _FIELD.match(whole):
         return _cut_field(text, clean, start, prefix.group(1), whole[prefix.end() :])
-    word = whole.rstrip(",;")
-    _refuse_reserved(text, start, word)
-    return Token("term", start, end, "", word)
+    if condition := _CONDITION.match(clean, start):
+        raise _unknown_condition(text, start, max(end, condition.end()))
+    word, is_prefix = _split_star(text, start, whole.rstrip(",;"))
+    return Token("term", start, end, "", word, is_prefix=is_prefix)
+
+
+def _cut_trend(text: str, trend: re.Match[str]) -> Token:
+    comparison, percent = trend.groups()
+    if int(percent) > 100:
+        raise QueryError(
+            "A trend is a percentile from 0 to 100",
+            text,
+            trend.start(2),
+            len(percent),
+            "trend>90 wants the tenth of a field's papers that is noticed most.",
+        )
+    return Token("trend", trend.start(), trend.end(), comparison, str(int(percent)))
 
 
 def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token:
@@ -127,7 +158,7 @@ def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token
     if not rest and clean[value_at : value_at + 1] in tuple(_QUOTES):
         return _cut_phrase(text, clean, start, field, value_at)
     word = rest.rstrip(",;")
-    if not word:
+    if not word and field not in SWITCHES:
         raise QueryError(
             f"{name}: needs a word or a phrase right after it",
             text,
@@ -135,9 +166,17 @@ def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token
             len(name) + 1,
             f'Write {field}:word or {field}:"some words".',
         )
+    is_prefix = False
     if field in TEXT_FIELDS:
-        _refuse_reserved(text, value_at, word)
-    return Token("term", start, value_at + len(rest), field, word)
+        word, is_prefix = _split_star(text, value_at, word)
+    elif field == "au" and "*" in word:
+        raise QueryError(
+            "A name cannot be cut short by a star",
+            text,
+            value_at + word.index("*"),
+            suggestion='A family name alone finds all who bear it: au:bengio, au:"Y. Bengio".',
+        )
+    return Token("term", start, value_at + len(rest), field, word, is_prefix=is_prefix)
 
 
 def _unknown_field(text: str, start: int, name: str, rest: str) -> QueryError:
@@ -152,21 +191,30 @@ def _unknown_field(text: str, start: int, name: str, rest: str) -> QueryError:
     )
 
 
-def _refuse_reserved(text: str, start: int, word: str) -> None:
-    """Refuses what a later grammar will give a meaning, so that no saved topic changes its own."""
-    if word.endswith("*"):
-        star_at = start + len(word) - 1
+def _unknown_condition(text: str, start: int, end: int) -> QueryError:
+    return QueryError(
+        "The only condition with < or > is trend, against a whole number",
+        text,
+        start,
+        end - start,
+        f'Write trend>90; as plain text it needs quotes: "{text[start:end]}".',
+    )
+
+
+def _split_star(text: str, start: int, word: str) -> tuple[str, bool]:
+    """The word and whether a star ends it; refuses stars that would not mean what they seem to."""
+    if "*" not in word:
+        return word, False
+    if not _STARRED.fullmatch(word):
         raise QueryError(
-            "A word cannot end in a star here",
+            "A star stands for the rest of a word, at its end",
             text,
-            star_at,
-            suggestion="Word endings are found without it: model finds models too.",
+            start + word.index("*"),
+            suggestion='Write optimi*; as plain text it needs quotes: "' + word + '".',
         )
-    if _CONDITION.match(word):
+    beginning = word.removesuffix("*")
+    if len(_MARKS.sub("", beginning)) < SHORTEST_PREFIX:
         raise QueryError(
-            "Conditions with < or > are not known here",
-            text,
-            start,
-            len(word),
-            f'As plain text it needs quotes: "{word}".',
+            f"A star needs at least {SHORTEST_PREFIX} letters before it", text, start, len(word)
         )
+    return beginning, True

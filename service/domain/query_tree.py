@@ -37,6 +37,69 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """Words that begin like `text`, which is folded and as short as two letters: `optimi*`.
+
+    It is words that are compared here and not their stems: the stem of "optimization" is "optim".
+    """
+
+    field: TextField
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Papers that this source has told of, alone or among others; a name of `SOURCE_NAMES`."""
+
+    name: str
+
+
+# More than what settles ties between equal percentiles (`trending`), less than any two of them differ.
+TREND_TIE = 1e-5
+Comparison: TypeAlias = Literal[">", ">=", "<", "<="]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The trend of a paper, a percentile within its primary category, against a whole number."""
+
+    comparison: Comparison
+    percent: int
+
+    def holds(self, trend: float) -> bool:
+        """Whether a paper with this trend (0 to 100) is wanted."""
+        if self.comparison == ">":
+            return trend > self.percent + TREND_TIE
+        if self.comparison == ">=":
+            return trend >= self.percent
+        if self.comparison == "<":
+            return trend < self.percent
+        return trend <= self.percent + TREND_TIE
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """Papers near in meaning to a text, or to a stored paper: then `text` is its key."""
+
+    text: str
+    is_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """How a paper must have been announced; it concerns the whole topic, never a part of it.
+
+    `home` are the category patterns the topic asks for: a paper whose primary category is in none
+    of them is a cross-list to this topic. Without any, the source's own word counts.
+    """
+
+    new: bool = True
+    cross: bool = True
+    replaced: bool = False
+    home: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     operand: Query
 
@@ -51,9 +114,11 @@ class Or:
     operands: tuple[Query, ...]
 
 
-Leaf: TypeAlias = Text | Author | Category
+Leaf: TypeAlias = Text | Prefix | Author | Category | Source | Trend | Like | Announced
 Joining: TypeAlias = type[And] | type[Or]
-Query: TypeAlias = And | Or | Not | Text | Author | Category
+Query: TypeAlias = And | Or | Not | Leaf
+
+SOURCE_NAMES = ("arxiv", "biorxiv", "huggingface", "medrxiv")
 
 _CARET_REACH = 36  # columns of the topic shown on each side of the fault, so that a line fits 80
 _CARET_MAX = 24  # a long fault needs no longer line to be seen

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from service.domain.categories import canonical_category, expand
 from service.domain.names import author_key
+from service.domain.query_switches import bind_home, write_switches
 from service.domain.query_tree import (
     And,
+    Announced,
     Author,
     Category,
     Joining,
     Leaf,
+    Like,
     Not,
     Or,
+    Prefix,
     Query,
+    Source,
     Text,
+    Trend,
     flatten,
     fold_words,
+    iterate_leaves,
     join,
     push_negations,
 )
@@ -39,8 +47,22 @@ def canonical(query: Query) -> str:
 
 
 def normalize(query: Query) -> Query:
-    """The canonical tree: NOT on leaves only, operands flat, distinct and sorted, leaves folded."""
-    return _normalize(push_negations(query))
+    """The canonical tree: NOT on leaves only, operands flat, distinct and sorted, leaves folded.
+
+    Where the topic chooses its announcements, that leaf learns which categories are its own.
+    """
+    normal = _normalize(push_negations(query))
+    if any(isinstance(leaf, Announced) for leaf in iterate_leaves(normal)):
+        normal = bind_home(normal, tuple(sorted({*_iterate_wanted_patterns(normal)})))
+    return normal
+
+
+def _iterate_wanted_patterns(query: Query) -> Iterator[str]:
+    if isinstance(query, And | Or):
+        for each in query.operands:
+            yield from _iterate_wanted_patterns(each)
+    elif isinstance(query, Category):
+        yield query.pattern
 
 
 def _normalize(query: Query) -> Query:
@@ -64,6 +86,10 @@ def _normalize_leaf(leaf: Leaf) -> Leaf:
         return Author(author_key(leaf.name))
     if isinstance(leaf, Category):
         return Category(canonical_pattern(leaf.pattern))
+    if isinstance(leaf, Like):
+        return leaf if leaf.is_key else Like(fold_words(leaf.text))
+    if not isinstance(leaf, Text):
+        return leaf
     folded = fold_words(leaf.text)
     return Text(leaf.field, folded, is_phrase=_BARE.fullmatch(folded) is None)
 
@@ -93,11 +119,24 @@ def _write_in_all(query: Query) -> str:
 
 def write_leaf(leaf: Leaf) -> str:
     """One clause as the topic language spells it: `ti:"prompt tuning"`, `cat:cs.CL`."""
-    if isinstance(leaf, Category):
-        return f"cat:{leaf.pattern}"
-    if isinstance(leaf, Author):
-        return f"au:{_quote(leaf.name)}"
-    return f"{_FIELD_PREFIX[leaf.field]}{_quote(leaf.text)}"
+    match leaf:
+        case Category():
+            clause = f"cat:{leaf.pattern}"
+        case Author():
+            clause = f"au:{_quote(leaf.name)}"
+        case Source():
+            clause = f"src:{leaf.name}"
+        case Trend():
+            clause = f"trend{leaf.comparison}{leaf.percent}"
+        case Like():
+            clause = f"like:{leaf.text}" if leaf.is_key else f'like:"{leaf.text}"'
+        case Announced():
+            clause = write_switches(leaf)
+        case Prefix():
+            clause = f"{_FIELD_PREFIX[leaf.field]}{leaf.text}*"
+        case Text():
+            clause = f"{_FIELD_PREFIX[leaf.field]}{_quote(leaf.text)}"
+    return clause
 
 
 def _quote(words: str) -> str:
@@ -122,25 +161,53 @@ def _describe(query: Query, *, is_inner: bool) -> str:
 
 
 def _describe_all(query: And) -> str:
-    """Words first, then by whom, then where, then what is unwanted."""
+    """Words first, then by whom, then where, then how noticed and announced, then what is unwanted."""
     unwanted = [each for each in query.operands if isinstance(each, Not)]
-    authors = [each for each in query.operands if isinstance(each, Author)]
-    places = [each for each in query.operands if isinstance(each, Category)]
-    others = [each for each in query.operands if not isinstance(each, Not | Author | Category)]
-    words = " and ".join(_describe(each, is_inner=True) for each in others)
-    by_whom = " and ".join(_describe_leaf(each) for each in authors)
-    where = " and ".join(_describe_leaf(each) for each in places)
-    wanted = _with_subject(" ".join(part for part in (words, by_whom, where) if part))
+    last = (Author, Category, Source, Trend, Announced)
+    words = [each for each in query.operands if not isinstance(each, (Not, *last))]
+    parts = [" and ".join(_describe(each, is_inner=True) for each in words)]
+    for kind in last:
+        same = [_describe_leaf(each) for each in query.operands if isinstance(each, kind)]
+        parts.append(" and ".join(same))
+    wanted = _with_subject(" ".join(part for part in parts if part))
     return ", ".join([wanted, *(_describe(each, is_inner=True) for each in unwanted)])
 
 
 def _with_subject(described: str) -> str:
-    return f"everything {described}" if described.startswith(("by ", "in ")) else described
+    is_bare = described.startswith(("by ", "in ", "from ", "with ", "announced "))
+    return f"everything {described}" if is_bare else described
+
+
+_COMPARISONS = {">": "above", ">=": "of at least", "<": "below", "<=": "of at most"}
+_SOURCE_TITLES = {
+    "arxiv": "arXiv",
+    "biorxiv": "bioRxiv",
+    "huggingface": "Hugging Face Daily Papers",
+    "medrxiv": "medRxiv",
+}
 
 
 def _describe_leaf(leaf: Leaf) -> str:
-    if isinstance(leaf, Author):
-        return f"by {leaf.name}"
-    if isinstance(leaf, Category):
-        return f"in {canonical_pattern(leaf.pattern)}"
-    return f'"{leaf.text}"{_FIELD_WORDS[leaf.field]}'
+    match leaf:
+        case Author():
+            said = f"by {leaf.name}"
+        case Category():
+            said = f"in {canonical_pattern(leaf.pattern)}"
+        case Source():
+            said = f"from {_SOURCE_TITLES[leaf.name]}"
+        case Trend():
+            said = f"with a trend {_COMPARISONS[leaf.comparison]} {leaf.percent} %"
+        case Like():
+            said = f"like {leaf.text}" if leaf.is_key else f"like “{leaf.text}”"
+        case Announced():
+            said = _describe_announced(leaf)
+        case Prefix():
+            said = f'words in "{leaf.text}…"{_FIELD_WORDS[leaf.field]}'
+        case Text():
+            said = f'"{leaf.text}"{_FIELD_WORDS[leaf.field]}'
+    return said
+
+
+def _describe_announced(leaf: Announced) -> str:
+    named = {"new": leaf.new, "cross-listed": leaf.cross, "replaced": leaf.replaced}
+    return f"announced as {' or '.join(name for name, is_wanted in named.items() if is_wanted)}"

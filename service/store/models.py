@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     Computed,
+    Double,
     ForeignKey,
     Index,
     SmallInteger,
@@ -59,6 +60,8 @@ class PaperRow(Base):
     __table_args__ = (
         Index("ix_papers_title_lexemes", "title_lexemes", postgresql_using="gin"),
         Index("ix_papers_abstract_lexemes", "abstract_lexemes", postgresql_using="gin"),
+        Index("ix_papers_title_words", "title_words", postgresql_using="gin"),
+        Index("ix_papers_abstract_words", "abstract_words", postgresql_using="gin"),
         Index("ix_papers_author_keys", "author_keys", postgresql_using="gin"),
         Index("ix_papers_categories", "categories", postgresql_using="gin"),
         Index("ix_papers_work_id", "work_id"),
@@ -87,6 +90,9 @@ class PaperRow(Base):
     first_announced_on: Mapped[date | None] = mapped_column(index=True)
     first_announced_at: Mapped[datetime | None]
     announced_as: Mapped[AnnounceType | None] = mapped_column(announce_type)
+    replaced_on: Mapped[date | None] = mapped_column(index=True)
+    sources: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    trend: Mapped[float] = mapped_column(Double, server_default="50")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     title_lexemes: Mapped[Any] = mapped_column(
@@ -97,6 +103,16 @@ class PaperRow(Base):
     abstract_lexemes: Mapped[Any] = mapped_column(
         TSVECTOR,
         Computed("to_tsvector('english'::regconfig, abstract)", persisted=True),
+        deferred=True,
+    )
+    title_words: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("strip(to_tsvector('simple'::regconfig, title))", persisted=True),
+        deferred=True,
+    )
+    abstract_words: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("strip(to_tsvector('simple'::regconfig, abstract))", persisted=True),
         deferred=True,
     )
 

@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -58,7 +70,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
             set_={
                 name: getattr(new, name)
                 for name in _paper_values(drafts[0], now)
-                if name not in {"key", "created_at"}
+                if name not in {"key", "sources", "created_at"}
             },
             where=and_(
                 new.source.not_in(LISTING_SOURCES),
@@ -70,6 +82,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
     # Asked again: a row that came in between and needed no change is in neither answer.
     ids = _find_ids(session, drafts)
     _extend_categories(session, drafts, ids, now)
+    _extend_sources(session, drafts, ids)
     _insert_versions(session, drafts, ids, now)
     return Upserted(
         ids, frozenset(touched.keys() - before.keys()), frozenset(touched.keys() & before.keys())
@@ -87,6 +100,7 @@ def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
     return {
         "key": told.key,
         "source": told.source,
+        "sources": [told.source],
         "identifier": told.identifier,
         "version": told.version,
         "title": draft.title,
@@ -129,6 +143,17 @@ def _extend_categories(
                 .where(PaperRow.id == paper_id)
                 .values(categories=[*known[paper_id], *added], updated_at=now)
             )
+
+
+def _extend_sources(session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int]) -> None:
+    """Who has told of a paper; the list only ever grows."""
+    for source in sorted({draft.announcement.source for draft in drafts}):
+        told = [ids[d.announcement.key] for d in drafts if d.announcement.source == source]
+        session.execute(
+            update(PaperRow)
+            .where(PaperRow.id.in_(told), ~PaperRow.sources.contains([source]))
+            .values(sources=func.array_append(PaperRow.sources, source))
+        )
 
 
 def _insert_versions(
@@ -204,6 +229,15 @@ def record_first_announcement(
     )
 
 
+def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
+    """Note the last date on which a newer version of these papers was announced."""
+    session.execute(
+        update(PaperRow)
+        .where(PaperRow.id.in_(ids), or_(PaperRow.replaced_on.is_(None), PaperRow.replaced_on < on))
+        .values(replaced_on=on)
+    )
+
+
 def record_signals(
     session: Session,
     told: Sequence[Announcement],
@@ -257,6 +291,35 @@ def record_signals(
         for paper_id, signals in seen.items()
         if signals.github_url and paper_id in had_signals - had_code
     ]
+
+
+def record_trends(session: Session, trends: Mapping[int, float]) -> int:
+    """Set the trend of papers, by id; returns how many rows changed."""
+    if not trends:
+        return 0
+    # The rows are locked in the order of their keys, as every writer of many papers takes them.
+    given = (
+        func.unnest(
+            cast(list(trends), ARRAY(BigInteger)), cast(list(trends.values()), ARRAY(Double))
+        )
+        .table_valued("paper_id", "trend")
+        .render_derived()
+    )
+    locked = (
+        select(PaperRow.id, given.c.trend)
+        .join(given, given.c.paper_id == PaperRow.id)
+        .where(PaperRow.trend != given.c.trend)
+        .order_by(PaperRow.key)
+        .with_for_update(of=PaperRow)
+        .cte("locked")
+    )
+    changed = session.execute(
+        update(PaperRow)
+        .where(PaperRow.id == locked.c.id)
+        .values(trend=locked.c.trend)
+        .returning(PaperRow.id)
+    )
+    return len(changed.all())
 
 
 def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -57,6 +57,7 @@ def _to_paper(row: Row[Any]) -> Paper:
         upvotes=row.upvotes,
         github_url=row.github_url,
         summary=row.summary,
+        trend=stored.trend,
     )
 
 
@@ -81,6 +82,16 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
         at = observed_at or datetime.combine(observed_on, time(12), UTC)
         snapshots.setdefault(paper_id, []).append((at, upvotes))
     return snapshots
+
+
+def list_announced_since(session: Session, since: date) -> list[tuple[int, date, str]]:
+    """Papers announced on or after a date: (id, date, primary category)."""
+    rows = session.execute(
+        select(PaperRow.id, PaperRow.first_announced_on, PaperRow.primary_category).where(
+            PaperRow.first_announced_on >= since
+        )
+    )
+    return [(paper_id, on, category) for paper_id, on, category in rows if on]
 
 
 def find_paper(session: Session, key: str) -> Paper | None:
@@ -122,26 +133,59 @@ def latest_day(session: Session, until: date) -> date | None:
     ).scalar_one()
 
 
-def index_papers(session: Session, ids: Sequence[int]) -> list[IndexedPaper]:
-    """The papers as matching sees them: the lexemes and positions that Postgres computed."""
+def index_papers(
+    session: Session, ids: Sequence[int], revisions: Collection[int] = ()
+) -> list[IndexedPaper]:
+    """The papers as matching sees them: the lexemes and positions that Postgres computed.
+
+    Those among `revisions` are there because a newer version was announced, and are not new.
+    """
     rows = session.execute(
         select(
             PaperRow.id,
             cast(PaperRow.title_lexemes, Text),
             cast(PaperRow.abstract_lexemes, Text),
+            func.tsvector_to_array(PaperRow.title_words),
+            func.tsvector_to_array(PaperRow.abstract_words),
             PaperRow.authors,
             PaperRow.categories,
-        ).where(PaperRow.id.in_(ids))
+            PaperRow.sources,
+            PaperRow.primary_category,
+            PaperRow.trend,
+            PaperRow.announced_as,
+        )
+        .where(PaperRow.id.in_(ids))
+        .order_by(PaperRow.id)
     )
     return [
         IndexedPaper(
-            paper_id,
-            parse_tsvector(title),
-            parse_tsvector(abstract),
-            tuple(authors),
-            frozenset(categories),
+            paper_id=paper_id,
+            title=parse_tsvector(title),
+            abstract=parse_tsvector(abstract),
+            authors=tuple(authors),
+            categories=frozenset(categories),
+            title_words=title_words,
+            abstract_words=abstract_words,
+            sources=frozenset(sources),
+            primary_category=primary,
+            trend=trend,
+            is_first=paper_id not in revisions,
+            is_cross=announced_as is AnnounceType.CROSS,
+            is_replaced=paper_id in revisions,
         )
-        for paper_id, title, abstract, authors, categories in rows
+        for (
+            paper_id,
+            title,
+            abstract,
+            title_words,
+            abstract_words,
+            authors,
+            categories,
+            sources,
+            primary,
+            trend,
+            announced_as,
+        ) in rows
     ]
 
 

@@ -2,57 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, bindparam, cast, func, not_, or_, select
 from sqlalchemy import literal_column as sql
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 
 from service.domain.author_index import author_query_keys
 from service.domain.categories import expand
 from service.domain.matching import Lexicon, parse_tsvector
-from service.domain.query_tree import And, Author, Category, Not, Or, Query
+from service.domain.query_tree import (
+    TREND_TIE,
+    And,
+    Announced,
+    Author,
+    Category,
+    Like,
+    Not,
+    Or,
+    Prefix,
+    Query,
+    Source,
+    TextField,
+    Trend,
+    iterate_leaves,
+)
 from service.domain.query_tree import Text as TextLeaf
-from service.domain.query_writing import normalize
+from service.domain.query_writing import normalize, write_leaf
+from service.domain.types import AnnounceType
 from service.store.models import PaperRow
 
 # Spelled out, because only a constant configuration lets Postgres use the indexes.
 _ENGLISH: ColumnElement[Any] = sql("'english'::regconfig")
 
 
-def to_sql(query: Query, papers: type[PaperRow] = PaperRow) -> ColumnElement[bool]:
+Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
+"""Canonical `like:` clause -> the condition that holds for the papers that are like it."""
+
+
+def to_sql(
+    query: Query, papers: type[PaperRow] = PaperRow, likes: Likes | None = None
+) -> ColumnElement[bool]:
     """The papers that `query` wants; `papers` is the table's class or an alias of it.
 
     Agrees with `match_query` on every paper whose `author_keys` were made by
-    `author_index.author_index_keys` and whose categories are canonical.
+    `author_index.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
+    `like:` clause that `likes` does not hold.
     """
-    return _compile(normalize(query), papers)
+    normal = normalize(query)
+    condition = _compile(normal, papers, likes or {})
+    if any(isinstance(leaf, Announced) for leaf in iterate_leaves(normal)):
+        return condition
+    return and_(papers.first_announced_on.is_not(None), condition)
 
 
-def _compile(query: Query, papers: type[PaperRow]) -> ColumnElement[bool]:
-    if isinstance(query, And):
-        return and_(*(_compile(each, papers) for each in query.operands))
-    if isinstance(query, Or):
-        return or_(*(_compile(each, papers) for each in query.operands))
-    if isinstance(query, Not):
-        return not_(_compile(query.operand, papers))
-    if isinstance(query, Category):
-        return _overlaps(papers.categories, expand(query.pattern))
-    if isinstance(query, Author):
-        return _overlaps(papers.author_keys, author_query_keys(query.name))
-    return _compile_text(query, papers)
+def _compile(query: Query, papers: type[PaperRow], likes: Likes) -> ColumnElement[bool]:
+    match query:
+        case And():
+            return and_(*(_compile(each, papers, likes) for each in query.operands))
+        case Or():
+            return or_(*(_compile(each, papers, likes) for each in query.operands))
+        case Not():
+            return not_(_compile(query.operand, papers, likes))
+        case Like():
+            return likes[write_leaf(query)]
+        case _:
+            return _compile_leaf(query, papers)
+
+
+_StoredLeaf: TypeAlias = TextLeaf | Prefix | Author | Category | Source | Trend | Announced
+
+
+def _compile_leaf(leaf: _StoredLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
+    condition: ColumnElement[bool]
+    match leaf:
+        case TextLeaf():
+            condition = _compile_text(leaf, papers)
+        case Prefix():
+            condition = _compile_prefix(leaf, papers)
+        case Author():
+            condition = _overlaps(papers.author_keys, author_query_keys(leaf.name))
+        case Category():
+            condition = _overlaps(papers.categories, expand(leaf.pattern))
+        case Source():
+            condition = _overlaps(papers.sources, [leaf.name])
+        case Trend():
+            condition = _compile_trend(leaf, papers)
+        case Announced():
+            condition = _compile_announced(leaf, papers)
+    return condition
 
 
 def _compile_text(leaf: TextLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
     phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
-    in_title = papers.title_lexemes.bool_op("@@")(phrase)
-    in_abstract = papers.abstract_lexemes.bool_op("@@")(phrase)
-    if leaf.field == "title":
+    return _in_fields(leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase)
+
+
+def _compile_prefix(leaf: Prefix, papers: type[PaperRow]) -> ColumnElement[bool]:
+    # Written as a tsquery and not parsed by one of its functions, which would cut it at a hyphen.
+    quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
+    begins = cast(f"'{quoted}':*", TSQUERY)
+    return _in_fields(leaf.field, papers.title_words, papers.abstract_words, begins)
+
+
+def _in_fields(
+    field: TextField, title: Any, abstract: Any, wanted: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    in_title: ColumnElement[bool] = title.bool_op("@@")(wanted)
+    in_abstract: ColumnElement[bool] = abstract.bool_op("@@")(wanted)
+    if field == "title":
         return in_title
-    if leaf.field == "abstract":
-        return in_abstract
-    return or_(in_title, in_abstract)
+    return in_abstract if field == "abstract" else or_(in_title, in_abstract)
+
+
+def _compile_trend(leaf: Trend, papers: type[PaperRow]) -> ColumnElement[bool]:
+    beyond = leaf.percent + TREND_TIE
+    conditions: dict[str, ColumnElement[bool]] = {
+        ">": papers.trend > beyond,
+        ">=": papers.trend >= leaf.percent,
+        "<": papers.trend < leaf.percent,
+        "<=": papers.trend <= beyond,
+    }
+    return conditions[leaf.comparison]
+
+
+def _compile_announced(leaf: Announced, papers: type[PaperRow]) -> ColumnElement[bool]:
+    is_first = papers.first_announced_on.is_not(None)
+    is_cross: ColumnElement[bool]
+    if leaf.home:
+        own = {member for pattern in leaf.home for member in expand(pattern)}
+        is_cross = papers.primary_category.not_in(sorted({*own, ""}))
+    else:
+        is_cross = papers.announced_as.is_not_distinct_from(AnnounceType.CROSS)
+    wanted: list[ColumnElement[bool]] = []
+    if leaf.new:
+        wanted.append(and_(is_first, not_(is_cross)))
+    if leaf.cross:
+        wanted.append(and_(is_first, is_cross))
+    if leaf.replaced:
+        wanted.append(papers.replaced_on.is_not(None))
+    return or_(*wanted)
 
 
 def _overlaps(column: Any, values: Iterable[str]) -> ColumnElement[bool]:

@@ -1,0 +1,210 @@
+"""One clause over a day's papers: which of them it holds for, and what to tell of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.domain.author_index import author_index_keys, author_query_keys
+from service.domain.categories import expand
+from service.domain.names import author_matches
+from service.domain.paper_sets import (
+    Bits,
+    Lexemes,
+    PhraseIndex,
+    PrefixIndex,
+    Reasons,
+    invert,
+    unite,
+)
+from service.domain.query_tree import (
+    Announced,
+    Author,
+    Category,
+    Leaf,
+    Like,
+    Prefix,
+    Source,
+    Text,
+    TextField,
+    Trend,
+)
+from service.domain.query_writing import write_leaf
+from service.domain.types import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedPaper:
+    """What matching needs of a paper, in the state in which it is announced now.
+
+    `title` and `abstract` are its two `tsvector` columns with positions, `title_words` and
+    `abstract_words` the unstemmed words of the same texts; `authors` display names; `categories`
+    canonical. `is_cross` is the source's own word; `is_first` says that the paper is new here,
+    `is_replaced` that a newer version of it was announced. `trend` is a percentile.
+    """
+
+    paper_id: int
+    title: Lexemes
+    abstract: Lexemes
+    authors: tuple[str, ...]
+    categories: frozenset[str]
+    title_words: Iterable[str] = ()
+    abstract_words: Iterable[str] = ()
+    sources: frozenset[str] = frozenset()
+    primary_category: str = ""
+    trend: float = 50.0
+    is_first: bool = True
+    is_cross: bool = False
+    is_replaced: bool = False
+
+
+class ClauseIndex:
+    """The papers of a day turned round: from lexeme, word, name, category … to papers.
+
+    `lexicon` must hold every text clause asked for and `likes` every `like:` clause (canonical
+    text -> the papers that are like it, bit i for the i-th paper); what is missing raises `KeyError`.
+    """
+
+    def __init__(
+        self,
+        papers: Sequence[IndexedPaper],
+        lexicon: Mapping[str, Lexemes],
+        likes: Mapping[str, Bits],
+    ) -> None:
+        self._papers = papers
+        self._lexicon = lexicon
+        self._likes = likes
+        self.everything: Bits = (1 << len(papers)) - 1
+        self._titles = PhraseIndex([paper.title for paper in papers])
+        self._abstracts = PhraseIndex([paper.abstract for paper in papers])
+        self._title_words = PrefixIndex(paper.title_words for paper in papers)
+        self._abstract_words = PrefixIndex(paper.abstract_words for paper in papers)
+        self._categories = invert(paper.categories for paper in papers)
+        self._primaries = invert((paper.primary_category,) for paper in papers)
+        self._sources = invert(paper.sources for paper in papers)
+        self._keys_of: dict[str, frozenset[str]] = {}
+        self._author_keys = invert(self._iterate_author_keys())
+        self.first = self._where(lambda paper: paper.is_first)
+
+    def find(self, leaf: Leaf) -> Bits:
+        """The papers for which `leaf`, a leaf of a normalized query, holds."""
+        match leaf:
+            case Text():
+                titles, abstracts = self._find_text(leaf)
+                papers = titles | abstracts
+            case Category():
+                papers = unite(self._categories, expand(leaf.pattern))
+            case Author():
+                papers = unite(self._author_keys, author_query_keys(leaf.name))
+            case Prefix():
+                titles, abstracts = self._find_prefix(leaf)
+                papers = titles | abstracts
+            case Source():
+                papers = self._sources.get(leaf.name, 0)
+            case Trend():
+                papers = self._where(lambda paper: leaf.holds(paper.trend))
+            case Like():
+                papers = self._likes[write_leaf(leaf)]
+            case Announced():
+                papers = self._find_announced(leaf)
+        return papers
+
+    def _find_text(self, leaf: Text) -> tuple[Bits, Bits]:
+        lexemes = self._lexicon[leaf.text]
+        return _in_fields(
+            leaf.field,
+            lambda: self._titles.find_phrase(lexemes),
+            lambda: self._abstracts.find_phrase(lexemes),
+        )
+
+    def _find_prefix(self, leaf: Prefix) -> tuple[Bits, Bits]:
+        return _in_fields(
+            leaf.field,
+            lambda: self._title_words.find_prefix(leaf.text),
+            lambda: self._abstract_words.find_prefix(leaf.text),
+        )
+
+    def _find_announced(self, leaf: Announced) -> Bits:
+        """Cross-listed is relative to the topic: to `cat:cs.CV` a paper at home in cs.LG is."""
+        if leaf.home:
+            own = {member for pattern in leaf.home for member in expand(pattern)}
+            cross = self.everything & ~unite(self._primaries, {*own, ""})
+        else:
+            cross = self._where(lambda paper: paper.is_cross)
+        papers: Bits = self.first & cross if leaf.cross else 0
+        if leaf.new:
+            papers |= self.first & ~cross
+        if leaf.replaced:
+            papers |= self._where(lambda paper: paper.is_replaced)
+        return papers
+
+    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> Bits:
+        return sum(1 << at for at, paper in enumerate(self._papers) if is_wanted(paper))
+
+    def _iterate_author_keys(self) -> Iterator[set[str]]:
+        for paper in self._papers:
+            for name in paper.authors:
+                if name not in self._keys_of:
+                    self._keys_of[name] = author_index_keys(name)
+            yield {key for name in paper.authors for key in self._keys_of[name]}
+
+    def tell(self, leaf: Leaf, position: int) -> Reasons:
+        """Why `leaf` holds for the paper at `position`, for which it does hold."""
+        clause, paper = write_leaf(leaf), self._papers[position]
+        match leaf:
+            case Text():
+                reasons = _tell_fields(clause, self._find_text(leaf), position, (leaf.text,))
+            case Prefix():
+                reasons = self._tell_prefix(clause, leaf, position)
+            case Category():
+                found = tuple(sorted(paper.categories & expand(leaf.pattern)))
+                reasons = (Reason(clause, "category", found),)
+            case Author():
+                reasons = (self._tell_author(clause, leaf, paper),)
+            case Source():
+                reasons = (Reason(clause, "source", (leaf.name,)),)
+            case Trend():
+                reasons = (Reason(clause, "trend", (f"{paper.trend:.0f}",)),)
+            case Like():
+                reasons = (Reason(clause, "meaning"),)
+            case Announced():
+                reasons = ()
+        return reasons
+
+    def _tell_prefix(self, clause: str, leaf: Prefix, position: int) -> Reasons:
+        titles, abstracts = self._find_prefix(leaf)
+        bit, reasons = 1 << position, []
+        if titles & bit:
+            words = self._title_words.words_of(leaf.text, position)
+            reasons.append(Reason(clause, "title", words))
+        if abstracts & bit:
+            words = self._abstract_words.words_of(leaf.text, position)
+            reasons.append(Reason(clause, "abstract", words))
+        return tuple(reasons)
+
+    def _tell_author(self, clause: str, leaf: Author, paper: IndexedPaper) -> Reason:
+        keys = author_query_keys(leaf.name)
+        found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
+        is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
+        return Reason(clause, "author", found, is_guess)
+
+
+def _in_fields(
+    field: TextField, find_titles: Callable[[], Bits], find_abstracts: Callable[[], Bits]
+) -> tuple[Bits, Bits]:
+    """The papers found by title and by abstract, as far as the clause's field asks for either."""
+    titles = 0 if field == "abstract" else find_titles()
+    abstracts = 0 if field == "title" else find_abstracts()
+    return titles, abstracts
+
+
+def _tell_fields(
+    clause: str, found: tuple[Bits, Bits], position: int, words: tuple[str, ...]
+) -> Reasons:
+    titles, abstracts = found
+    bit, reasons = 1 << position, []
+    if titles & bit:
+        reasons.append(Reason(clause, "title", words))
+    if abstracts & bit:
+        reasons.append(Reason(clause, "abstract", words))
+    return tuple(reasons)
