@@ -34,6 +34,7 @@ from service.domain.types import (
     SubscriberState,
     SuppressionReason,
 )
+from service.store import opinion_models  # noqa: F401  # whoever knows one table knows all
 from service.store.base import (
     Base,
     announce_type,
@@ -215,6 +216,7 @@ class Subscriber(Base):
     unsubscribed_at: Mapped[datetime | None]
     paused_until: Mapped[date | None]
     confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class Consent(Base):
@@ -233,7 +235,11 @@ class Consent(Base):
 
 
 class Topic(Base):
-    """A saved interest. `canonical` makes equal topics equal, within a reader and across them."""
+    """A saved interest. `canonical` makes equal topics equal, within a reader and across them.
+
+    Mails name a topic by its id, so a row stays for as long as its topic does, wherever the reader
+    moves it: `position` is its place among the reader's own, ties in order of id.
+    """
 
     __tablename__ = "topics"
     __table_args__ = (UniqueConstraint("subscriber_id", "canonical"),)
@@ -242,6 +248,7 @@ class Topic(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     query: Mapped[str]
     canonical: Mapped[str] = mapped_column(index=True)
+    position: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[datetime]
 
 
