@@ -5,7 +5,11 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, text
 
-from service.store import models, revision_models  # noqa: F401  # tables register by themselves
+from service.store import (  # noqa: F401  # tables register by themselves
+    models,
+    opinion_models,
+    revision_models,
+)
 from service.store.base import Base
 from service.store.engine import make_engine
 

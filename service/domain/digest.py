@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.ranking import rank_papers
+from service.domain.ranking import Standing, find_followed, rank_matches, standings
 from service.domain.types import Paper, PaperEventKind, Reason
 
 TRENDING_TITLE = "Trending"
@@ -85,40 +85,51 @@ Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
 
 
 def compose_digest(
-    reader: Reader, matches: Matches, papers: Mapping[int, Paper], max_papers: int
+    reader: Reader,
+    matches: Matches,
+    papers: Mapping[int, Paper],
+    max_papers: int,
+    standing: Mapping[int, Standing] | None = None,
 ) -> Digest | None:
     """The reader's digest, or None where nothing matched (an empty digest is not sent).
 
     `matches`: canonical topic -> paper id -> reasons; `papers`: every paper of the edition and
-    every carried one, by id. A reader without topics gets the trending papers. A paper stands
-    under the first topic that brought it. At most `max_papers` are shown, the rest is `cut_ids`.
+    every carried one, by id; `standing`: of these papers at least, made here if it is not given. A
+    reader without topics gets the trending papers. A paper stands under the first topic that
+    brought it. At most `max_papers` are shown, the rest is `cut_ids`.
     """
+    standing = standings(papers.values()) if standing is None else standing
     wanted = _wanted_by_topic(reader, matches) if reader.topics else _trending(papers, reader)
+    followed = _followed(reader, matches)
     placed: set[int] = set()
     groups: list[DigestGroup] = []
     cut: list[int] = []
     for title, reasons_by_id in wanted:
-        ranked = rank_papers(
-            papers[i]
-            for i in reasons_by_id
+        new = (
+            (i, reasons)
+            for i, reasons in reasons_by_id.items()
             if i in papers and i not in placed and i not in reader.seen_ids
         )
+        ranked = rank_matches(new, standing, followed)
         room = max(0, max_papers - len(placed))
         shown, rest = ranked[:room], ranked[room:]
-        placed.update(paper.id for paper in shown)
-        cut.extend(paper.id for paper in rest)
+        placed.update(shown)
+        cut.extend(rest)
         if shown:
             groups.append(
                 DigestGroup(
                     title,
-                    tuple(
-                        DigestEntry(p.id, reasons_by_id[p.id], p.id in reader.carried_ids)
-                        for p in shown
-                    ),
+                    tuple(DigestEntry(i, reasons_by_id[i], i in reader.carried_ids) for i in shown),
                 )
             )
     cut_ids = tuple(dict.fromkeys(i for i in cut if i not in placed))
     return Digest(tuple(groups), cut_ids, reader.happenings) if groups else None
+
+
+def _followed(reader: Reader, matches: Matches) -> frozenset[int]:
+    """The papers of authors the reader follows, whichever topic they will stand under."""
+    following = [canonical for _, canonical in reader.topics if "au:" in canonical]
+    return frozenset().union(*(find_followed(matches.get(one, {}).items()) for one in following))
 
 
 def _wanted_by_topic(

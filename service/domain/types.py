@@ -89,6 +89,20 @@ class PaperEventKind(StrEnum):
     CODE = "code"
 
 
+class OpinionKind(StrEnum):
+    """What a reader said of a paper: saved for later, or not of this kind again."""
+
+    KEPT = "kept"
+    DISMISSED = "dismissed"
+
+
+class TopicChangeKind(StrEnum):
+    """How a link in a mail changed a topic: it excludes a word, or it is new and names an author."""
+
+    MUTED = "muted"
+    FOLLOWED = "followed"
+
+
 class SuppressionReason(StrEnum):
     UNSUBSCRIBED_FOR_GOOD = "unsubscribed_for_good"
     HARD_BOUNCE = "hard_bounce"

@@ -17,9 +17,11 @@ from service.domain.types import (
     DeliveryKind,
     DeliveryState,
     EditionState,
+    OpinionKind,
     PaperEventKind,
     SubscriberState,
     SuppressionReason,
+    TopicChangeKind,
 )
 
 NAMING_CONVENTION = {
@@ -58,3 +60,5 @@ delivery_kind = _enum(DeliveryKind, "delivery_kind")
 delivery_state = _enum(DeliveryState, "delivery_state")
 paper_event_kind = _enum(PaperEventKind, "paper_event_kind")
 suppression_reason = _enum(SuppressionReason, "suppression_reason")
+opinion_kind = _enum(OpinionKind, "opinion_kind")
+topic_change_kind = _enum(TopicChangeKind, "topic_change_kind")

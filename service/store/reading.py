@@ -133,6 +133,13 @@ def latest_day(session: Session, until: date) -> date | None:
     ).scalar_one()
 
 
+def newest_paper_ids(session: Session, limit: int) -> list[int]:
+    """The papers that were stored last, the newest first."""
+    return list(
+        session.execute(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)).scalars()
+    )
+
+
 def index_papers(
     session: Session, ids: Sequence[int], revisions: Collection[int] = ()
 ) -> list[IndexedPaper]:

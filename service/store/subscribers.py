@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import Cadence, DeliveryState, SubscriberState
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.store.topics import list_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,15 @@ def _insert_belongings(
     session: Session, readers: Sequence[tuple[int, NewSubscriber]], action: str, now: datetime
 ) -> None:
     topics = [
-        {"subscriber_id": i, "query": query, "canonical": canonical, "created_at": now}
+        {
+            "subscriber_id": i,
+            "query": query,
+            "canonical": canonical,
+            "position": position,
+            "created_at": now,
+        }
         for i, one in readers
-        for canonical, query in _distinct(one.topics).items()
+        for position, (canonical, query) in enumerate(_distinct(one.topics).items())
     ]
     consents = [
         {
@@ -197,14 +204,24 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
 def replace_topics(
     session: Session, subscriber_id: int, topics: Sequence[tuple[str, str]], now: datetime
 ) -> None:
-    """Set a reader's topics to exactly these (text as written, canonical form)."""
-    session.execute(delete(Topic).where(Topic.subscriber_id == subscriber_id))
-    distinct = {canonical: query for query, canonical in reversed(topics)}
-    for query, canonical in topics:
-        if distinct.pop(canonical, None) is not None:
-            session.add(
-                Topic(subscriber_id=subscriber_id, query=query, canonical=canonical, created_at=now)
-            )
+    """Set a reader's topics to exactly these (text as written, canonical form).
+
+    A topic that was there already keeps its row, because links in mails name it by its id.
+    """
+    distinct = _distinct(topics)
+    session.execute(
+        delete(Topic).where(
+            Topic.subscriber_id == subscriber_id, Topic.canonical.not_in(list(distinct))
+        )
+    )
+    kept = {topic.canonical: topic for topic in list_topics(session, subscriber_id)}
+    for position, (canonical, query) in enumerate(distinct.items()):
+        topic = kept.get(canonical) or Topic(
+            subscriber_id=subscriber_id, canonical=canonical, created_at=now
+        )
+        topic.query = query
+        topic.position = position
+        session.add(topic)
     session.flush()
 
 
@@ -213,7 +230,7 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
     rows = session.execute(
         select(Topic.subscriber_id, Topic.query, Topic.canonical)
         .where(Topic.subscriber_id.in_(list(subscriber_ids)))
-        .order_by(Topic.id)
+        .order_by(Topic.position, Topic.id)
     )
     topics: dict[int, list[tuple[str, str]]] = {}
     for subscriber_id, query, canonical in rows:

@@ -138,6 +138,8 @@ ENUMS = {
     "delivery_state": types.DeliveryState,
     "suppression_reason": types.SuppressionReason,
     "paper_event_kind": types.PaperEventKind,
+    "opinion_kind": types.OpinionKind,
+    "topic_change_kind": types.TopicChangeKind,
 }
 
 

@@ -1,0 +1,121 @@
+"""You may also like: papers near those a reader kept, and not near those they dismissed.
+
+Rocchio's method on vectors of words (Rocchio 1971, "Relevance feedback in information retrieval"):
+the middle of what was kept, less a part of the middle of what was dismissed, compared with each
+candidate by its cosine. Vectors are arguments, so that other ones can take the place of words. How
+the numbers below were chosen is in docs/ranking.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TypeAlias
+
+Vector: TypeAlias = Mapping[str, float]
+"""Term -> weight, of length 1 or empty."""
+
+# One kept paper is an accident.
+FEWEST_KEPT = 2
+MOST_SUGGESTIONS = 3
+# Interests drift, and a hundred papers of last year must not outvote this month's.
+MOST_OPINIONS = 50
+
+TITLE_WEIGHT = 2
+# The heaviest terms say what a reader likes; the thousand light ones only cost time.
+PROFILE_TERMS = 64
+DISMISSED_SHARE = 0.5
+# The best of a thousand papers of another field, or for a reader who kept anything, stays below.
+THRESHOLD = 0.2
+
+
+def count_terms(
+    title: Mapping[str, Sequence[int]], abstract: Mapping[str, Sequence[int]]
+) -> Vector:
+    """1 + log of how often each lexeme stands in a paper, in its title twice over."""
+    counts: Counter[str] = Counter()
+    for lexemes, weight in ((title, TITLE_WEIGHT), (abstract, 1)):
+        for lexeme, positions in lexemes.items():
+            # A stripped vector has no positions, and still each lexeme at least once.
+            counts[lexeme] += weight * max(1, len(positions))
+    return {lexeme: 1 + math.log(count) for lexeme, count in counts.items()}
+
+
+class Rarity:
+    """How rare each term is among some papers: log((papers + 1) / (papers with it + 1))."""
+
+    def __init__(self, papers: Iterable[Iterable[str]]) -> None:
+        given = list(papers)
+        self._size = len(given)
+        self._counts = Counter(chain.from_iterable(given))
+
+    def weigh(self, terms: Vector) -> Vector:
+        """`terms` times their rarity, at length 1."""
+        size, counts = self._size + 1, self._counts
+        return _normalize({t: w * math.log(size / (counts[t] + 1)) for t, w in terms.items()})
+
+
+class Candidates:
+    """The papers that may be suggested, turned round: from term to papers."""
+
+    def __init__(self, vectors: Mapping[int, Vector]) -> None:
+        self._postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for paper_id, vector in vectors.items():
+            for term, weight in vector.items():
+                self._postings[term].append((paper_id, weight))
+
+    def score(self, profile: Vector) -> dict[int, float]:
+        """The inner product of `profile` with every paper that shares a term with it."""
+        scores: dict[int, float] = defaultdict(float)
+        for term, weight in profile.items():
+            for paper_id, other in self._postings.get(term, ()):
+                scores[paper_id] += weight * other
+        return scores
+
+
+def suggest(
+    kept: Sequence[Vector],
+    dismissed: Sequence[Vector],
+    candidates: Candidates,
+    barred: Collection[int] = (),
+    limit: int = MOST_SUGGESTIONS,
+) -> tuple[int, ...]:
+    """At most `limit` candidates that are near what was kept, the nearest first.
+
+    Nothing below two kept papers, nothing weak, nothing `barred`. Equals: the higher id first.
+    """
+    if len(kept) < FEWEST_KEPT:
+        return ()
+    scores = candidates.score(make_profile(kept, dismissed))
+    near = [
+        # Rounded, so that papers that are equal but for the order of a sum are equals.
+        (-rounded, -paper_id)
+        for paper_id, score in scores.items()
+        if (rounded := round(score, 9)) >= THRESHOLD and paper_id not in barred
+    ]
+    return tuple(-paper_id for _, paper_id in sorted(near)[:limit])
+
+
+def make_profile(kept: Sequence[Vector], dismissed: Sequence[Vector]) -> Vector:
+    """What a reader likes, as one vector to compare papers with."""
+    liked, disliked = _middle(kept), _middle(dismissed)
+    return {
+        term: liked.get(term, 0.0) - DISMISSED_SHARE * disliked.get(term, 0.0)
+        for term in dict.fromkeys(chain(liked, disliked))
+    }
+
+
+def _middle(vectors: Sequence[Vector]) -> Vector:
+    summed: dict[str, float] = defaultdict(float)
+    for vector in vectors:
+        for term, weight in vector.items():
+            summed[term] += weight
+    heaviest = sorted(summed.items(), key=lambda item: (-round(item[1], 9), item[0]))
+    return _normalize(dict(heaviest[:PROFILE_TERMS]))
+
+
+def _normalize(vector: Vector) -> Vector:
+    length = math.sqrt(math.fsum(weight * weight for weight in vector.values()))
+    return {term: weight / length for term, weight in vector.items() if weight} if length else {}

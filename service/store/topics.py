@@ -1,0 +1,37 @@
+"""A reader's topics one by one; all together they are set and read in subscribers.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from service.store.models import Topic
+
+
+def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
+    """One reader's topics as rows, read afresh, in the reader's order."""
+    own = select(Topic).where(Topic.subscriber_id == subscriber_id)
+    ordered = own.order_by(Topic.position, Topic.id).execution_options(populate_existing=True)
+    return session.execute(ordered).scalars().all()
+
+
+def append_topic(
+    session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
+) -> Topic:
+    """A new topic after the reader's others; the caller has seen that it is none of them."""
+    last = select(func.coalesce(func.max(Topic.position), -1)).where(
+        Topic.subscriber_id == subscriber_id
+    )
+    topic = Topic(
+        subscriber_id=subscriber_id,
+        query=query,
+        canonical=canonical,
+        position=session.execute(last).scalar_one() + 1,
+        created_at=now,
+    )
+    session.add(topic)
+    session.flush()
+    return topic
