@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.edition_day import DAYS, EditionDay, EditionDays
 from service.actions.ledger import Ledger, read_ledger
+from service.actions.suggestions import suggestions_for
 from service.config import Settings
+from service.domain.composing import Reader, ReaderTopic, compose_digest
 from service.domain.delivery import SkipReason
-from service.domain.digest import Reader, compose_digest, digest_to_json
-from service.domain.matching import match_day
-from service.domain.query import leaf_texts, parse_query
-from service.domain.schedule import (
-    due_at,
-)
-from service.domain.types import Paper, Reason
-from service.store.deliveries import (
-    DigestRow,
-    insert_digests,
-    mark_carried,
-)
-from service.store.editions import (
-    claim_chunk,
-    freeze_if_composed,
-    get_edition,
-    get_edition_papers,
-)
+from service.domain.digest import Digest, DigestEntry, digest_to_json
+from service.domain.schedule import due_at
+from service.store.deliveries import DigestRow, insert_digests, mark_carried
+from service.store.editions import claim_chunk, freeze_if_composed, get_edition
 from service.store.engine import transaction
 from service.store.models import Edition, EditionChunk, Subscriber
-from service.store.reading import get_papers, index_papers
-from service.store.subscribers import get_readers, get_topics
-from service.store.topic_sql import fetch_lexemes
+from service.store.reading import get_papers
+from service.store.subscribers import get_readers
+from service.store.topics import get_reader_topics
 
 
 def compose_chunk(
@@ -52,7 +42,7 @@ def compose_chunk(
         readers = get_readers(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
-        compose_readers(session, settings, edition, readers, now)
+        compose_readers(session, settings, edition, readers, now, DAYS)
         _mark_composed(chunk, now)
     with transaction(sessions) as session:
         freeze_if_composed(session, chunk.edition_id, now)
@@ -69,29 +59,33 @@ def compose_readers(
     edition: Edition,
     readers: Sequence[Subscriber],
     now: datetime,
+    days: EditionDays | None = None,
 ) -> None:
-    """Write the rows of some readers: a frozen digest each, or a skip with its reason."""
+    """Write the rows of some readers: a frozen digest each, or a skip with its reason.
+
+    `days` keeps what was read of the edition for the next readers; without, it is read anew.
+    """
     ids = [reader.id for reader in readers]
-    own = sorted(get_edition_papers(session, edition.id))
-    ledger = read_ledger(session, ids, edition, own)
+    here = days.get(session, edition) if days else EditionDay(session, edition)
+    ledger = read_ledger(session, ids, edition, here.day.ids)
+    topics = get_reader_topics(session, ids)
+    here.learn(session, {topic.canonical for own in topics.values() for topic in own})
     again = {i for reader_id in ledger.carried for i in ledger.carried_ids(reader_id)}
-    papers = get_papers(session, {*own, *again})
-    topics = get_topics(session, ids)
-    matches = _match(session, own, topics)
-    edition_papers = {i: papers[i] for i in own}
-    rows = []
-    for reader in readers:
-        value = _reader(reader, topics, ledger)
-        available = edition_papers
-        if value.carried_ids:
-            available = edition_papers | {i: papers[i] for i in value.carried_ids if i in papers}
-        rows.append(_digest_row(value, reader, edition, matches, available, settings))
+    carried = get_papers(session, again - here.day.papers.keys())
+    digests = {
+        reader.id: compose_digest(
+            _reader(reader, topics, ledger), here.day, settings.digest_max_papers, carried
+        )
+        for reader in readers
+    }
+    digests = _with_suggestions(session, digests, ledger, here)
+    rows = [_digest_row(reader, digests[reader.id], edition, settings) for reader in readers]
     insert_digests(session, edition.id, rows, now)
     mark_carried(session, edition.id, ledger.carried)
 
 
 def _reader(
-    subscriber: Subscriber, topics: Mapping[int, Sequence[tuple[str, str]]], ledger: Ledger
+    subscriber: Subscriber, topics: Mapping[int, Sequence[ReaderTopic]], ledger: Ledger
 ) -> Reader:
     return Reader(
         subscriber_id=subscriber.id,
@@ -102,38 +96,39 @@ def _reader(
     )
 
 
-def _match(
-    session: Session, paper_ids: Sequence[int], topics: Mapping[int, Sequence[tuple[str, str]]]
-) -> dict[str, dict[int, tuple[Reason, ...]]]:
-    """Every distinct topic against the edition's papers: canonical form -> paper -> reasons."""
-    canonicals = sorted({canonical for own in topics.values() for _, canonical in own})
-    queries = [parse_query(canonical) for canonical in canonicals]
-    texts = frozenset(text for query in queries for text in leaf_texts(query))
-    lexicon = fetch_lexemes(session, texts)
-    found: dict[str, dict[int, tuple[Reason, ...]]] = {}
-    papers = index_papers(session, paper_ids)
-    for number, paper_id, reasons in match_day(enumerate(queries), papers, lexicon):
-        found.setdefault(canonicals[number], {})[paper_id] = reasons
-    return found
+def _with_suggestions(
+    session: Session,
+    digests: Mapping[int, Digest | None],
+    ledger: Ledger,
+    here: EditionDay,
+) -> dict[int, Digest | None]:
+    """The digests, each with what its reader may also like; a suggestion alone makes no mail."""
+    barred = {
+        reader_id: {*digest.paper_ids, *digest.cut_ids, *ledger.seen_ids(reader_id)}
+        for reader_id, digest in digests.items()
+        if digest is not None
+    }
+    new = here.day.papers.keys() - here.day.revisions.keys()
+    found = suggestions_for(session, sorted(barred), new, barred)
+    return {
+        reader_id: replace(digest, also=tuple(DigestEntry(i) for i in found[reader_id]))
+        if digest is not None and reader_id in found
+        else digest
+        for reader_id, digest in digests.items()
+    }
 
 
 def _digest_row(
-    reader: Reader,
-    subscriber: Subscriber,
-    edition: Edition,
-    matches: Mapping[str, Mapping[int, tuple[Reason, ...]]],
-    papers: Mapping[int, Paper],
-    settings: Settings,
+    subscriber: Subscriber, digest: Digest | None, edition: Edition, settings: Settings
 ) -> DigestRow:
-    digest = compose_digest(reader, matches, papers, settings.digest_max_papers)
     due = edition.opened_at
     if not edition.sends_now:
         due = due_at(edition.local_date, subscriber.hour, subscriber.timezone, edition.opened_at)
     until = due + timedelta(hours=settings.send_not_after_hours)
     if digest is None:
-        return DigestRow(reader.subscriber_id, due, until, skip_reason=SkipReason.EMPTY)
+        return DigestRow(subscriber.id, due, until, skip_reason=SkipReason.EMPTY)
     return DigestRow(
-        reader.subscriber_id,
+        subscriber.id,
         due,
         until,
         paper_ids=digest.paper_ids,

@@ -26,7 +26,6 @@ from service.domain.query_tree import (
     Prefix,
     Source,
     Text,
-    TextField,
     Trend,
 )
 from service.domain.query_writing import write_leaf
@@ -84,21 +83,19 @@ class ClauseIndex:
         self._sources = invert(paper.sources for paper in papers)
         self._keys_of: dict[str, frozenset[str]] = {}
         self._author_keys = invert(self._iterate_author_keys())
+        self._fields: dict[Text | Prefix, tuple[Bits, Bits]] = {}
         self.first = self._where(lambda paper: paper.is_first)
 
     def find(self, leaf: Leaf) -> Bits:
         """The papers for which `leaf`, a leaf of a normalized query, holds."""
         match leaf:
-            case Text():
-                titles, abstracts = self._find_text(leaf)
+            case Text() | Prefix():
+                titles, abstracts = self._find_fields(leaf)
                 papers = titles | abstracts
             case Category():
                 papers = unite(self._categories, expand(leaf.pattern))
             case Author():
                 papers = unite(self._author_keys, author_query_keys(leaf.name))
-            case Prefix():
-                titles, abstracts = self._find_prefix(leaf)
-                papers = titles | abstracts
             case Source():
                 papers = self._sources.get(leaf.name, 0)
             case Trend():
@@ -109,19 +106,29 @@ class ClauseIndex:
                 papers = self._find_announced(leaf)
         return papers
 
+    def find_in_title(self, leaf: Text | Prefix) -> Bits:
+        """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""
+        return self._find_fields(leaf)[0]
+
+    def _find_fields(self, leaf: Text | Prefix) -> tuple[Bits, Bits]:
+        """The papers found by title and by abstract, as far as the clause's field asks for either."""
+        if leaf not in self._fields:
+            self._fields[leaf] = (
+                self._find_text(leaf) if isinstance(leaf, Text) else self._find_prefix(leaf)
+            )
+        return self._fields[leaf]
+
     def _find_text(self, leaf: Text) -> tuple[Bits, Bits]:
         lexemes = self._lexicon[leaf.text]
-        return _in_fields(
-            leaf.field,
-            lambda: self._titles.find_phrase(lexemes),
-            lambda: self._abstracts.find_phrase(lexemes),
+        return (
+            0 if leaf.field == "abstract" else self._titles.find_phrase(lexemes),
+            0 if leaf.field == "title" else self._abstracts.find_phrase(lexemes),
         )
 
     def _find_prefix(self, leaf: Prefix) -> tuple[Bits, Bits]:
-        return _in_fields(
-            leaf.field,
-            lambda: self._title_words.find_prefix(leaf.text),
-            lambda: self._abstract_words.find_prefix(leaf.text),
+        return (
+            0 if leaf.field == "abstract" else self._title_words.find_prefix(leaf.text),
+            0 if leaf.field == "title" else self._abstract_words.find_prefix(leaf.text),
         )
 
     def _find_announced(self, leaf: Announced) -> Bits:
@@ -153,7 +160,7 @@ class ClauseIndex:
         clause, paper = write_leaf(leaf), self._papers[position]
         match leaf:
             case Text():
-                reasons = _tell_fields(clause, self._find_text(leaf), position, (leaf.text,))
+                reasons = _tell_fields(clause, self._find_fields(leaf), position, (leaf.text,))
             case Prefix():
                 reasons = self._tell_prefix(clause, leaf, position)
             case Category():
@@ -172,7 +179,7 @@ class ClauseIndex:
         return reasons
 
     def _tell_prefix(self, clause: str, leaf: Prefix, position: int) -> Reasons:
-        titles, abstracts = self._find_prefix(leaf)
+        titles, abstracts = self._find_fields(leaf)
         bit, reasons = 1 << position, []
         if titles & bit:
             words = self._title_words.words_of(leaf.text, position)
@@ -187,15 +194,6 @@ class ClauseIndex:
         found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
         is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
         return Reason(clause, "author", found, is_guess)
-
-
-def _in_fields(
-    field: TextField, find_titles: Callable[[], Bits], find_abstracts: Callable[[], Bits]
-) -> tuple[Bits, Bits]:
-    """The papers found by title and by abstract, as far as the clause's field asks for either."""
-    titles = 0 if field == "abstract" else find_titles()
-    abstracts = 0 if field == "title" else find_abstracts()
-    return titles, abstracts
 
 
 def _tell_fields(

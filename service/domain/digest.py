@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.ranking import Standing, find_followed, rank_matches, standings
-from service.domain.types import Paper, PaperEventKind, Reason
+from service.domain.types import PaperEventKind, Reason
 
 TRENDING_TITLE = "Trending"
 
@@ -65,143 +64,71 @@ class Digest:
         return asked + tuple(entry.paper_id for entry in self.also)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """What composing needs of a subscriber.
-
-    `topics`: (text as written, canonical form) in the reader's order; `seen_ids`: papers already
-    sent; `carried_ids`: papers of an earlier mail that is in doubt, to come again, marked;
-    `happenings`: what befell papers the reader was sent, for a digest that is sent anyway.
-    """
-
-    subscriber_id: int
-    topics: tuple[tuple[str, str], ...] = ()
-    seen_ids: frozenset[int] = frozenset()
-    carried_ids: frozenset[int] = frozenset()
-    happenings: tuple[Happening, ...] = ()
-
-
-Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
-
-
-def compose_digest(
-    reader: Reader,
-    matches: Matches,
-    papers: Mapping[int, Paper],
-    max_papers: int,
-    standing: Mapping[int, Standing] | None = None,
-) -> Digest | None:
-    """The reader's digest, or None where nothing matched (an empty digest is not sent).
-
-    `matches`: canonical topic -> paper id -> reasons; `papers`: every paper of the edition and
-    every carried one, by id; `standing`: of these papers at least, made here if it is not given. A
-    reader without topics gets the trending papers. A paper stands under the first topic that
-    brought it. At most `max_papers` are shown, the rest is `cut_ids`.
-    """
-    standing = standings(papers.values()) if standing is None else standing
-    wanted = _wanted_by_topic(reader, matches) if reader.topics else _trending(papers, reader)
-    followed = _followed(reader, matches)
-    placed: set[int] = set()
-    groups: list[DigestGroup] = []
-    cut: list[int] = []
-    for title, reasons_by_id in wanted:
-        new = (
-            (i, reasons)
-            for i, reasons in reasons_by_id.items()
-            if i in papers and i not in placed and i not in reader.seen_ids
-        )
-        ranked = rank_matches(new, standing, followed)
-        room = max(0, max_papers - len(placed))
-        shown, rest = ranked[:room], ranked[room:]
-        placed.update(shown)
-        cut.extend(rest)
-        if shown:
-            groups.append(
-                DigestGroup(
-                    title,
-                    tuple(DigestEntry(i, reasons_by_id[i], i in reader.carried_ids) for i in shown),
-                )
-            )
-    cut_ids = tuple(dict.fromkeys(i for i in cut if i not in placed))
-    return Digest(tuple(groups), cut_ids, reader.happenings) if groups else None
-
-
-def _followed(reader: Reader, matches: Matches) -> frozenset[int]:
-    """The papers of authors the reader follows, whichever topic they will stand under."""
-    following = [canonical for _, canonical in reader.topics if "au:" in canonical]
-    return frozenset().union(*(find_followed(matches.get(one, {}).items()) for one in following))
-
-
-def _wanted_by_topic(
-    reader: Reader, matches: Matches
-) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
-    wanted = [(text, matches.get(canonical, {})) for text, canonical in reader.topics]
-    found = {i for _, reasons_by_id in wanted for i in reasons_by_id}
-    # A carried paper matched a topic when it was composed first; the topic may be gone since.
-    orphans: dict[int, tuple[Reason, ...]] = {
-        i: () for i in sorted(reader.carried_ids) if i not in found
-    }
-    return [*wanted, ("From your last edition", orphans)] if orphans else list(wanted)
-
-
-def _trending(
-    papers: Mapping[int, Paper], reader: Reader
-) -> list[tuple[str, Mapping[int, tuple[Reason, ...]]]]:
-    """What people noticed; where nobody has noticed anything yet, everything."""
-    new = {i: paper for i, paper in papers.items() if i not in reader.seen_ids}
-    noticed = {i for i, paper in new.items() if paper.upvotes}
-    wanted = (noticed or set(new)) | (reader.carried_ids & new.keys())
-    return [(TRENDING_TITLE, dict.fromkeys(wanted, ()))]
-
-
 def digest_to_json(digest: Digest) -> dict[str, Any]:
-    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back."""
+    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back.
+
+    Short, since a morning writes a hundred thousand of them: each distinct reason stands once and
+    entries name it by its number; what is usual in an entry is left off its end.
+    """
+    told: dict[Reason, int] = {}
+    groups = [
+        [group.title, group.topic_id, [_entry_to_json(entry, told) for entry in group.entries]]
+        for group in digest.groups
+    ]
+    also = [_entry_to_json(entry, told) for entry in digest.also]
     return {
-        "groups": [
-            {
-                "title": group.title,
-                "topic": group.topic_id,
-                "papers": [_entry_to_json(entry) for entry in group.entries],
-            }
-            for group in digest.groups
-        ],
-        "cut": list(digest.cut_ids),
+        "v": 2,
+        "told": [[r.clause, r.field, r.words, r.is_guess] for r in told],
+        "groups": groups,
+        "cut": digest.cut_ids,
         "happenings": [[h.paper_id, h.kind, h.detail] for h in digest.happenings],
-        "also": [_entry_to_json(entry) for entry in digest.also],
+        "also": also,
     }
 
 
-def _entry_to_json(entry: DigestEntry) -> dict[str, Any]:
-    reasons = [[r.clause, r.field, list(r.words), r.is_guess] for r in entry.reasons]
-    return {
-        "id": entry.paper_id,
-        "reasons": reasons,
-        "seen": entry.is_maybe_seen,
-        "revision": entry.revision,
-    }
+def _entry_to_json(entry: DigestEntry, told: dict[Reason, int]) -> list[Any]:
+    reasons = [told.setdefault(reason, len(told)) for reason in entry.reasons]
+    if entry.revision:
+        return [entry.paper_id, reasons, int(entry.is_maybe_seen), entry.revision]
+    return [entry.paper_id, reasons, 1] if entry.is_maybe_seen else [entry.paper_id, reasons]
 
 
 def digest_from_json(value: Mapping[str, Any]) -> Digest:
-    """The digest of a delivery row, those of earlier releases too."""
+    """The digest of a delivery row, those of the first release too."""
+    read = _read_entry if value.get("v") == 2 else _read_first_entry
+    told = [
+        Reason(clause, field, tuple(words), is_guess)
+        for clause, field, words, is_guess in value.get("told", ())
+    ]
     groups = tuple(
-        DigestGroup(
-            group["title"],
-            tuple(_entry_from_json(entry) for entry in group["papers"]),
-            group.get("topic", 0),
-        )
-        for group in value["groups"]
+        DigestGroup(title, tuple(read(entry, told) for entry in entries), topic_id)
+        for title, topic_id, entries in map(_group_parts, value["groups"])
     )
-    also = tuple(_entry_from_json(entry) for entry in value.get("also", ()))
     happenings = tuple(
         Happening(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value.get("happenings", ())
     )
+    also = tuple(read(entry, told) for entry in value.get("also", ()))
     return Digest(groups, tuple(value["cut"]), happenings, also)
 
 
-def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
+def _group_parts(group: Any) -> tuple[str, int, Sequence[Any]]:
+    if isinstance(group, Mapping):
+        return group["title"], group.get("topic", 0), group["papers"]
+    title, topic_id, entries = group
+    return title, topic_id, entries
+
+
+def _read_entry(entry: Sequence[Any], told: Sequence[Reason]) -> DigestEntry:
+    paper_id, reasons, is_maybe_seen, revision = (*entry, 0, 0)[:4]
+    return DigestEntry(
+        paper_id, tuple(told[number] for number in reasons), bool(is_maybe_seen), revision
+    )
+
+
+def _read_first_entry(entry: Mapping[str, Any], _told: Sequence[Reason]) -> DigestEntry:
     reasons = tuple(
         Reason(clause, field, tuple(words), is_guess)
-        for clause, field, words, is_guess in value["reasons"]
+        for clause, field, words, is_guess in entry["reasons"]
     )
-    return DigestEntry(value["id"], reasons, value["seen"], value.get("revision", 0))
+    return DigestEntry(entry["id"], reasons, entry["seen"], entry.get("revision", 0))

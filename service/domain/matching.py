@@ -23,6 +23,7 @@ from service.domain.query_tree import (
     Announced,
     Leaf,
     Not,
+    Prefix,
     Query,
     Text,
     fold_words,
@@ -81,6 +82,7 @@ class DayIndex:
         self._clauses = ClauseIndex(papers, lexicon, likes or {})
         self._found: dict[str, Bits] = {}
         self._leaves: dict[str, Leaf] = {}
+        self._titles: dict[str, Bits | None] = {}
         self._told: dict[tuple[str, int], Reasons] = {}
 
     def find(self, topic: str) -> Bits:
@@ -98,6 +100,29 @@ class DayIndex:
             if not papers:
                 break  # so that a rare word spares looking up all the rest
         return papers
+
+    def split_by_title(self, topic: str) -> tuple[Bits, ...] | None:
+        """For each word clause of `topic` the papers that have it in the title.
+
+        None where clauses alone do not tell why a paper is wanted: beside an OR, where a branch
+        may have failed, and for authors, who may be a guess.
+        """
+        parts = _PART.findall(topic)
+        titles = []
+        for part in parts:
+            if part in {"(", "OR"} or part.startswith("au:"):
+                return None
+            if not part.startswith("-") and part not in self._titles:
+                self._titles[part] = self._find_in_title(part)
+            if not part.startswith("-") and (found := self._titles[part]) is not None:
+                titles.append(found)
+        return tuple(titles)
+
+    def _find_in_title(self, clause: str) -> Bits | None:
+        if _SWITCH.match(clause):
+            return None
+        leaf = self._read(clause)
+        return self._clauses.find_in_title(leaf) if isinstance(leaf, Text | Prefix) else None
 
     def tell(self, topic: str, position: int) -> Reasons:
         """Why `topic` wants the paper at `position`: each clause that holds, once.

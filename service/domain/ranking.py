@@ -10,7 +10,7 @@ and an example. All factors are whole numbers, so that no order hangs on roundin
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from service.domain.latex import fold
@@ -177,21 +177,32 @@ def spread(ranked: Sequence[int], standings: Mapping[int, Standing]) -> list[int
 
     Nobody is dropped: what would be one too many waits behind the next paper of another cluster.
     """
-    clusters = [standings[paper_id][2] for paper_id in ranked]
-    if not _is_too_much_in_a_row(clusters):
-        return list(ranked)
-    waiting = list(zip(ranked, clusters, strict=True))
-    placed: list[tuple[int, int]] = []
-    while waiting:
-        last = [cluster for _, cluster in placed[-MOST_IN_A_ROW:]]
-        is_full = len(last) == MOST_IN_A_ROW and len(set(last)) == 1
-        other = (n for n, (_, cluster) in enumerate(waiting) if not is_full or cluster != last[0])
-        placed.append(waiting.pop(next(other, 0)))
-    return [paper_id for paper_id, _ in placed]
+    clusters = {paper_id: standings[paper_id].cluster for paper_id in ranked}
+    return list(iterate_spread(iter(ranked), clusters))
 
 
-def _is_too_much_in_a_row(clusters: Sequence[int]) -> bool:
-    # Nearly always every paper is a cluster of its own, and sets are quicker than loops.
-    if not 1 < len(set(clusters)) <= len(clusters) - MOST_IN_A_ROW:
-        return False
-    return any(a == b == c for a, b, c in zip(clusters, clusters[1:], clusters[2:], strict=False))
+def iterate_spread(
+    ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
+) -> Iterator[int]:
+    """The same paper by paper, looking no further ahead than it must; `clusters`: paper -> cluster."""
+    waiting: list[int] = []
+    last, in_a_row = None, 0
+    while True:
+        is_full = in_a_row >= MOST_IN_A_ROW
+        at = next((n for n, one in enumerate(waiting) if not is_full or clusters[one] != last), -1)
+        if at >= 0:
+            paper = waiting.pop(at)
+        else:
+            paper = -1
+            for following in ranked:
+                if not is_full or clusters[following] != last:
+                    paper = following
+                    break
+                waiting.append(following)
+            if paper < 0:
+                # Only papers of the one cluster are left, and none of them may get lost.
+                yield from waiting
+                return
+        in_a_row = in_a_row + 1 if clusters[paper] == last else 1
+        last = clusters[paper]
+        yield paper

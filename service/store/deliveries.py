@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,40 +28,51 @@ class DigestRow:
     digest: dict[str, Any] | None = None
 
 
+_COPIED = (
+    "kind, edition_id, subscriber_id, state, reason, due_at, send_not_after, paper_ids, digest,"
+    " created_at, updated_at"
+)
+
+
 def insert_digests(
     session: Session, edition_id: int, rows: Sequence[DigestRow], now: datetime
 ) -> int:
-    """Write the edition's rows for some readers; a reader who has one already keeps it."""
-    if not rows:
-        return 0
-    values = [
-        {
-            "kind": DeliveryKind.DIGEST,
-            "edition_id": edition_id,
-            "subscriber_id": row.subscriber_id,
-            "state": DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED,
-            "reason": row.skip_reason,
-            "due_at": row.due_at,
-            "send_not_after": row.send_not_after,
-            "paper_ids": list(row.paper_ids),
-            "digest": row.digest,
-            "created_at": now,
-            "updated_at": now,
-        }
-        for row in rows
-    ]
-    # psycopg sends at most 65,535 parameters in one statement: 11 columns, 1,000 rows.
-    inserted = 0
-    for start in range(0, len(values), 1000):
-        inserted += len(
-            session.execute(
-                insert(Delivery)
-                .values(values[start : start + 1000])
-                .on_conflict_do_nothing()
-                .returning(Delivery.id)
-            ).all()
-        )
-    return inserted
+    """Write the edition's rows for some readers; a reader who has one already keeps it.
+
+    By COPY, which takes a quarter of the time of INSERT. It knows no ON CONFLICT, so who has a row
+    is asked before; only one process composes a reader (the chunk's lock), and should another write
+    a row in between all the same, the unique key ends this transaction and not the promise.
+    """
+    there = set(
+        session.execute(
+            select(Delivery.subscriber_id).where(
+                Delivery.edition_id == edition_id,
+                Delivery.subscriber_id.in_([row.subscriber_id for row in rows]),
+            )
+        ).scalars()
+    )
+    missing = [row for row in rows if row.subscriber_id not in there]
+    driver: Any = session.connection().connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
+        for row in missing:
+            copy.write_row(_copied(edition_id, row, now))
+    return len(missing)
+
+
+def _copied(edition_id: int, row: DigestRow, now: datetime) -> tuple[object, ...]:
+    return (
+        DeliveryKind.DIGEST.value,
+        edition_id,
+        row.subscriber_id,
+        (DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED).value,
+        str(row.skip_reason),
+        row.due_at,
+        row.send_not_after,
+        list(row.paper_ids),
+        None if row.digest is None else json.dumps(row.digest, separators=(",", ":")),
+        now,
+        now,
+    )
 
 
 def insert_mail(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from service.domain.composing import ReaderTopic
 from service.store.models import Topic
 
 
@@ -16,6 +17,21 @@ def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
     own = select(Topic).where(Topic.subscriber_id == subscriber_id)
     ordered = own.order_by(Topic.position, Topic.id).execution_options(populate_existing=True)
     return session.execute(ordered).scalars().all()
+
+
+def get_reader_topics(
+    session: Session, subscriber_ids: Iterable[int]
+) -> dict[int, list[ReaderTopic]]:
+    """The topics of some readers as composing needs them, in each reader's order."""
+    rows = session.execute(
+        select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical)
+        .where(Topic.subscriber_id.in_(list(subscriber_ids)))
+        .order_by(Topic.position, Topic.id)
+    )
+    topics: dict[int, list[ReaderTopic]] = {}
+    for subscriber_id, topic_id, title, canonical in rows:
+        topics.setdefault(subscriber_id, []).append(ReaderTopic(topic_id, title, canonical))
+    return topics
 
 
 def append_topic(

@@ -266,7 +266,10 @@ def test_an_archive_pattern_and_its_bare_name_are_one_category() -> None:
         ("trend>=90 cat:cs", "everything in cs.* with a trend of at least 90 %"),
         ("src:hf", "everything from Hugging Face Daily Papers"),
         ('like:"Soft prompts" x', 'like “Soft prompts” and "x"'),
-        ("like:2507.17189 replaced:", "like arxiv:2507.17189 announced as new or cross-listed or replaced"),
+        (
+            "like:2507.17189 replaced:",
+            "like arxiv:2507.17189 announced as new or cross-listed or replaced",
+        ),
         ("a -cross:", '"a" announced as new'),
     ],
 )
@@ -368,7 +371,19 @@ def test_a_topic_nested_to_the_limit_has_a_canonical_text(opening: str) -> None:
 
 ALPHABET = [
     *'ab -()"“”:*<>,;.\t\x00\u200b世é',
-    *("AND", "OR", "NOT", " ", "ti:", "cat:cs.CL", "au:", "src:hf", "like:", "cross:", "replaced:no"),
+    *(
+        "AND",
+        "OR",
+        "NOT",
+        " ",
+        "ti:",
+        "cat:cs.CL",
+        "au:",
+        "src:hf",
+        "like:",
+        "cross:",
+        "replaced:no",
+    ),
     *("trend>", "90", "new:only", "opt*", "2507.17189"),
 ]
 

@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session, aliased
 
 from service.domain.author_index import author_index_keys
 from service.domain.categories import canonical_category, is_known
-from service.domain.matching import IndexedPaper, match_day, match_query, meaningless_leaves
-from service.domain.query import Query, QueryError, leaf_texts, parse_query
+from service.domain.matching import DayIndex, IndexedPaper, match_query, meaningless_leaves
+from service.domain.paper_sets import iterate_bits
+from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
 from service.domain.types import AnnounceType
 from service.store.models import PaperRow
 from service.store.reading import index_papers
@@ -181,8 +182,12 @@ def pairs_in_memory(
         clause: sum(1 << at for at, paper in enumerate(papers) if paper.paper_id % by < rest)
         for clause, (by, rest) in _likes()
     }
-    found = match_day(enumerate(topics), papers, lexicon, likes)
-    return {(topic, paper) for topic, paper, _ in found}
+    index = DayIndex(papers, lexicon, likes)
+    return {
+        (number, index.ids[at])
+        for number, query in enumerate(topics)
+        for at in iterate_bits(index.find(canonical(query)))
+    }
 
 
 def _likes() -> list[tuple[str, tuple[int, int]]]:
@@ -369,6 +374,7 @@ _NO_QUOTES = str.maketrans("", "", '"“”„‟')
 
 
 @pytest.mark.real
+@pytest.mark.timeout(1800)
 def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: Path) -> None:
     """5,000 topics over 10,000 papers where the whole is asked for, a tenth of both elsewhere."""
     whole = bool(os.environ.get("PAPERBOY_TEST_WHOLE"))

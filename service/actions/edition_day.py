@@ -1,0 +1,70 @@
+"""An edition's papers in memory: read once a process, asked by every chunk of readers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+
+from sqlalchemy.orm import Session
+
+from service.domain.day import Day
+from service.domain.matching import clause_texts
+from service.domain.paper_sets import Bits, Lexemes
+from service.store.editions import get_edition_papers
+from service.store.models import Edition
+from service.store.reading import get_papers, index_papers
+from service.store.revisions import get_edition_revisions
+from service.store.topic_sql import fetch_lexemes
+
+# Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
+_MOST_KEPT = 2
+
+
+class EditionDay:
+    """`day`, and what it must learn of the topics that are going to ask it."""
+
+    def __init__(self, session: Session, edition: Edition) -> None:
+        new = get_edition_papers(session, edition.id)
+        revisions = get_edition_revisions(session, edition.id)
+        ids = sorted({*new, *revisions})
+        self._lexicon: dict[str, Lexemes] = {}
+        self._likes: dict[str, Bits] = {}
+        self._known: set[str] = set()
+        self.day = Day(
+            get_papers(session, ids),
+            index_papers(session, ids, revisions),
+            self._lexicon,
+            self._likes,
+            revisions,
+        )
+
+    def learn(self, session: Session, topics: Iterable[str]) -> None:
+        """Have at hand what Postgres makes of the words of these topics (canonical texts)."""
+        unknown = set(topics) - self._known
+        texts = clause_texts(unknown) - self._lexicon.keys()
+        self._lexicon.update(fetch_lexemes(session, texts))
+        self._known |= unknown
+
+
+class EditionDays:
+    """The days of the editions that are being composed, by database and edition."""
+
+    def __init__(self) -> None:
+        self._days: OrderedDict[tuple[str, int], EditionDay] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, session: Session, edition: Edition) -> EditionDay:
+        """The day of an edition whose papers are assigned, which they are for good."""
+        bind = session.get_bind()
+        key = (str(bind.engine.url), edition.id)
+        with self._lock:
+            if key not in self._days:
+                self._days[key] = EditionDay(session, edition)
+                while len(self._days) > _MOST_KEPT:
+                    self._days.popitem(last=False)
+            self._days.move_to_end(key)
+            return self._days[key]
+
+
+DAYS = EditionDays()

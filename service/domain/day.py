@@ -1,0 +1,140 @@
+"""An edition's papers as composing asks them: what a topic wants of them, best first, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+
+from service.domain.matching import DayIndex, IndexedPaper, Lexicon
+from service.domain.paper_sets import Bits, Reasons, iterate_bits
+from service.domain.ranking import (
+    ABSTRACT_WEIGHT,
+    BASE_RELEVANCE,
+    FOLLOWED,
+    NOT_FOLLOWED,
+    TITLE_WEIGHT,
+    iterate_spread,
+    standings,
+    weigh_reasons,
+)
+from service.domain.types import Paper
+
+
+class Day:
+    """The papers of an edition in the order in which they stand by themselves (`rank_papers`).
+
+    So the lowest bit of a set of papers is the one that stands best, and of papers that match
+    equally well none need be compared. `revisions`: paper id -> version, for papers that are there
+    because a newer version was announced.
+    """
+
+    def __init__(
+        self,
+        papers: Mapping[int, Paper],
+        indexed: Iterable[IndexedPaper],
+        lexicon: Lexicon,
+        likes: Mapping[str, Bits] | None = None,
+        revisions: Mapping[int, int] | None = None,
+    ) -> None:
+        self.papers = papers
+        self.revisions = revisions or {}
+        standing = standings(papers.values())
+        ordered = sorted(indexed, key=lambda paper: standing[paper.paper_id].place)
+        self.ids = [paper.paper_id for paper in ordered]
+        self._trends = [standing[i].trend for i in self.ids]
+        self._clusters = [standing[i].cluster for i in self.ids]
+        self._positions = {paper_id: at for at, paper_id in enumerate(self.ids)}
+        self._revised = self._gather(self.revisions)
+        self.index = DayIndex(ordered, lexicon, likes)
+        self._wanted: dict[str, Bits] = {}
+        self._followed: dict[str, Bits] = {}
+        new = ((1 << len(self.ids)) - 1) & ~self._revised
+        noticed = self._gather(i for i in self.ids if papers[i].upvotes) & new
+        self._new, self._noticed = new, noticed
+
+    def _gather(self, paper_ids: Iterable[int]) -> Bits:
+        found = (self._positions.get(paper_id) for paper_id in paper_ids)
+        return sum({1 << at for at in found if at is not None})
+
+    def find(self, topic: str) -> Bits:
+        """The papers a topic (canonical text) wants."""
+        wanted = self._wanted.get(topic)
+        if wanted is None:
+            wanted = self._wanted[topic] = self.index.find(topic)
+        return wanted
+
+    def find_trending(self, seen: Bits) -> Bits:
+        """For readers without topics: what people noticed; where nobody noticed any, everything new."""
+        return self._noticed & ~seen or self._new & ~seen
+
+    def find_seen(self, paper_ids: Iterable[int]) -> Bits:
+        """Those a reader was sent. A newer version of such a paper has not been sent."""
+        return self._gather(paper_ids) & ~self._revised
+
+    def find_followed(self, topic: str) -> Bits:
+        """The papers that a topic wants because somebody it names wrote them, guesses left out."""
+        if topic not in self._followed:
+            self._followed[topic] = sum(
+                1 << at
+                for at in iterate_bits(self.find(topic))
+                if any(one.field == "author" and not one.is_guess for one in self.tell(topic, at))
+            )
+        return self._followed[topic]
+
+    def tell(self, topic: str, position: int) -> Reasons:
+        return self.index.tell(topic, position)
+
+    def order(self, topic: str, papers: Bits, followed: Bits = 0) -> Iterator[int]:
+        """The positions in `papers`, which `topic` wants, best first and none too often in a row.
+
+        docs/ranking.md has the formula. What is not asked for is not computed.
+        """
+        streams = [
+            self._stream(factor, alike) for factor, alike in self._weigh(topic, papers, followed)
+        ]
+        best_first = streams[0] if len(streams) == 1 else merge(*streams)
+        return iterate_spread((at for _, at in best_first), self._clusters)
+
+    def _stream(self, factor: int, papers: Bits) -> Iterator[tuple[int, int]]:
+        """Papers that match equally well: (rank, position), smallest first, as they stand."""
+        for at in iterate_bits(papers):
+            yield -factor * self._trends[at], at
+
+    def _weigh(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
+        """`papers` by relevance x author-follow; each of them is in one set."""
+        titles = self.index.split_by_title(topic)
+        if titles is None:
+            return self._weigh_each(topic, papers, followed)
+        weights: dict[int, Bits] = {BASE_RELEVANCE: papers}
+        for in_title in titles:
+            split: dict[int, Bits] = {}
+            for weight, alike in weights.items():
+                for more, part in (
+                    (TITLE_WEIGHT, alike & in_title),
+                    (ABSTRACT_WEIGHT, alike & ~in_title),
+                ):
+                    if part:
+                        split[weight + more] = split.get(weight + more, 0) | part
+            weights = split
+        return [
+            (weight * follow, part)
+            for weight, alike in weights.items()
+            for follow, part in ((NOT_FOLLOWED, alike & ~followed), (FOLLOWED, alike & followed))
+            if part
+        ]
+
+    def _weigh_each(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
+        weights: dict[int, Bits] = {}
+        for at in iterate_bits(papers):
+            follow = FOLLOWED if followed >> at & 1 else NOT_FOLLOWED
+            weight = weigh_reasons(self.tell(topic, at), follow)
+            weights[weight] = weights.get(weight, 0) | 1 << at
+        return list(weights.items())
+
+    def name(self, papers: Bits) -> list[int]:
+        """The ids of a set of papers, in the order in which they stand."""
+        return [self.ids[at] for at in iterate_bits(papers)]
+
+    def revision_of(self, position: int) -> int:
+        """The version that was announced, where the paper is there as a replacement; else 0."""
+        return self.revisions[self.ids[position]] if self._revised >> position & 1 else 0
