@@ -83,6 +83,7 @@ class ClauseIndex:
         self._sources = invert(paper.sources for paper in papers)
         self._keys_of: dict[str, frozenset[str]] = {}
         self._author_keys = invert(self._iterate_author_keys())
+        self._shared: dict[Reasons, Reasons] = {}
         self._fields: dict[Text | Prefix, tuple[Bits, Bits]] = {}
         self.first = self._where(lambda paper: paper.is_first)
 
@@ -155,12 +156,40 @@ class ClauseIndex:
                     self._keys_of[name] = author_index_keys(name)
             yield {key for name in paper.authors for key in self._keys_of[name]}
 
-    def tell(self, leaf: Leaf, position: int) -> Reasons:
-        """Why `leaf` holds for the paper at `position`, for which it does hold."""
+    def teller(self, leaf: Leaf) -> Callable[[int], Reasons]:
+        """What says why `leaf` holds for the paper at a position, for which it does hold.
+
+        Papers for which the reasons are equal share them, so that they are weighed and written once.
+        """
+        if isinstance(leaf, Text):
+            return self._make_text_teller(leaf)
+        told: dict[int, Reasons] = {}
+
+        def tell(position: int) -> Reasons:
+            if position not in told:
+                reasons = self._tell(leaf, position)
+                told[position] = self._shared.setdefault(reasons, reasons)
+            return told[position]
+
+        return tell
+
+    def _make_text_teller(self, leaf: Text) -> Callable[[int], Reasons]:
+        clause = write_leaf(leaf)
+        titles, abstracts = self._find_fields(leaf)
+        in_title = (Reason(clause, "title", (leaf.text,)),)
+        in_abstract = (Reason(clause, "abstract", (leaf.text,)),)
+        in_both = (*in_title, *in_abstract)
+
+        def tell(position: int) -> Reasons:
+            if titles >> position & 1:
+                return in_both if abstracts >> position & 1 else in_title
+            return in_abstract
+
+        return tell
+
+    def _tell(self, leaf: Leaf, position: int) -> Reasons:
         clause, paper = write_leaf(leaf), self._papers[position]
         match leaf:
-            case Text():
-                reasons = _tell_fields(clause, self._find_fields(leaf), position, (leaf.text,))
             case Prefix():
                 reasons = self._tell_prefix(clause, leaf, position)
             case Category():
@@ -174,7 +203,7 @@ class ClauseIndex:
                 reasons = (Reason(clause, "trend", (f"{paper.trend:.0f}",)),)
             case Like():
                 reasons = (Reason(clause, "meaning"),)
-            case Announced():
+            case _:  # how a paper was announced is no reason to want it
                 reasons = ()
         return reasons
 
@@ -194,15 +223,3 @@ class ClauseIndex:
         found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
         is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
         return Reason(clause, "author", found, is_guess)
-
-
-def _tell_fields(
-    clause: str, found: tuple[Bits, Bits], position: int, words: tuple[str, ...]
-) -> Reasons:
-    titles, abstracts = found
-    bit, reasons = 1 << position, []
-    if titles & bit:
-        reasons.append(Reason(clause, "title", words))
-    if abstracts & bit:
-        reasons.append(Reason(clause, "abstract", words))
-    return tuple(reasons)

@@ -70,7 +70,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
     Short, since a morning writes a hundred thousand of them: each distinct reason stands once and
     entries name it by its number; what is usual in an entry is left off its end.
     """
-    told: dict[Reason, int] = {}
+    told = _Told()
     groups = [
         [group.title, group.topic_id, [_entry_to_json(entry, told) for entry in group.entries]]
         for group in digest.groups
@@ -78,7 +78,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
     also = [_entry_to_json(entry, told) for entry in digest.also]
     return {
         "v": 2,
-        "told": [[r.clause, r.field, r.words, r.is_guess] for r in told],
+        "told": [[r.clause, r.field, r.words, r.is_guess] for r in told.reasons],
         "groups": groups,
         "cut": digest.cut_ids,
         "happenings": [[h.paper_id, h.kind, h.detail] for h in digest.happenings],
@@ -86,8 +86,30 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
     }
 
 
-def _entry_to_json(entry: DigestEntry, told: dict[Reason, int]) -> list[Any]:
-    reasons = [told.setdefault(reason, len(told)) for reason in entry.reasons]
+class _Told:
+    """The distinct reasons of a digest, and the number of each.
+
+    By identity first: equal reasons are nearly always one object, and comparing them costs most of
+    the time that writing a digest takes.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: dict[Reason, int] = {}
+        self._numbers: dict[int, int] = {}
+
+    def number(self, reasons: tuple[Reason, ...]) -> list[int]:
+        numbers = []
+        for one in reasons:
+            number = self._numbers.get(id(one))
+            if number is None:
+                number = self.reasons.setdefault(one, len(self.reasons))
+                self._numbers[id(one)] = number
+            numbers.append(number)
+        return numbers
+
+
+def _entry_to_json(entry: DigestEntry, told: _Told) -> list[Any]:
+    reasons = told.number(entry.reasons)
     if entry.revision:
         return [entry.paper_id, reasons, int(entry.is_maybe_seen), entry.revision]
     return [entry.paper_id, reasons, 1] if entry.is_maybe_seen else [entry.paper_id, reasons]

@@ -10,8 +10,9 @@ a few look-ups and nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from service.domain.clauses import ClauseIndex, IndexedPaper
@@ -57,6 +58,9 @@ _TEXT_FIELDS: dict[str, Literal["any", "title", "abstract"]] = {
 }
 
 
+_Teller: TypeAlias = Callable[[int], Reasons]
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Parts of a canonical topic under one AND or OR; a part is a clause or a group."""
@@ -83,7 +87,8 @@ class DayIndex:
         self._found: dict[str, Bits] = {}
         self._leaves: dict[str, Leaf] = {}
         self._titles: dict[str, Bits | None] = {}
-        self._told: dict[tuple[str, int], Reasons] = {}
+        self._tellers: dict[str, _Teller] = {}
+        self._plans: dict[str, _Group | tuple[_Teller, ...]] = {}
 
     def find(self, topic: str) -> Bits:
         """The papers that `topic`, a canonical text, wants.
@@ -130,9 +135,24 @@ class DayIndex:
         A clause in a branch that does not hold as a whole is no reason: of `(a b) OR c` a paper
         with a and c is wanted for c alone.
         """
-        reasons: dict[str, Reasons] = {}
-        self._tell_group(self._compile(topic), position, reasons)
-        return tuple(reason for told in reasons.values() for reason in told)
+        plan = self._plans.get(topic)
+        if plan is None:
+            plan = self._plans[topic] = self._plan(topic)
+        if isinstance(plan, _Group):
+            reasons: dict[str, Reasons] = {}
+            self._tell_group(plan, position, reasons)
+            return tuple(chain.from_iterable(reasons.values()))
+        if len(plan) == 1:
+            return plan[0](position)
+        return tuple(chain.from_iterable(tell(position) for tell in plan))
+
+    def _plan(self, topic: str) -> _Group | tuple[_Teller, ...]:
+        """How to tell of a topic: clause by clause where all must hold, else branch by branch."""
+        parts = _PART.findall(topic)
+        if "(" in parts or "OR" in parts:
+            return self._compile(topic)
+        wanted = (part for part in parts if not part.startswith("-") and not _SWITCH.match(part))
+        return tuple(map(self._teller, wanted))
 
     def match(self, query: Query) -> Iterator[tuple[int, Reasons]]:
         """The ids of the papers `query` wants, each with the wanted clauses found in it."""
@@ -165,18 +185,15 @@ class DayIndex:
             if isinstance(part, _Group):
                 if not group.is_or or self._find_group(part) >> position & 1:
                     self._tell_group(part, position, reasons)
-            elif part.startswith("-") or part in reasons:
+            elif part.startswith("-") or part in reasons or part == _FIRST:
                 continue
             elif not group.is_or or self._look_up(part) >> position & 1:
-                reasons[part] = self._tell_clause(part, position)
+                reasons[part] = self._teller(part)(position)
 
-    def _tell_clause(self, clause: str, position: int) -> Reasons:
-        if clause == _FIRST:
-            return ()
-        key = (clause, position)
-        if key not in self._told:
-            self._told[key] = self._clauses.tell(self._read(clause), position)
-        return self._told[key]
+    def _teller(self, clause: str) -> _Teller:
+        if clause not in self._tellers:
+            self._tellers[clause] = self._clauses.teller(self._read(clause))
+        return self._tellers[clause]
 
     def _look_up(self, clause: str) -> Bits:
         bits = self._found.get(clause)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.types import DeliveryKind, DeliveryState
+from service.store.base import is_among
 from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
 
 
@@ -47,7 +48,7 @@ def insert_digests(
         session.execute(
             select(Delivery.subscriber_id).where(
                 Delivery.edition_id == edition_id,
-                Delivery.subscriber_id.in_([row.subscriber_id for row in rows]),
+                is_among(Delivery.subscriber_id, [row.subscriber_id for row in rows]),
             )
         ).scalars()
     )
@@ -157,20 +158,21 @@ def find_seen(
     session: Session, subscriber_ids: Sequence[int], paper_ids: Iterable[int], edition_id: int
 ) -> dict[int, frozenset[int]]:
     """The ledger: which of these papers each reader was already sent, in whatever edition."""
-    wanted = list(paper_ids)
+    wanted = set(paper_ids)
     if not wanted or not subscriber_ids:
         return {}
     rows = session.execute(
         select(Delivery.subscriber_id, func.unnest(Delivery.paper_ids)).where(
-            Delivery.subscriber_id.in_(subscriber_ids),
+            is_among(Delivery.subscriber_id, subscriber_ids),
             Delivery.state.in_(_LEDGER_STATES),
-            Delivery.paper_ids.overlap(wanted),
+            Delivery.paper_ids.overlap(sorted(wanted)),
             Delivery.edition_id != edition_id,
         )
     )
     seen: dict[int, set[int]] = {}
     for subscriber_id, paper_id in rows:
-        seen.setdefault(subscriber_id, set()).add(paper_id)
+        if paper_id in wanted:  # a delivery that holds one of them holds others beside it
+            seen.setdefault(subscriber_id, set()).add(paper_id)
     return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
 
 
@@ -182,7 +184,7 @@ def last_digests_at(
         select(Delivery.subscriber_id, func.max(Edition.opened_at))
         .join(Edition, Edition.id == Delivery.edition_id)
         .where(
-            Delivery.subscriber_id.in_(subscriber_ids),
+            is_among(Delivery.subscriber_id, subscriber_ids),
             Delivery.state.in_(_LEDGER_STATES),
             Delivery.edition_id != edition_id,
         )
@@ -195,7 +197,7 @@ def find_carried(session: Session, subscriber_ids: Sequence[int]) -> dict[int, l
     """Deliveries given up as in doubt whose papers no later digest has brought yet."""
     rows = session.execute(
         select(Delivery).where(
-            Delivery.subscriber_id.in_(subscriber_ids),
+            is_among(Delivery.subscriber_id, subscriber_ids),
             Delivery.state == DeliveryState.CARRIED,
             Delivery.carried_into_id.is_(None),
         )

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.domain.composing import ReaderTopic
+from service.store.base import is_among
 from service.store.models import Topic
 
 
@@ -25,7 +26,7 @@ def get_reader_topics(
     """The topics of some readers as composing needs them, in each reader's order."""
     rows = session.execute(
         select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical)
-        .where(Topic.subscriber_id.in_(list(subscriber_ids)))
+        .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
     )
     topics: dict[int, list[ReaderTopic]] = {}
