@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.ledger import Ledger, read_ledger
+from service.actions.suggestions import suggestions_for
 from service.actions.trends import with_trends
 from service.config import Settings
 from service.domain.delivery import SkipReason
-from service.domain.digest import Reader, compose_digest, digest_to_json
+from service.domain.digest import Digest, DigestEntry, Reader, compose_digest, digest_to_json
 from service.domain.matching import match_day
 from service.domain.query import leaf_texts, parse_query
+from service.domain.ranking import standings
 from service.domain.schedule import (
     due_at,
 )
@@ -80,13 +83,18 @@ def compose_readers(
     topics = get_topics(session, ids)
     matches = _match(session, own, topics)
     edition_papers = {i: papers[i] for i in own}
-    rows = []
+    standing = standings(papers.values())
+    digests: dict[int, Digest] = {}
     for reader in readers:
         value = _reader(reader, topics, ledger)
         available = edition_papers
         if value.carried_ids:
             available = edition_papers | {i: papers[i] for i in value.carried_ids if i in papers}
-        rows.append(_digest_row(value, reader, edition, matches, available, settings))
+        most = settings.digest_max_papers
+        if digest := compose_digest(value, matches, available, most, standing):
+            digests[reader.id] = digest
+    digests = _with_suggestions(session, digests, edition_papers, ledger)
+    rows = [_digest_row(digests.get(one.id), one, edition, settings) for one in readers]
     insert_digests(session, edition.id, rows, now)
     mark_carried(session, edition.id, ledger.carried)
 
@@ -118,23 +126,33 @@ def _match(
     return found
 
 
+def _with_suggestions(
+    session: Session, digests: Mapping[int, Digest], papers: Mapping[int, Paper], ledger: Ledger
+) -> dict[int, Digest]:
+    """The digests, each with what its reader may also like; alone that makes no digest."""
+    barred = {
+        i: ledger.seen_ids(i) | ledger.carried_ids(i) | {*digest.paper_ids, *digest.cut_ids}
+        for i, digest in digests.items()
+    }
+    offered = [i for i, paper in papers.items() if not paper.is_withdrawn]
+    also = suggestions_for(session, sorted(digests), offered, barred)
+    return {
+        i: replace(digest, also=tuple(DigestEntry(paper_id) for paper_id in also.get(i, ())))
+        for i, digest in digests.items()
+    }
+
+
 def _digest_row(
-    reader: Reader,
-    subscriber: Subscriber,
-    edition: Edition,
-    matches: Mapping[str, Mapping[int, tuple[Reason, ...]]],
-    papers: Mapping[int, Paper],
-    settings: Settings,
+    digest: Digest | None, subscriber: Subscriber, edition: Edition, settings: Settings
 ) -> DigestRow:
-    digest = compose_digest(reader, matches, papers, settings.digest_max_papers)
     due = edition.opened_at
     if not edition.sends_now:
         due = due_at(edition.local_date, subscriber.hour, subscriber.timezone, edition.opened_at)
     until = due + timedelta(hours=settings.send_not_after_hours)
     if digest is None:
-        return DigestRow(reader.subscriber_id, due, until, skip_reason=SkipReason.EMPTY)
+        return DigestRow(subscriber.id, due, until, skip_reason=SkipReason.EMPTY)
     return DigestRow(
-        reader.subscriber_id,
+        subscriber.id,
         due,
         until,
         paper_ids=digest.paper_ids,
