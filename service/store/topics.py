@@ -18,6 +18,12 @@ def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
     return session.execute(ordered).scalars().all()
 
 
+def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
+    """A reader's own topic; somebody else's is not there."""
+    own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
+    return session.execute(select(Topic).where(*own)).scalar_one_or_none()
+
+
 def append_topic(
     session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
 ) -> Topic:
@@ -35,3 +41,8 @@ def append_topic(
     session.add(topic)
     session.flush()
     return topic
+
+
+def delete_topic(session: Session, topic: Topic) -> None:
+    session.delete(topic)
+    session.flush()
