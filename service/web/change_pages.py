@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NoReturn
 
 from sqlalchemy.orm import Session
 
@@ -42,7 +43,9 @@ Fields = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a link asks for: `verb` is mute, follow, less, keep or also; `number` is its words' number."""
+    """What a link asks for. `verb`: mute, follow, less, keep or also, empty where it is none of them
+    or several; `number` is that of its words, 0 where they are none.
+    """
 
     verb: str
     words: str
@@ -98,7 +101,14 @@ def ask(session: Session, reader: Subscriber, wish: Wish, now: datetime) -> Chan
         "less": lambda: _ask_for_less(session, reader, wish, announcement_date(now)),
         "also": lambda: _ask_about_suggestions(reader, wish),
     }
-    return pages[wish.verb]()
+    return pages.get(wish.verb, _say_nothing)()
+
+
+def _say_nothing() -> NoReturn:
+    raise NotHere(
+        "This link does not say what to change",
+        "It may have been cut off by a mail program. Open it from the mail once more.",
+    )
 
 
 def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -> ChangePage:
@@ -108,6 +118,8 @@ def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -
         return _tell_done(draft, apply_draft(session, reader, draft, now))
     if wish.verb == "also":
         return switch_suggestions(reader, wish.words)
+    if not wish.verb:
+        _say_nothing()
     paper = _find_paper(session, wish.number)
     kind = OpinionKind.KEPT if wish.verb == "keep" else OpinionKind.DISMISSED
     was = judge_paper(session, reader, paper.id, kind, now)
@@ -124,7 +136,14 @@ def take_back(session: Session, reader: Subscriber, undo: Undo, now: datetime) -
         session, reader, undo.paper_id, undo.said, undo.was, now
     ):
         return ChangePage("Nothing to undo", "You said something else of this paper since.")
-    return ChangePage("Undone", "It is as if you had not said anything of this paper.")
+    return ChangePage("Undone", _UNSAID[undo.was])
+
+
+_UNSAID = {
+    None: "It is as if you had not said anything of this paper.",
+    OpinionKind.KEPT: "It is on your list again.",
+    OpinionKind.DISMISSED: "You want less like it, as before.",
+}
 
 
 def _draft(session: Session, reader: Subscriber, wish: Wish) -> Draft:
@@ -235,7 +254,7 @@ def switch_suggestions(reader: Subscriber, words: str) -> ChangePage:
 
 def _is_on(words: str) -> bool:
     if words not in {"on", "off"}:
-        raise NotHere("This link does not say what to change", "Suggestions are on or off.")
+        _say_nothing()
     return words == "on"
 
 

@@ -56,14 +56,9 @@ def read_form(
 
 
 def _read_wish(given: dict[str, str], topic: str) -> Wish:
-    """The one thing that a link asks for."""
+    """The one thing that a link asks for; a wish without a verb where it is not one."""
     asked = [(verb, clean(text).strip()) for verb, text in given.items() if text]
-    if len(asked) != 1:
-        raise NotHere(
-            "This link does not say what to change",
-            "It may have been cut off by a mail program. Open it from the mail once more.",
-        )
-    verb, words = asked[0]
+    verb, words = asked[0] if len(asked) == 1 else ("", "")
     return Wish(verb, words, read_number(words), read_number(topic))
 
 
