@@ -27,8 +27,8 @@ from service.actions.opinions import (
     set_suggestions,
     take_back_opinion,
 )
+from service.domain.query import Author, Text
 from service.domain.query_changes import read_clause
-from service.domain.query_tree import Author
 from service.domain.schedule import announcement_date
 from service.domain.types import OpinionKind, Paper, TopicChangeKind
 from service.store.models import Subscriber, Topic
@@ -159,7 +159,7 @@ def _ask_topic(session: Session, reader: Subscriber, wish: Wish, now: datetime) 
     difference = measure_draft(session, draft, announcement_date(now))
     if draft.kind is TopicChangeKind.MUTED:
         return ChangePage(
-            heading=f"Mute {draft.asked}?",
+            heading=f"Mute {say_clause(draft.asked)}?",
             lead="One of your topics will leave out the papers with it.",
             button="Mute it",
             fields=(("topic", str(wish.topic_id)), ("mute", wish.words)),
@@ -171,7 +171,7 @@ def _ask_topic(session: Session, reader: Subscriber, wish: Wish, now: datetime) 
     if not list_topics(session, reader.id):
         lead += " It is your first one: from then on it takes the place of the trending papers."
     return ChangePage(
-        heading=f"Follow {author_name(draft.asked)}?",
+        heading=f"Follow {say_clause(draft.asked)}?",
         lead=lead,
         button="Follow",
         fields=(("follow", wish.words),),
@@ -180,16 +180,18 @@ def _ask_topic(session: Session, reader: Subscriber, wish: Wish, now: datetime) 
     )
 
 
-def author_name(clause: str) -> str:
-    """`au:"Yoshua Bengio"` -> `Yoshua Bengio`."""
+def say_clause(clause: str) -> str:
+    """`survey` -> `“survey”`, `au:"Yoshua Bengio"` -> `Yoshua Bengio`; others as they are written."""
     leaf = read_clause(clause)
-    return leaf.name if isinstance(leaf, Author) else clause
+    if isinstance(leaf, Author):
+        return leaf.name
+    return f"“{leaf.text}”" if isinstance(leaf, Text) and leaf.field == "any" else clause
 
 
 def _tell_done(draft: Draft, change: TopicChange | None) -> ChangePage:
     is_mute = draft.kind is TopicChangeKind.MUTED
     already = " already" if draft.is_done else ""
-    name = draft.asked if is_mute else author_name(draft.asked)
+    name = say_clause(draft.asked)
     return ChangePage(
         heading=f"{name} is{already} muted" if is_mute else f"You follow {name}{already}",
         lead="Your next digest goes by the topic as it is now."

@@ -118,7 +118,7 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
 ) -> None:
     topic = topics_of(session, reader)[0].id
     asked = web.get(mute_url(base, topic, "survey"))
-    assert "Mute survey?" in asked.text
+    assert "Mute “survey”?" in asked.text
     assert "<code>Retrieval OR agents</code>" in asked.text
     assert "<code>(Retrieval OR agents) -survey</code>" in asked.text
     assert "5 papers in the last 30 days" in asked.text
@@ -126,8 +126,8 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
     done = press(web, asked)
     again = press(web, asked)
     assert (done.status_code, again.status_code) == (200, 200)
-    assert "survey is muted" in done.text
-    assert "survey is already muted" in again.text
+    assert "“survey” is muted" in done.text
+    assert "“survey” is already muted" in again.text
     assert texts_of(session, reader) == ["(Retrieval OR agents) -survey", '"Prompt Tuning"']
     assert topics_of(session, reader)[0].canonical == "(agents OR retrieval) -survey"
     assert len(session.execute(select(TopicChange)).scalars().all()) == 1
@@ -198,7 +198,7 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("retrieval OR agents OR", "Mute &#34;retrieval OR agents OR&#34;?"),
+        ("retrieval OR agents OR", "Mute “retrieval OR agents OR”?"),
         ("x" * 300, "at most 255 characters"),
         ("the", "too common a word"),
         ('"', "nothing between these quotes"),
@@ -262,7 +262,7 @@ def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
     fresh.query, fresh.canonical = "Retrieval OR agents", "agents OR retrieval"
     session.commit()
     done = press(web, web.get(mute_url(base, topic, "survey")))
-    assert "survey is muted" in done.text
+    assert "“survey” is muted" in done.text
     assert press(web, done).status_code == 200
     assert texts_of(session, reader)[0] == "Retrieval OR agents"
 
