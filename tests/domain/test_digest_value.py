@@ -112,6 +112,17 @@ def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
     assert placed == {"Second": [3, 2], "First": [1]}
 
 
+def test_a_followed_author_counts_under_every_topic() -> None:
+    by_name = (Reason("au:c", "author", ("C. D.",)),)
+    matches = {"a": {1: REASONS, 2: REASONS, 3: REASONS}, 'au:"c d"': {1: by_name}}
+    stranger = compose_digest(Reader(1, (("First", "a"),)), matches, PAPERS, 10)
+    follower = compose_digest(Reader(1, (("First", "a"), ("C", 'au:"c d"'))), matches, PAPERS, 10)
+    assert stranger is not None
+    assert follower is not None
+    assert stranger.paper_ids == (3, 2, 1)
+    assert follower.paper_ids == (1, 3, 2)
+
+
 def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
     reader = Reader(1, (("First", "a"), ("Second", "b")))
     digest = compose_digest(reader, {"a": {1: REASONS}, "b": {2: REASONS}}, PAPERS, 1)
