@@ -104,12 +104,13 @@ def _with_suggestions(
 ) -> dict[int, Digest | None]:
     """The digests, each with what its reader may also like; a suggestion alone makes no mail."""
     barred = {
-        reader_id: {*digest.paper_ids, *digest.cut_ids, *ledger.seen_ids(reader_id)}
+        reader_id: ledger.seen_ids(reader_id)
+        | ledger.carried_ids(reader_id)
+        | {*digest.paper_ids, *digest.cut_ids}
         for reader_id, digest in digests.items()
         if digest is not None
     }
-    new = here.day.papers.keys() - here.day.revisions.keys()
-    found = suggestions_for(session, sorted(barred), new, barred)
+    found = suggestions_for(session, sorted(barred), here.offered_ids, barred, here.stock(session))
     return {
         reader_id: replace(digest, also=tuple(DigestEntry(i) for i in found[reader_id]))
         if digest is not None and reader_id in found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from sqlalchemy.orm import Session
 
+from service.actions.suggestions import Shelf, stock_shelf
 from service.domain.day import Day
 from service.domain.matching import clause_texts
 from service.domain.paper_sets import Bits, Lexemes
@@ -31,6 +32,7 @@ class EditionDay:
         self._lexicon: dict[str, Lexemes] = {}
         self._likes: dict[str, Bits] = {}
         self._known: set[str] = set()
+        self._shelf: Shelf | None = None
         self.day = Day(
             get_papers(session, ids),
             index_papers(session, ids, revisions),
@@ -38,6 +40,24 @@ class EditionDay:
             self._likes,
             revisions,
         )
+
+    @property
+    def offered_ids(self) -> list[int]:
+        """The papers that may be suggested to readers who did not ask for them."""
+        papers = self.day.papers
+        return [
+            i for i in self.day.ids if i not in self.day.revisions and not papers[i].is_withdrawn
+        ]
+
+    def stock(self, session: Session) -> Callable[[], Shelf]:
+        """Makes the shelf of those papers when the first reader needs it, and keeps it."""
+
+        def stocked() -> Shelf:
+            if self._shelf is None:
+                self._shelf = stock_shelf(session, self.offered_ids)
+            return self._shelf
+
+        return stocked
 
     def learn(self, session: Session, topics: Iterable[str]) -> None:
         """Have at hand what Postgres makes of the words of these topics (canonical texts)."""

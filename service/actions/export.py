@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.store.base import Base
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.store.opinion_models import Opinion, TopicChange
 from service.store.reading import get_papers
 
 Row = TypeVar("Row", bound=Base)
@@ -24,7 +25,10 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
     deliveries = _rows(session, Delivery, Delivery.subscriber_id, [reader.id])
     ids = [delivery.id for delivery in deliveries]
     events = _rows(session, DeliveryEvent, DeliveryEvent.delivery_id, ids)
-    papers = get_papers(session, {i for delivery in deliveries for i in delivery.paper_ids})
+    opinions = _rows(session, Opinion, Opinion.subscriber_id, [reader.id])
+    changes = _rows(session, TopicChange, TopicChange.subscriber_id, [reader.id])
+    sent = {i for delivery in deliveries for i in delivery.paper_ids}
+    papers = get_papers(session, sent.union(opinion.paper_id for opinion in opinions))
     return {
         "subscriber": _columns(reader),
         "topics": [
@@ -33,6 +37,8 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
         "consents": [
             _columns(row) for row in _rows(session, Consent, Consent.subscriber_id, [reader.id])
         ],
+        "opinions": [_columns(opinion) for opinion in opinions],
+        "topic_changes": [_columns(change) for change in changes],
         "deliveries": [_columns(delivery) for delivery in deliveries],
         "delivery_events": [_columns(event) for event in events],
         "papers": {str(number): papers[number].key for number in sorted(papers)},

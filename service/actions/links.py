@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import urlencode
 
 from service.config import Settings
 from service.domain.tokens import Purpose, Token, sign_token
@@ -15,6 +16,7 @@ _PATHS = {
     Purpose.PREFERENCES: "preferences",
     Purpose.NEVER: "never",
     Purpose.EDITION: "editions",
+    Purpose.CHANGE: "change",
 }
 
 
@@ -43,3 +45,30 @@ def paper_links(settings: Settings, paper: Paper) -> PaperLinks:
     here = f"{settings.base_url}/papers/{paper.key}"
     pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
     return PaperLinks(abstract=paper.url or here, pdf=pdf, similar="")
+
+
+def change_base(settings: Settings, subscriber_id: int, issued_at: datetime) -> str:
+    """What every link that changes something begins with: one signature for a whole mail."""
+    return signed_url(settings, Purpose.CHANGE, subscriber_id, issued_at)
+
+
+def mute_url(base: str, topic_id: int, word: str) -> str:
+    """Exclude a word, a phrase or any clause (`ti:survey`) from one of the reader's topics."""
+    return f"{base}?{urlencode({'topic': topic_id, 'mute': word})}"
+
+
+def follow_url(base: str, author: str) -> str:
+    return f"{base}?{urlencode({'follow': author})}"
+
+
+def less_url(base: str, paper_id: int) -> str:
+    return f"{base}?less={paper_id}"
+
+
+def keep_url(base: str, paper_id: int) -> str:
+    return f"{base}?keep={paper_id}"
+
+
+def also_off_url(base: str) -> str:
+    """No more papers that no topic asked for."""
+    return f"{base}?also=off"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -61,29 +61,29 @@ def suggestions_for(
     subscriber_ids: Sequence[int],
     paper_ids: Collection[int],
     barred: Mapping[int, Collection[int]],
-    shelf: Shelf | None = None,
+    shelf: Callable[[], Shelf] | None = None,
 ) -> dict[int, tuple[int, ...]]:
     """By subscriber, up to three papers of `paper_ids`, the best first; who gets none is left out.
 
     `barred`: by subscriber the papers not to suggest: those of the digest itself, and those sent
     before. What a reader kept or dismissed, under any name, and what a topic of theirs excludes is
-    barred anyway. `shelf` is `stock_shelf` of the same papers, for callers with many readers.
+    barred anyway. `shelf` gives `stock_shelf` of the same papers, for callers with many readers.
     """
     said = get_tastes(session, subscriber_ids)
     tastes = {i: taste for i, taste in said.items() if len(taste.kept) >= FEWEST_KEPT}
     if not tastes or not paper_ids:
         return {}
-    shelf = shelf or stock_shelf(session, paper_ids)
-    vectors = _read_vectors(session, tastes.values(), shelf.rarity)
+    shelf_now = shelf() if shelf else stock_shelf(session, paper_ids)
+    vectors = _read_vectors(session, tastes.values(), shelf_now.rarity)
     siblings = find_siblings(session, sorted(paper_ids))
-    muted = _find_muted(session, sorted(tastes), shelf.papers)
+    muted = _find_muted(session, sorted(tastes), shelf_now.papers)
     found: dict[int, tuple[int, ...]] = {}
     for subscriber_id, taste in tastes.items():
         own = {siblings.get(i, i) for i in (*taste.kept, *taste.dismissed)}
         suggested = suggest(
             [vectors[i] for i in taste.kept[:MOST_OPINIONS]],
             [vectors[i] for i in taste.dismissed[:MOST_OPINIONS]],
-            shelf.candidates,
+            shelf_now.candidates,
             own.union(barred.get(subscriber_id, ()), muted.get(subscriber_id, ())),
         )
         if suggested:

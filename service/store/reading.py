@@ -126,6 +126,33 @@ def count_by_day(session: Session, condition: ColumnElement[bool], since: date) 
     return {on: count for on, count in rows if on}
 
 
+def which_hold(
+    session: Session, paper_id: int, conditions: Sequence[ColumnElement[bool]]
+) -> list[bool]:
+    """Which of several compiled topics bring a paper; none where the paper is unknown."""
+    if not conditions:
+        return []
+    asked = select(*(one.label(f"c{n}") for n, one in enumerate(conditions)))
+    row = session.execute(asked.where(PaperRow.id == paper_id)).one_or_none()
+    return [bool(one) for one in row] if row else [False] * len(conditions)
+
+
+def count_each(
+    session: Session, conditions: Sequence[ColumnElement[bool]], since: date
+) -> list[int]:
+    """How many papers announced since then each of several compiled topics would have brought."""
+    if not conditions:
+        return []
+    counts = (
+        select(func.count())
+        .select_from(PaperRow)
+        .where(one, PaperRow.first_announced_on >= since)
+        .scalar_subquery()
+        for one in conditions
+    )
+    return list(session.execute(select(*counts)).one())
+
+
 def latest_day(session: Session, until: date) -> date | None:
     """The last date on or before `until` on which a paper was announced."""
     return session.execute(

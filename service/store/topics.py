@@ -35,6 +35,12 @@ def get_reader_topics(
     return topics
 
 
+def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
+    """A reader's own topic; somebody else's is not there."""
+    own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
+    return session.execute(select(Topic).where(*own)).scalar_one_or_none()
+
+
 def append_topic(
     session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
 ) -> Topic:
@@ -52,3 +58,8 @@ def append_topic(
     session.add(topic)
     session.flush()
     return topic
+
+
+def delete_topic(session: Session, topic: Topic) -> None:
+    session.delete(topic)
+    session.flush()

@@ -16,9 +16,11 @@ from service.mail.contexts import BRAND
 from service.mail.render import Renderer
 from service.web import (
     assets,
+    changes,
     editions,
     front,
     health,
+    kept,
     mailbox,
     papers,
     preferences,
@@ -36,7 +38,7 @@ from service.web.pages import Pages
 from service.web.site import Site
 
 _PAGES = (
-    front, subscribe, unsubscribe, preferences, papers, search, topics, editions, mailbox,
+    front, subscribe, unsubscribe, preferences, changes, kept, papers, search, topics, editions, mailbox,
     status, health, assets,
 )  # fmt: skip
 

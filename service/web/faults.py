@@ -15,12 +15,16 @@ _PLAIN_500 = "Something broke on our side, and we have been told. Please try aga
 
 
 class NotHere(Exception):
-    """A page that is not there; `text` says what the visitor may do instead."""
+    """A page that is not there; `text` says what the visitor may do instead.
 
-    def __init__(self, title: str, text: str) -> None:
+    `status` is 404, or 410 where it was there once.
+    """
+
+    def __init__(self, title: str, text: str, status: int = 404) -> None:
         super().__init__(title)
         self.title = title
         self.text = text
+        self.status = status
 
 
 def _show_fault(request: Request, status: int, title: str, text: str) -> Response:
@@ -29,7 +33,7 @@ def _show_fault(request: Request, status: int, title: str, text: str) -> Respons
 
 
 def show_not_here(request: Request, error: NotHere) -> Response:
-    return _show_fault(request, 404, error.title, error.text)
+    return _show_fault(request, error.status, error.title, error.text)
 
 
 _HTTP_TEXTS = {

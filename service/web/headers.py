@@ -22,7 +22,9 @@ FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
 )
 
 # These addresses hold a signed token, which must not leak by cache, search engine or referrer.
-TOKEN_PATHS = ("/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/")
+TOKEN_PATHS = (
+    "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/",
+)  # fmt: skip
 _PRIVATE = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
 from service.actions.links import signed_url
 from service.domain.tokens import Purpose, Token, TokenError, read_token, sign_token
+from service.store.models import Subscriber
+from service.store.subscribers import get_subscriber
+from service.web.faults import NotHere
 from service.web.site import Site
 
 # Faster than this nobody fills a form; slower are people, and patient programs.
@@ -13,6 +18,17 @@ _FASTEST_SECONDS = 2
 def open_link(site: Site, text: str, purpose: Purpose) -> Token:
     """The token behind a link. Raises `TokenInvalid` or `TokenExpired`, which have pages."""
     return read_token(text, purpose, site.settings.secret_key, site.clock())
+
+
+def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
+    """The reader whom a link is about. Raises `NotHere` where they were erased."""
+    reader = get_subscriber(session, subscriber_id, lock=lock)
+    if reader is None:
+        raise NotHere(
+            "We hold nothing about you",
+            "This subscription was erased. You may sign up again whenever you like.",
+        )
+    return reader
 
 
 def preferences_url(site: Site, subscriber_id: int) -> str:

@@ -26,10 +26,10 @@ from service.actions.topics import TopicError
 from service.domain.tokens import Purpose
 from service.store.engine import transaction
 from service.store.models import Subscriber
-from service.store.subscribers import get_subscriber, get_topics
-from service.web.faults import NotHere
+from service.store.subscribers import get_topics
 from service.web.forms import TypedForm, read_rows, read_word, with_fault
-from service.web.links import open_link
+from service.web.kept import read_own_choices
+from service.web.links import find_holder, open_link
 from service.web.site import Site, SiteHere
 
 MOST_PAUSE_DAYS = 366
@@ -73,7 +73,7 @@ def read_asked(
 def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
-        reader = _find_reader(session, link.subject)
+        reader = find_holder(session, link.subject)
         typed = _typed_by(session, reader)
     return _show(site, token, reader, typed)
 
@@ -88,7 +88,7 @@ def take_preferences(
         return _take_erasure(site, token, link.subject, is_sure=asked.is_sure)
     try:
         with transaction(site.sessions) as session:
-            reader = _find_reader(session, link.subject, lock=True)
+            reader = find_holder(session, link.subject, lock=True)
             said = _act(site, session, reader, asked)
             typed = _typed_by(session, reader)
     except (SignUpError, TopicError) as error:
@@ -137,7 +137,7 @@ def _pause(site: Site, reader: Subscriber, days: str) -> str:
 def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) -> HTMLResponse:
     """Ask once more, because this cannot be taken back; then forget the reader."""
     with transaction(site.sessions) as session:
-        reader = _find_reader(session, subscriber_id, lock=is_sure)
+        reader = find_holder(session, subscriber_id, lock=is_sure)
         if is_sure:
             erase(session, reader, site.settings.secret_key, site.clock())
     return site.pages.show("erased.html" if is_sure else "erase.html", token=token)
@@ -148,19 +148,9 @@ def export_data(site: SiteHere, token: str) -> JSONResponse:
     """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
-        held = export_reader(session, _find_reader(session, link.subject))
+        held = export_reader(session, find_holder(session, link.subject))
     headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
     return JSONResponse(held, headers=headers)
-
-
-def _find_reader(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
-    reader = get_subscriber(session, subscriber_id, lock=lock)
-    if reader is None:
-        raise NotHere(
-            "We hold nothing about you",
-            "This subscription was erased. You may sign up again whenever you like.",
-        )
-    return reader
 
 
 def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
@@ -186,7 +176,7 @@ def _show_fault(
     site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError | TopicError
 ) -> HTMLResponse:
     with transaction(site.sessions) as session:
-        reader = _find_reader(session, subscriber_id)
+        reader = find_holder(session, subscriber_id)
         before = _typed_by(session, reader)
     typed = _merge(asked, before) if asked.action == "save" else before
     return _show(site, token, reader, with_fault(typed, error))
@@ -195,7 +185,14 @@ def _show_fault(
 def _show(
     site: Site, token: str, reader: Subscriber, typed: TypedForm, said: str = ""
 ) -> HTMLResponse:
-    status = 422 if typed.faults else 200
+    with transaction(site.sessions) as session:
+        own = read_own_choices(session, reader.id)
     return site.pages.show(
-        "preferences.html", status=status, token=token, reader=reader, form=typed, said=said
+        "preferences.html",
+        status=422 if typed.faults else 200,
+        token=token,
+        reader=reader,
+        form=typed,
+        said=said,
+        own=own,
     )

@@ -20,6 +20,7 @@ from support.web_site import Bell, Readers, Turnable
 from service.config import Settings
 from service.domain.tokens import Purpose
 from service.store.engine import make_engine, make_sessions
+from service.store.topics import list_topics
 from service.web.app import create_app
 
 TOKEN_PURPOSES = {
@@ -27,6 +28,7 @@ TOKEN_PURPOSES = {
     "unsubscribe": Purpose.UNSUBSCRIBE,
     "preferences": Purpose.PREFERENCES,
     "never": Purpose.NEVER,
+    "change": Purpose.CHANGE,
 }
 
 
@@ -52,6 +54,15 @@ def pages(web: httpx.Client, session: Session, readers: Readers) -> dict[str, ht
     ]
     answers = {path: web.get(path) for path in paths}
     preferences = f"/preferences/{tokens['preferences']}"
+    change = f"/change/{tokens['change']}"
+    topic = {"topic": str(list_topics(session, reader.id)[0].id), "mute": "dogs"}
+    answers["mute"] = web.get(change, params=topic)
+    answers["muted"] = web.post(change, data=topic)
+    answers["refused change"] = web.get(change, params={**topic, "mute": "the"})
+    answers["less"] = web.get(change, params={"less": "1"})
+    answers["saved"] = web.post(change, data={"keep": "1"})
+    answers["kept"] = web.get(f"{preferences}/kept")
+    answers["preferences"] = web.get(preferences)
     answers["sent"] = web.post("/subscribe", data={"email": "new@example.org"})
     answers["refused"] = web.post("/subscribe", data={"email": "new"})
     answers["erase"] = web.post(preferences, data={"action": "erase"})
@@ -125,8 +136,8 @@ def test_every_page_has_headers_that_keep_it_harmless(pages: dict[str, httpx.Res
 
 def test_answers_at_a_signed_address_stay_private(pages: dict[str, httpx.Response]) -> None:
     private = [p for p in pages if p.startswith(tuple(f"/{name}/" for name in TOKEN_PURPOSES))]
-    assert len(private) == 5
-    for path in [*private, "erase", "paused", "confirmed", "unsubscribed"]:
+    assert len(private) == 6
+    for path in [*private, "erase", "paused", "confirmed", "unsubscribed", "muted", "kept"]:
         headers = pages[path].headers
         assert headers["cache-control"] == "no-store", path
         assert headers["x-robots-tag"] == "noindex", path
@@ -248,7 +259,7 @@ def test_a_site_is_ready_when_database_and_broker_answer(web: httpx.Client) -> N
 
 def test_robots_are_kept_from_signed_addresses(web: httpx.Client) -> None:
     told = web.get("/robots.txt").text
-    for path in ("/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/"):
+    for path in (*(f"/{name}/" for name in TOKEN_PURPOSES), "/editions/"):
         assert f"Disallow: {path}\n" in told
 
 

@@ -1,0 +1,87 @@
+"""The links of a mail in a real browser: one press each, back again, on a small phone too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.web_papers import make_announcement, store_papers
+from support.web_server import serve
+from support.web_site import Readers, Turnable
+
+from service.actions.links import change_base, follow_url, keep_url, less_url, mute_url
+from service.config import Settings
+from service.domain.tokens import Purpose
+from service.store.engine import make_sessions
+from service.store.topics import list_topics
+from service.web.app import create_app
+
+pytestmark = pytest.mark.browser
+
+TOPIC = '"retrieval-augmented generation" OR agents OR "tool use" OR ti:planning'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium refuses its sandbox to root, and tests in containers run as root.
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_each_link_is_one_press_and_no_page_scrolls_sideways(
+    *,
+    browser: Browser,
+    settings: Settings,
+    engine: Engine,
+    session: Session,
+    now: datetime,
+    width: int,
+) -> None:
+    told = [make_announcement(n, f"A Survey of Agents, Part {n}") for n in (1, 2)]
+    paper = min(store_papers(session, told).values())
+    readers = Readers(session, settings, Turnable(now))
+    reader = readers.add("reader@example.org", TOPIC)
+    topic = list_topics(session, reader.id)[0].id
+    base = change_base(settings, reader.id, now).removeprefix(settings.base_url)
+    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    session.commit()
+    app = create_app(settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: now)
+    with serve(app) as address:
+        context = browser.new_context(
+            base_url=address, java_script_enabled=False, viewport={"width": width, "height": 800}
+        )
+        page = context.new_page()
+        heading = page.get_by_role("heading", level=1)
+
+        def press(name: str, said: str) -> None:
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.get_by_role("button", name=name, exact=True).click()
+            expect(heading).to_have_text(said)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+        page.goto(mute_url(base, topic, "survey"))
+        press("Mute it", "“survey” is muted")
+        press("Undo", "Undone")
+        page.goto(follow_url(base, "Ada Lovelace"))
+        press("Follow", "You follow Ada Lovelace")
+        page.goto(less_url(base, paper))
+        page.get_by_role("link", name="ti:Survey").click()
+        press("Mute it", "ti:Survey is muted")
+        page.goto(keep_url(base, paper))
+        press("Save it", "Saved")
+        page.goto(preferences)
+        press("Undo: ti:Survey", "Undone")
+        page.goto(f"{preferences}/kept")
+        expect(page.get_by_role("listitem")).to_have_count(1)
+        press("Take off the list: A Survey of Agents, Part 1", "Saved papers")
+        expect(page.get_by_role("status")).to_have_text("It is off the list.")
+        context.close()
