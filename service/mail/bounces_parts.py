@@ -1,0 +1,225 @@
+"""A returned mail taken apart: its headers, the letter, the status blocks, what it returns.
+
+Everything here reads what strangers wrote, so sizes are bounded before anything is parsed: the
+standard library's parser calls itself once per nested part.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes, message_from_string
+from email.header import decode_header
+from email.message import Message
+from html import unescape
+
+from service.mail.errors import MailError
+
+# A digest is under 200 kB, and a server that returns all of it adds a few kilobytes.
+MOST_BYTES = 5_000_000
+# A returned mail has a handful of parts, each of which is announced by one of these words.
+MOST_PARTS = 120
+MOST_LETTER = 40_000
+
+_PART_WORDS = re.compile(rb"multipart\s*/|message\s*/", re.IGNORECASE)
+_BLOCK = re.compile(r"(?im)^(?:final|original)-recipient:")
+# Where a letter without parts begins to return the mail: its headers, or a line that says so.
+_RETURNED = re.compile(
+    r"(?im)^[ \t>]*(?:received:[ \t]+(?:from|by|\(|$)|return-path:|x-original-to:|delivered-to:"
+    r"|dkim-signature:|message-id:[ \t]*<|mime-version:[ \t]*1)"
+)
+_SAYS_COPY = re.compile(
+    r"(?im)^(?=.*\w)[ \t]*[-_=*#|>]*[ \t]*(?:below this line|this is a copy of|the following is a copy"
+    r"|(?:a )?copy of (?:your|the) (?:message|mail|letter)|original[ _](?:message|mail|header)"
+    r"|(?:message|mail|returned) headers?|the (?:header|text|body) of the (?:original|message)"
+    r"|unsent message|returned message|your (?:original )?message (?:follows|is|reads|was)"
+    r"|returned (?:mail|content)|message text follows|message (?:body|header) follows"
+    r"|start of returned message|undelivered message).*$"
+)
+_SUBJECT = re.compile(r"(?im)^[ \t>]*(?:subject|betreff|objet|asunto|sujet|件名)[ \t]*:.*$")
+_TAG = re.compile(r"(?is)<(?:style|script|head)\b.*?</(?:style|script|head)>|<br[^>]*>|</(?:p|div|tr|td|li|h\d)>|<!--.*?-->")
+_ANY_TAG = re.compile(r"<(?![\w.+=-]+@)[^<>]{1,2000}>")
+
+
+class NotReadable(MailError):
+    """The message is too large, or has more parts than any honest one; nothing of it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A returned mail, taken apart.
+
+    `letter` is what a person would read of it, `blocks` are the recipients' fields of its
+    delivery status (RFC 3464 §2.3), `feedback` those of a complaint (RFC 5965 §3.1), `returned`
+    the headers of the mail it speaks of, as far as it brings them.
+    """
+
+    headers: Message
+    letter: str
+    blocks: tuple[Message, ...]
+    feedback: Message | None
+    returned: Message | None
+
+
+def take_apart(raw: bytes) -> Parts:
+    """The parts of a message with any line ends. Raises `NotReadable`, and nothing else."""
+    if len(raw) > MOST_BYTES:
+        raise NotReadable(f"the message is larger than {MOST_BYTES} bytes")
+    if sum(1 for _ in _PART_WORDS.finditer(raw)) > MOST_PARTS:
+        raise NotReadable(f"the message has more than {MOST_PARTS} parts")
+    # Some archives and servers end lines with a bare CR.
+    message = message_from_bytes(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    leaves = list(_outer_parts(message))
+    whole = _unquoted(_find_letter(leaves))
+    letter, returned = _cut_letter(whole)
+    blocks = [block for part in leaves for block in _status_blocks(part)]
+    enclosed = next(filter(None, (_enclosed(part) for part in leaves)), None)
+    return Parts(
+        headers=message,
+        letter=letter,
+        blocks=tuple(blocks) or _blocks_of_letter(whole),
+        feedback=next(filter(None, (_feedback(part) for part in leaves)), None),
+        returned=enclosed or returned,
+    )
+
+
+def header_text(message: Message | None, name: str) -> str:
+    """A header decoded and on one line; empty where it is missing or cannot be read."""
+    value = message.get(name) if message is not None else None
+    if value is None:
+        return ""
+    try:
+        pieces = decode_header(str(value))
+        text = "".join(
+            piece if isinstance(piece, str) else piece.decode(_known(charset), "replace")
+            for piece, charset in pieces
+        )
+    except ValueError:
+        # An encoded word that is none (bad base64, among others) is shown as it stands.
+        text = str(value)
+    return " ".join(text.split())
+
+
+def _known(charset: str | None) -> str:
+    try:
+        return "".encode(charset or "latin-1") and "" or (charset or "latin-1")
+    except LookupError:
+        return "latin-1"
+
+
+def _outer_parts(message: Message) -> list[Message]:
+    """The leaves of a message, without going into the mails that it encloses."""
+    leaves, waiting = [], [message]
+    while waiting:
+        part = waiting.pop()
+        inner = part.get_payload()
+        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
+            waiting += [one for one in reversed(inner) if isinstance(one, Message)]
+        else:
+            leaves.append(part)
+    return leaves
+
+
+def _text_of(part: Message) -> str:
+    """The text of a leaf, whatever its charset claims to be."""
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return ""
+    try:
+        return payload[: 4 * MOST_LETTER].decode(_known(part.get_content_charset()), "replace")
+    except (LookupError, ValueError):
+        return payload[: 4 * MOST_LETTER].decode("latin-1")
+
+
+def _find_letter(leaves: list[Message]) -> str:
+    """All plain text of a message, else its HTML without the tags."""
+    plain = [_text_of(part) for part in leaves if part.get_content_type() == "text/plain"]
+    text = "\n\n".join(piece for piece in plain if piece.strip())
+    if not text:
+        html = [_text_of(part) for part in leaves if part.get_content_type() == "text/html"]
+        text = unescape(_ANY_TAG.sub(" ", _TAG.sub("\n", "\n\n".join(html))))
+    if not text:
+        text = "\n\n".join(_text_of(part) for part in leaves if not part.is_multipart())
+    # The subject of what we sent stands in many letters, and says nothing of why it came back.
+    return _SUBJECT.sub("", text[:MOST_LETTER])
+
+
+def _unquoted(text: str) -> str:
+    """The letter without the marks of a forward, if most of it is one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    quoted = sum(1 for line in lines if line.startswith(">"))
+    return re.sub(r"(?m)^>[ \t]?", "", text) if 2 * quoted > len(lines) else text
+
+
+def _cut_letter(text: str) -> tuple[str, Message | None]:
+    """The letter, and the headers of the mail that it returns below itself."""
+    starts = [found.start() for found in (_RETURNED.search(text), _SAYS_COPY.search(text)) if found]
+    # A message that has nothing but a copy is read whole.
+    start = min((place for place in starts if text[:place].strip()), default=len(text))
+    letter, below = text[:start], text[start:]
+    headers = _RETURNED.search(below)
+    if headers is None:
+        return letter, None
+    return letter, message_from_string(below[headers.start() :].lstrip(" \t>"))
+
+
+def _status_blocks(part: Message) -> list[Message]:
+    """The recipients' blocks of a delivery status; the first block is about the server."""
+    kind = part.get_content_type()
+    if kind not in {"message/delivery-status", "message/global-delivery-status"}:
+        return []
+    inner = part.get_payload()
+    if not isinstance(inner, list):
+        return list(_blocks_of_letter(_text_of(part)))
+    blocks = [one for one in inner if isinstance(one, Message)]
+    return [piece for one in blocks if _is_recipient(one) for piece in _split_block(one)]
+
+
+def _split_block(block: Message) -> list[Message]:
+    """A block for each recipient, where the empty lines between them have been lost."""
+    if len(block.get_all("Final-Recipient", [])) < 2:
+        return [block]
+    pieces: list[Message] = []
+    for name, value in block.items():
+        if not pieces or (name.lower() == "final-recipient" and pieces[-1].get(name)):
+            pieces.append(Message())
+        pieces[-1][name] = value
+    return pieces
+
+
+def _is_recipient(block: Message) -> bool:
+    return any(block.get(name) for name in ("Final-Recipient", "Original-Recipient"))
+
+
+def _blocks_of_letter(text: str) -> tuple[Message, ...]:
+    """Status blocks that stand in plain text, as some gateways leave them."""
+    found = []
+    for piece in re.split(r"\n[ \t]*\n", text):
+        start = _BLOCK.search(piece)
+        if start and (block := message_from_string(piece[start.start() :])) and _is_recipient(block):
+            found.append(block)
+    return tuple(found)
+
+
+def _feedback(part: Message) -> Message | None:
+    """The fields of a feedback report, however the parser has taken the part."""
+    if part.get_content_type() != "message/feedback-report":
+        return None
+    inner = part.get_payload()
+    if isinstance(inner, list):
+        first = next((one for one in inner if isinstance(one, Message)), None)
+        return first
+    return message_from_string(str(inner).lstrip())
+
+
+def _enclosed(part: Message) -> Message | None:
+    """The headers of an enclosed mail."""
+    kind = part.get_content_type()
+    inner = part.get_payload()
+    if kind in {"message/rfc822", "message/global"} and isinstance(inner, list):
+        return next((one for one in inner if isinstance(one, Message)), None)
+    if kind in {"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"}:
+        if isinstance(inner, list):
+            return next((one for one in inner if isinstance(one, Message)), None)
+        return message_from_string(_text_of(part).lstrip())
+    return None
