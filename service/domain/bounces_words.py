@@ -187,9 +187,12 @@ _ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
 # Postfix puts this before every refusal at RCPT, whatever the reason behind the colon. Exchange
 # Online's answer for addresses that it does not know is the exception.
 _PREFIX = re.compile(
-    r"(?:recipient |destination |to )?address(?:es)? (?:was |is |has been )?rejected\W*", re.IGNORECASE
+    r"(?:recipient |destination |to )?address(?:es)? (?:was |is |has been )?rejected\W*",
+    re.IGNORECASE,
 )
-_UNKNOWN_AT_EDGE = re.compile(r"5\.4\.1\b.{0,120}address(?:es)? rejected\W+access denied", re.IGNORECASE)
+_UNKNOWN_AT_EDGE = re.compile(
+    r"5\.4\.1\b.{0,120}address(?:es)? rejected\W+access denied", re.IGNORECASE
+)
 
 
 def read_words(text: str) -> BounceVerdict | None:

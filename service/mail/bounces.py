@@ -135,7 +135,11 @@ def _read_block(block: Message, letter: str) -> Returned | None:
     names = [
         found[0]
         for name in ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
-        if (found := ADDRESS.findall(header_text(block, name).partition(";")[2] or header_text(block, name)))
+        if (
+            found := ADDRESS.findall(
+                header_text(block, name).partition(";")[2] or header_text(block, name)
+            )
+        )
     ]
     if not names:
         return None
@@ -148,7 +152,9 @@ def _read_block(block: Message, letter: str) -> Returned | None:
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
         return Returned(address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases)
     said = classify_refusal(status, reply, letter)
-    return Returned(address, said.verdict, said.code, reply or _gist(letter), action, said.weight, aliases)
+    return Returned(
+        address, said.verdict, said.code, reply or _gist(letter), action, said.weight, aliases
+    )
 
 
 def _read_letter(parts: Parts) -> tuple[Returned, ...]:
@@ -194,7 +200,7 @@ def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
     elif parts.feedback is None:
         named |= _addresses_in(parts.headers, ("From",))
     verdict = _FEEDBACK.get(kind, V.COMPLAINT)
-    return tuple(Returned(address, verdict, reply=kind) for address in named)
+    return tuple(Returned(one, verdict, reply=kind, action="feedback") for one in named)
 
 
 def _feedback_kind(parts: Parts) -> str:

@@ -6,9 +6,11 @@ standard library's parser calls itself once per nested part.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from email import message_from_bytes, message_from_string
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from html import unescape
@@ -20,6 +22,9 @@ MOST_BYTES = 5_000_000
 # A returned mail has a handful of parts, each of which is announced by one of these words.
 MOST_PARTS = 120
 MOST_LETTER = 40_000
+
+# Python's own codecs, which no mail is written in; some of them warn or fail on ordinary bytes.
+_NO_CHARSETS = frozenset({"unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"})
 
 _PART_WORDS = re.compile(rb"multipart\s*/|message\s*/", re.IGNORECASE)
 _BLOCK = re.compile(r"(?im)^(?:final|original)-recipient:")
@@ -37,7 +42,9 @@ _SAYS_COPY = re.compile(
     r"|start of returned message|undelivered message).*$"
 )
 _SUBJECT = re.compile(r"(?im)^[ \t>]*(?:subject|betreff|objet|asunto|sujet|件名)[ \t]*:.*$")
-_TAG = re.compile(r"(?is)<(?:style|script|head)\b.*?</(?:style|script|head)>|<br[^>]*>|</(?:p|div|tr|td|li|h\d)>|<!--.*?-->")
+_TAG = re.compile(
+    r"(?is)<(?:style|script|head)\b.*?</(?:style|script|head)>|<br[^>]*>|</(?:p|div|tr|td|li|h\d)>|<!--.*?-->"
+)
 _ANY_TAG = re.compile(r"<(?![\w.+=-]+@)[^<>]{1,2000}>")
 
 
@@ -90,21 +97,24 @@ def header_text(message: Message | None, name: str) -> str:
         return ""
     try:
         pieces = decode_header(str(value))
-        text = "".join(
-            piece if isinstance(piece, str) else piece.decode(_known(charset), "replace")
-            for piece, charset in pieces
-        )
-    except ValueError:
+    except (HeaderParseError, ValueError):
         # An encoded word that is none (bad base64, among others) is shown as it stands.
-        text = str(value)
+        pieces = [(str(value), None)]
+    text = "".join(
+        piece if isinstance(piece, str) else _decode(piece, charset or "latin-1")
+        for piece, charset in pieces
+    )
     return " ".join(text.split())
 
 
-def _known(charset: str | None) -> str:
+def _decode(told: bytes, charset: str) -> str:
+    """Bytes as text in whatever charset they claim, as far as that is one."""
     try:
-        return "".encode(charset or "latin-1") and "" or (charset or "latin-1")
-    except LookupError:
-        return "latin-1"
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            return told.decode("latin-1")
+        return told.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return told.decode("latin-1")
 
 
 def _outer_parts(message: Message) -> list[Message]:
@@ -125,10 +135,7 @@ def _text_of(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    try:
-        return payload[: 4 * MOST_LETTER].decode(_known(part.get_content_charset()), "replace")
-    except (LookupError, ValueError):
-        return payload[: 4 * MOST_LETTER].decode("latin-1")
+    return _decode(payload[: 4 * MOST_LETTER], part.get_content_charset() or "latin-1")
 
 
 def _find_letter(leaves: list[Message]) -> str:
@@ -196,7 +203,11 @@ def _blocks_of_letter(text: str) -> tuple[Message, ...]:
     found = []
     for piece in re.split(r"\n[ \t]*\n", text):
         start = _BLOCK.search(piece)
-        if start and (block := message_from_string(piece[start.start() :])) and _is_recipient(block):
+        if (
+            start
+            and (block := message_from_string(piece[start.start() :]))
+            and _is_recipient(block)
+        ):
             found.append(block)
     return tuple(found)
 
@@ -207,8 +218,7 @@ def _feedback(part: Message) -> Message | None:
         return None
     inner = part.get_payload()
     if isinstance(inner, list):
-        first = next((one for one in inner if isinstance(one, Message)), None)
-        return first
+        return next((one for one in inner if isinstance(one, Message)), None)
     return message_from_string(str(inner).lstrip())
 
 

@@ -41,9 +41,7 @@ def find_addresses(
     letter: str, headers: Message, returned: Message | None, ours: frozenset[str]
 ) -> tuple[str, ...]:
     """The failed addresses, in the order of the letter; `ours` (lower case) are never meant."""
-    named = [
-        match for match in ADDRESS.findall(str(headers.get("X-Failed-Recipients", "")))
-    ]
+    named: list[str] = ADDRESS.findall(str(headers.get("X-Failed-Recipients", ""))[:4000])
     return (
         _kept(named, ours)
         or _kept(_ask_flufl(headers), ours)
@@ -65,7 +63,7 @@ def _by_shape(letter: str, ours: frozenset[str]) -> tuple[str, ...]:
 def _ask_flufl(message: Message) -> list[str]:
     try:
         delayed, failed = all_failures(message)
-    except Exception:  # noqa: BLE001  # thirty heuristics of others over hostile text: none may stop us
+    except Exception:  # thirty heuristics of others over hostile text: none may stop us
         log.debug("flufl.bounce gave up", exc_info=True)
         return []
     return sorted(one.decode("ascii", "replace") for one in (*failed, *delayed) if one)
@@ -82,7 +80,9 @@ def _recipients(returned: Message | None, ours: frozenset[str]) -> tuple[str, ..
 
 def _kept(addresses: list[str], ours: frozenset[str]) -> tuple[str, ...]:
     wanted = dict.fromkeys(
-        one for one in addresses if one.lower() not in ours and not _NOBODY.match(one) and "@" in one
+        one
+        for one in addresses
+        if one.lower() not in ours and not _NOBODY.match(one) and "@" in one
     )
     return tuple(wanted)
 

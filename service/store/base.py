@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase
 from service.domain.types import (
     AnnounceType,
     BatchState,
+    BounceVerdict,
     Cadence,
     DeliveryKind,
     DeliveryState,
@@ -58,3 +59,4 @@ delivery_kind = _enum(DeliveryKind, "delivery_kind")
 delivery_state = _enum(DeliveryState, "delivery_state")
 paper_event_kind = _enum(PaperEventKind, "paper_event_kind")
 suppression_reason = _enum(SuppressionReason, "suppression_reason")
+bounce_verdict = _enum(BounceVerdict, "bounce_verdict")

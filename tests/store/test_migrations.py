@@ -138,6 +138,7 @@ ENUMS = {
     "delivery_state": types.DeliveryState,
     "suppression_reason": types.SuppressionReason,
     "paper_event_kind": types.PaperEventKind,
+    "bounce_verdict": types.BounceVerdict,
 }
 
 
