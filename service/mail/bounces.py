@@ -162,7 +162,7 @@ def _read_letter(parts: Parts) -> tuple[Returned, ...]:
     # Not X-Original-To, in which some programs name the address that failed.
     names = ("To", "Delivered-To", "Envelope-To", "From", "Sender", "Reply-To")
     ours = frozenset(one.lower() for one in _addresses_in(parts.headers, names))
-    found = find_addresses(parts.letter, parts.headers, parts.returned, ours)
+    found = find_addresses(parts.letter, parts.sample, parts.returned, ours)
     is_waiting = bool(_STILL_TRYING.search(parts.letter)) and not _GIVEN_UP.search(parts.letter)
     read = []
     for address in found:

@@ -14,6 +14,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from html import unescape
+from typing import Any
 
 from service.mail.errors import MailError
 
@@ -22,6 +23,11 @@ MOST_BYTES = 5_000_000
 # A returned mail has a handful of parts, each of which is announced by one of these words.
 MOST_PARTS = 120
 MOST_LETTER = 40_000
+# For readers that look at every line of a message in many ways.
+MOST_LINES = 3_000
+# A mail of ours has one receiver; lists and aliases behind it may have some more.
+MOST_RECIPIENTS = 100
+MOST_HEADER = 4_000
 
 # Python's own codecs, which no mail is written in; some of them warn or fail on ordinary bytes.
 _NO_CHARSETS = frozenset({"unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"})
@@ -58,10 +64,12 @@ class Parts:
 
     `letter` is what a person would read of it, `blocks` are the recipients' fields of its
     delivery status (RFC 3464 §2.3), `feedback` those of a complaint (RFC 5965 §3.1), `returned`
-    the headers of the mail it speaks of, as far as it brings them.
+    the headers of the mail it speaks of, as far as it brings them. `sample` is
+    the message again, cut to its first lines.
     """
 
     headers: Message
+    sample: Message
     letter: str
     blocks: tuple[Message, ...]
     feedback: Message | None
@@ -75,16 +83,20 @@ def take_apart(raw: bytes) -> Parts:
     if sum(1 for _ in _PART_WORDS.finditer(raw)) > MOST_PARTS:
         raise NotReadable(f"the message has more than {MOST_PARTS} parts")
     # Some archives and servers end lines with a bare CR.
-    message = message_from_bytes(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    told = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    message = message_from_bytes(told)
     leaves = list(_outer_parts(message))
     whole = _unquoted(_find_letter(leaves))
     letter, returned = _cut_letter(whole)
     blocks = [block for part in leaves for block in _status_blocks(part)]
     enclosed = next(filter(None, (_enclosed(part) for part in leaves)), None)
+    lines = told.split(b"\n", MOST_LINES)
+    is_short = len(lines) <= MOST_LINES
     return Parts(
         headers=message,
+        sample=message if is_short else message_from_bytes(b"\n".join(lines[:MOST_LINES])),
         letter=letter,
-        blocks=tuple(blocks) or _blocks_of_letter(whole),
+        blocks=(tuple(blocks) or _blocks_of_letter(whole))[:MOST_RECIPIENTS],
         feedback=next(filter(None, (_feedback(part) for part in leaves)), None),
         returned=enclosed or returned,
     )
@@ -95,16 +107,17 @@ def header_text(message: Message | None, name: str) -> str:
     value = message.get(name) if message is not None else None
     if value is None:
         return ""
+    text = str(value)[:MOST_HEADER]
     try:
-        pieces = decode_header(str(value))
+        pieces = decode_header(text)
     except (HeaderParseError, ValueError):
         # An encoded word that is none (bad base64, among others) is shown as it stands.
-        pieces = [(str(value), None)]
-    text = "".join(
+        pieces = [(text, None)]
+    decoded = "".join(
         piece if isinstance(piece, str) else _decode(piece, charset or "latin-1")
         for piece, charset in pieces
     )
-    return " ".join(text.split())
+    return " ".join(decoded.split())
 
 
 def _decode(told: bytes, charset: str) -> str:
@@ -122,9 +135,8 @@ def _outer_parts(message: Message) -> list[Message]:
     leaves, waiting = [], [message]
     while waiting:
         part = waiting.pop()
-        inner = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
-            waiting += [one for one in reversed(inner) if isinstance(one, Message)]
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            waiting += reversed(_inner(part))
         else:
             leaves.append(part)
     return leaves
@@ -132,10 +144,13 @@ def _outer_parts(message: Message) -> list[Message]:
 
 def _text_of(part: Message) -> str:
     """The text of a leaf, whatever its charset claims to be."""
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
+    try:
+        payload = part.get_payload(decode=True)
+        charset = part.get_content_charset() or "latin-1"
+    except (LookupError, ValueError):
+        # The library takes the charset at its word, even one with a NUL in it.
         return ""
-    return _decode(payload[: 4 * MOST_LETTER], part.get_content_charset() or "latin-1")
+    return _decode(payload[: 4 * MOST_LETTER], charset) if isinstance(payload, bytes) else ""
 
 
 def _find_letter(leaves: list[Message]) -> str:
@@ -175,11 +190,9 @@ def _status_blocks(part: Message) -> list[Message]:
     kind = part.get_content_type()
     if kind not in {"message/delivery-status", "message/global-delivery-status"}:
         return []
-    inner = part.get_payload()
-    if not isinstance(inner, list):
+    if not part.is_multipart():
         return list(_blocks_of_letter(_text_of(part)))
-    blocks = [one for one in inner if isinstance(one, Message)]
-    return [piece for one in blocks if _is_recipient(one) for piece in _split_block(one)]
+    return [piece for one in _inner(part) if _is_recipient(one) for piece in _split_block(one)]
 
 
 def _split_block(block: Message) -> list[Message]:
@@ -216,20 +229,27 @@ def _feedback(part: Message) -> Message | None:
     """The fields of a feedback report, however the parser has taken the part."""
     if part.get_content_type() != "message/feedback-report":
         return None
-    inner = part.get_payload()
-    if isinstance(inner, list):
-        return next((one for one in inner if isinstance(one, Message)), None)
-    return message_from_string(str(inner).lstrip())
+    return _first_inner(part)
 
 
 def _enclosed(part: Message) -> Message | None:
     """The headers of an enclosed mail."""
     kind = part.get_content_type()
-    inner = part.get_payload()
-    if kind in {"message/rfc822", "message/global"} and isinstance(inner, list):
-        return next((one for one in inner if isinstance(one, Message)), None)
+    if kind in {"message/rfc822", "message/global"}:
+        return _first_inner(part) if part.is_multipart() else None
     if kind in {"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"}:
-        if isinstance(inner, list):
-            return next((one for one in inner if isinstance(one, Message)), None)
-        return message_from_string(_text_of(part).lstrip())
+        return _first_inner(part)
     return None
+
+
+def _inner(part: Message) -> list[Message]:
+    """The messages that a part holds; asked for only where it holds messages and no text."""
+    held: Any = part.get_payload() if part.is_multipart() else []
+    return [one for one in held if isinstance(one, Message)]
+
+
+def _first_inner(part: Message) -> Message | None:
+    """The first message in a part, or its text read as one, however the parser has taken it."""
+    if part.is_multipart():
+        return next(iter(_inner(part)), None)
+    return message_from_string(_text_of(part).lstrip())

@@ -13,7 +13,11 @@ from email.message import Message
 
 from flufl.bounce import all_failures
 
+from service.mail.bounces_parts import MOST_RECIPIENTS
+
 log = logging.getLogger(__name__)
+# It tells every detector that gives up, with a traceback; on hostile mails that is usual.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 _LOCAL = r"(?:\"[^\"\s@]{1,64}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64})"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63}){0,8}"
@@ -38,13 +42,13 @@ _NOBODY = re.compile(
 
 
 def find_addresses(
-    letter: str, headers: Message, returned: Message | None, ours: frozenset[str]
+    letter: str, sample: Message, returned: Message | None, ours: frozenset[str]
 ) -> tuple[str, ...]:
     """The failed addresses, in the order of the letter; `ours` (lower case) are never meant."""
-    named: list[str] = ADDRESS.findall(str(headers.get("X-Failed-Recipients", ""))[:4000])
+    named: list[str] = ADDRESS.findall(str(sample.get("X-Failed-Recipients", ""))[:4000])
     return (
         _kept(named, ours)
-        or _kept(_ask_flufl(headers), ours)
+        or _kept(_ask_flufl(sample), ours)
         or _by_shape(letter, ours)
         or _recipients(returned, ours)
         or _kept([one.rstrip(".") for one in ADDRESS.findall(letter)], ours)[:1]
@@ -84,7 +88,7 @@ def _kept(addresses: list[str], ours: frozenset[str]) -> tuple[str, ...]:
         for one in addresses
         if one.lower() not in ours and not _NOBODY.match(one) and "@" in one
     )
-    return tuple(wanted)
+    return tuple(wanted)[:MOST_RECIPIENTS]
 
 
 def piece_about(letter: str, address: str, others: tuple[str, ...]) -> str:
