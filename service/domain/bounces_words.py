@@ -166,6 +166,7 @@ _SURE_POLICY = _any(
 
 _SURE_CONTENT = _any(
     r"(?:duplicate|multiple) (?:\S+ )?headers?|not rfc ?\d+ complian",
+    r"(?:message|mail|letter) size exceed",
 )
 
 # A lookup that may succeed tomorrow says nothing about the address.

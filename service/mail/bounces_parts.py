@@ -190,9 +190,14 @@ def _status_blocks(part: Message) -> list[Message]:
     kind = part.get_content_type()
     if kind not in {"message/delivery-status", "message/global-delivery-status"}:
         return []
-    if not part.is_multipart():
-        return list(_blocks_of_letter(_text_of(part)))
-    return [piece for one in _inner(part) if _is_recipient(one) for piece in _split_block(one)]
+    blocks = [piece for one in _inner(part) if _is_recipient(one) for piece in _split_block(one)]
+    # The parser takes the international form for one message: what follows is its text.
+    return blocks or [
+        piece
+        for one in (_inner(part) or [part])
+        if not one.is_multipart()
+        for piece in _blocks_of_letter(_text_of(one))
+    ]
 
 
 def _split_block(block: Message) -> list[Message]:
