@@ -40,12 +40,15 @@ def read_mailbox(address: str, take: Take) -> int:
         return _read_maildir(Path(unquote(parts.path)), take)
     try:
         with _connect(parts) as connection:
+            connection.login(unquote(parts.username or ""), unquote(parts.password or ""))
             return _read_folder(connection, unquote(parts.path.strip("/")) or "INBOX", take)
     except (imaplib.IMAP4.error, OSError, ValueError) as error:
         raise MailboxUnavailable(f"{parts.hostname}: {_words(error)}") from error
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     told = error.args[0] if error.args else type(error).__name__
     return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
 
@@ -81,16 +84,12 @@ def _mark_seen(box: Maildir, key: str) -> None:
 
 def _connect(parts: SplitResult) -> imaplib.IMAP4:
     host = parts.hostname or ""
-    if parts.scheme == "imaps":
-        context = ssl.create_default_context()
-        port = parts.port or _IMAPS_PORT
-        connection: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-            host, port, ssl_context=context, timeout=_TIMEOUT_SECONDS
-        )
-    else:
-        connection = imaplib.IMAP4(host, parts.port or _IMAP_PORT, _TIMEOUT_SECONDS)
-    connection.login(unquote(parts.username or ""), unquote(parts.password or ""))
-    return connection
+    if parts.scheme == "imap":
+        return imaplib.IMAP4(host, parts.port or _IMAP_PORT, _TIMEOUT_SECONDS)
+    context = ssl.create_default_context()
+    return imaplib.IMAP4_SSL(
+        host, parts.port or _IMAPS_PORT, ssl_context=context, timeout=_TIMEOUT_SECONDS
+    )
 
 
 def _read_folder(connection: imaplib.IMAP4, folder: str, take: Take) -> int:
