@@ -129,7 +129,7 @@ def read_bounce_mail(
     try:
         mail = parse_bounce(raw)
     except NotReadable as error:
-        log.warning("bounce.unreadable", source=channel.source, reason=str(error))
+        log.info("bounce.unreadable", source=channel.source, reason=str(error))
         return Reading(None, fault=str(error))
     notices = notices_of_mail(mail, receivers)
     return Reading(mail, tuple(record_notices(sessions, channel, notices, now)))

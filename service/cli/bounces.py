@@ -14,6 +14,7 @@ from service.cli.desk import CommandError, Json, counted, open_desk, table
 
 if TYPE_CHECKING:
     from service.actions.bounce import Reading, Tally
+    from service.mail.bounces_listener import BounceListener
 
 STDIN = "-"
 
@@ -128,7 +129,7 @@ def _table(told: list[tuple[str, Reading]]) -> str:
 
 
 def fetch(context: typer.Context, as_json: Json = False) -> None:
-    """Read what waits in the bounce mailbox, as beat does every minute."""
+    """Read the bounce mailbox now; beat does it every minute."""
     from service.actions.bounce import read_bounce_mailbox, settle_bounces
     from service.mail.bounces_mailbox import MailboxUnavailable
 
@@ -152,7 +153,9 @@ def _tally_line(total: Tally) -> str:
 def listen(
     context: typer.Context,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="PORT", help="0 takes a free one.")] = 2525,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")
+    ] = 2525,
     lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -173,12 +176,11 @@ def listen(
             _wait_for_the_end()
 
 
-def _started(listener: Any, host: str, port: int) -> Any:
+def _started(listener: BounceListener, host: str, port: int) -> BounceListener:
     try:
         return listener.start(host, port)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CommandError(f"cannot listen at {host}:{port}: {reason}", 2) from error
+    except OSError as error:
+        raise CommandError(f"cannot listen at {host}:{port}: {error.strerror}", 2) from error
 
 
 def _wait_for_the_end() -> None:
