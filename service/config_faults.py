@@ -122,7 +122,7 @@ def _check_mail(settings: Settings) -> Iterator[Fault]:
             f"{settings.reply_to} has no address",
             "Use editor@example.org, or leave it empty",
         )
-    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", settings.bounce_domain or "localhost"):
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", settings.bounce_domain or "localhost", re.ASCII):
         yield Fault(
             "bounce_domain", f"{settings.bounce_domain} is not a domain", "Use bounces.example.org"
         )
