@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 
 from service.store import (  # noqa: F401  # tables register by themselves
+    bounce_models,
     models,
     opinion_models,
     revision_models,

@@ -32,7 +32,12 @@ __all__ = [
     "setting_names",
 ]
 
-SECRETS = frozenset({"database_url", "redis_url", "smtp_url", "secret_key", "admin_password"})
+SECRETS = frozenset(
+    {
+        "database_url", "redis_url", "smtp_url", "secret_key", "admin_password", "hooks",
+        "bounce_mailbox",
+    }
+)  # fmt: skip
 # The test suite's own variables stand in the same environment as those of the services it starts.
 _NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_REAL", "PAPERBOY_TEST_")
 
@@ -129,6 +134,8 @@ class Settings(BaseModel):
     mail_from: str = "Paperboy <digest@localhost>"
     reply_to: str = ""
     bounce_domain: str = ""
+    bounce_mailbox: str = Field(default="", repr=False)
+    hooks: Words = Field(default=(), repr=False)
     secret_key: Words = Field(default=(), repr=False)
     admin_password: str = Field(default="", repr=False)
     sources: Words = ("arxiv", "huggingface")
@@ -191,6 +198,15 @@ class Settings(BaseModel):
         """The journals' feeds as (name, address)."""
         pairs = (word.partition("=") for word in self.journal_feeds)
         return tuple((name, url) for name, _, url in pairs)
+
+    @property
+    def hook_secrets(self) -> dict[str, tuple[str, ...]]:
+        """What proves a provider's webhooks: provider -> its keys (for SES, its topics)."""
+        pairs = [word.partition("=") for word in self.hooks]
+        return {
+            name: tuple(secret for other, _, secret in pairs if other == name)
+            for name, _, _ in pairs
+        }
 
     @property
     def relays(self) -> tuple[SmtpRelay, ...]:

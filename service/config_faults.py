@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "PAPERBOY_"
 
+KNOWN_HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
 KNOWN_SOURCES = ("arxiv", "huggingface", "biorxiv", "medrxiv")
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
 _CATEGORY = re.compile(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?")
@@ -43,6 +44,7 @@ def check(settings: Settings) -> list[Fault]:
         _check_web,
         _check_mail,
         _check_relays,
+        _check_bounces,
         _check_sources,
         _check_digest,
     )
@@ -120,7 +122,7 @@ def _check_mail(settings: Settings) -> Iterator[Fault]:
             f"{settings.reply_to} has no address",
             "Use editor@example.org, or leave it empty",
         )
-    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", settings.bounce_domain or "localhost"):
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", settings.bounce_domain or "localhost", re.ASCII):
         yield Fault(
             "bounce_domain", f"{settings.bounce_domain} is not a domain", "Use bounces.example.org"
         )
@@ -151,6 +153,38 @@ def _check_relays(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 "smtp_url", problem, "Add ?starttls=required or use smtps://", is_fatal=False
             )
+
+
+def _check_bounces(settings: Settings) -> Iterator[Fault]:
+    for word in settings.hooks:
+        name, _, secret = word.partition("=")
+        if name not in KNOWN_HOOKS:
+            # The word itself may be a secret whose name was forgotten.
+            problem = "a word does not begin with a provider's name and ="
+            yield Fault("hooks", problem, f"Use {', '.join(f'{known}=…' for known in KNOWN_HOOKS)}")
+        elif name == "ses" and not secret.startswith("arn:aws"):
+            yield Fault("hooks", "ses is not the ARN of an SNS topic", "Use ses=arn:aws:sns:…")
+        elif name == "postmark" and ":" not in secret:
+            yield Fault("hooks", "postmark is not user:password", "Use postmark=user:password")
+        elif len(secret) < 16:
+            problem = f"the key of {name} is shorter than 16 characters"
+            yield Fault("hooks", problem, "Use `openssl rand -hex 32`, or the provider's own key")
+    if settings.bounce_mailbox:
+        yield from _check_bounce_mailbox(settings.bounce_mailbox)
+
+
+def _check_bounce_mailbox(address: str) -> Iterator[Fault]:
+    parts = _split(address)
+    hint = "Use imaps://user:password@host/INBOX or maildir:/var/mail/bounces"
+    if parts is None or parts.scheme not in {"imap", "imaps", "maildir"}:
+        yield Fault("bounce_mailbox", "this is no mailbox that can be read", hint)
+    elif parts.scheme == "maildir" and not parts.path.startswith("/"):
+        yield Fault("bounce_mailbox", "the path of the Maildir is not absolute", hint)
+    elif parts.scheme != "maildir" and not (parts.hostname and parts.username):
+        yield Fault("bounce_mailbox", "the host or the user is missing", hint)
+    elif parts.scheme == "imap" and not is_loopback(parts.hostname or ""):
+        problem = "the password crosses the network in the clear"
+        yield Fault("bounce_mailbox", problem, "Use imaps://")
 
 
 def _check_sources(settings: Settings) -> Iterator[Fault]:

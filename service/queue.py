@@ -22,6 +22,8 @@ TASK_QUEUES = {
     "compose": "compose",
     "deliver": "send",
     "sweep": "send",
+    # With the sources: a slow mail server must not hold up the sending.
+    "bounces": "ingest",
 }
 
 Ring = Callable[..., None]

@@ -22,6 +22,7 @@ BEAT = {
     "open-editions": ("open_editions", [], 60),
     "deliver": ("deliver", [], 30),
     "sweep": ("sweep", [], 60),
+    "bounces": ("bounces", [], 60),
 }
 
 app = Celery("paperboy", broker=broker_url(), include=["workers.tasks"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from service.actions.bounce import read_bounce_mailbox, settle_bounces
 from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
 from service.actions.deliver import sweep as sweep_left
@@ -75,3 +76,11 @@ def sweep() -> None:
     requeued, _ = sweep_left(here.sessions, system_clock())
     if requeued:
         here.ring("deliver")
+
+
+@app.task(name="bounces")
+def bounces() -> None:
+    """Settle bounces that were faster than our own records, and read the bounce mailbox."""
+    here = runtime()
+    settle_bounces(here.sessions, system_clock())
+    read_bounce_mailbox(here.sessions, here.settings, system_clock)

@@ -9,6 +9,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.store.base import Base
+from service.store.bounce_models import BounceEventRow
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 from service.store.opinion_models import Opinion, TopicChange
 from service.store.reading import get_papers
@@ -41,6 +42,10 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
         "topic_changes": [_columns(change) for change in changes],
         "deliveries": [_columns(delivery) for delivery in deliveries],
         "delivery_events": [_columns(event) for event in events],
+        "bounce_events": [
+            _columns(row)
+            for row in _rows(session, BounceEventRow, BounceEventRow.subscriber_id, [reader.id])
+        ],
         "papers": {str(number): papers[number].key for number in sorted(papers)},
     }
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
+from service.actions.bounce import verp_address
 from service.actions.links import paper_links, reader_links, signed_url
 from service.config import Settings
 from service.domain.digest import Digest, digest_from_json
@@ -95,8 +96,11 @@ def build_envelope(
         unsubscribe_url=signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at),
     )
     payload = build_message(rendered, headers)
-    sender = ascii_address(_bare_address(settings.mail_from), "From")
-    return Envelope(delivery.id, sender, ascii_address(reader.email), payload), identity
+    sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
+    envelope = Envelope(
+        delivery.id, ascii_address(sender, "From"), ascii_address(reader.email), payload
+    )
+    return envelope, identity
 
 
 def render_mail(

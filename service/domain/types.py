@@ -111,6 +111,25 @@ class SuppressionReason(StrEnum):
     ERASED = "erased"
 
 
+class BounceVerdict(StrEnum):
+    """Whom a returned mail is about. Only the first two and `complaint` concern the subscriber.
+
+    `address`: there is no such mailbox (any more). `full`: there is, and it takes nothing now.
+    `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail
+    was too large or malformed. `configuration`: a server, a route or a name on the way is broken,
+    ours first of all. `not_a_bounce` covers reports of delays and of successes too.
+    """
+
+    ADDRESS = "address"
+    FULL = "full"
+    POLICY = "policy"
+    CONTENT = "content"
+    CONFIGURATION = "configuration"
+    COMPLAINT = "complaint"
+    AUTO_REPLY = "auto_reply"
+    NOT_A_BOUNCE = "not_a_bounce"
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One paper as one source announced it in one category: raw text, exactly as it came.

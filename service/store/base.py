@@ -24,6 +24,7 @@ from sqlalchemy.orm import DeclarativeBase
 from service.domain.types import (
     AnnounceType,
     BatchState,
+    BounceVerdict,
     Cadence,
     DeliveryKind,
     DeliveryState,
@@ -73,6 +74,7 @@ paper_event_kind = _enum(PaperEventKind, "paper_event_kind")
 suppression_reason = _enum(SuppressionReason, "suppression_reason")
 opinion_kind = _enum(OpinionKind, "opinion_kind")
 topic_change_kind = _enum(TopicChangeKind, "topic_change_kind")
+bounce_verdict = _enum(BounceVerdict, "bounce_verdict")
 
 
 def is_among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.hooks import fetch_from_amazon
 from service.config import Settings
 from service.domain.types import Cadence
 from service.mail.contexts import BRAND
@@ -20,6 +21,7 @@ from service.web import (
     editions,
     front,
     health,
+    hooks,
     kept,
     mailbox,
     papers,
@@ -39,7 +41,7 @@ from service.web.site import Site
 
 _PAGES = (
     front, subscribe, unsubscribe, preferences, changes, kept, papers, search, topics, editions, mailbox,
-    status, health, assets,
+    status, health, hooks, assets,
 )  # fmt: skip
 
 
@@ -50,6 +52,7 @@ def create_app(
     ring: Callable[..., None],
     clock: Callable[[], datetime],
     renderer: Renderer | None = None,
+    fetch: Callable[[str], bytes] = fetch_from_amazon,
 ) -> FastAPI:
     """The application. `ring(task, *ids)` is called after commits and must not raise."""
     # FastAPI's own documentation pages load scripts from elsewhere, which our policy forbids.
@@ -64,6 +67,7 @@ def create_app(
         renderer=renderer or Renderer(),
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
+        fetch=fetch,
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")

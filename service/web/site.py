@@ -19,7 +19,10 @@ from service.web.pages import Pages
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`ring` is called after a commit with a task's name, and never raises."""
+    """`ring` is called after a commit with a task's name, and never raises.
+
+    `fetch` gets what a provider's webhook must be checked against.
+    """
 
     settings: Settings
     sessions: sessionmaker[Session]
@@ -28,6 +31,7 @@ class Site:
     renderer: Renderer
     limits: SignUpLimits
     pages: Pages
+    fetch: Callable[[str], bytes]
 
     @property
     def maildir(self) -> Path:

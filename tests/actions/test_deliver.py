@@ -320,7 +320,9 @@ def test_other_mails_go_to_active_readers_once(press: Press, kind: DeliveryKind)
 def test_a_sender_name_outside_ascii_still_sends(
     press: Press, smtp_sink: SmtpSink, settings: Settings
 ) -> None:
-    press.settings = settings.model_copy(update={"mail_from": "Bücher <post@münchen.example>"})
+    press.settings = settings.model_copy(
+        update={"mail_from": "Bücher <post@münchen.example>", "bounce_domain": ""}
+    )
     press.add_readers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -333,7 +335,9 @@ def test_a_sender_name_outside_ascii_still_sends(
 def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
     press: Press, settings: Settings
 ) -> None:
-    press.settings = settings.model_copy(update={"mail_from": "post@paperboy.example"})
+    press.settings = settings.model_copy(
+        update={"mail_from": "post@paperboy.example", "bounce_domain": ""}
+    )
     press.add_readers(ANNE)
     press.add_papers(1)
     press.publish()

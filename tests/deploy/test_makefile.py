@@ -243,7 +243,12 @@ def coverage_report(covered: int, **files: dict[str, object]) -> dict[str, objec
         "arxiv_api", "arxiv_feed", "arxiv_list", "arxiv_oai", "biorxiv", "huggingface",
         "journal_feed", "reading",
     )  # fmt: skip
-    names = ("domain/query.py", *(f"sources/{name}.py" for name in parsers))
+    mail = ("bounces", "bounces_parts", "bounces_text", "hooks", "hooks_proof", "notices")
+    names = (
+        "domain/query.py",
+        *(f"sources/{name}.py" for name in parsers),
+        *(f"mail/{name}.py" for name in mail),
+    )
     listed = {f"service/{name}": {**whole, **files.get(Path(name).stem, {})} for name in names}
     return {"totals": {"covered_lines": covered, "num_statements": 100}, "files": listed}
 

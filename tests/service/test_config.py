@@ -102,6 +102,33 @@ def test_every_fault_is_named_at_once_on_a_line_of_its_own(tmp_path: Path) -> No
     assert "PAPERBOY_DIGEST_HOUR: 25 is not an hour. Use 0 to 23." in lines
 
 
+def test_hooks_are_kept_by_provider_with_all_their_keys(tmp_path: Path) -> None:
+    topics = [f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in "ab"]
+    key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE=="
+    words = [
+        f"ses={topics[0]}",
+        f"sendgrid={key}",
+        f"ses={topics[1]}",
+        "postmark=user:a-long-password",
+    ]
+    assert load(tmp_path, HOOKS=" ".join(words)).hook_secrets == {
+        "ses": tuple(topics),
+        "sendgrid": (key,),
+        "postmark": ("user:a-long-password",),
+    }
+    assert load(tmp_path).hook_secrets == {}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["imaps://user:p%40ss@host:993/In%20box", "imap://user:pass@127.0.0.1", "maildir:/var/mail/x"],
+)
+def test_a_bounce_mailbox_that_can_be_read_is_taken(tmp_path: Path, address: str) -> None:
+    settings = load(tmp_path, BOUNCE_MAILBOX=address)
+    assert settings.bounce_mailbox == address
+    assert "pass" not in repr(settings)
+
+
 def test_a_variable_like_no_setting_is_to_be_removed(tmp_path: Path) -> None:
     (line,) = faults_of(tmp_path, XYZZY_0815="1")
     assert line == "PAPERBOY_XYZZY_0815: there is no such setting. Remove it."
@@ -125,6 +152,16 @@ def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None
         ("BASE_URL", "https://[", "not a web address"),
         ("REPLY_TO", "the editor", "has no address"),
         ("BOUNCE_DOMAIN", "a b", "is not a domain"),
+        ("BOUNCE_DOMAIN", "bücher.example", "is not a domain"),
+        ("BOUNCE_MAILBOX", "pop3://user:secret-word@host", "no mailbox that can be read"),
+        ("BOUNCE_MAILBOX", "imaps://[", "no mailbox that can be read"),
+        ("BOUNCE_MAILBOX", "maildir:bounces", "not absolute"),
+        ("BOUNCE_MAILBOX", "imaps://host/INBOX", "the host or the user is missing"),
+        ("BOUNCE_MAILBOX", "imap://user:secret-word@host/INBOX", "in the clear"),
+        ("HOOKS", "secret-word-without-a-name", "does not begin with a provider"),
+        ("HOOKS", "ses=bounces-of-our-account", "not the ARN"),
+        ("HOOKS", "postmark=secret-word-alone-here", "not user:password"),
+        ("HOOKS", "generic=short", "shorter than 16"),
         ("SOURCES", ",", "no source is named"),
         ("DIGEST_TIMEZONE", "../etc", "not a time zone"),
         ("DIGEST_MAX_PAPERS", "0", "greater than or equal to 1"),
@@ -134,6 +171,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, sai
     (line,) = faults_of(tmp_path, **{variable: value})
     assert line.startswith(f"PAPERBOY_{variable}: ")
     assert said in line
+    assert "secret-word" not in line
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,7 @@ ENUMS = {
     "paper_event_kind": types.PaperEventKind,
     "opinion_kind": types.OpinionKind,
     "topic_change_kind": types.TopicChangeKind,
+    "bounce_verdict": types.BounceVerdict,
 }
 
 

@@ -6,15 +6,20 @@ import ast
 import json
 import subprocess
 import sys
+from mailbox import Maildir
+from pathlib import Path
 
 import pytest
 import redis
 from sqlalchemy import Engine, update
-from support.press import Press, make_press
-from support.processes import running_worker, settings_environ
+from support.bounce_mails import dsn
+from support.press import PlannedTransport, Press, make_press
+from support.processes import SECRET_KEY, running_worker, settings_environ
 from support.rules import ROOT
 from support.smtp_sink import SmtpSink, wait_until
 
+from service.actions.bounce import verp_address
+from service.actions.deliver import deliver
 from service.clock import system_clock
 from service.config import Settings
 from service.domain.schedule import announcement_date
@@ -142,3 +147,26 @@ def test_every_task_takes_ids_and_nothing_else() -> None:
         assert set(kinds) <= {"int", "str"}, one.name
         assert [one.args.vararg, one.args.kwarg, *one.args.kwonlyargs] == [None, None], one.name
         assert ast.unparse(one.returns or ast.Constant("?")) == "None", one.name
+
+
+def test_a_rung_worker_reads_the_bounce_mailbox(
+    press: Press, settings: Settings, tmp_path: Path
+) -> None:
+    press.add_readers("reader@example.org", hour=0)
+    press.add_papers(1, on=announcement_date(press.clock()))
+    press.publish(announcement_date(press.clock()))
+    deliver(press.sender(PlannedTransport()))
+    # The worker has a key of its own, as every process of one installation has the same.
+    theirs = settings.model_copy(update={"secret_key": (SECRET_KEY,)})
+    path = verp_address(theirs, press.row().id)
+    Maildir(tmp_path / "box", create=True).add(dsn(to=str(path)))
+    changes = {
+        "BOUNCE_DOMAIN": settings.bounce_domain,
+        "BOUNCE_MAILBOX": f"maildir:{tmp_path}/box",
+    }
+    ring = make_ring(settings.broker_url)
+    with running_worker(settings_environ(settings, **changes)):
+        ring("bounces")
+        wait_until(lambda: press.row().state is DeliveryState.BOUNCED, 40)
+        ring("bounces")
+    assert len(list((tmp_path / "box/cur").iterdir())) == 1

@@ -1,0 +1,82 @@
+"""An IMAP server on loopback with one folder: as much of RFC 3501 as reading bounces needs."""
+
+from __future__ import annotations
+
+import re
+import socketserver
+import threading
+from dataclasses import dataclass, field
+from typing import Self
+
+LOGIN = ("bounces", 'a "quoted" password')
+
+
+@dataclass
+class ImapServer:
+    """`messages` by number; `seen` are those marked. `refuses` are commands answered with NO."""
+
+    messages: dict[int, bytes]
+    seen: set[int] = field(default_factory=set)
+    refuses: set[str] = field(default_factory=set)
+    selected: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                server.serve(self)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def serve(self, handler: socketserver.StreamRequestHandler) -> None:
+        handler.wfile.write(b"* OK IMAP4rev1 ready\r\n")
+        for line in handler.rfile:
+            tag, _, command = line.decode().strip().partition(" ")
+            verb = next((v for v in self.refuses if command.startswith(v)), None)
+            if verb is not None:
+                handler.wfile.write(f"{tag} NO not now\r\n".encode())
+                continue
+            handler.wfile.write(self.answer(command))
+            handler.wfile.write(f"{tag} OK done\r\n".encode())
+            if command.startswith("LOGOUT"):
+                return
+
+    def answer(self, command: str) -> bytes:
+        if command.startswith("CAPABILITY"):
+            return b"* CAPABILITY IMAP4rev1\r\n"
+        if command.startswith("LOGIN"):
+            words = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', command.removeprefix("LOGIN "))
+            given = tuple((quoted or bare).replace('\\"', '"') for quoted, bare in words)
+            assert given == LOGIN, given
+        if command.startswith("SELECT"):
+            self.selected.append(command.removeprefix("SELECT "))
+            return f"* {len(self.messages)} EXISTS\r\n".encode()
+        if command.startswith("UID SEARCH UNSEEN"):
+            unseen = sorted(self.messages.keys() - self.seen)
+            return f"* SEARCH {' '.join(map(str, unseen))}\r\n".encode()
+        if found := re.match(r"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.(\d+)>\)", command):
+            raw = self.messages[int(found[1])][: int(found[2])]
+            if not raw:
+                return b""  # expunged meanwhile
+            return (
+                f"* 1 FETCH (UID {found[1]} BODY[]<0> {{{len(raw)}}}\r\n".encode() + raw + b")\r\n"
+            )
+        if found := re.match(r"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen\)", command):
+            self.seen.add(int(found[1]))
+        return b""
