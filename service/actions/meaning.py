@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.probes import aim_at_paper, meaning_of, read_meanings
+from service.actions.probes import aim_at_paper, read_meanings
 from service.config import Settings
 from service.domain.meaning_probes import (
     LEAST_POOL,
@@ -18,7 +18,14 @@ from service.domain.meaning_probes import (
 from service.logs import get_logger
 from service.meaning.embedders import MODEL_NAMES
 from service.store.engine import transaction
-from service.store.meanings import find_nearest, find_unlearned, read_texts, upsert_meanings
+from service.store.meanings import (
+    count_unlearned,
+    find_nearest,
+    find_unlearned,
+    get_meanings,
+    read_texts,
+    upsert_meanings,
+)
 from service.store.probes import count_meanings, get_generation, open_generation
 from service.store.works import get_works
 
@@ -57,6 +64,12 @@ def learn_meanings(
     if done:
         log.info("learn_meanings", papers=done, model=MODEL_NAMES[settings.embedder])
     return done
+
+
+def count_waiting(sessions: sessionmaker[Session], settings: Settings) -> int:
+    """How many stored papers are not learned yet."""
+    with transaction(sessions) as session:
+        return count_unlearned(session, MODEL_NAMES[settings.embedder])
 
 
 def learn_papers(sessions: sessionmaker[Session], settings: Settings, ids: Sequence[int]) -> int:
@@ -102,9 +115,11 @@ def similar_papers(
     """The stored papers most like this one, each work once: (id, score), best first.
 
     The score counts standard deviations above the ordinary paper. Papers that do not stand out are
-    left out, so the answer may be short or empty.
+    left out, so the answer may be short or empty, as it is for a paper that is not learned yet.
     """
-    paper = meaning_of(session, settings, paper_id)
+    (paper,) = get_meanings(session, [paper_id])
+    if paper.model != MODEL_NAMES[settings.embedder]:
+        return []
     aim = aim_at_paper(session, paper)
     # A page cannot wait for the pool to be measured; what is to be expected orders just as well.
     gauge = gauge_shipped(aim)
