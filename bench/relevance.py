@@ -95,11 +95,13 @@ def measure(
         for measure_name in measured_rows[0]:
             value = statistics.fmean(row[measure_name] for row in measured_rows)
             figures[f"{name} {measure_name}".replace(" ", "_")] = round(value, 3)
-        say(
-            f"{name:32}",
-            {k: round(statistics.fmean(r[k] for r in measured_rows), 3) for k in measured_rows[0]},
-        )
+        say(f"{name:32}", figures_of(figures, name))
     return figures
+
+
+def figures_of(figures: dict[str, Any], name: str) -> dict[str, Any]:
+    start = f"{name} ".replace(" ", "_")
+    return {key.removeprefix(start): v for key, v in figures.items() if key.startswith(start)}
 
 
 def measure_speed(stored: Stored, papers: Sequence[JudgedPaper]) -> dict[str, float]:
