@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nlargest
 from math import ceil, fsum, hypot, sqrt
+from operator import mul
 from typing import Final
 
 from service.domain.meaning import (
@@ -82,8 +84,10 @@ class Gauge:
     middle: float
     deviation: float
 
-    def score(self, dense: float, sparse: float) -> float:
-        return self.dense_factor * dense + self.sparse_factor * sparse
+    def score(self, pool: Pool) -> list[float]:
+        """The score of each paper of the pool."""
+        dense, sparse = float(self.dense_factor), float(self.sparse_factor)
+        return [dense * d + sparse * s for d, s in zip(pool.dense, pool.sparse, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,9 @@ def _gauge(dense: tuple[float, float], sparse: tuple[float, float], *, has_dense
 
 
 def _moments(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation. Exact sums, so that the order of the rows does not matter."""
-    mean = fsum(values) / len(values)
-    return mean, sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
+    """Mean and standard deviation; whole numbers of this size lose nothing by the short formula."""
+    mean = sum(values) / len(values)
+    return mean, sqrt(max(0.0, sum(map(mul, values, values)) / len(values) - mean * mean))
 
 
 def _factor(share: float, deviation: float) -> int:
@@ -134,11 +138,8 @@ def _factor(share: float, deviation: float) -> int:
 def choose_feedback(pool: Pool, gauge: Gauge) -> list[int]:
     """The ids of the papers that may speak for the aim: the best, if they stand out at all."""
     line = gauge.middle + LEAST_LINE * gauge.deviation
-    scored = sorted(
-        ((gauge.score(d, s), -i) for i, d, s in _rows(pool) if gauge.score(d, s) >= line),
-        reverse=True,
-    )
-    return [-negated for _, negated in scored[:BEST]]
+    scored = zip(gauge.score(pool), (-paper_id for paper_id in pool.paper_ids), strict=True)
+    return [-negated for score, negated in nlargest(BEST, scored) if score >= line]
 
 
 def expand(aim: Aim, papers: Sequence[Feedback]) -> Aim:
@@ -177,17 +178,13 @@ def _length(values: Iterable[float]) -> float:
 
 def draw_line(pool: Pool, gauge: Gauge) -> int:
     """The threshold: a share of the way from the pool's ordinary paper to its ten best."""
-    best = sorted((gauge.score(d, s) for _, d, s in _rows(pool)), reverse=True)[:BEST]
+    best = nlargest(BEST, gauge.score(pool))
     above = fsum(best) / len(best) - gauge.middle
     return ceil(gauge.middle + max(LINE_SHARE * above, LEAST_LINE * gauge.deviation))
 
 
 def draw_shipped_line(gauge: Gauge) -> int:
     return ceil(gauge.middle + SHIPPED_LINE * gauge.deviation)
-
-
-def _rows(pool: Pool) -> Iterable[tuple[int, float, float]]:
-    return zip(pool.paper_ids, pool.dense, pool.sparse, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
