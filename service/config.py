@@ -157,6 +157,7 @@ class Settings(BaseModel):
     send_not_after_hours: Count = 20
     lease_seconds: Count = 900
     http_timeout_seconds: Seconds = 30.0
+    embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""
     operator_address: str = ""
     log_level: str = "INFO"

@@ -18,6 +18,7 @@ from service.logs import get_logger
 TASK_QUEUES = {
     "ingest": "ingest",
     "heal": "ingest",
+    "learn_meanings": "ingest",
     "open_editions": "compose",
     "compose": "compose",
     "deliver": "send",

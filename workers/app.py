@@ -19,6 +19,7 @@ BEAT = {
     "ingest-medrxiv": ("ingest", ["medrxiv"], 3600),
     "ingest-journals": ("ingest", ["journal"], 3600),
     "heal": ("heal", [], 10800),
+    "learn-meanings": ("learn_meanings", [], 600),
     "open-editions": ("open_editions", [], 60),
     "deliver": ("deliver", [], 30),
     "sweep": ("sweep", [], 60),

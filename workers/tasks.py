@@ -11,7 +11,10 @@ from service.actions.deliver import sweep as sweep_left
 from service.actions.enrich import complete_stubs
 from service.actions.heal import heal_arxiv
 from service.actions.ingest import ingest_source, refresh_lists
+from service.actions.meaning import count_lexemes
+from service.actions.meaning import learn_meanings as learn_some
 from service.actions.oracle import close_overdue
+from service.actions.probes import renew_probes
 from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.clock import system_clock
 from workers.app import app
@@ -19,6 +22,8 @@ from workers.runtime import runtime
 
 # A warm shutdown waits for the running task, so it must come to an end while an edition does not.
 LONGEST_DELIVER = timedelta(seconds=60)
+# A newcomer's archive is learned in several turns, so that ingest is not kept waiting behind it.
+LEARNED_AT_ONCE = 20_000
 
 
 @app.task(name="ingest")
@@ -28,6 +33,7 @@ def ingest(source_name: str) -> None:
     for source in here.sources:
         if source_name in {source.name, source.name.partition(".")[0]}:
             ingest_source(here.sessions, here.settings, source, None, system_clock())
+            here.ring("learn_meanings")
             here.ring("open_editions")
 
 
@@ -40,6 +46,16 @@ def heal() -> None:
     if here.api is not None:
         complete_stubs(here.sessions, here.api, system_clock())
     refresh_lists(here.sessions, here.settings, here.sources, system_clock())
+
+
+@app.task(name="learn_meanings")
+def learn_meanings() -> None:
+    """Learn what new papers are about, and bring `like:` clauses up to date when the corpus grew."""
+    here = runtime()
+    learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
+    count_lexemes(here.sessions, here.settings)
+    if renew_probes(here.sessions, here.settings):
+        here.ring("learn_meanings")
 
 
 @app.task(name="open_editions")

@@ -18,9 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.clock import system_clock
-from service.config import Settings, check
+from service.config import Settings, SettingsError, check
 from service.domain.delivery import Phase
 from service.mail.transport import Envelope, SmtpTransport
+from service.meaning.embedders import load_embedder
 from service.store.engine import transaction
 from service.store.migrate import current_revision, head_revision
 from service.store.sending import count_due
@@ -48,6 +49,7 @@ def examine(
         for fault in check(settings)
     ]
     findings.append(_database(settings, sessions))
+    findings.append(_model(settings))
     findings.append(_broker(settings))
     findings += _relays(settings)
     findings += _sources(settings)
@@ -75,6 +77,14 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
             "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"
         )
     return Finding("database", "good", detail)
+
+
+def _model(settings: Settings) -> Finding:
+    """The model behind `like:`; without one, words alone are no illness."""
+    try:
+        return Finding("model", "good", load_embedder(settings.embedder).name)
+    except SettingsError as error:
+        return Finding("model", "bad", error.faults[0].problem, error.faults[0].hint)
 
 
 def _broker(settings: Settings) -> Finding:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from service.cli import bounces, machine, publishing, readers, reports
+from service.cli import bounces, machine, meanings, publishing, readers, reports
 from service.cli.desk import CommandError, Globals
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and the boxes cost more time than they are worth.
     rich_markup_mode=None,
 )
-for module in (machine, publishing, reports, readers, bounces):
+for module in (machine, publishing, meanings, reports, readers, bounces):
     module.register(app)
 
 INTERRUPTED = 130

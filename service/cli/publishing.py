@@ -19,6 +19,7 @@ from service.cli.desk import (
     read_date,
     read_day,
 )
+from service.cli.meanings import learn_all
 from service.domain.types import BatchState, Cadence
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def ingest(
         reports = _harvest(desk, wanted, first) if first else []
         read = {report.source for report in reports}
         reports += _ingest(desk, [source for source in wanted if source.name not in read], days)
+        learn_all(desk)
         desk.say(reports, batch_table(reports) if reports else "Everything is in already.")
         failed = [report for report in reports if report.error]
         if failed:

@@ -61,6 +61,12 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
     return {paper_id: chosen[work] for paper_id, work in rows}
 
 
+def get_works(session: Session, ids: Sequence[int]) -> dict[int, int]:
+    """The work that each of these papers is: equal for two that are one."""
+    own = func.coalesce(PaperRow.work_id, PaperRow.id)
+    return dict(session.execute(select(PaperRow.id, own).where(PaperRow.id.in_(ids))).all())
+
+
 def get_facts(session: Session, keys: Iterable[str]) -> dict[str, PaperFacts]:
     """What is known of papers before another look, by key."""
     rows = session.execute(

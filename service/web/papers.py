@@ -11,14 +11,18 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.actions.meaning import meaning_note, similar_papers
+from service.config import Settings
 from service.domain.identifiers import IdentifierError, canonical_arxiv_id
 from service.domain.types import AnnounceType, Paper
 from service.mail.safety import clean
 from service.store.engine import transaction
 from service.store.models import PaperRow, PaperVersion
-from service.store.reading import find_paper, get_announcements
+from service.store.reading import find_paper, get_announcements, get_papers
 from service.web.faults import NotHere
 from service.web.site import SiteHere
+
+SIMILAR_COUNT = 6
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,6 +47,7 @@ class PaperPage:
     versions: tuple[tuple[int, date], ...]
     doi: str
     journal_ref: str
+    similar: tuple[Paper, ...]
 
 
 @router.get("/papers/{key:path}")
@@ -50,9 +55,9 @@ def show_paper(site: SiteHere, key: str) -> Response:
     wanted = clean(key)
     with transaction(site.sessions) as session:
         paper = find_paper(session, wanted)
-        page = _read_page(session, paper) if paper else None
+        page = _read_page(session, site.settings, paper) if paper else None
     if page:
-        return site.pages.show("paper.html", page=page)
+        return site.pages.show("paper.html", page=page, note=meaning_note(site.settings))
     canonical = _canonical_key(wanted)
     if canonical and canonical != wanted:
         return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
@@ -70,7 +75,7 @@ def _canonical_key(text: str) -> str:
         return ""
 
 
-def _read_page(session: Session, paper: Paper) -> PaperPage:
+def _read_page(session: Session, settings: Settings, paper: Paper) -> PaperPage:
     versions = session.execute(
         select(PaperVersion.version, PaperVersion.seen_at)
         .where(PaperVersion.paper_id == paper.id)
@@ -88,4 +93,11 @@ def _read_page(session: Session, paper: Paper) -> PaperPage:
         versions=tuple((number, seen_at.date()) for number, seen_at in versions),
         doi=doi,
         journal_ref=journal_ref,
+        similar=_read_similar(session, settings, paper),
     )
+
+
+def _read_similar(session: Session, settings: Settings, paper: Paper) -> tuple[Paper, ...]:
+    nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT)
+    papers = get_papers(session, [paper_id for paper_id, _ in nearest])
+    return tuple(papers[paper_id] for paper_id, _ in nearest)

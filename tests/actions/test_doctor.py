@@ -21,6 +21,7 @@ from support.smtp_sink import SmtpSink, free_port
 from service.actions.doctor import Finding, examine
 from service.clock import system_clock
 from service.config import Settings
+from service.meaning import embedders
 
 ANNE = "anne@example.org"
 
@@ -103,6 +104,7 @@ def test_a_healthy_installation_is_good_in_every_part_and_sends_nothing(
     found = ask(press)
     parts = {
         "database",
+        "model",
         "broker",
         "source arxiv",
         "source huggingface",
@@ -157,6 +159,16 @@ def test_a_part_that_is_down_is_bad_and_has_a_hint(
     assert "\n" not in found[subject].detail
     # The others are still asked.
     assert found["one-click"].state == "good"
+
+
+def test_a_missing_model_is_bad_and_has_a_hint(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedders._load.cache_clear()
+    monkeypatch.setattr(embedders, "find_spec", lambda _: None)
+    found = {one.subject: one for one in examine(press.settings, press.sessions, None)}["model"]
+    assert (found.state, found.detail) == ("bad", "the package wordllama is not installed")
+    assert "none" in found.hint
 
 
 def test_an_old_schema_says_which_command_to_run(press: Press) -> None:

@@ -22,6 +22,7 @@ CONTRACT = {
     "publish": ["--cadence", "--date", "--force"],
     "deliver": ["--edition"],
     "sweep": [],
+    "meanings": [],
     "status": ["--date"],
     "resolve": ["edition", "--in-doubt"],
     "subscribers add": ["email", "--topic", "--timezone", "--hour", "--cadence", "--confirmed"],

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from support.databases import TestServers, with_database
 
 from service.domain import types
+from service.store import meaning_models  # noqa: F401  # its tables register with the metadata
 from service.store.base import NAMING_CONVENTION, Base
 from service.store.engine import make_engine
 from service.store.migrate import (

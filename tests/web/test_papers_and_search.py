@@ -7,10 +7,17 @@ from datetime import date
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.web_papers import THURSDAY, make_announcement, store_papers, upvoted
+from support.web_server import serve
+from support.web_site import Bell, Turnable
 
+from service.actions.meaning import learn_meanings
+from service.config import Settings
 from service.domain.types import AnnounceType
+from service.store.engine import make_sessions
+from service.web.app import create_app
 
 
 def test_a_paper_page_tells_all_that_is_known(web: httpx.Client, session: Session) -> None:
@@ -178,3 +185,35 @@ def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx.Client
     assert len(examples) == 8
     for address in examples:
         assert web.get(unescape(address)).status_code == 200, address
+
+
+def learn(engine: Engine, settings: Settings) -> None:
+    learn_meanings(make_sessions(engine), settings)
+
+
+def test_a_paper_page_links_to_similar_papers(
+    web: httpx.Client, session: Session, engine: Engine, settings: Settings
+) -> None:
+    names = ["Grasping with robot hands", "Robot hands that learn grasping", "Dark matter halos"]
+    store_papers(session, [make_announcement(n, title) for n, title in enumerate(names, 1)])
+    assert "Similar papers" not in web.get("/papers/arxiv:2609.00001").text
+    learn(engine, settings)
+    page = web.get("/papers/arxiv:2609.00001").text
+    assert "Similar papers" in page
+    assert 'href="/papers/arxiv:2609.00002"' in page
+    assert 'href="/papers/arxiv:2609.00003"' not in page
+    assert "language model" not in page
+
+
+def test_a_paper_page_says_where_only_words_count(
+    session: Session, engine: Engine, settings: Settings, clock: Turnable, bell: Bell
+) -> None:
+    lexical = settings.model_copy(update={"embedder": "none"})
+    names = ["Grasping with robot hands", "Robot hands that learn grasping"]
+    store_papers(session, [make_announcement(n, title) for n, title in enumerate(names, 1)])
+    learn(engine, lexical)
+    app = create_app(lexical, make_sessions(engine), ring=bell, clock=clock)
+    with serve(app) as address:
+        page = httpx.get(f"{address}/papers/arxiv:2609.00001", timeout=20).text
+    assert "Similar papers" in page
+    assert "No language model is set up here" in page

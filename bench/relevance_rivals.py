@@ -1,0 +1,86 @@
+"""What `like:` is measured against: arxiv-sanity-lite's SVM, and BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from relevance_store import Stored
+from relevance_topics import JudgedPaper
+from scipy.sparse import vstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.svm import LinearSVC
+from sqlalchemy import select
+
+from service.actions.probes import aim_at_paper
+from service.domain.meaning import WORDS_ONLY, PaperMeaning
+from service.domain.meaning_lexemes import weigh_text
+from service.domain.meaning_probes import Aim
+from service.store.meaning_models import PaperMeaningRow
+from service.store.meanings import dot_columns
+from service.store.probes import get_corpus, get_generation
+from service.store.topic_sql import fetch_lexemes
+
+
+class TfidfSvm:
+    """LinearSVC over tf-idf with the parameters of arxiv-sanity-lite's `compute.py` and `serve.py`."""
+
+    def __init__(self, papers: Sequence[JudgedPaper]) -> None:
+        self._vectorizer = TfidfVectorizer(
+            strip_accents="unicode",
+            token_pattern=r"(?u)\b[a-zA-Z_][a-zA-Z0-9_]+\b",  # noqa: S106  # no password
+            stop_words="english",
+            ngram_range=(1, 2),
+            max_features=20_000,
+            sublinear_tf=True,
+            max_df=0.1,
+            min_df=5,
+        )
+        self._rows = self._vectorizer.fit_transform(f"{p.title} {p.abstract}" for p in papers)
+
+    def score_examples(self, places: Sequence[int]) -> NDArray[np.float64]:
+        wanted = np.zeros(self._rows.shape[0])
+        wanted[list(places)] = 1
+        return self._fit(self._rows, wanted)
+
+    def score_text(self, text: str) -> NDArray[np.float64]:
+        """The text as the one example."""
+        rows = vstack([self._vectorizer.transform([text]), self._rows]).tocsr()
+        wanted = np.zeros(rows.shape[0])
+        wanted[0] = 1
+        return self._fit(rows, wanted)
+
+    def _fit(self, rows: object, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+        machine = LinearSVC(class_weight="balanced", max_iter=10_000, tol=1e-6, C=0.01)
+        machine.fit(rows, wanted)
+        scores: NDArray[np.float64] = machine.decision_function(self._rows)
+        return scores
+
+
+class Bm25:
+    """The sparse side alone, without feedback; several papers are one long description."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+
+    def score(self, clauses: Sequence[str]) -> NDArray[np.float64]:
+        scores = np.zeros(len(self._stored.ids))
+        with self._stored.sessions() as session:
+            for clause in clauses:
+                place = self._stored.place.get(clause)
+                if place is None:
+                    generation = get_generation(session)
+                    lexemes = fetch_lexemes(session, [clause])[clause]
+                    corpus = get_corpus(
+                        session, generation.paper_count if generation else 1, lexemes
+                    )
+                    aim = Aim(b"", weigh_text(lexemes, corpus))
+                else:
+                    paper = PaperMeaning(self._stored.ids[place], WORDS_ONLY, b"", ())
+                    aim = aim_at_paper(session, paper)
+                _, sparse = dot_columns(b"", aim.sparse, PaperMeaningRow)
+                found = session.execute(select(PaperMeaningRow.paper_id, sparse)).tuples()
+                by_id = dict(found.all())
+                scores += np.array([by_id[paper_id] for paper_id in self._stored.ids])
+        return scores

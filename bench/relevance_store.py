@@ -1,0 +1,111 @@
+"""The judged papers in a PostgreSQL of the bench's own, stored and learned as the service does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from relevance_topics import JudgedPaper
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.meaning import count_lexemes
+from service.actions.probes import read_probe
+from service.actions.topics import read_topic
+from service.config import Settings
+from service.domain.latex import to_readable, to_readable_line
+from service.domain.meaning import Probe
+from service.embedded import Embedded
+from service.store.engine import make_engine, make_sessions, transaction
+from service.store.meaning_models import PaperMeaningRow
+from service.store.meanings import like_condition, score_column
+from service.store.migrate import upgrade
+from service.store.models import PaperRow
+from service.store.topic_sql import to_sql
+
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+AT_ONCE = 2000
+
+
+class Stored:
+    """The papers as stored rows, and questions to them; arrays are in the order of `identifiers`."""
+
+    def __init__(self, sessions: sessionmaker[Session], settings: Settings) -> None:
+        self.sessions = sessions
+        self.settings = settings
+        with sessions() as session:
+            rows = session.execute(select(PaperRow.id, PaperRow.identifier).order_by(PaperRow.id))
+            self.ids, self.identifiers = map(list, zip(*rows.tuples(), strict=True))
+        self.place = {identifier: n for n, identifier in enumerate(self.identifiers)}
+        self._row_of = {paper_id: n for n, paper_id in enumerate(self.ids)}
+
+    def count(self) -> None:
+        """Count words, as beat does once there are papers."""
+        count_lexemes(self.sessions, self.settings)
+        with transaction(self.sessions) as session:
+            session.execute(text("ANALYZE"))
+
+    def like(self, clauses: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """`like:` of each clause joined by OR: the mean of how far above its line a paper stands."""
+        total, is_in = np.zeros(len(self.ids)), np.zeros(len(self.ids), dtype=bool)
+        with self.sessions() as session:
+            for clause in clauses:
+                probe = read_probe(session, self.settings, clause)
+                total += (self.score(session, probe) - probe.threshold) / len(clauses)
+                found = session.scalars(select(PaperRow.id).where(like_condition(probe)))
+                is_in[[self._row_of[i] for i in found]] = True
+        return total, is_in
+
+    def score(self, session: Session, probe: Probe) -> NDArray[np.float64]:
+        rows = session.execute(
+            select(PaperMeaningRow.paper_id, score_column(probe, PaperMeaningRow))
+        )
+        scores = np.zeros(len(self.ids))
+        for paper_id, score in rows.tuples():
+            scores[self._row_of[paper_id]] = score
+        return scores
+
+    def written(self, query: str) -> NDArray[np.bool_]:
+        """The papers that a written topic brings."""
+        is_in = np.zeros(len(self.ids), dtype=bool)
+        with self.sessions() as session:
+            condition = to_sql(read_topic(session, query))
+            found = session.scalars(select(PaperRow.id).where(condition))
+            is_in[[self._row_of[i] for i in found]] = True
+        return is_in
+
+
+@contextmanager
+def stored_papers(home: Path, papers: dict[str, JudgedPaper]) -> Iterator[Stored]:
+    with Embedded(home, valkey=False, durable=False) as servers:
+        upgrade(servers.database_url)
+        engine = make_engine(servers.database_url)
+        sessions = make_sessions(engine)
+        rows = [_row(paper) for paper in papers.values()]
+        with transaction(sessions) as session:
+            for start in range(0, len(rows), AT_ONCE):
+                session.execute(insert(PaperRow), rows[start : start + AT_ONCE])
+        yield Stored(sessions, Settings(data_dir=home))
+        engine.dispose()
+
+
+def _row(paper: JudgedPaper) -> dict[str, object]:
+    return {
+        "key": f"arxiv:{paper.identifier}",
+        "source": "arxiv",
+        "identifier": paper.identifier,
+        "version": 1,
+        "title": to_readable_line(paper.title),
+        "title_raw": paper.title,
+        "abstract": to_readable(paper.abstract),
+        "abstract_raw": paper.abstract,
+        "authors": [],
+        "author_keys": [],
+        "categories": list(paper.categories),
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
