@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select, text, true
 from sqlalchemy import literal_column as sql
@@ -129,3 +129,12 @@ def _find_newest_between(
     )
     newest = select(found.c.id).order_by(found.c.first_announced_on.desc(), found.c.key.desc())
     return list(session.execute(newest.limit(most)).scalars())
+
+
+def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
+    """When the last of these papers came or changed; None for no papers."""
+    changed = func.greatest(PaperRow.updated_at, PaperRow.first_announced_at)
+    found: datetime | None = session.execute(
+        select(func.max(changed)).where(PaperRow.id.in_(paper_ids))
+    ).scalar_one()
+    return found

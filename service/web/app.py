@@ -10,13 +10,16 @@ from datetime import datetime
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.live_preview import LivePreviews
 from service.config import Settings
+from service.domain.ready_topics import READY_FIELDS
 from service.domain.types import Cadence
 from service.mail.contexts import BRAND
 from service.mail.render import Renderer
 from service.web import (
     assets,
     editions,
+    feeds,
     front,
     health,
     mailbox,
@@ -36,8 +39,8 @@ from service.web.pages import Pages
 from service.web.site import Site
 
 _PAGES = (
-    front, subscribe, unsubscribe, preferences, papers, search, topics, editions, mailbox,
-    status, health, assets,
+    front, subscribe, unsubscribe, preferences, papers, search, topics, feeds, editions,
+    mailbox, status, health, assets,
 )  # fmt: skip
 
 
@@ -62,6 +65,7 @@ def create_app(
         renderer=renderer or Renderer(),
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
+        previews=LivePreviews(sessions),
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
@@ -84,6 +88,7 @@ def _make_pages(settings: Settings) -> Pages:
         asset=assets.asset,
         cadences=tuple(Cadence),
         zones=COMMON_ZONES,
+        ready_fields=READY_FIELDS,
         operator_address=settings.operator_address,
         contact=settings.contact,
         has_mailbox=not settings.smtp_url,

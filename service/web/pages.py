@@ -54,5 +54,8 @@ class Pages:
         **values: object,
     ) -> HTMLResponse:
         """The page. The same values always give the same bytes."""
-        text = self._environment.get_template(template).render(**values)
-        return HTMLResponse(text, status_code=status, headers=headers)
+        return HTMLResponse(self.write(template, **values), status_code=status, headers=headers)
+
+    def write(self, template: str, **values: object) -> str:
+        """A template's text: a page, or a piece of one."""
+        return self._environment.get_template(template).render(**values)

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.live_preview import LivePreviews
 from service.config import Settings
 from service.mail.render import Renderer
 from service.web.limits import SignUpLimits
@@ -28,6 +29,7 @@ class Site:
     renderer: Renderer
     limits: SignUpLimits
     pages: Pages
+    previews: LivePreviews
 
     @property
     def maildir(self) -> Path:
