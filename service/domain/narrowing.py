@@ -37,7 +37,8 @@ _KINDS: Final = ("survey", "review", "benchmark", "dataset", "challenge", "works
 _EMPTY_WORDS = """
 and for the with from via using towards toward based through under over into without beyond can are
 not its their all you need new how what when why does between across among against approach method
-methods study analysis framework efficient improving novel
+methods study analysis framework efficient improving novel that this these those which while your our
+our has have more than beyond toward upon one two only also both
 """
 _EMPTY: Final = frozenset(_EMPTY_WORDS.split())
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
