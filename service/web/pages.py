@@ -19,7 +19,7 @@ TEMPLATE_DIR = Path(__file__).parent / "templates"
 _FILTERS: tuple[Callable[..., object], ...] = (
     category_name, mask_addresses,
     fields.field_name, fields.other_categories, fields.origin_category,
-    marking.first_sentences, marking.mark,
+    marking.excerpt, marking.first_sentences, marking.mark,
     safe_url,
     sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
     sentences.long_date, sentences.plain_date, sentences.short_date,

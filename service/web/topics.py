@@ -51,10 +51,10 @@ class Preview:
     def question(self) -> str:
         """What to ask the reader about the suggestions; empty where there are none."""
         if self.narrower:
-            return f"{self.pace.capitalize()}: narrower?"
+            return "That is many. Narrower, with papers in 30 days:"
         if self.instead and not self.matched.total:
             return "Nothing in 30 days. Did you mean:"
-        return "Did you mean:" if self.instead else ""
+        return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
 def read_preview(site: Site, text: str) -> Preview:

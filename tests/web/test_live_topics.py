@@ -60,7 +60,8 @@ def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_p
     page = web.post(
         "/topics/preview", data={"topic": ["cats", "dogs"], "email": "reader@example.org"}
     ).text
-    assert "About 40 papers a day: narrower?" in page
+    assert "<strong>about 40 papers a day</strong>" in page
+    assert "That is many. Narrower, with papers in 30 days:" in page
     buttons = re.findall(
         r'<button class="suggestion" type="submit" name="instead" value="([^"]+)"', page
     )
@@ -91,7 +92,8 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
     ]
     assert told["narrower"] == []
     named = web.get(LIVE, params={"q": "computation language"}).json()
-    assert "Did you mean:" in named["said"]
+    assert "Did you mean" in named["said"]
+    assert 'value="cat:cs.CL"' in named["result"]
 
 
 def test_a_topic_too_broad_to_preview_is_told_so(
