@@ -54,6 +54,7 @@ from service.store.recent import (
     freeze_view,
     iterate_common_words,
     limit_time,
+    prefer_indexes,
     read_fingerprint,
     read_recent,
     read_snapshot,
@@ -65,7 +66,7 @@ EXAMPLES: Final = 10
 # A preview is one of many while somebody types; a topic that needs longer gets a polite answer.
 TIME_LIMIT_MS: Final = 2_000
 # Past this, one statement for the whole topic costs less than one for each of its clauses.
-_MOST_SINGLE_LOOKUPS = 3
+_MOST_SINGLE_LOOKUPS = 12
 _MOST_KEPT = 512
 # A word of fewer than one in so many papers is found by its index at once.
 _COMMON_PART = 40
@@ -131,6 +132,7 @@ class LivePreviews:
         try:
             freeze_view(session)
             limit_time(session, TIME_LIMIT_MS)
+            prefer_indexes(session)
             query = read_topic(session, text)
             kept = self._keep_up(session, (until - timedelta(days=DAYS - 1), until))
             if kept is None:

@@ -23,7 +23,7 @@ LookUp: TypeAlias = Callable[[Leaf], Bits]
 Known: TypeAlias = Callable[[Query], Bits | None]
 Key = TypeVar("Key", date, str)
 
-# A word of fewer titles costs more memory here than its look-up costs Postgres.
+# Words of fewer titles are kept as lists: most are of one, and as bits would need ten times more.
 FEWEST_TITLES = 5
 # Titles that are read for words that stand beside a topic; more would hardly change the first few.
 _MOST_TITLES = 500
@@ -49,9 +49,11 @@ class RecentIndex:
         self.everything: Bits = (1 << len(papers)) - 1
         self._titles = [paper.title for paper in papers]
         self._places = {paper_id: place for place, paper_id in enumerate(self.ids)}
-        self._days = _gather(((paper.announced_on,) for paper in papers), 1)
-        self._categories = _gather((paper.categories for paper in papers), 1)
-        self._lexemes = _gather((paper.title_lexemes for paper in papers), FEWEST_TITLES)
+        self._days = _to_sets(_gather((paper.announced_on,) for paper in papers))
+        self._categories = _to_sets(_gather(paper.categories for paper in papers))
+        titles = _gather(paper.title_lexemes for paper in papers)
+        self._lexemes = _to_sets({k: at for k, at in titles.items() if len(at) >= FEWEST_TITLES})
+        self._rare = {k: tuple(at) for k, at in titles.items() if len(at) < FEWEST_TITLES}
         self._anywhere: Mapping[str, Bits] = {}
 
     @cached_property
@@ -105,8 +107,12 @@ class RecentIndex:
         if not isinstance(leaf, Text) or leaf.field == "abstract" or len(lexemes) != 1:
             return None
         ((lexeme, positions),) = lexemes.items()
-        known = self._lexemes if leaf.field == "title" else self._anywhere
-        return known.get(lexeme) if len(positions) == 1 else None
+        if len(positions) != 1:
+            return None
+        if leaf.field == "any":
+            return self._anywhere.get(lexeme)
+        found = self._lexemes.get(lexeme)
+        return _to_bits(self._rare.get(lexeme, ())) if found is None else found
 
     def learn_words(self, found: Mapping[str, Bits]) -> None:
         """Take over which papers have a lexeme in title or abstract, for lexemes of many papers."""
@@ -134,13 +140,17 @@ def _count_words(titles: Iterable[str]) -> Counter[str]:
     return counts
 
 
-def _gather(keys_of_each: Iterable[Sequence[Key]], fewest: int) -> dict[Key, Bits]:
-    """From key to papers, for keys that at least `fewest` papers have."""
+def _gather(keys_of_each: Iterable[Sequence[Key]]) -> dict[Key, list[int]]:
+    """From key to the places of the papers that have it."""
     places: dict[Key, list[int]] = defaultdict(list)
     for place, keys in enumerate(keys_of_each):
         for key in keys:
             places[key].append(place)
-    return {key: _to_bits(found) for key, found in places.items() if len(found) >= fewest}
+    return places
+
+
+def _to_sets(places: Mapping[Key, Sequence[int]]) -> dict[Key, Bits]:
+    return {key: _to_bits(found) for key, found in places.items()}
 
 
 def _to_bits(places: Sequence[int]) -> Bits:

@@ -27,6 +27,16 @@ def freeze_view(session: Session) -> None:
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
+def prefer_indexes(session: Session) -> None:
+    """Tell the planner, for this transaction, what it costs to look into a text vector.
+
+    It counts `@@` as cheap as a comparison of two numbers, but the vector of an abstract is stored
+    compressed and apart: looking into 25,000 of them takes a tenth of a second and more, where the
+    index knows the answer. With this an OR of ten words takes a fifth of the time.
+    """
+    session.execute(select(func.set_config("cpu_operator_cost", "0.2", True)))
+
+
 def read_snapshot(session: Session) -> str:
     """What this transaction sees: while it is the same text, nothing at all was committed."""
     return session.execute(select(cast(func.pg_current_snapshot(), Text))).scalar_one()
@@ -99,6 +109,7 @@ def find_ids(
 
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """The ids of the newest `most` papers for which a compiled topic holds, newest first."""
+    prefer_indexes(session)
     newest = session.execute(select(func.max(PaperRow.first_announced_on))).scalar_one()
     if newest is None:
         return []

@@ -21,8 +21,10 @@ from service.web.paging import MOST_PAGES, Slice, read_number
 from service.web.site import SiteHere
 
 PAGE_SIZE = 20
-# Nobody turns more pages; to count on would cost more than to find.
-MOST_FOUND = MOST_PAGES * PAGE_SIZE
+# Counted exactly on the first pages: to count on would cost more than to find.
+MOST_COUNTED = 200
+# From here on a few more pages are looked for than the one that is shown.
+_PAGES_AHEAD = 5
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,8 +65,9 @@ def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
 def search(session: Session, text: str, number: int) -> Found:
     """Page `number` of the papers that `text` finds, newest first. Raises `TopicError`."""
     query = read_topic(session, text)
-    ids = find_newest_ids(session, to_sql(query), MOST_FOUND + 1)
-    total = min(len(ids), MOST_FOUND)
+    most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
+    ids = find_newest_ids(session, to_sql(query), most + 1)
+    total = min(len(ids), most)
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(number, pages)
     start = (number - 1) * PAGE_SIZE

@@ -159,8 +159,12 @@ def test_a_search_with_more_than_fits_its_pages_says_so(
     from service.web import search
 
     store_many(session)
-    monkeypatch.setattr(search, "MOST_FOUND", 30)
+    monkeypatch.setattr(search, "MOST_COUNTED", 30)
+    monkeypatch.setattr(search, "_PAGES_AHEAD", 0)
     page = web.get("/search", params={"q": "cats"}).text
     assert "More than 30 papers, newest first" in page
+    assert "Page 1 of 2" in page
     last = web.get("/search", params={"q": "cats", "page": "2"}).text
-    assert last.count("<article>") == 10
+    assert last.count("<article>") == 20
+    assert "40 papers, newest first" in last
+    assert "More than" not in last
