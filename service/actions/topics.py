@@ -67,7 +67,7 @@ def preview_topic(
     """What the topic would have brought in the `days` days up to and including `until`."""
     condition = to_sql(read_topic(session, text))
     since = until - timedelta(days=days - 1)
-    counts = count_by_day(session, condition, since)
-    span = tuple((since + timedelta(days=n)) for n in range(days))
-    newest = find_papers(session, condition, since, limit)
-    return TopicPreview(tuple((on, counts.get(on, 0)) for on in span), tuple(newest))
+    counts = count_by_day(session, condition, (since, until))
+    newest = find_papers(session, condition, (since, until), limit)
+    every_day = (since + timedelta(days=n) for n in range(days))
+    return TopicPreview(tuple((on, counts.get(on, 0)) for on in every_day), tuple(newest))

@@ -80,6 +80,23 @@ def _stands_at(
     return all(_GAP.fullmatch(text, one.end(), next_.start()) for one, next_ in pairwise(run))
 
 
+def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
+    """The first place that says one of `words`, with about `reach` characters on each side.
+
+    It begins and ends with whole words; empty where the text says none.
+    """
+    text = " ".join(text.split())
+    found = next(_find(text, words), None)
+    if found is None:
+        return ""
+    start = text.rfind(" ", 0, max(0, found[0] - reach) + 1) + 1
+    after = text.find(" ", found[1] + reach)
+    end = len(text) if after < 0 else after
+    before_it = _ELLIPSIS if start else ""
+    after_it = _ELLIPSIS if end < len(text) else ""
+    return f"{before_it}{text[start:end]}{after_it}"
+
+
 def first_sentences(text: str, limit: int) -> str:
     """The whole sentences at the beginning of `text` that fit in `limit` characters.
 

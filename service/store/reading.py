@@ -106,21 +106,21 @@ def get_papers_announced_on(session: Session, on: date) -> list[Paper]:
 
 
 def find_papers(
-    session: Session, condition: ColumnElement[bool], since: date | None, limit: int
+    session: Session, condition: ColumnElement[bool], span: tuple[date, date], limit: int
 ) -> list[Paper]:
-    """The newest papers for which a compiled topic holds, announced on or after `since`."""
-    statement = _select_papers().where(condition, PaperRow.first_announced_on.is_not(None))
-    if since:
-        statement = statement.where(PaperRow.first_announced_on >= since)
+    """The newest papers of a span, its last day included, for which a compiled topic holds."""
+    statement = _select_papers().where(condition, PaperRow.first_announced_on.between(*span))
     newest = statement.order_by(PaperRow.first_announced_on.desc(), PaperRow.key.desc())
     return [_to_paper(row) for row in session.execute(newest.limit(limit))]
 
 
-def count_by_day(session: Session, condition: ColumnElement[bool], since: date) -> dict[date, int]:
-    """How many papers a compiled topic would have brought, per day on which there were any."""
+def count_by_day(
+    session: Session, condition: ColumnElement[bool], span: tuple[date, date]
+) -> dict[date, int]:
+    """How many papers of a span a compiled topic holds for, per day on which there were any."""
     rows = session.execute(
         select(PaperRow.first_announced_on, func.count())
-        .where(condition, PaperRow.first_announced_on >= since)
+        .where(condition, PaperRow.first_announced_on.between(*span))
         .group_by(PaperRow.first_announced_on)
     )
     return {on: count for on, count in rows if on}

@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.hooks import fetch_from_amazon
+from service.actions.live_preview import LivePreviews
 from service.config import Settings
+from service.domain.ready_topics import READY_FIELDS
 from service.domain.types import Cadence
 from service.mail.contexts import BRAND
 from service.mail.render import Renderer
@@ -19,6 +21,7 @@ from service.web import (
     assets,
     changes,
     editions,
+    feeds,
     front,
     health,
     hooks,
@@ -40,8 +43,8 @@ from service.web.pages import Pages
 from service.web.site import Site
 
 _PAGES = (
-    front, subscribe, unsubscribe, preferences, changes, kept, papers, search, topics, editions, mailbox,
-    status, health, hooks, assets,
+    front, subscribe, unsubscribe, preferences, changes, kept, papers, search, topics, feeds, editions,
+    mailbox, status, health, hooks, assets,
 )  # fmt: skip
 
 
@@ -68,6 +71,7 @@ def create_app(
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
         fetch=fetch,
+        previews=LivePreviews(sessions),
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
@@ -90,6 +94,7 @@ def _make_pages(settings: Settings) -> Pages:
         asset=assets.asset,
         cadences=tuple(Cadence),
         zones=COMMON_ZONES,
+        ready_fields=READY_FIELDS,
         operator_address=settings.operator_address,
         contact=settings.contact,
         has_mailbox=not settings.smtp_url,

@@ -19,7 +19,7 @@ TEMPLATE_DIR = Path(__file__).parent / "templates"
 _FILTERS: tuple[Callable[..., object], ...] = (
     category_name, mask_addresses,
     fields.field_name, fields.other_categories, fields.origin_category,
-    marking.first_sentences, marking.mark,
+    marking.excerpt, marking.first_sentences, marking.mark,
     safe_url,
     sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
     sentences.long_date, sentences.plain_date, sentences.short_date,
@@ -54,5 +54,8 @@ class Pages:
         **values: object,
     ) -> HTMLResponse:
         """The page. The same values always give the same bytes."""
-        text = self._environment.get_template(template).render(**values)
-        return HTMLResponse(text, status_code=status, headers=headers)
+        return HTMLResponse(self.write(template, **values), status_code=status, headers=headers)
+
+    def write(self, template: str, **values: object) -> str:
+        """A template's text: a page, or a piece of one."""
+        return self._environment.get_template(template).render(**values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -14,25 +13,32 @@ from service.domain.query import leaf_texts
 from service.domain.types import Paper
 from service.mail.safety import clean
 from service.store.engine import transaction
-from service.store.reading import count_by_day, find_papers
+from service.store.reading import get_papers
+from service.store.recent import find_newest_ids
 from service.store.topic_sql import to_sql
 from service.web.forms import point_at
 from service.web.paging import MOST_PAGES, Slice, read_number
 from service.web.site import SiteHere
 
 PAGE_SIZE = 20
-# Before arXiv itself.
-_EVER = date(1900, 1, 1)
+# Counted exactly on the first pages: to count on would cost more than to find.
+MOST_COUNTED = 200
+# From here on a few more pages are looked for than the one that is shown.
+_PAGES_AHEAD = 5
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of the papers for a query. `words` are the query's own, to be marked."""
+    """One page of the papers for a query. `words` are the query's own, to be marked.
+
+    `is_cut` tells that there are more than `total`.
+    """
 
     listed: Slice[Paper]
     total: int
+    is_cut: bool
     words: tuple[str, ...]
 
 
@@ -59,12 +65,17 @@ def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
 def search(session: Session, text: str, number: int) -> Found:
     """Page `number` of the papers that `text` finds, newest first. Raises `TopicError`."""
     query = read_topic(session, text)
-    condition = to_sql(query)
-    total = sum(count_by_day(session, condition, _EVER).values())
-    pages = min(max(1, -(-total // PAGE_SIZE)), MOST_PAGES)
+    most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
+    ids = find_newest_ids(session, to_sql(query), most + 1)
+    total = min(len(ids), most)
+    pages = max(1, -(-total // PAGE_SIZE))
     number = min(number, pages)
     start = (number - 1) * PAGE_SIZE
-    papers = find_papers(session, condition, None, start + PAGE_SIZE)[start:]
+    shown = ids[start : min(start + PAGE_SIZE, total)]
+    papers = get_papers(session, shown)
     return Found(
-        Slice(tuple(papers), number, pages, start + 1), total, tuple(sorted(leaf_texts(query)))
+        Slice(tuple(papers[each] for each in shown), number, pages, start + 1),
+        total,
+        len(ids) > total,
+        tuple(sorted(leaf_texts(query))),
     )

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.live_preview import LivePreviews
 from service.config import Settings
 from service.mail.render import Renderer
 from service.web.limits import SignUpLimits
@@ -32,6 +33,7 @@ class Site:
     limits: SignUpLimits
     pages: Pages
     fetch: Callable[[str], bytes]
+    previews: LivePreviews
 
     @property
     def maildir(self) -> Path:

@@ -30,10 +30,14 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """The sign-up form as it came. `trap` is the field that no person sees."""
+    """The sign-up form as it came. `trap` is the field that no person sees.
+
+    `instead` is the suggestion that was clicked, for the first topic.
+    """
 
     typed: TypedForm
     trap: str
+    instead: str
 
 
 def read_form(
@@ -46,6 +50,7 @@ def read_form(
     cadence: Annotated[str, Form()] = "daily",
     token: Annotated[str, Form()] = "",
     homepage: Annotated[str, Form()] = "",
+    instead: Annotated[str, Form()] = "",
 ) -> Posted:
     """A dependency of every route that takes the form; what is missing gets its default."""
     typed = TypedForm(
@@ -56,7 +61,7 @@ def read_form(
         cadence=read_word(cadence),
         token=token,
     )
-    return Posted(typed, homepage)
+    return Posted(typed, homepage, clean(instead).strip())
 
 
 PostedHere = Annotated[Posted, Depends(read_form)]

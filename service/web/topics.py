@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from sqlalchemy import true
-from sqlalchemy.orm import Session
 
-from service.actions.topics import TopicError, TopicPreview, preview_topic
+from service.actions.live_preview import LivePreview, TooBroad
+from service.actions.topics import TopicError, TopicPreview
+from service.domain.narrowing import Suggestion
 from service.domain.query import canonical, leaf_texts, parse_query
 from service.domain.schedule import announcement_date
 from service.mail.safety import clean
 from service.store.engine import transaction
-from service.store.reading import count_by_day
 from service.web.charts import BarChart, chart_days
-from service.web.forms import TypedForm, blank_form, with_fault
+from service.web.forms import TypedForm, blank_form, point_at, with_fault
 from service.web.links import sign_form
 from service.web.site import Site, SiteHere
 from service.web.subscribe import PostedHere
 from service.web.wording import pace
+
+TOO_BROAD: Final = (
+    "This topic is too broad to preview while you wait. It can be saved as it is; one more word "
+    "makes it quick."
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,19 +44,36 @@ class Preview:
     pace: str
     days_known: int
     words: tuple[str, ...]
+    narrower: tuple[Suggestion, ...]
+    instead: tuple[Suggestion, ...]
+
+    @property
+    def question(self) -> str:
+        """What to ask the reader about the suggestions; empty where there are none."""
+        if self.narrower:
+            return "That is many. Narrower, with papers in 30 days:"
+        if self.instead and not self.matched.total:
+            return "Nothing in 30 days. Did you mean:"
+        return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
-def read_preview(session: Session, site: Site, text: str) -> Preview:
-    """Raises `TopicError`."""
-    matched = preview_topic(session, text, announcement_date(site.clock()))
-    known = len(count_by_day(session, true(), matched.per_day[0][0]))
+def read_preview(site: Site, text: str) -> Preview:
+    """Raises `TopicError`, and `TooBroad` for what takes too long to preview."""
+    with transaction(site.sessions) as session:
+        found = site.previews.preview(session, text, announcement_date(site.clock()))
+    return _to_preview(text, found)
+
+
+def _to_preview(text: str, found: LivePreview) -> Preview:
     return Preview(
         topic=text,
-        matched=matched,
-        chart=chart_days(matched.per_day),
-        pace=pace(matched.total, known),
-        days_known=known,
+        matched=found.matched,
+        chart=chart_days(found.matched.per_day),
+        pace=pace(found.matched.total, found.days_known),
+        days_known=found.days_known,
         words=tuple(sorted(leaf_texts(parse_query(text)))),
+        narrower=found.narrower,
+        instead=found.instead,
     )
 
 
@@ -78,32 +99,56 @@ def preview_form(site: SiteHere, posted: PostedHere) -> HTMLResponse:
 
     A POST, because a GET would write the visitor's address into logs and histories.
     """
-    text = posted.typed.topics[0] if posted.typed.topics else ""
-    return _show(site, posted.typed, text)
+    typed = posted.typed
+    if posted.instead:
+        typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
+    return _show(site, typed, typed.topics[0] if typed.topics else "")
+
+
+@router.get("/topics/preview/live")
+def show_live(site: SiteHere, q: str = "") -> JSONResponse:
+    """What the script shows while a topic is typed: pieces of the page, and a line read aloud.
+
+    Always 200: a topic that is not finished yet is no error of the page that asks.
+    """
+    text = clean(q).strip()
+    if not text:
+        return JSONResponse({"said": "", "fault": "", "result": ""})
+    try:
+        preview = read_preview(site, text)
+    except TopicError as error:
+        fault = site.pages.write("live_fault.html", fault=str(error), pointer=point_at(error))
+        return JSONResponse({"said": str(error), "fault": fault, "result": ""})
+    except TooBroad:
+        return JSONResponse({"said": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
+    said = f"{preview.pace}. {preview.chart.text} {preview.question}".strip()
+    result = site.pages.write("live_preview.html", preview=preview)
+    return JSONResponse({"said": said, "fault": "", "result": result})
 
 
 def _show(site: Site, form: TypedForm, text: str) -> HTMLResponse:
     if not text:
-        return site.pages.show("preview.html", form=form, preview=None)
+        return site.pages.show("preview.html", form=form, preview=None, notice="")
     if not form.topics:
         form = TypedForm(topics=(text,), hour=form.hour, timezone=form.timezone, token=form.token)
     try:
-        with transaction(site.sessions) as session:
-            preview = read_preview(session, site, text)
+        preview = read_preview(site, text)
     except TopicError as error:
         form = with_fault(form, error)
-        return site.pages.show("preview.html", status=422, form=form, preview=None)
-    return site.pages.show("preview.html", form=form, preview=preview)
+        return site.pages.show("preview.html", status=422, form=form, preview=None, notice="")
+    except TooBroad:
+        return site.pages.show("preview.html", form=form, preview=None, notice=TOO_BROAD)
+    return site.pages.show("preview.html", form=form, preview=preview, notice="")
 
 
 def _answer_json(site: Site, text: str) -> JSONResponse:
     try:
-        with transaction(site.sessions) as session:
-            preview = read_preview(session, site, text)
+        return JSONResponse(_to_json(read_preview(site, text)))
     except TopicError as error:
         told = {"error": str(error), "topic": error.topic, "position": error.position}
         return JSONResponse(told, status_code=422)
-    return JSONResponse(_to_json(preview))
+    except TooBroad:
+        return JSONResponse({"error": TOO_BROAD, "topic": text}, status_code=503)
 
 
 def _to_json(preview: Preview) -> dict[str, Any]:
@@ -125,4 +170,10 @@ def _to_json(preview: Preview) -> dict[str, Any]:
             }
             for paper in preview.matched.newest
         ],
+        "narrower": [_suggestion_to_json(each) for each in preview.narrower],
+        "instead": [_suggestion_to_json(each) for each in preview.instead],
     }
+
+
+def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
+    return {"topic": suggestion.topic, "says": suggestion.says, "count": suggestion.count}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.mail.marking import first_sentences, mark, shorten
+from service.mail.marking import excerpt, first_sentences, mark, shorten
 
 
 def marked(text: str, *words: str) -> list[str]:
@@ -83,3 +83,20 @@ def test_nothing_is_longer_than_its_limit(text: str, limit: int) -> None:
 
 def test_a_cut_never_parts_a_letter_from_its_accent() -> None:
     assert shorten("e\u0301" * 20, 10) == "e\u0301" * 4 + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "reach", "expected"),
+    [
+        ("We tune prompts.", 50, "We tune prompts."),
+        ("a b c d e prompts f g h i j", 4, "…d e prompts f g…"),
+        ("prompts f g h i j", 2, "prompts f…"),
+        ("a b c d e prompts", 2, "…e prompts"),
+        ("a b\n c prompting", 9, "a b c prompting"),
+        ("nothing of the kind", 50, ""),
+    ],
+)
+def test_an_excerpt_shows_the_first_mention_between_whole_words(
+    text: str, reach: int, expected: str
+) -> None:
+    assert excerpt(text, ["prompt"], reach) == expected

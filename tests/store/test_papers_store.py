@@ -63,17 +63,19 @@ def test_a_paper_never_announced_as_new_reads_as_a_replacement(session: Session)
     assert paper is not None
     assert (paper.announced_as, paper.announced_on) == (AnnounceType.REPLACE, FRIDAY)
     assert get_papers_announced_on(session, FRIDAY) == []
-    assert find_papers(session, true(), None, 10) == []
+    assert find_papers(session, true(), (date(2020, 1, 1), FRIDAY), 10) == []
 
 
 def test_papers_are_found_newest_first_and_counted_by_day(session: Session) -> None:
     for on, numbers in ((THURSDAY, (1, 2)), (FRIDAY, (3, 4, 5))):
         store_papers(session, [make_announcement(n, f"Number {n}") for n in numbers], on)
-    found = find_papers(session, true(), None, 4)
+    found = find_papers(session, true(), (THURSDAY, FRIDAY), 4)
     assert [paper.identifier[-1] for paper in found] == ["5", "4", "3", "2"]
-    assert len(find_papers(session, true(), FRIDAY, 10)) == 3
-    assert count_by_day(session, true(), THURSDAY) == {THURSDAY: 2, FRIDAY: 3}
-    assert count_by_day(session, PaperRow.title == "Number 1", THURSDAY) == {THURSDAY: 1}
+    assert len(find_papers(session, true(), (FRIDAY, FRIDAY), 10)) == 3
+    assert len(find_papers(session, true(), (THURSDAY, THURSDAY), 10)) == 2
+    both = (THURSDAY, FRIDAY)
+    assert count_by_day(session, true(), both) == {THURSDAY: 2, FRIDAY: 3}
+    assert count_by_day(session, PaperRow.title == "Number 1", both) == {THURSDAY: 1}
     assert latest_day(session, FRIDAY + timedelta(days=9)) == FRIDAY
     assert latest_day(session, FRIDAY - timedelta(days=1)) == THURSDAY
     assert latest_day(session, date(2020, 1, 1)) is None

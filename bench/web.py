@@ -1,0 +1,237 @@
+"""The web site under real requests: front page, search, preview while typing, unsubscribing.
+
+Starts PostgreSQL, Valkey and uvicorn on this machine, stores 100,000 real papers over a year (a
+quarter of them in the last 30 days), and asks over loopback, one request after the other. Reads
+`PAPERBOY_REAL_DATA`. Progress on stderr, one JSON object as the last line on stdout.
+
+`preview_p95_ms` is over topics that were never asked before, once the site has read the last days;
+what that reading costs the first visitor after an ingest is `preview_after_ingest_ms`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from web_corpus import RECENT_DAYS, read_papers, store_papers
+from web_topics import TopicMaker
+
+from service.domain.schedule import announcement_date
+from service.domain.tokens import Purpose, Token, sign_token
+from service.embedded import Embedded
+from service.store.migrate import upgrade
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "a-key-that-is-only-used-in-benches"
+# What the site learns beside the requests after an ingest takes some seconds.
+_SETTLING_SECONDS = 6.0
+_CLIENTS = 4
+
+
+@dataclass(frozen=True)
+class Size:
+    """`topics` are asked of each kind."""
+
+    papers: int
+    topics: int
+    repeats: int
+    readers: int
+
+
+FULL = Size(100_000, 30, 200, 2_000)
+QUICK = Size(20_000, 6, 40, 300)
+
+
+def main() -> int:
+    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT / "../shared/data"))
+    if not (data / "bulk" / "dev").is_dir():
+        print(f"no real papers in {data}: set PAPERBOY_REAL_DATA", file=sys.stderr)
+        return 1
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-")))
+        home.chmod(0o755)
+        servers = stack.enter_context(Embedded(home / "data"))
+        say("reading papers")
+        papers = read_papers(data, size.papers)
+        say(f"storing {size.papers:,} papers")
+        upgrade(servers.database_url)
+        until = announcement_date(datetime.now(UTC))
+        store_papers(servers.database_url, papers, size.papers, until)
+        readers = add_readers(servers.database_url, size.readers)
+        environment = {
+            "PAPERBOY_DATABASE_URL": servers.database_url,
+            "PAPERBOY_REDIS_URL": servers.redis_url,
+            "PAPERBOY_DATA_DIR": str(home / "site"),
+            "PAPERBOY_SECRET_KEY": KEY,
+            "PAPERBOY_LOG_LEVEL": "ERROR",
+        }
+        site = stack.enter_context(
+            serve("service.web.main:app_from_environment", "--factory", **environment)
+        )
+        hello = stack.enter_context(serve("web_hello:app"))
+        result = measure(site, hello, TopicMaker(papers), size)
+        result |= {"unsubscribe_per_s": measure_unsubscribing(site, readers)}
+    result |= describe(size, len(papers))
+    print(json.dumps(result))
+    return 0
+
+
+def say(text: str) -> None:
+    print(f"web: {text} …", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def serve(app: str, *options: str, **environment: str) -> Iterator[str]:
+    """The address of a uvicorn of its own process, as an operator would run it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", app, *options, "--port", str(port)]
+    command += ["--log-level", "error", "--no-access-log"]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "bench")])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
+    process = subprocess.Popen(command, env={**kept, **environment, "PYTHONPATH": path})
+    try:
+        wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("the server did not start")
+
+
+def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, Any]:
+    with httpx.Client(timeout=60) as client:
+        say("hello, front page")
+        peer = [ask(client, f"{hello}/") for _ in range(size.repeats)]
+        ask(client, f"{site}/")
+        front = [ask(client, f"{site}/") for _ in range(size.repeats)]
+        say("previews")
+        live = f"{site}/topics/preview/live"
+        after_ingest = ask(client, live, q="zebrafish")
+        time.sleep(_SETTLING_SECONDS)
+        previews = ask_kinds(maker, size.topics, lambda topic: ask(client, live, q=topic))
+        say("searches")
+        found = f"{site}/search"
+        searches = ask_kinds(maker, size.topics, lambda topic: ask(client, found, q=topic))
+    all_previews = [each for times in previews.values() for each in times]
+    all_searches = [each for times in searches.values() for each in times]
+    hello_p95 = percentile(peer, 0.95)
+    return {
+        "front_p95_ms": percentile(front, 0.95),
+        "search_p95_ms": percentile(all_searches, 0.95),
+        "preview_p95_ms": percentile(all_previews, 0.95),
+        "front_p50_ms": percentile(front, 0.5),
+        "search_p50_ms": percentile(all_searches, 0.5),
+        "preview_p50_ms": percentile(all_previews, 0.5),
+        "search_max_ms": percentile(all_searches, 1),
+        "preview_max_ms": percentile(all_previews, 1),
+        "preview_after_ingest_ms": round(after_ingest, 1),
+        "preview_p95_ms_by_kind": {kind: percentile(t, 0.95) for kind, t in previews.items()},
+        "search_p95_ms_by_kind": {kind: percentile(t, 0.95) for kind, t in searches.items()},
+        "hello_p95_ms": hello_p95,
+        "ratio_hello": round(percentile(all_previews, 0.95) / hello_p95, 1),
+    }
+
+
+def ask(client: httpx.Client, address: str, **query: str) -> float:
+    """Milliseconds until the whole answer is here."""
+    started = time.perf_counter()
+    answer = client.get(address, params=query)
+    took = (time.perf_counter() - started) * 1000
+    # A draw may hit a stop word, which is an answer too.
+    assert answer.status_code in {200, 422}, (answer.status_code, query)
+    return took
+
+
+def ask_kinds(
+    maker: TopicMaker, count: int, asks: Callable[[str], float]
+) -> dict[str, list[float]]:
+    return {kind: [asks(make()) for _ in range(count)] for kind, make in maker.kinds.items()}
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    return round(sorted(times)[max(0, math.ceil(len(times) * share) - 1)], 1)
+
+
+def add_readers(database_url: str, count: int) -> list[int]:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone,"
+            " created_at, confirmed_at)"
+            " SELECT format('reader%%s@example.org', n), format('reader%%s@example.org', n),"
+            " 'active', 'daily', 7, 'UTC', now(), now() FROM generate_series(1, %s) n"
+            " RETURNING id",
+            [count],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def measure_unsubscribing(site: str, readers: Sequence[int]) -> float:
+    """One-click unsubscribes a second, as mail programs send them, from several at a time."""
+    say("unsubscribing")
+    now = datetime.now(UTC)
+    tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in readers]
+    with httpx.Client(base_url=site, timeout=60) as client:
+
+        def leave(token: str) -> int:
+            body = {"List-Unsubscribe": "One-Click"}
+            return client.post(f"/unsubscribe/{token}", data=body).status_code
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(_CLIENTS) as pool:
+            statuses = set(pool.map(leave, tokens))
+        took = time.perf_counter() - started
+    assert statuses == {200}, statuses
+    return round(len(tokens) / took, 1)
+
+
+def describe(size: Size, distinct: int) -> dict[str, Any]:
+    return {
+        "bench": "web",
+        "papers": size.papers,
+        "papers_distinct": distinct,
+        "papers_in_last_30_days": size.papers // 4,
+        "days": RECENT_DAYS,
+        "topics": size.topics * 10,
+        "readers": size.readers,
+        "machine": {"cores": os.cpu_count(), "cpu": read_cpu(), "system": platform.platform()},
+        "python": platform.python_version(),
+    }
+
+
+def read_cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""A store full of real papers for `web.py`: 100,000 rows over a year, a quarter of them recent.
+
+The real papers are repeated with other identifiers until there are enough. The last 30 days hold a
+quarter of all papers, which is three to four times arXiv's own pace: the hard case for a preview.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+
+from service.domain.author_index import author_index_keys
+from service.domain.categories import canonical_category, is_known
+from service.domain.latex import to_readable, to_readable_line
+from service.domain.schedule import is_announcement_day
+
+FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
+RECENT_DAYS, ALL_DAYS = 30, 365
+_BATCH = 5_000
+_COLUMNS = (
+    "key", "source", "identifier", "version", "title", "title_raw", "abstract", "abstract_raw",
+    "authors", "author_keys", "categories", "primary_category", "url", "comment",
+    "first_announced_on", "first_announced_at", "announced_as", "created_at", "updated_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RealPaper:
+    """What a preview, a search or a page needs of a paper, made readable once."""
+
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    author_keys: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def read_papers(data: Path, most: int) -> list[RealPaper]:
+    """The first `most` real papers, drawn evenly from all files."""
+    raw = [line for name in FILES for line in _read_lines(data / "bulk" / "dev" / name)]
+    Random(4).shuffle(raw)  # noqa: S311  # a repeatable draw, no secret
+    return [_read_paper(line) for line in islice(raw, most)]
+
+
+def _read_lines(stem: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(f"{stem}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _read_paper(line: dict[str, Any]) -> RealPaper:
+    authors = tuple(to_readable_line(name) for name in line["authors"] or ())
+    codes = [canonical_category(code) for code in line["categories"] or () if is_known(code)]
+    return RealPaper(
+        to_readable_line(line["title"]),
+        to_readable(line["abstract"] or ""),
+        authors,
+        tuple(sorted({key for name in authors for key in author_index_keys(name)})),
+        tuple(dict.fromkeys(codes)) or ("cs.LG",),
+    )
+
+
+def spread_days(count: int, until: date) -> list[date]:
+    """`count` announcement days, oldest first: a quarter in the last 30 days, the rest before."""
+    days = [until - timedelta(days=n) for n in range(ALL_DAYS)]
+    days = [on for on in reversed(days) if is_announcement_day(on)]
+    recent = [on for on in days if on > until - timedelta(days=RECENT_DAYS)]
+    older = [on for on in days if on <= until - timedelta(days=RECENT_DAYS)]
+    quarter = count // 4
+    early = [older[n * len(older) // (count - quarter)] for n in range(count - quarter)]
+    return early + [recent[n * len(recent) // quarter] for n in range(quarter)]
+
+
+def store_papers(database_url: str, papers: list[RealPaper], count: int, until: date) -> None:
+    """Copy `count` papers into an empty schema and bring its statistics up to date."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        copy = f"COPY papers ({', '.join(_COLUMNS)}) FROM STDIN"
+        days = spread_days(count, until)
+        for start in range(0, count, _BATCH):
+            with connection.cursor() as cursor, cursor.copy(copy) as rows:
+                for number in range(start, min(start + _BATCH, count)):
+                    rows.write_row(_make_row(number, papers[number % len(papers)], days[number]))
+        connection.execute("VACUUM (ANALYZE) papers")
+
+
+def _make_row(number: int, paper: RealPaper, on: date) -> tuple[object, ...]:
+    identifier = f"{on:%y%m}.{number:06d}"
+    at = datetime(on.year, on.month, on.day, 4, tzinfo=UTC)
+    return (
+        f"bench:{identifier}", "arxiv", identifier, 1, paper.title, paper.title, paper.abstract,
+        paper.abstract, list(paper.authors), list(paper.author_keys), list(paper.categories),
+        paper.categories[0], f"https://arxiv.org/abs/{identifier}", "", on, at, "new", at, at,
+    )  # fmt: skip

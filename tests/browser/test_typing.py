@@ -1,0 +1,171 @@
+"""Typing a topic in a real browser: the preview comes by itself, the keyboard is enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.web_papers import make_announcement, store_papers
+from support.web_server import serve
+from support.web_site import Bell, Readers, Turnable
+
+from service.config import Settings
+from service.domain.tokens import Purpose
+from service.store.engine import make_sessions
+from service.web.app import create_app
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium refuses its sandbox to root, and tests in containers run as root.
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def site(settings: Settings, engine: Engine, session: Session, now: datetime) -> Iterator[str]:
+    told = [
+        make_announcement(n, f"Cats {n}", categories=("cs.CL", "cs.CV") if n % 2 else ("cs.CL",))
+        for n in range(1, 41)
+    ]
+    store_papers(session, told)
+    app = create_app(settings, make_sessions(engine), ring=Bell(), clock=lambda: now)
+    with serve(app) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Iterator[Page]:
+    """A page that fails its test for anything the browser complains about."""
+    context = browser.new_context(base_url=site)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda told: complaints.append(told.text) if told.type != "log" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_typing_shows_a_preview_without_sending_the_form(page: Page) -> None:
+    page.goto("/")
+    page.locator("#topic-0").press_sequentially("cats", delay=20)
+    live = page.locator("#live")
+    expect(live).to_contain_text("about 40 papers a day, 40 papers in the last 30 days")
+    expect(live.get_by_role("img")).to_have_accessible_name(
+        "40 papers from Thu 20 Aug to Fri 18 Sep; most on Fri 18 Sep: 40."
+    )
+    expect(live.locator(".examples li")).to_have_count(10)
+    expect(live.locator("mark").first).to_have_text("Cats")
+    expect(page.locator("#live-said")).to_contain_text("about 40 papers a day.")
+    assert page.url.endswith("/")
+
+
+def test_a_fault_is_shown_while_typing_and_leaves_when_it_is_mended(page: Page) -> None:
+    page.goto("/")
+    topic = page.locator("#topic-0")
+    topic.fill("cats titel:x")
+    expect(page.locator("#live-fault")).to_contain_text("Did you mean ti:?")
+    expect(topic).to_have_attribute("aria-invalid", "true")
+    topic.fill("cats ti:cats")
+    expect(page.locator("#live-fault")).to_be_empty()
+    expect(topic).not_to_have_attribute("aria-invalid", "true")
+    topic.fill("")
+    expect(page.locator("#live")).to_be_empty()
+
+
+def test_only_the_last_of_many_questions_is_answered(page: Page) -> None:
+    """An answer that comes late must not overwrite that to a later question."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "live" in request.url else None)
+    page.goto("/")
+    topic = page.locator("#topic-0")
+    topic.press_sequentially("cats cats cats", delay=5)
+    expect(page.locator("#live")).to_contain_text("40 papers")
+    assert len(asked) <= 3
+    topic.fill("unicorns")
+    expect(page.locator("#live")).to_contain_text("no papers yet")
+
+
+def test_one_click_narrows_with_the_keyboard_alone(page: Page) -> None:
+    page.goto("/")
+    page.locator("#topic-0").focus()
+    page.keyboard.type("cats")
+    suggestion = page.get_by_role("button", name="only in cs.CV")
+    expect(suggestion).to_be_visible()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if suggestion.evaluate("node => node === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    topic = page.locator("#topic-0")
+    expect(topic).to_have_value("cats cat:cs.CV")
+    expect(topic).to_be_focused()
+    expect(page.locator("#live")).to_contain_text("20 papers in the last 30 days")
+    assert page.url.endswith("/")
+    # Enter in the field previews on a page of its own, as it does without the script.
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("About 20 papers a day")
+
+
+def test_preferences_preview_each_topic_while_it_is_typed(
+    page: Page, session: Session, settings: Settings, now: datetime
+) -> None:
+    readers = Readers(session, settings, Turnable(now))
+    reader = readers.add("reader@example.org", "dogs")
+    page.goto(f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}")
+    page.get_by_label("Topic 2", exact=True).fill("cats cat:cs.CV")
+    expect(page.locator("#live")).to_contain_text("20 papers")
+    page.get_by_label("Topic 1", exact=True).fill("cats )")
+    expect(page.locator("#live-fault")).to_contain_text("never opened")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_form_with_a_preview_has_no_fault_that_axe_finds(
+    browser: Browser, site: str, scheme: str
+) -> None:
+    # axe runs as a script of its own, which our policy rightly refuses.
+    context = browser.new_context(base_url=site, bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    for path in ("/", "/topics/preview?q=cats", "/topics/preview?q=catz", "/search?q=cats"):
+        page.goto(path)
+        if path == "/":
+            page.locator("#topic-0").fill("cats")
+            expect(page.locator(".suggestion").first).to_be_visible()
+        for summary in page.locator("details > summary").all():
+            if summary.is_visible():
+                summary.click()
+        found = Axe().run(page).response["violations"]
+        told = [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in found]
+        assert told == [], json.dumps([path, told], indent=1)
+    context.close()
+
+
+def test_without_javascript_a_newcomer_ticks_a_topic_and_is_done(
+    browser: Browser, site: str
+) -> None:
+    context = browser.new_context(base_url=site, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_text("Or tick ready-made topics").click()
+    page.get_by_text("Vision and graphics", exact=True).click()
+    page.get_by_label("Image generation").check()
+    page.get_by_label("Email").fill("new@example.org")
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Look into your inbox")
+    page.goto("/topics/preview?q=cats")
+    page.get_by_role("button", name="only in cs.CV").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("About 20 papers a day")
+    context.close()
