@@ -34,7 +34,7 @@ from service.actions.compose import compose_chunk
 from service.actions.edition_day import EditionDay
 from service.config import Settings
 from service.domain.matching import parse_tsvector
-from service.domain.query import like_clauses, parse_query
+from service.domain.query import like_leaves, parse_query
 from service.domain.query_tree import fold_words
 from service.domain.types import Cadence
 from service.embedded import Embedded
@@ -119,6 +119,10 @@ def bench(database_url: str, data: Path, size: Size) -> dict[str, Any]:
 
 
 # --- the stage
+
+
+def settings_of(database_url: str) -> Settings:
+    return Settings(database_url=database_url)
 
 
 def store_papers(database_url: str, papers: Sequence[BenchPaper]) -> None:
@@ -240,7 +244,7 @@ def match_range(database_url: str, ids: tuple[int, int]) -> tuple[int, float]:
     with transaction(sessions) as session:
         edition = find_edition(session, Cadence.DAILY, ON)
         assert edition is not None
-        here = EditionDay(session, edition)
+        here = EditionDay(session, settings_of(database_url), edition)
         for start in range(ids[0], ids[1] + 1, READERS_AT_ONCE):
             some = range(start, min(start + READERS_AT_ONCE, ids[1] + 1))
             topics = get_reader_topics(session, some)
@@ -266,7 +270,7 @@ def run_sql(database_url: str, topics: Sequence[str], size: Size) -> tuple[float
     The statements are written before the clock starts: it is Postgres that is measured, not
     whoever writes SQL.
     """
-    chosen = [t for t in topics if not like_clauses(parse_query(t))][: size.sql_topics]
+    chosen = [t for t in topics if not like_leaves(parse_query(t))][: size.sql_topics]
     statements = [_statement(topic) for topic in chosen]
     parts = [statements[n::PROCESSES] for n in range(PROCESSES)]
     started = time.perf_counter()
@@ -277,7 +281,7 @@ def run_sql(database_url: str, topics: Sequence[str], size: Size) -> tuple[float
     with transaction(sessions) as session:
         edition = find_edition(session, Cadence.DAILY, ON)
         assert edition is not None
-        here = EditionDay(session, edition)
+        here = EditionDay(session, settings_of(database_url), edition)
         here.learn(session, chosen)
         found = {topic: here.day.find(topic).bit_count() for topic in chosen}
     ours = [[found[topic] for topic in chosen[n::PROCESSES]] for n in range(PROCESSES)]
@@ -333,9 +337,8 @@ def run_composing(database_url: str, size: Size) -> dict[str, Any]:
 
 def compose_chunks(database_url: str, chunks: Sequence[int]) -> float:
     sessions = make_sessions(make_engine(database_url))
-    settings = Settings(database_url=database_url)
     for chunk in chunks:
-        assert compose_chunk(sessions, settings, chunk, NOW)
+        assert compose_chunk(sessions, settings_of(database_url), chunk, NOW)
     return read_peak_mib()
 
 

@@ -11,11 +11,13 @@ from service.actions.deliver import sweep as sweep_left
 from service.actions.enrich import complete_stubs
 from service.actions.heal import heal_arxiv
 from service.actions.ingest import ingest_source, refresh_lists
+from service.actions.likes import prepare_probes
 from service.actions.meaning import count_lexemes
 from service.actions.meaning import learn_meanings as learn_some
 from service.actions.oracle import close_overdue
 from service.actions.probes import renew_probes
 from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.actions.trends import refresh_recent_trends
 from service.clock import system_clock
 from workers.app import app
 from workers.runtime import runtime
@@ -46,6 +48,7 @@ def heal() -> None:
     if here.api is not None:
         complete_stubs(here.sessions, here.api, system_clock())
     refresh_lists(here.sessions, here.settings, here.sources, system_clock())
+    refresh_recent_trends(here.sessions, system_clock())
 
 
 @app.task(name="learn_meanings")
@@ -54,6 +57,7 @@ def learn_meanings() -> None:
     here = runtime()
     learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
+    prepare_probes(here.sessions, here.settings)
     if renew_probes(here.sessions, here.settings):
         here.ring("learn_meanings")
 

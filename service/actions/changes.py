@@ -12,6 +12,7 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from service.actions.topics import MOST_TOPICS, TopicError, preview_topic, read_topic
+from service.config import Settings
 from service.domain.query import QueryError, canonical, parse_query
 from service.domain.query_changes import (
     brings_all,
@@ -101,10 +102,10 @@ def draft_follow(session: Session, reader: Subscriber, name: str) -> Draft:
     return Draft(TopicChangeKind.FOLLOWED, text, known, "", after, known is not None)
 
 
-def measure_draft(session: Session, draft: Draft, until: date) -> Difference:
+def measure_draft(session: Session, settings: Settings, draft: Draft, until: date) -> Difference:
     """What the change would have made of the 30 days up to and including `until`."""
-    after = preview_topic(session, draft.after, until).total
-    before = preview_topic(session, draft.before, until).total if draft.before else 0
+    after = preview_topic(session, settings, draft.after, until).total
+    before = preview_topic(session, settings, draft.before, until).total if draft.before else 0
     return Difference(before, after)
 
 

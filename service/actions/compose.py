@@ -66,7 +66,7 @@ def compose_readers(
     `days` keeps what was read of the edition for the next readers; without, it is read anew.
     """
     ids = [reader.id for reader in readers]
-    here = days.get(session, edition) if days else EditionDay(session, edition)
+    here = days.get(session, settings, edition) if days else EditionDay(session, settings, edition)
     ledger = read_ledger(session, ids, edition, here.day.ids)
     topics = get_reader_topics(session, ids)
     here.learn(session, {topic.canonical for own in topics.values() for topic in own})

@@ -8,7 +8,9 @@ from threading import Lock
 
 from sqlalchemy.orm import Session
 
+from service.actions.likes import find_likes
 from service.actions.suggestions import Shelf, stock_shelf
+from service.config import Settings
 from service.domain.day import Day
 from service.domain.matching import clause_texts
 from service.domain.paper_sets import Bits, Lexemes
@@ -25,7 +27,8 @@ _MOST_KEPT = 2
 class EditionDay:
     """`day`, and what it must learn of the topics that are going to ask it."""
 
-    def __init__(self, session: Session, edition: Edition) -> None:
+    def __init__(self, session: Session, settings: Settings, edition: Edition) -> None:
+        self._settings = settings
         new = get_edition_papers(session, edition.id)
         revisions = get_edition_revisions(session, edition.id)
         ids = sorted({*new, *revisions})
@@ -60,10 +63,11 @@ class EditionDay:
         return stocked
 
     def learn(self, session: Session, topics: Iterable[str]) -> None:
-        """Have at hand what Postgres makes of the words of these topics (canonical texts)."""
+        """Have at hand what these topics (canonical texts) ask: lexemes of words, likes of meanings."""
         unknown = set(topics) - self._known
         texts = clause_texts(unknown) - self._lexicon.keys()
         self._lexicon.update(fetch_lexemes(session, texts))
+        self._likes.update(find_likes(session, self._settings, unknown, self.day.ids))
         self._known |= unknown
 
 
@@ -74,13 +78,13 @@ class EditionDays:
         self._days: OrderedDict[tuple[str, int], EditionDay] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, session: Session, edition: Edition) -> EditionDay:
+    def get(self, session: Session, settings: Settings, edition: Edition) -> EditionDay:
         """The day of an edition whose papers are assigned, which they are for good."""
         bind = session.get_bind()
         key = (str(bind.engine.url), edition.id)
         with self._lock:
             if key not in self._days:
-                self._days[key] = EditionDay(session, edition)
+                self._days[key] = EditionDay(session, settings, edition)
                 while len(self._days) > _MOST_KEPT:
                     self._days.popitem(last=False)
             self._days.move_to_end(key)

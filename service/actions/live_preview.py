@@ -18,7 +18,9 @@ from rapidfuzz.fuzz import token_sort_ratio
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.likes import topic_condition
 from service.actions.topics import TopicPreview, preview_topic, read_topic
+from service.config import Settings
 from service.domain.categories import is_foreign
 from service.domain.category_names import CATEGORY_NAMES
 from service.domain.matching import meaningless_leaves
@@ -33,9 +35,17 @@ from service.domain.narrowing import (
     widen,
 )
 from service.domain.paper_sets import Bits, Lexemes
-from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
+from service.domain.query import (
+    Query,
+    QueryError,
+    canonical,
+    leaf_texts,
+    parse_query,
+    wants_replaced,
+)
 from service.domain.query_tree import (
     And,
+    Announced,
     Author,
     Category,
     Leaf,
@@ -59,7 +69,7 @@ from service.store.recent import (
     read_recent,
     read_snapshot,
 )
-from service.store.topic_sql import fetch_lexemes, to_sql
+from service.store.topic_sql import fetch_lexemes
 
 DAYS: Final = 30
 EXAMPLES: Final = 10
@@ -114,9 +124,12 @@ class _Kept:
 class LivePreviews:
     """The previews of one process. Threads share it."""
 
-    def __init__(self, sessions: sessionmaker[Session], many_papers: int = 4_000) -> None:
+    def __init__(
+        self, sessions: sessionmaker[Session], settings: Settings, many_papers: int = 4_000
+    ) -> None:
         """Where the span holds `many_papers`, common words are learned beside the requests."""
         self._sessions = sessions
+        self._settings = settings
         self._many_papers = many_papers
         self._kept: _Kept | None = None
         self._snapshot = ""
@@ -135,10 +148,10 @@ class LivePreviews:
             prefer_indexes(session)
             query = read_topic(session, text)
             kept = self._keep_up(session, (until - timedelta(days=DAYS - 1), until))
-            if kept is None:
-                matched = preview_topic(session, text, until, DAYS, EXAMPLES)
+            if kept is None or wants_replaced(query):
+                matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            return _Looking(session, kept).preview(text, query)
+            return _Looking(session, self._settings, kept).preview(text, query)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
@@ -194,7 +207,8 @@ class LivePreviews:
 class _Looking:
     """One request's look at what is kept."""
 
-    def __init__(self, session: Session, kept: _Kept) -> None:
+    def __init__(self, session: Session, settings: Settings, kept: _Kept) -> None:
+        self._settings = settings
         self._session = session
         self._index = kept.index
         self._answers = kept.answers
@@ -275,7 +289,9 @@ class _Looking:
             self._lexicon.update(fetch_lexemes(self._session, texts))
 
     def _find(self, query: Query) -> Bits:
-        if len(self._unknown(query)) > _MOST_SINGLE_LOOKUPS:
+        # What counts as a cross-list hangs on the whole topic, so its parts cannot be asked alone.
+        is_whole = any(isinstance(leaf, Announced) for leaf in iterate_leaves(query))
+        if is_whole or len(self._unknown(query)) > _MOST_SINGLE_LOOKUPS:
             return self._ask(query)
         return self._keep(query, self._index.find(query, self._known, self._look_up))
 
@@ -299,7 +315,9 @@ class _Looking:
         return self._ask(leaf) if known is None else known
 
     def _ask(self, query: Query) -> Bits:
-        found = find_ids(self._session, to_sql(query), *self._span)
+        found = find_ids(
+            self._session, topic_condition(self._session, self._settings, query), *self._span
+        )
         return self._keep(query, self._index.bits_of(found))
 
     def _keep(self, query: Query, found: Bits) -> Bits:

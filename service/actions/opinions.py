@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from service.actions.likes import topic_condition
+from service.config import Settings
 from service.domain.query import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.domain.query_changes import leaves_nothing, read_clause, write_muted
 from service.domain.query_writing import write_leaf
@@ -67,10 +69,16 @@ def list_kept(session: Session, subscriber_id: int) -> list[Paper]:
     return [papers[i] for i in said.kept] if said else []
 
 
-def find_bringing_topic(session: Session, reader: Subscriber, paper_id: int) -> Topic | None:
+def find_bringing_topic(
+    session: Session, settings: Settings, reader: Subscriber, paper_id: int
+) -> Topic | None:
     """The first of the reader's topics, as they are now, that brings a paper."""
     topics = list_topics(session, reader.id)
-    holds = which_hold(session, paper_id, [to_sql(parse_query(each.query)) for each in topics])
+    holds = which_hold(
+        session,
+        paper_id,
+        [topic_condition(session, settings, parse_query(each.query)) for each in topics],
+    )
     return next((topic for topic, is_held in zip(topics, holds, strict=True) if is_held), None)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.balance import day_statuses, describe_coverage
 from service.actions.compose import compose_chunk
+from service.actions.meaning import learn_papers
 from service.actions.trends import refresh_trends
 from service.config import Settings
 from service.domain.schedule import (
@@ -33,6 +34,7 @@ from service.store.editions import (
     set_coverage,
 )
 from service.store.engine import transaction
+from service.store.reading import list_ids_since
 from service.store.revisions import assign_revisions
 from service.store.sending import make_due
 from service.store.subscribers import resume_paused
@@ -70,12 +72,16 @@ def open_edition(
     Empty where the edition is there already. With `sends_now` its digests are due at once instead
     of at each reader's hour.
     """
+    lookback = timedelta(days=LOOKBACK_DAYS[cadence])
+    with transaction(sessions) as session:
+        candidates = list_ids_since(session, on - lookback)
+    # Most are learned since they came in; what came a minute ago must not be unlike everything.
+    learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
         resume_paused(session, on)
         edition = insert_edition(session, cadence, on, now, sends_now=sends_now)
         if edition is None:
             return []
-        lookback = timedelta(days=LOOKBACK_DAYS[cadence])
         edition.paper_count = assign_papers(session, edition, lookback)
         assign_revisions(session, edition, lookback)
         refresh_trends(session, on - lookback, now)

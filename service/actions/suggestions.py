@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from service.domain.matching import IndexedPaper, match_day
-from service.domain.query import Leaf, leaf_texts, parse_query
+from service.domain.query import Leaf, Like, leaf_texts, parse_query
 from service.domain.query_changes import muted_clauses
 from service.domain.suggesting import (
     FEWEST_KEPT,
@@ -116,14 +116,17 @@ def _find_muted(
         for own in topics.values()
         for _, canonical in own
     }
-    leaves: list[Leaf] = sorted({leaf for each in clauses.values() for leaf in each}, key=str)
+    # Likeness has no words to be muted by, and costs more than all of these together.
+    leaves: list[Leaf] = sorted(
+        {leaf for each in clauses.values() for leaf in each if not isinstance(leaf, Like)}, key=str
+    )
     lexicon = fetch_lexemes(session, {text for leaf in leaves for text in leaf_texts(leaf)})
     found: dict[Leaf, set[int]] = {leaf: set() for leaf in leaves}
     for number, paper_id, _ in match_day(enumerate(leaves), papers, lexicon):
         found[leaves[number]].add(paper_id)
     return {
         subscriber_id: {
-            i for _, canonical in own for leaf in clauses[canonical] for i in found[leaf]
+            i for _, canonical in own for leaf in clauses[canonical] for i in found.get(leaf, ())
         }
         for subscriber_id, own in topics.items()
     }

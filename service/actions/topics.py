@@ -8,11 +8,21 @@ from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
 
+from service.actions.likes import topic_condition
+from service.config import Settings
 from service.domain.matching import meaningless_leaves
-from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
+from service.domain.query import (
+    Query,
+    QueryError,
+    canonical,
+    leaf_texts,
+    like_leaves,
+    parse_query,
+    wants_replaced,
+)
 from service.domain.types import Paper
-from service.store.reading import count_by_day, find_papers
-from service.store.topic_sql import fetch_lexemes, to_sql
+from service.store.reading import announced_day, count_by_day, find_paper, find_papers
+from service.store.topic_sql import fetch_lexemes
 
 MOST_TOPICS = 20
 
@@ -50,6 +60,10 @@ def read_topic(session: Session, text: str) -> Query:
         words = ", ".join(f"“{word}”" for word in empty)
         message = f"{words} is too common a word to search for; add what it is about."
         raise TopicError(text, message, max(0, text.casefold().find(empty[0].casefold())))
+    for leaf in like_leaves(query).values():
+        if leaf.is_key and find_paper(session, leaf.text) is None:
+            message = f'There is no paper {leaf.text} here yet; describe it: like:"some words".'
+            raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))
     return query
 
 
@@ -62,12 +76,22 @@ def read_topics(session: Session, texts: Sequence[str]) -> list[tuple[str, str]]
 
 
 def preview_topic(
-    session: Session, text: str, until: date, days: int = 30, limit: int = 10
+    session: Session,
+    settings: Settings,
+    text: str,
+    until: date,
+    days: int = 30,
+    limit: int = 10,
 ) -> TopicPreview:
-    """What the topic would have brought in the `days` days up to and including `until`."""
-    condition = to_sql(read_topic(session, text))
+    """What the topic would have brought in the `days` days up to and including `until`.
+
+    Replacements, where the topic wants them, count on the day of the last one.
+    """
+    query = read_topic(session, text)
+    condition = topic_condition(session, settings, query)
     since = until - timedelta(days=days - 1)
-    counts = count_by_day(session, condition, (since, until))
-    newest = find_papers(session, condition, (since, until), limit)
+    on = announced_day(is_replaced=wants_replaced(query))
+    counts = count_by_day(session, condition, (since, until), on)
+    newest = find_papers(session, condition, (since, until), limit, on)
     every_day = (since + timedelta(days=n) for n in range(days))
     return TopicPreview(tuple((on, counts.get(on, 0)) for on in every_day), tuple(newest))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.trending import PaperSignals, Snapshot, trend
+from service.store.engine import transaction
 from service.store.papers import record_trends
 from service.store.reading import get_snapshots, list_announced_since
+
+# A paper gathers votes for a week; after that its percentile hardly moves.
+_DAYS = 7
 
 
 def refresh_trends(session: Session, since: date, now: datetime) -> int:
@@ -28,6 +32,12 @@ def refresh_trends(session: Session, since: date, now: datetime) -> int:
     for on, categories in days.items():
         trends |= _trends_of_day(session, on, categories, now)
     return record_trends(session, trends)
+
+
+def refresh_recent_trends(sessions: sessionmaker[Session], now: datetime) -> int:
+    """The same for the days whose lists are still looked at; returns how many changed."""
+    with transaction(sessions) as session:
+        return refresh_trends(session, now.date() - timedelta(days=_DAYS), now)
 
 
 def _trends_of_day(

@@ -163,7 +163,7 @@ def try_topic(
     with open_desk(context, as_json=as_json) as desk:
         until = read_day(desk, None)
         with transaction(desk.sessions) as session:
-            found = preview_topic(session, query, until, days)
+            found = preview_topic(session, desk.settings, query, until, days)
         desk.say(
             {
                 "total": found.total,

@@ -55,7 +55,7 @@ __all__ = [
     "canonical_pattern",
     "describe",
     "leaf_texts",
-    "like_clauses",
+    "like_leaves",
     "parse_query",
     "wants_replaced",
 ]
@@ -81,11 +81,13 @@ def leaf_texts(query: Query) -> frozenset[str]:
     )
 
 
-def like_clauses(query: Query) -> frozenset[str]:
-    """The canonical `like:` clauses of `query`, for each of which a probe must be at hand."""
-    return frozenset(
-        write_leaf(leaf) for leaf in iterate_leaves(normalize(query)) if isinstance(leaf, Like)
-    )
+def like_leaves(query: Query) -> dict[str, Like]:
+    """The `like:` clauses of `query` by canonical text, for each of which a probe must be at hand."""
+    return {
+        write_leaf(leaf): leaf
+        for leaf in iterate_leaves(normalize(query))
+        if isinstance(leaf, Like)
+    }
 
 
 def wants_replaced(query: Query) -> bool:

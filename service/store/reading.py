@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, select, true
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
@@ -84,6 +84,12 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
     return snapshots
 
 
+def list_ids_since(session: Session, since: date) -> list[int]:
+    """Papers of which anything was announced on or after a date, new or replaced."""
+    is_recent = or_(PaperRow.first_announced_on >= since, PaperRow.replaced_on >= since)
+    return list(session.execute(select(PaperRow.id).where(is_recent)).scalars())
+
+
 def list_announced_since(session: Session, since: date) -> list[tuple[int, date, str]]:
     """Papers announced on or after a date: (id, date, primary category)."""
     rows = session.execute(
@@ -105,25 +111,42 @@ def get_papers_announced_on(session: Session, on: date) -> list[Paper]:
     return [_to_paper(row) for row in rows]
 
 
+def announced_day(*, is_replaced: bool) -> ColumnElement[date | None]:
+    """The day a paper counts for: its first, or where replacements count, that of the last one."""
+    if not is_replaced:
+        return PaperRow.first_announced_on.expression
+    return func.greatest(PaperRow.first_announced_on, PaperRow.replaced_on)
+
+
 def find_papers(
-    session: Session, condition: ColumnElement[bool], span: tuple[date, date], limit: int
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    limit: int,
+    on: ColumnElement[date | None] | None = None,
 ) -> list[Paper]:
-    """The newest papers of a span, its last day included, for which a compiled topic holds."""
-    statement = _select_papers().where(condition, PaperRow.first_announced_on.between(*span))
-    newest = statement.order_by(PaperRow.first_announced_on.desc(), PaperRow.key.desc())
+    """The newest papers of a span, its last day included, for which a compiled topic holds.
+
+    `on` is the day that counts (see `announced_day`), the first one if it is not given.
+    """
+    day = announced_day(is_replaced=False) if on is None else on
+    statement = _select_papers().where(condition, day.between(*span))
+    newest = statement.order_by(day.desc(), PaperRow.key.desc())
     return [_to_paper(row) for row in session.execute(newest.limit(limit))]
 
 
 def count_by_day(
-    session: Session, condition: ColumnElement[bool], span: tuple[date, date]
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    on: ColumnElement[date | None] | None = None,
 ) -> dict[date, int]:
     """How many papers of a span a compiled topic holds for, per day on which there were any."""
+    day = announced_day(is_replaced=False) if on is None else on
     rows = session.execute(
-        select(PaperRow.first_announced_on, func.count())
-        .where(condition, PaperRow.first_announced_on.between(*span))
-        .group_by(PaperRow.first_announced_on)
+        select(day, func.count()).where(condition, day.between(*span)).group_by(day)
     )
-    return {on: count for on, count in rows if on}
+    return {counted: count for counted, count in rows if counted}
 
 
 def which_hold(

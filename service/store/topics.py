@@ -41,6 +41,12 @@ def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | No
     return session.execute(select(Topic).where(*own)).scalar_one_or_none()
 
 
+def list_canonicals_with(session: Session, words: str) -> list[str]:
+    """The distinct canonical texts of saved topics that contain `words`."""
+    found = select(Topic.canonical).where(Topic.canonical.contains(words, autoescape=True))
+    return list(session.execute(found.distinct().order_by(Topic.canonical)).scalars())
+
+
 def append_topic(
     session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
 ) -> Topic:

@@ -71,7 +71,7 @@ def create_app(
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
         fetch=fetch,
-        previews=LivePreviews(sessions),
+        previews=LivePreviews(sessions, settings),
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")

@@ -27,6 +27,7 @@ from service.actions.opinions import (
     set_suggestions,
     take_back_opinion,
 )
+from service.config import Settings
 from service.domain.query import Author, Text
 from service.domain.query_changes import read_clause
 from service.domain.schedule import announcement_date
@@ -92,13 +93,15 @@ class ChangePage:
     offers: Offers | None = None
 
 
-def ask(session: Session, reader: Subscriber, wish: Wish, now: datetime) -> ChangePage:
+def ask(
+    session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
+) -> ChangePage:
     """The page that a link opens. Raises `TopicGone`, `ChangeRefused` and `NotHere`."""
     pages: dict[str, Callable[[], ChangePage]] = {
-        "mute": lambda: _ask_topic(session, reader, wish, now),
-        "follow": lambda: _ask_topic(session, reader, wish, now),
+        "mute": lambda: _ask_topic(session, settings, reader, wish, now),
+        "follow": lambda: _ask_topic(session, settings, reader, wish, now),
         "keep": lambda: _ask_to_keep(session, reader, wish),
-        "less": lambda: _ask_for_less(session, reader, wish, announcement_date(now)),
+        "less": lambda: _ask_for_less(session, settings, reader, wish, announcement_date(now)),
         "also": lambda: _ask_about_suggestions(reader, wish),
     }
     return pages.get(wish.verb, _say_nothing)()
@@ -152,11 +155,13 @@ def _draft(session: Session, reader: Subscriber, wish: Wish) -> Draft:
     return draft_follow(session, reader, wish.words)
 
 
-def _ask_topic(session: Session, reader: Subscriber, wish: Wish, now: datetime) -> ChangePage:
+def _ask_topic(
+    session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
+) -> ChangePage:
     draft = _draft(session, reader, wish)
     if draft.is_done:
         return _tell_done(draft, find_change_of(session, draft))
-    difference = measure_draft(session, draft, announcement_date(now))
+    difference = measure_draft(session, settings, draft, announcement_date(now))
     if draft.kind is TopicChangeKind.MUTED:
         return ChangePage(
             heading=f"Mute {say_clause(draft.asked)}?",
@@ -222,9 +227,11 @@ def _ask_to_keep(session: Session, reader: Subscriber, wish: Wish) -> ChangePage
     )
 
 
-def _ask_for_less(session: Session, reader: Subscriber, wish: Wish, until: date) -> ChangePage:
+def _ask_for_less(
+    session: Session, settings: Settings, reader: Subscriber, wish: Wish, until: date
+) -> ChangePage:
     paper = _find_paper(session, wish.number)
-    topic = find_bringing_topic(session, reader, paper.id)
+    topic = find_bringing_topic(session, settings, reader, paper.id)
     offers = tuple(offer_mutes(session, topic, paper, until)) if topic else ()
     return ChangePage(
         heading="Less like this?",

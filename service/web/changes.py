@@ -94,7 +94,7 @@ def ask_to_change(
     site: SiteHere, token: str, wish: Annotated[Wish, Depends(read_query)]
 ) -> HTMLResponse:
     def make(session: Session, reader: Subscriber) -> ChangePage:
-        return ask(session, reader, wish, site.clock())
+        return ask(session, site.settings, reader, wish, site.clock())
 
     return _show(site, token, "change.html", make, lock=False)
 

@@ -22,7 +22,9 @@ from fastapi.responses import PlainTextResponse, Response
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
+from service.actions.likes import topic_condition
 from service.actions.topics import TopicError, read_topic
+from service.config import Settings
 from service.domain.ranking import rank_papers
 from service.domain.schedule import announcement_date
 from service.domain.types import Paper
@@ -32,7 +34,6 @@ from service.mail.sentences import count_of, long_date
 from service.store.engine import transaction
 from service.store.reading import get_papers, get_papers_announced_on, latest_day
 from service.store.recent import find_newest_ids, read_changed_at
-from service.store.topic_sql import to_sql
 from service.web.site import Site, SiteHere
 
 MOST_ENTRIES: Final = 50
@@ -97,7 +98,7 @@ def _answer_search(site: Site, request: Request, text: str, form: str) -> Respon
     topic = clean(text).strip()
     try:
         with transaction(site.sessions) as session:
-            papers = _find(session, topic)
+            papers = _find(session, site.settings, topic)
             changed_at = _changed_at(session, papers)
     except TopicError as error:
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
@@ -118,8 +119,10 @@ def _base(site: Site) -> str:
     return site.settings.base_url.rstrip("/")
 
 
-def _find(session: Session, topic: str) -> list[Paper]:
-    ids = find_newest_ids(session, to_sql(read_topic(session, topic)), MOST_ENTRIES)
+def _find(session: Session, settings: Settings, topic: str) -> list[Paper]:
+    ids = find_newest_ids(
+        session, topic_condition(session, settings, read_topic(session, topic)), MOST_ENTRIES
+    )
     papers = get_papers(session, ids)
     return [papers[paper_id] for paper_id in ids]
 

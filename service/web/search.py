@@ -8,14 +8,15 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from service.actions.likes import topic_condition
 from service.actions.topics import TopicError, read_topic
+from service.config import Settings
 from service.domain.query import leaf_texts
 from service.domain.types import Paper
 from service.mail.safety import clean
 from service.store.engine import transaction
 from service.store.reading import get_papers
 from service.store.recent import find_newest_ids
-from service.store.topic_sql import to_sql
 from service.web.forms import point_at
 from service.web.paging import MOST_PAGES, Slice, read_number
 from service.web.site import SiteHere
@@ -49,7 +50,7 @@ def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
         return site.pages.show("search.html", query="", found=None)
     try:
         with transaction(site.sessions) as session:
-            found = search(session, text, read_number(page))
+            found = search(session, site.settings, text, read_number(page))
     except TopicError as error:
         return site.pages.show(
             "search.html",
@@ -62,11 +63,11 @@ def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
     return site.pages.show("search.html", query=text, found=found)
 
 
-def search(session: Session, text: str, number: int) -> Found:
+def search(session: Session, settings: Settings, text: str, number: int) -> Found:
     """Page `number` of the papers that `text` finds, newest first. Raises `TopicError`."""
     query = read_topic(session, text)
     most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
-    ids = find_newest_ids(session, to_sql(query), most + 1)
+    ids = find_newest_ids(session, topic_condition(session, settings, query), most + 1)
     total = min(len(ids), most)
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(number, pages)

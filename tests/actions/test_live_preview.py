@@ -19,6 +19,7 @@ from support.web_papers import FRIDAY, THURSDAY, make_announcement, store_papers
 from service.actions import live_preview
 from service.actions.live_preview import LivePreview, LivePreviews, TooBroad
 from service.actions.topics import TopicError, preview_topic
+from service.config import Settings
 from service.domain.matching import match_day
 from service.domain.query import leaf_texts, parse_query
 from service.domain.types import AnnounceType
@@ -36,8 +37,8 @@ def sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 @pytest.fixture
-def previews(sessions: sessionmaker[Session]) -> LivePreviews:
-    return LivePreviews(sessions)
+def previews(sessions: sessionmaker[Session], settings: Settings) -> LivePreviews:
+    return LivePreviews(sessions, settings)
 
 
 class Asking:
@@ -59,7 +60,9 @@ def ask(sessions: sessionmaker[Session], previews: LivePreviews) -> Asking:
     return Asking(sessions, previews)
 
 
-def test_a_preview_is_that_of_the_archive(ask: Asking, session: Session) -> None:
+def test_a_preview_is_that_of_the_archive(
+    ask: Asking, session: Session, settings: Settings
+) -> None:
     store_papers(session, [make_announcement(1, "Old Cats")], on=FRIDAY - timedelta(days=30))
     store_papers(session, [make_announcement(2, "Cats at Night")], on=THURSDAY)
     told = [make_announcement(n, f"Cats and Graphs {n}") for n in range(3, 20)]
@@ -71,7 +74,7 @@ def test_a_preview_is_that_of_the_archive(ask: Asking, session: Session) -> None
     ):  # fmt: skip
         for _ in ("first", "again"):
             found = ask(topic).matched
-            assert found == preview_topic(session, topic, FRIDAY), topic
+            assert found == preview_topic(session, settings, topic, FRIDAY), topic
     assert ask("cats").matched.total == 18
     assert ask("cats").days_known == 2
 
@@ -94,7 +97,11 @@ def test_papers_that_come_change_or_go_are_seen_at_once_under_any_clock(
 
 
 def test_while_the_last_days_are_not_read_anew_the_archive_answers(
-    ask: Asking, previews: LivePreviews, session: Session, sessions: sessionmaker[Session]
+    ask: Asking,
+    previews: LivePreviews,
+    session: Session,
+    sessions: sessionmaker[Session],
+    settings: Settings,
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
     assert ask("cats").matched.total == 1
@@ -102,7 +109,7 @@ def test_while_the_last_days_are_not_read_anew_the_archive_answers(
     previews._rests_until = float("inf")
     with transaction(sessions) as reading:
         found = previews.preview(reading, "cats", FRIDAY)
-    assert found.matched == preview_topic(session, "cats", FRIDAY)
+    assert found.matched == preview_topic(session, settings, "cats", FRIDAY)
     assert (found.matched.total, found.days_known, found.narrower) == (2, 1, ())
 
 
@@ -115,21 +122,21 @@ def test_two_visitors_read_the_last_days_once(previews: LivePreviews, session: S
 
 
 def test_what_is_kept_has_an_end(
-    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch
+    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats and Dogs")])
     monkeypatch.setattr(live_preview, "_MOST_KEPT", 2)
     for topic in ("cats", "dogs", "mice", "cats dogs", "cats mice"):
-        assert ask(topic).matched == preview_topic(session, topic, FRIDAY)
+        assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
     assert len(ask.previews._kept.answers) <= 2  # type: ignore[union-attr]
 
 
 def test_words_learned_beside_the_requests_change_no_answer(
-    session: Session, sessions: sessionmaker[Session]
+    session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     told = [make_announcement(n, f"Cats of Kind {n}") for n in range(1, 60)]
     store_papers(session, [*told, make_announcement(60, "Of dogs", abstract="Cats too, and cats.")])
-    previews = LivePreviews(sessions, many_papers=NEVER)
+    previews = LivePreviews(sessions, settings, many_papers=NEVER)
     ask = Asking(sessions, previews)
     ask("zebra")
     kept = previews._kept
@@ -140,16 +147,16 @@ def test_words_learned_beside_the_requests_change_no_answer(
     assert known is not None
     assert known.bit_count() == 60
     for topic in ("cats", "cats -kind", "dogs", '"cats of kind"'):
-        assert ask(topic).matched == preview_topic(session, topic, FRIDAY)
+        assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
 
 
 def test_words_are_learned_in_the_background_where_there_are_many_papers(
-    session: Session, sessions: sessionmaker[Session]
+    session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     from threading import enumerate as threads
 
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, many_papers=1)
+    previews = LivePreviews(sessions, settings, many_papers=1)
     before = {*threads()}
     Asking(sessions, previews)("zebra")
     for thread in {*threads()} - before:
@@ -160,10 +167,10 @@ def test_words_are_learned_in_the_background_where_there_are_many_papers(
 
 
 def test_words_of_another_state_of_the_store_are_not_learned(
-    session: Session, sessions: sessionmaker[Session]
+    session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, many_papers=NEVER)
+    previews = LivePreviews(sessions, settings, many_papers=NEVER)
     Asking(sessions, previews)("zebra")
     kept = previews._kept
     assert kept is not None
@@ -173,10 +180,10 @@ def test_words_of_another_state_of_the_store_are_not_learned(
 
 
 def test_a_broken_connection_costs_the_words_and_nothing_else(
-    session: Session, sessions: sessionmaker[Session]
+    session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, many_papers=NEVER)
+    previews = LivePreviews(sessions, settings, many_papers=NEVER)
     Asking(sessions, previews)("zebra")
     kept = previews._kept
     assert kept is not None
@@ -205,7 +212,7 @@ def test_a_faulty_topic_says_where(ask: Asking) -> None:
 
 
 def test_a_topic_of_many_papers_gets_narrower_ones_with_their_counts(
-    ask: Asking, session: Session
+    ask: Asking, session: Session, settings: Settings
 ) -> None:
     told = [
         make_announcement(
@@ -221,7 +228,7 @@ def test_a_topic_of_many_papers_gets_narrower_ones_with_their_counts(
     assert counts["cats cat:cs.CV"] == 13
     assert counts["cats ti:whiskers"] == 20
     for each in found.narrower:
-        assert preview_topic(session, each.topic, FRIDAY).total == each.count < 40
+        assert preview_topic(session, settings, each.topic, FRIDAY).total == each.count < 40
     assert found.instead == ()
     assert ask("cats cat:cs.CV").narrower == ()
 
@@ -294,7 +301,7 @@ def make_topics(papers: list[dict[str, list[str]]], count: int) -> Iterator[str]
 
 @pytest.mark.real
 def test_preview_archive_and_daily_match_agree_on_real_papers(
-    ask: Asking, session: Session, real_data: Path
+    ask: Asking, session: Session, real_data: Path, settings: Settings
 ) -> None:
     papers = read_real(real_data, 400)
     told = [
@@ -318,7 +325,7 @@ def test_preview_archive_and_daily_match_agree_on_real_papers(
         query = parse_query(topic)
         lexicon = fetch_lexemes(session, leaf_texts(query))
         matched = {paper for _, paper, _ in match_day([(1, query)], day, lexicon)}
-        assert found.matched == preview_topic(session, topic, FRIDAY), topic
+        assert found.matched == preview_topic(session, settings, topic, FRIDAY), topic
         assert found.matched.total == len(matched), topic
         assert {paper.id for paper in found.matched.newest} <= matched
         found_count += bool(matched)

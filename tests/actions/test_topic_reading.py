@@ -15,6 +15,7 @@ from service.actions.topics import (
     read_topic,
     read_topics,
 )
+from service.config import Settings
 from service.domain.query import canonical
 from service.domain.types import AnnounceType
 
@@ -73,7 +74,9 @@ def test_more_topics_than_allowed_are_refused_with_the_first_too_many(session: S
     assert refused.value.position is None
 
 
-def test_a_preview_counts_every_day_and_shows_the_newest(session: Session) -> None:
+def test_a_preview_counts_every_day_and_shows_the_newest(
+    session: Session, settings: Settings
+) -> None:
     store_papers(session, [make_announcement(1, "Graph networks")], THURSDAY)
     friday = [
         make_announcement(2, "Deep graph networks"),
@@ -82,13 +85,13 @@ def test_a_preview_counts_every_day_and_shows_the_newest(session: Session) -> No
         make_announcement(5, "Graph networks", announce_type=AnnounceType.REPLACE, version=2),
     ]
     store_papers(session, friday, FRIDAY)
-    preview = preview_topic(session, '"graph networks"', FRIDAY, days=3, limit=2)
+    preview = preview_topic(session, settings, '"graph networks"', FRIDAY, days=3, limit=2)
     wednesday = THURSDAY - timedelta(days=1)
     assert preview.per_day == ((wednesday, 0), (THURSDAY, 1), (FRIDAY, 2))
     assert preview.total == 3
     assert [paper.identifier for paper in preview.newest] == ["2609.00004", "2609.00002"]
 
 
-def test_a_preview_of_a_time_without_papers_is_empty(session: Session) -> None:
-    preview = preview_topic(session, "lora", date(2026, 1, 1))
+def test_a_preview_of_a_time_without_papers_is_empty(session: Session, settings: Settings) -> None:
+    preview = preview_topic(session, settings, "lora", date(2026, 1, 1))
     assert (len(preview.per_day), preview.total, preview.newest) == (30, 0, ())
