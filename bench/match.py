@@ -32,6 +32,8 @@ from sqlalchemy.dialects import postgresql
 
 from service.actions.compose import compose_chunk
 from service.actions.edition_day import EditionDay
+from service.actions.likes import prepare_probes
+from service.actions.meaning import count_lexemes, learn_meanings
 from service.config import Settings
 from service.domain.matching import parse_tsvector
 from service.domain.query import like_leaves, parse_query
@@ -93,6 +95,8 @@ def bench(database_url: str, data: Path, size: Size) -> dict[str, Any]:
     topics = draw_topics(corpus, size.topics, find_silent(database_url, count_vocabulary(corpus)))
     store_subscriptions(database_url, topics, size.subscriptions)
     store_edition(database_url, size)
+    say("learning papers, making probes for like: …")
+    probe_count = prepare_likes(database_url, size)
     say("matching …")
     matched = run_matching(database_url, size)
     say(f"{size.topics / matched['seconds']:,.0f} topics/s; one SELECT a topic …")
@@ -105,6 +109,7 @@ def bench(database_url: str, data: Path, size: Size) -> dict[str, Any]:
         "topics_per_s": round(topics_per_s),
         "match_seconds": round(matched["seconds"], 2),
         "pairs": matched["pairs"],
+        "like_topics": probe_count,
         "sql_topics_per_s": round(sql_per_s, 1),
         "sql_agrees": agrees,
         "ratio_sql": round(topics_per_s / sql_per_s, 1),
@@ -210,6 +215,14 @@ def store_edition(database_url: str, size: Size) -> None:
         edition.paper_count = assign_papers(session, edition, timedelta(days=14))
         assert edition.paper_count == size.papers
         plan_chunks(session, edition, CHUNK)
+
+
+def prepare_likes(database_url: str, size: Size) -> int:
+    """What a service has done before a morning: papers learned at ingest, probes when topics were saved."""
+    sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
+    assert learn_meanings(sessions, settings) == size.papers
+    count_lexemes(sessions, settings)
+    return prepare_probes(sessions, settings)
 
 
 # --- matching

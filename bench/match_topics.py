@@ -18,7 +18,7 @@ from service.domain.query import QueryError, canonical, parse_query
 
 _QUOTES = str.maketrans("", "", '"“”„‟')
 # Of topics: the shares that the specification of the bench names.
-PHRASES, CATEGORIES, AUTHORS, EXCLUSIONS, LIKES = 0.20, 0.30, 0.05, 0.10, 0.0
+PHRASES, CATEGORIES, AUTHORS, EXCLUSIONS, LIKES = 0.20, 0.30, 0.05, 0.10, 0.05
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Day:
         revisions: Mapping[int, int] | None = None,
     ) -> None:
         self.papers = papers
-        self.revisions = revisions or {}
+        self.revisions = {} if revisions is None else revisions
         standing = standings(papers.values())
         ordered = sorted(indexed, key=lambda paper: standing[paper.paper_id].place)
         self.ids = [paper.paper_id for paper in ordered]

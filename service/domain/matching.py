@@ -83,7 +83,7 @@ class DayIndex:
         likes: Mapping[str, Bits] | None = None,
     ) -> None:
         self.ids = [paper.paper_id for paper in papers]
-        self._clauses = ClauseIndex(papers, lexicon, likes or {})
+        self._clauses = ClauseIndex(papers, lexicon, {} if likes is None else likes)
         self._found: dict[str, Bits] = {}
         self._leaves: dict[str, Leaf] = {}
         self._titles: dict[str, Bits | None] = {}
