@@ -8,7 +8,7 @@ from threading import Lock
 
 from sqlalchemy.orm import Session
 
-from service.actions.likes import find_likes
+from service.actions.likes import LIKE_MARK, find_likes
 from service.actions.suggestions import Shelf, stock_shelf
 from service.config import Settings
 from service.domain.day import Day
@@ -19,6 +19,7 @@ from service.store.models import Edition
 from service.store.reading import get_papers, index_papers
 from service.store.revisions import get_edition_revisions
 from service.store.topic_sql import fetch_lexemes
+from service.store.topics import list_canonicals_with
 
 # Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
 _MOST_KEPT = 2
@@ -35,6 +36,7 @@ class EditionDay:
         self._lexicon: dict[str, Lexemes] = {}
         self._likes: dict[str, Bits] = {}
         self._known: set[str] = set()
+        self._liked: set[str] = set()
         self._shelf: Shelf | None = None
         self.day = Day(
             get_papers(session, ids),
@@ -67,8 +69,19 @@ class EditionDay:
         unknown = set(topics) - self._known
         texts = clause_texts(unknown) - self._lexicon.keys()
         self._lexicon.update(fetch_lexemes(session, texts))
-        self._likes.update(find_likes(session, self._settings, unknown, self.day.ids))
+        self._learn_likes(session, unknown)
         self._known |= unknown
+
+    def _learn_likes(self, session: Session, topics: Iterable[str]) -> None:
+        asking = {topic for topic in topics if LIKE_MARK in topic}
+        if not asking:
+            return
+        if not self._likes:
+            # All that readers have saved at once: chunk by chunk the papers would be read each time.
+            asking |= set(list_canonicals_with(session, LIKE_MARK))
+        unknown = {topic for topic in asking if topic not in self._liked}
+        self._likes.update(find_likes(session, self._settings, unknown, self.day.ids))
+        self._liked |= unknown
 
 
 class EditionDays:

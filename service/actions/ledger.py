@@ -24,7 +24,9 @@ class Ledger:
     happenings: Mapping[int, tuple[Happening, ...]]
 
     def carried_ids(self, subscriber_id: int) -> frozenset[int]:
-        deliveries = self.carried.get(subscriber_id, ())
+        deliveries = self.carried.get(subscriber_id)
+        if not deliveries:
+            return frozenset()
         return frozenset(i for delivery in deliveries for i in delivery.paper_ids)
 
     def seen_ids(self, subscriber_id: int) -> frozenset[int]:

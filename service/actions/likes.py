@@ -17,6 +17,7 @@ from service.store.meanings import get_meanings, like_condition
 from service.store.topic_sql import to_sql
 from service.store.topics import list_canonicals_with
 
+LIKE_MARK = "like:"
 # Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
 _PROBES_AT_ONCE = 50
 
@@ -39,11 +40,11 @@ def find_likes(
     """For each `like:` clause of these topics (canonical texts) the papers that are like it.
 
     Bit i is the i-th of `paper_ids`. A clause whose paper is no longer stored is like nothing.
+    Many topics at once cost little more than one, since the papers are read and laid out once.
     """
     leaves: dict[str, Like] = {}
     for topic in topics:
-        if "like:" in topic:
-            leaves |= like_leaves(parse_query(topic))
+        leaves |= like_leaves(parse_query(topic))
     if not leaves:
         return {}
     probes = make_probes(session, settings, sorted({leaf.text for leaf in leaves.values()}))
@@ -59,7 +60,7 @@ def prepare_probes(sessions: sessionmaker[Session], settings: Settings) -> int:
     Returns how many clauses were looked at. Safe to repeat: a probe that is there is kept.
     """
     with transaction(sessions) as session:
-        topics = list_canonicals_with(session, "like:")
+        topics = list_canonicals_with(session, LIKE_MARK)
     texts = sorted({leaf.text for t in topics for leaf in like_leaves(parse_query(t)).values()})
     for start in range(0, len(texts), _PROBES_AT_ONCE):
         with transaction(sessions) as session:

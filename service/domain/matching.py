@@ -142,9 +142,10 @@ class DayIndex:
             reasons: dict[str, Reasons] = {}
             self._tell_group(plan, position, reasons)
             return tuple(chain.from_iterable(reasons.values()))
-        if len(plan) == 1:
-            return plan[0](position)
-        return tuple(chain.from_iterable(tell(position) for tell in plan))
+        told: Reasons = ()
+        for tell in plan:
+            told = told + tell(position) if told else tell(position)
+        return told
 
     def _plan(self, topic: str) -> _Group | tuple[_Teller, ...]:
         """How to tell of a topic: clause by clause where all must hold, else branch by branch."""

@@ -189,7 +189,10 @@ def iterate_spread(
     last, in_a_row = None, 0
     while True:
         is_full = in_a_row >= MOST_IN_A_ROW
-        at = next((n for n, one in enumerate(waiting) if not is_full or clusters[one] != last), -1)
+        at = -1
+        if waiting:
+            able = (n for n, one in enumerate(waiting) if not is_full or clusters[one] != last)
+            at = next(able, -1)
         if at >= 0:
             paper = waiting.pop(at)
         else:

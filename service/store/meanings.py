@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session, aliased
 from service.domain.meaning import PaperMeaning, Probe, Sparse
 from service.domain.paper_sets import Lexemes
 from service.domain.tsvector import parse_tsvector
+from service.store.base import is_among
 from service.store.meaning_models import PaperMeaningRow
 from service.store.models import PaperRow
 
@@ -128,7 +129,9 @@ def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperMeaning]:
     """What these papers mean, in this order; one that is not learned yet is like nothing."""
     found = {
         row.paper_id: PaperMeaning(row.paper_id, row.model, row.dense or b"", row.sparse)
-        for row in session.scalars(select(PaperMeaningRow).where(PaperMeaningRow.paper_id.in_(ids)))
+        for row in session.scalars(
+            select(PaperMeaningRow).where(is_among(PaperMeaningRow.paper_id, ids))
+        )
     }
     return [found.get(i) or PaperMeaning(i, "", b"", ()) for i in ids]
 

@@ -12,6 +12,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.domain.matching import IndexedPaper, parse_tsvector
 from service.domain.types import AnnounceType, Paper
+from service.store.base import is_among
 from service.store.models import AnnouncementRow, Batch, PaperRow, Signal
 
 
@@ -66,7 +67,7 @@ def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
     wanted = list(ids)
     if not wanted:
         return {}
-    rows = session.execute(_select_papers().where(PaperRow.id.in_(wanted)))
+    rows = session.execute(_select_papers().where(is_among(PaperRow.id, wanted)))
     return {paper.id: paper for paper in map(_to_paper, rows)}
 
 
@@ -74,7 +75,7 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
     """Every look at the papers' upvotes: paper id -> (when, upvotes), oldest first."""
     rows = session.execute(
         select(Signal.paper_id, Signal.observed_at, Signal.observed_on, Signal.upvotes)
-        .where(Signal.paper_id.in_(list(ids)))
+        .where(is_among(Signal.paper_id, ids))
         .order_by(Signal.observed_on)
     )
     snapshots: dict[int, list[tuple[datetime, int]]] = {}
@@ -211,7 +212,7 @@ def index_papers(
             PaperRow.trend,
             PaperRow.announced_as,
         )
-        .where(PaperRow.id.in_(ids))
+        .where(is_among(PaperRow.id, ids))
         .order_by(PaperRow.id)
     )
     return [

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import PaperEventKind
 from service.domain.works import PaperFacts
+from service.store.base import is_among
 from service.store.models import PaperEvent, PaperIdentifier, PaperRow
 from service.store.papers import LISTING_SOURCES
 
@@ -53,10 +54,14 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
     if not ids:
         return {}
     own = func.coalesce(PaperRow.work_id, PaperRow.id)
-    work_of = dict(session.execute(select(PaperRow.id, own).where(PaperRow.id.in_(ids))).all())
+    work_of = dict(
+        session.execute(select(PaperRow.id, own).where(is_among(PaperRow.id, ids))).all()
+    )
     chosen = {work: paper_id for paper_id, work in work_of.items()}
     rows = session.execute(
-        select(PaperRow.id, own).where(or_(PaperRow.id.in_(chosen), PaperRow.work_id.in_(chosen)))
+        select(PaperRow.id, own).where(
+            or_(is_among(PaperRow.id, chosen), is_among(PaperRow.work_id, chosen))
+        )
     )
     return {paper_id: chosen[work] for paper_id, work in rows}
 
