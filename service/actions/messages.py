@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from service.actions.links import paper_links, reader_links, signed_url
+from service.actions.links import mute_url, paper_links, reader_links, signed_url
 from service.config import Settings
-from service.domain.digest import Digest, digest_from_json
+from service.domain.digest import Digest, DigestEntry, digest_from_json
 from service.domain.tokens import LIFETIME, Purpose
 from service.domain.types import DeliveryKind, Paper
 from service.mail.contexts import (
@@ -28,12 +28,53 @@ from service.mail.contexts import (
 )
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
 from service.mail.render import RenderedMail, Renderer
+from service.mail.sentences import mutable_words
 from service.mail.transport import Envelope
 from service.store.editions import get_edition, get_edition_papers
 from service.store.models import Delivery, Edition, Subscriber
 from service.store.reading import get_papers
 from service.store.sending import Claim
 from service.store.subscribers import get_topics
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The papers of one edition as its mails show them: one value for all readers of a paper.
+
+    Renderers know an entry again by its identity, so a card is written once and then joined.
+    """
+
+    papers: Mapping[int, Paper]
+    late_ids: frozenset[int]
+    settings: Settings
+    placed: dict[tuple[DigestEntry, str | None], DigestPaper] = field(default_factory=dict)
+
+    def take(
+        self, entries: Iterable[DigestEntry], topic: str | None = None
+    ) -> Iterator[DigestPaper]:
+        """The entries whose papers still exist; without a topic, as suggestions."""
+        for entry in entries:
+            key = (entry, topic)
+            if key not in self.placed and entry.paper_id in self.papers:
+                self.placed[key] = self._place(entry, topic)
+            if key in self.placed:
+                yield self.placed[key]
+
+    def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
+        paper = self.papers[entry.paper_id]
+        words = mutable_words(entry.reasons, topic or "")
+        links = paper_links(self.settings, paper)
+        if any(reason.field == "author" for reason in entry.reasons):
+            links = dataclasses.replace(links, follow="")
+        return DigestPaper(
+            paper=dataclasses.replace(paper, is_late=entry.paper_id in self.late_ids),
+            links=links,
+            reasons=entry.reasons,
+            maybe_seen=entry.is_maybe_seen,
+            revision=entry.revision,
+            mutes=tuple((word, mute_url("", 0, word)) for word in words),
+            is_suggested=topic is None,
+        )
 
 
 @dataclass(slots=True)
@@ -44,6 +85,14 @@ class Materials:
     papers: dict[int, Paper] = field(default_factory=dict)
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    shelves: dict[int, Shelf] = field(default_factory=dict)
+
+    def shelf(self, edition_id: int, settings: Settings) -> Shelf:
+        """The papers of an edition, each written once however many readers it goes to."""
+        if edition_id not in self.shelves:
+            late = self.late_ids.get(edition_id, frozenset())
+            self.shelves[edition_id] = Shelf(self.papers, late, settings)
+        return self.shelves[edition_id]
 
 
 def gather_materials(session: Session, claims: Sequence[Claim], materials: Materials) -> None:
@@ -154,12 +203,20 @@ def digest_context(
 ) -> DigestContext:
     edition = materials.editions[delivery.edition_id or 0]
     digest = digest_from_json(delivery.digest or {"groups": [], "cut": []})
-    late = materials.late_ids.get(edition.id, frozenset())
+    shelf = materials.shelf(edition.id, settings)
     return DigestContext(
         cadence=edition.cadence,
         local_date=edition.local_date,
         coverage=_coverage(edition),
-        groups=_groups(digest, materials.papers, late, settings),
+        groups=tuple(
+            DigestGroup(
+                title=group.title,
+                papers=tuple(shelf.take(group.entries, group.title)),
+                topic_id=group.topic_id,
+            )
+            for group in digest.groups
+        ),
+        also=tuple(shelf.take(digest.also)),
         links=reader_links(settings, reader.id, delivery.id, delivery.created_at),
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
         subscribed_on=(reader.confirmed_at or reader.created_at).date(),
@@ -181,27 +238,6 @@ def _happenings(
         )
         for one in digest.happenings
         if one.paper_id in papers
-    )
-
-
-def _groups(
-    digest: Digest, papers: Mapping[int, Paper], late: frozenset[int], settings: Settings
-) -> tuple[DigestGroup, ...]:
-    return tuple(
-        DigestGroup(
-            title=group.title,
-            papers=tuple(
-                DigestPaper(
-                    paper=dataclasses.replace(papers[e.paper_id], is_late=e.paper_id in late),
-                    reasons=e.reasons,
-                    maybe_seen=e.is_maybe_seen,
-                    links=paper_links(settings, papers[e.paper_id]),
-                )
-                for e in group.entries
-                if e.paper_id in papers
-            ),
-        )
-        for group in digest.groups
     )
 
 

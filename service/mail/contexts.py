@@ -28,40 +28,65 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperLinks:
-    """Addresses of one paper; an empty or unsafe one is left out of the mail."""
+    """Addresses of one paper; an empty or unsafe one is left out of the mail.
+
+    `keep`, `less` and `follow` say only what to change (`?keep=12`): the reader's own signed
+    address, `ReaderLinks.change`, goes before them, so that all readers share the rest.
+    """
 
     abstract: str
     pdf: str = ""
     similar: str = ""
+    keep: str = ""
+    less: str = ""
+    follow: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderLinks:
-    """This reader's own signed addresses. All are http(s); rendering refuses anything else."""
+    """This reader's own signed addresses. All are http(s); rendering refuses anything else.
+
+    `change` begins the links that change a topic or keep a paper, and `also_off` ends the
+    suggestions; a mail without `change` has no such links.
+    """
 
     preferences: str
     unsubscribe: str
     pause: str
     browser: str
     home: str
+    change: str = ""
+    also_off: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestPaper:
-    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it."""
+    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it.
+
+    `revision` is the version announced as a replacement, 0 for a new paper. `mutes` are the
+    reader's words that can be muted, each with what to change (`?topic=0&mute=survey`; the 0
+    stands for the topic of the group). `is_suggested` where no topic asked for it.
+    """
 
     paper: Paper
     links: PaperLinks
     reasons: tuple[Reason, ...] = ()
     maybe_seen: bool = False
+    revision: int = 0
+    mutes: tuple[tuple[str, str], ...] = ()
+    is_suggested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestGroup:
-    """The papers of one topic, best first; `title` is the topic as the reader knows it."""
+    """The papers of one topic, best first; `title` is the topic as the reader knows it.
+
+    `topic_id` is the topic's row, 0 where no topic brought the papers.
+    """
 
     title: str
     papers: tuple[DigestPaper, ...]
+    topic_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +117,14 @@ class DigestContext:
     subscribed_on: date
     operator_address: str
     happenings: tuple[DigestHappening, ...] = ()
+    also: tuple[DigestPaper, ...] = ()
     cut_count: int = 0
     excerpt_characters: int = 350
     brand: str = BRAND
 
     @property
     def papers(self) -> tuple[DigestPaper, ...]:
-        """All papers in the order of the mail."""
+        """All papers that a topic brought, in the order of the mail."""
         return tuple(paper for group in self.groups for paper in group.papers)
 
     @property

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, quote, unquote
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import idna
 
 from service.domain.types import DeliveryKind
-from service.mail.encoding import encode_text
+from service.mail.encoding import EncodedText, encode_text
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
 
@@ -30,6 +31,14 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+# RFC 2047 §4.2 and §5: what a "Q" word may hold in any header, in words of 75 and lines of 76.
+_Q_LETTERS = {
+    octet: chr(octet)
+    if (chr(octet).isalnum() and octet < 128) or octet in b"!*+-/"
+    else f"={octet:02X}"
+    for octet in range(256)
+} | {ord(" "): "_"}
+_LONGEST_WORD = 55
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 
@@ -67,14 +76,17 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     lines = [f"{name}: {value}".encode("ascii") for name, value in fields]
     _check_lines(lines)
     parts = [
-        *_part(boundary, "plain", rendered.text),
-        *_part(boundary, "html", rendered.html),
+        *_part(boundary, "plain", _encoded(rendered.text, rendered.text_wire)),
+        *_part(boundary, "html", _encoded(rendered.html, rendered.html_wire)),
     ]
     return b"\r\n".join([*lines, b"", *parts, f"--{boundary}--".encode(), b""])
 
 
-def _part(boundary: str, subtype: str, text: str) -> list[bytes]:
-    encoded = encode_text(text)
+def _encoded(text: str, wire: bytes) -> EncodedText:
+    return EncodedText("quoted-printable", wire) if wire else encode_text(text)
+
+
+def _part(boundary: str, subtype: str, encoded: EncodedText) -> list[bytes]:
     return [
         f"--{boundary}".encode(),
         f'Content-Type: text/{subtype}; charset="utf-8"'.encode(),
@@ -93,7 +105,7 @@ def _fields(subject: str, headers: MessageHeaders) -> list[tuple[str, str]]:
         ("From", _mailbox("From", headers.sender)),
         ("To", _mailbox("To", headers.to)),
         ("Subject", _words("Subject", subject)),
-        ("Date", format_datetime(headers.date)),
+        ("Date", _date(headers.date)),
         ("Message-ID", headers.message_id),
     ]
     if headers.reply_to:
@@ -182,6 +194,11 @@ def _ascii_host(field: str, host: str) -> str:
     return host
 
 
+# A window of messages goes out in the same second.
+_date = lru_cache(maxsize=64)(format_datetime)
+
+
+@lru_cache(maxsize=1_024)
 def _mailbox(field: str, value: str) -> str:
     # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
     # address would be somebody else's.
@@ -192,6 +209,7 @@ def _mailbox(field: str, value: str) -> str:
     return f"{_phrase(field, name)} <{address}>"
 
 
+@lru_cache(maxsize=16)
 def _list_id(value: str) -> str:
     """RFC 2919: a name and, in angle brackets, something that looks like a host."""
     if not value.endswith(">"):
@@ -220,6 +238,9 @@ def _phrase(field: str, name: str) -> str:
 def _words(field: str, text: str) -> str:
     """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
     _refuse_controls(field, text)
+    said = "".join(_Q_LETTERS[octet] for octet in text.encode())
+    if not text.isascii() and len(said) <= _LONGEST_WORD:
+        return f"=?utf-8?q?{said}?="
     # A text that looks like an encoded word would be decoded by the reader's program.
     charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
     return Header(text, charset, maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")

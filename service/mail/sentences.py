@@ -10,7 +10,8 @@ from service.domain.categories import category_name
 from service.domain.digest import TRENDING_TITLE
 from service.domain.types import AnnounceType, Cadence, Paper, PaperEventKind, Reason
 from service.mail.contexts import Coverage, DigestContext, DigestHappening, DigestPaper
-from service.mail.marking import shorten
+from service.mail.marking import first_sentences, shorten
+from service.mail.safety import safe_url
 
 # `strftime("%A")` and `calendar` follow the locale of the process; the mails are in English.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,6 +30,7 @@ _MOST_REASONS = 4
 _MOST_WORDS = 4
 _MOST_FIELDS = 2
 _MOST_TOPICS = 12
+_MOST_MUTES = 2
 
 
 def long_date(day: date) -> str:
@@ -157,7 +159,9 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         said.append("withdrawn")
     if paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}:
         said.append(f"cross-listed from {paper.primary_category}")
-    if not paper.announced_as.is_first:
+    if entry.revision:
+        said.append(f"revised: v{entry.revision}")
+    elif not paper.announced_as.is_first:
         said.append(f"updated to version {paper.version}")
     if paper.is_late:
         said.append(f"late, announced {short_date(paper.announced_on)}")
@@ -165,7 +169,14 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         said.append("you may have seen this")
     if paper.upvotes > 0:
         said.append(f"▲ {paper.upvotes:,}")
+    if safe_url(paper.github_url):
+        said.append("code")
     return tuple(said)
+
+
+def excerpt(entry: DigestPaper, limit: int) -> str:
+    """The source's own summary, or the first sentences of the abstract, in `limit` characters."""
+    return first_sentences(entry.paper.summary or entry.paper.abstract, limit)
 
 
 def listed_topics(topics: Sequence[str]) -> str:
@@ -180,6 +191,13 @@ def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """The words and phrases of `reasons` to mark in a title or an abstract."""
     said = (_phrases(reason) for reason in reasons if reason.field not in {"author", "category"})
     return tuple(dict.fromkeys(phrase for phrases in said for phrase in phrases))
+
+
+def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
+    """The words of `reasons` that can be muted in a topic; not one that is the whole topic."""
+    words = marked_words(reasons)
+    whole = topic_title(topic).casefold()
+    return tuple(word for word in words if word.casefold() != whole)[:_MOST_MUTES]
 
 
 @dataclass(frozen=True, slots=True)

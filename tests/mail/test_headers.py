@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from service.domain.types import DeliveryKind
 from service.mail.contexts import DigestContext, DigestPaper, MailContext
-from service.mail.encoding import encode_text, wire_size
+from service.mail.encoding import encode_text
 from service.mail.errors import HeaderError
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
 from service.mail.render import RenderedMail, Renderer
@@ -161,7 +161,7 @@ def test_lines_are_short_end_with_crlf_and_are_ascii(
     head, _, body = raw.partition(b"\r\n\r\n")
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert max(map(len, body.split(b"\r\n"))) <= 76
-    assert len(raw) <= wire_size(mail.text, mail.html)
+    assert len(raw) <= mail.wire_size
 
 
 def test_the_same_mail_is_the_same_bytes_and_another_id_another_boundary() -> None:

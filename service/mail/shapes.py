@@ -1,0 +1,60 @@
+"""MJML once per shape: what changes from mail to mail is taken out before and put back after.
+
+Two mails with as many sections have the same shape, and MJML takes milliseconds where putting the
+words back takes microseconds. The words never pass through MJML, so no title can break it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import count
+
+import mjml
+
+from service.mail.runs import Run, own_run
+
+# Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
+_OWN = re.compile(
+    r"(?P<open><mj-(?P<name>text|title|preview)(?:\s[^>]*)?(?<!/)>)(?P<content>.*?)(?P<close></mj-(?P=name)>)"
+    r'|(?P<before><mj-(?:button|image)\s[^>]*?\b(?:href|src)=")(?P<address>[^"]*)',
+    re.DOTALL,
+)
+_SLOT = re.compile(r"https://slot-(\d+)\.invalid")
+_INDENT = re.compile(r"\n\s*")
+_SHAPES_KEPT = 128
+
+
+def split_shape(markup: str) -> tuple[str, list[str]]:
+    """The MJML without what is this mail's own, and that, in its order."""
+    contents: list[str] = []
+    numbers = count()
+
+    def take(found: re.Match[str]) -> str:
+        slot = f"https://slot-{next(numbers)}.invalid"
+        if found["name"]:
+            contents.append(compact(found["content"]).strip())
+            return f"{found['open']}{slot}{found['close']}"
+        contents.append(found["address"])
+        return f"{found['before']}{slot}"
+
+    return _OWN.sub(take, markup), contents
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def press_shape(shape: str) -> tuple[Run | int, ...]:
+    """The HTML of a shape as runs, with the number of a content between them.
+
+    Raises `ValueError` where the shape is no MJML.
+    """
+    pieces = _SLOT.split(compact(mjml.mjml2html(shape)))
+    return tuple(
+        int(piece) if is_slot else own_run(piece)
+        for is_slot, piece in ((number % 2, piece) for number, piece in enumerate(pieces))
+        if piece
+    )
+
+
+def compact(html: str) -> str:
+    # Templates are written in lines for people; mail programs count the bytes.
+    return _INDENT.sub("\n", html)
