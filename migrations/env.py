@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, text
 
-from service.store import models  # noqa: F401  # every table registers with the metadata
+from service.store import copy_models, models  # noqa: F401  # every table registers itself
 from service.store.base import Base
 from service.store.engine import make_engine
 

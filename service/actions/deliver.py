@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.messages import Materials, build_envelope, gather_materials
+from service.actions.copies import keep_copies
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import BuiltMail, build_mail
 from service.config import Settings
 from service.domain.delivery import (
     Decision,
@@ -185,21 +187,19 @@ def _build(
     sender: Sender, claims: Sequence[Claim], materials: Materials
 ) -> tuple[list[Envelope], dict[int, str], list[DeliveryState]]:
     """Every message as bytes before the wire is touched; a row that cannot be built fails alone."""
-    envelopes: list[Envelope] = []
-    identities: dict[int, str] = {}
+    built: list[BuiltMail] = []
     unbuildable: list[tuple[Claim, str]] = []
     for claim in claims:
         try:
-            envelope, identity = build_envelope(
-                claim, materials, sender.settings, sender.renderer, sender.clock()
-            )
+            mail = build_mail(claim, materials, sender.settings, sender.renderer, sender.clock())
         except MailError as error:
             unbuildable.append((claim, f"render: {error}"))
         else:
-            envelopes.append(envelope)
-            identities[envelope.number] = identity
+            built.append(mail)
+    keep_copies(sender.sessions, built, materials, sender.clock())
     failed_count = _fail_unbuildable(sender, unbuildable) if unbuildable else 0
-    return envelopes, identities, [DeliveryState.FAILED] * failed_count
+    identities = {one.envelope.number: one.message_id for one in built}
+    return [one.envelope for one in built], identities, [DeliveryState.FAILED] * failed_count
 
 
 def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> int:

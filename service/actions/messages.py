@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy.orm import Session
-
-from service.actions.links import mute_url, paper_links, reader_links, signed_url
+from service.actions.links import paper_links, reader_links, signed_url
+from service.actions.materials import Materials
 from service.config import Settings
-from service.domain.digest import Digest, DigestEntry, digest_from_json
+from service.domain.digest import Digest, digest_from_json
 from service.domain.tokens import LIFETIME, Purpose
 from service.domain.types import DeliveryKind, Paper
 from service.mail.contexts import (
@@ -21,106 +19,40 @@ from service.mail.contexts import (
     DigestContext,
     DigestGroup,
     DigestHappening,
-    DigestPaper,
     FarewellContext,
     MailContext,
     WelcomeContext,
 )
+from service.mail.copies import MailCopy, copy_mail
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
 from service.mail.render import RenderedMail, Renderer
-from service.mail.sentences import mutable_words
 from service.mail.transport import Envelope
-from service.store.editions import get_edition, get_edition_papers
 from service.store.models import Delivery, Edition, Subscriber
-from service.store.reading import get_papers
 from service.store.sending import Claim
-from service.store.subscribers import get_topics
 
 
-@dataclass(slots=True)
-class Shelf:
-    """The papers of one edition as its mails show them: one value for all readers of a paper.
+@dataclass(frozen=True, slots=True)
+class BuiltMail:
+    """A message ready for the wire. `copy` is what the browser shows for ever, of digests only."""
 
-    Renderers know an entry again by its identity, so a card is written once and then joined.
-    """
-
-    papers: Mapping[int, Paper]
-    late_ids: frozenset[int]
-    settings: Settings
-    placed: dict[tuple[DigestEntry, str | None], DigestPaper] = field(default_factory=dict)
-
-    def take(
-        self, entries: Iterable[DigestEntry], topic: str | None = None
-    ) -> Iterator[DigestPaper]:
-        """The entries whose papers still exist; without a topic, as suggestions."""
-        for entry in entries:
-            key = (entry, topic)
-            if key not in self.placed and entry.paper_id in self.papers:
-                self.placed[key] = self._place(entry, topic)
-            if key in self.placed:
-                yield self.placed[key]
-
-    def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
-        paper = self.papers[entry.paper_id]
-        words = mutable_words(entry.reasons, topic or "")
-        links = paper_links(self.settings, paper)
-        if any(reason.field == "author" for reason in entry.reasons):
-            links = dataclasses.replace(links, follow="")
-        return DigestPaper(
-            paper=dataclasses.replace(paper, is_late=entry.paper_id in self.late_ids),
-            links=links,
-            reasons=entry.reasons,
-            maybe_seen=entry.is_maybe_seen,
-            revision=entry.revision,
-            mutes=tuple((word, mute_url("", 0, word)) for word in words),
-            is_suggested=topic is None,
-        )
-
-
-@dataclass(slots=True)
-class Materials:
-    """What messages are made of, read once and kept for the following windows of a run."""
-
-    editions: dict[int, Edition] = field(default_factory=dict)
-    papers: dict[int, Paper] = field(default_factory=dict)
-    late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
-    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    shelves: dict[int, Shelf] = field(default_factory=dict)
-
-    def shelf(self, edition_id: int, settings: Settings) -> Shelf:
-        """The papers of an edition, each written once however many readers it goes to."""
-        if edition_id not in self.shelves:
-            late = self.late_ids.get(edition_id, frozenset())
-            self.shelves[edition_id] = Shelf(self.papers, late, settings)
-        return self.shelves[edition_id]
-
-
-def gather_materials(session: Session, claims: Sequence[Claim], materials: Materials) -> None:
-    """Read what these rows need and `materials` does not hold yet; topics are read afresh."""
-    for edition_id in {c.delivery.edition_id for c in claims} - {None}:
-        if edition_id is not None and edition_id not in materials.editions:
-            edition = get_edition(session, edition_id)
-            if edition is not None:
-                materials.editions[edition_id] = edition
-                late = get_edition_papers(session, edition_id)
-                materials.late_ids[edition_id] = frozenset(
-                    i for i, is_late in late.items() if is_late
-                )
-    wanted = {i for c in claims for i in _named_papers(c.delivery)} - materials.papers.keys()
-    materials.papers.update(get_papers(session, wanted))
-    materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
-
-
-def _named_papers(delivery: Delivery) -> list[int]:
-    """Every paper that a delivery's digest names: those it brings, and those something befell."""
-    told = (delivery.digest or {}).get("happenings", [])
-    return [*delivery.paper_ids, *(one[0] for one in told)]
+    envelope: Envelope
+    message_id: str
+    attempt: int
+    copy: MailCopy | None = None
 
 
 def build_envelope(
     claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
 ) -> tuple[Envelope, str]:
-    """The message of a claimed row, ready for the wire, and its Message-ID.
+    """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
+    built = build_mail(claim, materials, settings, renderer, now)
+    return built.envelope, built.message_id
+
+
+def build_mail(
+    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+) -> BuiltMail:
+    """The message of a claimed row; what an edition's messages share comes from `materials`.
 
     Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
     that says why; the row then fails alone.
@@ -145,7 +77,9 @@ def build_envelope(
     )
     payload = build_message(rendered, headers)
     sender = ascii_address(_bare_address(settings.mail_from), "From")
-    return Envelope(delivery.id, sender, ascii_address(reader.email), payload), identity
+    envelope = Envelope(delivery.id, sender, ascii_address(reader.email), payload)
+    copy = copy_mail(rendered) if delivery.kind is DeliveryKind.DIGEST else None
+    return BuiltMail(envelope, identity, delivery.attempt, copy)
 
 
 def render_mail(

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.balance import describe_coverage
 from service.actions.compose import compose_readers
-from service.actions.messages import Materials, build_envelope, gather_materials
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import build_envelope
 from service.config import Settings
 from service.domain.schedule import LOOKBACK_DAYS
 from service.mail.render import Renderer

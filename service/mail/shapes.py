@@ -12,7 +12,7 @@ from itertools import count
 
 import mjml
 
-from service.mail.runs import Run, own_run
+from service.mail.runs import Run, shared_run
 
 # Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
 _OWN = re.compile(
@@ -49,7 +49,7 @@ def press_shape(shape: str) -> tuple[Run | int, ...]:
     """
     pieces = _SLOT.split(compact(mjml.mjml2html(shape)))
     return tuple(
-        int(piece) if is_slot else own_run(piece)
+        int(piece) if is_slot else shared_run(piece)
         for is_slot, piece in ((number % 2, piece) for number, piece in enumerate(pieces))
         if piece
     )

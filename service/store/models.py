@@ -215,6 +215,7 @@ class Subscriber(Base):
     unsubscribed_at: Mapped[datetime | None]
     paused_until: Mapped[date | None]
     confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    locale: Mapped[str] = mapped_column(server_default="")
 
 
 class Consent(Base):

@@ -14,7 +14,8 @@ from support.web_papers import FRIDAY, make_announcement
 
 from service.actions.deliver import deliver
 from service.actions.links import paper_links, signed_url
-from service.actions.messages import Materials, build_envelope
+from service.actions.materials import Materials
+from service.actions.messages import build_envelope
 from service.config import Settings
 from service.domain.tokens import Purpose, TokenInvalid, read_token
 from service.domain.types import DeliveryKind, SubscriberState
