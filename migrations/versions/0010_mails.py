@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "mail_parts",
         sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_mail_parts"),
     )
     op.create_table(

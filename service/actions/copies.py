@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.actions.materials import Materials
 from service.actions.messages import BuiltMail, digest_context, render_mail
 from service.config import Settings
-from service.domain.digest import DigestEntry
 from service.domain.types import DeliveryKind
 from service.logs import get_logger
 from service.mail.contexts import DigestGroup
-from service.mail.copies import decoded_part, restore_copy, shared_keys
+from service.mail.copies import restore_copy, shared_keys
 from service.mail.render import Renderer
 from service.store.copies import CopyRow, get_copy, get_parts, insert_parts, upsert_copies
 from service.store.engine import transaction
@@ -35,14 +34,14 @@ def keep_copies(
     A copy of a message that is not sent after all does no harm: the next attempt overwrites it.
     """
     rows: list[CopyRow] = []
-    parts: dict[bytes, str] = {}
+    parts: dict[bytes, bytes] = {}
     for one in built:
         if one.copy is not None:
             rows.append(
                 CopyRow(one.envelope.number, one.attempt, one.copy.content_hash, one.copy.recipe)
             )
             parts.update(one.copy.shared)
-    new = {key: text for key, text in parts.items() if key not in materials.kept_parts}
+    new = {key: body for key, body in parts.items() if key not in materials.kept_parts}
     if rows:
         with transaction(sessions) as session:
             insert_parts(session, new)
@@ -74,7 +73,7 @@ def page_html(
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
     context = digest_context(delivery, reader, materials, settings)
-    return decoded_part(render_mail(DeliveryKind.DIGEST, context, settings, renderer).html)
+    return render_mail(DeliveryKind.DIGEST, context, settings, renderer).html_part.octets
 
 
 def whole_html(
@@ -86,10 +85,13 @@ def whole_html(
 ) -> bytes:
     """A digest with the papers for which the mail had no room; a page has no limit."""
     context = digest_context(delivery, reader, materials, settings)
-    cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", [])]
+    cut = [
+        {"id": paper_id, "reasons": (), "seen": False}
+        for paper_id in (delivery.digest or {}).get("cut", ())
+    ]
     shelf = materials.shelf(delivery.edition_id or 0, settings)
     more = tuple(shelf.take(cut, MORE_TITLE))
     if more:
         groups = (*context.groups, DigestGroup(title=MORE_TITLE, papers=more))
         context = replace(context, groups=groups, cut_count=0)
-    return decoded_part(renderer.render(DeliveryKind.DIGEST, context).html)
+    return renderer.render(DeliveryKind.DIGEST, context).html_part.octets

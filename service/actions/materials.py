@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from service.actions.links import mute_url, paper_links
 from service.config import Settings
-from service.domain.digest import DigestEntry
+from service.domain.digest import DigestEntry, entry_from_json
 from service.domain.types import Paper
 from service.mail.contexts import DigestPaper
 from service.mail.sentences import mutable_words
@@ -31,16 +32,16 @@ class Shelf:
     papers: Mapping[int, Paper]
     late_ids: frozenset[int]
     settings: Settings
-    placed: dict[tuple[DigestEntry, str | None], DigestPaper] = field(default_factory=dict)
+    placed: dict[tuple[str, str | None], DigestPaper] = field(default_factory=dict)
 
     def take(
-        self, entries: Iterable[DigestEntry], topic: str | None = None
+        self, entries: Iterable[Mapping[str, Any]], topic: str | None = None
     ) -> Iterator[DigestPaper]:
-        """The entries whose papers still exist; without a topic, as suggestions."""
+        """The frozen entries whose papers still exist; without a topic, as suggestions."""
         for entry in entries:
-            key = (entry, topic)
-            if key not in self.placed and entry.paper_id in self.papers:
-                self.placed[key] = self._place(entry, topic)
+            key = (repr(entry), topic)
+            if key not in self.placed and entry["id"] in self.papers:
+                self.placed[key] = self._place(entry_from_json(entry), topic)
             if key in self.placed:
                 yield self.placed[key]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
 from service.config import Settings
-from service.domain.digest import Digest, digest_from_json
 from service.domain.tokens import LIFETIME, Purpose
-from service.domain.types import DeliveryKind, Paper
+from service.domain.types import DeliveryKind, Paper, PaperEventKind
 from service.mail.contexts import (
     AlreadySubscribedContext,
     ConfirmationContext,
@@ -61,6 +61,11 @@ def build_mail(
     if reader is None:
         raise ValueError("a delivery without a reader must be skipped, not built")
     context = mail_context(delivery, reader, materials, settings)
+    unsubscribe = (
+        context.links.unsubscribe
+        if isinstance(context, DigestContext)
+        else signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
+    )
     rendered = render_mail(delivery.kind, context, settings, renderer)
     identity = message_id(
         delivery.kind, delivery.id, settings.secret_key[0].encode(), settings.envelope_domain
@@ -73,7 +78,7 @@ def build_mail(
         kind=delivery.kind,
         reply_to=settings.reply_to,
         list_id=f"Paperboy digests <digest.{settings.envelope_domain}>",
-        unsubscribe_url=signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at),
+        unsubscribe_url=unsubscribe,
     )
     payload = build_message(rendered, headers)
     sender = ascii_address(_bare_address(settings.mail_from), "From")
@@ -136,7 +141,8 @@ def digest_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> DigestContext:
     edition = materials.editions[delivery.edition_id or 0]
-    digest = digest_from_json(delivery.digest or {"groups": [], "cut": []})
+    # The frozen JSON as it is: its entries are known again without being made anew.
+    digest = delivery.digest or {"groups": [], "cut": []}
     shelf = materials.shelf(edition.id, settings)
     return DigestContext(
         cadence=edition.cadence,
@@ -144,34 +150,34 @@ def digest_context(
         coverage=_coverage(edition),
         groups=tuple(
             DigestGroup(
-                title=group.title,
-                papers=tuple(shelf.take(group.entries, group.title)),
-                topic_id=group.topic_id,
+                title=group["title"],
+                papers=tuple(shelf.take(group["papers"], group["title"])),
+                topic_id=group.get("topic", 0),
             )
-            for group in digest.groups
+            for group in digest["groups"]
         ),
-        also=tuple(shelf.take(digest.also)),
+        also=tuple(shelf.take(digest.get("also", ()))),
         links=reader_links(settings, reader.id, delivery.id, delivery.created_at),
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
         subscribed_on=(reader.confirmed_at or reader.created_at).date(),
         operator_address=settings.operator_address,
         happenings=_happenings(digest, materials.papers, settings),
-        cut_count=len(digest.cut_ids),
+        cut_count=len(digest["cut"]),
     )
 
 
 def _happenings(
-    digest: Digest, papers: Mapping[int, Paper], settings: Settings
+    digest: Mapping[str, Any], papers: Mapping[int, Paper], settings: Settings
 ) -> tuple[DigestHappening, ...]:
     return tuple(
         DigestHappening(
-            title=papers[one.paper_id].title,
-            url=paper_links(settings, papers[one.paper_id]).abstract,
-            kind=one.kind,
-            detail=one.detail,
+            title=papers[paper_id].title,
+            url=paper_links(settings, papers[paper_id]).abstract,
+            kind=PaperEventKind(kind),
+            detail=detail,
         )
-        for one in digest.happenings
-        if one.paper_id in papers
+        for paper_id, kind, detail in digest.get("happenings", ())
+        if paper_id in papers
     )
 
 

@@ -175,12 +175,12 @@ def digest_from_json(value: Mapping[str, Any]) -> Digest:
     groups = tuple(
         DigestGroup(
             group["title"],
-            tuple(_entry_from_json(entry) for entry in group["papers"]),
+            tuple(entry_from_json(entry) for entry in group["papers"]),
             group.get("topic", 0),
         )
         for group in value["groups"]
     )
-    also = tuple(_entry_from_json(entry) for entry in value.get("also", ()))
+    also = tuple(entry_from_json(entry) for entry in value.get("also", ()))
     happenings = tuple(
         Happening(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value.get("happenings", ())
@@ -188,7 +188,8 @@ def digest_from_json(value: Mapping[str, Any]) -> Digest:
     return Digest(groups, tuple(value["cut"]), happenings, also)
 
 
-def _entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
+def entry_from_json(value: Mapping[str, Any]) -> DigestEntry:
+    """One entry of a frozen digest."""
     reasons = tuple(
         Reason(clause, field, tuple(words), is_guess)
         for clause, field, words, is_guess in value["reasons"]

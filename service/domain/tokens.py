@@ -12,7 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, Serializer, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
 
 
 class Purpose(StrEnum):
@@ -61,10 +62,17 @@ LIFETIME: dict[Purpose, timedelta | None] = {
 }
 
 
+class _Plain(URLSafeSerializer):
+    """The same text without trying first whether zlib makes it shorter: it never does here."""
+
+    def dump_payload(self, obj: object) -> bytes:
+        return base64_encode(Serializer.dump_payload(self, obj))
+
+
 @lru_cache(maxsize=64)
 def _serializer(keys: tuple[str, ...], purpose: Purpose) -> URLSafeSerializer:
     # The library's default is HMAC-SHA1; nothing old has to be read here.
-    return URLSafeSerializer(list(keys), salt=purpose, signer_kwargs={"digest_method": sha256})
+    return _Plain(list(keys), salt=purpose, signer_kwargs={"digest_method": sha256})
 
 
 def sign_token(token: Token, keys: tuple[str, ...]) -> str:

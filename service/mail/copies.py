@@ -28,20 +28,18 @@ class MailCopy:
 
     content_hash: bytes
     recipe: bytes
-    shared: Mapping[bytes, str] = field(repr=False)
+    shared: Mapping[bytes, bytes] = field(repr=False)
 
 
-def copy_mail(mail: RenderedMail) -> MailCopy | None:
-    """The copy of a mail's HTML; None where it was not made of runs."""
+def copy_mail(mail: RenderedMail) -> MailCopy:
+    """The copy of a mail's HTML."""
     part = mail.html_part
-    if part is None:
-        return None
-    runs = [[run.key.hex(), topic] if run.key else run.text for run, topic in part.runs]
+    runs = [[run.key.hex(), topic] if run.key else run.octets.decode() for run, topic in part.runs]
     recipe = json.dumps([part.change, runs], ensure_ascii=False, separators=(",", ":"))
     return MailCopy(
-        sha256(decoded_part(mail.html)).digest(),
+        sha256(part.octets).digest(),
         zlib.compress(recipe.encode(), _QUICK),
-        {run.key: run.text for run, _ in part.runs if run.key},
+        {run.key: run.octets for run, _ in part.runs if run.key},
     )
 
 
@@ -51,18 +49,13 @@ def shared_keys(recipe: bytes) -> list[bytes]:
     return [bytes.fromhex(run[0]) for run in runs if isinstance(run, list)]
 
 
-def restore_copy(recipe: bytes, shared: Mapping[bytes, str]) -> bytes:
+def restore_copy(recipe: bytes, shared: Mapping[bytes, bytes]) -> bytes:
     """The HTML part, byte for byte. Raises `KeyError` where a shared run is missing."""
     change, runs = json.loads(zlib.decompress(recipe))
-    placed = [
+    placed = tuple(
         (Run(shared[bytes.fromhex(run[0])], b""), run[1])
         if isinstance(run, list)
-        else (Run(run, b""), 0)
+        else (Run(run.encode(), b""), 0)
         for run in runs
-    ]
-    return decoded_part(Part(placed, change).text)
-
-
-def decoded_part(text: str) -> bytes:
-    """A text as it is in a message after its transfer encoding was taken off: UTF-8 with CRLF."""
-    return text.replace("\n", "\r\n").encode()
+    )
+    return Part(placed, change).octets

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import idna
 
 from service.domain.types import DeliveryKind
-from service.mail.encoding import EncodedText, encode_text
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
 
@@ -31,13 +30,12 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
-# RFC 2047 §4.2 and §5: what a "Q" word may hold in any header, in words of 75 and lines of 76.
-_Q_LETTERS = {
-    octet: chr(octet)
-    if (chr(octet).isalnum() and octet < 128) or octet in b"!*+-/"
-    else f"={octet:02X}"
+# RFC 2047 §5 (3): what a "Q" word may hold in any header; 76 columns with "Subject: =?utf-8?q??=".
+_Q_OCTETS = tuple(
+    chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
     for octet in range(256)
-} | {ord(" "): "_"}
+)
+_Q_OCTETS = (*_Q_OCTETS[:32], "_", *_Q_OCTETS[33:])
 _LONGEST_WORD = 55
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
@@ -76,23 +74,19 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     lines = [f"{name}: {value}".encode("ascii") for name, value in fields]
     _check_lines(lines)
     parts = [
-        *_part(boundary, "plain", _encoded(rendered.text, rendered.text_wire)),
-        *_part(boundary, "html", _encoded(rendered.html, rendered.html_wire)),
+        *_part(boundary, "plain", rendered.text_part.wire),
+        *_part(boundary, "html", rendered.html_part.wire),
     ]
     return b"\r\n".join([*lines, b"", *parts, f"--{boundary}--".encode(), b""])
 
 
-def _encoded(text: str, wire: bytes) -> EncodedText:
-    return EncodedText("quoted-printable", wire) if wire else encode_text(text)
-
-
-def _part(boundary: str, subtype: str, encoded: EncodedText) -> list[bytes]:
+def _part(boundary: str, subtype: str, wire: bytes) -> list[bytes]:
     return [
         f"--{boundary}".encode(),
         f'Content-Type: text/{subtype}; charset="utf-8"'.encode(),
-        f"Content-Transfer-Encoding: {encoded.transfer_encoding}".encode(),
+        b"Content-Transfer-Encoding: quoted-printable",
         b"",
-        encoded.body,
+        wire,
     ]
 
 
@@ -235,15 +229,25 @@ def _phrase(field: str, name: str) -> str:
     return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
 
 
+@lru_cache(maxsize=4_096)
 def _words(field: str, text: str) -> str:
     """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
     _refuse_controls(field, text)
-    said = "".join(_Q_LETTERS[octet] for octet in text.encode())
-    if not text.isascii() and len(said) <= _LONGEST_WORD:
-        return f"=?utf-8?q?{said}?="
     # A text that looks like an encoded word would be decoded by the reader's program.
-    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
-    return Header(text, charset, maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    if text.isascii() and "=?" not in text:
+        return Header(text, "us-ascii", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    return "\r\n ".join(f"=?utf-8?q?{word}?=" for word in _q_words(text))
+
+
+def _q_words(text: str) -> list[str]:
+    """`text` in "Q" encoding, cut between letters into words that fit on a line each."""
+    words = [""]
+    for letter in text:
+        said = "".join(_Q_OCTETS[octet] for octet in letter.encode())
+        if len(words[-1]) + len(said) > _LONGEST_WORD:
+            words.append("")
+        words[-1] += said
+    return words
 
 
 def _refuse_controls(field: str, value: str) -> None:

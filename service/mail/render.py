@@ -20,9 +20,16 @@ from service.mail.contexts import (
     MailContext,
     WelcomeContext,
 )
-from service.mail.encoding import HEADER_RESERVE, wire_size
 from service.mail.errors import MailTooLarge, RenderError
-from service.mail.runs import CARD_ENDS, CARD_OPENS, Part, Run, markup_change, own_run
+from service.mail.runs import (
+    CARD_ENDS,
+    CARD_OPENS,
+    HEADER_RESERVE,
+    Part,
+    Run,
+    markup_change,
+    own_run,
+)
 from service.mail.shapes import press_shape, split_shape
 from service.mail.templates import make_environment
 
@@ -47,25 +54,29 @@ _LINE_END = (own_run("\n"), 0)
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """What a mail says, before headers: a one-line subject, and the same content twice.
-
-    `html_wire` and `text_wire` are the parts in quoted-printable where they are at hand already;
-    `html_part` tells which of the HTML other mails show as well.
-    """
+    """What a mail says, before headers: a one-line subject, and the same content twice."""
 
     subject: str
-    html: str
-    text: str
-    html_wire: bytes = field(default=b"", compare=False, repr=False)
-    text_wire: bytes = field(default=b"", compare=False, repr=False)
-    html_part: Part | None = field(default=None, compare=False, repr=False)
+    html_part: Part = field(repr=False)
+    text_part: Part = field(repr=False)
+
+    @property
+    def html(self) -> str:
+        return self.html_part.text
+
+    @property
+    def text(self) -> str:
+        return self.text_part.text
 
     @property
     def wire_size(self) -> int:
         """Bytes of the message with both parts encoded, headers included."""
-        if not self.html_wire:
-            return wire_size(self.text, self.html)
-        return HEADER_RESERVE + len(self.html_wire) + len(self.text_wire)
+        return HEADER_RESERVE + len(self.html_part.wire) + len(self.text_part.wire)
+
+
+def plain_mail(subject: str, html: str, text: str) -> RenderedMail:
+    """A mail that was written elsewhere."""
+    return RenderedMail(subject, Part(((own_run(html), 0),)), Part(((own_run(text), 0),)))
 
 
 class Renderer:
@@ -87,7 +98,7 @@ class Renderer:
             raise
         except (TemplateError, ValueError) as error:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
-        return RenderedMail(subject, html.text, text.text, html.wire, text.wire, html)
+        return RenderedMail(subject, html, text)
 
     def _html_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
         places: list[Place] = []

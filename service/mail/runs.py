@@ -7,9 +7,11 @@ with a line end or a soft one (RFC 2045 §6.7, rule 5), so that runs follow each
 from __future__ import annotations
 
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 
 from markupsafe import escape
 
@@ -17,56 +19,74 @@ from markupsafe import escape
 # us can write them. The same places in encoded bytes are control characters, which
 # quoted-printable never leaves bare.
 CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+_CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
 _CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
 _LONGEST_LINE = 76
+# What the header block may take of a message's size, with the relay's own signature to come.
+HEADER_RESERVE = 2_048
 _SOFT_END = b"=\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`text` may hold CHANGE and TOPIC, where `wire`, in quoted-printable, has NUL and SOH.
+    """`octets` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
-    `key` is a hash of the text of a run that many mails share, empty for a reader's own.
+    They may hold CHANGE and TOPIC, in `wire` as NUL and SOH. `key` is a hash of a run that many
+    mails share, empty for a reader's own.
     """
 
-    text: str
+    octets: bytes = field(repr=False)
     wire: bytes
     key: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A whole part: runs with the topic of each, and what CHANGE stands for."""
 
-    runs: Sequence[tuple[Run, int]]
+    runs: tuple[tuple[Run, int], ...]
     change: str = ""
+
+    @cached_property
+    def octets(self) -> bytes:
+        """The part as a mail program decodes it: UTF-8 with CRLF."""
+        pieces = []
+        for topic, runs in groupby(self.runs, _topic_of):
+            octets = b"".join([run.octets for run, _ in runs])
+            pieces.append(octets.replace(_TOPIC, b"%d" % topic) if topic else octets)
+        return b"".join(pieces).replace(_CHANGE, self.change.encode())
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The part in quoted-printable."""
+        pieces = []
+        for topic, runs in groupby(self.runs, _topic_of):
+            wire = b"".join([run.wire for run, _ in runs])
+            pieces.append(wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else wire)
+        return b"".join(pieces).replace(_CHANGE_WIRE, encode_run(self.change))
 
     @property
     def text(self) -> str:
         """The part as people read it, with newlines."""
-        pieces = [
-            run.text.replace(TOPIC, str(topic)) if topic else run.text for run, topic in self.runs
-        ]
-        return "".join(pieces).replace(CHANGE, self.change)
+        return self.octets.decode().replace("\r\n", "\n")
 
-    @property
-    def wire(self) -> bytes:
-        """The part as quoted-printable, with CRLF."""
-        pieces = [
-            run.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else run.wire
-            for run, topic in self.runs
-        ]
-        return b"".join(pieces).replace(_CHANGE_WIRE, encode_run(self.change))
+
+_topic_of = itemgetter(1)
 
 
 def own_run(text: str) -> Run:
     """A run of this mail alone."""
-    return Run(text, encode_run(text))
+    return Run(to_octets(text), encode_run(text))
 
 
 def shared_run(text: str) -> Run:
     """A run that other mails show as well."""
-    return Run(text, encode_run(text), sha256(text.encode()).digest()[:16])
+    octets = to_octets(text)
+    return Run(octets, encode_run(text), sha256(octets).digest()[:16])
+
+
+def to_octets(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode()
 
 
 def markup_change(address: str) -> str:
@@ -90,8 +110,7 @@ def encode_run(text: str) -> bytes:
 
 def _encode(text: str) -> bytes:
     # binascii breaks lines as the first line of its input ends, hence the end that is cut again.
-    octets = text.replace("\n", "\r\n").encode() + b"\r\n"
-    wire = binascii.b2a_qp(octets, istext=True)[:-2]
+    wire = binascii.b2a_qp(to_octets(text) + b"\r\n", istext=True)[:-2]
     if wire.endswith(b"\r\n"):
         return wire
     last = wire[wire.rfind(b"\n") + 1 :]

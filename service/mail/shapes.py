@@ -15,9 +15,10 @@ import mjml
 from service.mail.runs import Run, shared_run
 
 # Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
+# Both kinds begin alike, because a search for plain letters is ten times faster.
 _OWN = re.compile(
-    r"(?P<open><mj-(?P<name>text|title|preview)(?:\s[^>]*)?(?<!/)>)(?P<content>.*?)(?P<close></mj-(?P=name)>)"
-    r'|(?P<before><mj-(?:button|image)\s[^>]*?\b(?:href|src)=")(?P<address>[^"]*)',
+    r"<mj-(?:(?P<name>text|title|preview)(?P<options>(?:\s[^>]*)?)(?<!/)>(?P<content>.*?)</mj-(?P=name)>"
+    r'|(?P<before>(?:button|image)\s[^>]*?\b(?:href|src)=")(?P<address>[^"]*))',
     re.DOTALL,
 )
 _SLOT = re.compile(r"https://slot-(\d+)\.invalid")
@@ -34,9 +35,9 @@ def split_shape(markup: str) -> tuple[str, list[str]]:
         slot = f"https://slot-{next(numbers)}.invalid"
         if found["name"]:
             contents.append(compact(found["content"]).strip())
-            return f"{found['open']}{slot}{found['close']}"
+            return f"<mj-{found['name']}{found['options']}>{slot}</mj-{found['name']}>"
         contents.append(found["address"])
-        return f"{found['before']}{slot}"
+        return f"<mj-{found['before']}{slot}"
 
     return _OWN.sub(take, markup), contents
 
@@ -57,4 +58,6 @@ def press_shape(shape: str) -> tuple[Run | int, ...]:
 
 def compact(html: str) -> str:
     # Templates are written in lines for people; mail programs count the bytes.
+    if "\n " not in html and "\n\n" not in html:
+        return html
     return _INDENT.sub("\n", html)

@@ -27,7 +27,7 @@ class CopyRow:
     recipe: bytes
 
 
-def insert_parts(session: Session, parts: Mapping[bytes, str]) -> None:
+def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
     """Keep shared stretches; those that are there already stay."""
     # In one order everywhere, so that two senders never wait for each other crosswise.
     rows = [{"key": key, "body": parts[key]} for key in sorted(parts)]
@@ -74,7 +74,7 @@ def get_copy(session: Session, delivery_id: int) -> MailCopyRow | None:
     return session.get(MailCopyRow, delivery_id)
 
 
-def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, str]:
+def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
     rows = session.execute(select(MailPart.key, MailPart.body).where(MailPart.key.in_(keys)))
     return dict(rows.all())
 

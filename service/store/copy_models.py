@@ -16,7 +16,7 @@ class MailPart(Base):
     __tablename__ = "mail_parts"
 
     key: Mapped[bytes] = mapped_column(primary_key=True)
-    body: Mapped[str]
+    body: Mapped[bytes]
 
 
 class MailCopyRow(Base):

@@ -364,7 +364,7 @@ def _seconds_to_read(text: str) -> float:
 
 
 def test_twenty_thousand_random_texts_are_each_read_in_50_ms() -> None:
-    chance = random.Random(4)  # noqa: S311  # the same texts in every run
+    chance = random.Random(4)  # the same texts in every run
     slowest = max(_seconds_to_read(_random_text(chance)) for _ in range(20_000))
     assert slowest < 0.05
 

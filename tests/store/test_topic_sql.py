@@ -224,7 +224,7 @@ def _real_drafts(real_data: Path, count: int) -> list[Draft]:
 
 def _real_topics(drafts: Sequence[Draft], count: int) -> Iterator[Query]:
     """Topics made of pieces of the papers themselves, so that many of them match."""
-    chance = random.Random(11)  # noqa: S311  # the same topics in every run
+    chance = random.Random(11)  # the same topics in every run
     while count:
         topic = _real_topic(chance, drafts)
         try:
