@@ -168,18 +168,28 @@ def _skip_unwanted(
     return wanted
 
 
+# Mails for readers in another state than active; to an active one they come too late.
+_SENT_TO = {
+    DeliveryKind.CONFIRMATION: frozenset(
+        {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
+    ),
+    DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
+    DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),
+}
+
+
 def _why_not(claim: Claim, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
     delivery, reader = claim.delivery, claim.subscriber
-    is_confirmation = delivery.kind is DeliveryKind.CONFIRMATION
-    if is_confirmation and reader is not None and reader.state is SubscriberState.ACTIVE:
-        # Confirmed by an earlier link meanwhile: the question is answered.
+    state = reader.state if reader else None
+    if delivery.kind in _SENT_TO and state is SubscriberState.ACTIVE:
+        # The question is answered, the pause over, the farewell undone.
         return SkipReason.LATE
     return skip_reason(
-        reader.state if reader else None,
+        state,
         is_suppressed=reader is not None and reader.email_key in suppressed,
         send_not_after=delivery.send_not_after,
         now=now,
-        needs_active=not is_confirmation,
+        needs_active=state not in _SENT_TO.get(delivery.kind, ()),
     )
 
 

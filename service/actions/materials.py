@@ -106,5 +106,7 @@ def gather_materials(
 
 def _named_papers(delivery: Delivery) -> list[int]:
     """Every paper that a delivery's digest names: those it brings, and those something befell."""
-    told = (delivery.digest or {}).get("happenings", [])
-    return [*delivery.paper_ids, *(one[0] for one in told)]
+    digest = delivery.digest or {}
+    shown = [entry["id"] for group in digest.get("groups", ()) for entry in group["papers"]]
+    told = [one[0] for one in digest.get("happenings", ())]
+    return [*delivery.paper_ids, *shown, *told]

@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from service.actions.branding import brand_of
+from service.actions.letters import letter_context
 from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
 from service.config import Settings
-from service.domain.tokens import LIFETIME, Purpose
+from service.domain.tokens import Purpose
 from service.domain.types import DeliveryKind, Paper, PaperEventKind
 from service.mail.contexts import (
-    AlreadySubscribedContext,
-    ConfirmationContext,
     Coverage,
     DigestContext,
     DigestGroup,
     DigestHappening,
-    FarewellContext,
-    MailContext,
-    WelcomeContext,
 )
 from service.mail.copies import MailCopy, copy_mail
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
 from service.store.models import Delivery, Edition, Subscriber
@@ -77,7 +75,7 @@ def build_mail(
         date=now,
         kind=delivery.kind,
         reply_to=settings.reply_to,
-        list_id=f"Paperboy digests <digest.{settings.envelope_domain}>",
+        list_id=f"{_list_name(settings.brand_name)} <digest.{settings.envelope_domain}>",
         unsubscribe_url=unsubscribe,
     )
     payload = build_message(rendered, headers)
@@ -99,42 +97,9 @@ def mail_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> MailContext:
     """The typed context of a row's email."""
-    issued_at = delivery.created_at
-    home = f"{settings.base_url}/"
     if delivery.kind is DeliveryKind.DIGEST:
         return digest_context(delivery, reader, materials, settings)
-    if delivery.kind is DeliveryKind.CONFIRMATION:
-        lifetime = LIFETIME[Purpose.CONFIRM]
-        return ConfirmationContext(
-            confirm_url=signed_url(settings, Purpose.CONFIRM, reader.id, issued_at),
-            never_url=signed_url(settings, Purpose.NEVER, reader.id, issued_at),
-            home=home,
-            operator_address=settings.operator_address,
-            expires_days=lifetime.days if lifetime else 0,
-        )
-    preferences = signed_url(settings, Purpose.PREFERENCES, reader.id, issued_at)
-    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, issued_at)
-    if delivery.kind is DeliveryKind.ALREADY_SUBSCRIBED:
-        return AlreadySubscribedContext(
-            preferences_url=preferences,
-            unsubscribe_url=unsubscribe,
-            home=home,
-            operator_address=settings.operator_address,
-        )
-    if delivery.kind is DeliveryKind.FAREWELL:
-        return FarewellContext(
-            undo_url=unsubscribe, home=home, operator_address=settings.operator_address
-        )
-    return WelcomeContext(
-        topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
-        next_hour=reader.hour,
-        timezone=reader.timezone,
-        preferences=preferences,
-        unsubscribe=unsubscribe,
-        home=home,
-        operator_address=settings.operator_address,
-        cadence=reader.cadence,
-    )
+    return letter_context(delivery, reader, materials, settings)
 
 
 def digest_context(
@@ -161,6 +126,8 @@ def digest_context(
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
         subscribed_on=(reader.confirmed_at or reader.created_at).date(),
         operator_address=settings.operator_address,
+        locale=reader.locale or "",
+        brand=brand_of(settings),
         happenings=_happenings(digest, materials.papers, settings),
         cut_count=len(digest["cut"]),
     )
@@ -193,6 +160,14 @@ def _coverage(edition: Edition) -> Coverage:
         is_complete=told.get("is_complete", False),
         note=told.get("note", ""),
     )
+
+
+def _list_name(brand: str) -> str:
+    """The brand without what would end the name of a List-Id."""
+    return f"{' '.join(brand.translate(_NOT_IN_NAME).split())} digests"
+
+
+_NOT_IN_NAME = str.maketrans("", "", '<>"\\()')
 
 
 def _bare_address(mailbox: str) -> str:

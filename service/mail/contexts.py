@@ -10,6 +10,24 @@ from service.domain.types import Cadence, Paper, PaperEventKind, Reason
 BRAND = "Paperboy"
 
 
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What makes the mails the operator's own.
+
+    `accent` and `accent_night` are `#rrggbb` on paper white and on black; `logo` is an address of
+    the operator's own or empty; `footer` is a sentence under each mail.
+    """
+
+    name: str = BRAND
+    accent: str = "#a8321c"
+    accent_night: str = "#ef8a72"
+    logo: str = ""
+    footer: str = ""
+
+
+OUR_BRAND = Brand()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """How much of what the sources announced this edition has looked at, in papers.
@@ -105,7 +123,9 @@ class DigestContext:
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
-    it, and moves papers from `groups` to `cut_count`, until the mail is small enough.
+    it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
+    how the reader writes dates (`de-AT`), empty for plain English. `away_since` is the day on which
+    a pause began that has just ended.
     """
 
     cadence: Cadence
@@ -120,7 +140,9 @@ class DigestContext:
     also: tuple[DigestPaper, ...] = ()
     cut_count: int = 0
     excerpt_characters: int = 350
-    brand: str = BRAND
+    away_since: date | None = None
+    locale: str = ""
+    brand: Brand = OUR_BRAND
 
     @property
     def papers(self) -> tuple[DigestPaper, ...]:
@@ -131,61 +153,3 @@ class DigestContext:
     def total(self) -> int:
         """How many papers matched, shown or cut."""
         return len(self.papers) + self.cut_count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationContext:
-    """The double opt-in mail. It has no field for anything the visitor typed, on purpose:
-    a stranger's text in a mail to a third person is how sign-up forms are used for spam."""
-
-    confirm_url: str
-    never_url: str
-    home: str
-    operator_address: str
-    expires_days: int
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadySubscribedContext:
-    """The answer to a sign-up with an address that already gets digests."""
-
-    preferences_url: str
-    unsubscribe_url: str
-    home: str
-    operator_address: str
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WelcomeContext:
-    """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name)."""
-
-    topics: tuple[str, ...]
-    next_hour: int
-    timezone: str
-    preferences: str
-    unsubscribe: str
-    home: str
-    operator_address: str
-    cadence: Cadence = Cadence.DAILY
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FarewellContext:
-    """The last mail after unsubscribing; `undo_url` subscribes again."""
-
-    undo_url: str
-    home: str
-    operator_address: str
-    brand: str = BRAND
-
-
-MailContext = (
-    DigestContext
-    | ConfirmationContext
-    | AlreadySubscribedContext
-    | WelcomeContext
-    | FarewellContext
-)

@@ -12,15 +12,21 @@ from jinja2 import TemplateError
 
 from service.domain.types import DeliveryKind
 from service.mail.cards import Place
-from service.mail.contexts import (
+from service.mail.contexts import DigestContext
+from service.mail.errors import MailTooLarge, RenderError
+from service.mail.letters import (
+    AddressChangeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
-    DigestContext,
     FarewellContext,
     MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TestContext,
+    TopicsChangedContext,
     WelcomeContext,
 )
-from service.mail.errors import MailTooLarge, RenderError
 from service.mail.runs import (
     CARD_ENDS,
     CARD_OPENS,
@@ -42,6 +48,12 @@ CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
     DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext,
     DeliveryKind.WELCOME: WelcomeContext,
     DeliveryKind.FAREWELL: FarewellContext,
+    DeliveryKind.TOPICS_CHANGED: TopicsChangedContext,
+    DeliveryKind.PAUSED: PausedContext,
+    DeliveryKind.RESUMED: ResumedContext,
+    DeliveryKind.ADDRESS_CHANGE: AddressChangeContext,
+    DeliveryKind.OPERATOR_ALERT: OperatorAlertContext,
+    DeliveryKind.TEST: TestContext,
 }
 
 # Excerpts get shorter in these steps before the first paper is taken out.

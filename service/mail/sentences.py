@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from service.domain.categories import category_name
 from service.domain.digest import TRENDING_TITLE
 from service.domain.types import AnnounceType, Cadence, Paper, PaperEventKind, Reason
+from service.mail.calendars import day_name, short_date
 from service.mail.contexts import Coverage, DigestContext, DigestHappening, DigestPaper
 from service.mail.marking import first_sentences, shorten
 from service.mail.safety import safe_url
-
-# `strftime("%A")` and `calendar` follow the locale of the process; the mails are in English.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 _LONGEST_NAME = 80
 _LONGEST_TOPIC = 80
@@ -31,21 +24,6 @@ _MOST_WORDS = 4
 _MOST_FIELDS = 2
 _MOST_TOPICS = 12
 _MOST_MUTES = 2
-
-
-def long_date(day: date) -> str:
-    """`Tuesday 21 April 2026`."""
-    return f"{_DAYS[day.weekday()]} {plain_date(day)}"
-
-
-def plain_date(day: date) -> str:
-    """`21 April 2026`."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-def short_date(day: date) -> str:
-    """`Tue 21 Apr`."""
-    return f"{_DAYS[day.weekday()][:3]} {day.day} {_MONTHS[day.month - 1][:3]}"
 
 
 def count_of(number: int, noun: str) -> str:
@@ -111,7 +89,9 @@ def _late_line(coverage: Coverage) -> str:
     days = coverage.late_days
     if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
         return f"{coverage.late:,} late from earlier days"
-    named = [f"{count:,} {'late ' * (not n)}from {on:%A}" for n, (on, count) in enumerate(days)]
+    named = [
+        f"{count:,} {'late ' * (not n)}from {day_name(on)}" for n, (on, count) in enumerate(days)
+    ]
     return " and ".join(named)
 
 

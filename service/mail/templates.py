@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-from service.mail import changing, marking, plain, sentences
+from service.mail import calendars, changing, marking, plain, sentences
 from service.mail.cards import Cards
 from service.mail.safety import finalize, own_url, safe_url
 
@@ -18,8 +18,10 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     safe_url, own_url,
     sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
     sentences.coverage_line, sentences.excerpt, sentences.facts, sentences.fields,
-    sentences.how_often, sentences.listed_topics, sentences.long_date, sentences.marked_words,
-    sentences.plain_date, sentences.short_date, sentences.subject_topic, sentences.topic_title,
+    sentences.how_often, sentences.listed_topics, sentences.marked_words,
+    sentences.subject_topic, sentences.topic_title,
+    calendars.long_date, calendars.moment, calendars.plain_date, calendars.said_in,
+    calendars.short_date,
 )  # fmt: skip
 
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.types import DeliveryKind
-from service.mail.contexts import DigestContext, DigestPaper, MailContext
+from service.mail.contexts import DigestContext, DigestPaper
 from service.mail.errors import HeaderError
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.letters import MailContext
 from service.mail.render import Renderer, plain_mail
 
 SECRET = b"a secret of the tests"

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from service.domain.types import Cadence, DeliveryKind, Reason
 from service.mail.contexts import (
+    Brand,
     Coverage,
     DigestContext,
     DigestGroup,
     DigestPaper,
-    MailContext,
     PaperLinks,
 )
 from service.mail.errors import MailTooLarge, RenderError
+from service.mail.letters import MailContext
 from service.mail.render import Renderer, keep_first
 from service.mail.safety import clean, safe_url
 
@@ -29,7 +30,7 @@ MakeEntry = Callable[..., DigestPaper]
 MakeDigest = Callable[..., DigestContext]
 
 ALLOWED_TAGS = {
-    "a", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
+    "a", "b", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
     "p", "span", "style", "table", "tbody", "td", "title", "tr", "ul",
 }  # fmt: skip
 
@@ -213,7 +214,7 @@ def test_a_hostile_paper_stays_text(
         topics=(value,),
         coverage=Coverage(announced=1, checked=1, note=value),
         operator_address=value,
-        brand=value,
+        brand=Brand(value, footer=value),
     )
     mail = renderer.render(DeliveryKind.DIGEST, context)
     page = Page(mail.html)
@@ -276,7 +277,7 @@ def test_a_confirmation_cannot_echo_what_a_visitor_typed(
 ) -> None:
     names = set(type(every_mail[DeliveryKind.CONFIRMATION]).__dataclass_fields__)
     assert names == {
-        "confirm_url", "never_url", "home", "operator_address", "expires_days", "brand"
+        "confirm_url", "never_url", "home", "operator_address", "expires_days", "on", "brand"
     }  # fmt: skip
 
 

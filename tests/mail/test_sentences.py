@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from service.domain.types import AnnounceType, Cadence, Reason
+from service.mail.calendars import long_date, short_date
 from service.mail.contexts import Coverage, DigestContext, DigestGroup, DigestPaper
 from service.mail.plain import said_because, said_byline
 from service.mail.sentences import (
@@ -17,9 +18,7 @@ from service.mail.sentences import (
     facts,
     how_often,
     listed_topics,
-    long_date,
     marked_words,
-    short_date,
     subject_topic,
     topic_title,
 )
