@@ -22,6 +22,7 @@ _LONGEST_WORDS = 80
 _MOST_REASONS = 4
 _MOST_WORDS = 4
 _MOST_FIELDS = 2
+_MOST_AUTHORS = 3
 _MOST_TOPICS = 12
 _MOST_MUTES = 2
 
@@ -119,16 +120,18 @@ class Byline:
 
 
 def byline(paper: Paper) -> Byline:
-    """All of up to three authors, otherwise the first two and a count."""
+    """The first three authors and a count of the others."""
     authors = [" ".join(name.split()) for name in paper.authors if name.strip()]
-    shown = authors if len(authors) <= 3 else authors[:2]
+    shown = authors[:_MOST_AUTHORS]
     return Byline(tuple(shorten(name, _LONGEST_NAME) for name in shown), len(authors) - len(shown))
 
 
 def fields(paper: Paper) -> tuple[str, ...]:
     """The names of the paper's first categories, its primary one first."""
-    codes = dict.fromkeys((paper.primary_category, *paper.categories))
-    return tuple(category_name(code) for code in codes if code)[:_MOST_FIELDS]
+    codes = (paper.primary_category, *paper.categories)
+    # Two categories may have one name: cs.LG and stat.ML are both Machine Learning.
+    names = dict.fromkeys(category_name(code) for code in codes if code)
+    return tuple(names)[:_MOST_FIELDS]
 
 
 def facts(entry: DigestPaper) -> tuple[str, ...]:
