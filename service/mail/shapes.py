@@ -23,6 +23,7 @@ _OWN = re.compile(
 )
 _SLOT = re.compile(r"https://slot-(\d+)\.invalid")
 _INDENT = re.compile(r"\n\s*")
+_TINY_WHITE = "display:none;font-size:1px;color:#ffffff;line-height:1px;"
 _SHAPES_KEPT = 128
 
 
@@ -48,8 +49,8 @@ def press_shape(shape: str) -> tuple[Run | int, ...]:
 
     Raises `ValueError` where the shape is no MJML.
     """
-    # The preheader is hidden anyway; white letters on paper are what spam filters look for.
-    html = mjml.mjml2html(shape).replace("font-size:1px;color:#ffffff;", "font-size:1px;", 1)
+    # `display:none` hides the preheader; tiny white letters are what spam filters look for.
+    html = mjml.mjml2html(shape).replace(_TINY_WHITE, "display:none;", 1)
     pieces = _SLOT.split(compact(html))
     return tuple(
         int(piece) if is_slot else shared_run(piece)
