@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from service.mail.errors import RenderError
 
@@ -29,6 +29,16 @@ def clean(text: str) -> str:
         # All that is forbidden is not printable to Unicode, and most texts of a mail are.
         return text
     return _FORBIDDEN.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def isolated(text: str) -> Markup:
+    """A name inside a sentence, in its own direction where it may have another than ours.
+
+    A span and not `bdi`, which Gmail and Outlook take out.
+    """
+    if text.isascii():
+        return escape(text)
+    return Markup('<span dir="auto">{}</span>').format(text)
 
 
 class Slot(Markup):

@@ -9,13 +9,13 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from service.mail import calendars, changing, marking, plain, sentences
 from service.mail.cards import Cards
-from service.mail.safety import finalize, own_url, safe_url
+from service.mail.safety import finalize, isolated, own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     changing.changed,
     marking.mark, marking.first_sentences, marking.shorten,
     plain.wrap, plain.one_line, plain.said_byline, plain.said_because,
-    safe_url, own_url,
+    safe_url, own_url, isolated,
     sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
     sentences.coverage_line, sentences.excerpt, sentences.facts, sentences.fields,
     sentences.how_often, sentences.listed_topics, sentences.marked_words,
