@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from service.domain.types import Cadence, Paper, PaperEventKind, Reason
@@ -144,10 +144,12 @@ class DigestContext:
     locale: str = ""
     brand: Brand = OUR_BRAND
 
-    @property
-    def papers(self) -> tuple[DigestPaper, ...]:
-        """All papers that a topic brought, in the order of the mail."""
-        return tuple(paper for group in self.groups for paper in group.papers)
+    papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """`papers`: all that a topic brought, in the order of the mail; templates ask often."""
+        papers = tuple(paper for group in self.groups for paper in group.papers)
+        object.__setattr__(self, "papers", papers)
 
     @property
     def total(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -115,18 +115,21 @@ class Renderer:
     def _html_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
         places: list[Place] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
-        placed: list[tuple[Run, int]] = []
+        placed: Place = []
         for piece in press_shape(shape):
             if isinstance(piece, Run):
                 placed.append((piece, 0))
             else:
-                placed += _fill(contents[piece], places)
-        return Part((*placed, _LINE_END), markup_change(_change_of(context)))
+                _fill(placed, contents[piece], places)
+        placed.append(_LINE_END)
+        return Part(tuple(placed), markup_change(_change_of(context)))
 
     def _text_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
         places: list[Place] = []
         frame = _tidy(self._write(kind, "body.txt", context, places, subject))
-        return Part(tuple(_fill(frame, places)), _change_of(context))
+        placed: Place = []
+        _fill(placed, frame, places)
+        return Part(tuple(placed), _change_of(context))
 
     def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:
         """The digest as a message of at most `max_bytes`, both parts encoded and headers counted.
@@ -178,13 +181,13 @@ def _change_of(context: MailContext) -> str:
     return context.links.change if isinstance(context, DigestContext) else ""
 
 
-def _fill(text: str, places: Sequence[Place]) -> Iterator[tuple[Run, int]]:
-    """What stands between the places of cards, encoded, and the cards themselves."""
+def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
+    """Add what stands between the places of cards, encoded, and the cards themselves."""
     for number, piece in enumerate(_PLACE.split(text)):
         if number % 2:
-            yield from places[int(piece)]
+            placed += places[int(piece)]
         elif piece:
-            yield (_small_run(piece) if len(piece) <= _SMALL else own_run(piece)), 0
+            placed.append((_small_run(piece) if len(piece) <= _SMALL else own_run(piece), 0))
 
 
 # Mostly the numbers of a list.

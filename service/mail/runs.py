@@ -16,8 +16,8 @@ from operator import itemgetter
 from markupsafe import escape
 
 # Unicode's noncharacters, which `safety.clean` takes out of every text from outside: nobody but
-# us can write them. The same places in encoded bytes are control characters, which
-# quoted-printable never leaves bare.
+# us can write them. The same places in bytes are control characters, which no mail may hold
+# and which are found at once.
 CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 _CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
 _CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
@@ -31,7 +31,7 @@ _SOFT_END = b"=\r\n"
 class Run:
     """`octets` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
-    They may hold CHANGE and TOPIC, in `wire` as NUL and SOH. `key` is a hash of a run that many
+    They may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a run that many
     mails share, empty for a reader's own.
     """
 
@@ -53,8 +53,8 @@ class Part:
         pieces = []
         for topic, runs in groupby(self.runs, _topic_of):
             octets = b"".join([run.octets for run, _ in runs])
-            pieces.append(octets.replace(_TOPIC, b"%d" % topic) if topic else octets)
-        return b"".join(pieces).replace(_CHANGE, self.change.encode())
+            pieces.append(octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else octets)
+        return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
 
     @cached_property
     def wire(self) -> bytes:
@@ -86,7 +86,8 @@ def shared_run(text: str) -> Run:
 
 
 def to_octets(text: str) -> bytes:
-    return text.replace("\n", "\r\n").encode()
+    octets = text.replace("\n", "\r\n").encode()
+    return octets.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
 
 
 def markup_change(address: str) -> str:
