@@ -54,7 +54,8 @@ class SignUpError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """A sign-up as it was typed. `page` is where (for the record of consent)."""
+    """A sign-up as it was typed. `page` is where (for the record of consent), `locale` how the
+    visitor's browser asks for dates (`de-AT`), or empty."""
 
     email: str
     topics: tuple[str, ...]
@@ -62,6 +63,7 @@ class SignUp:
     hour: str
     timezone: str
     page: str = "/"
+    locale: str = ""
 
 
 def read_address(text: str) -> str:
@@ -120,6 +122,7 @@ def request_subscription(
         return
     reader.state = SubscriberState.PENDING
     _set_preferences(reader, preferences)
+    reader.locale = form.locale or reader.locale
     replace_topics(session, reader.id, topics, now)
     record_consent(session, reader.id, "requested", form.page, now)
     if asks:

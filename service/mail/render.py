@@ -36,6 +36,7 @@ from service.mail.runs import (
     markup_change,
     own_run,
 )
+from service.mail.safety import own_url
 from service.mail.shapes import press_shape, split_shape
 from service.mail.templates import make_environment
 
@@ -178,7 +179,8 @@ class Renderer:
 
 
 def _change_of(context: MailContext) -> str:
-    return context.links.change if isinstance(context, DigestContext) else ""
+    change = context.links.change if isinstance(context, DigestContext) else ""
+    return own_url(change) if change else ""
 
 
 def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
