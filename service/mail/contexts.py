@@ -124,8 +124,7 @@ class DigestContext:
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
-    how the reader writes dates (`de-AT`), empty for plain English. `away_since` is the day on which
-    a pause began that has just ended.
+    how the reader writes dates (`de-AT`), empty for plain English.
     """
 
     cadence: Cadence
@@ -140,7 +139,6 @@ class DigestContext:
     also: tuple[DigestPaper, ...] = ()
     cut_count: int = 0
     excerpt_characters: int = 350
-    away_since: date | None = None
     locale: str = ""
     brand: Brand = OUR_BRAND
 
