@@ -4,9 +4,6 @@ Lines: 90 % over everything. Branches and lines: all of them where a mistake is 
 the domain (it decides) and the parsers (they read what strangers write).
 """
 
-# ruff: noqa: INP001, T201
-# INP001: a script beside CI's own, not a package. T201: printing is what it is for.
-
 from __future__ import annotations
 
 import json

@@ -160,13 +160,20 @@ class Settings(BaseModel):
     embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""
     operator_address: str = ""
+    brand_name: str = "Paperboy"
+    brand_accent: str = "#a8321c"
+    brand_accent_night: str = "#ef8a72"
+    brand_logo: str = ""
+    brand_footer: str = ""
+    templates_dir: Path | None = None
+    send_farewell: bool = False
     log_level: str = "INFO"
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "templates_dir")
     @classmethod
-    def _make_absolute(cls, value: Path) -> Path:
+    def _make_absolute(cls, value: Path | None) -> Path | None:
         # Worker processes change their directory; the data must not move with them.
-        return value.expanduser().absolute()
+        return value and value.expanduser().absolute()
 
     @field_validator("base_url", "huggingface_url", "biorxiv_url", "arxiv_feed_url")
     @classmethod

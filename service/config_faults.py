@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from service.domain.colours import LEAST_CONTRAST, NIGHT, PAPER, contrast, is_colour
+
 if TYPE_CHECKING:
     from service.config import Settings
 
@@ -43,6 +45,7 @@ def check(settings: Settings) -> list[Fault]:
         _check_services,
         _check_web,
         _check_mail,
+        _check_brand,
         _check_relays,
         _check_bounces,
         _check_sources,
@@ -140,6 +143,25 @@ def _check_mail(settings: Settings) -> Iterator[Fault]:
             "Use an address at your own domain",
             is_fatal=False,
         )
+
+
+def _check_brand(settings: Settings) -> Iterator[Fault]:
+    name = settings.brand_name
+    if not name or len(name) > 60 or not name.isprintable():
+        yield Fault("brand_name", "this is no name for a sender", "Use one line of 1 to 60 letters")
+    for setting, ground in (("brand_accent", PAPER), ("brand_accent_night", NIGHT)):
+        colour = str(getattr(settings, setting))
+        if not is_colour(colour):
+            yield Fault(setting, f"{colour} is not a colour", "Write it like #a8321c")
+        elif contrast(colour, ground) < LEAST_CONTRAST:
+            problem = f"{colour} on {ground} has a contrast of {contrast(colour, ground):.1f}, and people need {LEAST_CONTRAST}"
+            direction = "darker" if ground == PAPER else "lighter"
+            yield Fault(setting, problem, f"Take a {direction} one")
+    if settings.brand_logo and _scheme(settings.brand_logo) not in {"http", "https"}:
+        yield Fault("brand_logo", f"{settings.brand_logo} is not a web address", "Use https://…")
+    folder = settings.templates_dir
+    if folder is not None and not folder.is_dir():
+        yield Fault("templates_dir", f"there is no folder {folder}", "Make it, or leave this unset")
 
 
 def _check_relays(settings: Settings) -> Iterator[Fault]:

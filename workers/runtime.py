@@ -9,12 +9,12 @@ from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.branding import make_renderer
 from service.actions.deliver import Sender
 from service.clock import system_clock
 from service.config import Settings, load_settings
 from service.embedded import resolve_services
 from service.logs import configure
-from service.mail.render import Renderer
 from service.mail.transport import SmtpTransport
 from service.queue import Ring, make_ring
 from service.sources.arxiv_api import ArxivApi
@@ -68,6 +68,6 @@ def _runtime_of(_pid: int) -> Runtime:
         sources=build_sources(here, gate),
         oai=build_oai(here, gate),
         api=build_api(here, gate),
-        sender=Sender(sessions, here, Renderer(), transport, system_clock),
+        sender=Sender(sessions, here, make_renderer(here), transport, system_clock),
         ring=make_ring(here.broker_url),
     )

@@ -1,6 +1,6 @@
 """Bounces and complaints: one row for each thing that came back
 
-Revision: 0012, after 0008
+Revision: 0012, after 0010
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

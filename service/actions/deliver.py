@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.messages import Materials, build_envelope, gather_materials
+from service.actions.copies import keep_copies
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import BuiltMail, build_mail
 from service.config import Settings
 from service.domain.delivery import (
     Decision,
@@ -166,18 +168,28 @@ def _skip_unwanted(
     return wanted
 
 
+# Mails for readers in another state than active; to an active one they come too late.
+_SENT_TO = {
+    DeliveryKind.CONFIRMATION: frozenset(
+        {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
+    ),
+    DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
+    DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),
+}
+
+
 def _why_not(claim: Claim, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
     delivery, reader = claim.delivery, claim.subscriber
-    is_confirmation = delivery.kind is DeliveryKind.CONFIRMATION
-    if is_confirmation and reader is not None and reader.state is SubscriberState.ACTIVE:
-        # Confirmed by an earlier link meanwhile: the question is answered.
+    state = reader.state if reader else None
+    if delivery.kind in _SENT_TO and state is SubscriberState.ACTIVE:
+        # The question is answered, the pause over, the farewell undone.
         return SkipReason.LATE
     return skip_reason(
-        reader.state if reader else None,
+        state,
         is_suppressed=reader is not None and reader.email_key in suppressed,
         send_not_after=delivery.send_not_after,
         now=now,
-        needs_active=not is_confirmation,
+        needs_active=state not in _SENT_TO.get(delivery.kind, ()),
     )
 
 
@@ -185,21 +197,19 @@ def _build(
     sender: Sender, claims: Sequence[Claim], materials: Materials
 ) -> tuple[list[Envelope], dict[int, str], list[DeliveryState]]:
     """Every message as bytes before the wire is touched; a row that cannot be built fails alone."""
-    envelopes: list[Envelope] = []
-    identities: dict[int, str] = {}
+    built: list[BuiltMail] = []
     unbuildable: list[tuple[Claim, str]] = []
     for claim in claims:
         try:
-            envelope, identity = build_envelope(
-                claim, materials, sender.settings, sender.renderer, sender.clock()
-            )
+            mail = build_mail(claim, materials, sender.settings, sender.renderer, sender.clock())
         except MailError as error:
             unbuildable.append((claim, f"render: {error}"))
         else:
-            envelopes.append(envelope)
-            identities[envelope.number] = identity
+            built.append(mail)
+    keep_copies(sender.sessions, built, materials, sender.clock())
     failed_count = _fail_unbuildable(sender, unbuildable) if unbuildable else 0
-    return envelopes, identities, [DeliveryState.FAILED] * failed_count
+    identities = {one.envelope.number: one.message_id for one in built}
+    return [one.envelope for one in built], identities, [DeliveryState.FAILED] * failed_count
 
 
 def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> int:

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from email.message import EmailMessage
 from email.utils import parseaddr
 
 import dns.exception
@@ -17,9 +16,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.branding import brand_of, make_renderer
 from service.clock import system_clock
 from service.config import Settings, SettingsError, check
 from service.domain.delivery import Phase
+from service.domain.types import DeliveryKind
+from service.mail.errors import MailError
+from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.letters import TestContext
 from service.mail.transport import Envelope, SmtpTransport
 from service.meaning.embedders import load_embedder
 from service.store.engine import transaction
@@ -168,16 +172,34 @@ def _one_click(settings: Settings) -> Finding:
 
 
 def _probe(settings: Settings, address: str) -> Finding:
-    message = EmailMessage()
-    message["From"], message["To"] = settings.mail_from, address
-    message["Subject"] = "Paperboy's test mail"
-    message["Date"] = system_clock()
-    message.set_content("If you can read this, mail leaves this machine.\n")
+    now = system_clock()
+    context = TestContext(
+        home=f"{settings.base_url}/",
+        operator_address=settings.operator_address,
+        at=now,
+        brand=brand_of(settings),
+    )
+    number = int(now.timestamp())
+    identity = message_id(
+        DeliveryKind.TEST, number, settings.secret_key[0].encode(), settings.envelope_domain
+    )
+    headers = MessageHeaders(
+        sender=settings.mail_from,
+        to=address,
+        message_id=identity,
+        date=now,
+        kind=DeliveryKind.TEST,
+    )
+    try:
+        rendered = make_renderer(settings).render(DeliveryKind.TEST, context)
+        payload = build_message(rendered, headers)
+        sender = ascii_address(parseaddr(settings.mail_from)[1], "From")
+        envelope = Envelope(1, sender, ascii_address(address), payload)
+    except MailError as error:
+        return Finding("probe", "bad", str(error))
     transport = SmtpTransport(settings.relays, connections=1)
     try:
-        sender = parseaddr(settings.mail_from)[1]
-        payload = message.as_bytes().replace(b"\n", b"\r\n")
-        outcome = transport.send([Envelope(1, sender, address, payload)])[1]
+        outcome = transport.send([envelope])[1]
     finally:
         transport.close()
     is_sent = outcome.phase is Phase.REPLIED and outcome.code < 300

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from service.config import Settings
 from service.domain.tokens import Purpose, Token, sign_token
@@ -31,12 +31,15 @@ def reader_links(
 ) -> ReaderLinks:
     """What stands at the foot of a digest."""
     preferences = signed_url(settings, Purpose.PREFERENCES, subscriber_id, issued_at)
+    change = change_base(settings, subscriber_id, issued_at)
     return ReaderLinks(
         preferences=preferences,
         unsubscribe=signed_url(settings, Purpose.UNSUBSCRIBE, subscriber_id, issued_at),
         pause=f"{preferences}#pause",
         browser=signed_url(settings, Purpose.EDITION, delivery_id, issued_at),
         home=f"{settings.base_url}/",
+        change=change,
+        also_off=also_off_url(change),
     )
 
 
@@ -44,31 +47,42 @@ def paper_links(settings: Settings, paper: Paper) -> PaperLinks:
     """Where a paper can be read: at its source, never a copy of ours (arXiv's terms of use)."""
     here = f"{settings.base_url}/papers/{paper.key}"
     pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
-    return PaperLinks(abstract=paper.url or here, pdf=pdf, similar="")
+    author = next((name for name in paper.authors if name.strip()), "")
+    return PaperLinks(
+        abstract=paper.url or here,
+        pdf=pdf,
+        similar=f"{here}#similar",
+        keep=keep_url("", paper.id),
+        less=less_url("", paper.id),
+        follow=follow_url("", author) if author else "",
+    )
 
 
 def change_base(settings: Settings, subscriber_id: int, issued_at: datetime) -> str:
-    """What every link that changes something begins with: one signature for a whole mail."""
+    """What every link of one mail that changes something begins with; signed once per mail."""
     return signed_url(settings, Purpose.CHANGE, subscriber_id, issued_at)
 
 
 def mute_url(base: str, topic_id: int, word: str) -> str:
-    """Exclude a word, a phrase or any clause (`ti:survey`) from one of the reader's topics."""
-    return f"{base}?{urlencode({'topic': topic_id, 'mute': word})}"
+    """Offer to take papers with `word` out of a topic."""
+    return f"{base}?topic={topic_id}&mute={quote(word, safe='')}"
 
 
 def follow_url(base: str, author: str) -> str:
-    return f"{base}?{urlencode({'follow': author})}"
+    """Offer a topic of this author's papers."""
+    return f"{base}?follow={quote(author, safe='')}"
 
 
 def less_url(base: str, paper_id: int) -> str:
+    """Offer to be shown fewer papers like this one."""
     return f"{base}?less={paper_id}"
 
 
 def keep_url(base: str, paper_id: int) -> str:
+    """Offer to save a paper."""
     return f"{base}?keep={paper_id}"
 
 
 def also_off_url(base: str) -> str:
-    """No more papers that no topic asked for."""
+    """Offer to end the papers that no topic asked for."""
     return f"{base}?also=off"

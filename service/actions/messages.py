@@ -2,77 +2,56 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy.orm import Session
-
 from service.actions.bounce import verp_address
+from service.actions.branding import brand_of
+from service.actions.letters import letter_context
 from service.actions.links import paper_links, reader_links, signed_url
+from service.actions.materials import Materials
 from service.config import Settings
 from service.domain.digest import Digest, digest_from_json
-from service.domain.tokens import LIFETIME, Purpose
+from service.domain.tokens import Purpose
 from service.domain.types import DeliveryKind, Paper
 from service.mail.contexts import (
-    AlreadySubscribedContext,
-    ConfirmationContext,
     Coverage,
     DigestContext,
     DigestGroup,
     DigestHappening,
-    DigestPaper,
-    FarewellContext,
-    MailContext,
-    WelcomeContext,
 )
+from service.mail.copies import MailCopy, copy_mail
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
-from service.store.editions import get_edition, get_edition_papers
 from service.store.models import Delivery, Edition, Subscriber
-from service.store.reading import get_papers
 from service.store.sending import Claim
-from service.store.subscribers import get_topics
 
 
-@dataclass(slots=True)
-class Materials:
-    """What messages are made of, read once and kept for the following windows of a run."""
+@dataclass(frozen=True, slots=True)
+class BuiltMail:
+    """A message ready for the wire. `copy` is what the browser shows for ever, of digests only."""
 
-    editions: dict[int, Edition] = field(default_factory=dict)
-    papers: dict[int, Paper] = field(default_factory=dict)
-    late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
-    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-
-
-def gather_materials(session: Session, claims: Sequence[Claim], materials: Materials) -> None:
-    """Read what these rows need and `materials` does not hold yet; topics are read afresh."""
-    for edition_id in {c.delivery.edition_id for c in claims} - {None}:
-        if edition_id is not None and edition_id not in materials.editions:
-            edition = get_edition(session, edition_id)
-            if edition is not None:
-                materials.editions[edition_id] = edition
-                late = get_edition_papers(session, edition_id)
-                materials.late_ids[edition_id] = frozenset(
-                    i for i, is_late in late.items() if is_late
-                )
-    wanted = {i for c in claims for i in _named_papers(c.delivery)} - materials.papers.keys()
-    materials.papers.update(get_papers(session, wanted))
-    materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
-
-
-def _named_papers(delivery: Delivery) -> list[int]:
-    """Every paper that a delivery's digest names: those it brings, and those something befell."""
-    told = (delivery.digest or {}).get("happenings", [])
-    return [*delivery.paper_ids, *(one[0] for one in told)]
+    envelope: Envelope
+    message_id: str
+    attempt: int
+    copy: MailCopy | None = None
 
 
 def build_envelope(
     claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
 ) -> tuple[Envelope, str]:
-    """The message of a claimed row, ready for the wire, and its Message-ID.
+    """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
+    built = build_mail(claim, materials, settings, renderer, now)
+    return built.envelope, built.message_id
+
+
+def build_mail(
+    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+) -> BuiltMail:
+    """The message of a claimed row; what an edition's messages share comes from `materials`.
 
     Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
     that says why; the row then fails alone.
@@ -81,6 +60,11 @@ def build_envelope(
     if reader is None:
         raise ValueError("a delivery without a reader must be skipped, not built")
     context = mail_context(delivery, reader, materials, settings)
+    unsubscribe = (
+        context.links.unsubscribe
+        if isinstance(context, DigestContext)
+        else signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
+    )
     rendered = render_mail(delivery.kind, context, settings, renderer)
     identity = message_id(
         delivery.kind, delivery.id, settings.secret_key[0].encode(), settings.envelope_domain
@@ -92,15 +76,16 @@ def build_envelope(
         date=now,
         kind=delivery.kind,
         reply_to=settings.reply_to,
-        list_id=f"Paperboy digests <digest.{settings.envelope_domain}>",
-        unsubscribe_url=signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at),
+        list_id=f"{_list_name(settings.brand_name)} <digest.{settings.envelope_domain}>",
+        unsubscribe_url=unsubscribe,
     )
     payload = build_message(rendered, headers)
     sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
     envelope = Envelope(
         delivery.id, ascii_address(sender, "From"), ascii_address(reader.email), payload
     )
-    return envelope, identity
+    copy = copy_mail(rendered) if delivery.kind is DeliveryKind.DIGEST else None
+    return BuiltMail(envelope, identity, delivery.attempt, copy)
 
 
 def render_mail(
@@ -115,59 +100,36 @@ def mail_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> MailContext:
     """The typed context of a row's email."""
-    issued_at = delivery.created_at
-    home = f"{settings.base_url}/"
     if delivery.kind is DeliveryKind.DIGEST:
         return digest_context(delivery, reader, materials, settings)
-    if delivery.kind is DeliveryKind.CONFIRMATION:
-        lifetime = LIFETIME[Purpose.CONFIRM]
-        return ConfirmationContext(
-            confirm_url=signed_url(settings, Purpose.CONFIRM, reader.id, issued_at),
-            never_url=signed_url(settings, Purpose.NEVER, reader.id, issued_at),
-            home=home,
-            operator_address=settings.operator_address,
-            expires_days=lifetime.days if lifetime else 0,
-        )
-    preferences = signed_url(settings, Purpose.PREFERENCES, reader.id, issued_at)
-    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, issued_at)
-    if delivery.kind is DeliveryKind.ALREADY_SUBSCRIBED:
-        return AlreadySubscribedContext(
-            preferences_url=preferences,
-            unsubscribe_url=unsubscribe,
-            home=home,
-            operator_address=settings.operator_address,
-        )
-    if delivery.kind is DeliveryKind.FAREWELL:
-        return FarewellContext(
-            undo_url=unsubscribe, home=home, operator_address=settings.operator_address
-        )
-    return WelcomeContext(
-        topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
-        next_hour=reader.hour,
-        timezone=reader.timezone,
-        preferences=preferences,
-        unsubscribe=unsubscribe,
-        home=home,
-        operator_address=settings.operator_address,
-        cadence=reader.cadence,
-    )
+    return letter_context(delivery, reader, materials, settings)
 
 
 def digest_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> DigestContext:
     edition = materials.editions[delivery.edition_id or 0]
-    digest = digest_from_json(delivery.digest or {"groups": [], "cut": []})
-    late = materials.late_ids.get(edition.id, frozenset())
+    digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
+    shelf = materials.shelf(edition.id, settings)
     return DigestContext(
         cadence=edition.cadence,
         local_date=edition.local_date,
         coverage=_coverage(edition),
-        groups=_groups(digest, materials.papers, late, settings),
+        groups=tuple(
+            DigestGroup(
+                title=group.title,
+                papers=tuple(shelf.take(group.entries, group.title)),
+                topic_id=group.topic_id,
+            )
+            for group in digest.groups
+        ),
+        also=tuple(shelf.take(digest.also)),
         links=reader_links(settings, reader.id, delivery.id, delivery.created_at),
         topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
         subscribed_on=(reader.confirmed_at or reader.created_at).date(),
         operator_address=settings.operator_address,
+        locale=reader.locale or "",
+        brand=brand_of(settings),
         happenings=_happenings(digest, materials.papers, settings),
         cut_count=len(digest.cut_ids),
     )
@@ -188,27 +150,6 @@ def _happenings(
     )
 
 
-def _groups(
-    digest: Digest, papers: Mapping[int, Paper], late: frozenset[int], settings: Settings
-) -> tuple[DigestGroup, ...]:
-    return tuple(
-        DigestGroup(
-            title=group.title,
-            papers=tuple(
-                DigestPaper(
-                    paper=dataclasses.replace(papers[e.paper_id], is_late=e.paper_id in late),
-                    reasons=e.reasons,
-                    maybe_seen=e.is_maybe_seen,
-                    links=paper_links(settings, papers[e.paper_id]),
-                )
-                for e in group.entries
-                if e.paper_id in papers
-            ),
-        )
-        for group in digest.groups
-    )
-
-
 def _coverage(edition: Edition) -> Coverage:
     told = edition.coverage
     return Coverage(
@@ -221,6 +162,14 @@ def _coverage(edition: Edition) -> Coverage:
         is_complete=told.get("is_complete", False),
         note=told.get("note", ""),
     )
+
+
+def _list_name(brand: str) -> str:
+    """The brand without what would end the name of a List-Id."""
+    return f"{' '.join(brand.translate(_NOT_IN_NAME).split())} digests"
+
+
+_NOT_IN_NAME = str.maketrans("", "", '<>"\\()')
 
 
 def _bare_address(mailbox: str) -> str:

@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.balance import describe_coverage
+from service.actions.branding import make_renderer
 from service.actions.compose import compose_readers
-from service.actions.messages import Materials, build_envelope, gather_materials
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import build_envelope
 from service.config import Settings
 from service.domain.schedule import LOOKBACK_DAYS
-from service.mail.render import Renderer
 from service.store.editions import (
     assign_papers,
     find_edition,
@@ -68,7 +69,7 @@ def _build(
         return Preview(edition.local_date, None, reason=reason)
     claim, materials = Claim(delivery, reader), Materials()
     gather_materials(session, [claim], materials)
-    envelope, _ = build_envelope(claim, materials, settings, Renderer(), now)
+    envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
     return Preview(edition.local_date, envelope.payload, len(delivery.paper_ids))
 
 

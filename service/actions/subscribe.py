@@ -13,7 +13,14 @@ from datetime import date, datetime, timedelta
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
+from service.actions.letters import (
+    MAIL_LIFETIME,
+    queue_farewell,
+    queue_topics_changed,
+    queue_welcome,
+)
 from service.actions.topics import read_topics
+from service.config import Settings
 from service.domain.addresses import email_key
 from service.domain.schedule import is_zone
 from service.domain.tokens import Token, TokenExpired, TokenInvalid
@@ -25,6 +32,7 @@ from service.store.subscribers import (
     delete_subscriber,
     find_by_email,
     get_subscriber,
+    get_topics,
     insert_subscriber,
     record_consent,
     replace_topics,
@@ -34,9 +42,6 @@ from service.store.suppressions import delete_suppression, find_reason, insert_s
 # One confirmation a day and three in all: nobody can be bombed through our form.
 CONFIRMATION_GAP = timedelta(hours=24)
 MOST_CONFIRMATIONS = 3
-
-# After a day nobody remembers having signed up.
-MAIL_LIFETIME = timedelta(hours=24)
 
 
 class SignUpError(ValueError):
@@ -49,7 +54,8 @@ class SignUpError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """A sign-up as it was typed. `page` is where (for the record of consent)."""
+    """A sign-up as it was typed. `page` is where (for the record of consent), `locale` how the
+    visitor's browser asks for dates (`de-AT`), or empty."""
 
     email: str
     topics: tuple[str, ...]
@@ -57,6 +63,7 @@ class SignUp:
     hour: str
     timezone: str
     page: str = "/"
+    locale: str = ""
 
 
 def read_address(text: str) -> str:
@@ -115,6 +122,7 @@ def request_subscription(
         return
     reader.state = SubscriberState.PENDING
     _set_preferences(reader, preferences)
+    reader.locale = form.locale or reader.locale
     replace_topics(session, reader.id, topics, now)
     record_consent(session, reader.id, "requested", form.page, now)
     if asks:
@@ -146,7 +154,7 @@ def ask_for_confirmation(session: Session, reader: Subscriber, now: datetime) ->
     insert_mail(session, kind, reader.id, str(number), now, now + MAIL_LIFETIME)
 
 
-def confirm(session: Session, token: Token, now: datetime) -> Subscriber:
+def confirm(session: Session, settings: Settings, token: Token, now: datetime) -> Subscriber:
     """Confirm the address behind a link; again changes nothing.
 
     Raises `TokenInvalid` where the subscriber is gone, `TokenExpired` where they left after the
@@ -161,6 +169,7 @@ def confirm(session: Session, token: Token, now: datetime) -> Subscriber:
         raise TokenExpired
     if reader.state is SubscriberState.PENDING:
         activate(session, reader, "/confirm", now)
+        queue_welcome(session, settings, reader, now)
     elif reader.state is SubscriberState.UNSUBSCRIBED:
         raise TokenExpired
     return reader
@@ -189,6 +198,20 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
     reader.unsubscribed_at = now
     record_consent(session, reader.id, "unsubscribed", page, now)
     return True
+
+
+def leave(
+    session: Session, settings: Settings, subscriber_id: int, page: str, now: datetime
+) -> bool:
+    """Unsubscribe a reader; where the operator wants it, one last mail holds the way back.
+
+    Off by default: who leaves should hear no more of us.
+    """
+    has_left = unsubscribe(session, subscriber_id, page, now)
+    reader = get_subscriber(session, subscriber_id) if has_left else None
+    if settings.send_farewell and reader is not None and reader.confirmed_at is not None:
+        queue_farewell(session, reader, now)
+    return has_left
 
 
 def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:
@@ -222,8 +245,11 @@ def update_preferences(
 ) -> None:
     """Set what a reader gets and when. Raises `TopicError` and changes nothing then."""
     checked = read_topics(session, topics)
+    before = {canonical for _, canonical in get_topics(session, [reader.id]).get(reader.id, ())}
     _set_preferences(reader, preferences)
     replace_topics(session, reader.id, checked, now)
+    if before != {canonical for _, canonical in checked}:
+        queue_topics_changed(session, reader, now)
 
 
 def _set_preferences(reader: Subscriber, preferences: Preferences) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.actions.branding import make_renderer
 from service.actions.deliver import Sender
 from service.cli.desk import Desk
 from service.config import Settings
-from service.mail.render import Renderer
 from service.mail.transport import SmtpTransport
 from service.mailbox import Mailbox
 
@@ -40,6 +40,6 @@ def open_sender(desk: Desk) -> Iterator[Sender]:
             settings.relays, connections=settings.send_connections, rate=settings.send_rate
         )
         try:
-            yield Sender(desk.sessions, settings, Renderer(), transport, desk.clock)
+            yield Sender(desk.sessions, settings, make_renderer(settings), transport, desk.clock)
         finally:
             transport.close()

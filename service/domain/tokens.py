@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, Serializer, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
 
 
 class Purpose(StrEnum):
@@ -60,15 +62,23 @@ LIFETIME: dict[Purpose, timedelta | None] = {
 }
 
 
-def _serializer(keys: list[str], purpose: Purpose) -> URLSafeSerializer:
+class _Plain(URLSafeSerializer):
+    """The same text without trying first whether zlib makes it shorter: it never does here."""
+
+    def dump_payload(self, obj: object) -> bytes:
+        return base64_encode(Serializer.dump_payload(self, obj))
+
+
+@lru_cache(maxsize=64)
+def _serializer(keys: tuple[str, ...], purpose: Purpose) -> URLSafeSerializer:
     # The library's default is HMAC-SHA1; nothing old has to be read here.
-    return URLSafeSerializer(keys, salt=purpose, signer_kwargs={"digest_method": sha256})
+    return _Plain(list(keys), salt=purpose, signer_kwargs={"digest_method": sha256})
 
 
 def sign_token(token: Token, keys: tuple[str, ...]) -> str:
     """The token as URL-safe text, signed with the first key. The same token gives the same text."""
     payload = [token.subject, int(token.issued_at.timestamp()), token.detail]
-    return _serializer([keys[0]], token.purpose).dumps(payload)
+    return _serializer(keys[:1], token.purpose).dumps(payload)
 
 
 def read_token(
@@ -80,7 +90,7 @@ def read_token(
     past its lifetime (unless `may_be_old`, for pages that only explain what to do).
     """
     # itsdangerous tries its list from the end, so the newest key goes last there.
-    serializer = _serializer(list(reversed(keys)), purpose)
+    serializer = _serializer(keys[::-1], purpose)
     try:
         subject, issued, detail = serializer.loads(text)
         token = Token(purpose, int(subject), datetime.fromtimestamp(issued, UTC), str(detail))

@@ -60,6 +60,12 @@ class DeliveryKind(StrEnum):
     ALREADY_SUBSCRIBED = "already_subscribed"
     WELCOME = "welcome"
     FAREWELL = "farewell"
+    TOPICS_CHANGED = "topics_changed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    ADDRESS_CHANGE = "address_change"
+    OPERATOR_ALERT = "operator_alert"
+    TEST = "test"
 
 
 class DeliveryState(StrEnum):

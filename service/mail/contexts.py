@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from service.domain.types import Cadence, Paper, PaperEventKind, Reason
 
 BRAND = "Paperboy"
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What makes the mails the operator's own.
+
+    `accent` and `accent_night` are `#rrggbb` on paper white and on black; `logo` is an address of
+    the operator's own or empty; `footer` is a sentence under each mail.
+    """
+
+    name: str = BRAND
+    accent: str = "#a8321c"
+    accent_night: str = "#ef8a72"
+    logo: str = ""
+    footer: str = ""
+
+
+OUR_BRAND = Brand()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,40 +46,65 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperLinks:
-    """Addresses of one paper; an empty or unsafe one is left out of the mail."""
+    """Addresses of one paper; an empty or unsafe one is left out of the mail.
+
+    `keep`, `less` and `follow` say only what to change (`?keep=12`): the reader's own signed
+    address, `ReaderLinks.change`, goes before them, so that all readers share the rest.
+    """
 
     abstract: str
     pdf: str = ""
     similar: str = ""
+    keep: str = ""
+    less: str = ""
+    follow: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderLinks:
-    """This reader's own signed addresses. All are http(s); rendering refuses anything else."""
+    """This reader's own signed addresses. All are http(s); rendering refuses anything else.
+
+    `change` begins the links that change a topic or keep a paper, and `also_off` ends the
+    suggestions; a mail without `change` has no such links.
+    """
 
     preferences: str
     unsubscribe: str
     pause: str
     browser: str
     home: str
+    change: str = ""
+    also_off: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestPaper:
-    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it."""
+    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it.
+
+    `revision` is the version announced as a replacement, 0 for a new paper. `mutes` are the
+    reader's words that can be muted, each with what to change (`?topic=0&mute=survey`; the 0
+    stands for the topic of the group). `is_suggested` where no topic asked for it.
+    """
 
     paper: Paper
     links: PaperLinks
     reasons: tuple[Reason, ...] = ()
     maybe_seen: bool = False
+    revision: int = 0
+    mutes: tuple[tuple[str, str], ...] = ()
+    is_suggested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestGroup:
-    """The papers of one topic, best first; `title` is the topic as the reader knows it."""
+    """The papers of one topic, best first; `title` is the topic as the reader knows it.
+
+    `topic_id` is the topic's row, 0 where no topic brought the papers.
+    """
 
     title: str
     papers: tuple[DigestPaper, ...]
+    topic_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +123,8 @@ class DigestContext:
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
-    it, and moves papers from `groups` to `cut_count`, until the mail is small enough.
+    it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
+    how the reader writes dates (`de-AT`), empty for plain English.
     """
 
     cadence: Cadence
@@ -92,74 +136,20 @@ class DigestContext:
     subscribed_on: date
     operator_address: str
     happenings: tuple[DigestHappening, ...] = ()
+    also: tuple[DigestPaper, ...] = ()
     cut_count: int = 0
     excerpt_characters: int = 350
-    brand: str = BRAND
+    locale: str = ""
+    brand: Brand = OUR_BRAND
 
-    @property
-    def papers(self) -> tuple[DigestPaper, ...]:
-        """All papers in the order of the mail."""
-        return tuple(paper for group in self.groups for paper in group.papers)
+    papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """`papers`: all that a topic brought, in the order of the mail; templates ask often."""
+        papers = tuple(paper for group in self.groups for paper in group.papers)
+        object.__setattr__(self, "papers", papers)
 
     @property
     def total(self) -> int:
         """How many papers matched, shown or cut."""
         return len(self.papers) + self.cut_count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationContext:
-    """The double opt-in mail. It has no field for anything the visitor typed, on purpose:
-    a stranger's text in a mail to a third person is how sign-up forms are used for spam."""
-
-    confirm_url: str
-    never_url: str
-    home: str
-    operator_address: str
-    expires_days: int
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadySubscribedContext:
-    """The answer to a sign-up with an address that already gets digests."""
-
-    preferences_url: str
-    unsubscribe_url: str
-    home: str
-    operator_address: str
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WelcomeContext:
-    """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name)."""
-
-    topics: tuple[str, ...]
-    next_hour: int
-    timezone: str
-    preferences: str
-    unsubscribe: str
-    home: str
-    operator_address: str
-    cadence: Cadence = Cadence.DAILY
-    brand: str = BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FarewellContext:
-    """The last mail after unsubscribing; `undo_url` subscribes again."""
-
-    undo_url: str
-    home: str
-    operator_address: str
-    brand: str = BRAND
-
-
-MailContext = (
-    DigestContext
-    | ConfirmationContext
-    | AlreadySubscribedContext
-    | WelcomeContext
-    | FarewellContext
-)

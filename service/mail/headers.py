@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, quote, unquote
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import idna
 
 from service.domain.types import DeliveryKind
-from service.mail.encoding import encode_text
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
 
@@ -30,6 +30,13 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+# RFC 2047 §5 (3): what a "Q" word may hold in any header; 76 columns with "Subject: =?utf-8?q??=".
+_Q_OCTETS = tuple(
+    chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
+    for octet in range(256)
+)
+_Q_OCTETS = (*_Q_OCTETS[:32], "_", *_Q_OCTETS[33:])
+_LONGEST_WORD = 55
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 
@@ -67,20 +74,19 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     lines = [f"{name}: {value}".encode("ascii") for name, value in fields]
     _check_lines(lines)
     parts = [
-        *_part(boundary, "plain", rendered.text),
-        *_part(boundary, "html", rendered.html),
+        *_part(boundary, "plain", rendered.text_part.wire),
+        *_part(boundary, "html", rendered.html_part.wire),
     ]
     return b"\r\n".join([*lines, b"", *parts, f"--{boundary}--".encode(), b""])
 
 
-def _part(boundary: str, subtype: str, text: str) -> list[bytes]:
-    encoded = encode_text(text)
+def _part(boundary: str, subtype: str, wire: bytes) -> list[bytes]:
     return [
         f"--{boundary}".encode(),
         f'Content-Type: text/{subtype}; charset="utf-8"'.encode(),
-        f"Content-Transfer-Encoding: {encoded.transfer_encoding}".encode(),
+        b"Content-Transfer-Encoding: quoted-printable",
         b"",
-        encoded.body,
+        wire,
     ]
 
 
@@ -93,7 +99,7 @@ def _fields(subject: str, headers: MessageHeaders) -> list[tuple[str, str]]:
         ("From", _mailbox("From", headers.sender)),
         ("To", _mailbox("To", headers.to)),
         ("Subject", _words("Subject", subject)),
-        ("Date", format_datetime(headers.date)),
+        ("Date", _date(headers.date)),
         ("Message-ID", headers.message_id),
     ]
     if headers.reply_to:
@@ -182,6 +188,11 @@ def _ascii_host(field: str, host: str) -> str:
     return host
 
 
+# A window of messages goes out in the same second.
+_date = lru_cache(maxsize=64)(format_datetime)
+
+
+@lru_cache(maxsize=1_024)
 def _mailbox(field: str, value: str) -> str:
     # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
     # address would be somebody else's.
@@ -192,6 +203,7 @@ def _mailbox(field: str, value: str) -> str:
     return f"{_phrase(field, name)} <{address}>"
 
 
+@lru_cache(maxsize=16)
 def _list_id(value: str) -> str:
     """RFC 2919: a name and, in angle brackets, something that looks like a host."""
     if not value.endswith(">"):
@@ -217,12 +229,25 @@ def _phrase(field: str, name: str) -> str:
     return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
 
 
+@lru_cache(maxsize=4_096)
 def _words(field: str, text: str) -> str:
     """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
     _refuse_controls(field, text)
     # A text that looks like an encoded word would be decoded by the reader's program.
-    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
-    return Header(text, charset, maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    if text.isascii() and "=?" not in text:
+        return Header(text, "us-ascii", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    return "\r\n ".join(f"=?utf-8?q?{word}?=" for word in _q_words(text))
+
+
+def _q_words(text: str) -> list[str]:
+    """`text` in "Q" encoding, cut between letters into words that fit on a line each."""
+    words = [""]
+    for letter in text:
+        said = "".join(_Q_OCTETS[octet] for octet in letter.encode())
+        if len(words[-1]) + len(said) > _LONGEST_WORD:
+            words.append("")
+        words[-1] += said
+    return words
 
 
 def _refuse_controls(field: str, value: str) -> None:

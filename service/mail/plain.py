@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from service.domain.types import Reason
 from service.mail.contexts import DigestPaper
@@ -12,8 +13,11 @@ from service.mail.safety import clean
 from service.mail.sentences import because, byline, facts, fields
 
 COLUMNS = 78
+# Readers share dates, counts and topics.
+_LINES_KEPT = 4_096
 
 
+@lru_cache(maxsize=_LINES_KEPT)
 def wrap(text: str, indent: str = "", first: str | None = None) -> str:
     """`text` in lines of at most 78 columns, each after `indent`; `first` opens the first."""
     # A line separator in a title must not begin a line that looks like one of ours.
@@ -39,11 +43,6 @@ def _characters_per_line(text: str) -> int:
 def one_line(text: str) -> str:
     """A postal address of several lines as one."""
     return ", ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def numbered(card: str, number: int) -> str:
-    """A card that begins with four blanks, with its number in them: ` 7. Title`."""
-    return f"{number:>2}. {card.removeprefix('    ').rstrip()}"
 
 
 def said_byline(entry: DigestPaper) -> str:

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-import mjml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import TemplateError
 
 from service.domain.types import DeliveryKind
-from service.mail import marking, plain, sentences
-from service.mail.contexts import (
+from service.mail.cards import Place
+from service.mail.contexts import DigestContext
+from service.mail.errors import MailTooLarge, RenderError
+from service.mail.letters import (
+    AddressChangeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
-    DigestContext,
-    DigestGroup,
     FarewellContext,
     MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TestContext,
+    TopicsChangedContext,
     WelcomeContext,
 )
-from service.mail.encoding import wire_size
-from service.mail.errors import MailTooLarge, RenderError
-from service.mail.safety import finalize, own_url, safe_url
+from service.mail.runs import (
+    CARD_ENDS,
+    CARD_OPENS,
+    HEADER_RESERVE,
+    Part,
+    Run,
+    markup_change,
+    own_run,
+)
+from service.mail.safety import own_url
+from service.mail.shapes import press_shape, split_shape
+from service.mail.templates import make_environment
 
 TEMPLATE_DIR = Path(__file__).resolve().parents[2] / "email_templates"
 DEFAULT_MAX_BYTES = 90_000
@@ -35,24 +49,20 @@ CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
     DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext,
     DeliveryKind.WELCOME: WelcomeContext,
     DeliveryKind.FAREWELL: FarewellContext,
+    DeliveryKind.TOPICS_CHANGED: TopicsChangedContext,
+    DeliveryKind.PAUSED: PausedContext,
+    DeliveryKind.RESUMED: ResumedContext,
+    DeliveryKind.ADDRESS_CHANGE: AddressChangeContext,
+    DeliveryKind.OPERATOR_ALERT: OperatorAlertContext,
+    DeliveryKind.TEST: TestContext,
 }
-
-# About 2 kB each.
-_CARDS_KEPT = 4_096
 
 # Excerpts get shorter in these steps before the first paper is taken out.
 _EXCERPT_STEPS = (220, 120)
 _BLANK_LINES = re.compile(r"\n{4,}")
 
-_FILTERS: tuple[Callable[..., object], ...] = (
-    marking.mark, marking.first_sentences, marking.shorten,
-    plain.wrap, plain.numbered, plain.one_line, plain.said_byline, plain.said_because,
-    safe_url, own_url,
-    sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
-    sentences.coverage_line, sentences.facts, sentences.fields, sentences.how_often,
-    sentences.listed_topics, sentences.long_date, sentences.marked_words, sentences.plain_date,
-    sentences.short_date, sentences.subject_topic, sentences.topic_title,
-)  # fmt: skip
+_PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?")
+_LINE_END = (own_run("\n"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +70,67 @@ class RenderedMail:
     """What a mail says, before headers: a one-line subject, and the same content twice."""
 
     subject: str
-    html: str
-    text: str
+    html_part: Part = field(repr=False)
+    text_part: Part = field(repr=False)
+
+    @property
+    def html(self) -> str:
+        return self.html_part.text
+
+    @property
+    def text(self) -> str:
+        return self.text_part.text
+
+    @property
+    def wire_size(self) -> int:
+        """Bytes of the message with both parts encoded, headers included."""
+        return HEADER_RESERVE + len(self.html_part.wire) + len(self.text_part.wire)
+
+
+def plain_mail(subject: str, html: str, text: str) -> RenderedMail:
+    """A mail that was written elsewhere."""
+    return RenderedMail(subject, Part(((own_run(html), 0),)), Part(((own_run(text), 0),)))
 
 
 class Renderer:
-    """The compiled templates of one process. Rendering changes nothing in it: threads share one."""
+    """The compiled templates of one process. Rendering changes nothing in it but caches: threads
+    share one. Files in `own_dir` stand in for ours of the same name."""
 
-    def __init__(self, template_dir: Path | None = None) -> None:
-        self._environment = _environment(template_dir or TEMPLATE_DIR)
+    def __init__(self, template_dir: Path | None = None, own_dir: Path | None = None) -> None:
+        self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
 
     def render(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
         """The mail of `kind`, of whatever size. Raises `RenderError`, one line without addresses."""
         if type(context) is not CONTEXT_TYPES[kind]:
             raise RenderError(f"the {kind} email cannot be made of a {type(context).__name__}")
         try:
-            subject = " ".join(self._write(kind, "subject.txt", context).split())
-            markup = self._write(kind, "body.mjml", context, subject)
-            return RenderedMail(
-                subject=subject,
-                html=_compact(mjml.mjml2html(markup)),
-                text=_tidy(self._write(kind, "body.txt", context, subject)),
-            )
+            subject = " ".join(self._write(kind, "subject.txt", context, []).split())
+            html = self._html_part(kind, context, subject)
+            text = self._text_part(kind, context, subject)
         except RenderError:
             raise
         except (TemplateError, ValueError) as error:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
+        return RenderedMail(subject, html, text)
+
+    def _html_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
+        places: list[Place] = []
+        shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
+        placed: Place = []
+        for piece in press_shape(shape):
+            if isinstance(piece, Run):
+                placed.append((piece, 0))
+            else:
+                _fill(placed, contents[piece], places)
+        placed.append(_LINE_END)
+        return Part(tuple(placed), markup_change(_change_of(context)))
+
+    def _text_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
+        places: list[Place] = []
+        frame = _tidy(self._write(kind, "body.txt", context, places, subject))
+        placed: Place = []
+        _fill(placed, frame, places)
+        return Part(tuple(placed), _change_of(context))
 
     def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:
         """The digest as a message of at most `max_bytes`, both parts encoded and headers counted.
@@ -119,11 +164,37 @@ class Renderer:
 
     def _within(self, context: DigestContext, max_bytes: int) -> RenderedMail | None:
         mail = self.render(DeliveryKind.DIGEST, context)
-        return mail if wire_size(mail.text, mail.html) <= max_bytes else None
+        return mail if mail.wire_size <= max_bytes else None
 
-    def _write(self, kind: DeliveryKind, name: str, context: MailContext, subject: str = "") -> str:
+    def _write(
+        self,
+        kind: DeliveryKind,
+        name: str,
+        context: MailContext,
+        places: list[Place],
+        subject: str = "",
+    ) -> str:
         template = self._environment.get_template(f"{kind}/{name}")
-        return template.render(mail=context, subject=subject)
+        return template.render(mail=context, subject=subject, places=places)
+
+
+def _change_of(context: MailContext) -> str:
+    change = context.links.change if isinstance(context, DigestContext) else ""
+    return own_url(change) if change else ""
+
+
+def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
+    """Add what stands between the places of cards, encoded, and the cards themselves."""
+    for number, piece in enumerate(_PLACE.split(text)):
+        if number % 2:
+            placed += places[int(piece)]
+        elif piece:
+            placed.append((_small_run(piece) if len(piece) <= _SMALL else own_run(piece), 0))
+
+
+# Mostly the numbers of a list.
+_small_run = lru_cache(maxsize=1_024)(own_run)
+_SMALL = 8
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:
@@ -139,44 +210,11 @@ def keep_first(context: DigestContext, count: int) -> DigestContext:
     ]
     kept = [group for _, group in sorted(places)[:count]]
     groups = tuple(
-        DigestGroup(title=value.title, papers=value.papers[: kept.count(group)])
+        replace(value, papers=value.papers[: kept.count(group)])
         for group, value in enumerate(context.groups)
         if group in kept
     )
     return replace(context, groups=groups, cut_count=context.total - len(kept))
-
-
-def _environment(template_dir: Path) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(template_dir),
-        autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text twin
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.filters["html_card"] = _cached_card(environment, "_base/paper.mjml")
-    environment.filters["text_card"] = _cached_card(environment, "_base/paper.txt")
-    return environment
-
-
-def _cached_card(environment: Environment, template: str) -> Callable[..., str]:
-    # One paper under one topic looks the same to every reader, and a worker sends thousands of
-    # mails in a row about the same papers: this makes a digest of 25 papers four times cheaper.
-    card: Callable[..., str] = vars(environment.get_template(template).module)["card"]
-    return lru_cache(maxsize=_CARDS_KEPT)(card)
-
-
-def _is_escaped(name: str | None) -> bool:
-    # Jinja's own default knows .html and .xml; it would leave .mjml open to any title.
-    return name is None or not name.endswith(".txt")
-
-
-def _compact(html: str) -> str:
-    # Templates are written in lines for people; mail programs count the bytes.
-    return re.sub(r"\n\s*", "\n", html)
 
 
 def _tidy(text: str) -> str:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from service.domain.categories import category_name
 from service.domain.digest import TRENDING_TITLE
 from service.domain.types import AnnounceType, Cadence, Paper, PaperEventKind, Reason
+from service.mail.calendars import day_name, short_date
 from service.mail.contexts import Coverage, DigestContext, DigestHappening, DigestPaper
-from service.mail.marking import shorten
-
-# `strftime("%A")` and `calendar` follow the locale of the process; the mails are in English.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+from service.mail.marking import first_sentences, shorten
+from service.mail.safety import safe_url
 
 _LONGEST_NAME = 80
 _LONGEST_TOPIC = 80
@@ -28,22 +22,9 @@ _LONGEST_WORDS = 80
 _MOST_REASONS = 4
 _MOST_WORDS = 4
 _MOST_FIELDS = 2
+_MOST_AUTHORS = 3
 _MOST_TOPICS = 12
-
-
-def long_date(day: date) -> str:
-    """`Tuesday 21 April 2026`."""
-    return f"{_DAYS[day.weekday()]} {plain_date(day)}"
-
-
-def plain_date(day: date) -> str:
-    """`21 April 2026`."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-def short_date(day: date) -> str:
-    """`Tue 21 Apr`."""
-    return f"{_DAYS[day.weekday()][:3]} {day.day} {_MONTHS[day.month - 1][:3]}"
+_MOST_MUTES = 2
 
 
 def count_of(number: int, noun: str) -> str:
@@ -109,7 +90,9 @@ def _late_line(coverage: Coverage) -> str:
     days = coverage.late_days
     if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
         return f"{coverage.late:,} late from earlier days"
-    named = [f"{count:,} {'late ' * (not n)}from {on:%A}" for n, (on, count) in enumerate(days)]
+    named = [
+        f"{count:,} {'late ' * (not n)}from {day_name(on)}" for n, (on, count) in enumerate(days)
+    ]
     return " and ".join(named)
 
 
@@ -137,16 +120,18 @@ class Byline:
 
 
 def byline(paper: Paper) -> Byline:
-    """All of up to three authors, otherwise the first two and a count."""
+    """The first three authors and a count of the others."""
     authors = [" ".join(name.split()) for name in paper.authors if name.strip()]
-    shown = authors if len(authors) <= 3 else authors[:2]
+    shown = authors[:_MOST_AUTHORS]
     return Byline(tuple(shorten(name, _LONGEST_NAME) for name in shown), len(authors) - len(shown))
 
 
 def fields(paper: Paper) -> tuple[str, ...]:
     """The names of the paper's first categories, its primary one first."""
-    codes = dict.fromkeys((paper.primary_category, *paper.categories))
-    return tuple(category_name(code) for code in codes if code)[:_MOST_FIELDS]
+    codes = (paper.primary_category, *paper.categories)
+    # Two categories may have one name: cs.LG and stat.ML are both Machine Learning.
+    names = dict.fromkeys(category_name(code) for code in codes if code)
+    return tuple(names)[:_MOST_FIELDS]
 
 
 def facts(entry: DigestPaper) -> tuple[str, ...]:
@@ -157,7 +142,9 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         said.append("withdrawn")
     if paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}:
         said.append(f"cross-listed from {paper.primary_category}")
-    if not paper.announced_as.is_first:
+    if entry.revision:
+        said.append(f"revised: v{entry.revision}")
+    elif not paper.announced_as.is_first:
         said.append(f"updated to version {paper.version}")
     if paper.is_late:
         said.append(f"late, announced {short_date(paper.announced_on)}")
@@ -165,7 +152,14 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         said.append("you may have seen this")
     if paper.upvotes > 0:
         said.append(f"▲ {paper.upvotes:,}")
+    if safe_url(paper.github_url):
+        said.append("code")
     return tuple(said)
+
+
+def excerpt(entry: DigestPaper, limit: int) -> str:
+    """The source's own summary, or the first sentences of the abstract, in `limit` characters."""
+    return first_sentences(entry.paper.summary or entry.paper.abstract, limit)
 
 
 def listed_topics(topics: Sequence[str]) -> str:
@@ -178,8 +172,15 @@ def listed_topics(topics: Sequence[str]) -> str:
 
 def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """The words and phrases of `reasons` to mark in a title or an abstract."""
-    said = (_phrases(reason) for reason in reasons if reason.field not in {"author", "category"})
+    said = (_phrases(reason) for reason in reasons if reason.field in {"title", "abstract"})
     return tuple(dict.fromkeys(phrase for phrases in said for phrase in phrases))
+
+
+def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
+    """The words of `reasons` that can be muted in a topic; not one that is the whole topic."""
+    words = marked_words(reasons)
+    whole = topic_title(topic).casefold()
+    return tuple(word for word in words if word.casefold() != whole)[:_MOST_MUTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,14 @@ def _clause(field: str, is_guess: bool, words: list[str]) -> list[Piece]:
     return [*pieces, Piece(" may be whom you follow")] if is_doubtful else pieces
 
 
-_LEADS = {"title": "the title says ", "abstract": "the abstract says ", "author": "it is by "}
+_LEADS = {
+    "title": "the title says ",
+    "abstract": "the abstract says ",
+    "author": "it is by ",
+    "source": "it was told of by ",
+    "trend": "among a hundred papers of its field and day it is noticed more than ",
+    "meaning": "it reads like ",
+}
 
 
 def _category(pattern: str) -> str:

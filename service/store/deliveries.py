@@ -76,6 +76,19 @@ def _copied(edition_id: int, row: DigestRow, now: datetime) -> tuple[object, ...
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MailRow:
+    """A mail that is no digest of an edition; `digest` is what it shows of papers."""
+
+    kind: DeliveryKind
+    subscriber_id: int
+    occasion: str
+    created_at: datetime
+    due_at: datetime
+    send_not_after: datetime
+    digest: dict[str, Any] | None = None
+
+
 def insert_mail(
     session: Session,
     kind: DeliveryKind,
@@ -85,17 +98,24 @@ def insert_mail(
     send_not_after: datetime,
 ) -> int | None:
     """Queue another email for an occasion; None if that occasion has its mail already."""
+    row = MailRow(kind, subscriber_id, occasion, now, now, send_not_after)
+    return insert_mail_row(session, row)
+
+
+def insert_mail_row(session: Session, row: MailRow) -> int | None:
+    """The same with a time of its own, and papers."""
     return session.execute(
         insert(Delivery)
         .values(
-            kind=kind,
-            subscriber_id=subscriber_id,
-            occasion=occasion,
+            kind=row.kind,
+            subscriber_id=row.subscriber_id,
+            occasion=row.occasion,
             state=DeliveryState.QUEUED,
-            due_at=now,
-            send_not_after=send_not_after,
-            created_at=now,
-            updated_at=now,
+            due_at=row.due_at,
+            digest=row.digest,
+            send_not_after=row.send_not_after,
+            created_at=row.created_at,
+            updated_at=row.created_at,
         )
         .on_conflict_do_nothing()
         .returning(Delivery.id)

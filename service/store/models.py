@@ -93,6 +93,7 @@ class Subscriber(Base):
     paused_until: Mapped[date | None]
     confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
+    locale: Mapped[str] = mapped_column(server_default="")
 
 
 class Consent(Base):

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.types import Cadence, DeliveryState, SubscriberState
+from service.store.copies import delete_copies
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 from service.store.topics import list_topics
 
@@ -198,6 +199,7 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
         .where(Delivery.subscriber_id == subscriber_id)
         .values(digest=None, last_reply="", reason=case((is_failed, ""), else_=Delivery.reason))
     )
+    delete_copies(session, subscriber_id)
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
 
 

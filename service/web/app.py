@@ -10,6 +10,7 @@ from datetime import datetime
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.branding import make_renderer
 from service.actions.hooks import fetch_from_amazon
 from service.actions.live_preview import LivePreviews
 from service.config import Settings
@@ -67,7 +68,7 @@ def create_app(
         sessions=sessions,
         ring=ring,
         clock=clock,
-        renderer=renderer or Renderer(),
+        renderer=renderer or make_renderer(settings),
         limits=SignUpLimits(settings.redis_url),
         pages=_make_pages(settings),
         fetch=fetch,

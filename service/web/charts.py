@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from service.mail.sentences import count_of, short_date
+from service.mail.calendars import short_date
+from service.mail.sentences import count_of
 
 WIDTH, HEIGHT = 300, 44
 _GAP = 3

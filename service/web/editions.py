@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from typing import Annotated
 
-from service.actions.messages import Materials, gather_materials, mail_context, render_mail
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from service.actions.copies import page_html, sent_html, whole_html
+from service.actions.materials import Materials, gather_materials
 from service.domain.tokens import Purpose
-from service.domain.types import DeliveryKind
 from service.store.deliveries import get_delivery
 from service.store.engine import transaction
 from service.store.sending import Claim
@@ -21,16 +23,25 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/editions/{token}")
-def show_edition(site: SiteHere, token: str) -> HTMLResponse:
-    """The digest, made again from the rows that were frozen for it."""
+def show_edition(
+    site: SiteHere, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
+) -> Response:
+    """The digest as it was sent, byte for byte; before that, as it would be.
+
+    With `all` the papers for which the mail had no room stand there as well.
+    """
     link = open_link(site, token, Purpose.EDITION)
     with transaction(site.sessions) as session:
         delivery = get_delivery(session, link.subject)
         reader = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
         if delivery is None or reader is None or delivery.digest is None:
             raise NotHere("This digest is gone", "It was erased, or its time to be kept is over.")
-        materials = Materials()
-        gather_materials(session, [Claim(delivery, reader)], materials)
-        context = mail_context(delivery, reader, materials, site.settings)
-    rendered = render_mail(DeliveryKind.DIGEST, context, site.settings, site.renderer)
-    return HTMLResponse(rendered.html, headers={"Content-Security-Policy": MAIL_POLICY})
+        html = None if everything else sent_html(session, delivery.id)
+        if html is None:
+            materials = Materials()
+            claims = [Claim(delivery, reader)]
+            gather_materials(session, claims, materials, everything=bool(everything))
+            write = whole_html if everything else page_html
+            html = write(delivery, reader, materials, site.settings, site.renderer)
+    headers = {"Content-Security-Policy": MAIL_POLICY}
+    return Response(html, media_type="text/html", headers=headers)

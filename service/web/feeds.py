@@ -28,9 +28,10 @@ from service.config import Settings
 from service.domain.ranking import rank_papers
 from service.domain.schedule import announcement_date
 from service.domain.types import Paper
+from service.mail.calendars import long_date
 from service.mail.contexts import BRAND
 from service.mail.safety import clean
-from service.mail.sentences import count_of, long_date
+from service.mail.sentences import count_of
 from service.store.engine import transaction
 from service.store.reading import get_papers, get_papers_announced_on, latest_day
 from service.store.recent import find_newest_ids, read_changed_at

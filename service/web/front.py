@@ -15,7 +15,8 @@ from service.domain.categories import UnknownCategory, expand
 from service.domain.ranking import rank_papers
 from service.domain.schedule import announcement_date, is_announcement_day
 from service.domain.types import BatchState, Paper
-from service.mail.sentences import count_of, long_date
+from service.mail.calendars import long_date
+from service.mail.sentences import count_of
 from service.store.batches import count_announced, get_batches
 from service.store.engine import transaction
 from service.store.reading import get_papers_announced_on, latest_day

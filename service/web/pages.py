@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.domain.categories import category_name
 from service.logs import mask_addresses
-from service.mail import marking, sentences
+from service.mail import calendars, marking, sentences
 from service.mail.safety import finalize, safe_url
 from service.web import fields, wording
 
@@ -22,7 +22,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     marking.excerpt, marking.first_sentences, marking.mark,
     safe_url,
     sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
-    sentences.long_date, sentences.plain_date, sentences.short_date,
+    calendars.long_date, calendars.plain_date, calendars.short_date,
     wording.announced_how, wording.cadence_name, wording.paragraphs, wording.pdf_url,
     wording.short_cadence,
 )  # fmt: skip

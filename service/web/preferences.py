@@ -12,14 +12,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.orm import Session
 
 from service.actions.export import export_reader
+from service.actions.letters import queue_paused, queue_resumed
 from service.actions.subscribe import (
     SignUpError,
     erase,
+    leave,
     pause,
     read_preferences,
     resume,
     undo_unsubscribe,
-    unsubscribe,
     update_preferences,
 )
 from service.actions.topics import TopicError
@@ -105,11 +106,11 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
         case "save":
             return _save(site, session, reader, asked)
         case "pause":
-            return _pause(site, reader, asked.pause_days)
+            return _pause(site, session, reader, asked.pause_days)
         case "resume":
-            return _WELCOME_BACK if resume(reader) else ""
+            return _resume(site, session, reader)
         case "unsubscribe":
-            unsubscribe(session, reader.id, "/preferences", site.clock())
+            leave(session, site.settings, reader.id, "/preferences", site.clock())
             return "You will get no more mail from us."
         case "undo":
             is_back = undo_unsubscribe(session, reader.id, site.clock())
@@ -125,13 +126,23 @@ def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str
     return "Saved. Your next digest follows this."
 
 
-def _pause(site: Site, reader: Subscriber, days: str) -> str:
+def _resume(site: Site, session: Session, reader: Subscriber) -> str:
+    if not resume(reader):
+        return ""
+    queue_resumed(session, reader, site.clock())
+    return _WELCOME_BACK
+
+
+def _pause(site: Site, session: Session, reader: Subscriber, days: str) -> str:
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
         raise SignUpError("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days.")
     today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
-    return "Paused. Nothing comes until you are back." if pause(reader, until) else ""
+    if not pause(reader, until):
+        return ""
+    queue_paused(session, reader, site.clock())
+    return "Paused. Nothing comes until you are back."
 
 
 def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) -> HTMLResponse:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from service.domain.schedule import announcement_date
-from service.mail.sentences import short_date
+from service.mail.calendars import short_date
 from service.store.batches import get_history
 from service.store.engine import transaction
 from service.store.models import Batch

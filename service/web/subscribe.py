@@ -19,6 +19,7 @@ from service.actions.subscribe import (
 )
 from service.actions.topics import TopicError, read_topics
 from service.domain.tokens import Purpose
+from service.mail.calendars import read_locale
 from service.mail.safety import clean
 from service.store.engine import transaction
 from service.web.forms import TypedForm, read_rows, read_word, with_fault
@@ -80,9 +81,8 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
         if wait:
             return _show_busy(site, wait)
         with transaction(site.sessions) as session:
-            request_subscription(
-                session, _to_sign_up(posted.typed), site.settings.secret_key, site.clock()
-            )
+            form = _to_sign_up(posted.typed, request.headers.get("accept-language", ""))
+            request_subscription(session, form, site.settings.secret_key, site.clock())
     except (SignUpError, TopicError) as error:
         return _show_fault(site, posted.typed, error)
     site.ring("deliver")
@@ -96,7 +96,7 @@ def _check(session: Session, typed: TypedForm) -> None:
     read_topics(session, typed.topics)
 
 
-def _to_sign_up(typed: TypedForm) -> SignUp:
+def _to_sign_up(typed: TypedForm, languages: str) -> SignUp:
     return SignUp(
         email=typed.email,
         topics=typed.topics,
@@ -104,6 +104,7 @@ def _to_sign_up(typed: TypedForm) -> SignUp:
         hour=typed.hour,
         timezone=typed.timezone,
         page="/subscribe",
+        locale=read_locale(languages),
     )
 
 
@@ -134,7 +135,7 @@ def ask_to_confirm(site: SiteHere, token: str) -> HTMLResponse:
 def take_confirmation(site: SiteHere, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.CONFIRM)
     with transaction(site.sessions) as session:
-        reader = confirm(session, link, site.clock())
+        reader = confirm(session, site.settings, link, site.clock())
     site.ring("deliver")
     return site.pages.show(
         "confirmed.html", reader=reader, preferences=preferences_url(site, reader.id)

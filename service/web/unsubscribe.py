@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from service.actions.subscribe import never_mail, undo_unsubscribe, unsubscribe
+from service.actions.subscribe import leave, never_mail, undo_unsubscribe
 from service.domain.tokens import Purpose
 from service.domain.types import SubscriberState
 from service.store.engine import transaction
@@ -32,7 +32,7 @@ def ask_to_unsubscribe(site: SiteHere, token: str) -> HTMLResponse:
 def take_unsubscribe(site: SiteHere, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.UNSUBSCRIBE)
     with transaction(site.sessions) as session:
-        unsubscribe(session, link.subject, "/unsubscribe", site.clock())
+        leave(session, site.settings, link.subject, "/unsubscribe", site.clock())
     return site.pages.show("unsubscribed.html", token=token)
 
 

@@ -278,7 +278,7 @@ def read_real(real_data: Path, count: int) -> list[dict[str, list[str]]]:
 
 
 def make_topics(papers: list[dict[str, list[str]]], count: int) -> Iterator[str]:
-    chance = random.Random(5)  # noqa: S311  # the same topics in every run
+    chance = random.Random(5)  # the same topics in every run
     titles = [[w for w in str(p["title"]).split() if w.isalpha()] for p in papers]
     titles = [title for title in titles if len(title) > 2]
     for _ in range(count):

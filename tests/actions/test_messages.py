@@ -14,7 +14,8 @@ from support.web_papers import FRIDAY, make_announcement
 
 from service.actions.deliver import deliver
 from service.actions.links import paper_links, signed_url
-from service.actions.messages import Materials, build_envelope
+from service.actions.materials import Materials
+from service.actions.messages import build_envelope
 from service.config import Settings
 from service.domain.tokens import Purpose, TokenInvalid, read_token
 from service.domain.types import DeliveryKind, SubscriberState
@@ -146,6 +147,10 @@ PATHS = {
     DeliveryKind.CONFIRMATION: {"confirm", "never"},
     DeliveryKind.ALREADY_SUBSCRIBED: {"preferences", "unsubscribe"},
     DeliveryKind.WELCOME: {"preferences", "unsubscribe"},
+    DeliveryKind.TOPICS_CHANGED: {"preferences", "unsubscribe"},
+    DeliveryKind.PAUSED: {"preferences", "unsubscribe"},
+    DeliveryKind.RESUMED: {"preferences", "unsubscribe"},
+    DeliveryKind.ADDRESS_CHANGE: {"confirm", "never"},
 }
 
 
@@ -156,6 +161,8 @@ def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it
     (anne,) = press.add_readers(ANNE, topics=["parsing"])
     if kind is DeliveryKind.CONFIRMATION:
         press.change(anne, state=SubscriberState.PENDING)
+    if kind is DeliveryKind.PAUSED:
+        press.change(anne, state=SubscriberState.PAUSED)
     with press.sessions.begin() as session:
         until = press.clock() + timedelta(hours=24)
         insert_mail(session, kind, anne, "1", press.clock(), until)
@@ -169,17 +176,44 @@ def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it
     assert message["Auto-Submitted"] == "auto-generated"
     assert ("List-Unsubscribe" in message) is (kind is DeliveryKind.WELCOME)
     # Before the address is confirmed, nothing that a stranger typed is repeated to it.
-    assert ("parsing" in text) is (kind is DeliveryKind.WELCOME)
+    tells_topics = kind in {DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED}
+    assert ("parsing" in text) is tells_topics
 
 
 def test_a_farewell_can_be_written_though_its_reader_has_left(press: Press) -> None:
     (anne,) = press.add_readers(ANNE)
+    press.change(anne, state=SubscriberState.UNSUBSCRIBED)
     with press.sessions.begin() as session:
         until = press.clock() + timedelta(hours=24)
         insert_mail(session, DeliveryKind.FAREWELL, anne, "1", press.clock(), until)
     message, text = send_digest(press)
-    assert "/unsubscribe/" in text
+    assert "/undo" in text
     assert message["Message-ID"].startswith("<farewell.")
+
+
+LATE_LETTERS = [
+    (DeliveryKind.PAUSED, SubscriberState.ACTIVE, "late"),
+    (DeliveryKind.PAUSED, SubscriberState.UNSUBSCRIBED, "unsubscribed"),
+    (DeliveryKind.FAREWELL, SubscriberState.ACTIVE, "late"),
+    (DeliveryKind.RESUMED, SubscriberState.PAUSED, "paused"),
+    (DeliveryKind.TOPICS_CHANGED, SubscriberState.UNSUBSCRIBED, "unsubscribed"),
+    (DeliveryKind.FAREWELL, SubscriberState.SUPPRESSED, "suppressed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "state", "reason"), LATE_LETTERS)
+def test_a_letter_that_is_no_longer_true_is_not_sent(
+    press: Press, kind: DeliveryKind, state: SubscriberState, reason: str
+) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.change(anne, state=state)
+    with press.sessions.begin() as session:
+        until = press.clock() + timedelta(hours=24)
+        insert_mail(session, kind, anne, "1", press.clock(), until)
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert transport.sent == []
+    assert press.row().reason == reason
 
 
 def test_a_mail_to_nobody_cannot_be_built(press: Press) -> None:

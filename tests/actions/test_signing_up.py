@@ -30,6 +30,7 @@ from service.actions.subscribe import (
     update_preferences,
 )
 from service.actions.topics import TopicError
+from service.config import Settings
 from service.domain.addresses import email_key
 from service.domain.tokens import Purpose, Token, TokenExpired, TokenInvalid
 from service.domain.types import Cadence, DeliveryKind, DeliveryState, SubscriberState
@@ -153,7 +154,7 @@ def test_a_suppressed_address_gets_the_same_silence_and_no_mail(
 
 
 def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
-    session: Session, engine: Engine
+    session: Session, engine: Engine, settings: Settings
 ) -> None:
     reader = make_reader(session)
     assert suppress_address(session, EMAIL, KEYS, "complained", NOW)
@@ -163,7 +164,7 @@ def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
     before = read_tables(engine)
     sign_up(session, 1)
     with pytest.raises(TokenInvalid):
-        confirm(session, Token(Purpose.CONFIRM, reader.id, at(1)), at(2))
+        confirm(session, settings, Token(Purpose.CONFIRM, reader.id, at(1)), at(2))
     assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
     assert not undo_unsubscribe(session, reader.id, at(2))
     session.commit()
@@ -201,12 +202,14 @@ def test_a_suppression_is_found_in_every_spelling_of_its_domain(
     assert release_address(session, address, KEYS)
 
 
-def test_confirming_twice_is_confirming_once(session: Session, engine: Engine) -> None:
+def test_confirming_twice_is_confirming_once(
+    session: Session, engine: Engine, settings: Settings
+) -> None:
     sign_up(session)
-    assert confirm(session, link(session, 0.1), at(1)).state is SubscriberState.ACTIVE
+    assert confirm(session, settings, link(session, 0.1), at(1)).state is SubscriberState.ACTIVE
     session.commit()
     before = read_tables(engine)
-    assert confirm(session, link(session, 0.1), at(2)).confirmed_at == at(1)
+    assert confirm(session, settings, link(session, 0.1), at(2)).confirmed_at == at(1)
     session.commit()
     assert changed_tables(before, read_tables(engine)) == set()
     assert [c.action for c in list_consents(session, reader_of(session).id)] == [
@@ -216,33 +219,37 @@ def test_confirming_twice_is_confirming_once(session: Session, engine: Engine) -
     assert reader_of(session).confirmation_count == 0
 
 
-def test_an_old_link_does_not_subscribe_again_somebody_who_left(session: Session) -> None:
+def test_an_old_link_does_not_subscribe_again_somebody_who_left(
+    session: Session, settings: Settings
+) -> None:
     sign_up(session)
     old = link(session, 0.1)
-    confirm(session, old, at(1))
+    confirm(session, settings, old, at(1))
     assert unsubscribe(session, old.subject, "/unsubscribe", at(2))
     session.commit()
     with pytest.raises(TokenExpired):
-        confirm(session, old, at(3))
+        confirm(session, settings, old, at(3))
     session.rollback()
     sign_up(session, 30)
     with pytest.raises(TokenExpired):
-        confirm(session, old, at(31))
+        confirm(session, settings, old, at(31))
     session.rollback()
-    assert confirm(session, link(session, 30.1), at(31)).state is SubscriberState.ACTIVE
+    assert confirm(session, settings, link(session, 30.1), at(31)).state is SubscriberState.ACTIVE
 
 
-def test_a_new_link_of_somebody_who_left_meanwhile_is_refused(session: Session) -> None:
+def test_a_new_link_of_somebody_who_left_meanwhile_is_refused(
+    session: Session, settings: Settings
+) -> None:
     sign_up(session)
     fresh = link(session, 5)
     unsubscribe(session, fresh.subject, "/unsubscribe", at(2))
     with pytest.raises(TokenExpired):
-        confirm(session, fresh, at(6))
+        confirm(session, settings, fresh, at(6))
 
 
-def test_a_link_of_somebody_erased_is_refused(session: Session) -> None:
+def test_a_link_of_somebody_erased_is_refused(session: Session, settings: Settings) -> None:
     with pytest.raises(TokenInvalid):
-        confirm(session, Token(Purpose.CONFIRM, 4711, NOW), NOW)
+        confirm(session, settings, Token(Purpose.CONFIRM, 4711, NOW), NOW)
 
 
 def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> None:

@@ -41,7 +41,9 @@ def seed() -> int:
 
 def moments(seed: int) -> list[int]:
     """After how many messages each sender dies: three different moments, well inside the run."""
-    return sorted(random.Random(seed).sample(range(20, READERS - 200), KILLS))  # noqa: S311  # a schedule, not a secret
+    return sorted(
+        random.Random(seed).sample(range(20, READERS - 200), KILLS)
+    )  # a schedule, not a secret
 
 
 def import_readers(environ: dict[str, str], file: Path) -> None:

@@ -427,7 +427,7 @@ def _seconds_to_read(text: str) -> float:
 
 
 def test_a_hundred_thousand_random_texts_are_each_read_in_50_ms() -> None:
-    chance = random.Random(4)  # noqa: S311  # the same texts in every run
+    chance = random.Random(4)  # the same texts in every run
     slowest = max(_seconds_to_read(_random_text(chance)) for _ in range(100_000))
     assert slowest < 0.05
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -13,21 +13,31 @@ from support.scripted_smtp import ScriptedSmtp
 from service.config import SmtpRelay
 from service.domain.types import AnnounceType, Cadence, DeliveryKind, Paper, Reason
 from service.mail.contexts import (
-    AlreadySubscribedContext,
-    ConfirmationContext,
     Coverage,
     DigestContext,
     DigestGroup,
     DigestPaper,
-    FarewellContext,
-    MailContext,
     PaperLinks,
     ReaderLinks,
+)
+from service.mail.letters import (
+    AddressChangeContext,
+    Alert,
+    AlreadySubscribedContext,
+    ConfirmationContext,
+    FarewellContext,
+    MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TestContext,
+    TopicsChangedContext,
     WelcomeContext,
 )
 from service.mail.render import Renderer
 from service.mail.transport import SmtpTransport
 
+TUESDAY = date(2026, 4, 21)
 BASE = "https://papers.example.org"
 TOKEN = "eyJzIjoxMjM0fQ." + "Ab9_" * 20
 ADDRESS = "Example Institute\n1 Sample Street, 12345 Sampletown"
@@ -109,33 +119,47 @@ def every_mail(
     make_entry: Callable[..., DigestPaper], make_digest: Callable[..., DigestContext]
 ) -> dict[DeliveryKind, MailContext]:
     """One context of each kind."""
+    own: dict[str, Any] = {"home": BASE, "operator_address": ADDRESS}
+    ways: dict[str, Any] = {
+        "preferences": f"{BASE}/preferences/{TOKEN}",
+        "unsubscribe": f"{BASE}/unsubscribe/{TOKEN}",
+        **own,
+    }
+    proof: dict[str, Any] = {
+        "confirm_url": f"{BASE}/confirm/{TOKEN}",
+        "never_url": f"{BASE}/never/{TOKEN}",
+        "expires_days": 7,
+        "on": TUESDAY,
+        **own,
+    }
+    topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
+    hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
+    shown = DigestGroup(title=topics[0], papers=(make_entry(3),))
+    at = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
+    alert = Alert(
+        subject="arXiv has not answered for 6 hours",
+        detail="The batches of cs.CL and cs.LG are not complete.",
+        hint="See whether the source is reachable from this machine: paperboy doctor",
+    )
     return {
         DeliveryKind.DIGEST: make_digest(make_entry(1), make_entry(2)),
-        DeliveryKind.CONFIRMATION: ConfirmationContext(
-            confirm_url=f"{BASE}/confirm/{TOKEN}",
-            never_url=f"{BASE}/never/{TOKEN}",
-            home=BASE,
-            operator_address=ADDRESS,
-            expires_days=7,
-        ),
+        DeliveryKind.CONFIRMATION: ConfirmationContext(**proof),
         DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext(
-            preferences_url=f"{BASE}/preferences/{TOKEN}",
-            unsubscribe_url=f"{BASE}/unsubscribe/{TOKEN}",
-            home=BASE,
-            operator_address=ADDRESS,
+            preferences_url=ways["preferences"],
+            unsubscribe_url=ways["unsubscribe"],
+            on=TUESDAY,
+            **own,
         ),
-        DeliveryKind.WELCOME: WelcomeContext(
-            topics=('"prompt tuning" cat:cs.CL', 'au:"Ada Example"'),
-            next_hour=7,
-            timezone="Europe/Berlin",
-            preferences=f"{BASE}/preferences/{TOKEN}",
-            unsubscribe=f"{BASE}/unsubscribe/{TOKEN}",
-            home=BASE,
-            operator_address=ADDRESS,
+        DeliveryKind.WELCOME: WelcomeContext(topics=topics, preview=(shown,), **hour, **ways),
+        DeliveryKind.TOPICS_CHANGED: TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
+        DeliveryKind.PAUSED: PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways),
+        DeliveryKind.RESUMED: ResumedContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),
+        DeliveryKind.FAREWELL: FarewellContext(undo_url=f"{BASE}/undo/{TOKEN}", on=TUESDAY, **own),
+        DeliveryKind.ADDRESS_CHANGE: AddressChangeContext(**proof),
+        DeliveryKind.OPERATOR_ALERT: OperatorAlertContext(
+            alerts=(alert,), status_url=f"{BASE}/status", at=at, **own
         ),
-        DeliveryKind.FAREWELL: FarewellContext(
-            undo_url=f"{BASE}/undo/{TOKEN}", home=BASE, operator_address=ADDRESS
-        ),
+        DeliveryKind.TEST: TestContext(at=at, **own),
     }
 
 

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.types import DeliveryKind
-from service.mail.contexts import DigestContext, DigestPaper, MailContext
-from service.mail.encoding import encode_text, wire_size
+from service.mail.contexts import DigestContext, DigestPaper
 from service.mail.errors import HeaderError
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
-from service.mail.render import RenderedMail, Renderer
+from service.mail.letters import MailContext
+from service.mail.render import Renderer, plain_mail
 
 SECRET = b"a secret of the tests"
 ID = message_id(DeliveryKind.DIGEST, 123, SECRET, "example.org")
@@ -34,7 +34,7 @@ HEADERS = MessageHeaders(
     unsubscribe_url=ONE_CLICK,
     unsubscribe_mailto="unsubscribe+123@example.org",
 )
-MAIL = RenderedMail(subject="7 new papers · Tue 21 Apr", html="<p>ü</p>\n", text="ü\n")
+MAIL = plain_mail(subject="7 new papers · Tue 21 Apr", html="<p>ü</p>\n", text="ü\n")
 
 
 def modern(raw: bytes) -> EmailMessage:
@@ -161,7 +161,7 @@ def test_lines_are_short_end_with_crlf_and_are_ascii(
     head, _, body = raw.partition(b"\r\n\r\n")
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert max(map(len, body.split(b"\r\n"))) <= 76
-    assert len(raw) <= wire_size(mail.text, mail.html)
+    assert len(raw) <= mail.wire_size
 
 
 def test_the_same_mail_is_the_same_bytes_and_another_id_another_boundary() -> None:
@@ -174,15 +174,10 @@ def test_the_same_mail_is_the_same_bytes_and_another_id_another_boundary() -> No
 def test_a_text_cannot_end_its_own_part() -> None:
     boundary = modern(build_message(MAIL, HEADERS)).get_boundary()
     text = f"before\n--{boundary}--\nafter\n.\nFrom here\n"
-    mail = RenderedMail(subject="s", html=f"<p>--{boundary}</p>\n", text=text)
+    mail = plain_mail(subject="s", html=f"<p>--{boundary}</p>\n", text=text)
     message = modern(build_message(mail, HEADERS))
     assert part(message, "plain") == text
     assert part(message, "html") == f"<p>--{boundary}</p>\n"
-
-
-def test_text_that_is_mostly_not_latin_travels_as_base64() -> None:
-    assert encode_text("plain text").transfer_encoding == "quoted-printable"
-    assert encode_text("連続学習" * 40).transfer_encoding == "base64"
 
 
 @pytest.mark.parametrize("bad", ["a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x7fb"])
@@ -294,7 +289,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, 
 def test_any_subject_and_text_come_back_from_the_wire(subject: str, text: str) -> None:
     subject = " ".join(subject.split())
     text = "\n".join(text.splitlines()) + "\n"
-    mail = RenderedMail(subject=subject, html=f"<p>{text}</p>\n", text=text)
+    mail = plain_mail(subject=subject, html=f"<p>{text}</p>\n", text=text)
     raw = build_message(mail, HEADERS)
     old = email.message_from_bytes(raw)
     decoded = email.header.make_header(email.header.decode_header(old["Subject"]))

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from service.domain.types import Cadence, DeliveryKind, Reason
 from service.mail.contexts import (
+    Brand,
     Coverage,
     DigestContext,
     DigestGroup,
     DigestPaper,
-    MailContext,
     PaperLinks,
 )
-from service.mail.encoding import wire_size
 from service.mail.errors import MailTooLarge, RenderError
+from service.mail.letters import MailContext
 from service.mail.render import Renderer, keep_first
 from service.mail.safety import clean, safe_url
 
@@ -30,7 +30,7 @@ MakeEntry = Callable[..., DigestPaper]
 MakeDigest = Callable[..., DigestContext]
 
 ALLOWED_TAGS = {
-    "a", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
+    "a", "b", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
     "p", "span", "style", "table", "tbody", "td", "title", "tr", "ul",
 }  # fmt: skip
 
@@ -139,7 +139,10 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
         assert "380 of 412 announced papers checked, not all of the day · 3 late" in said
         assert note in said
         assert "Efficient Prompt Tuning by Invented Means" in said
-        assert "Computation and Language, Machine Learning · you may have seen this · ▲ 4" in said
+        assert (
+            "Computation and Language, Machine Learning · you may have seen this · ▲ 4 · code"
+            in said
+        )
         assert "It attaches a soft prompt to the input." in said
         assert "And 23 more papers" in said
         assert "You asked for this on 3 March 2026 with topic “prompt tuning”" in said
@@ -211,7 +214,7 @@ def test_a_hostile_paper_stays_text(
         topics=(value,),
         coverage=Coverage(announced=1, checked=1, note=value),
         operator_address=value,
-        brand=value,
+        brand=Brand(value, footer=value),
     )
     mail = renderer.render(DeliveryKind.DIGEST, context)
     page = Page(mail.html)
@@ -247,7 +250,7 @@ def test_only_http_addresses_become_links(
     nine = [make_entry(number, links=links, github_url=address) for number in range(9)]
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(*nine))
     addresses = Page(mail.html).addresses
-    assert all(found.startswith("https://papers.example.org") for found in addresses)
+    assert all(found.startswith(("https://papers.example.org", "#p")) for found in addresses)
     assert "Abstract:" not in mail.text
     assert "Efficient Prompt Tuning by Invented Means" in mail.html.replace("<mark>", "").replace(
         "</mark>", ""
@@ -274,7 +277,7 @@ def test_a_confirmation_cannot_echo_what_a_visitor_typed(
 ) -> None:
     names = set(type(every_mail[DeliveryKind.CONFIRMATION]).__dataclass_fields__)
     assert names == {
-        "confirm_url", "never_url", "home", "operator_address", "expires_days", "brand"
+        "confirm_url", "never_url", "home", "operator_address", "expires_days", "on", "brand"
     }  # fmt: skip
 
 
@@ -302,7 +305,7 @@ def test_a_broken_template_is_one_error_with_its_reason(
     for name in ("_base/paper.mjml", "_base/paper.txt"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("{% macro card(entry, limit, is_last=False) %}{% endmacro %}")
+        path.write_text("{% macro card() %}{% endmacro %}{% macro brief() %}{% endmacro %}")
     folder = tmp_path / "farewell"
     folder.mkdir()
     (folder / "subject.txt").write_text("Subject")
@@ -327,7 +330,7 @@ def test_sixty_hard_papers_stay_within_the_limit_with_their_footer(
 ) -> None:
     context = make_digest(*hard_entries(make_entry, 60), cut_count=5)
     mail = renderer.fit(context, 90_000)
-    assert 80_000 < wire_size(mail.text, mail.html) <= 90_000
+    assert 80_000 < mail.wire_size <= 90_000
     shown = mail.text.count("Abstract: ")
     assert 0 < shown < 60
     for said in (Page(mail.html).said, paragraphs(mail.text)):
@@ -351,7 +354,7 @@ def test_excerpts_get_shorter_before_papers_go(
     abstract = "An ordinary sentence of an ordinary abstract about prompt tuning. " * 20
     context = make_digest(*(make_entry(number, abstract=abstract) for number in range(20)))
     whole = renderer.render(DeliveryKind.DIGEST, context)
-    mail = renderer.fit(context, wire_size(whole.text, whole.html) - 1)
+    mail = renderer.fit(context, whole.wire_size - 1)
     assert mail.text.count("Abstract: ") == 20
     assert mail.text.count("ordinary sentence") < whole.text.count("ordinary sentence")
 
@@ -361,7 +364,7 @@ def test_a_limit_below_the_footer_is_an_error_and_one_at_it_drops_all_papers(
 ) -> None:
     context = make_digest(make_entry(), make_entry(2), excerpt_characters=0)
     empty = renderer.render(DeliveryKind.DIGEST, keep_first(context, 0))
-    least = wire_size(empty.text, empty.html)
+    least = empty.wire_size
     with pytest.raises(MailTooLarge):
         renderer.fit(context, least - 1)
     assert renderer.fit(context, least) == empty

@@ -43,7 +43,7 @@ def replay(
         update={"sources": ("arxiv", "huggingface"), "arxiv_categories": ("cs.LG",)}
     )
     press = make_press(watching, engine, datetime(2026, 3, 1, tzinfo=UTC))
-    chance = random.Random(20_593)  # noqa: S311  # not for secrets: the same readers every time
+    chance = random.Random(20_593)  # not for secrets: the same readers every time
     topics = {
         press.add_readers(f"reader{n}@example.org", topics=own)[0]: own
         for n in range(READERS)
@@ -59,7 +59,7 @@ def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
     settings: Settings, engine: Engine, real_data: Path, odds: float
 ) -> None:
     began = time.monotonic()
-    fate = Fate(random.Random(4711), odds)  # noqa: S311  # the same kills every time
+    fate = Fate(random.Random(4711), odds)  # the same kills every time
     run, topics, books = replay(settings, engine, real_data, fate)
     took = time.monotonic() - began
     told = (

@@ -165,6 +165,13 @@ def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None
         ("SOURCES", ",", "no source is named"),
         ("DIGEST_TIMEZONE", "../etc", "not a time zone"),
         ("DIGEST_MAX_PAPERS", "0", "greater than or equal to 1"),
+        ("BRAND_NAME", "x" * 61, "no name for a sender"),
+        ("BRAND_NAME", "a\nb", "no name for a sender"),
+        ("BRAND_ACCENT", "red", "red is not a colour"),
+        ("BRAND_ACCENT", "#ff9999", "Take a darker one"),
+        ("BRAND_ACCENT_NIGHT", "#552200", "Take a lighter one"),
+        ("BRAND_LOGO", "logo.png", "not a web address"),
+        ("TEMPLATES_DIR", "/no/such/folder", "there is no folder"),
     ],
 )
 def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, said: str) -> None:
@@ -198,6 +205,7 @@ def test_what_is_unwise_is_reported_but_allowed(
         {"BASE_URL": "https://papers.example.org"},
         {"SMTP_URL": "smtp://u:p@127.0.0.1:2525"},
         {"ARXIV_CATEGORIES": "cond-mat.mes-hall physics.ao-ph astro-ph.CO hep-th q-bio.NC math.AG"},
+        {"BRAND_NAME": "Reading Room", "BRAND_ACCENT": "#14507a", "TEMPLATES_DIR": "."},
         {"REPLY_TO": "Editors <editors@example.org>", "BOUNCE_DOMAIN": "bounces.example.org"},
     ],
 )

@@ -1,0 +1,83 @@
+"""What SpamAssassin thinks of every mail of the gallery, offline: each rule, its score, the total.
+
+    .venv/bin/python .ci/spam_check.py
+
+Only rules about content and headers can speak, since nothing here was relayed: SPF, DKIM, DMARC,
+block lists and Bayes are the operator's matter (docs/mail-clients.md). Fails where a mail comes
+to more than 1.0 points, and where SpamAssassin is missing: this check is never skipped.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import which
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support.mail_states import State, every_state, render_state  # noqa: E402  # after the path
+
+from service.mail.headers import MessageHeaders, build_message, message_id  # noqa: E402
+from service.mail.render import Renderer  # noqa: E402
+
+MOST_POINTS = 1.0
+_RULE = re.compile(r"^\s*(-?\d+\.\d+)\s+([A-Z][A-Z0-9_]+)\s", re.MULTILINE)
+# A template marks its report so that no word of a mail can be taken for it.
+_REPORT = "=== report ==="
+_SETTINGS = (
+    "clear_report_template",
+    f"report {_REPORT}",
+    "report _SUMMARY_",
+    "use_bayes 0",
+    "use_auto_whitelist 0",
+)
+
+
+def as_message(renderer: Renderer, state: State) -> bytes:
+    now = datetime.now(UTC).replace(microsecond=0)
+    headers = MessageHeaders(
+        sender="Paperboy <digest@papers.example.org>",
+        to="reader@example.net",
+        message_id=message_id(state.kind, 1, b"a key for this check", "papers.example.org"),
+        date=now,
+        kind=state.kind,
+        list_id="Paperboy digests <digest.papers.example.org>",
+        unsubscribe_url="https://papers.example.org/unsubscribe/WzEsMF0.c2lnbmVk",
+    )
+    return build_message(render_state(renderer, state), headers)
+
+
+def judge(message: bytes) -> dict[str, float]:
+    """Rule -> points."""
+    options = [f"--cf={setting}" for setting in _SETTINGS]
+    done = subprocess.run(
+        ["spamassassin", "--local", "--test-mode", *options],
+        input=message,
+        capture_output=True,
+        check=True,
+    )
+    report = done.stdout.decode(errors="replace").rpartition(_REPORT)[2]
+    return {rule: float(points) for points, rule in _RULE.findall(report)}
+
+
+def main() -> int:
+    if which("spamassassin") is None:
+        print("SpamAssassin is missing: apt-get install spamassassin", file=sys.stderr)
+        return 1
+    renderer, worst = Renderer(), 0.0
+    for state in every_state():
+        points = judge(as_message(renderer, state))
+        total = round(sum(points.values()), 2)
+        worst = max(worst, total)
+        told = ", ".join(f"{rule} {score:+.1f}" for rule, score in sorted(points.items()))
+        print(f"{total:+5.1f}  {state.name:24} {told or 'no rule spoke'}", flush=True)
+    print(f"at most {worst:+.1f} of {MOST_POINTS:+.1f} points")
+    return 0 if worst <= MOST_POINTS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

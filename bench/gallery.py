@@ -1,0 +1,126 @@
+"""Every mail in every state, as pages and pictures in docs/gallery/mails/.
+
+    .venv/bin/python bench/gallery.py            # write the pages, take the pictures
+    .venv/bin/python bench/gallery.py --check    # say which pages changed, write nothing
+    .venv/bin/python bench/gallery.py --widths   # also 320, 600 and 1280 pixels, into build/gallery/
+
+The pages are what is compared, by tests too; the pictures depend on the fonts of a machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support.mail_states import State, every_state, render_state  # noqa: E402  # after the path
+
+from service.mail.render import RenderedMail, Renderer  # noqa: E402  # after the path
+
+GALLERY = ROOT / "docs" / "gallery" / "mails"
+LOOKED_AT = ROOT / "build" / "gallery"
+# Long mails go on as they began.
+TALLEST = 1_500
+KEPT = (("light", 640), ("dark", 375))
+WIDTHS = tuple((scheme, width) for scheme in ("light", "dark") for width in (320, 600, 1280))
+
+
+def pages(states: tuple[State, ...]) -> Iterator[tuple[str, str]]:
+    """File name and content of each page."""
+    renderer = Renderer()
+    for state in states:
+        mail = render_state(renderer, state)
+        yield f"{state.name}.html", mail.html
+        yield f"{state.name}.txt", _as_message(mail)
+    yield "README.md", _index(states)
+
+
+def _as_message(mail: RenderedMail) -> str:
+    return f"Subject: {mail.subject}\n\n{mail.text}"
+
+
+def _index(states: tuple[State, ...]) -> str:
+    lines = [
+        "# Mails",
+        "",
+        "Every mail in every state: as it looks by day, on a phone by night, and as text. All papers",
+        "and people are invented. `make gallery` makes these pages again and takes the pictures;",
+        "`make gallery ARGS=--check` says what changed.",
+        "",
+        "| mail | by day | by night, on a phone | text |",
+        "|---|---|---|---|",
+    ]
+    for state in states:
+        day = f"[![{state.title}]({state.name}-640-light.png)]({state.name}.html)"
+        night = f"![{state.title}, in dark colours]({state.name}-375-dark.png)"
+        lines.append(f"| {state.title} | {day} | {night} | [text]({state.name}.txt) |")
+    return "\n".join(lines) + "\n"
+
+
+def changed_pages(states: tuple[State, ...]) -> list[str]:
+    """Names of pages that are not what docs/gallery/mails/ holds."""
+    return [
+        name
+        for name, content in pages(states)
+        if not (GALLERY / name).exists() or (GALLERY / name).read_text(encoding="utf-8") != content
+    ]
+
+
+def take_pictures(
+    browser: Browser, states: tuple[State, ...], folder: Path, looks: tuple[tuple[str, int], ...]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    renderer = Renderer()
+    for scheme, width in looks:
+        context = browser.new_context(
+            viewport={"width": width, "height": 300},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        # Nothing is fetched: what a picture shows came with the mail.
+        context.route("**/*", lambda route: route.abort())
+        page = context.new_page()
+        for state in states:
+            page.set_content(render_state(renderer, state).html)
+            height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
+            page.screenshot(
+                path=folder / f"{state.name}-{width}-{scheme}.png",
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": width, "height": max(height, 200)},
+            )
+        context.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say which pages changed")
+    parser.add_argument("--widths", action="store_true", help="take more pictures, to look at")
+    options = parser.parse_args()
+    states = every_state()
+    if options.check:
+        changed = changed_pages(states)
+        for name in changed:
+            print(f"docs/gallery/mails/{name} changed", file=sys.stderr)
+        return 1 if changed else 0
+    GALLERY.mkdir(parents=True, exist_ok=True)
+    for name, content in pages(states):
+        (GALLERY / name).write_text(content, encoding="utf-8")
+    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        take_pictures(browser, states, GALLERY, KEPT)
+        if options.widths:
+            take_pictures(browser, states, LOOKED_AT, WIDTHS)
+        browser.close()
+    print(f"{len(states)} mails in docs/gallery/mails/", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""How fast digests become bytes: real papers, invented readers, one core, no database, no wire.
+
+    .venv/bin/python bench/render.py [--quick]
+
+From the frozen row to the bytes for DATA: links signed, HTML and text written and encoded, headers,
+and the copy that the browser shows. The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The invented readers are the tests' own.
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+
+from support.made_digests import (  # noqa: E402  # the path must come first
+    MORNING,
+    make_claims,
+    make_day,
+    make_materials,
+    make_settings,
+    read_papers,
+)
+
+from service.actions.materials import Materials  # noqa: E402
+from service.actions.messages import build_mail  # noqa: E402
+from service.mail.render import Renderer  # noqa: E402
+from service.store.sending import Claim  # noqa: E402
+
+PAPERS_A_DAY = 400
+PAPERS_A_DIGEST = 25
+# Digests that are timed beside the library, and how often each.
+SAMPLES, TRIES = 60, 15
+
+
+def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict[str, float]:
+    """Milliseconds of processor time for each message, first as they come, then written before."""
+    day = make_day(read_papers(folder, papers), topics)
+    settings, renderer = make_settings(), Renderer()
+    chosen = {claim.delivery.id: _topics(claim) for claim in claims}
+    materials = make_materials(day, chosen)
+    build_mail(claims[0], materials, settings, renderer, MORNING)
+    gc.collect()
+    began = time.process_time()
+    sizes = [
+        len(build_mail(claim, materials, settings, renderer, MORNING).envelope.payload)
+        for claim in claims
+    ]
+    first = (time.process_time() - began) / len(claims) * 1e3
+    warm = []
+    for claim in claims:
+        began = time.process_time()
+        build_mail(claim, materials, settings, renderer, MORNING)
+        warm.append((time.process_time() - began) * 1e3)
+    ours, peer = _beside_the_library(claims[:: max(1, len(claims) // SAMPLES)], materials)
+    return {
+        "digest_best_ms": round(ours, 3),
+        "ratio_email_library": round(peer / ours, 1),
+        "first_ms": round(first, 3),
+        "digest_ms": round(statistics.mean(warm), 3),
+        "digest_p95_ms": round(statistics.quantiles(warm, n=20)[-1], 3),
+        "message_bytes": round(statistics.mean(sizes)),
+        "largest_bytes": max(sizes),
+    }
+
+
+def _beside_the_library(claims: list[Claim], materials: Materials) -> tuple[float, float]:
+    """Milliseconds at best for our whole way, and for Python's email library alone to put the same
+    two texts, written already, into a message. Both of each digest in turn, so that whatever else
+    the machine does disturbs both alike."""
+    settings, renderer = make_settings(), Renderer()
+    ours, peer = [], []
+    for claim in claims:
+        built = message_from_bytes(
+            build_mail(claim, materials, settings, renderer, MORNING).envelope.payload,
+            policy=policy.default,
+        )
+        texts = [str(part.get_content()) for part in built.iter_parts()]
+        pairs = [
+            (
+                _clocked(lambda: build_mail(claim, materials, settings, renderer, MORNING)),  # noqa: B023 - called at once
+                _clocked(lambda: _by_library(*texts)),  # noqa: B023 - called at once
+            )
+            for _ in range(TRIES)
+        ]
+        ours.append(min(pair[0] for pair in pairs))
+        peer.append(min(pair[1] for pair in pairs))
+    return statistics.mean(ours) * 1e3, statistics.mean(peer) * 1e3
+
+
+def _clocked(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _by_library(text: str, html: str) -> bytes:
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"], message["To"] = "digest@papers.example.org", "reader@example.org"
+    message["Subject"] = "7 new · Tue 21 Apr"
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
+    return message.as_bytes()
+
+
+def _topics(claim: Claim) -> list[str]:
+    groups = (claim.delivery.digest or {})["groups"]
+    return [group["title"] for group in groups]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the readers")
+    quick = parser.parse_args().quick
+    folder = Path(os.environ.get("PAPERBOY_REAL_DATA", "../shared/data"))
+    if not folder.is_dir():
+        print(f"bench/render.py: no real data at {folder}; set PAPERBOY_REAL_DATA", file=sys.stderr)
+        return 2
+    readers = 500 if quick else 5_000
+    day = make_day(read_papers(folder, PAPERS_A_DAY * 4), 300)
+    every = make_claims(day, readers * 3, PAPERS_A_DIGEST)
+    full = [c for c in every if len(c.delivery.paper_ids) == PAPERS_A_DIGEST][:readers]
+    print(f"{len(full)} digests of {PAPERS_A_DIGEST} papers", file=sys.stderr)
+    told = measure(full, PAPERS_A_DAY * 4, 300, folder)
+    machine = {
+        "digests": len(full),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "cpu": platform.processor() or platform.machine(),
+    }
+    print(json.dumps({**told, **machine}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

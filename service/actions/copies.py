@@ -1,0 +1,95 @@
+"""Digests as they were sent, for the browser: kept before the wire, shown byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.materials import Materials
+from service.actions.messages import BuiltMail, digest_context, render_mail
+from service.config import Settings
+from service.domain.digest import DigestEntry
+from service.domain.types import DeliveryKind
+from service.logs import get_logger
+from service.mail.contexts import DigestGroup
+from service.mail.copies import restore_copy, shared_keys
+from service.mail.render import Renderer
+from service.store.copies import CopyRow, get_copy, get_parts, insert_parts, upsert_copies
+from service.store.engine import transaction
+from service.store.models import Delivery, Subscriber
+
+MORE_TITLE = "More that matched"
+
+log = get_logger(__name__)
+
+
+def keep_copies(
+    sessions: sessionmaker[Session], built: Sequence[BuiltMail], materials: Materials, now: datetime
+) -> None:
+    """Keep what is about to be sent, in a transaction of its own before the wire.
+
+    A copy of a message that is not sent after all does no harm: the next attempt overwrites it.
+    """
+    rows: list[CopyRow] = []
+    parts: dict[bytes, bytes] = {}
+    for one in built:
+        if one.copy is not None:
+            rows.append(
+                CopyRow(one.envelope.number, one.attempt, one.copy.content_hash, one.copy.recipe)
+            )
+            parts.update(one.copy.shared)
+    new = {key: body for key, body in parts.items() if key not in materials.kept_parts}
+    if rows:
+        with transaction(sessions) as session:
+            insert_parts(session, new)
+            upsert_copies(session, rows, now)
+        materials.kept_parts.update(new)
+
+
+def sent_html(session: Session, delivery_id: int) -> bytes | None:
+    """The HTML part of a sent digest, byte for byte; None where no whole copy is kept."""
+    row = get_copy(session, delivery_id)
+    if row is None:
+        return None
+    try:
+        html = restore_copy(row.recipe, get_parts(session, shared_keys(row.recipe)))
+    except KeyError:
+        html = b""
+    if sha256(html).digest() != row.content_hash:
+        log.error("copy.broken", delivery_id=delivery_id)
+        return None
+    return html
+
+
+def page_html(
+    delivery: Delivery,
+    reader: Subscriber,
+    materials: Materials,
+    settings: Settings,
+    renderer: Renderer,
+) -> bytes:
+    """A digest that was not sent yet, as it would be."""
+    context = digest_context(delivery, reader, materials, settings)
+    return render_mail(DeliveryKind.DIGEST, context, settings, renderer).html_part.octets
+
+
+def whole_html(
+    delivery: Delivery,
+    reader: Subscriber,
+    materials: Materials,
+    settings: Settings,
+    renderer: Renderer,
+) -> bytes:
+    """A digest with the papers for which the mail had no room; a page has no limit."""
+    context = digest_context(delivery, reader, materials, settings)
+    cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
+    shelf = materials.shelf(delivery.edition_id or 0, settings)
+    more = tuple(shelf.take(cut, MORE_TITLE))
+    if more:
+        groups = (*context.groups, DigestGroup(title=MORE_TITLE, papers=more))
+        context = replace(context, groups=groups, cut_count=0)
+    return renderer.render(DeliveryKind.DIGEST, context).html_part.octets

@@ -1,0 +1,128 @@
+"""What an edition's mails are made of, read once and kept for the following windows of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sqlalchemy.orm import Session
+
+from service.actions.links import mute_url, paper_links
+from service.config import Settings
+from service.domain.digest import Digest, DigestEntry, digest_from_json
+from service.domain.query import QueryError, parse_query
+from service.domain.query_changes import leaves_nothing, read_clause
+from service.domain.types import Paper
+from service.mail.contexts import DigestPaper
+from service.mail.sentences import mutable_words
+from service.store.editions import get_edition, get_edition_papers
+from service.store.models import Delivery, Edition
+from service.store.reading import get_papers
+from service.store.sending import Claim
+from service.store.subscribers import get_topics
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The papers of one edition as its mails show them: one value for all readers of a paper.
+
+    Renderers know an entry again by its identity, so a card is written once and then joined.
+    """
+
+    papers: Mapping[int, Paper]
+    late_ids: frozenset[int]
+    settings: Settings
+    placed: dict[tuple[object, ...], DigestPaper] = field(default_factory=dict)
+
+    def take(
+        self, entries: Iterable[DigestEntry], topic: str | None = None
+    ) -> Iterator[DigestPaper]:
+        """The frozen entries whose papers still exist; without a topic, as suggestions."""
+        for entry in entries:
+            # What a clause found where in a paper is the same for all; comparing it costs more.
+            told = "\n".join(f"{one.clause} {one.field}" for one in entry.reasons)
+            key = (entry.paper_id, entry.is_maybe_seen, entry.revision, topic, told)
+            if key not in self.placed and entry.paper_id in self.papers:
+                self.placed[key] = self._place(entry, topic)
+            if key in self.placed:
+                yield self.placed[key]
+
+    def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
+        paper = self.papers[entry.paper_id]
+        words = [
+            word
+            for word in mutable_words(entry.reasons, topic or "")
+            if _can_mute(topic or "", word)
+        ]
+        links = paper_links(self.settings, paper)
+        if any(reason.field == "author" for reason in entry.reasons):
+            links = dataclasses.replace(links, follow="")
+        return DigestPaper(
+            paper=dataclasses.replace(paper, is_late=entry.paper_id in self.late_ids),
+            links=links,
+            reasons=entry.reasons,
+            maybe_seen=entry.is_maybe_seen,
+            revision=entry.revision,
+            mutes=tuple((word, mute_url("", 0, word)) for word in words),
+            is_suggested=topic is None,
+        )
+
+
+@lru_cache(maxsize=65_536)
+def _can_mute(topic: str, word: str) -> bool:
+    """Whether a topic without this word could still bring anything: else the link would be refused."""
+    try:
+        return not leaves_nothing(parse_query(topic), read_clause(word))
+    except QueryError:
+        return False  # the heading is no topic: trending papers, or what was carried over
+
+
+@dataclass(slots=True)
+class Materials:
+    """What messages are made of, read once and kept for the following windows of a run."""
+
+    editions: dict[int, Edition] = field(default_factory=dict)
+    papers: dict[int, Paper] = field(default_factory=dict)
+    late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
+    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    shelves: dict[int, Shelf] = field(default_factory=dict)
+    kept_parts: set[bytes] = field(default_factory=set)
+
+    def shelf(self, edition_id: int, settings: Settings) -> Shelf:
+        """The papers of an edition, each written once however many readers it goes to."""
+        if edition_id not in self.shelves:
+            late = self.late_ids.get(edition_id, frozenset())
+            self.shelves[edition_id] = Shelf(self.papers, late, settings)
+        return self.shelves[edition_id]
+
+
+def gather_materials(
+    session: Session, claims: Sequence[Claim], materials: Materials, *, everything: bool = False
+) -> None:
+    """Read what these rows need and `materials` does not hold yet; topics are read afresh.
+
+    With `everything` also the papers for which the digests had no room.
+    """
+    for edition_id in {c.delivery.edition_id for c in claims} - {None}:
+        if edition_id is not None and edition_id not in materials.editions:
+            edition = get_edition(session, edition_id)
+            if edition is not None:
+                materials.editions[edition_id] = edition
+                late = get_edition_papers(session, edition_id)
+                materials.late_ids[edition_id] = frozenset(
+                    i for i, is_late in late.items() if is_late
+                )
+    wanted = {i for c in claims for i in _named_papers(c.delivery)} - materials.papers.keys()
+    if everything:
+        wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
+    materials.papers.update(get_papers(session, wanted))
+    materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
+
+
+def _named_papers(delivery: Delivery) -> list[int]:
+    """Every paper that a delivery's digest names: those it brings, and those something befell."""
+    digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
+    told = (one.paper_id for one in digest.happenings)
+    return [*delivery.paper_ids, *digest.paper_ids, *told]

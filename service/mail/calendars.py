@@ -1,0 +1,85 @@
+"""Dates as the reader writes them; the mails themselves are in English."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton
+from markupsafe import Markup, escape
+
+# `strftime("%A")` and `calendar` follow the locale of the process.
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def day_name(day: date) -> str:
+    """`Tuesday`."""
+    return _DAYS[day.weekday()]
+
+
+@lru_cache(maxsize=1_024)
+def long_date(day: date, locale: str = "") -> str:
+    """`Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""
+    known = _find(locale)
+    return format_date(day, "full", known) if known else f"{day_name(day)} {plain_date(day)}"
+
+
+@lru_cache(maxsize=1_024)
+def plain_date(day: date, locale: str = "") -> str:
+    """`21 April 2026`."""
+    known = _find(locale)
+    return (
+        format_date(day, "long", known)
+        if known
+        else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    )
+
+
+@lru_cache(maxsize=1_024)
+def short_date(day: date, locale: str = "") -> str:
+    """`Tue 21 Apr`."""
+    known = _find(locale)
+    if known:
+        return format_skeleton("MMMEd", day, locale=known)
+    return f"{day_name(day)[:3]} {day.day} {_MONTHS[day.month - 1][:3]}"
+
+
+def moment(at: datetime) -> str:
+    """`Tue 21 Apr, 07:05 UTC`, for operators."""
+    there = at.astimezone(UTC)
+    return f"{short_date(there.date())}, {there:%H:%M} UTC"
+
+
+def said_in(text: str, locale: str) -> Markup:
+    """A date in its own language, for those who have it read to them."""
+    known = _find(locale)
+    if known is None or known.language == "en":
+        return escape(text)
+    return Markup('<span lang="{}" dir="auto">{}</span>').format(locale, text)
+
+
+def read_locale(tag: str) -> str:
+    """The first language of an Accept-Language header or a language tag that is known: `de-AT`.
+
+    Empty where there is none (RFC 9110 §12.5.4; weights are nearly always in falling order).
+    """
+    for wish in tag.split(",")[:10]:
+        name = wish.partition(";")[0].strip()
+        if _find(name):
+            return name
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _find(tag: str) -> Locale | None:
+    if not tag or len(tag) > 20 or not tag.replace("-", "").isalnum() or not tag.isascii():
+        return None
+    try:
+        return Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return None

@@ -1,0 +1,80 @@
+"""What a mail shows of one paper, written once for all its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, pass_context
+from jinja2.runtime import Context
+
+from service.mail.contexts import DigestPaper
+from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
+from service.mail.safety import Slot
+
+# About 5 kB each.
+_CARDS_KEPT = 8_192
+
+_Key = tuple[object, ...]
+# What stands where cards were asked for: runs, each with its topic.
+Place = list[tuple[Run, int]]
+
+
+class Cards:
+    """The cards of one process: each is written and encoded once and then only joined.
+
+    In a template `entries | html_cards(…)` leaves a place; what goes there stands in the render's
+    own `places`.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        # The entry is kept beside its card: while it lives, nobody else can have its id.
+        self._kept: dict[_Key, tuple[DigestPaper, Run]] = {}
+
+    def filter_for(
+        self, template: str, macro: str, *, is_numbered: bool = False
+    ) -> Callable[..., Slot]:
+        """A filter that shows entries by a macro of a template, each after its number if asked."""
+        write: Callable[..., str] = vars(self._environment.get_template(template).module)[macro]
+        name = f"{template} {macro}"
+
+        @pass_context
+        def cards(
+            context: Context, entries: Sequence[DigestPaper], *options: Any, topic: int = 0
+        ) -> Slot:
+            place: Place = []
+            places: list[Place] = context["places"]
+            number = sum(len(earlier) // 2 for earlier in places) if is_numbered else 0
+            last = len(entries) - 1
+            for at, entry in enumerate(entries):
+                key = (name, id(entry), at == last, topic > 0, *options)
+                kept = self._kept.get(key)
+                if kept is None:
+                    card = write(entry, *options, is_last=at == last, has_topic=topic > 0)
+                    kept = self._keep(key, (entry, shared_run(_tidy(card))))
+                if is_numbered:
+                    place.append((_number(number + at + 1), 0))
+                place.append((kept[1], topic))
+            places.append(place)
+            return Slot(f"{CARD_OPENS}{len(places) - 1}{CARD_ENDS}")
+
+        return cards
+
+    def _keep(self, key: _Key, card: tuple[DigestPaper, Run]) -> tuple[DigestPaper, Run]:
+        if len(self._kept) >= _CARDS_KEPT:
+            self._kept.clear()
+        self._kept[key] = card
+        return card
+
+
+@lru_cache(maxsize=1_024)
+def _number(number: int) -> Run:
+    return own_run(f"\n{number:>2}. ")
+
+
+def _tidy(text: str) -> str:
+    """Lines without blanks at their end and without empty ones; the first has no indent either."""
+    lines = (line.rstrip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line).lstrip()

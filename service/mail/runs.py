@@ -1,0 +1,122 @@
+"""Stretches of a mail that are written and encoded once and stand in many mails.
+
+A part of a message is made by joining runs. Each run's bytes begin at the first column and end
+with a line end or a soft one (RFC 2045 §6.7, rule 5), so that runs follow each other unchanged.
+"""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
+
+from markupsafe import escape
+
+# Unicode's noncharacters, which `safety.clean` takes out of every text from outside: nobody but
+# us can write them. The same places in bytes are control characters, which no mail may hold
+# and which are found at once.
+CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+_CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
+_CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
+_LONGEST_LINE = 76
+# What the header block may take of a message's size, with the relay's own signature to come.
+HEADER_RESERVE = 2_048
+_SOFT_END = b"=\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`octets` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
+
+    They may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a run that many
+    mails share, empty for a reader's own.
+    """
+
+    octets: bytes = field(repr=False)
+    wire: bytes
+    key: bytes = b""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A whole part: runs with the topic of each, and what CHANGE stands for."""
+
+    runs: tuple[tuple[Run, int], ...]
+    change: str = ""
+
+    @cached_property
+    def octets(self) -> bytes:
+        """The part as a mail program decodes it: UTF-8 with CRLF."""
+        pieces = []
+        for topic, runs in groupby(self.runs, _topic_of):
+            octets = b"".join([run.octets for run, _ in runs])
+            pieces.append(octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else octets)
+        return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The part in quoted-printable."""
+        pieces = []
+        for topic, runs in groupby(self.runs, _topic_of):
+            wire = b"".join([run.wire for run, _ in runs])
+            pieces.append(wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else wire)
+        return b"".join(pieces).replace(_CHANGE_WIRE, encode_run(self.change))
+
+    @property
+    def text(self) -> str:
+        """The part as people read it, with newlines."""
+        return self.octets.decode().replace("\r\n", "\n")
+
+
+_topic_of = itemgetter(1)
+
+
+def own_run(text: str) -> Run:
+    """A run of this mail alone."""
+    return Run(to_octets(text), encode_run(text))
+
+
+def shared_run(text: str) -> Run:
+    """A run that other mails show as well."""
+    octets = to_octets(text)
+    return Run(octets, encode_run(text), sha256(octets).digest()[:16])
+
+
+def to_octets(text: str) -> bytes:
+    octets = text.replace("\n", "\r\n").encode()
+    return octets.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
+
+
+def markup_change(address: str) -> str:
+    """The reader's address as it stands in HTML."""
+    return str(escape(address))
+
+
+def encode_run(text: str) -> bytes:
+    """`text` in quoted-printable from the first column on, its places kept."""
+    if CHANGE not in text:
+        return _encode(text) if text else b""
+    wire = []
+    for number, piece in enumerate(text.split(CHANGE)):
+        before, topic, after = piece.partition(TOPIC)
+        wire.append(_CHANGE_WIRE if number else b"")
+        wire.append(_encode(before) if before else b"")
+        wire.append(_TOPIC_WIRE if topic else b"")
+        wire.append(_encode(after) if after else b"")
+    return b"".join(wire)
+
+
+def _encode(text: str) -> bytes:
+    # binascii breaks lines as the first line of its input ends, hence the end that is cut again.
+    wire = binascii.b2a_qp(to_octets(text) + b"\r\n", istext=True)[:-2]
+    if wire.endswith(b"\r\n"):
+        return wire
+    last = wire[wire.rfind(b"\n") + 1 :]
+    if len(last) < _LONGEST_LINE:
+        return wire + _SOFT_END
+    # The soft end itself would make the line too long; a character moves to a line of its own.
+    cut = 3 if last[-3:-2] == b"=" else 1
+    return wire[:-cut] + _SOFT_END + wire[-cut:] + _SOFT_END

@@ -1,0 +1,87 @@
+"""Mails as Chromium shows them: no serious finding of axe-core, nothing wider than its window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from support.mail_states import State, every_state, render_state
+
+from service.mail.render import Renderer
+
+pytestmark = pytest.mark.browser
+
+STATES = every_state()
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium refuses its sandbox to root, and tests in containers run as root.
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def mails() -> Renderer:
+    return Renderer()
+
+
+def open_window(browser: Browser, scheme: str, width: int) -> Page:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    # Nothing but the mail itself: a picture that does not load must not matter.
+    context.route("**/*", lambda route: route.abort())
+    return context.new_page()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.timeout(600)
+def test_axe_finds_nothing_serious_in_any_mail(
+    browser: Browser, mails: Renderer, scheme: str
+) -> None:
+    found = {}
+    page = open_window(browser, scheme, 600)
+    for state in STATES:
+        page.set_content(render_state(mails, state).html)
+        answer = Axe().run(page).response
+        bad = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
+            for one in answer["violations"]
+            if one["impact"] in SERIOUS
+        ]
+        assert answer["passes"]
+        if bad:
+            found[state.name] = bad
+    page.context.close()
+    assert found == {}
+
+
+@pytest.mark.parametrize("width", [320, 600, 1280])
+def test_no_mail_is_wider_than_its_window(browser: Browser, mails: Renderer, width: int) -> None:
+    page = open_window(browser, "light", width)
+    too_wide = [state.name for state in STATES if _width(page, mails, state) > width]
+    page.context.close()
+    assert too_wide == []
+
+
+def test_letters_twice_as_large_still_fit(browser: Browser, mails: Renderer) -> None:
+    """WCAG 1.4.4 and 1.4.10: at 200 % a window of 1280 pixels is one of 640, at 400 % of 320."""
+    page = open_window(browser, "light", 640)
+    too_wide = [state.name for state in STATES if _width(page, mails, state, zoom=2) > 640]
+    page.context.close()
+    assert too_wide == []
+
+
+def _width(page: Page, mails: Renderer, state: State, zoom: int = 1) -> int:
+    page.set_content(render_state(mails, state).html)
+    page.add_style_tag(content=f"html{{zoom:{zoom}}}")
+    return int(page.evaluate("document.documentElement.scrollWidth"))
