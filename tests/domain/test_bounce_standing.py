@@ -68,7 +68,7 @@ def test_ten_bounces_of_one_day_are_one() -> None:
     assert next_standing(events, NOW).score == pytest.approx(20, abs=0.1)
 
 
-@pytest.mark.parametrize("verdict", [V.POLICY, V.CONTENT, V.CONFIGURATION, *ARRIVED])
+@pytest.mark.parametrize("verdict", [V.POLICY, V.CONTENT, V.CONFIGURATION, *sorted(ARRIVED)])
 def test_what_is_not_the_readers_fault_never_counts(verdict: V) -> None:
     events = [event(f"e{n}", verdict, 100, days_ago=n) for n in range(50)]
     assert next_standing(events, NOW) == Standing(0.0)
