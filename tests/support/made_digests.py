@@ -18,7 +18,7 @@ from pathlib import Path
 
 from service.actions.materials import Materials
 from service.config import Settings
-from service.domain.digest import Reader, compose_digest, digest_to_json
+from service.domain.digest import Digest, DigestEntry, DigestGroup, digest_to_json
 from service.domain.latex import to_readable, to_readable_line
 from service.domain.types import (
     AnnounceType,
@@ -129,14 +129,26 @@ def make_claims(day: Day, count: int, most_papers: int = 25, seed: int = 1) -> l
     while len(claims) < count:
         number = len(claims) + 1
         chosen = tuple(dict.fromkeys(chance.choices(topics, weights, k=chance.randint(1, 6))))
-        reader = Reader(number, tuple((text, text) for text in chosen))
-        digest = compose_digest(reader, day.matches, day.papers, most_papers)
-        if digest is not None:
-            frozen = digest_to_json(digest)
-            for place, group in enumerate(frozen["groups"], 1):
-                group["topic"] = 10 * number + place
-            claims.append(Claim(_delivery(number, digest.paper_ids, frozen), _subscriber(number)))
+        digest = _make_digest(day, number, chosen, most_papers)
+        frozen = digest_to_json(digest)
+        claims.append(Claim(_delivery(number, digest.paper_ids, frozen), _subscriber(number)))
     return claims
+
+
+def _make_digest(day: Day, number: int, topics: Sequence[str], most_papers: int) -> Digest:
+    """Each paper under the first topic that finds it, as many as there is room for."""
+    placed: set[int] = set()
+    cut: set[int] = set()
+    groups = []
+    for place, topic in enumerate(topics, 1):
+        found = [i for i in day.matches[topic] if i not in placed]
+        shown = found[: most_papers - len(placed)]
+        cut.update(found[len(shown) :])
+        placed.update(shown)
+        if shown:
+            entries = tuple(DigestEntry(i, day.matches[topic][i]) for i in shown)
+            groups.append(DigestGroup(topic, entries, 10 * number + place))
+    return Digest(tuple(groups), tuple(sorted(cut - placed)))
 
 
 def make_settings(**changes: object) -> Settings:
