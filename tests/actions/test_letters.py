@@ -22,7 +22,6 @@ from service.actions.subscribe import (
     undo_unsubscribe,
     update_preferences,
 )
-from service.config import Settings
 from service.domain.tokens import Purpose, Token
 from service.domain.types import Cadence, DeliveryKind
 from service.store.models import Delivery, Subscriber
@@ -58,9 +57,11 @@ def sign_up(press: Press, *topics: str) -> int:
         return reader.id
 
 
-def say_yes(press: Press, reader_id: int, settings: Settings) -> None:
+def say_yes(press: Press, reader_id: int) -> None:
     with press.sessions.begin() as session:
-        confirm(session, settings, Token(Purpose.CONFIRM, reader_id, press.clock()), press.clock())
+        confirm(
+            session, press.settings, Token(Purpose.CONFIRM, reader_id, press.clock()), press.clock()
+        )
 
 
 def reader_of(session: Session, reader_id: int) -> Subscriber:
