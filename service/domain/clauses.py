@@ -103,7 +103,7 @@ class ClauseIndex:
                 papers = self._where(lambda paper: leaf.holds(paper.trend))
             case Like():
                 papers = self._likes[write_leaf(leaf)]
-            case Announced():
+            case _:
                 papers = self._find_announced(leaf)
         return papers
 

@@ -13,17 +13,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from service.domain.clauses import ClauseIndex, IndexedPaper
 from service.domain.paper_sets import Bits, Lexemes, Reasons, iterate_bits
 from service.domain.query import parse_query
 from service.domain.query_tokens import SWITCHES
 from service.domain.query_tree import (
-    And,
     Announced,
     Leaf,
-    Not,
     Prefix,
     Query,
     Text,
@@ -186,9 +184,8 @@ class DayIndex:
             if isinstance(part, _Group):
                 if not group.is_or or self._find_group(part) >> position & 1:
                     self._tell_group(part, position, reasons)
-            elif part.startswith("-") or part in reasons or part == _FIRST:
-                continue
-            elif not group.is_or or self._look_up(part) >> position & 1:
+            # A clause is never a branch of an OR itself, so it holds where its group does.
+            elif not part.startswith("-") and part not in reasons and part != _FIRST:
                 reasons[part] = self._teller(part)(position)
 
     def _teller(self, clause: str) -> _Teller:
@@ -239,10 +236,7 @@ def _read_clause(clause: str) -> Leaf:
     if text := _TEXT_CLAUSE.fullmatch(clause):
         phrase, word = text["phrase"], text["word"]
         return Text(_TEXT_FIELDS[text["field"]], phrase if word is None else word, word is None)
-    query = normalize(parse_query(clause))
-    if isinstance(query, And | Not) or not isinstance(query, Leaf):
-        raise TypeError(f"not a clause: {clause}")
-    return query
+    return cast("Leaf", normalize(parse_query(clause)))
 
 
 def _read_announced(topic: str) -> Announced:

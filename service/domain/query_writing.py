@@ -134,7 +134,7 @@ def write_leaf(leaf: Leaf) -> str:
             clause = write_switches(leaf)
         case Prefix():
             clause = f"{_FIELD_PREFIX[leaf.field]}{leaf.text}*"
-        case Text():
+        case _:
             clause = f"{_FIELD_PREFIX[leaf.field]}{_quote(leaf.text)}"
     return clause
 
@@ -203,7 +203,7 @@ def _describe_leaf(leaf: Leaf) -> str:
             said = _describe_announced(leaf)
         case Prefix():
             said = f'words in "{leaf.text}…"{_FIELD_WORDS[leaf.field]}'
-        case Text():
+        case _:
             said = f'"{leaf.text}"{_FIELD_WORDS[leaf.field]}'
     return said
 

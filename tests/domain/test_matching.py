@@ -12,6 +12,7 @@ from service.domain.matching import (
     DayIndex,
     IndexedPaper,
     Lexicon,
+    clause_texts,
     match_day,
     match_query,
     meaningless_leaves,
@@ -188,6 +189,74 @@ def test_a_reason_names_the_clause_the_field_and_the_words() -> None:
 
 def test_what_a_paper_lacks_is_no_reason() -> None:
     assert reasons_for("a -b", paper_of("a c")) == (Reason("a", "title", ("a",)),)
+
+
+CIRCUMSTANCES = IndexedPaper(
+    7,
+    lexemes_of("optimal control"),
+    lexemes_of("optimistic bounds"),
+    ("Ada Lovelace",),
+    frozenset({"cs.CL", "cs.LG"}),
+    title_words=("control", "optimal"),
+    abstract_words=("bounds", "optimistic"),
+    sources=frozenset({"arxiv", "huggingface"}),
+    primary_category="cs.LG",
+    trend=94.4,
+    is_cross=False,
+    is_replaced=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reasons"),
+    [
+        ("optim*", [("optim*", "title", ("optimal",)), ("optim*", "abstract", ("optimistic",))]),
+        ("ti:optim*", [("ti:optim*", "title", ("optimal",))]),
+        ("abs:optimi*", [("abs:optimi*", "abstract", ("optimistic",))]),
+        ("src:hf", [("src:huggingface", "source", ("huggingface",))]),
+        ("trend>90", [("trend>90", "trend", ("94",))]),
+        ('like:"a text"', [('like:"a text"', "meaning", ())]),
+        ("cat:cs.CL new:no", [("cat:cs.CL", "category", ("cs.CL",))]),
+        ("(control OR x) replaced:only", [("control", "title", ("control",))]),
+        ("control cross:no", [("control", "title", ("control",))]),
+    ],
+)
+def test_whatever_is_not_in_the_words_is_a_reason_too(
+    topic: str, reasons: list[tuple[str, str, tuple[str, ...]]]
+) -> None:
+    query = parse_query(topic)
+    index = DayIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
+    ((paper_id, found),) = index.match(query)
+    assert paper_id == 7
+    assert [(one.clause, one.field, one.words) for one in found] == reasons
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        *("optimu*", "ti:optimi*", "src:biorxiv", "trend<90", 'bounds -like:"a text"'),
+        *("cat:cs.LG cross:only", "cat:cs.CL new:only", "control cross:only"),
+    ],
+)
+def test_what_does_not_hold_of_a_paper_does_not_match(topic: str) -> None:
+    query = parse_query(topic)
+    index = DayIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
+    assert list(index.match(query)) == []
+
+
+def test_likes_may_be_learned_after_the_day_was_read() -> None:
+    likes: dict[str, int] = {}
+    index = DayIndex((CIRCUMSTANCES,), {}, likes)
+    query = parse_query("like:2507.17189")
+    with pytest.raises(KeyError, match="like:arxiv:2507"):
+        list(index.match(query))
+    likes["like:arxiv:2507.17189"] = 1
+    assert [paper_id for paper_id, _ in index.match(query)] == [7]
+
+
+def test_texts_are_read_off_the_canonical_topics() -> None:
+    topics = ["a -b", '(ti:"c d" OR abs:e*) au:"x y"', 'f* like:"g" cat:cs.CL trend>5 src:arxiv']
+    assert clause_texts(topics) == {"a", "b", "c d"}
 
 
 def test_a_branch_that_failed_gives_no_reason() -> None:

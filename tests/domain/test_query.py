@@ -11,22 +11,28 @@ from hypothesis import strategies as st
 
 from service.domain.query import (
     And,
+    Announced,
     Author,
     Category,
     Leaf,
+    Like,
     Not,
     Or,
     Query,
     QueryError,
     Text,
+    Trend,
     canonical,
     canonical_pattern,
     describe,
     leaf_texts,
+    like_leaves,
     parse_query,
+    wants_replaced,
 )
 from service.domain.query_parsing import MAX_NESTING
-from service.domain.query_tree import fold_words, push_negations
+from service.domain.query_tree import fold_words, iterate_leaves, push_negations
+from service.domain.query_writing import normalize
 
 A, B, C, D = (Text("any", name) for name in "abcd")
 
@@ -220,6 +226,10 @@ def test_the_caret_stands_under_the_fault(topic: str, rendered: str) -> None:
         ("like:2507.17189", "like:arxiv:2507.17189"),
         ("like:arxiv:math.CA/0611800", "like:arxiv:math/0611800"),
         ("-like:soft a", 'a -like:"soft"'),
+        ("like:biorxiv:10.1101/2020.01.02.123456", "like:biorxiv:10.1101/2020.01.02.123456"),
+        ("like:speech:recognition", 'like:"speech:recognition"'),
+        ('like:"note: a text"', 'like:"note: a text"'),
+        ("(a cat:cs.CL OR b cat:cs.LG) new:no", "(a cat:cs.CL OR b cat:cs.LG) cross:only"),
         ("a new: cross:yes replaced:off", "a"),
         ("cross:no a", "a new:only"),
         ("a OR b -cross:", "(a OR b) new:only"),
@@ -275,6 +285,44 @@ def test_an_archive_pattern_and_its_bare_name_are_one_category() -> None:
 )
 def test_a_topic_is_described_in_the_readers_words(topic: str, words: str) -> None:
     assert describe(parse_query(topic)) == words
+
+
+def test_the_categories_of_a_topic_are_its_home_wherever_they_stand() -> None:
+    query = normalize(parse_query("(a cat:cs.CL OR b cat:math.MP) -cat:cs.LG cross:no"))
+    (announced,) = [leaf for leaf in iterate_leaves(query) if isinstance(leaf, Announced)]
+    assert announced == Announced(cross=False, home=("cs.CL", "math-ph"))
+
+
+def test_the_likes_of_a_topic_are_named_by_their_clauses() -> None:
+    query = parse_query('a like:"Soft  Prompts" -like:2507.17189')
+    assert like_leaves(query) == {
+        'like:"soft prompts"': Like("soft prompts"),
+        "like:arxiv:2507.17189": Like("arxiv:2507.17189", is_key=True),
+    }
+    assert like_leaves(parse_query("a OR b")) == {}
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_wanted"), [("a", False), ("a cross:", False), ("a replaced:", True)]
+)
+def test_only_a_topic_that_says_so_wants_replacements(topic: str, is_wanted: bool) -> None:
+    assert wants_replaced(parse_query(topic)) is is_wanted
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("trend>90", [91.5, 100.0]),
+        ("trend>=90", [90.0, 90.0 + 5e-7, 91.5, 100.0]),
+        ("trend<90", [0.0]),
+        ("trend<=90", [0.0, 90.0, 90.0 + 5e-7]),
+    ],
+)
+def test_what_settles_ties_between_trends_is_no_trend(condition: str, wanted: list[float]) -> None:
+    leaf = parse_query(condition)
+    assert isinstance(leaf, Trend)
+    trends = [0.0, 90.0, 90.0 + 5e-7, 91.5, 100.0]
+    assert [trend for trend in trends if leaf.holds(trend)] == wanted
 
 
 def test_leaf_texts_are_folded_and_without_authors_and_categories() -> None:
