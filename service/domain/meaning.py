@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from service.domain.identifiers import IdentifierError, canonical_arxiv_id
+from service.domain.identifiers import IdentifierError, is_arxiv_id, normalized_doi, paper_key
 
 Sparse: TypeAlias = tuple[tuple[int, int], ...]
 """(key of a lexeme, weight), ascending by key, no key twice."""
@@ -103,9 +103,14 @@ def like_key(text: str) -> str | None:
 
     An arXiv identifier in any spelling, or a stored key as pages show it (`biorxiv:10.1101/…`).
     """
+    if is_arxiv_id(text):
+        return paper_key("arxiv", text)
+    source, colon, identifier = text.strip().partition(":")
+    if not colon or " " in identifier:
+        return None
     try:
-        return f"arxiv:{canonical_arxiv_id(text)}"
+        if source.lower() == "doi":
+            return f"doi:{normalized_doi(identifier)}"
+        return paper_key(source.lower(), identifier)
     except IdentifierError:
-        pass
-    name, colon, rest = text.strip().lower().partition(":")
-    return f"{name}:{rest}" if colon and name.isalnum() and rest and " " not in rest else None
+        return None

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import cast
 
 from service.domain.categories import UnknownCategory, expand, suggested_category
-from service.domain.identifiers import IdentifierError, canonical_arxiv_id, is_arxiv_id, paper_key
+from service.domain.meaning import like_key
 from service.domain.names import author_key
 from service.domain.query_tokens import TEXT_FIELDS, Token
 from service.domain.query_tree import (
@@ -94,7 +94,7 @@ def _build_source(text: str, token: Token) -> Source:
 
 
 def _build_like(text: str, token: Token) -> Like:
-    if key := _find_key(token.text):
+    if key := like_key(token.text):
         return Like(key, is_key=True)
     folded = fold_words(token.text)
     if max(len(folded), len(token.text)) > MAX_LIKE_CHARACTERS:
@@ -113,16 +113,3 @@ def _build_like(text: str, token: Token) -> Like:
             'Write like:"a sentence or two", or like:2507.17189 for a paper.',
         )
     return Like(token.text)
-
-
-def _find_key(text: str) -> str | None:
-    """The key of the paper that `text` names: an arXiv identifier in any spelling, or a key."""
-    if is_arxiv_id(text):
-        return paper_key("arxiv", canonical_arxiv_id(text))
-    source, colon, identifier = text.partition(":")
-    if not colon or " " in text:
-        return None
-    try:
-        return paper_key(source.lower(), identifier)
-    except (IdentifierError, ValueError):
-        return None
