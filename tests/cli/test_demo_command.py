@@ -62,7 +62,7 @@ def test_a_taken_port_is_left_to_its_owner(
     monkeypatch.setenv("PAPERBOY_BASE_URL", loopback_http.url)
     result = demo()
     assert (result.code, result.value["is_sample"]) == (0, True)
-    assert result.value["mail_count"] == 2
+    assert result.value["mail_count"] == 3
     link = last_mail(tmp_path / "data")["List-Unsubscribe"]
     assert "http://127.0.0.1:" in link
     assert loopback_http.url not in link

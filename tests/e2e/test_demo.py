@@ -105,8 +105,9 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
     assert (first.returncode, first.stderr) == (0, "")
     assert "from the built-in sample day (invented papers)" in first.stdout
     assert "The balance closes." in first.stdout
-    assert f"{READER} has 2 mails." in first.stdout
-    confirmation, digest = mails(data_dir)
+    assert f"{READER} has 3 mails." in first.stdout
+    confirmation, welcome, digest = mails(data_dir)
+    assert welcome["Message-ID"].startswith("<welcome.")
     assert confirmation["Message-ID"].startswith("<confirmation.")
     assert "List-Unsubscribe-Post" not in confirmation
     check_digest(digest)
@@ -116,8 +117,8 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
     told = json.loads(second.stdout)
     assert told["is_sample"] is True
     assert (told["balance"]["states"], told["balance"]["closes"]) == ({"sent": 1}, True)
-    assert told["mail_count"] == 2
-    assert len(mails(data_dir)) == 2
+    assert told["mail_count"] == 3
+    assert len(mails(data_dir)) == 3
 
 
 def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> None:
@@ -139,14 +140,14 @@ def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> No
     balance = json.loads(published.stdout)
     assert (balance["candidate_count"], balance["states"]) == (0, {})
     assert balance["local_date"] == following.isoformat()
-    assert len(mails(data_dir)) == 2
+    assert len(mails(data_dir)) == 3
 
     # The old confirmation's link must not count any more: a new mail has to come.
     again = paperboy(data_dir, "demo", "--once")
     assert (again.returncode, again.stderr) == (0, "")
     assert reader_states(data_dir) == {READER: "active"}
     kinds = [message["Message-ID"].partition(".")[0] for message in mails(data_dir)]
-    assert kinds == ["<confirmation", "<digest", "<confirmation"]
+    assert kinds == ["<confirmation", "<welcome", "<digest", "<confirmation", "<welcome"]
 
 
 def reader_states(data_dir: Path) -> dict[str, str]:

@@ -205,7 +205,11 @@ def test_what_is_unwise_is_reported_but_allowed(
         {"BASE_URL": "https://papers.example.org"},
         {"SMTP_URL": "smtp://u:p@127.0.0.1:2525"},
         {"ARXIV_CATEGORIES": "cond-mat.mes-hall physics.ao-ph astro-ph.CO hep-th q-bio.NC math.AG"},
-        {"BRAND_NAME": "Reading Room", "BRAND_ACCENT": "#14507a", "TEMPLATES_DIR": "."},
+        {
+            "BRAND_NAME": "Reading Room",
+            "BRAND_ACCENT": "#14507a",
+            "TEMPLATES_DIR": str(Path(__file__).parent),
+        },
         {"REPLY_TO": "Editors <editors@example.org>", "BOUNCE_DOMAIN": "bounces.example.org"},
     ],
 )
