@@ -24,7 +24,11 @@ from service.store.topic_sql import fetch_lexemes
 
 
 class TfidfSvm:
-    """LinearSVC over tf-idf with the parameters of arxiv-sanity-lite's `compute.py` and `serve.py`."""
+    """LinearSVC over tf-idf, as arxiv-sanity-lite ranks by tag.
+
+    The vectorizer has the parameters of its `compute.py`; its first release had C = 0.1, which does
+    worse here in nearly every row.
+    """
 
     def __init__(self, papers: Sequence[JudgedPaper]) -> None:
         self._vectorizer = TfidfVectorizer(

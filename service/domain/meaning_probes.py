@@ -2,8 +2,8 @@
 
 Words and vector are put on one scale by z-scores against a pool of stored papers (how far above
 the ordinary paper, in standard deviations), and the line is a share of what the pool's best reach,
-so that a loose description and a sharp one both bring what is near the best there is. The numbers
-were chosen on judged lists with cross-validation over topics: docs/relevance.md.
+so that a loose description and a sharp one both bring what is near the best there is. How the
+numbers were chosen on judged topics: docs/relevance.md.
 """
 
 from __future__ import annotations
