@@ -484,7 +484,9 @@ def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothi
 
 
 def test_links_carry_what_people_write() -> None:
-    assert mute_url("b", 12, 'ti:"C++ & más"') == "b?topic=12&mute=ti%3A%22C%2B%2B%20%26%20m%C3%A1s%22"
+    assert (
+        mute_url("b", 12, 'ti:"C++ & más"') == "b?topic=12&mute=ti%3A%22C%2B%2B%20%26%20m%C3%A1s%22"
+    )
     assert follow_url("b", "Yoshua Bengio") == "b?follow=Yoshua%20Bengio"
     assert (less_url("b", 3), keep_url("b", 3), also_off_url("b")) == (
         "b?less=3",
