@@ -182,7 +182,7 @@ def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx.Client
 
     page = web.get("/topics").text
     examples = re.findall(r'href="(/topics/preview\?q=[^"]+)"', page)
-    assert len(examples) == 8
+    assert len(examples) == 13
     for address in examples:
         assert web.get(unescape(address)).status_code == 200, address
 
