@@ -13,6 +13,7 @@ from service.domain.ranking import (
     FOLLOWED,
     NOT_FOLLOWED,
     TITLE_WEIGHT,
+    find_followed,
     iterate_spread,
     standings,
     weigh_reasons,
@@ -74,11 +75,8 @@ class Day:
     def find_followed(self, topic: str) -> Bits:
         """The papers that a topic wants because somebody it names wrote them, guesses left out."""
         if topic not in self._followed:
-            self._followed[topic] = sum(
-                1 << at
-                for at in iterate_bits(self.find(topic))
-                if any(one.field == "author" and not one.is_guess for one in self.tell(topic, at))
-            )
+            told = ((at, self.tell(topic, at)) for at in iterate_bits(self.find(topic)))
+            self._followed[topic] = sum(1 << at for at in find_followed(told))
         return self._followed[topic]
 
     def tell(self, topic: str, position: int) -> Reasons:
