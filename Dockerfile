@@ -8,7 +8,7 @@ RUN python -m venv /opt/venv
 
 # The pins change seldom and the code often, so the slow layer comes first.
 COPY requirements/run.txt requirements/run.txt
-RUN /opt/venv/bin/pip install --require-hashes -r requirements/run.txt
+RUN /opt/venv/bin/pip install --no-deps --require-hashes -r requirements/run.txt
 
 # Editable, because migrations/ and email_templates/ are read beside the packages.
 COPY pyproject.toml README.md ./

@@ -28,6 +28,8 @@ help: ## list these targets
 setup: $(STAMP) ## make .venv with every pinned dependency (at once when it is there already)
 
 # One environment for running and developing: a second one would save seconds and cost questions.
+# The pins are complete, so pip need not look for dependencies (--no-deps); where it did, an older pip
+# took the newest coverage for `coverage[toml]` and then found no hash for it.
 $(STAMP): requirements/run.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Paperboy needs Python 3.11 or newer, and $(PYTHON) is not: try \`make setup PYTHON=python3.12\`" >&2; exit 1; }
@@ -35,7 +37,7 @@ $(STAMP): requirements/run.txt requirements/dev.txt pyproject.toml
 	  || { echo "$(PYTHON) cannot make virtual environments: try \`apt-get install python3-venv\`" >&2; exit 1; }
 	@echo "Installing the pinned dependencies into $(VENV), once (about a minute) …" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
