@@ -11,6 +11,7 @@ from service.store import (  # noqa: F401  # tables register by themselves
     meaning_models,
     models,
     opinion_models,
+    pace_models,
     revision_models,
 )
 from service.store.base import Base

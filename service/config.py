@@ -159,6 +159,7 @@ class Settings(BaseModel):
     http_timeout_seconds: Seconds = 30.0
     embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""
+    alert_to: str = ""
     operator_address: str = ""
     brand_name: str = "Paperboy"
     brand_accent: str = "#a8321c"

@@ -125,6 +125,12 @@ def _check_mail(settings: Settings) -> Iterator[Fault]:
             f"{settings.reply_to} has no address",
             "Use editor@example.org, or leave it empty",
         )
+    if settings.alert_to and not _has_address(settings.alert_to):
+        yield Fault(
+            "alert_to",
+            f"{settings.alert_to} has no address",
+            "Use operator@example.org, or leave it empty",
+        )
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", settings.bounce_domain or "localhost", re.ASCII):
         yield Fault(
             "bounce_domain", f"{settings.bounce_domain} is not a domain", "Use bounces.example.org"
@@ -136,6 +142,9 @@ def _check_mail(settings: Settings) -> Iterator[Fault]:
         yield Fault(
             "operator_address", problem, "Set it to the operator's name and address", is_fatal=False
         )
+    if not settings.alert_to:
+        problem = "nobody is told when a provider or a relay refuses all mail"
+        yield Fault("alert_to", problem, "Set it to the operator's own address", is_fatal=False)
     if settings.envelope_domain == "localhost":
         yield Fault(
             "mail_from",

@@ -86,6 +86,17 @@ class DeliveryState(StrEnum):
         return self not in {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}
 
 
+class BreakerState(StrEnum):
+    """Whether mail goes to a provider: closed is the normal one, as with a fuse.
+
+    `open`: its rows wait; `probing`: one of them is on its way to see whether it is over.
+    """
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+
+
 class PaperEventKind(StrEnum):
     """What can happen to a paper after it was announced."""
 

@@ -25,6 +25,7 @@ from service.domain.types import (
     AnnounceType,
     BatchState,
     BounceVerdict,
+    BreakerState,
     Cadence,
     DeliveryKind,
     DeliveryState,
@@ -74,6 +75,7 @@ paper_event_kind = _enum(PaperEventKind, "paper_event_kind")
 suppression_reason = _enum(SuppressionReason, "suppression_reason")
 opinion_kind = _enum(OpinionKind, "opinion_kind")
 topic_change_kind = _enum(TopicChangeKind, "topic_change_kind")
+breaker_state = _enum(BreakerState, "breaker_state")
 bounce_verdict = _enum(BounceVerdict, "bounce_verdict")
 
 

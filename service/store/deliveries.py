@@ -122,6 +122,34 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
     ).scalar_one_or_none()
 
 
+def insert_alert(
+    session: Session,
+    occasion: str,
+    alert: dict[str, Any],
+    now: datetime,
+    send_not_after: datetime,
+) -> int | None:
+    """Queue a mail to the operator; None if that occasion has its mail already.
+
+    It has no subscriber: whoever sends it looks the address up in the settings.
+    """
+    return session.execute(
+        insert(Delivery)
+        .values(
+            kind=DeliveryKind.OPERATOR_ALERT,
+            occasion=occasion,
+            state=DeliveryState.QUEUED,
+            alert=alert,
+            due_at=now,
+            send_not_after=send_not_after,
+            created_at=now,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Delivery.id)
+    ).scalar_one_or_none()
+
+
 def record_event(
     session: Session, delivery: Delivery, state: DeliveryState, detail: str, now: datetime
 ) -> None:

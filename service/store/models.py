@@ -29,7 +29,7 @@ from service.domain.types import (
     SubscriberState,
     SuppressionReason,
 )
-from service.store import opinion_models  # noqa: F401  # whoever knows one table knows all
+from service.store import opinion_models, pace_models  # noqa: F401  # who knows one knows all
 from service.store.base import (
     Base,
     cadence_type,
@@ -194,6 +194,9 @@ class Delivery(Base):
 
     `attempt` grows with each claim; only its holder may move the row on. `lease_owner` is the
     number of an advisory lock that the sender's own connection holds while it lives.
+    `deferral_count` is how often the receiver put this mail off. A row in a `lane` waits for the
+    provider of that name (`paces`), with `due_at` at the end of its time. `alert` is what a mail
+    to the operator says; such a row has no subscriber.
     """
 
     __tablename__ = "deliveries"
@@ -213,6 +216,18 @@ class Delivery(Base):
             "lease_until",
             postgresql_where=text("state IN ('claimed', 'in_flight')"),
         ),
+        Index(
+            "ix_deliveries_lane",
+            "lane",
+            "id",
+            postgresql_where=text("state = 'queued' AND lane <> ''"),
+        ),
+        Index(
+            "uq_deliveries_alert_occasion",
+            "occasion",
+            unique=True,
+            postgresql_where=text("kind = 'operator_alert'"),
+        ),
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
         Index("ix_deliveries_subscriber_id", "subscriber_id"),
         CheckConstraint("(edition_id IS NOT NULL) = (kind = 'digest')", name="digest_has_edition"),
@@ -228,12 +243,15 @@ class Delivery(Base):
     state: Mapped[DeliveryState] = mapped_column(delivery_state)
     reason: Mapped[str] = mapped_column(server_default="")
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    deferral_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    lane: Mapped[str] = mapped_column(server_default="")
     due_at: Mapped[datetime]
     send_not_after: Mapped[datetime]
     lease_owner: Mapped[int | None]
     lease_until: Mapped[datetime | None]
     paper_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
     digest: Mapped[dict[str, Any] | None]
+    alert: Mapped[dict[str, Any] | None]
     message_id: Mapped[str] = mapped_column(server_default="")
     last_reply: Mapped[str] = mapped_column(server_default="")
     carried_into_id: Mapped[int | None] = mapped_column(

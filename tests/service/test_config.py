@@ -151,6 +151,7 @@ def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None
         ("ARXIV_FEED_URL", "http://[", "not a web address"),
         ("BASE_URL", "https://[", "not a web address"),
         ("REPLY_TO", "the editor", "has no address"),
+        ("ALERT_TO", "the operator", "has no address"),
         ("BOUNCE_DOMAIN", "a b", "is not a domain"),
         ("BOUNCE_DOMAIN", "bücher.example", "is not a domain"),
         ("BOUNCE_MAILBOX", "pop3://user:secret-word@host", "no mailbox that can be read"),
@@ -188,6 +189,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, sai
         ({"SMTP_URL": "smtp://u:p@relay.example.org"}, "smtp_url"),
         ({"SMTP_URL": "smtp://relay.example.org"}, "operator_address"),
         ({"SMTP_URL": "smtp://relay.example.org"}, "mail_from"),
+        ({"SMTP_URL": "smtp://relay.example.org"}, "alert_to"),
     ],
 )
 def test_what_is_unwise_is_reported_but_allowed(

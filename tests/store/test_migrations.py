@@ -142,6 +142,7 @@ ENUMS = {
     "opinion_kind": types.OpinionKind,
     "topic_change_kind": types.TopicChangeKind,
     "bounce_verdict": types.BounceVerdict,
+    "breaker_state": types.BreakerState,
 }
 
 
