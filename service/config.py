@@ -156,6 +156,7 @@ class Settings(BaseModel):
     send_window: Count = 32
     send_not_after_hours: Count = 20
     lease_seconds: Count = 900
+    in_doubt: Literal["carry", "wait"] = "carry"
     http_timeout_seconds: Seconds = 30.0
     embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""

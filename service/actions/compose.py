@@ -16,6 +16,7 @@ from service.domain.composing import Reader, ReaderTopic, compose_digest
 from service.domain.delivery import SkipReason
 from service.domain.digest import Digest, DigestEntry, digest_to_json
 from service.domain.schedule import due_at
+from service.store.carrying import carry_doubts_of_readers
 from service.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.store.editions import claim_chunk, freeze_if_composed, get_edition
 from service.store.engine import transaction
@@ -66,6 +67,8 @@ def compose_readers(
     `days` keeps what was read of the edition for the next readers; without, it is read anew.
     """
     ids = [reader.id for reader in readers]
+    if settings.in_doubt == "carry":
+        carry_doubts_of_readers(session, edition, ids, now)
     here = days.get(session, settings, edition) if days else EditionDay(session, settings, edition)
     ledger = read_ledger(session, ids, edition, here.day.ids)
     topics = get_reader_topics(session, ids)
@@ -92,6 +95,7 @@ def _reader(
         topics=tuple(topics.get(subscriber.id, ())),
         seen_ids=ledger.seen_ids(subscriber.id),
         carried_ids=ledger.carried_ids(subscriber.id),
+        unsent_ids=ledger.unsent_ids(subscriber.id),
         happenings=ledger.happenings.get(subscriber.id, ()),
     )
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.domain.digest import Happening
-from service.domain.types import PaperEventKind
+from service.domain.digest import Happening, digest_from_json
+from service.domain.types import DeliveryState, PaperEventKind
 from service.store.deliveries import find_carried, find_seen, last_digests_at
 from service.store.models import Delivery, Edition
 from service.store.works import find_siblings, list_events_between
+
+# How long the papers of a digest that no relay took are worth bringing.
+UNSENT_SPAN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,22 @@ class Ledger:
             return frozenset()
         return frozenset(i for delivery in deliveries for i in delivery.paper_ids)
 
+    def unsent_ids(self, subscriber_id: int) -> frozenset[int]:
+        """Those of the carried papers that certainly never reached the reader."""
+        doubtful = {i for d in self.carried.get(subscriber_id, ()) for i in _doubtful_ids(d)}
+        return self.carried_ids(subscriber_id) - doubtful
+
     def seen_ids(self, subscriber_id: int) -> frozenset[int]:
-        """What must not come again; carried papers may, since nobody knows whether they came."""
+        """What must not come again; carried papers may, since they did not come for certain."""
         return self.seen.get(subscriber_id, frozenset()) - self.carried_ids(subscriber_id)
+
+
+def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
+    """All papers of a digest in doubt; of one that was never taken, those it had carried itself."""
+    if delivery.state is DeliveryState.CARRIED or delivery.digest is None:
+        return delivery.paper_ids
+    groups = digest_from_json(delivery.digest).groups
+    return [entry.paper_id for group in groups for entry in group.entries if entry.is_maybe_seen]
 
 
 def read_ledger(
@@ -42,7 +58,7 @@ def read_ledger(
     sent = find_seen(session, subscriber_ids, siblings, edition.id)
     return Ledger(
         seen={i: frozenset(siblings[p] for p in papers) for i, papers in sent.items()},
-        carried=find_carried(session, subscriber_ids),
+        carried=find_carried(session, subscriber_ids, edition.opened_at - UNSENT_SPAN),
         happenings=_find_happenings(session, subscriber_ids, edition),
     )
 

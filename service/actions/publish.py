@@ -22,6 +22,7 @@ from service.domain.schedule import (
     editions_due,
 )
 from service.domain.types import Cadence
+from service.store.carrying import carry_doubts_of_cadence
 from service.store.editions import (
     assign_papers,
     find_edition,
@@ -82,6 +83,8 @@ def open_edition(
         edition = insert_edition(session, cadence, on, now, sends_now=sends_now)
         if edition is None:
             return []
+        if settings.in_doubt == "carry":
+            carry_doubts_of_cadence(session, edition, now)
         edition.paper_count = assign_papers(session, edition, lookback)
         assign_revisions(session, edition, lookback)
         refresh_trends(session, on - lookback, now)

@@ -29,15 +29,19 @@ class Reader:
     """What composing needs of a subscriber.
 
     `topics` are in the reader's order; `seen_ids`: papers already sent; `carried_ids`: papers of an
-    earlier mail that is in doubt, to come again, marked; `happenings`: what befell papers the
-    reader was sent, for a digest that is sent anyway.
+    earlier mail to come again, marked but for the `unsent_ids` of mails that certainly did not
+    arrive; `happenings`: what befell papers the reader was sent, for a digest that is sent anyway.
     """
 
     subscriber_id: int
     topics: tuple[ReaderTopic, ...] = ()
     seen_ids: frozenset[int] = frozenset()
     carried_ids: frozenset[int] = frozenset()
+    unsent_ids: frozenset[int] = frozenset()
     happenings: tuple[Happening, ...] = ()
+
+    def may_have_seen(self, paper_id: int) -> bool:
+        return paper_id in self.carried_ids and paper_id not in self.unsent_ids
 
 
 def compose_digest(
@@ -67,7 +71,9 @@ def compose_digest(
     again = rank_papers(_carried_alone(reader, day, wanted, carried or {}))
     if again[:room]:
         orphans = tuple(
-            DigestEntry(paper.id, (), True, day.revisions.get(paper.id, 0))
+            DigestEntry(
+                paper.id, (), reader.may_have_seen(paper.id), day.revisions.get(paper.id, 0)
+            )
             for paper in again[:room]
         )
         groups.append(DigestGroup(CARRIED_TITLE, orphans))
@@ -93,8 +99,10 @@ def _order(
     for at in day.order(topic.canonical, papers, followed):
         reasons = day.tell(topic.canonical, at) if topic.canonical else ()
         paper_id = day.ids[at]
-        is_maybe_seen = paper_id in reader.carried_ids
-        yield at, DigestEntry(paper_id, reasons, is_maybe_seen, day.revision_of(at))
+        yield (
+            at,
+            DigestEntry(paper_id, reasons, reader.may_have_seen(paper_id), day.revision_of(at)),
+        )
 
 
 def _carried_alone(

@@ -102,6 +102,9 @@ def _key(provider: str, *parts: object) -> str:
 
 # --- Amazon SES -----------------------------------------------------------------------------
 
+# Events that prove that SES took the mail, whatever became of it later.
+_SES_TAKEN = frozenset({"Send", "Delivery", "DeliveryDelay"})
+
 # bounceSubType, for bounces that bring neither a status nor a diagnosis.
 _SES_SUBTYPES = {
     "NoEmail": Refusal(V.ADDRESS, "", CERTAIN),
@@ -150,9 +153,11 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
                 message_ids=ids,
                 occurred_at=_moment(complaint.get("timestamp")),
             )
-    elif kind == "Delivery":
-        for address in _fields(event["delivery"])["recipients"]:
-            key = _key("ses", "delivery", mail.get("messageId"), address)
+    elif kind in _SES_TAKEN:
+        # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
+        told = event.get("delivery") or mail
+        for address in _fields(told).get("recipients") or _fields(mail)["destination"]:
+            key = _key("ses", kind, mail.get("messageId"), address)
             yield Notice(key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids)
 
 
@@ -245,10 +250,14 @@ def _postmark_message_ids(event: Fields) -> Iterator[str]:
 # --- Mailgun --------------------------------------------------------------------------------
 
 
+# Events that prove that Mailgun took the mail.
+_MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
+
+
 def _read_mailgun(call: Fields) -> Iterator[Notice]:
     event = _fields(call["event-data"])
     kind = event["event"]
-    if kind not in {"failed", "rejected", "complained", "delivered"}:
+    if kind not in {"failed", "rejected", "complained", *_MAILGUN_TAKEN}:
         return
     status = event.get("delivery-status")
     status = status if isinstance(status, dict) else {}
@@ -275,7 +284,7 @@ def _mailgun_refusal(event: Fields, status: Fields, words: str) -> Refusal:
     kind, reason = event["event"], _text(event.get("reason"))
     if kind == "complained" or reason == "suppress-complaint":
         return Refusal(V.COMPLAINT)
-    if kind == "delivered" or event.get("severity") == "temporary":
+    if kind in _MAILGUN_TAKEN or event.get("severity") == "temporary":
         # Mailgun goes on trying; what it gives up is told as permanent.
         return Refusal(V.NOT_A_BOUNCE)
     if reason == "suppress-bounce":
@@ -288,6 +297,9 @@ def _mailgun_refusal(event: Fields, status: Fields, words: str) -> Refusal:
 
 
 # --- SendGrid -------------------------------------------------------------------------------
+
+# Events that prove that SendGrid took the mail.
+_SENDGRID_TAKEN = frozenset({"processed", "deferred", "delivered"})
 
 _SENDGRID_DROPS = {
     "bounced address": Refusal(V.ADDRESS, "", CERTAIN),
@@ -302,12 +314,12 @@ _SENDGRID_DROPS = {
 def _read_sendgrid(event: Fields) -> Iterator[Notice]:
     # The oldest format has no name for the event and tells of bounces alone.
     kind = event.get("event", "bounce")
-    if kind not in {"bounce", "dropped", "spamreport", "delivered"}:
+    if kind not in {"bounce", "dropped", "spamreport", *_SENDGRID_TAKEN}:
         return
     address, reason = _text(event["email"]), _text(event.get("reason"))
     if kind == "spamreport":
         said = Refusal(V.COMPLAINT)
-    elif kind == "delivered":
+    elif kind in _SENDGRID_TAKEN:
         said = Refusal(V.NOT_A_BOUNCE)
     else:
         dropped = _SENDGRID_DROPS.get(reason.lower()) if kind == "dropped" else None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.domain.delivery import SkipReason
 from service.domain.types import DeliveryKind, DeliveryState
 from service.store.base import is_among
 from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
@@ -241,12 +242,26 @@ def last_digests_at(
     return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}
 
 
-def find_carried(session: Session, subscriber_ids: Sequence[int]) -> dict[int, list[Delivery]]:
-    """Deliveries given up as in doubt whose papers no later digest has brought yet."""
+def find_carried(
+    session: Session, subscriber_ids: Sequence[int], since: datetime
+) -> dict[int, list[Delivery]]:
+    """Digests whose papers no later one has brought yet: given up as in doubt, or never taken.
+
+    Those that no relay took (refused, or too late to be sent) come back for a month: a reader whose
+    mail is refused for longer is served better by the news.
+    """
+    is_unsent = and_(
+        or_(
+            Delivery.state == DeliveryState.FAILED,
+            and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.LATE),
+        ),
+        Delivery.edition_id.is_not(None),
+        Delivery.created_at > since,
+    )
     rows = session.execute(
         select(Delivery).where(
             is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state == DeliveryState.CARRIED,
+            or_(Delivery.state == DeliveryState.CARRIED, is_unsent),
             Delivery.carried_into_id.is_(None),
         )
     ).scalars()

@@ -108,6 +108,7 @@ READERS = st.builds(
     ),
     seen_ids=IDS,
     carried_ids=IDS,
+    unsent_ids=IDS,
 ).map(lambda reader: replace(reader, seen_ids=reader.seen_ids - reader.carried_ids))
 REVISIONS = st.dictionaries(st.integers(1, 40), st.integers(2, 9), max_size=6)
 
@@ -152,7 +153,7 @@ def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
         assert 1 <= len(digest.paper_ids) <= max_papers
         assert not digest.cut_ids or len(digest.paper_ids) == max_papers
         for entry in (entry for group in digest.groups for entry in group.entries):
-            assert entry.is_maybe_seen is (entry.paper_id in reader.carried_ids)
+            assert entry.is_maybe_seen is (entry.paper_id in reader.carried_ids - reader.unsent_ids)
             assert entry.revision == day.revisions.get(entry.paper_id, 0)
 
 

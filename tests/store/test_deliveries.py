@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -31,6 +31,7 @@ from service.store.models import Delivery
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -149,16 +150,16 @@ def test_carried_rows_are_found_by_reader_until_a_digest_brought_them(
     press: Press, session: Session, readers: list[int], edition_id: int
 ) -> None:
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
-    assert find_carried(session, readers) == {}
+    assert find_carried(session, readers, LONG_AGO) == {}
     resolve(press.sessions, edition_id, "carry", press.clock())
     session.rollback()
-    assert {r: len(rows) for r, rows in find_carried(session, readers).items()} == {
+    assert {r: len(rows) for r, rows in find_carried(session, readers, LONG_AGO).items()} == {
         readers[0]: 1,
         readers[1]: 1,
     }
     press.publish(SATURDAY)
     session.rollback()
-    assert find_carried(session, readers) == {}
+    assert find_carried(session, readers, LONG_AGO) == {}
 
 
 def test_recipients_are_listed_by_state(
