@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/gallery.py            # write the pages, take the pictures
     .venv/bin/python bench/gallery.py --check    # say which pages changed, write nothing
+    .venv/bin/python bench/gallery.py --pages    # write the pages, take no pictures
     .venv/bin/python bench/gallery.py --widths   # also 320, 600 and 1280 pixels, into build/gallery/
 
 The pages are what is compared, by tests too; the pictures depend on the fonts of a machine.
@@ -100,6 +101,7 @@ def take_pictures(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say which pages changed")
+    parser.add_argument("--pages", action="store_true", help="write pages, take no pictures")
     parser.add_argument("--widths", action="store_true", help="take more pictures, to look at")
     options = parser.parse_args()
     states = every_state()
@@ -111,6 +113,8 @@ def main() -> int:
     GALLERY.mkdir(parents=True, exist_ok=True)
     for name, content in pages(states):
         (GALLERY / name).write_text(content, encoding="utf-8")
+    if options.pages:
+        return 0
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -82,6 +82,7 @@ def compose_readers(
         for reader in readers
     }
     digests = _with_suggestions(session, digests, ledger, here)
+    digests = {reader.id: digests[reader.id] or _empty_digest(reader, ledger) for reader in readers}
     rows = [_digest_row(reader, digests[reader.id], edition, settings) for reader in readers]
     insert_digests(session, edition.id, rows, now)
     mark_carried(session, edition.id, ledger.carried)
@@ -121,6 +122,13 @@ def _with_suggestions(
         else digest
         for reader_id, digest in digests.items()
     }
+
+
+def _empty_digest(reader: Subscriber, ledger: Ledger) -> Digest | None:
+    """For who wants to be told that nothing matched; what befell papers may be told all the same."""
+    if not reader.has_empty_digests:
+        return None
+    return Digest((), happenings=ledger.happenings.get(reader.id, ()))
 
 
 def _digest_row(

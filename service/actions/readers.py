@@ -17,7 +17,7 @@ from service.actions.subscribe import (
     activate,
     ask_for_confirmation,
     read_address,
-    read_preferences,
+    read_form_preferences,
     request_subscription,
 )
 from service.actions.topics import TopicError, read_topic
@@ -84,7 +84,8 @@ class ImportRow:
 
 
 def read_import(text: str, settings: Settings) -> list[ImportRow]:
-    """The sign-ups of a CSV file: `email`, any columns named `topic…`, `cadence hour timezone`.
+    """The sign-ups of a CSV file: `email`, any columns named `topic…`, `cadence hour timezone
+    empty_digests` (yes or no).
 
     Raises `ImportFault` for the first line that cannot be used.
     """
@@ -110,11 +111,20 @@ def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUp:
     given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
     form = replace(form, **given)
     try:
+        wants = _read_answer(row.get("empty_digests") or "no")
+        form = replace(form, has_empty_digests=wants)
         read_address(form.email)
-        read_preferences(form.cadence, form.hour, form.timezone)
+        read_form_preferences(form)
     except SignUpError as error:
         raise ImportFault(f"line {line}: {error}") from error
     return form
+
+
+def _read_answer(text: str) -> bool:
+    answer = text.strip().casefold()
+    if answer not in {"yes", "no"}:
+        raise SignUpError("empty_digests", "The answer in empty_digests is yes or no.")
+    return answer == "yes"
 
 
 def import_subscribers(
@@ -137,7 +147,7 @@ def import_subscribers(
         key: NewSubscriber(
             email=read_address(form.email),
             email_key=key,
-            preferences=read_preferences(form.cadence, form.hour, form.timezone),
+            preferences=read_form_preferences(form),
             topics=tuple(topics[text] for text in form.topics),
         )
         for key, form in reversed(by_key.items())

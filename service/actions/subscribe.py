@@ -7,7 +7,7 @@ answer whether or not the address is known; what differs is which mail, if any, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
@@ -55,7 +55,8 @@ class SignUpError(ValueError):
 @dataclass(frozen=True, slots=True)
 class SignUp:
     """A sign-up as it was typed. `page` is where (for the record of consent), `locale` how the
-    visitor's browser asks for dates (`de-AT`), or empty."""
+    visitor's browser asks for dates (`de-AT`), or empty. `has_empty_digests`: a short mail also
+    where nothing matched; no form asks a newcomer for it."""
 
     email: str
     topics: tuple[str, ...]
@@ -64,6 +65,7 @@ class SignUp:
     timezone: str
     page: str = "/"
     locale: str = ""
+    has_empty_digests: bool = False
 
 
 def read_address(text: str) -> str:
@@ -90,6 +92,12 @@ def read_preferences(cadence: str, hour: str, timezone: str) -> Preferences:
     return Preferences(Cadence(cadence), int(hour), timezone)
 
 
+def read_form_preferences(form: SignUp) -> Preferences:
+    """The same of a sign-up."""
+    chosen = read_preferences(form.cadence, form.hour, form.timezone)
+    return replace(chosen, has_empty_digests=form.has_empty_digests)
+
+
 def request_subscription(
     session: Session,
     form: SignUp,
@@ -106,7 +114,7 @@ def request_subscription(
     is known, suppressed or pending: those get the same silence or their own mail.
     """
     address = read_address(form.email)
-    preferences = read_preferences(form.cadence, form.hour, form.timezone)
+    preferences = read_form_preferences(form)
     topics = read_topics(session, form.topics)
     key = email_key(address)
     suppressed_for = find_reason(session, key, secrets)
@@ -256,6 +264,7 @@ def _set_preferences(reader: Subscriber, preferences: Preferences) -> None:
     reader.cadence = preferences.cadence
     reader.hour = preferences.hour
     reader.timezone = preferences.timezone
+    reader.has_empty_digests = preferences.has_empty_digests
 
 
 def pause(reader: Subscriber, until: date | None) -> bool:

@@ -44,6 +44,9 @@ def add(
     cadence: Annotated[
         str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
     ] = "daily",
+    empty_digests: Annotated[
+        bool, typer.Option("--empty-digests", help="A short mail also when nothing matched.")
+    ] = False,
     confirmed: Confirmed = False,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +62,11 @@ def add(
     with open_desk(context, as_json=as_json) as desk:
         form = blank_sign_up(desk.settings, email, topic or [])
         form = replace(
-            form, cadence=cadence, hour=hour or form.hour, timezone=timezone or form.timezone
+            form,
+            cadence=cadence,
+            hour=hour or form.hour,
+            timezone=timezone or form.timezone,
+            has_empty_digests=empty_digests,
         )
         keys = desk.settings.secret_key
         with transaction(desk.sessions) as session:
@@ -86,6 +93,7 @@ def _row(reader: Subscriber) -> dict[str, object]:
         "cadence": reader.cadence,
         "hour": reader.hour,
         "timezone": reader.timezone,
+        "has_empty_digests": reader.has_empty_digests,
     }
 
 
@@ -117,8 +125,8 @@ def import_file(
 ) -> None:
     """Import a CSV file; all of it or nothing.
 
-    Its first line names the columns: email, and any of topic… (as many as you like), cadence, hour
-    and timezone.
+    Its first line names the columns: email, and any of topic… (as many as you like), cadence,
+    hour, timezone and empty_digests (yes or no).
     """
     from service.actions.readers import ImportFault, import_subscribers, read_import
     from service.store.engine import transaction

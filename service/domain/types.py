@@ -66,6 +66,8 @@ class DeliveryKind(StrEnum):
     ADDRESS_CHANGE = "address_change"
     OPERATOR_ALERT = "operator_alert"
     TEST = "test"
+    ADDRESS_NOTICE = "address_notice"
+    CATCH_UP = "catch_up"
 
 
 class DeliveryState(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from service.domain.types import Cadence, Paper, PaperEventKind, Reason
+from service.domain.types import Cadence, DeliveryKind, Paper, PaperEventKind, Reason
 
 BRAND = "Paperboy"
 
@@ -119,7 +119,7 @@ class DigestHappening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestContext:
-    """One reader's digest.
+    """One reader's digest, of an edition or of those that a pause missed (from `since` on).
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
@@ -141,6 +141,7 @@ class DigestContext:
     excerpt_characters: int = 350
     locale: str = ""
     brand: Brand = OUR_BRAND
+    since: date | None = None
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
 
@@ -148,6 +149,11 @@ class DigestContext:
         """`papers`: all that a topic brought, in the order of the mail; templates ask often."""
         papers = tuple(paper for group in self.groups for paper in group.papers)
         object.__setattr__(self, "papers", papers)
+
+    @property
+    def kind(self) -> DeliveryKind:
+        """The email that tells it."""
+        return DeliveryKind.CATCH_UP if self.since else DeliveryKind.DIGEST
 
     @property
     def total(self) -> int:

@@ -19,7 +19,7 @@ from service.domain.types import DeliveryKind
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
 
-LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.WELCOME})
+LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
 
 # Amazon SES refuses a From or To of more than 320 characters; only the name can go.
 _LONGEST_ADDRESS_FIELD = 320
@@ -109,7 +109,7 @@ def _fields(subject: str, headers: MessageHeaders) -> list[tuple[str, str]]:
         fields.append(("List-Post", "NO"))
     if headers.kind in LIST_KINDS:
         fields += _unsubscribe_fields(headers)
-    if headers.kind is not DeliveryKind.DIGEST:
+    if headers.kind not in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
         fields.append(("Auto-Submitted", "auto-generated"))
     fields.append(("X-Auto-Response-Suppress", "All"))
     return fields

@@ -119,6 +119,19 @@ class AddressChangeContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddressNoticeContext:
+    """Goes to the address that a reader has, when somebody with a link wants another; it does not
+    repeat the other one, which anybody may have typed."""
+
+    preferences: str
+    unsubscribe: str
+    home: str
+    operator_address: str
+    on: date
+    brand: Brand = OUR_BRAND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """One thing that is wrong: what, how we know, and what to do."""
 
@@ -162,6 +175,7 @@ MailContext = (
     | ResumedContext
     | FarewellContext
     | AddressChangeContext
+    | AddressNoticeContext
     | OperatorAlertContext
     | TestContext
 )

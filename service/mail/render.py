@@ -16,6 +16,7 @@ from service.mail.contexts import DigestContext
 from service.mail.errors import MailTooLarge, RenderError
 from service.mail.letters import (
     AddressChangeContext,
+    AddressNoticeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,
@@ -55,6 +56,8 @@ CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
     DeliveryKind.ADDRESS_CHANGE: AddressChangeContext,
     DeliveryKind.OPERATOR_ALERT: OperatorAlertContext,
     DeliveryKind.TEST: TestContext,
+    DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext,
+    DeliveryKind.CATCH_UP: DigestContext,
 }
 
 # Excerpts get shorter in these steps before the first paper is taken out.
@@ -163,7 +166,7 @@ class Renderer:
         return best
 
     def _within(self, context: DigestContext, max_bytes: int) -> RenderedMail | None:
-        mail = self.render(DeliveryKind.DIGEST, context)
+        mail = self.render(context.kind, context)
         return mail if mail.wire_size <= max_bytes else None
 
     def _write(

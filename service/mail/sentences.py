@@ -96,6 +96,15 @@ def _late_line(coverage: Coverage) -> str:
     return " and ".join(named)
 
 
+def nothing_line(mail: DigestContext) -> str:
+    """What a digest without papers says; never that there is nothing where not all was looked at."""
+    when = "this week" if mail.cadence is Cadence.WEEKLY else "today"
+    matched = "matches your topics" if mail.topics else "was noted by other readers"
+    if mail.coverage.is_complete:
+        return f"Nothing new {matched} {when}."
+    return f"Nothing new {matched} so far: not all papers were in when this was sent."
+
+
 _BEFELL = {
     PaperEventKind.WITHDRAWN: "withdrawn",
     PaperEventKind.REVISED: "substantially revised",

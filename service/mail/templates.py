@@ -18,7 +18,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     safe_url, own_url, isolated,
     sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
     sentences.coverage_line, sentences.excerpt, sentences.facts, sentences.fields,
-    sentences.how_often, sentences.listed_topics, sentences.marked_words,
+    sentences.how_often, sentences.listed_topics, sentences.marked_words, sentences.nothing_line,
     sentences.subject_topic, sentences.topic_title,
     calendars.long_date, calendars.moment, calendars.plain_date, calendars.said_in,
     calendars.short_date,

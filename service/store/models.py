@@ -72,12 +72,28 @@ __all__ = [
 
 
 class Subscriber(Base):
-    """One person with one address. `email_key` is the normalised address that must be unique."""
+    """One person with one address. `email_key` is the normalised address that must be unique.
+
+    `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants what a
+    pause, which began at `paused_at`, will have missed; `catch_up_since` is the day from which it
+    is to be gathered. `moves_from_id`: this row holds the address to which another reader wants to
+    move (pending), or which that reader has left (unsubscribed).
+    """
 
     __tablename__ = "subscribers"
     __table_args__ = (
         CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
         Index("ix_subscribers_state_cadence", "state", "cadence"),
+        Index(
+            "ix_subscribers_moves_from_id",
+            "moves_from_id",
+            postgresql_where=text("moves_from_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_subscribers_catch_up_since",
+            "catch_up_since",
+            postgresql_where=text("catch_up_since IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -93,6 +109,13 @@ class Subscriber(Base):
     paused_until: Mapped[date | None]
     confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
+    has_empty_digests: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
+    paused_at: Mapped[datetime | None]
+    catch_up_since: Mapped[date | None]
+    moves_from_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE")
+    )
     locale: Mapped[str] = mapped_column(server_default="")
 
 

@@ -18,11 +18,15 @@ from service.store.topics import list_topics
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a reader chose: cadence, local hour (0..23) and tz database zone."""
+    """What a reader chose: cadence, local hour (0..23) and tz database zone.
+
+    `has_empty_digests`: a short mail also where nothing matched.
+    """
 
     cadence: Cadence
     hour: int
     timezone: str
+    has_empty_digests: bool = False
 
 
 def insert_subscriber(
@@ -38,6 +42,7 @@ def insert_subscriber(
             cadence=preferences.cadence,
             hour=preferences.hour,
             timezone=preferences.timezone,
+            has_empty_digests=preferences.has_empty_digests,
             created_at=now,
         )
         .on_conflict_do_nothing()
@@ -90,6 +95,7 @@ def _values(
         "cadence": one.preferences.cadence,
         "hour": one.preferences.hour,
         "timezone": one.preferences.timezone,
+        "has_empty_digests": one.preferences.has_empty_digests,
         "created_at": now,
         "confirmed_at": now if is_confirmed else None,
     }

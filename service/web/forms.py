@@ -56,6 +56,7 @@ class TypedForm:
     cadence: str = Cadence.DAILY
     hour: str = "7"
     timezone: str = "UTC"
+    has_empty_digests: bool = False
     token: str = ""
     faults: tuple[Fault, ...] = field(default=())
 

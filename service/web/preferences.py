@@ -43,7 +43,8 @@ router = APIRouter(include_in_schema=False)
 class Asked:
     """What the preferences form asks for: an action, and the values that go with some of them.
 
-    Blank values and `topics=None` were not sent and stay as they are.
+    Blank values and `topics=None` were not sent and stay as they are. `empty_digests` is `yes` or
+    `no`; a form sends `no` before its tick box, so that an empty box can be told from none.
     """
 
     action: str
@@ -51,6 +52,7 @@ class Asked:
     cadence: str
     hour: str
     timezone: str
+    empty_digests: str
     pause_days: str
     is_sure: bool
 
@@ -61,13 +63,17 @@ def read_asked(
     cadence: Annotated[str, Form()] = "",
     hour: Annotated[str, Form()] = "",
     timezone: Annotated[str, Form()] = "",
+    empty_digests: Annotated[list[str] | None, Form()] = None,
     action: Annotated[str, Form()] = "save",
     pause_days: Annotated[str, Form()] = "",
     sure: Annotated[str, Form()] = "",
 ) -> Asked:
     topics = None if topic is None else read_rows(topic)
     hour, timezone = read_word(hour), read_word(timezone)
-    return Asked(action, topics, cadence, hour, timezone, read_word(pause_days), sure == "yes")
+    told = empty_digests[-1] if empty_digests else ""
+    return Asked(
+        action, topics, cadence, hour, timezone, told, read_word(pause_days), is_sure=sure == "yes"
+    )
 
 
 @router.get("/preferences/{token}")
@@ -122,6 +128,7 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
 def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
     typed = _merge(asked, _typed_by(session, reader))
     chosen = read_preferences(typed.cadence, typed.hour, typed.timezone)
+    chosen = replace(chosen, has_empty_digests=typed.has_empty_digests)
     update_preferences(session, reader, chosen, typed.topics, site.clock())
     return "Saved. Your next digest follows this."
 
@@ -168,7 +175,12 @@ def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
     topics = tuple(text for text, _ in get_topics(session, [reader.id]).get(reader.id, []))
     hour = str(reader.hour)
     return TypedForm(
-        reader.email, topics, cadence=reader.cadence, hour=hour, timezone=reader.timezone
+        reader.email,
+        topics,
+        cadence=reader.cadence,
+        hour=hour,
+        timezone=reader.timezone,
+        has_empty_digests=reader.has_empty_digests,
     )
 
 
@@ -180,6 +192,9 @@ def _merge(asked: Asked, before: TypedForm) -> TypedForm:
         cadence=asked.cadence or before.cadence,
         hour=asked.hour or before.hour,
         timezone=asked.timezone or before.timezone,
+        has_empty_digests=asked.empty_digests == "yes"
+        if asked.empty_digests
+        else before.has_empty_digests,
     )
 
 

@@ -108,7 +108,16 @@ def test_suppressed_and_erased_addresses_are_not_brought_back(
     assert topics_of(session, "joan@example.org") == []
 
 
+def test_a_column_says_who_hears_of_days_without_papers(
+    session: Session, settings: Settings
+) -> None:
+    bring_in(session, settings, "email,empty_digests\na@b.org,Yes\nc@d.org,no\ne@f.org,\n")
+    wants = [(one.email, one.has_empty_digests) for one in list_subscribers(session)]
+    assert wants == [("a@b.org", True), ("c@d.org", False), ("e@f.org", False)]
+
+
 FAULTS = {
+    "line 2: The answer in empty_digests is yes or no": "email,empty_digests\na@b.org,perhaps\n",
     "line 1: the first line must name": "mail\nada@example.org\n",
     "line 1: two columns have the same name": "email,topic,topic\na@b.org,x,y\n",
     "line 5: This is not an email address": WHOLE.replace("hedy@", "hedy"),

@@ -24,13 +24,14 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     result = paperboy(
         *NOW, "--json", "subscribers", "add", EMAIL, "--confirmed", "--topic", "cat:cs.CL",
         "--topic", "graph OR tree", "--timezone", "Europe/Berlin", "--hour", "6",
-        "--cadence", "weekly",
+        "--cadence", "weekly", "--empty-digests",
     )  # fmt: skip
     assert result.code == 0
     (row,) = paperboy("--json", "subscribers", "list").value
     assert row == result.value | {"topics": ["cat:cs.CL", "graph OR tree"]}
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
     assert row["timezone"] == "Europe/Berlin"
+    assert row["has_empty_digests"] is True
     paperboy(*LATER, "deliver")
     assert smtp_sink.messages == []
 

@@ -22,6 +22,7 @@ from service.mail.contexts import (
 )
 from service.mail.letters import (
     AddressChangeContext,
+    AddressNoticeContext,
     Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
@@ -160,6 +161,8 @@ def every_mail(
             alerts=(alert,), status_url=f"{BASE}/status", at=at, **own
         ),
         DeliveryKind.TEST: TestContext(at=at, **own),
+        DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext(on=TUESDAY, **ways),
+        DeliveryKind.CATCH_UP: make_digest(make_entry(1), since=date(2026, 4, 3)),
     }
 
 

@@ -163,7 +163,7 @@ def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDi
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(topics=()))
     assert mail.subject == "No new papers · Tue 21 Apr"
     for said in (Page(mail.html).said, paragraphs(mail.text)):
-        assert "Nothing new matches your topics today." in said
+        assert "Nothing new was noted by other readers today." in said
         assert "You asked for this on 3 March 2026. It comes every weekday." in said
 
 

@@ -28,6 +28,7 @@ from service.mail.contexts import (
 )
 from service.mail.letters import (
     AddressChangeContext,
+    AddressNoticeContext,
     Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
@@ -164,6 +165,28 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
         "empty",
         "Nothing today, for readers who want to be told",
         make_digest(topics=('"prompt tuning"',)),
+    )
+    yield (
+        "empty-so-far",
+        "Nothing yet, and not all of the day was in",
+        make_digest(
+            topics=('"prompt tuning"',),
+            coverage=Coverage(
+                announced=412, checked=371, is_complete=False, note="Not complete yet: stat.ML."
+            ),
+        ),
+    )
+    yield (
+        "catch-up",
+        "What came during a pause",
+        replace(
+            _typical(),
+            since=date(2026, 4, 6),
+            coverage=Coverage(announced=4_512, checked=4_512),
+            happenings=(),
+            also=(),
+            cut_count=4,
+        ),
     )
     yield "hard", "Hard titles: formulas, markup, code, endless words", _hard()
     yield "right-to-left", "Titles and names from right to left", _right_to_left()
@@ -361,6 +384,8 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         FarewellContext(undo_url=undo, on=TUESDAY, **own),
     )
     yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**proof)
+    notice = AddressNoticeContext(on=TUESDAY, **ways)
+    yield "address-notice", "To the address that is to be left", kind.ADDRESS_NOTICE, notice
     alerts = (
         Alert(
             subject="arXiv has not answered for 6 hours",
@@ -376,8 +401,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
 
 def every_state() -> tuple[State, ...]:
     digests = tuple(
-        State(f"digest-{name}", title, DeliveryKind.DIGEST, context)
-        for name, title, context in _digests()
+        State(f"digest-{name}", title, context.kind, context) for name, title, context in _digests()
     )
     return digests + tuple(State(*letter) for letter in _letters())
 

@@ -66,6 +66,27 @@ def test_saving_sets_topics_and_times(
     assert topics_of(session, fresh) == ["dogs", "cats"]
 
 
+def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    def wants() -> bool:
+        fresh = readers.reread(reader)
+        assert fresh
+        return fresh.has_empty_digests
+
+    box = 'id="empty_digests" name="empty_digests" value="yes"'
+    assert f"{box}>" in web.get(link).text
+    assert not wants()
+    # A form sends its hidden no before the yes of a ticked box.
+    page = web.post(link, data={"hour": "9", "empty_digests": ["no", "yes"]}).text
+    assert f"{box} checked>" in page
+    assert wants()
+    web.post(link, data={"hour": "10"})
+    assert wants()
+    web.post(link, data={"empty_digests": "no"})
+    assert not wants()
+
+
 def test_what_is_not_sent_stays_and_blank_topics_are_removed(
     web: httpx.Client, session: Session, reader: Subscriber, link: str
 ) -> None:
