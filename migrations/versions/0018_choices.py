@@ -1,6 +1,6 @@
 """Choices: days without papers, what a pause missed, another address
 
-Revision: 0018, after 0012
+Revision: 0018, after 0016
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0012"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
