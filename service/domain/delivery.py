@@ -77,12 +77,16 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a delivery after a try. `retry_after` only with QUEUED."""
+    """What becomes of a delivery after a try. `retry_after` only with QUEUED.
+
+    `is_deferral`: the receiver put this mail off, so that the next wait is longer.
+    """
 
     state: DeliveryState
     detail: str
     retry_after: timedelta | None = None
     suppress: SuppressionReason | None = None
+    is_deferral: bool = False
 
 
 def may_follow(state: DeliveryState, following: DeliveryState) -> bool:
