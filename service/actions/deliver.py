@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.actions.copies import keep_copies
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import BuiltMail, build_mail
+from service.actions.restoring import Marker, refuse_restored
 from service.config import Settings
 from service.domain.delivery import (
     Decision,
@@ -103,11 +104,13 @@ def deliver(
     told the running report after each window, for a progress bar. After `longest` no new window
     is begun, so that a worker that is asked to stop need not wait for a whole edition.
     """
+    refuse_restored(sender.sessions, sender.settings, sender.clock())
     report, materials = DeliverReport(), Materials()
+    marker = Marker(sender.sessions, sender.settings)
     stops_at = sender.clock() + longest if longest else None
     with _living_sender(sender.sessions) as owner:
         while stops_at is None or sender.clock() < stops_at:
-            states = _deliver_window(sender, owner, edition_id, materials)
+            states = _deliver_window(sender, owner, edition_id, materials, marker)
             if states is None:
                 break
             report = report.plus(states)
@@ -126,7 +129,7 @@ def _living_sender(sessions: sessionmaker[Session]) -> Iterator[int]:
 
 
 def _deliver_window(
-    sender: Sender, owner: int, edition_id: int | None, materials: Materials
+    sender: Sender, owner: int, edition_id: int | None, materials: Materials, marker: Marker
 ) -> list[DeliveryState] | None:
     """One window from claim to record; None when nothing was due."""
     claims, skipped = _claim(sender, owner, edition_id, materials)
@@ -135,6 +138,7 @@ def _deliver_window(
     envelopes, identities, failed = _build(sender, claims, materials)
     attempts = {claim.delivery.id: claim.delivery.attempt for claim in claims}
     gone, withdrawn = _put_in_flight(sender, owner, identities, attempts)
+    marker.note({number: attempts[number] for number in gone}, sender.clock())
     outcomes = sender.transport.send([e for e in envelopes if e.number in gone])
     sent = _record(sender, outcomes, attempts)
     return [DeliveryState.SKIPPED] * (skipped + withdrawn) + failed + sent

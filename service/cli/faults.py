@@ -7,6 +7,7 @@ import logging
 from sqlalchemy.exc import DBAPIError, OperationalError
 from typer.exceptions import TyperException
 
+from service.actions.restoring import DatabaseRestored
 from service.actions.subscribe import SignUpError
 from service.actions.topics import TopicError
 from service.cli.desk import CommandError
@@ -44,7 +45,7 @@ def _failure(error: Exception) -> str:
             return f"the database refuses: {_first_line(error.orig)}"
         case OSError(filename=name, strerror=reason) if name and reason:
             return f"{name}: {reason}"
-        case EmbeddedError() | OSError():
+        case EmbeddedError() | OSError() | DatabaseRestored():
             return str(error)
         case _:
             log.debug("unexpected", exc_info=error)

@@ -1,4 +1,4 @@
-"""`ingest publish deliver sweep resolve`: the day, by hand."""
+"""`ingest publish deliver sweep resolve restored`: the day, by hand."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from service.domain.types import BatchState, Cadence
 if TYPE_CHECKING:
     from service.actions.deliver import DeliverReport
     from service.actions.ingest import BatchReport
+    from service.actions.restoring import RestoreReport
     from service.sources.base import Source
 
 
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command()(deliver)
     app.command("sweep")(sweep_left)
     app.command("resolve")(resolve_doubt)
+    app.command()(restored)
 
 
 def ingest(
@@ -237,8 +239,10 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
     Rows that were claimed go back into the queue, rows on the wire fall in doubt.
     """
     from service.actions.deliver import sweep
+    from service.actions.restoring import refuse_restored
 
     with open_desk(context, as_json=as_json) as desk:
+        refuse_restored(desk.sessions, desk.settings, desk.clock())
         requeued, doubtful = sweep(desk.sessions, desk.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
         desk.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
@@ -269,3 +273,27 @@ def resolve_doubt(
         said = f"{counted(count, 'digest')}: {RESOLUTIONS[in_doubt][1]}."
         nothing = f"No digest of edition {edition} is in doubt."
         desk.say({"resolved": count, "as": in_doubt}, said if count else nothing)
+
+
+def restored(context: typer.Context, as_json: Json = False) -> None:
+    """Say that this database was restored from a backup.
+
+    What may have been sent since falls in doubt instead of being sent again; then sending goes on.
+    """
+    from service.actions.restoring import accept_restored
+
+    with open_desk(context, as_json=as_json) as desk:
+        report = accept_restored(desk.sessions, desk.settings, desk.clock())
+        desk.say(report, *_restored_lines(report))
+
+
+def _restored_lines(report: RestoreReport) -> list[str]:
+    if report.until is None:
+        return ["This database is not behind what was sent from it; nothing to do."]
+    total = counted(sum(report.doubtful.values()), "mail")
+    lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent before:"]
+    for number, count in sorted(report.doubtful.items()):
+        answer = f"paperboy resolve {number} --in-doubt sent|resend|carry"
+        where = f"edition {number}" if number else "no edition (confirmations and the like)"
+        lines.append(f"  {where}: {count} in doubt" + (f"; answer: {answer}" if number else ""))
+    return [*lines, "Editions of those days that are made again fall in doubt as well."]

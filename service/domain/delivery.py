@@ -18,8 +18,9 @@ S = DeliveryState
 
 # Who may follow whom. Everything else is a bug: tests watch every change of a row in the database.
 NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
-    S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED}),
-    S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED}),
+    # What is not sent yet falls in doubt where the database was restored from a backup.
+    S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED, S.IN_DOUBT}),
+    S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED, S.IN_DOUBT}),
     S.IN_FLIGHT: frozenset({S.SENT, S.QUEUED, S.FAILED, S.IN_DOUBT}),
     S.IN_DOUBT: frozenset({S.SENT, S.FAILED, S.CARRIED, S.QUEUED, S.BOUNCED, S.COMPLAINED}),
     S.SENT: frozenset({S.BOUNCED, S.COMPLAINED}),

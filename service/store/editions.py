@@ -26,6 +26,7 @@ from service.store.models import (
     PaperRow,
     Subscriber,
 )
+from service.store.restores import doubt_of_restored
 
 
 def insert_edition(
@@ -217,6 +218,7 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
     ).scalar_one()
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
         return False
+    doubt_of_restored(session, edition, now)
     edition.state = EditionState.FROZEN
     edition.frozen_at = now
     edition.candidate_count = session.execute(

@@ -29,7 +29,11 @@ from service.domain.types import (
     SubscriberState,
     SuppressionReason,
 )
-from service.store import opinion_models, pace_models  # noqa: F401  # who knows one knows all
+from service.store import (  # noqa: F401  # who knows one knows all
+    opinion_models,
+    pace_models,
+    restore_models,
+)
 from service.store.base import (
     Base,
     cadence_type,
@@ -250,6 +254,12 @@ class Delivery(Base):
             "occasion",
             unique=True,
             postgresql_where=text("kind = 'operator_alert'"),
+        ),
+        Index(
+            "ix_deliveries_in_doubt",
+            "edition_id",
+            "subscriber_id",
+            postgresql_where=text("state = 'in_doubt'"),
         ),
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
         Index("ix_deliveries_subscriber_id", "subscriber_id"),

@@ -99,7 +99,7 @@ def make_template(servers: TestServers, migrate: Callable[[str], None]) -> str:
         found = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [servers.template])
         if not found.fetchone():
             draft = f"{servers.template}_draft"
-            _drop(admin, draft)
+            drop_database(admin, draft)
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
             migrate(with_database(servers.database_url, draft))
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
@@ -117,7 +117,7 @@ def clone_database(servers: TestServers, template: str, worker: str) -> Iterator
         try:
             yield with_database(servers.database_url, name)
         finally:
-            _drop(admin, name)
+            drop_database(admin, name)
 
 
 def drop_template() -> None:
@@ -126,10 +126,10 @@ def drop_template() -> None:
     if database_url:
         run = os.environ[_HOME_VARIABLE].rpartition("-")[2].lower()
         with psycopg.connect(database_url, autocommit=True) as admin:
-            _drop(admin, f"template_{run}")
+            drop_database(admin, f"template_{run}")
 
 
-def _drop(admin: psycopg.Connection, name: str) -> None:
+def drop_database(admin: psycopg.Connection, name: str) -> None:
     """Drop a database with whoever of ours is still in it.
 
     Not by WITH (FORCE): that also wants to end an autovacuum worker, which belongs to the
