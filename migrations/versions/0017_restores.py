@@ -1,6 +1,6 @@
 """Restores: a database's own name, and what was said when it came back from a backup
 
-Revision: 0017, after 0016
+Revision: 0017, after 0018
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0017"
-down_revision = "0016"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
