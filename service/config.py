@@ -134,6 +134,8 @@ class Settings(BaseModel):
     mail_from: str = "Paperboy <digest@localhost>"
     reply_to: str = ""
     bounce_domain: str = ""
+    dkim_domain: str = ""
+    dkim_keys: Words = ()
     bounce_mailbox: str = Field(default="", repr=False)
     hooks: Words = Field(default=(), repr=False)
     secret_key: Words = Field(default=(), repr=False)
@@ -231,7 +233,12 @@ class Settings(BaseModel):
     @property
     def envelope_domain(self) -> str:
         """Where bounces go: `bounce_domain`, or the domain of `mail_from` where it is unset."""
-        return self.bounce_domain or self.mail_from.rpartition("@")[2].rstrip("> ")
+        return self.bounce_domain or self.from_domain
+
+    @property
+    def from_domain(self) -> str:
+        """The domain that readers see mails come from."""
+        return self.mail_from.rpartition("@")[2].rstrip("> ")
 
 
 def broker_url(redis_url: str) -> str:

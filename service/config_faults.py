@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parseaddr
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
@@ -47,6 +49,7 @@ def check(settings: Settings) -> list[Fault]:
         _check_mail,
         _check_brand,
         _check_relays,
+        _check_signing,
         _check_bounces,
         _check_sources,
         _check_digest,
@@ -184,6 +187,39 @@ def _check_relays(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 "smtp_url", problem, "Add ?starttls=required or use smtps://", is_fatal=False
             )
+
+
+def _check_signing(settings: Settings) -> Iterator[Fault]:
+    """Keys are read here, so that nobody learns in the morning that one cannot sign."""
+    if not settings.dkim_keys:
+        return
+    # Only who signs pays for loading the cryptography.
+    from service.mail.dkim import DkimKeyError, read_key
+
+    domain = settings.dkim_domain
+    if domain and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain.lower()):
+        yield Fault("dkim_domain", f"{domain} is not a domain", "Use example.org")
+    elif domain and not f".{settings.from_domain}".lower().endswith(f".{domain.lower()}"):
+        problem = f"{settings.from_domain} is not within {domain}, so DMARC will not count it"
+        hint = "Sign for the domain of MAIL_FROM or one above it"
+        yield Fault("dkim_domain", problem, hint, is_fatal=False)
+    selectors = []
+    for word in settings.dkim_keys:
+        try:
+            selectors.append(read_key(word).selector)
+        except DkimKeyError as error:
+            yield Fault("dkim_keys", str(error), error.hint)
+            continue
+        path = Path(word.partition("=")[2])
+        if path.stat().st_mode & stat.S_IROTH:
+            yield Fault(
+                "dkim_keys",
+                f"the key in {path} can be read by everybody on this machine",
+                f"Run: chmod o-r {path}",
+                is_fatal=False,
+            )
+    if len(set(selectors)) < len(selectors):
+        yield Fault("dkim_keys", "a selector stands there twice", "Each key has a name of its own")
 
 
 def _check_bounces(settings: Settings) -> Iterator[Fault]:

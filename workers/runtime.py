@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.branding import make_renderer
 from service.actions.deliver import Sender
+from service.actions.signing import signer_of
 from service.clock import system_clock
 from service.config import Settings, load_settings
 from service.embedded import resolve_services
@@ -59,6 +60,8 @@ def runtime() -> Runtime:
 def _runtime_of(_pid: int) -> Runtime:
     here = settings()
     configure(here.log_level)
+    # A key that went away since the settings were checked must end the worker, not each mail.
+    signer_of(here)
     engine = make_engine(here.database_url)
     sessions, gate = make_sessions(engine), SharedGate(engine, gate_name)
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=here.send_rate)

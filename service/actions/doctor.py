@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
@@ -17,10 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.branding import brand_of, make_renderer
+from service.actions.signing import signer_of
 from service.clock import system_clock
 from service.config import Settings, SettingsError, check
 from service.domain.delivery import Phase
 from service.domain.types import DeliveryKind
+from service.mail.dkim import compare_record
 from service.mail.errors import MailError
 from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
 from service.mail.letters import TestContext
@@ -125,34 +127,58 @@ def _sources(settings: Settings) -> Iterator[Finding]:
 
 
 def _names(settings: Settings) -> Iterator[Finding]:
-    """SPF and DMARC of the sender's domain; DKIM is the relay's and needs its selector."""
+    """SPF and DMARC of the sender's domain, and the public halves of our own DKIM keys."""
     domain = parseaddr(settings.mail_from)[1].rpartition("@")[2]
     if "." not in domain:
         yield Finding("sender", "warn", f"{domain} is no public domain", "Set PAPERBOY_MAIL_FROM")
         return
-    wanted: dict[str, tuple[str, Callable[[str], bool]]] = {
-        "SPF": (domain, lambda record: record.lower().startswith("v=spf1")),
-        "DMARC": (f"_dmarc.{domain}", lambda record: record.lower().startswith("v=dmarc1")),
-    }
-    for name, (host, is_it) in wanted.items():
+    yield _record("SPF", domain, "v=spf1")
+    yield _record("DMARC", f"_dmarc.{domain}", "v=dmarc1")
+    yield from _signatures(settings)
+
+
+def _record(name: str, host: str, beginning: str) -> Finding:
+    try:
+        found = [one for one in _find_txt(host) if one.lower().startswith(beginning)]
+    except dns.exception.DNSException as error:
+        return Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
+    if not found:
+        return Finding(name, "bad", f"no record at {host}", f"Add a TXT record at {host}")
+    return Finding(name, "good", found[0])
+
+
+def _signatures(settings: Settings) -> Iterator[Finding]:
+    """Whether DNS has the key that each of our signatures will be checked with."""
+    try:
+        signer = signer_of(settings)
+    except MailError:
+        return  # told among the settings' faults
+    if signer is None:
+        return
+    for key in signer.keys:
+        name, host = f"DKIM {key.selector}", f"{key.selector}._domainkey.{signer.domain}"
+        hint = f"Publish as TXT at {host}: {key.record}"
         try:
-            answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
-            found = [
-                r
-                for r in (b"".join(a.strings).decode("ascii", "replace") for a in answers)
-                if is_it(r)
-            ]
-            state = "good" if found else "bad"
-            yield Finding(
-                name,
-                state,
-                found[0] if found else "no record",
-                "" if found else f"Add a TXT record at {host}",
-            )
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            yield Finding(name, "bad", f"no record at {host}", f"Add a TXT record at {host}")
+            records = _find_txt(host)
         except dns.exception.DNSException as error:
-            yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
+            yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}", hint)
+            continue
+        wrongs = [compare_record(key, record) for record in records] or [f"no record at {host}"]
+        # Several records at one name: receivers may take any of them (RFC 6376 §3.6.2.2).
+        wrong = next((one for one in wrongs if one), "")
+        if wrong:
+            yield Finding(name, "bad", wrong, hint)
+        else:
+            yield Finding(name, "good", f"{key.algorithm}, published at {host}")
+
+
+def _find_txt(host: str) -> list[str]:
+    """The TXT records of a name; none where it does not exist. Raises `DNSException`."""
+    try:
+        answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    return [b"".join(answer.strings).decode("ascii", "replace") for answer in answers]
 
 
 def _one_click(settings: Settings) -> Finding:
@@ -193,6 +219,9 @@ def _probe(settings: Settings, address: str) -> Finding:
     try:
         rendered = make_renderer(settings).render(DeliveryKind.TEST, context)
         payload = build_message(rendered, headers)
+        signer = signer_of(settings)
+        if signer is not None:
+            payload = signer.sign(payload, now)
         sender = ascii_address(parseaddr(settings.mail_from)[1], "From")
         envelope = Envelope(1, sender, ascii_address(address), payload)
     except MailError as error:

@@ -11,6 +11,7 @@ from service.actions.branding import brand_of
 from service.actions.letters import letter_context
 from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
+from service.actions.signing import signer_of
 from service.config import Settings
 from service.domain.digest import Digest, digest_from_json
 from service.domain.tokens import Purpose
@@ -80,6 +81,9 @@ def build_mail(
         unsubscribe_url=unsubscribe,
     )
     payload = build_message(rendered, headers)
+    signer = signer_of(settings)
+    if signer is not None:
+        payload = signer.sign(payload, now)
     sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
     envelope = Envelope(
         delivery.id, ascii_address(sender, "From"), ascii_address(reader.email), payload

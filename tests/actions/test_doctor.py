@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from email.header import decode_header, make_header
+from pathlib import Path
 
 import dns.flags
 import dns.message
@@ -15,6 +16,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 from sqlalchemy import Engine, text
+from support.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
 from support.loopback_http import LoopbackHttp
 from support.press import Press, make_press, plain_text
 from support.smtp_sink import SmtpSink, free_port
@@ -22,6 +24,7 @@ from support.smtp_sink import SmtpSink, free_port
 from service.actions.doctor import Finding, examine
 from service.clock import system_clock
 from service.config import Settings
+from service.mail.dkim import DkimKey
 from service.meaning import embedders
 
 ANNE = "anne@example.org"
@@ -243,3 +246,47 @@ def test_a_proxy_that_breaks_one_click_is_found(
 def test_faults_of_the_settings_come_first(press: Press) -> None:
     found = list(ask(press, secret_key=("short",)).values())
     assert (found[0].subject, found[0].state) == ("secret_key", "bad")
+
+
+def publish(server: NameServer, host: str, record: str) -> None:
+    """A TXT record longer than 255 octets is several strings (RFC 1035 §3.3.14)."""
+    pieces = [record[i : i + 200] for i in range(0, len(record), 200)]
+    server.records[host] = '" "'.join(pieces)
+
+
+def test_published_dkim_keys_are_compared_with_the_files(
+    press: Press, name_server: NameServer, tmp_path: Path
+) -> None:
+    rsa = DkimKey("rsa2026", rsa_key())
+    words = (
+        f"rsa2026={write_key(tmp_path / 'rsa.pem', rsa_key())}",
+        f"ed2026={write_key(tmp_path / 'ed.pem', ed25519_key())}",
+    )
+    host = "rsa2026._domainkey.paperboy.example"
+    found = ask(press, dkim_keys=words)
+    assert (found["DKIM rsa2026"].state, found["DKIM ed2026"].state) == ("bad", "bad")
+    assert f"TXT at {host}: {rsa.record}" in found["DKIM rsa2026"].hint
+    publish(name_server, host, rsa.record)
+    name_server.records["ed2026._domainkey.paperboy.example"] = rsa.record[:80]
+    found = ask(press, dkim_keys=words)
+    assert found["DKIM rsa2026"] == Finding("DKIM rsa2026", "good", f"rsa, published at {host}")
+    assert "key file is ed25519" in found["DKIM ed2026"].detail
+    name_server.records[host] = None
+    assert ask(press, dkim_keys=words)["DKIM rsa2026"].state == "warn"
+
+
+def test_without_keys_dkim_is_the_relays_and_a_bad_key_is_told_once(
+    press: Press, tmp_path: Path
+) -> None:
+    assert not [name for name in ask(press) if "dkim" in name.lower()]
+    here = press.settings.model_copy(update={"dkim_keys": (f"s={tmp_path / 'none.pem'}",)})
+    told = [one for one in examine(here, press.sessions, None) if "dkim" in one.subject.lower()]
+    assert [(one.subject, one.state) for one in told] == [("dkim_keys", "bad")]
+
+
+def test_a_probe_is_signed(press: Press, smtp_sink: SmtpSink, tmp_path: Path) -> None:
+    path = write_key(tmp_path / "ed.pem", ed25519_key())
+    assert ask(press, ANNE, dkim_keys=(f"s={path}",))["probe"].state == "good"
+    content = smtp_sink.messages[0].envelope.original_content or b""
+    records = {"s._domainkey.paperboy.example": DkimKey("s", ed25519_key()).record}
+    assert verdicts(content, records) == [True]

@@ -6,6 +6,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from support.dkim_keys import ed25519_key, rsa_key, write_key
 
 from service.config import (
     Settings,
@@ -152,6 +153,8 @@ def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None
         ("BASE_URL", "https://[", "not a web address"),
         ("REPLY_TO", "the editor", "has no address"),
         ("ALERT_TO", "the operator", "has no address"),
+        ("DKIM_KEYS", "/no/name/for/the/key.pem", "not selector="),
+        ("DKIM_KEYS", "s=/no/such/key.pem", "cannot be read (No such file or directory)"),
         ("BOUNCE_DOMAIN", "a b", "is not a domain"),
         ("BOUNCE_DOMAIN", "bücher.example", "is not a domain"),
         ("BOUNCE_MAILBOX", "pop3://user:secret-word@host", "no mailbox that can be read"),
@@ -376,3 +379,26 @@ def test_journals_are_named_addresses() -> None:
 def test_a_journal_without_a_name_or_address_is_refused(word: str) -> None:
     with pytest.raises(SettingsError, match="name=https"):
         load_settings({"PAPERBOY_SECRET_KEY": "k" * 40, "PAPERBOY_JOURNAL_FEEDS": word})
+
+
+def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> None:
+    path = write_key(tmp_path / "dkim.pem", ed25519_key())
+    given = {"MAIL_FROM": "P <d@news.example.org>", "DKIM_KEYS": f"s={path}"}
+    assert check(load(tmp_path, **given)) == []
+    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org")) == []
+    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"))
+    assert (fault.setting, fault.is_fatal) == ("dkim_domain", False)
+    assert "news.example.org is not within example.net" in fault.problem
+    path.chmod(0o644)
+    (fault,) = check(load(tmp_path, **given))
+    assert (fault.setting, fault.is_fatal) == ("dkim_keys", False)
+    assert f"chmod o-r {path}" in fault.hint
+
+
+def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
+    short = write_key(tmp_path / "short.pem", rsa_key(1024))
+    path = write_key(tmp_path / "dkim.pem", ed25519_key())
+    words = f"a={short} s={path} s={path}"
+    told = faults_of(tmp_path, DKIM_KEYS=words, DKIM_DOMAIN="no domain")
+    assert ["has 1024 bits" in told[1], "twice" in told[2], "not a domain" in told[0]] == [True] * 3
+    assert len(told) == 3
