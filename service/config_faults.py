@@ -194,7 +194,7 @@ def _check_signing(settings: Settings) -> Iterator[Fault]:
     if not settings.dkim_keys:
         return
     # Only who signs pays for loading the cryptography.
-    from service.mail.dkim import DkimKeyError, read_key
+    from service.signing_keys import DkimKeyError, read_key
 
     domain = settings.dkim_domain
     if domain and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain.lower()):

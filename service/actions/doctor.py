@@ -28,6 +28,7 @@ from service.mail.headers import MessageHeaders, ascii_address, build_message, m
 from service.mail.letters import TestContext
 from service.mail.transport import Envelope, SmtpTransport
 from service.meaning.embedders import load_embedder
+from service.signing_keys import DkimKeyError
 from service.store.engine import transaction
 from service.store.migrate import current_revision, head_revision
 from service.store.sending import count_due
@@ -151,7 +152,7 @@ def _signatures(settings: Settings) -> Iterator[Finding]:
     """Whether DNS has the key that each of our signatures will be checked with."""
     try:
         signer = signer_of(settings)
-    except MailError:
+    except (MailError, DkimKeyError):
         return  # told among the settings' faults
     if signer is None:
         return

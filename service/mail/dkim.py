@@ -10,24 +10,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
-
-from service.mail.errors import HeaderError, MailError
+from service.mail.errors import HeaderError
+from service.signing_keys import DkimKey, read_key
 
 # What a receiver must find unchanged. RFC 8058 wants the two List-Unsubscribe fields among it.
 SIGNED_FIELDS = (
@@ -49,58 +36,9 @@ SIGNED_FIELDS = (
 # Named once more than it is there, so that nobody can add a second one (RFC 6376 §8.15).
 _OVERSIGNED = b"from"
 
-# RFC 8301 asks signers for 1024 bits at the least; receivers trust no less than 2048 for long.
-LEAST_RSA_BITS = 2048
-# "Verifiers MUST be able to validate signatures with keys ranging from 1024 bits to 4096 bits."
-MOST_RSA_BITS = 4096
-
-_SELECTOR = re.compile(
-    r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
 _SPACES = re.compile(rb"[ \t]+")
 _SPACES_AT_END = re.compile(rb"[ \t]+(?=\r\n)")
 _PIECE = 68
-
-
-class DkimKeyError(MailError):
-    """A key that cannot sign; `str()` is one line with what is wrong, `hint` what to do."""
-
-    def __init__(self, problem: str, hint: str) -> None:
-        super().__init__(problem)
-        self.hint = hint
-
-
-@dataclass(frozen=True, slots=True)
-class DkimKey:
-    """A private key under the name (selector) by which DNS has its public half."""
-
-    selector: str
-    private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
-
-    @property
-    def algorithm(self) -> str:
-        return "rsa" if isinstance(self.private, RSAPrivateKey) else "ed25519"
-
-    @property
-    def record(self) -> str:
-        """The text to publish at `<selector>._domainkey.<domain>`."""
-        return f"v=DKIM1; k={self.algorithm}; p={self.public}"
-
-    @property
-    def public(self) -> str:
-        """The public key as it stands behind `p=`: RFC 6376 §3.6.1, RFC 8463 §3."""
-        public = self.private.public_key()
-        if isinstance(self.private, RSAPrivateKey):
-            octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        else:
-            octets = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return base64.b64encode(octets).decode("ascii")
-
-    def sign(self, digest: bytes) -> bytes:
-        """The signature of a SHA-256 digest."""
-        if isinstance(self.private, RSAPrivateKey):
-            return self.private.sign(digest, PKCS1v15(), Prehashed(SHA256()))
-        return self.private.sign(digest)
 
 
 class DkimSigner:
@@ -169,45 +107,6 @@ def _signed_fields(head: bytes) -> tuple[bytes, bytes]:
     half = len(names) // 2 + 1
     named = b":".join(names[:half]) + b":\r\n " + b":".join(names[half:])
     return named, b"".join(b"%b:%b\r\n" % pair for pair in chosen)
-
-
-def read_key(word: str) -> DkimKey:
-    """The key that `selector=/path/to/key.pem` names. Raises `DkimKeyError`."""
-    selector, _, path = word.partition("=")
-    if not _SELECTOR.fullmatch(selector) or not path:
-        raise DkimKeyError(
-            "a word is not selector=/path/to/key.pem", "Use s2026=/run/secrets/dkim.pem"
-        )
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        problem = f"the key file {path} cannot be read ({error.strerror})"
-        raise DkimKeyError(problem, "Name a file that this user may read") from error
-    return DkimKey(selector, _private_key(path, content))
-
-
-def _private_key(path: str, content: bytes) -> RSAPrivateKey | Ed25519PrivateKey:
-    hint = "Make one with `openssl genrsa 2048` or `openssl genpkey -algorithm ed25519`"
-    try:
-        private = load_pem_private_key(content, password=None)
-    except TypeError as error:
-        problem = f"the key in {path} has a passphrase, and nobody is there to type it"
-        raise DkimKeyError(problem, "Remove it with `openssl pkey`") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise DkimKeyError(f"{path} holds no private key in PEM form", hint) from error
-    if isinstance(private, Ed25519PrivateKey):
-        return private
-    if not isinstance(private, RSAPrivateKey):
-        raise DkimKeyError(f"the key in {path} is neither RSA nor Ed25519", hint)
-    if private.key_size < LEAST_RSA_BITS:
-        problem = (
-            f"the RSA key in {path} has {private.key_size} bits, receivers want {LEAST_RSA_BITS}"
-        )
-        raise DkimKeyError(problem, hint)
-    if private.key_size > MOST_RSA_BITS:
-        problem = f"the RSA key in {path} has {private.key_size} bits, receivers need not read more than {MOST_RSA_BITS}"
-        raise DkimKeyError(problem, hint)
-    return private
 
 
 def compare_record(key: DkimKey, record: str) -> str:

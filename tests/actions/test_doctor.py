@@ -24,8 +24,8 @@ from support.smtp_sink import SmtpSink, free_port
 from service.actions.doctor import Finding, examine
 from service.clock import system_clock
 from service.config import Settings
-from service.mail.dkim import DkimKey
 from service.meaning import embedders
+from service.signing_keys import DkimKey
 
 ANNE = "anne@example.org"
 

@@ -14,7 +14,7 @@ from support.smtp_sink import SmtpSink
 from service.actions.deliver import DeliverReport, deliver
 from service.actions.signing import signer_of
 from service.config import Settings
-from service.mail.dkim import DkimKey
+from service.signing_keys import DkimKey
 
 ANNE = "anne@example.org"
 

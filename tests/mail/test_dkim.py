@@ -22,17 +22,15 @@ from support.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
 
 from service.domain.types import DeliveryKind
 from service.mail.dkim import (
-    DkimKey,
-    DkimKeyError,
     DkimSigner,
     compare_record,
     load_signer,
-    read_key,
     relax_body,
 )
 from service.mail.errors import HeaderError
 from service.mail.headers import MessageHeaders, build_message
 from service.mail.render import plain_mail
+from service.signing_keys import DkimKey, DkimKeyError, read_key
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 RSA, EDWARDS = DkimKey("rsa2026", rsa_key()), DkimKey("ed2026", ed25519_key())
