@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from service.actions.bounce import read_bounce_mailbox, settle_bounces
+from service.actions.catch_up import compose_catch_ups
 from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
 from service.actions.deliver import sweep as sweep_left
@@ -66,11 +67,14 @@ def learn_meanings() -> None:
 
 @app.task(name="open_editions")
 def open_editions() -> None:
-    """Open the editions that are due, and ring for each chunk that nobody has composed."""
+    """Open the editions that are due, ring for each chunk that nobody has composed, and see to
+    readers who are back from a pause."""
     here = runtime()
     close_overdue(here.sessions, system_clock())
     open_due_editions(here.sessions, here.settings, system_clock())
     finish_open_editions(here.sessions, system_clock())
+    if compose_catch_ups(here.sessions, here.settings, system_clock()):
+        here.ring("deliver")
     for chunk_id in pending_chunks(here.sessions):
         here.ring("compose", chunk_id)
 

@@ -13,7 +13,6 @@ from service.actions.materials import Materials
 from service.actions.messages import BuiltMail, digest_context, render_mail
 from service.config import Settings
 from service.domain.digest import DigestEntry
-from service.domain.types import DeliveryKind
 from service.logs import get_logger
 from service.mail.contexts import DigestGroup
 from service.mail.copies import restore_copy, shared_keys
@@ -74,7 +73,7 @@ def page_html(
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
     context = digest_context(delivery, reader, materials, settings)
-    return render_mail(DeliveryKind.DIGEST, context, settings, renderer).html_part.octets
+    return render_mail(context.kind, context, settings, renderer).html_part.octets
 
 
 def whole_html(
@@ -92,4 +91,4 @@ def whole_html(
     if more:
         groups = (*context.groups, DigestGroup(title=MORE_TITLE, papers=more))
         context = replace(context, groups=groups, cut_count=0)
-    return renderer.render(DeliveryKind.DIGEST, context).html_part.octets
+    return renderer.render(context.kind, context).html_part.octets

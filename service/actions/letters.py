@@ -198,6 +198,7 @@ def _paused(
 ) -> MailContext:
     return PausedContext(
         until=reader.paused_until,
+        catches_up=reader.has_catch_up,
         on=delivery.created_at.date(),
         **_ways(delivery, reader, settings),
         **_own(settings),

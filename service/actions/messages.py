@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from service.actions.bounce import verp_address
 from service.actions.branding import brand_of
@@ -15,7 +16,7 @@ from service.actions.signing import signer_of
 from service.config import Settings
 from service.domain.digest import Digest, digest_from_json
 from service.domain.tokens import Purpose
-from service.domain.types import DeliveryKind, Paper
+from service.domain.types import Cadence, DeliveryKind, Paper
 from service.mail.contexts import (
     Coverage,
     DigestContext,
@@ -88,7 +89,7 @@ def build_mail(
     envelope = Envelope(
         delivery.id, ascii_address(sender, "From"), ascii_address(reader.email), payload
     )
-    copy = copy_mail(rendered) if delivery.kind is DeliveryKind.DIGEST else None
+    copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)
 
 
@@ -104,7 +105,7 @@ def mail_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> MailContext:
     """The typed context of a row's email."""
-    if delivery.kind is DeliveryKind.DIGEST:
+    if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
         return digest_context(delivery, reader, materials, settings)
     return letter_context(delivery, reader, materials, settings)
 
@@ -112,13 +113,15 @@ def mail_context(
 def digest_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> DigestContext:
-    edition = materials.editions[delivery.edition_id or 0]
     digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
-    shelf = materials.shelf(edition.id, settings)
+    shelf = materials.shelf(delivery.edition_id or 0, settings)
+    edition = materials.editions.get(delivery.edition_id or 0)
+    days = _missed_days(delivery, reader) if edition is None else _edition_days(edition)
     return DigestContext(
-        cadence=edition.cadence,
-        local_date=edition.local_date,
-        coverage=_coverage(edition),
+        cadence=days.cadence,
+        local_date=days.until,
+        since=days.since,
+        coverage=days.coverage,
         groups=tuple(
             DigestGroup(
                 title=group.title,
@@ -139,6 +142,26 @@ def digest_context(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """The days a digest is about: one edition's, or (from `since` on) those of a pause."""
+
+    cadence: Cadence
+    until: date
+    coverage: Coverage
+    since: date | None = None
+
+
+def _edition_days(edition: Edition) -> _Days:
+    return _Days(edition.cadence, edition.local_date, _coverage(edition.coverage))
+
+
+def _missed_days(delivery: Delivery, reader: Subscriber) -> _Days:
+    told = (delivery.digest or {})["missed"]
+    since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))
+    return _Days(reader.cadence, until, _coverage(told), since)
+
+
 def _happenings(
     digest: Digest, papers: Mapping[int, Paper], settings: Settings
 ) -> tuple[DigestHappening, ...]:
@@ -154,8 +177,7 @@ def _happenings(
     )
 
 
-def _coverage(edition: Edition) -> Coverage:
-    told = edition.coverage
+def _coverage(told: Mapping[str, Any]) -> Coverage:
     return Coverage(
         announced=told.get("announced", 0),
         checked=told.get("checked", 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
@@ -189,6 +189,8 @@ def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> 
     reader.confirmed_at = now
     reader.unsubscribed_at = None
     reader.paused_until = None
+    reader.paused_at = None
+    reader.catch_up_since = None
     reader.confirmation_count = 0
     record_consent(session, reader.id, "confirmed", page, now)
 
@@ -267,20 +269,33 @@ def _set_preferences(reader: Subscriber, preferences: Preferences) -> None:
     reader.has_empty_digests = preferences.has_empty_digests
 
 
-def pause(reader: Subscriber, until: date | None) -> bool:
-    """Stop the mails until a date (or until resumed); true if they were running."""
+def pause(
+    reader: Subscriber, until: date | None, now: datetime, *, catches_up: bool = False
+) -> bool:
+    """Stop the mails until a date (or until resumed); true if they were running.
+
+    With `catches_up` what the pause misses comes in one mail afterwards. It began when the mails
+    stopped: pausing again, or before the last pause was made up for, moves only its end.
+    """
     if reader.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
         return False
     reader.state = SubscriberState.PAUSED
     reader.paused_until = until
+    reader.paused_at = reader.paused_at or now
+    reader.has_catch_up = catches_up
     return True
 
 
-def resume(reader: Subscriber) -> bool:
+def resume(reader: Subscriber, *, catches_up: bool | None = None) -> bool:
+    """Let the mails go on; `catches_up` is the reader's last word on what the pause missed."""
     if reader.state is not SubscriberState.PAUSED:
         return False
     reader.state = SubscriberState.ACTIVE
     reader.paused_until = None
+    wants = reader.has_catch_up if catches_up is None else catches_up
+    began = reader.paused_at
+    reader.catch_up_since = began.astimezone(UTC).date() if began and wants else None
+    reader.paused_at = began if wants else None
     return True
 
 

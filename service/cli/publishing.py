@@ -212,10 +212,17 @@ def deliver(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send everything that is due."""
+    """Send everything that is due.
+
+    That is also what readers who are back from a pause want of the days they missed.
+    """
+    from service.actions.catch_up import compose_catch_ups
+
     with open_desk(context, as_json=as_json) as desk:
         if edition is not None:
             _check_edition(desk, edition)
+        else:
+            compose_catch_ups(desk.sessions, desk.settings, desk.clock())
         report = _deliver(desk, edition)
         desk.say(
             report,

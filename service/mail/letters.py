@@ -67,7 +67,8 @@ class TopicsChangedContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedContext:
-    """Nothing comes until a day, or until the reader is back where `until` is None."""
+    """Nothing comes until a day, or until the reader is back where `until` is None; with
+    `catches_up` what is missed comes then, in one mail."""
 
     until: date | None
     preferences: str
@@ -75,6 +76,7 @@ class PausedContext:
     home: str
     operator_address: str
     on: date
+    catches_up: bool = False
     brand: Brand = OUR_BRAND
 
 

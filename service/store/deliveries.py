@@ -79,7 +79,8 @@ def _copied(edition_id: int, row: DigestRow, now: datetime) -> tuple[object, ...
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """A mail that is no digest of an edition; `digest` is what it shows of papers."""
+    """A mail that is no digest of an edition; `digest` is what it shows of papers, `paper_ids` are
+    those that count as sent by it."""
 
     kind: DeliveryKind
     subscriber_id: int
@@ -88,6 +89,7 @@ class MailRow:
     due_at: datetime
     send_not_after: datetime
     digest: dict[str, Any] | None = None
+    paper_ids: tuple[int, ...] = ()
 
 
 def insert_mail(
@@ -114,6 +116,7 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
             state=DeliveryState.QUEUED,
             due_at=row.due_at,
             digest=row.digest,
+            paper_ids=list(row.paper_ids),
             send_not_after=row.send_not_after,
             created_at=row.created_at,
             updated_at=row.created_at,
@@ -196,7 +199,7 @@ def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
 
 
 # States in which a digest's papers count as sent to the reader: the ledger.
-_LEDGER_STATES = tuple(
+LEDGER_STATES = tuple(
     state
     for state in DeliveryState
     if state not in {DeliveryState.SKIPPED, DeliveryState.FAILED, DeliveryState.CARRIED}
@@ -213,9 +216,10 @@ def find_seen(
     rows = session.execute(
         select(Delivery.subscriber_id, func.unnest(Delivery.paper_ids)).where(
             is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state.in_(_LEDGER_STATES),
+            Delivery.state.in_(LEDGER_STATES),
             Delivery.paper_ids.overlap(sorted(wanted)),
-            Delivery.edition_id != edition_id,
+            # Mails of no edition count too: a catch-up brings papers.
+            Delivery.edition_id.is_distinct_from(edition_id),
         )
     )
     seen: dict[int, set[int]] = {}
@@ -234,7 +238,7 @@ def last_digests_at(
         .join(Edition, Edition.id == Delivery.edition_id)
         .where(
             is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state.in_(_LEDGER_STATES),
+            Delivery.state.in_(LEDGER_STATES),
             Delivery.edition_id != edition_id,
         )
         .group_by(Delivery.subscriber_id)

@@ -247,11 +247,22 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
 
 
 def resume_paused(session: Session, on: date) -> int:
-    """Wake the readers whose pause has ended; returns how many."""
+    """Wake the readers whose pause has ended; returns how many.
+
+    Those who want what they missed are marked for it (`store.catch_ups`), the others forget when
+    the pause began.
+    """
+    began = func.date(func.timezone("UTC", Subscriber.paused_at))
+    wants = Subscriber.has_catch_up
     resumed = session.execute(
         update(Subscriber)
         .where(Subscriber.state == SubscriberState.PAUSED, Subscriber.paused_until <= on)
-        .values(state=SubscriberState.ACTIVE, paused_until=None)
+        .values(
+            state=SubscriberState.ACTIVE,
+            paused_until=None,
+            catch_up_since=case((wants, began)),
+            paused_at=case((wants, Subscriber.paused_at)),
+        )
         .returning(Subscriber.id)
     ).all()
     return len(resumed)

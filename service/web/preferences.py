@@ -35,6 +35,7 @@ from service.web.site import Site, SiteHere
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests go on."
+_MISSED = "What you missed comes in a mail of its own."
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,6 +55,7 @@ class Asked:
     timezone: str
     empty_digests: str
     pause_days: str
+    catch_up: str
     is_sure: bool
 
 
@@ -66,14 +68,27 @@ def read_asked(
     empty_digests: Annotated[list[str] | None, Form()] = None,
     action: Annotated[str, Form()] = "save",
     pause_days: Annotated[str, Form()] = "",
+    catch_up: Annotated[list[str] | None, Form()] = None,
     sure: Annotated[str, Form()] = "",
 ) -> Asked:
     topics = None if topic is None else read_rows(topic)
     hour, timezone = read_word(hour), read_word(timezone)
-    told = empty_digests[-1] if empty_digests else ""
     return Asked(
-        action, topics, cadence, hour, timezone, told, read_word(pause_days), is_sure=sure == "yes"
+        action=action,
+        topics=topics,
+        cadence=cadence,
+        hour=hour,
+        timezone=timezone,
+        empty_digests=_last(empty_digests),
+        pause_days=read_word(pause_days),
+        catch_up=_last(catch_up),
+        is_sure=sure == "yes",
     )
+
+
+def _last(answers: list[str] | None) -> str:
+    """What a tick box says: its own word after the hidden one, if it is ticked."""
+    return answers[-1] if answers else ""
 
 
 @router.get("/preferences/{token}")
@@ -112,9 +127,9 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
         case "save":
             return _save(site, session, reader, asked)
         case "pause":
-            return _pause(site, session, reader, asked.pause_days)
+            return _pause(site, session, reader, asked)
         case "resume":
-            return _resume(site, session, reader)
+            return _resume(site, session, reader, asked)
         case "unsubscribe":
             leave(session, site.settings, reader.id, "/preferences", site.clock())
             return "You will get no more mail from us."
@@ -133,20 +148,22 @@ def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str
     return "Saved. Your next digest follows this."
 
 
-def _resume(site: Site, session: Session, reader: Subscriber) -> str:
-    if not resume(reader):
+def _resume(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    wants = None if asked.catch_up == "" else asked.catch_up == "yes"
+    if not resume(reader, catches_up=wants):
         return ""
     queue_resumed(session, reader, site.clock())
-    return _WELCOME_BACK
+    return f"{_WELCOME_BACK} {_MISSED}" if reader.catch_up_since else _WELCOME_BACK
 
 
-def _pause(site: Site, session: Session, reader: Subscriber, days: str) -> str:
+def _pause(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    days = asked.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
         raise SignUpError("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days.")
     today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
-    if not pause(reader, until):
+    if not pause(reader, until, site.clock(), catches_up=asked.catch_up == "yes"):
         return ""
     queue_paused(session, reader, site.clock())
     return "Paused. Nothing comes until you are back."

@@ -102,7 +102,7 @@ def unsubscribe_reader(press: Press, reader_id: int) -> None:
 
 def pause_reader(press: Press, reader_id: int) -> None:
     with press.sessions.begin() as session:
-        pause(session.get_one(Subscriber, reader_id), None)
+        pause(session.get_one(Subscriber, reader_id), None, press.clock())
 
 
 def suppress_reader(press: Press, _reader_id: int) -> None:

@@ -126,7 +126,7 @@ def test_a_pause_is_confirmed_with_the_way_back(
     for _ in range(2):
         with press.sessions.begin() as session:
             reader = reader_of(session, anne)
-            pause(reader, until)
+            pause(reader, until, press.clock())
             queue_paused(session, reader, press.clock())
     (mail,) = letters(press)
     assert words in " ".join(said(mail).split())

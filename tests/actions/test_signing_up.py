@@ -266,14 +266,14 @@ def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> 
 def test_leaving_is_at_once_final_and_may_be_repeated(session: Session, is_paused: bool) -> None:
     reader = make_reader(session)
     if is_paused:
-        assert pause(reader, date(2026, 12, 1))
+        assert pause(reader, date(2026, 12, 1), NOW)
     assert unsubscribe(session, reader.id, "/unsubscribe", at(1))
     assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
     assert not unsubscribe(session, 4711, "/unsubscribe", at(2))
     session.commit()
     reader = reader_of(session)
     assert (reader.state, reader.unsubscribed_at) == (SubscriberState.UNSUBSCRIBED, at(1))
-    assert not pause(reader, None)
+    assert not pause(reader, None, NOW)
     assert not resume(reader)
 
 
@@ -347,8 +347,8 @@ def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> No
 def test_a_pause_ends_when_told_so(session: Session) -> None:
     reader = make_reader(session)
     assert not resume(reader)
-    assert pause(reader, date(2026, 12, 1))
-    assert pause(reader, None)
+    assert pause(reader, date(2026, 12, 1), NOW)
+    assert pause(reader, None, NOW)
     assert (reader.state, reader.paused_until) == (SubscriberState.PAUSED, None)
     assert resume(reader)
     assert reader.state is SubscriberState.ACTIVE

@@ -367,9 +367,14 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         kind.TOPICS_CHANGED,
         TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
     )
-    paused = PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways)
+    paused = PausedContext(until=date(2026, 5, 4), on=TUESDAY, catches_up=True, **ways)
     yield "paused", "A pause", kind.PAUSED, paused
-    yield "paused-open", "A pause without an end", kind.PAUSED, replace(paused, until=None)
+    yield (
+        "paused-open",
+        "A pause without an end",
+        kind.PAUSED,
+        replace(paused, until=None, catches_up=False),
+    )
     yield (
         "resumed",
         "After a pause",
