@@ -157,6 +157,26 @@ def test_a_pause_ends_on_its_day_or_when_the_reader_says(
     assert (fresh.state, fresh.paused_until) == (SubscriberState.ACTIVE, None)
 
 
+def test_what_a_pause_misses_is_asked_for_before_or_after_it(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    box = 'id="catch_up" name="catch_up" value="yes"'
+    pausing = {"action": "pause", "pause_days": "14", "catch_up": ["no", "yes"]}
+    assert f"{box}>" in web.get(link).text
+    assert f"{box} checked>" in web.post(link, data=pausing).text
+    said = web.post(link, data={"action": "resume", "catch_up": "no"}).text
+    assert "What you missed" not in said
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.catch_up_since, fresh.paused_at) == (None, None)
+    web.post(link, data={"action": "pause", "pause_days": "14"})
+    said = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
+    assert "What you missed comes in a mail of its own." in said
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.catch_up_since == date(2026, 9, 18)
+
+
 def test_leaving_and_coming_back_work_from_the_page(
     web: httpx.Client, readers: Readers, reader: Subscriber, link: str
 ) -> None:

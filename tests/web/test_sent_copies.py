@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -14,14 +15,16 @@ from support.press import PlannedTransport
 from support.web_papers import FRIDAY, make_announcement, store_papers
 from support.web_site import Readers
 
+from service.actions.catch_up import compose_catch_ups
 from service.actions.deliver import Sender, deliver
 from service.actions.publish import publish_now
+from service.actions.subscribe import pause, resume
 from service.domain.tokens import Purpose
 from service.domain.types import Cadence, DeliveryKind
 from service.mail.render import Renderer
 from service.store.copy_models import MailCopyRow, MailPart
 from service.store.engine import make_sessions
-from service.store.models import Delivery, PaperRow
+from service.store.models import Delivery, PaperRow, Subscriber
 
 READER = "reader@example.org"
 
@@ -115,3 +118,30 @@ def test_what_the_mail_had_no_room_for_stands_behind_its_link(
     page = web.get(link).text
     assert all(f"part {number}</a>" in page for number in range(1, 31))
     assert "more papers" not in page
+
+
+def test_what_a_pause_missed_stays_as_it_was_sent_too(
+    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+) -> None:
+    reader = readers.add(READER, "cats")
+    sessions = make_sessions(engine)
+    store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 31)])
+    with sessions.begin() as own:
+        here = own.get_one(Subscriber, reader.id)
+        pause(here, None, readers.clock(), catches_up=True)
+    readers.clock.forward(timedelta(hours=4))
+    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    with sessions.begin() as own:
+        resume(own.get_one(Subscriber, reader.id))
+    assert compose_catch_ups(sessions, readers.settings, readers.clock()) == 1
+    transport = PlannedTransport()
+    deliver(Sender(sessions, readers.settings, Renderer(), transport, readers.clock))
+    (mail,) = transport.sent
+    message = message_from_bytes(mail.payload, policy=policy.default)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    missed = select(Delivery.id).where(Delivery.kind == DeliveryKind.CATCH_UP)
+    token = readers.token(Purpose.EDITION, session.execute(missed).scalar_one())
+    assert web.get(f"/editions/{token}").content == html_of(message)
+    whole = web.get(f"/editions/{token}?all=1").text.replace("<mark>Cats</mark>", "Cats")
+    assert all(f">Cats number {n}<" in whole for n in range(1, 31))
+    assert "And 5 more papers" in html_of(message).decode()
