@@ -357,7 +357,7 @@ def run_composing(database_url: str, size: Size) -> dict[str, Any]:
         row = connection.execute(
             "SELECT count(*) FILTER (WHERE state = 'queued'), count(*),"
             " avg(cardinality(paper_ids)) FILTER (WHERE state = 'queued'),"
-            " avg(jsonb_array_length(digest->'cut')) FILTER (WHERE state = 'queued'),"
+            " avg(jsonb_array_length((digest #>> '{}')::jsonb->'cut')) FILTER (WHERE state = 'queued'),"
             " avg(pg_column_size(digest)) FILTER (WHERE state = 'queued') FROM deliveries"
         ).fetchone()
     assert row is not None

@@ -36,6 +36,7 @@ from support.made_digests import (  # noqa: E402  # the path must come first
 
 from service.actions.materials import Materials  # noqa: E402
 from service.actions.messages import build_mail  # noqa: E402
+from service.domain.digest import digest_from_json  # noqa: E402
 from service.mail.render import Renderer  # noqa: E402
 from service.store.sending import Claim  # noqa: E402
 
@@ -114,8 +115,8 @@ def _by_library(text: str, html: str) -> bytes:
 
 
 def _topics(claim: Claim) -> list[str]:
-    groups = (claim.delivery.digest or {})["groups"]
-    return [group["title"] for group in groups]
+    digest = digest_from_json(claim.delivery.digest or {"groups": [], "cut": []})
+    return [group.title for group in digest.groups]
 
 
 def main() -> int:

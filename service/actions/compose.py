@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -13,16 +13,18 @@ from service.actions.ledger import Ledger, read_ledger
 from service.actions.suggestions import suggestions_for
 from service.config import Settings
 from service.domain.composing import Reader, ReaderTopic, compose_digest
+from service.domain.day import Day
 from service.domain.delivery import SkipReason
-from service.domain.digest import Digest, DigestEntry, digest_to_json
+from service.domain.digest import Digest, DigestEntry, write_digest
 from service.domain.schedule import due_at
+from service.domain.types import Paper
 from service.store.carrying import carry_doubts_of_readers
 from service.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.store.editions import claim_chunk, freeze_if_composed, get_edition
 from service.store.engine import transaction
-from service.store.models import Edition, EditionChunk, Subscriber
+from service.store.models import Edition, EditionChunk
 from service.store.reading import get_papers
-from service.store.subscribers import get_readers
+from service.store.subscribers import Candidate, get_candidates
 from service.store.topics import get_reader_topics
 
 
@@ -40,7 +42,7 @@ def compose_chunk(
         edition = get_edition(session, chunk.edition_id)
         if edition is None:
             return False
-        readers = get_readers(
+        readers = get_candidates(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
         compose_readers(session, settings, edition, readers, now, DAYS)
@@ -58,7 +60,7 @@ def compose_readers(
     session: Session,
     settings: Settings,
     edition: Edition,
-    readers: Sequence[Subscriber],
+    readers: Sequence[Candidate],
     now: datetime,
     days: EditionDays | None = None,
 ) -> None:
@@ -75,75 +77,79 @@ def compose_readers(
     here.learn(session, {topic.canonical for own in topics.values() for topic in own})
     again = {i for reader_id in ledger.carried for i in ledger.carried_ids(reader_id)}
     carried = get_papers(session, again - here.day.papers.keys())
-    digests = {
-        reader.id: compose_digest(
-            _reader(reader, topics, ledger), here.day, settings.digest_max_papers, carried
-        )
+    chunk = _Chunk(here.day, topics, ledger, carried, settings.digest_max_papers)
+    suggested = suggestions_for(session, ids, here.offered_ids, chunk.barred, here.stock(session))
+    timing = _Timing(edition, settings)
+    # Each digest is written before the next is made: a thousand of them alive at once would keep
+    # the garbage collector busier than everything else here.
+    rows = [
+        _make_row(reader, chunk.compose(reader.id, suggested.get(reader.id, ())), ledger, timing)
         for reader in readers
-    }
-    digests = _with_suggestions(session, digests, ledger, here)
-    digests = {reader.id: digests[reader.id] or _empty_digest(reader, ledger) for reader in readers}
-    rows = [_digest_row(reader, digests[reader.id], edition, settings) for reader in readers]
+    ]
     insert_digests(session, edition.id, rows, now)
     mark_carried(session, edition.id, ledger.carried)
 
 
-def _reader(
-    subscriber: Subscriber, topics: Mapping[int, Sequence[ReaderTopic]], ledger: Ledger
-) -> Reader:
-    return Reader(
-        subscriber_id=subscriber.id,
-        topics=tuple(topics.get(subscriber.id, ())),
-        seen_ids=ledger.seen_ids(subscriber.id),
-        carried_ids=ledger.carried_ids(subscriber.id),
-        unsent_ids=ledger.unsent_ids(subscriber.id),
-        happenings=ledger.happenings.get(subscriber.id, ()),
-    )
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What was read for some readers, and their digests made of it."""
+
+    day: Day
+    topics: Mapping[int, Sequence[ReaderTopic]]
+    ledger: Ledger
+    carried: Mapping[int, Paper]
+    most: int
+
+    def compose(self, reader_id: int, suggested: Sequence[int] = ()) -> Digest | None:
+        """With what the reader may also like; a suggestion alone makes no mail."""
+        reader = Reader(
+            subscriber_id=reader_id,
+            topics=tuple(self.topics.get(reader_id, ())),
+            seen_ids=self.ledger.seen_ids(reader_id),
+            carried_ids=self.ledger.carried_ids(reader_id),
+            unsent_ids=self.ledger.unsent_ids(reader_id),
+            happenings=self.ledger.happenings.get(reader_id, ()),
+        )
+        digest = compose_digest(reader, self.day, self.most, self.carried)
+        if digest is None or not suggested:
+            return digest
+        return replace(digest, also=tuple(DigestEntry(i) for i in suggested))
+
+    def barred(self, reader_id: int) -> frozenset[int] | None:
+        """The papers not to suggest to a reader; None for who gets no digest."""
+        digest = self.compose(reader_id)
+        if digest is None:
+            return None
+        ledger = self.ledger
+        told = (*digest.paper_ids, *digest.cut_ids)
+        return ledger.seen_ids(reader_id) | ledger.carried_ids(reader_id) | {*told}
 
 
-def _with_suggestions(
-    session: Session,
-    digests: Mapping[int, Digest | None],
-    ledger: Ledger,
-    here: EditionDay,
-) -> dict[int, Digest | None]:
-    """The digests, each with what its reader may also like; a suggestion alone makes no mail."""
-    barred = {
-        reader_id: ledger.seen_ids(reader_id)
-        | ledger.carried_ids(reader_id)
-        | {*digest.paper_ids, *digest.cut_ids}
-        for reader_id, digest in digests.items()
-        if digest is not None
-    }
-    found = suggestions_for(session, sorted(barred), here.offered_ids, barred, here.stock(session))
-    return {
-        reader_id: replace(digest, also=tuple(DigestEntry(i) for i in found[reader_id]))
-        if digest is not None and reader_id in found
-        else digest
-        for reader_id, digest in digests.items()
-    }
+class _Timing:
+    """When the digests of an edition are due and until when they may be sent, by hour and zone."""
+
+    def __init__(self, edition: Edition, settings: Settings) -> None:
+        self._edition = edition
+        self._span = timedelta(hours=settings.send_not_after_hours)
+        self._known: dict[tuple[int, str], tuple[datetime, datetime]] = {}
+
+    def __call__(self, hour: int, timezone: str) -> tuple[datetime, datetime]:
+        known = self._known.get((hour, timezone))
+        if known is None:
+            edition, due = self._edition, self._edition.opened_at
+            if not edition.sends_now:
+                due = due_at(edition.local_date, hour, timezone, edition.opened_at)
+            known = self._known[hour, timezone] = (due, due + self._span)
+        return known
 
 
-def _empty_digest(reader: Subscriber, ledger: Ledger) -> Digest | None:
-    """For who wants to be told that nothing matched; what befell papers may be told all the same."""
-    if not reader.has_empty_digests:
-        return None
-    return Digest((), happenings=ledger.happenings.get(reader.id, ()))
-
-
-def _digest_row(
-    subscriber: Subscriber, digest: Digest | None, edition: Edition, settings: Settings
+def _make_row(
+    reader: Candidate, digest: Digest | None, ledger: Ledger, timing: _Timing
 ) -> DigestRow:
-    due = edition.opened_at
-    if not edition.sends_now:
-        due = due_at(edition.local_date, subscriber.hour, subscriber.timezone, edition.opened_at)
-    until = due + timedelta(hours=settings.send_not_after_hours)
+    due, until = timing(reader.hour, reader.timezone)
+    if digest is None and reader.has_empty_digests:
+        # Nothing matched; what befell papers may be told all the same.
+        digest = Digest((), happenings=ledger.happenings.get(reader.id, ()))
     if digest is None:
-        return DigestRow(subscriber.id, due, until, skip_reason=SkipReason.EMPTY)
-    return DigestRow(
-        subscriber.id,
-        due,
-        until,
-        paper_ids=digest.paper_ids,
-        digest=digest_to_json(digest),
-    )
+        return DigestRow(reader.id, due, until, SkipReason.EMPTY)
+    return DigestRow(reader.id, due, until, "", digest.paper_ids, write_digest(digest))

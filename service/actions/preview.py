@@ -25,6 +25,7 @@ from service.store.editions import (
 from service.store.models import Delivery, Edition, Subscriber
 from service.store.revisions import assign_revisions
 from service.store.sending import Claim
+from service.store.subscribers import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def _build(
     edition = find_edition(session, reader.cadence, on) or _open(session, settings, reader, on, now)
     delivery = _find_delivery(session, edition.id, reader.id)
     if delivery is None:
-        compose_readers(session, settings, edition, [reader], now)
+        candidate = Candidate(reader.id, reader.hour, reader.timezone, reader.has_empty_digests)
+        compose_readers(session, settings, edition, [candidate], now)
         delivery = _find_delivery(session, edition.id, reader.id)
     if delivery is None or delivery.digest is None:
         reason = delivery.reason if delivery else "no delivery"

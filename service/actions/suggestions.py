@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -60,14 +60,15 @@ def suggestions_for(
     session: Session,
     subscriber_ids: Sequence[int],
     paper_ids: Collection[int],
-    barred: Mapping[int, Collection[int]],
+    barred: Callable[[int], Collection[int] | None],
     shelf: Callable[[], Shelf] | None = None,
 ) -> dict[int, tuple[int, ...]]:
     """By subscriber, up to three papers of `paper_ids`, the best first; who gets none is left out.
 
-    `barred`: by subscriber the papers not to suggest: those of the digest itself, and those sent
-    before. What a reader kept or dismissed, under any name, and what a topic of theirs excludes is
-    barred anyway. `shelf` gives `stock_shelf` of the same papers, for callers with many readers.
+    `barred` tells for a subscriber, and is asked only for those who may get any, the papers not to
+    suggest: those of the digest itself, and those sent before; None is for who is to get none. What
+    a reader kept or dismissed, under any name, and what a topic of theirs excludes is barred
+    anyway. `shelf` gives `stock_shelf` of the same papers, for callers with many readers.
     """
     said = get_tastes(session, subscriber_ids)
     tastes = {i: taste for i, taste in said.items() if len(taste.kept) >= FEWEST_KEPT}
@@ -79,12 +80,15 @@ def suggestions_for(
     muted = _find_muted(session, sorted(tastes), shelf_now.papers)
     found: dict[int, tuple[int, ...]] = {}
     for subscriber_id, taste in tastes.items():
+        never = barred(subscriber_id)
+        if never is None:
+            continue
         own = {siblings.get(i, i) for i in (*taste.kept, *taste.dismissed)}
         suggested = suggest(
             [vectors[i] for i in taste.kept[:MOST_OPINIONS]],
             [vectors[i] for i in taste.dismissed[:MOST_OPINIONS]],
             shelf_now.candidates,
-            own.union(barred.get(subscriber_id, ()), muted.get(subscriber_id, ())),
+            own.union(never, muted.get(subscriber_id, ())),
         )
         if suggested:
             found[subscriber_id] = suggested

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import repeat
 from typing import NamedTuple
 
 from service.domain.day import Day
 from service.domain.digest import TRENDING_TITLE, Digest, DigestEntry, DigestGroup, Happening
-from service.domain.paper_sets import Bits
+from service.domain.paper_sets import Bits, to_bits
 from service.domain.ranking import rank_papers
 from service.domain.types import Paper, PaperEventKind
 
@@ -40,8 +40,9 @@ class Reader:
     unsent_ids: frozenset[int] = frozenset()
     happenings: tuple[Happening, ...] = ()
 
-    def may_have_seen(self, paper_id: int) -> bool:
-        return paper_id in self.carried_ids and paper_id not in self.unsent_ids
+    @property
+    def maybe_seen_ids(self) -> frozenset[int]:
+        return self.carried_ids - self.unsent_ids
 
 
 def compose_digest(
@@ -55,24 +56,24 @@ def compose_digest(
     """
     seen = day.find_seen(reader.seen_ids)
     wanted = _wanted(reader, day, seen)
+    followed = _find_followed(reader, day)
     room, left, groups = max_papers, seen, []
     cut: Bits = 0
     for topic, found in wanted:
         papers = found & ~left
-        if papers:
-            shown = tuple(islice(_order(reader, day, topic, papers), room))
+        if papers and room:
+            shown = day.order(topic.canonical, papers, followed, room)
             room -= len(shown)
-            shown_bits: Bits = sum(1 << at for at, _ in shown)
-            left |= shown_bits
-            cut |= papers & ~shown_bits
-            if shown:
-                entries = tuple(entry for _, entry in shown)
-                groups.append(DigestGroup(topic.title, entries, topic.topic_id))
+            left |= to_bits(shown)
+            groups.append(
+                DigestGroup(topic.title, _enter(reader, day, topic, shown), topic.topic_id)
+            )
+        cut |= papers
     again = rank_papers(_carried_alone(reader, day, wanted, carried or {}))
     if again[:room]:
         orphans = tuple(
             DigestEntry(
-                paper.id, (), reader.may_have_seen(paper.id), day.revisions.get(paper.id, 0)
+                paper.id, (), paper.id in reader.maybe_seen_ids, day.revisions.get(paper.id, 0)
             )
             for paper in again[:room]
         )
@@ -88,21 +89,27 @@ def _wanted(reader: Reader, day: Day, seen: Bits) -> list[tuple[ReaderTopic, Bit
     return [(ReaderTopic(0, TRENDING_TITLE, ""), day.find_trending(seen) | carried)]
 
 
-def _order(
-    reader: Reader, day: Day, topic: ReaderTopic, papers: Bits
-) -> Iterator[tuple[int, DigestEntry]]:
-    """The papers a topic brings, best first: where each stands, and its entry."""
+def _find_followed(reader: Reader, day: Day) -> Bits:
+    """The papers that any of the reader's topics wants for their author; they gain under all."""
     followed: Bits = 0
-    for other in reader.topics:
-        if "au:" in other.canonical:
-            followed |= day.find_followed(other.canonical)
-    for at in day.order(topic.canonical, papers, followed):
-        reasons = day.tell(topic.canonical, at) if topic.canonical else ()
-        paper_id = day.ids[at]
-        yield (
-            at,
-            DigestEntry(paper_id, reasons, reader.may_have_seen(paper_id), day.revision_of(at)),
-        )
+    for topic in reader.topics:
+        if "au:" in topic.canonical:
+            followed |= day.find_followed(topic.canonical)
+    return followed
+
+
+def _enter(
+    reader: Reader, day: Day, topic: ReaderTopic, positions: Sequence[int]
+) -> tuple[DigestEntry, ...]:
+    """The entries of the papers at these positions, each with why the topic wants it."""
+    ids, maybe_seen, revisions = day.ids, reader.maybe_seen_ids, day.revisions
+    told = day.tell(topic.canonical, positions) if topic.canonical else repeat(())
+    return tuple(
+        [
+            DigestEntry(ids[at], reasons, ids[at] in maybe_seen, revisions.get(ids[at], 0))
+            for at, reasons in zip(positions, told, strict=False)
+        ]
+    )
 
 
 def _carried_alone(

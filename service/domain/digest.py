@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Any, NamedTuple, TypeAlias
 
 from service.domain.types import PaperEventKind, Reason
 
 TRENDING_TITLE = "Trending"
 
 
-@dataclass(frozen=True, slots=True)
-class DigestEntry:
+class DigestEntry(NamedTuple):
     """A paper's place in a digest. `is_maybe_seen`: an earlier mail with it is in doubt.
 
     `revision` is the version that was announced as a replacement, 0 where the paper is new.
@@ -65,92 +66,136 @@ class Digest:
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:
-    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back.
+    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back."""
+    value: dict[str, Any] = json.loads(write_digest(digest))
+    return value
 
-    Short, since a morning writes a hundred thousand of them: each distinct reason stands once and
-    entries name it by its number; what is usual in an entry is left off its end.
+
+def write_digest(digest: Digest) -> str:
+    """The same as text, ready for the row.
+
+    Short and written by hand, since a morning writes a hundred thousand of them. A group is its
+    title, its topic, the ids of its papers and, for each of them, the number of its note; what
+    papers have in common (why they are there, and how) is one note; each reason stands once, and
+    notes name it by its number: `[is maybe seen, revision, reason, reason, …]`.
     """
-    told = _Told()
-    groups = [
-        [group.title, group.topic_id, [_entry_to_json(entry, told) for entry in group.entries]]
+    notes = _Notes()
+    groups = ",".join(
+        f"[{_quote(group.title)},{group.topic_id},{notes.write(group.entries)}]"
         for group in digest.groups
-    ]
-    also = [_entry_to_json(entry, told) for entry in digest.also]
-    return {
-        "v": 2,
-        "told": [[r.clause, r.field, r.words, r.is_guess] for r in told.reasons],
-        "groups": groups,
-        "cut": digest.cut_ids,
-        "happenings": [[h.paper_id, h.kind, h.detail] for h in digest.happenings],
-        "also": also,
-    }
+    )
+    also = notes.write(digest.also)
+    happenings = ",".join(
+        f"[{told.paper_id},{_quote(told.kind)},{_quote(told.detail)}]" for told in digest.happenings
+    )
+    return (
+        f'{{"v":3,"told":[{",".join(map(_write_reason, notes.reasons))}],'
+        f'"notes":[{",".join(notes.written)}],"groups":[{groups}],'
+        f'"cut":[{",".join(map(str, digest.cut_ids))}],'
+        f'"happenings":[{happenings}],"also":[{also}]}}'
+    )
 
 
-class _Told:
-    """The distinct reasons of a digest, and the number of each.
-
-    By identity first: equal reasons are nearly always one object, and comparing them costs most of
-    the time that writing a digest takes.
-    """
+class _Notes:
+    """The distinct notes and reasons of a digest, numbered in the order in which they come."""
 
     def __init__(self) -> None:
+        self.written: list[str] = []
         self.reasons: dict[Reason, int] = {}
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[tuple[Any, ...], str] = {}
 
-    def number(self, reasons: tuple[Reason, ...]) -> list[int]:
-        numbers = []
-        for one in reasons:
-            number = self._numbers.get(id(one))
+    def write(self, entries: Sequence[DigestEntry]) -> str:
+        """The papers of a group, and the numbers of their notes."""
+        numbers = self._numbers
+        told = []
+        for entry in entries:
+            note = entry[1:]
+            number = numbers.get(note)
             if number is None:
-                number = self.reasons.setdefault(one, len(self.reasons))
-                self._numbers[id(one)] = number
-            numbers.append(number)
-        return numbers
+                number = numbers[note] = self._add(entry)
+            told.append(number)
+        ids = ",".join([str(entry[0]) for entry in entries])
+        return f"[{ids}],[{','.join(told)}]"
+
+    def _add(self, entry: DigestEntry) -> str:
+        named = (self.reasons.setdefault(one, len(self.reasons)) for one in entry.reasons)
+        note = (int(entry.is_maybe_seen), entry.revision, *named)
+        self.written.append(f"[{','.join(map(str, note))}]")
+        return str(len(self.written) - 1)
 
 
-def _entry_to_json(entry: DigestEntry, told: _Told) -> list[Any]:
-    reasons = told.number(entry.reasons)
-    if entry.revision:
-        return [entry.paper_id, reasons, int(entry.is_maybe_seen), entry.revision]
-    return [entry.paper_id, reasons, 1] if entry.is_maybe_seen else [entry.paper_id, reasons]
+def _write_reason(reason: Reason) -> str:
+    words = ",".join(map(_quote, reason.words))
+    is_guess = "true" if reason.is_guess else "false"
+    return f"[{_quote(reason.clause)},{_quote(reason.field)},[{words}],{is_guess}]"
 
 
 def digest_from_json(value: Mapping[str, Any]) -> Digest:
-    """The digest of a delivery row, those of the first release too."""
-    read = _read_entry if value.get("v") == 2 else _read_first_entry
+    """The digest of a delivery row, those of earlier releases too."""
     told = [
         Reason(clause, field, tuple(words), is_guess)
         for clause, field, words, is_guess in value.get("told", ())
     ]
-    groups = tuple(
-        DigestGroup(title, tuple(read(entry, told) for entry in entries), topic_id)
-        for title, topic_id, entries in map(_group_parts, value["groups"])
-    )
+    groups, also = _READ_GROUPS[value.get("v", 1)](value, told)
     happenings = tuple(
         Happening(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value.get("happenings", ())
     )
-    also = tuple(read(entry, told) for entry in value.get("also", ()))
     return Digest(groups, tuple(value["cut"]), happenings, also)
 
 
-def _group_parts(group: Any) -> tuple[str, int, Sequence[Any]]:
-    if isinstance(group, Mapping):
-        return group["title"], group.get("topic", 0), group["papers"]
-    title, topic_id, entries = group
-    return title, topic_id, entries
+_Parts: TypeAlias = tuple[tuple[DigestGroup, ...], tuple[DigestEntry, ...]]
 
 
-def _read_entry(entry: Sequence[Any], told: Sequence[Reason]) -> DigestEntry:
-    paper_id, reasons, is_maybe_seen, revision = (*entry, 0, 0)[:4]
-    return DigestEntry(
-        paper_id, tuple(told[number] for number in reasons), bool(is_maybe_seen), revision
+def _read_third(value: Mapping[str, Any], told: Sequence[Reason]) -> _Parts:
+    notes = [
+        (tuple(told[number] for number in reasons), bool(is_maybe_seen), revision)
+        for is_maybe_seen, revision, *reasons in value["notes"]
+    ]
+
+    def read(ids: Sequence[int], numbers: Sequence[int]) -> tuple[DigestEntry, ...]:
+        pairs = zip(ids, numbers, strict=True)
+        return tuple(DigestEntry(paper_id, *notes[number]) for paper_id, number in pairs)
+
+    groups = tuple(
+        DigestGroup(title, read(ids, numbers), topic_id)
+        for title, topic_id, ids, numbers in value["groups"]
     )
+    return groups, read(*value["also"])
 
 
-def _read_first_entry(entry: Mapping[str, Any], _told: Sequence[Reason]) -> DigestEntry:
-    reasons = tuple(
-        Reason(clause, field, tuple(words), is_guess)
-        for clause, field, words, is_guess in entry["reasons"]
+def _read_second(value: Mapping[str, Any], told: Sequence[Reason]) -> _Parts:
+    """Each entry with its own numbers of reasons; what was usual in it was left off its end."""
+
+    def read(entries: Iterable[Sequence[Any]]) -> tuple[DigestEntry, ...]:
+        found = []
+        for entry in entries:
+            paper_id, numbers, is_maybe_seen, revision = (*entry, 0, 0)[:4]
+            reasons = tuple(told[number] for number in numbers)
+            found.append(DigestEntry(paper_id, reasons, bool(is_maybe_seen), revision))
+        return tuple(found)
+
+    groups = tuple(
+        DigestGroup(title, read(entries), topic_id) for title, topic_id, entries in value["groups"]
     )
-    return DigestEntry(entry["id"], reasons, entry["seen"], entry.get("revision", 0))
+    return groups, read(value["also"])
+
+
+def _read_first(value: Mapping[str, Any], _told: Sequence[Reason]) -> _Parts:
+    """Each entry with its reasons written out."""
+
+    def read(entry: Mapping[str, Any]) -> DigestEntry:
+        reasons = tuple(
+            Reason(clause, field, tuple(words), is_guess)
+            for clause, field, words, is_guess in entry["reasons"]
+        )
+        return DigestEntry(entry["id"], reasons, entry["seen"], entry.get("revision", 0))
+
+    groups = tuple(
+        DigestGroup(group["title"], tuple(map(read, group["papers"])), group.get("topic", 0))
+        for group in value["groups"]
+    )
+    return groups, tuple(map(read, value.get("also", ())))
+
+
+_READ_GROUPS = {1: _read_first, 2: _read_second, 3: _read_third}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from service.domain.tsvector import Positions
@@ -111,3 +111,22 @@ def iterate_bits(bits: Bits) -> Iterator[int]:
             word ^= lowest
         bits >>= _WORD_BITS
         base += _WORD_BITS
+
+
+def list_bits(bits: Bits) -> list[int]:
+    """The same all at once, in half the time: by the gaps between the ones of the binary text."""
+    gaps = bin(bits)[:1:-1].split("1")
+    gaps.pop()  # what stands after the last one
+    at, found = -1, []
+    for gap in gaps:
+        at += len(gap) + 1
+        found.append(at)
+    return found
+
+
+def to_bits(positions: Collection[int]) -> Bits:
+    """The bits at these positions. Shifting one in at a time would copy the whole set each time."""
+    octets = bytearray(max(positions, default=0) // 8 + 1)
+    for position in positions:
+        octets[position >> 3] |= 1 << (position & 7)
+    return int.from_bytes(octets, "little")

@@ -181,6 +181,14 @@ def spread(ranked: Sequence[int], standings: Mapping[int, Standing]) -> list[int
     return list(iterate_spread(iter(ranked), clusters))
 
 
+def is_spread(clusters: Sequence[int]) -> bool:
+    """Whether no more than `MOST_IN_A_ROW` of a cluster stand in a row already."""
+    if len({*clusters}) == len(clusters):
+        return True
+    runs = (clusters[n : n + MOST_IN_A_ROW + 1] for n in range(len(clusters) - MOST_IN_A_ROW))
+    return all(len({*run}) > 1 for run in runs)
+
+
 def iterate_spread(
     ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
 ) -> Iterator[int]:

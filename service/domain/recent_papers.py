@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from service.domain.categories import expand
-from service.domain.paper_sets import Bits, Lexemes, iterate_bits, unite
+from service.domain.paper_sets import Bits, Lexemes, iterate_bits, to_bits, unite
 from service.domain.query_tree import And, Category, Leaf, Not, Or, Query, Text
 
 LookUp: TypeAlias = Callable[[Leaf], Bits]
@@ -73,7 +73,7 @@ class RecentIndex:
     def bits_of(self, paper_ids: Iterable[int]) -> Bits:
         """The papers with these ids; ids from outside the span are left out."""
         places = (self._places.get(paper_id, -1) for paper_id in paper_ids)
-        return _to_bits([place for place in places if place >= 0])
+        return to_bits([place for place in places if place >= 0])
 
     def ids_of(self, papers: Bits, most: int | None = None) -> list[int]:
         """Their ids, newest first."""
@@ -112,7 +112,7 @@ class RecentIndex:
         if leaf.field == "any":
             return self._anywhere.get(lexeme)
         found = self._lexemes.get(lexeme)
-        return _to_bits(self._rare.get(lexeme, ())) if found is None else found
+        return to_bits(self._rare.get(lexeme, ())) if found is None else found
 
     def learn_words(self, found: Mapping[str, Bits]) -> None:
         """Take over which papers have a lexeme in title or abstract, for lexemes of many papers."""
@@ -150,12 +150,4 @@ def _gather(keys_of_each: Iterable[Sequence[Key]]) -> dict[Key, list[int]]:
 
 
 def _to_sets(places: Mapping[Key, Sequence[int]]) -> dict[Key, Bits]:
-    return {key: _to_bits(found) for key, found in places.items()}
-
-
-def _to_bits(places: Sequence[int]) -> Bits:
-    """The bits at these places. Shifting one in at a time would copy the whole set each time."""
-    octets = bytearray(max(places, default=0) // 8 + 1)
-    for place in places:
-        octets[place >> 3] |= 1 << (place & 7)
-    return int.from_bytes(octets, "little")
+    return {key: to_bits(found) for key, found in places.items()}

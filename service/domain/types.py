@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class AnnounceType(StrEnum):
@@ -244,8 +245,7 @@ class Paper:
     trend: float = 50.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a paper matched: one clause of a topic, where it was found, and the words to mark.
 
     `clause` is the clause in canonical form (`"prompt tuning"`, `cat:cs.CL`), `field` is one of

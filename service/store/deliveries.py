@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -18,16 +18,15 @@ from service.store.base import is_among
 from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
 
 
-@dataclass(frozen=True, slots=True)
-class DigestRow:
-    """One candidate of an edition: a digest to send (`digest`), or a named reason not to."""
+class DigestRow(NamedTuple):
+    """One candidate of an edition: a digest to send (`digest`, JSON), or a named reason not to."""
 
     subscriber_id: int
     due_at: datetime
     send_not_after: datetime
     skip_reason: str = ""
     paper_ids: tuple[int, ...] = ()
-    digest: dict[str, Any] | None = None
+    digest: str = ""
 
 
 _COPIED = (
@@ -56,25 +55,28 @@ def insert_digests(
     missing = [row for row in rows if row.subscriber_id not in there]
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
-        for row in missing:
-            copy.write_row(_copied(edition_id, row, now))
+        copy.write("".join([_write_row(edition_id, row, now) for row in missing]))
     return len(missing)
 
 
-def _copied(edition_id: int, row: DigestRow, now: datetime) -> tuple[object, ...]:
+def _write_row(edition_id: int, row: DigestRow, now: datetime) -> str:
+    """A line of COPY's text format; leaving it to the driver, value by value, takes four times as long."""
+    state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
+    digest = _escape(json.dumps(row.digest)) if row.digest else "\\N"
     return (
-        DeliveryKind.DIGEST.value,
-        edition_id,
-        row.subscriber_id,
-        (DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED).value,
-        str(row.skip_reason),
-        row.due_at,
-        row.send_not_after,
-        list(row.paper_ids),
-        None if row.digest is None else json.dumps(row.digest, separators=(",", ":")),
-        now,
-        now,
+        f"{DeliveryKind.DIGEST}\t{edition_id}\t{row.subscriber_id}\t{state}\t"
+        f"{_escape(row.skip_reason)}\t{row.due_at}\t{row.send_not_after}\t"
+        f"{{{','.join(map(str, row.paper_ids))}}}\t{digest}\t{now}\t{now}\n"
     )
+
+
+def _escape(text: str) -> str:
+    for character, escaped in _ESCAPES:
+        text = text.replace(character, escaped)
+    return text
+
+
+_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 
 @dataclass(frozen=True, slots=True)

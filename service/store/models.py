@@ -36,6 +36,7 @@ from service.store import (  # noqa: F401  # who knows one knows all
 )
 from service.store.base import (
     Base,
+    WrittenJson,
     cadence_type,
     delivery_kind,
     delivery_state,
@@ -283,7 +284,7 @@ class Delivery(Base):
     lease_owner: Mapped[int | None]
     lease_until: Mapped[datetime | None]
     paper_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
-    digest: Mapped[dict[str, Any] | None]
+    digest: Mapped[dict[str, Any] | None] = mapped_column(WrittenJson)
     alert: Mapped[dict[str, Any] | None]
     message_id: Mapped[str] = mapped_column(server_default="")
     last_reply: Mapped[str] = mapped_column(server_default="")

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.types import OpinionKind
+from service.store.base import is_among
 from service.store.models import Subscriber
 from service.store.opinion_models import Opinion
 
@@ -51,13 +52,13 @@ def find_opinion(session: Session, subscriber_id: int, paper_id: int) -> Opinion
 
 def get_opinions(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:
     """The opinions of these readers, by subscriber; those who said nothing are left out."""
-    return _read_opinions(session, Opinion.subscriber_id.in_(list(subscriber_ids)))
+    return _read_opinions(session, is_among(Opinion.subscriber_id, subscriber_ids))
 
 
 def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:
     """The same, of those alone who want suggestions."""
     wants = select(Subscriber.id).where(
-        Subscriber.id.in_(list(subscriber_ids)), Subscriber.has_suggestions
+        is_among(Subscriber.id, subscriber_ids), Subscriber.has_suggestions
     )
     return _read_opinions(session, Opinion.subscriber_id.in_(wants))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.types import Cadence, DeliveryState, SubscriberState
+from service.store.base import is_among
 from service.store.copies import delete_copies
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 from service.store.topics import list_topics
@@ -237,7 +239,7 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
     """The topics (text as written, canonical form) by subscriber, in the reader's order."""
     rows = session.execute(
         select(Topic.subscriber_id, Topic.query, Topic.canonical)
-        .where(Topic.subscriber_id.in_(list(subscriber_ids)))
+        .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
     )
     topics: dict[int, list[tuple[str, str]]] = {}
@@ -268,20 +270,26 @@ def resume_paused(session: Session, on: date) -> int:
     return len(resumed)
 
 
-def get_readers(
+class Candidate(NamedTuple):
+    """What an edition needs to know of a subscriber: when the mail is due, and if it may be empty."""
+
+    id: int
+    hour: int
+    timezone: str
+    has_empty_digests: bool
+
+
+def get_candidates(
     session: Session, cadence: Cadence, first_id: int, last_id: int
-) -> Sequence[Subscriber]:
+) -> list[Candidate]:
     """The active readers of a cadence with ids in a closed range, by id."""
-    return (
-        session.execute(
-            select(Subscriber)
-            .where(
-                Subscriber.id.between(first_id, last_id),
-                Subscriber.state == SubscriberState.ACTIVE,
-                Subscriber.cadence == cadence,
-            )
-            .order_by(Subscriber.id)
+    rows = session.execute(
+        select(Subscriber.id, Subscriber.hour, Subscriber.timezone, Subscriber.has_empty_digests)
+        .where(
+            Subscriber.id.between(first_id, last_id),
+            Subscriber.state == SubscriberState.ACTIVE,
+            Subscriber.cadence == cadence,
         )
-        .scalars()
-        .all()
+        .order_by(Subscriber.id)
     )
+    return [Candidate(*row) for row in rows]

@@ -168,6 +168,17 @@ def test_the_order_is_that_of_ranking(topic: str, day: Day, followed: frozenset[
     assert ordered == expected_order
 
 
+@settings(max_examples=300)
+@given(st.sampled_from(TOPICS), make_days(), IDS, st.integers(1, 8))
+def test_the_first_few_are_those_of_the_whole_order(
+    topic: str, day: Day, followed: frozenset[int], most: int
+) -> None:
+    text = canonical(parse_query(topic))
+    bits = sum(1 << at for at, paper_id in enumerate(day.ids) if paper_id in followed)
+    whole = day.order(text, day.find(text), bits)
+    assert day.order(text, day.find(text), bits, most) == whole[:most]
+
+
 def test_a_followed_author_counts_under_every_topic() -> None:
     quiet = make_paper(1, abstract="alpha", authors=("Grace Hopper",))
     loud = make_paper(2, title="alpha", authors=("Emmy Noether",))

@@ -86,3 +86,23 @@ def test_a_row_of_the_first_release_is_read() -> None:
         (4, 5),
         (Happening(9, PaperEventKind.WITHDRAWN, "v2"),),
     )
+
+
+def test_a_row_of_the_second_release_is_read() -> None:
+    second = {
+        "v": 2,
+        "told": [["prompt", "title", ["prompt"], False], ["au:x", "author", ["X. Y."], True]],
+        "groups": [["First", 4, [[7, [0, 1], 1], [8, [], 0, 3], [9, [1]]]]],
+        "cut": [4, 5],
+        "happenings": [],
+        "also": [[12, []]],
+    }
+    words = Reason("prompt", "title", ("prompt",))
+    author = Reason("au:x", "author", ("X. Y.",), is_guess=True)
+    entries = (
+        DigestEntry(7, (words, author), is_maybe_seen=True),
+        DigestEntry(8, revision=3),
+        DigestEntry(9, (author,)),
+    )
+    groups = (DigestGroup("First", entries, 4),)
+    assert digest_from_json(second) == Digest(groups, (4, 5), also=(DigestEntry(12),))

@@ -15,6 +15,7 @@ from service.domain.ranking import (
     MOST_IN_A_ROW,
     Standing,
     find_followed,
+    is_spread,
     order_matches,
     rank_matches,
     rank_papers,
@@ -108,8 +109,8 @@ def test_leaving_papers_out_keeps_the_order_of_the_others(
 def better_places(reasons: tuple[Reason, ...]) -> list[tuple[Reason, ...]]:
     """The same reasons, each change at least as good a match."""
     new = Reason("another", "abstract", ("another",))
-    raised = tuple(replace(r, field="title") if r.field == "abstract" else r for r in reasons)
-    sure = tuple(replace(r, is_guess=False) for r in reasons)
+    raised = tuple(r._replace(field="title") if r.field == "abstract" else r for r in reasons)
+    sure = tuple(r._replace(is_guess=False) for r in reasons)
     follow = Reason("au:somebody", "author", ("Somebody",))
     return [(*reasons, new), raised, sure, (*reasons, follow)]
 
@@ -152,8 +153,8 @@ BY_NAME = Reason("au:c", "author", ("C. D.",))
         ((A, B), (A,)),
         ((A_BELOW,), ()),
         ((A_BELOW, BY_NAME), (A_BELOW,)),
-        ((BY_NAME,), (replace(BY_NAME, is_guess=True),)),
-        ((replace(BY_NAME, is_guess=True),), ()),
+        ((BY_NAME,), (BY_NAME._replace(is_guess=True),)),
+        ((BY_NAME._replace(is_guess=True),), ()),
     ],
 )
 def test_a_better_match_weighs_more(better: tuple[Reason, ...], worse: tuple[Reason, ...]) -> None:
@@ -177,7 +178,7 @@ def test_the_worked_example_of_the_documentation() -> None:
 
 def test_an_author_followed_by_another_topic_counts_here_too() -> None:
     papers = [make_paper(1), make_paper(2)]
-    mine: list[Match] = [(1, (BY_NAME,)), (2, (replace(BY_NAME, is_guess=True),))]
+    mine: list[Match] = [(1, (BY_NAME,)), (2, (BY_NAME._replace(is_guess=True),))]
     assert find_followed(mine) == {1}
     matches = [(1, (A_BELOW,)), (2, (A_BELOW,))]
     assert rank_matches(matches, standings(papers)) == [2, 1]
@@ -198,6 +199,7 @@ def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
     placed = spread(range(len(clusters)), standing)
     assert sorted(placed) == list(range(len(clusters)))
     assert spread(placed, standing) == placed
+    assert is_spread(clusters) is not has_run(clusters)
     if not has_run(clusters):
         assert placed == list(range(len(clusters)))
     # Within a cluster the order stays, and the best paper stays first.

@@ -5,13 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from support.press import LATER, SILENCE, PlannedTransport, Press, make_press
 from support.web_papers import FRIDAY
 
 from service.actions.deliver import deliver, resolve
 from service.config import Settings
+from service.domain.digest import (
+    Digest,
+    DigestEntry,
+    DigestGroup,
+    digest_from_json,
+    write_digest,
+)
 from service.domain.types import Cadence, DeliveryKind, DeliveryState
 from service.store.deliveries import (
     DigestRow,
@@ -62,6 +69,22 @@ def test_more_readers_than_one_statement_can_hold_are_all_written(
     rows = [DigestRow(i, now, now, skip_reason="empty") for i in ids]
     assert insert_digests(session, 1, rows, now) == 1_200
     assert insert_digests(session, 1, rows, now) == 0
+
+
+def test_whatever_a_reader_called_a_topic_comes_back_from_the_row(
+    press: Press, session: Session, now: datetime
+) -> None:
+    press.publish()
+    (reader,) = press.add_readers("odd@example.org")
+    title = 'a\tb\\n\nc\r"d" \\N {e,f} “Ünï” \U0001f600'
+    digest = Digest((DigestGroup(title, (DigestEntry(7),), 3),), (8, 9))
+    row = DigestRow(reader, now, now, "", digest.paper_ids, write_digest(digest))
+    assert insert_digests(session, 1, [row], now) == 1
+    (found,) = session.scalars(select(Delivery).where(Delivery.subscriber_id == reader))
+    assert found.digest is not None
+    assert digest_from_json(found.digest) == digest
+    assert (found.paper_ids, found.state, found.reason) == ([7], DeliveryState.QUEUED, "")
+    assert (found.due_at, found.created_at) == (now, now)
 
 
 def test_an_occasion_has_one_mail_of_each_kind(

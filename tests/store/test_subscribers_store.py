@@ -16,7 +16,7 @@ from service.store.subscribers import (
     NewSubscriber,
     Preferences,
     count_by_state,
-    get_readers,
+    get_candidates,
     get_subscriber,
     get_topics,
     insert_subscriber,
@@ -80,8 +80,8 @@ def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(
     add(session, "w", preferences=weekly)
     session.get_one(Subscriber, paused).state = SubscriberState.PAUSED
     session.flush()
-    assert [r.id for r in get_readers(session, Cadence.DAILY, second, paused)] == [second, third]
-    assert len(get_readers(session, Cadence.DAILY, first, 10**9)) == 3
+    assert [r.id for r in get_candidates(session, Cadence.DAILY, second, paused)] == [second, third]
+    assert len(get_candidates(session, Cadence.DAILY, first, 10**9)) == 3
 
 
 def test_a_pause_ends_on_its_day_and_one_without_end_does_not(session: Session) -> None:
