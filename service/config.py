@@ -42,6 +42,7 @@ SECRETS = frozenset(
 _NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_REAL", "PAPERBOY_TEST_")
 
 Starttls = Literal["auto", "required", "off"]
+MOST_WEIGHT = 100
 
 
 class SettingsError(Exception):
@@ -54,7 +55,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SmtpRelay:
-    """Where mail goes out. `use_tls` is TLS from the first byte (RFC 8314), port 465 by custom."""
+    """Where mail goes out. `use_tls` is TLS from the first byte (RFC 8314), port 465 by custom.
+
+    `weight` is its share of the connections among several relays.
+    """
 
     host: str
     port: int
@@ -62,10 +66,16 @@ class SmtpRelay:
     password: str = field(default="", repr=False)
     use_tls: bool = False
     starttls: Starttls = "auto"
+    weight: int = 1
+
+    @property
+    def name(self) -> str:
+        """What logs and alerts call it; without the password."""
+        return f"{self.host}:{self.port}"
 
 
 def parse_smtp_url(url: str) -> SmtpRelay:
-    """Read `smtp[s]://[user:pass@]host[:port][?starttls=auto|required|off]`.
+    """Read `smtp[s]://[user:pass@]host[:port][?starttls=auto|required|off&weight=1…100]`.
 
     Credentials are percent-decoded. Without a port: 465 for `smtps`, 587 (submission, RFC 6409)
     with a user name, 25 otherwise. Raises ValueError whose text never repeats the URL.
@@ -74,7 +84,7 @@ def parse_smtp_url(url: str) -> SmtpRelay:
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise ValueError("is not smtp://host:port or smtps://host:port")
     use_tls = parts.scheme == "smtps"
-    starttls = _starttls(parts.query, use_tls=use_tls)
+    options = _options(parts.query)
     usual_port = 465 if use_tls else 587 if parts.username else 25
     return SmtpRelay(
         host=parts.hostname,
@@ -82,18 +92,28 @@ def parse_smtp_url(url: str) -> SmtpRelay:
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         use_tls=use_tls,
-        starttls=starttls,
+        starttls=_starttls(options.get("starttls", "off" if use_tls else "auto")),
+        weight=_weight(options.get("weight", "1")),
     )
 
 
-def _starttls(query: str, *, use_tls: bool) -> Starttls:
-    options = parse_qs(query)
-    unknown = set(options) - {"starttls"}
+def _options(query: str) -> dict[str, str]:
+    options = {name: values[-1] for name, values in parse_qs(query).items()}
+    unknown = set(options) - {"starttls", "weight"}
     if unknown:
-        raise ValueError(
-            f"has unknown options: {', '.join(sorted(unknown))}; only starttls is known"
-        )
-    match options.get("starttls", ["off" if use_tls else "auto"])[-1]:
+        known = "only starttls and weight are known"
+        raise ValueError(f"has unknown options: {', '.join(sorted(unknown))}; {known}")
+    return options
+
+
+def _weight(said: str) -> int:
+    if not (said.isascii() and said.isdigit() and 1 <= int(said) <= MOST_WEIGHT):
+        raise ValueError(f"has weight={said[:20]}; use 1 to {MOST_WEIGHT}")
+    return int(said)
+
+
+def _starttls(said: str) -> Starttls:
+    match said:
         case "auto":
             return "auto"
         case "required":

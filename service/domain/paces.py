@@ -8,6 +8,7 @@ workers share the row, and each applies what it saw.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,6 +35,8 @@ PROBE_MINUTES = (30, 60, 120, 240)
 PROBE_LOST = timedelta(minutes=30)
 PROBE_AGAIN = timedelta(minutes=5)
 
+_ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -42,7 +45,8 @@ class Pace:
     `rate` is messages a second, None for no limit; `changed_at` when it last changed; `free_at`
     when the next message may go. `recent` are the last answers, a letter each: `a`ccepted or
     `p`olicy. The breaker is open since `opened_at`, was opened `open_count` times in a row, and
-    lets a probe through at `probe_at`. `last_reply` is what moved it last, in the provider's words.
+    lets a probe through at `probe_at`. `last_reply` is what moved it last, in the provider's words
+    but without addresses: a reader who is erased must not live on in it.
     """
 
     provider: str
@@ -74,7 +78,7 @@ def is_trouble(kind: ReplyKind) -> bool:
 def next_pace(pace: Pace, replies: Iterable[tuple[ReplyKind, str]], now: datetime) -> Pace:
     """The pace after some answers (kind and words), in the order in which they came."""
     for kind, words in replies:
-        pace = _hear(pace, kind, words[:300], now)
+        pace = _hear(pace, kind, _ADDRESS.sub("<address>", words)[:300], now)
     return pace
 
 

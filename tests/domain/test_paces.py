@@ -205,3 +205,9 @@ def test_replies_are_folded_in_their_order() -> None:
     assert len(pace.last_reply) == 300
     assert is_trouble(K.THROTTLED)
     assert is_trouble(K.POLICY)
+
+
+def test_a_readers_address_is_not_kept_with_the_pace() -> None:
+    words = "4.7.0 <anne@example.org>: slower, anne@example.org (to=<b@x.example>)"
+    pace = next_pace(FRESH, [(K.THROTTLED, words)], NOW)
+    assert pace.last_reply == "4.7.0 <<address>>: slower, <address> (to=<<address>>)"
