@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -10,10 +10,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.domain.trending import PaperSignals, Snapshot, trend
 from service.store.engine import transaction
 from service.store.papers import record_trends
-from service.store.reading import get_snapshots, list_announced_since
+from service.store.reading import (
+    get_snapshots,
+    list_announced_on,
+    list_days_noticed,
+    list_days_since,
+)
 
 # A paper gathers votes for a week; after that its percentile hardly moves.
 _DAYS = 7
+# A list of today may name a paper of last month. Healing, which calls this, comes every few hours,
+# so whoever was looked at since yesterday was looked at since the last time.
+_NOTICED_DAYS = 1
 
 
 def refresh_trends(session: Session, since: date, now: datetime) -> int:
@@ -25,19 +33,22 @@ def refresh_trends(session: Session, since: date, now: datetime) -> int:
     no list was read, all are neutral. Stored, so that a digest, a page and a topic's `trend>90`
     speak of one number.
     """
-    days: dict[date, dict[int, str]] = defaultdict(dict)
-    for paper_id, on, category in list_announced_since(session, since):
-        days[on][paper_id] = category
-    trends: dict[int, float] = {}
-    for on, categories in days.items():
-        trends |= _trends_of_day(session, on, categories, now)
-    return record_trends(session, trends)
+    return _refresh_days(session, list_days_since(session, since), now)
 
 
 def refresh_recent_trends(sessions: sessionmaker[Session], now: datetime) -> int:
-    """The same for the days whose lists are still looked at; returns how many changed."""
+    """The same for the last days, and for older ones whose papers were looked at again lately."""
     with transaction(sessions) as session:
-        return refresh_trends(session, now.date() - timedelta(days=_DAYS), now)
+        recent = list_days_since(session, now.date() - timedelta(days=_DAYS))
+        noticed = list_days_noticed(session, now.date() - timedelta(days=_NOTICED_DAYS))
+        return _refresh_days(session, {*recent, *noticed}, now)
+
+
+def _refresh_days(session: Session, days: Iterable[date], now: datetime) -> int:
+    trends: dict[int, float] = {}
+    for on in sorted(days):
+        trends |= _trends_of_day(session, on, list_announced_on(session, on), now)
+    return record_trends(session, trends)
 
 
 def _trends_of_day(

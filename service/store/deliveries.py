@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from service.domain.delivery import SkipReason
 from service.domain.types import DeliveryKind, DeliveryState
 from service.store.base import is_among
-from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
+from service.store.models import Delivery, DeliveryEvent, Edition
 
 
 class DigestRow(NamedTuple):
@@ -174,20 +174,6 @@ def get_delivery(session: Session, delivery_id: int) -> Delivery | None:
     return session.get(Delivery, delivery_id)
 
 
-def find_digests(
-    session: Session, subscriber_id: int, limit: int = 50
-) -> list[tuple[Delivery, Edition]]:
-    """A reader's digests with their editions, newest first."""
-    rows = session.execute(
-        select(Delivery, Edition)
-        .join(Edition, Edition.id == Delivery.edition_id)
-        .where(Delivery.subscriber_id == subscriber_id)
-        .order_by(Edition.local_date.desc(), Delivery.id.desc())
-        .limit(limit)
-    )
-    return [(delivery, edition) for delivery, edition in rows]
-
-
 def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
     return (
         session.execute(
@@ -293,19 +279,6 @@ def mark_carried(
             .where(Delivery.id.in_([delivery.id for delivery in deliveries]))
             .values(carried_into_id=into)
         )
-
-
-def list_recipients(
-    session: Session, edition_id: int, state: DeliveryState
-) -> list[tuple[int, str]]:
-    """The edition's deliveries in a state: (delivery id, address)."""
-    rows = session.execute(
-        select(Delivery.id, Subscriber.email)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.edition_id == edition_id, Delivery.state == state)
-        .order_by(Delivery.id)
-    )
-    return [(delivery_id, email) for delivery_id, email in rows]
 
 
 def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> datetime | None:

@@ -339,7 +339,3 @@ def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetim
                 )
                 .values(**given, updated_at=now)
             )
-
-
-def count_papers(session: Session) -> int:
-    return session.execute(select(func.count()).select_from(PaperRow)).scalar_one()

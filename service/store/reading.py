@@ -91,14 +91,28 @@ def list_ids_since(session: Session, since: date) -> list[int]:
     return list(session.execute(select(PaperRow.id).where(is_recent)).scalars())
 
 
-def list_announced_since(session: Session, since: date) -> list[tuple[int, date, str]]:
-    """Papers announced on or after a date: (id, date, primary category)."""
-    rows = session.execute(
-        select(PaperRow.id, PaperRow.first_announced_on, PaperRow.primary_category).where(
-            PaperRow.first_announced_on >= since
-        )
+def list_days_since(session: Session, since: date) -> list[date]:
+    """The dates on or after `since` on which any paper was announced."""
+    days = select(PaperRow.first_announced_on).where(PaperRow.first_announced_on >= since)
+    return [on for on in session.execute(days.distinct()).scalars() if on]
+
+
+def list_days_noticed(session: Session, since: date) -> list[date]:
+    """The announcement dates of the papers whose signals were looked at on or after `since`."""
+    days = (
+        select(PaperRow.first_announced_on)
+        .join(Signal, Signal.paper_id == PaperRow.id)
+        .where(Signal.observed_on >= since)
     )
-    return [(paper_id, on, category) for paper_id, on, category in rows if on]
+    return [on for on in session.execute(days.distinct()).scalars() if on]
+
+
+def list_announced_on(session: Session, on: date) -> dict[int, str]:
+    """The papers announced on a date: id -> primary category."""
+    rows = session.execute(
+        select(PaperRow.id, PaperRow.primary_category).where(PaperRow.first_announced_on == on)
+    )
+    return dict(rows.all())
 
 
 def find_paper(session: Session, key: str) -> Paper | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 from support.web_papers import make_announcement, store_papers, upvoted
 
-from service.actions.trends import refresh_trends
+from service.actions.trends import refresh_recent_trends, refresh_trends
 from service.domain.ranking import rank_papers
+from service.domain.types import AnnounceType
+from service.store.engine import make_sessions
 from service.store.reading import get_papers
 
 
@@ -29,3 +32,29 @@ def test_without_a_list_everybody_is_neutral(session: Session, now: datetime) ->
     refresh_trends(session, now.date(), now)
     papers = get_papers(session, ids.values())
     assert {paper.trend for paper in papers.values()} == {50.0}
+
+
+def test_a_list_of_today_moves_a_paper_of_last_month(session: Session, now: datetime) -> None:
+    on = now.date() - timedelta(days=30)
+    told = [make_announcement(n, f"P{n}") for n in (1, 2)]
+    ids = store_papers(session, told, on=on)
+    sessions = make_sessions(session.get_bind().engine)
+    assert refresh_recent_trends(sessions, now) == 0
+    seen = replace(told[0], signals=upvoted(40), announce_type=AnnounceType.LISTED)
+    store_papers(session, [seen], on=now.date(), category="daily")
+    assert refresh_recent_trends(sessions, now) > 0
+    session.rollback()
+    papers = get_papers(session, ids.values())
+    first, second = (papers[ids[one.key]] for one in told)
+    assert first.announced_on == on
+    assert first.trend > second.trend
+
+
+def test_a_paper_of_last_month_that_nobody_looked_at_since_keeps_its_trend(
+    session: Session, now: datetime
+) -> None:
+    on = now.date() - timedelta(days=30)
+    store_papers(session, [make_announcement(1, "P1", signals=upvoted(9))], on=on)
+    store_papers(session, [make_announcement(2, "P2")], on=on)
+    sessions = make_sessions(session.get_bind().engine)
+    assert refresh_recent_trends(sessions, now) == 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from support.press import LATER, SILENCE, PlannedTransport, Press, make_press
+from support.press import SILENCE, PlannedTransport, Press, make_press
 from support.web_papers import FRIDAY
 
 from service.actions.deliver import deliver, resolve
@@ -24,14 +24,12 @@ from service.store.deliveries import (
     DigestRow,
     count_mails,
     find_carried,
-    find_digests,
     find_seen,
     get_delivery,
     insert_digests,
     insert_mail,
     latest_mail_at,
     list_events,
-    list_recipients,
     record_event,
 )
 from service.store.models import Delivery
@@ -136,15 +134,6 @@ def test_events_are_told_in_order_and_cut_to_what_fits(
     assert [(one.state, len(one.detail)) for one in told] == [("claimed", 5), ("queued", 1_000)]
 
 
-def test_a_readers_digests_come_newest_first(
-    press: Press, session: Session, readers: list[int], edition_id: int
-) -> None:
-    second = press.publish(SATURDAY)
-    found = find_digests(session, readers[0])
-    assert [edition.id for _, edition in found] == [second, edition_id]
-    assert [edition.id for _, edition in find_digests(session, readers[0], limit=1)] == [second]
-
-
 def seen_by_anne(press: Press, readers: list[int], ids: list[int], but: int = 0) -> set[int]:
     with press.sessions() as session:
         return set(find_seen(session, readers, ids, but).get(readers[0], ()))
@@ -183,15 +172,6 @@ def test_carried_rows_are_found_by_reader_until_a_digest_brought_them(
     press.publish(SATURDAY)
     session.rollback()
     assert find_carried(session, readers, LONG_AGO) == {}
-
-
-def test_recipients_are_listed_by_state(
-    press: Press, session: Session, readers: list[int], edition_id: int
-) -> None:
-    deliver(press.sender(PlannedTransport(lambda e: SILENCE if e.recipient == ANNE else LATER)))
-    doubtful = list_recipients(session, edition_id, DeliveryState.IN_DOUBT)
-    assert [email for _, email in doubtful] == [ANNE]
-    assert list_recipients(session, edition_id, DeliveryState.SENT) == []
 
 
 def test_two_cadences_of_a_date_are_two_editions(press: Press, edition_id: int) -> None:
