@@ -33,6 +33,7 @@ from service.mail.render import Renderer
 from service.mail.transport import Envelope, Transport
 from service.store.editions import close_finished
 from service.store.engine import transaction
+from service.store.models import Delivery
 from service.store.sending import (
     Claim,
     claim_due,
@@ -179,6 +180,8 @@ _SENT_TO = {
     ),
     DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
     DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),
+    DeliveryKind.ADDRESS_CHANGE: frozenset({SubscriberState.PENDING}),
+    DeliveryKind.ADDRESS_NOTICE: frozenset({SubscriberState.UNSUBSCRIBED}),
 }
 
 
@@ -253,20 +256,23 @@ def _record(
             delivery = record_decision(session, number, attempts[number], decision, now)
             if delivery is not None:
                 states.append(decision.state)
-                _suppress(session, delivery.subscriber_id, decision, sender.settings, now)
+                _suppress(session, delivery, decision, sender.settings, now)
     return states
 
 
 def _suppress(
     session: Session,
-    subscriber_id: int | None,
+    delivery: Delivery,
     decision: Decision,
     settings: Settings,
     now: datetime,
 ) -> None:
     """A reply that says the address is dead ends its subscription, once and for all mails."""
-    reader = get_subscriber(session, subscriber_id) if subscriber_id else None
+    reader = get_subscriber(session, delivery.subscriber_id) if delivery.subscriber_id else None
     if decision.suppress is None or reader is None:
+        return
+    if reader.confirmed_at is not None and delivery.created_at < reader.confirmed_at:
+        # The address was proved since; the mail may have been on its way to the one before.
         return
     insert_suppression(
         session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now

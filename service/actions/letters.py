@@ -17,11 +17,13 @@ from service.actions.materials import Materials
 from service.actions.topics import TopicError, preview_topic
 from service.config import Settings
 from service.domain import digest as frozen
+from service.domain.addresses import fingerprint
 from service.domain.tokens import LIFETIME, Purpose
 from service.domain.types import DeliveryKind
 from service.mail.contexts import DigestGroup
 from service.mail.letters import (
     AddressChangeContext,
+    AddressNoticeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,
@@ -130,11 +132,14 @@ def _ways(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[st
     }
 
 
-def _proof(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[str, Any]:
-    lifetime = LIFETIME[Purpose.CONFIRM]
+def _proof(
+    delivery: Delivery, reader: Subscriber, settings: Settings, purpose: Purpose, detail: str = ""
+) -> dict[str, Any]:
+    lifetime, at = LIFETIME[purpose], delivery.created_at
+    mark = fingerprint(reader.email_key)
     return {
-        "confirm_url": signed_url(settings, Purpose.CONFIRM, reader.id, delivery.created_at),
-        "never_url": signed_url(settings, Purpose.NEVER, reader.id, delivery.created_at),
+        "confirm_url": signed_url(settings, purpose, reader.id, at, detail),
+        "never_url": signed_url(settings, Purpose.NEVER, reader.id, at, mark),
         "expires_days": lifetime.days if lifetime else 0,
         "on": delivery.created_at.date(),
         **_own(settings),
@@ -144,13 +149,31 @@ def _proof(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[s
 def _confirmation(
     delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
 ) -> MailContext:
-    return ConfirmationContext(**_proof(delivery, reader, settings))
+    return ConfirmationContext(**_proof(delivery, reader, settings, Purpose.CONFIRM))
 
 
 def _address_change(
     delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
 ) -> MailContext:
-    return AddressChangeContext(**_proof(delivery, reader, settings))
+    detail = move_detail(reader)
+    return AddressChangeContext(**_proof(delivery, reader, settings, Purpose.ADDRESS, detail))
+
+
+def _address_notice(
+    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
+) -> MailContext:
+    at, lifetime = delivery.created_at, LIFETIME[Purpose.ADDRESS]
+    return AddressNoticeContext(
+        undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, move_detail(reader)),
+        expires_days=lifetime.days if lifetime else 0,
+        on=at.date(),
+        **_own(settings),
+    )
+
+
+def move_detail(waiting: Subscriber) -> str:
+    """What the token of a move says beside the row that waits: whose digests, to which address."""
+    return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
 def _already_subscribed(
@@ -239,4 +262,5 @@ _CONTEXTS: dict[DeliveryKind, _Make] = {
     DeliveryKind.RESUMED: _resumed,
     DeliveryKind.FAREWELL: _farewell,
     DeliveryKind.ADDRESS_CHANGE: _address_change,
+    DeliveryKind.ADDRESS_NOTICE: _address_notice,
 }

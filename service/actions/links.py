@@ -17,12 +17,15 @@ _PATHS = {
     Purpose.NEVER: "never",
     Purpose.EDITION: "editions",
     Purpose.CHANGE: "change",
+    Purpose.ADDRESS: "address",
 }
 
 
-def signed_url(settings: Settings, purpose: Purpose, subject: int, issued_at: datetime) -> str:
+def signed_url(
+    settings: Settings, purpose: Purpose, subject: int, issued_at: datetime, detail: str = ""
+) -> str:
     """A link that lets its holder do one thing for one row. The same arguments give the same link."""
-    token = sign_token(Token(purpose, subject, issued_at), settings.secret_key)
+    token = sign_token(Token(purpose, subject, issued_at, detail), settings.secret_key)
     return f"{settings.base_url}/{_PATHS[purpose]}/{token}"
 
 

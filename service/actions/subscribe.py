@@ -21,7 +21,7 @@ from service.actions.letters import (
 )
 from service.actions.topics import read_topics
 from service.config import Settings
-from service.domain.addresses import email_key
+from service.domain.addresses import email_key, fingerprint
 from service.domain.schedule import is_zone
 from service.domain.tokens import Token, TokenExpired, TokenInvalid
 from service.domain.types import Cadence, DeliveryKind, SubscriberState, SuppressionReason
@@ -126,7 +126,7 @@ def request_subscription(
     if reader is None or reader.state is SubscriberState.SUPPRESSED:
         return
     if reader.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
-        _remind(session, reader, now)
+        remind(session, reader, now)
         return
     reader.state = SubscriberState.PENDING
     _set_preferences(reader, preferences)
@@ -137,7 +137,7 @@ def request_subscription(
         ask_for_confirmation(session, reader, now)
 
 
-def _remind(session: Session, reader: Subscriber, now: datetime) -> None:
+def remind(session: Session, reader: Subscriber, now: datetime) -> None:
     """Tell somebody who signs up again that they are subscribed; once a day."""
     insert_mail(
         session,
@@ -150,16 +150,26 @@ def _remind(session: Session, reader: Subscriber, now: datetime) -> None:
 
 
 def ask_for_confirmation(session: Session, reader: Subscriber, now: datetime) -> None:
-    """Queue the confirmation mail, unless one went out today or the reader had enough of them."""
+    """Queue the confirmation mail, unless the address was asked today or had enough of it."""
+    ask_by_mail(session, reader, DeliveryKind.CONFIRMATION, now)
+
+
+def ask_by_mail(session: Session, reader: Subscriber, kind: DeliveryKind, now: datetime) -> None:
+    """Ask an address whether it is somebody's who wants our mail; whatever the question, once a
+    day and three times in all."""
     since = reader.unsubscribed_at or reader.created_at
-    latest = latest_mail_at(session, DeliveryKind.CONFIRMATION, reader.id)
-    is_too_soon = latest is not None and latest >= since and now - latest < CONFIRMATION_GAP
+    asked = (latest_mail_at(session, one, reader.id) for one in _QUESTIONS)
+    is_too_soon = any(
+        at is not None and at >= since and now - at < CONFIRMATION_GAP for at in asked
+    )
     if is_too_soon or reader.confirmation_count >= MOST_CONFIRMATIONS:
         return
-    number = count_mails(session, DeliveryKind.CONFIRMATION, reader.id) + 1
+    number = count_mails(session, kind, reader.id) + 1
     reader.confirmation_count += 1
-    kind = DeliveryKind.CONFIRMATION
     insert_mail(session, kind, reader.id, str(number), now, now + MAIL_LIFETIME)
+
+
+_QUESTIONS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
 
 
 def confirm(session: Session, settings: Settings, token: Token, now: datetime) -> Subscriber:
@@ -191,6 +201,7 @@ def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> 
     reader.paused_until = None
     reader.paused_at = None
     reader.catch_up_since = None
+    reader.moves_from_id = None
     reader.confirmation_count = 0
     record_consent(session, reader.id, "confirmed", page, now)
 
@@ -235,15 +246,20 @@ def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> boo
     return True
 
 
-def never_mail(
-    session: Session, subscriber_id: int, secrets: tuple[str, ...], now: datetime
-) -> None:
-    """Suppress an address for good and forget the rest: the link in an unwanted confirmation."""
-    reader = get_subscriber(session, subscriber_id, lock=True)
-    if reader is not None:
-        reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
-        insert_suppression(session, reader.email_key, secrets, reason, "asked by link", now)
-        delete_subscriber(session, reader.id)
+def never_mail(session: Session, link: Token, secrets: tuple[str, ...], now: datetime) -> None:
+    """Suppress an address for good and forget the rest: the link in an unwanted confirmation.
+
+    The address is the one to which the link was sent. It may stand in another row by now: the new
+    address of a reader waits in one of its own.
+    """
+    row = get_subscriber(session, link.subject)
+    moved = get_subscriber(session, (row and row.moves_from_id) or 0)
+    for holder in (row, moved):
+        if holder is not None and link.detail in {"", fingerprint(holder.email_key)}:
+            reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
+            insert_suppression(session, holder.email_key, secrets, reason, "asked by link", now)
+            delete_subscriber(session, holder.id)
+            return
 
 
 def update_preferences(

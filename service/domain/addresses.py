@@ -20,3 +20,8 @@ def email_key(address: str) -> str:
 def address_hash(key: str, secret: str) -> bytes:
     """A keyed hash (HMAC-SHA-256, 32 bytes) of an `email_key`: remembers without naming."""
     return hmac.digest(secret.encode(), b"suppression\0" + key.encode(), hashlib.sha256)
+
+
+def fingerprint(key: str) -> str:
+    """What binds a link to an address without naming it: 12 hexadecimal digits of a normalised one."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]

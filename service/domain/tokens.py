@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     EDITION = "edition"
     FORM = "form"
     CHANGE = "change"
+    ADDRESS = "address"
 
 
 class TokenError(Exception):
@@ -59,6 +60,7 @@ LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.EDITION: None,
     Purpose.FORM: timedelta(days=2),
     Purpose.CHANGE: timedelta(days=120),
+    Purpose.ADDRESS: timedelta(days=7),
 }
 
 

@@ -122,13 +122,13 @@ class AddressChangeContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressNoticeContext:
-    """Goes to the address that a reader has, when somebody with a link wants another; it does not
-    repeat the other one, which anybody may have typed."""
+    """Goes to the address that a reader has left, and lets it take that back; it does not repeat
+    the other one."""
 
-    preferences: str
-    unsubscribe: str
+    undo_url: str
     home: str
     operator_address: str
+    expires_days: int
     on: date
     brand: Brand = OUR_BRAND
 

@@ -163,6 +163,32 @@ def count_by_state(session: Session) -> dict[SubscriberState, int]:
     return dict(rows.all())
 
 
+def swap_addresses(session: Session, one: Subscriber, other: Subscriber) -> None:
+    """Exchange two subscribers' addresses; both rows are locked by the caller."""
+    address, key = one.email, one.email_key
+    other_address, other_key = other.email, other.email_key
+    # No address is in two rows even for a moment; no real key is without an @.
+    other.email_key = f"moving {other.id}"
+    session.flush()
+    one.email, one.email_key = other_address, other_key
+    session.flush()
+    other.email, other.email_key = address, key
+    session.flush()
+
+
+def forget_other_moves(session: Session, reader_id: int, kept_id: int) -> None:
+    """Of several addresses that a reader asked for only the last can still say yes."""
+    session.execute(
+        update(Subscriber)
+        .where(
+            Subscriber.moves_from_id == reader_id,
+            Subscriber.id != kept_id,
+            Subscriber.state == SubscriberState.PENDING,
+        )
+        .values(moves_from_id=None)
+    )
+
+
 def record_consent(
     session: Session, subscriber_id: int, action: str, page: str, now: datetime
 ) -> None:
@@ -208,6 +234,9 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
         .values(digest=None, last_reply="", reason=case((is_failed, ""), else_=Delivery.reason))
     )
     delete_copies(session, subscriber_id)
+    moves = select(Subscriber.id).where(Subscriber.moves_from_id == subscriber_id)
+    for other_id in session.execute(moves).scalars().all():
+        delete_subscriber(session, other_id)
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
 
 

@@ -19,6 +19,7 @@ from service.domain.types import Cadence
 from service.mail.contexts import BRAND
 from service.mail.render import Renderer
 from service.web import (
+    addresses,
     assets,
     changes,
     editions,
@@ -44,7 +45,7 @@ from service.web.pages import Pages
 from service.web.site import Site
 
 _PAGES = (
-    front, subscribe, unsubscribe, preferences, changes, kept, papers, search, topics, feeds, editions,
+    front, subscribe, unsubscribe, addresses, preferences, changes, kept, papers, search, topics, feeds, editions,
     mailbox, status, health, hooks, assets,
 )  # fmt: skip
 

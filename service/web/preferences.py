@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.orm import Session
 
+from service.actions.address_change import request_address
 from service.actions.export import export_reader
 from service.actions.letters import queue_paused, queue_resumed
 from service.actions.subscribe import (
@@ -25,6 +26,7 @@ from service.actions.subscribe import (
 )
 from service.actions.topics import TopicError
 from service.domain.tokens import Purpose
+from service.mail.safety import clean
 from service.store.engine import transaction
 from service.store.models import Subscriber
 from service.store.subscribers import get_topics
@@ -32,9 +34,12 @@ from service.web.forms import TypedForm, read_rows, read_word, with_fault
 from service.web.kept import read_own_choices
 from service.web.links import find_holder, open_link
 from service.web.site import Site, SiteHere
+from service.web.subscribe import show_busy
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests go on."
+# The same for every address, known or not.
+_ASKED = "If that address can get our mails, one is on its way to it: nothing changes before it says yes."
 _MISSED = "What you missed comes in a mail of its own."
 
 router = APIRouter(include_in_schema=False)
@@ -56,6 +61,7 @@ class Asked:
     empty_digests: str
     pause_days: str
     catch_up: str
+    address: str
     is_sure: bool
 
 
@@ -69,6 +75,7 @@ def read_asked(
     action: Annotated[str, Form()] = "save",
     pause_days: Annotated[str, Form()] = "",
     catch_up: Annotated[list[str] | None, Form()] = None,
+    address: Annotated[str, Form()] = "",
     sure: Annotated[str, Form()] = "",
 ) -> Asked:
     topics = None if topic is None else read_rows(topic)
@@ -82,6 +89,7 @@ def read_asked(
         empty_digests=_last(empty_digests),
         pause_days=read_word(pause_days),
         catch_up=_last(catch_up),
+        address=clean(address).strip(),
         is_sure=sure == "yes",
     )
 
@@ -102,12 +110,18 @@ def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    site: SiteHere, token: str, asked: Annotated[Asked, Depends(read_asked)]
+    site: SiteHere,
+    request: Request,
+    token: str,
+    asked: Annotated[Asked, Depends(read_asked)],
 ) -> Response:
     """Do what was asked and show the page as it is then."""
     link = open_link(site, token, Purpose.PREFERENCES)
     if asked.action == "erase":
         return _take_erasure(site, token, link.subject, is_sure=asked.is_sure)
+    wait = _seconds_to_wait(site, request) if asked.action == "address" else 0
+    if wait:
+        return show_busy(site, wait)
     try:
         with transaction(site.sessions) as session:
             reader = find_holder(session, link.subject, lock=True)
@@ -130,6 +144,9 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
             return _pause(site, session, reader, asked)
         case "resume":
             return _resume(site, session, reader, asked)
+        case "address":
+            request_address(session, reader, asked.address, site.settings.secret_key, site.clock())
+            return _ASKED
         case "unsubscribe":
             leave(session, site.settings, reader.id, "/preferences", site.clock())
             return "You will get no more mail from us."
@@ -138,6 +155,12 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
             return _WELCOME_BACK if is_back else ""
         case _:
             raise SignUpError("action", "This form does not know that action.")
+
+
+def _seconds_to_wait(site: Site, request: Request) -> int:
+    """A new address may be anybody's, so asking one counts as a sign-up."""
+    ip = request.client.host if request.client else ""
+    return site.limits.seconds_to_wait(ip, is_from_form=True)
 
 
 def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:

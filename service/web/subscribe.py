@@ -79,7 +79,7 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
             _check(session, posted.typed)
         wait = _seconds_to_wait(site, request, posted.typed.token)
         if wait:
-            return _show_busy(site, wait)
+            return show_busy(site, wait)
         with transaction(site.sessions) as session:
             form = _to_sign_up(posted.typed, request.headers.get("accept-language", ""))
             request_subscription(session, form, site.settings.secret_key, site.clock())
@@ -113,7 +113,7 @@ def _seconds_to_wait(site: Site, request: Request, token: str) -> int:
     return site.limits.seconds_to_wait(ip, is_from_form=is_from_form(site, token))
 
 
-def _show_busy(site: Site, wait: int) -> HTMLResponse:
+def show_busy(site: Site, wait: int) -> HTMLResponse:
     headers = {"Retry-After": str(wait)}
     return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
 

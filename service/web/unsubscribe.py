@@ -67,5 +67,5 @@ def take_never_mail(site: SiteHere, token: str) -> HTMLResponse:
     """Suppress the address for good: for people whom a stranger signed up."""
     link = open_link(site, token, Purpose.NEVER)
     with transaction(site.sessions) as session:
-        never_mail(session, link.subject, site.settings.secret_key, site.clock())
+        never_mail(session, link, site.settings.secret_key, site.clock())
     return site.pages.show("nevermore.html")

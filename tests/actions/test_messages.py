@@ -150,7 +150,7 @@ PATHS = {
     DeliveryKind.TOPICS_CHANGED: {"preferences", "unsubscribe"},
     DeliveryKind.PAUSED: {"preferences", "unsubscribe"},
     DeliveryKind.RESUMED: {"preferences", "unsubscribe"},
-    DeliveryKind.ADDRESS_CHANGE: {"confirm", "never"},
+    DeliveryKind.ADDRESS_CHANGE: {"address", "never"},
 }
 
 
@@ -159,7 +159,7 @@ def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it
     press: Press, kind: DeliveryKind
 ) -> None:
     (anne,) = press.add_readers(ANNE, topics=["parsing"])
-    if kind is DeliveryKind.CONFIRMATION:
+    if kind in {DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE}:
         press.change(anne, state=SubscriberState.PENDING)
     if kind is DeliveryKind.PAUSED:
         press.change(anne, state=SubscriberState.PAUSED)

@@ -50,6 +50,10 @@ def at(hours: float) -> datetime:
     return NOW + timedelta(hours=hours)
 
 
+def never(subscriber_id: int) -> Token:
+    return Token(Purpose.NEVER, subscriber_id, NOW)
+
+
 def sign_up(session: Session, hours: float = 0, form: SignUp = FORM) -> None:
     # Without an annotation for the result: nobody is told anything.
     answer = request_subscription(session, form, KEYS, at(hours))  # type: ignore[func-returns-value]
@@ -325,8 +329,8 @@ def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
     session: Session, engine: Engine
 ) -> None:
     sign_up(session)
-    never_mail(session, reader_of(session).id, KEYS, at(1))
-    never_mail(session, 4711, KEYS, at(1))
+    never_mail(session, never(reader_of(session).id), KEYS, at(1))
+    never_mail(session, never(4711), KEYS, at(1))
     session.commit()
     before = read_tables(engine)
     assert before["subscribers"] == ()
@@ -338,7 +342,7 @@ def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
 
 def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> None:
     sign_up(session)
-    never_mail(session, reader_of(session).id, KEYS[1:], at(1))
+    never_mail(session, never(reader_of(session).id), KEYS[1:], at(1))
     session.commit()
     sign_up(session, 2)
     assert session.execute(select(Subscriber)).all() == []

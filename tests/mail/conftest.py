@@ -161,7 +161,9 @@ def every_mail(
             alerts=(alert,), status_url=f"{BASE}/status", at=at, **own
         ),
         DeliveryKind.TEST: TestContext(at=at, **own),
-        DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext(on=TUESDAY, **ways),
+        DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext(
+            undo_url=f"{BASE}/address/{TOKEN}", expires_days=7, on=TUESDAY, **own
+        ),
         DeliveryKind.CATCH_UP: make_digest(make_entry(1), since=date(2026, 4, 3)),
     }
 

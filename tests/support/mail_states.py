@@ -388,9 +388,11 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         kind.FAREWELL,
         FarewellContext(undo_url=undo, on=TUESDAY, **own),
     )
-    yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**proof)
-    notice = AddressNoticeContext(on=TUESDAY, **ways)
-    yield "address-notice", "To the address that is to be left", kind.ADDRESS_NOTICE, notice
+    moving = {**proof, "confirm_url": f"{HOME}/address/{TOKEN}"}
+    yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**moving)
+    undo = f"{HOME}/address/{TOKEN}"
+    notice = AddressNoticeContext(undo_url=undo, expires_days=7, on=TUESDAY, **own)
+    yield "address-notice", "To the address that was left", kind.ADDRESS_NOTICE, notice
     alerts = (
         Alert(
             subject="arXiv has not answered for 6 hours",

@@ -103,7 +103,7 @@ def _is_known(address: str, own_host: str, known: frozenset[str]) -> bool:
 
 # A token has a payload and a signature of 32 bytes in base64.
 _SIGNED = re.compile(
-    r"/(?:preferences|unsubscribe|editions|change|confirm|never)/[\w-]+\.[\w-]{43}(?:/undo)?\Z"
+    r"/(?:preferences|unsubscribe|editions|change|confirm|never|address)/[\w-]+\.[\w-]{43}(?:/undo)?\Z"
 )
 _PUBLIC = re.compile(r"/|/status|/papers/[\w:./-]+")
 
