@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from service.actions.bounce import read_bounce_mailbox, settle_bounces
@@ -19,7 +18,7 @@ from service.actions.meaning import learn_meanings as learn_some
 from service.actions.oracle import close_overdue
 from service.actions.probes import renew_probes
 from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
-from service.actions.restoring import DatabaseRestored, refuse_restored
+from service.actions.restoring import alerting_restored, refuse_restored
 from service.actions.trends import refresh_recent_trends
 from service.clock import system_clock
 from workers.app import app
@@ -91,7 +90,7 @@ def compose(chunk_id: int) -> None:
 def deliver() -> None:
     """Send what is due for a minute; if there was something to send, ring for the rest."""
     here = runtime()
-    with suppress(DatabaseRestored):  # the operator was told, and nothing goes until they answer
+    with alerting_restored(here.sessions, here.settings, system_clock()):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
             here.ring("deliver")
 
@@ -100,8 +99,8 @@ def deliver() -> None:
 def sweep() -> None:
     """Heal what dead senders left, and ring if there is something to send again."""
     here = runtime()
-    with suppress(DatabaseRestored):  # what was in flight in a backup must not look like new work
-        refuse_restored(here.sessions, here.settings, system_clock())
+    with alerting_restored(here.sessions, here.settings, system_clock()):
+        refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
         requeued, _ = sweep_left(here.sessions, system_clock())
         if requeued:
             here.ring("deliver")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,16 +20,9 @@ from service.store.batches import (
     count_first_announced,
     get_batches,
 )
-from service.store.editions import (
-    count_late_by_day,
-    count_states,
-    find_edition,
-    list_editions,
-)
+from service.store.editions import count_late_by_day, count_states, find_edition
 from service.store.engine import transaction
 from service.store.models import Batch, Edition
-from service.store.sending import count_due, count_in_doubt
-from service.store.subscribers import count_by_state
 
 
 def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchStatus, ...]:
@@ -139,55 +132,3 @@ def find_unfinished(
     """The batches of a date that its edition should still wait for."""
     with transaction(sessions) as session:
         return unfinished(day_statuses(session, on, settings), on)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLine:
-    """A batch as `status` tells it."""
-
-    source: str
-    category: str
-    announced_on: date
-    state: str
-    announced_count: int
-    bad_count: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How the machine stands: batches of a date, its editions, and what waits or is in doubt."""
-
-    on: date
-    batches: tuple[BatchLine, ...]
-    editions: tuple[Balance, ...]
-    subscribers: Mapping[str, int]
-    due_count: int
-    oldest_due_at: datetime | None
-    in_doubt_count: int
-
-
-def find_status(sessions: sessionmaker[Session], on: date, now: datetime) -> Status:
-    with transaction(sessions) as session:
-        editions = [e for e in list_editions(session, on) if e.local_date == on]
-        due_count, oldest = count_due(session, now)
-        return Status(
-            on=on,
-            batches=tuple(
-                BatchLine(
-                    b.source,
-                    b.category,
-                    b.announced_on,
-                    b.state,
-                    b.announced_count,
-                    b.bad_count,
-                    b.note,
-                )
-                for b in get_batches(session, on)
-            ),
-            editions=tuple(edition_balance(session, edition) for edition in editions),
-            subscribers={str(k): v for k, v in count_by_state(session).items()},
-            due_count=due_count,
-            oldest_due_at=oldest,
-            in_doubt_count=count_in_doubt(session),
-        )

@@ -105,7 +105,7 @@ def deliver(
     told the running report after each window, for a progress bar. After `longest` no new window
     is begun, so that a worker that is asked to stop need not wait for a whole edition.
     """
-    refuse_restored(sender.sessions, sender.settings, sender.clock())
+    refuse_restored(sender.sessions, sender.settings)
     report, materials = DeliverReport(), Materials()
     marker = Marker(sender.sessions, sender.settings)
     stops_at = sender.clock() + longest if longest else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -162,20 +162,29 @@ def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> Mark
     return max(ahead, key=lambda mark: mark.at, default=None)
 
 
-def refuse_restored(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> None:
+def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None:
     """Raise `DatabaseRestored` where this database is a backup whose restoring nobody has told."""
     mark = find_mark_ahead(sessions, settings)
-    if mark is None:
-        return
-    error = DatabaseRestored(mark)
-    alert = Alert(
-        subject="This database was restored from a backup",
-        detail=str(error),
-        hint="Run: paperboy restored",
-    )
-    with transaction(sessions) as session:
-        alert_operator(session, settings, f"restored {mark.at.isoformat()}", alert, now)
-    raise error
+    if mark is not None:
+        raise DatabaseRestored(mark)
+
+
+@contextmanager
+def alerting_restored(
+    sessions: sessionmaker[Session], settings: Settings, now: datetime
+) -> Iterator[None]:
+    """For work that nobody watches: where it is refused the operator is told, once."""
+    try:
+        yield
+    except DatabaseRestored as error:
+        alert = Alert(
+            subject="This database was restored from a backup",
+            detail=str(error),
+            hint="Run: paperboy restored",
+        )
+        with transaction(sessions) as session:
+            occasion = f"restored {error.mark.at.isoformat()}"
+            alert_operator(session, settings, occasion, alert, now)
 
 
 @dataclass(frozen=True, slots=True)

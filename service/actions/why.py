@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
+from service.actions.stories import ProviderLine, provider_line
 from service.domain.digest import digest_from_json
+from service.domain.providers import provider_of
 from service.domain.types import Reason
+from service.store.bounce_models import BounceEventRow
 from service.store.deliveries import list_events
 from service.store.models import Delivery, Edition, Subscriber
 from service.store.reading import get_papers
+from service.store.stories import find_pace, list_reader_bounces
 from service.store.subscribers import get_topics
+from service.store.suppressions import find_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,30 @@ class EventStory:
 
 
 @dataclass(frozen=True, slots=True)
+class BounceStory:
+    """Something that came back. `source` is the channel that brought it."""
+
+    at: datetime
+    source: str
+    verdict: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditionName:
+    edition_id: int
+    cadence: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryStory:
-    """One delivery: what was in it, what was cut, and every step with the relay's words."""
+    """One delivery: what was in it, what was cut, and every step with the relay's words.
+
+    `carried_into` is the edition that brought its papers again; `carried_from` are those whose
+    papers it brought.
+    """
 
     kind: str
     edition_id: int | None
@@ -49,35 +77,72 @@ class DeliveryStory:
     papers: tuple[PaperStory, ...]
     cut: tuple[str, ...]
     events: tuple[EventStory, ...]
+    bounces: tuple[BounceStory, ...] = ()
+    carried_into: EditionName | None = None
+    carried_from: tuple[EditionName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
+    """`suppressed` names the reason why the address gets no mail at all, or is empty; `provider`
+    is who takes its mail, and `pace` what is wrong with that now. `bounces` name no delivery."""
+
     email: str
     on: date
     state: str
     topics: tuple[str, ...]
     deliveries: tuple[DeliveryStory, ...]
+    suppressed: str = ""
+    provider: str = ""
+    pace: ProviderLine | None = None
+    bounces: tuple[BounceStory, ...] = ()
 
 
-def tell_why(session: Session, reader: Subscriber, on: date) -> Story:
-    """The deliveries of a reader for a date: digests of its editions, other mails queued on it."""
+def tell_why(
+    session: Session, reader: Subscriber, on: date, secrets: tuple[str, ...] = ()
+) -> Story:
+    """The deliveries of a reader for a date: digests of its editions, other mails queued on it.
+
+    `secrets` are the keys under which suppressed addresses are kept.
+    """
     rows = session.execute(
         select(Delivery, Edition)
         .outerjoin(Edition, Edition.id == Delivery.edition_id)
         .where(Delivery.subscriber_id == reader.id)
         .order_by(Delivery.id)
     )
+    bounces = list_reader_bounces(session, reader.id)
     told = [
-        _tell_delivery(session, delivery, edition)
+        _tell_delivery(session, delivery, edition, bounces)
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
     topics = get_topics(session, [reader.id]).get(reader.id, [])
-    return Story(reader.email, on, reader.state, tuple(text for text, _ in topics), tuple(told))
+    provider = provider_of(reader.email)
+    pace = find_pace(session, provider)
+    return Story(
+        email=reader.email,
+        on=on,
+        state=reader.state,
+        topics=tuple(text for text, _ in topics),
+        deliveries=tuple(told),
+        suppressed=find_reason(session, reader.email_key, secrets) or "",
+        provider=provider,
+        pace=provider_line(pace) if pace else None,
+        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id is None),
+    )
 
 
-def _tell_delivery(session: Session, delivery: Delivery, edition: Edition | None) -> DeliveryStory:
+def _bounce(row: BounceEventRow) -> BounceStory:
+    return BounceStory(row.occurred_at, row.source, row.verdict, row.code, row.detail)
+
+
+def _tell_delivery(
+    session: Session,
+    delivery: Delivery,
+    edition: Edition | None,
+    bounces: Sequence[BounceEventRow],
+) -> DeliveryStory:
     digest = digest_from_json(_frozen(delivery))
     papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])
     return DeliveryStory(
@@ -106,7 +171,27 @@ def _tell_delivery(session: Session, delivery: Delivery, edition: Edition | None
             EventStory(event.created_at, event.attempt, event.state, event.detail)
             for event in list_events(session, delivery.id)
         ),
+        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id == delivery.id),
+        carried_into=next(iter(_editions(session, Delivery.id == delivery.carried_into_id)), None),
+        carried_from=_editions(
+            session,
+            and_(
+                Delivery.subscriber_id == delivery.subscriber_id,
+                Delivery.carried_into_id == delivery.id,
+            ),
+        ),
     )
+
+
+def _editions(session: Session, which: ColumnElement[bool]) -> tuple[EditionName, ...]:
+    """The editions of some deliveries."""
+    rows = session.execute(
+        select(Edition.id, Edition.cadence, Edition.local_date)
+        .join(Delivery, Delivery.edition_id == Edition.id)
+        .where(which)
+        .order_by(Edition.id)
+    )
+    return tuple(EditionName(number, cadence, on) for number, cadence, on in rows)
 
 
 def _frozen(delivery: Delivery) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from service.cli.desk import counted, table
@@ -10,6 +11,7 @@ from service.cli.desk import counted, table
 if TYPE_CHECKING:
     from service.actions.balance import Balance
     from service.actions.ingest import BatchReport
+    from service.actions.stories import Doubt, EditionStory, ProviderLine
 
 
 def batch_name(report: BatchReport) -> str:
@@ -53,3 +55,62 @@ def edition_lines(balance: Balance) -> list[str]:
     rows = [*balance.states.items(), ("candidates", balance.candidate_count)]
     verdict = "The balance closes." if balance.closes else "THE BALANCE DOES NOT CLOSE."
     return [title, table(("state", ">digests"), rows), verdict]
+
+
+def story_of_edition(story: EditionStory) -> list[str]:
+    """An edition's account with what is behind its numbers: what failed, waits, or is in doubt."""
+    lines = edition_lines(story)
+    for reply in story.failures:
+        lines.append(f"Failed {reply.count} times: {reply.example}")
+    lines += _waiting_lines(story)
+    lines += doubt_lines(story.doubts)
+    if story.doubts:
+        lines.append(f"Answer: paperboy resolve {story.edition_id} --in-doubt sent|resend|carry")
+    return lines
+
+
+def _waiting_lines(story: EditionStory) -> list[str]:
+    waiting, lines = story.waiting, []
+    if waiting.due_count:
+        since = f"the oldest since {moment(waiting.oldest_due_at)}"
+        lines.append(f"Due: {counted(waiting.due_count, 'digest')}, {since}.")
+    if waiting.retry_count:
+        when = f"the next at {moment(waiting.next_retry_at)}"
+        lines.append(f"To be tried again: {counted(waiting.retry_count, 'digest')}, {when}.")
+    first_tries = waiting.later_count - waiting.retry_count
+    if first_tries:
+        when = f"the last at {moment(waiting.last_due_at)}"
+        lines.append(f"Not due yet: {counted(first_tries, 'digest')}, {when}.")
+    lines += [f"Held for {lane}: {counted(count, 'digest')}." for lane, count in waiting.lanes]
+    if waiting.due_count or waiting.later_count:
+        end = f"done at about {moment(story.ends_at)}" if story.ends_at else "nothing moves now"
+        lines.append(f"Rate: {story.rate_per_second:g} a second; {end}.")
+    return lines
+
+
+def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
+    """Doubts by provider: how many, since when, and what is known."""
+    return [
+        f"In doubt since {moment(doubt.since)}: {doubt.count} at {doubt.provider}"
+        + (f" ({doubt.detail})" if doubt.detail else "")
+        for doubt in doubts
+    ]
+
+
+def moment(at: datetime | None) -> str:
+    """A time as commands tell it."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "?"
+
+
+def provider_lines(providers: Sequence[ProviderLine]) -> list[str]:
+    """The providers that take our mail slowly, or not at all."""
+    return [_provider(one) for one in providers]
+
+
+def _provider(one: ProviderLine) -> str:
+    said = f": {one.last_reply}" if one.last_reply else ""
+    if one.breaker != "closed":
+        probe = f", tried again at {moment(one.probe_at)}" if one.probe_at else ""
+        return f"{one.provider} is paused since {moment(one.since)}{probe}{said}"
+    pace = f"{one.rate:g} a second" if one.rate is not None else "watched"
+    return f"{one.provider} at {pace} since {moment(one.since)}{said}"

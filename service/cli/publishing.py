@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.accounts import batch_name, batch_table, edition_lines
+from service.cli.accounts import batch_name, batch_table, edition_lines, story_of_edition
 from service.cli.desk import (
     CommandError,
     Date,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from service.actions.deliver import DeliverReport
     from service.actions.ingest import BatchReport
     from service.actions.restoring import RestoreReport
+    from service.actions.stories import EditionStory
     from service.sources.base import Source
 
 
@@ -240,6 +241,18 @@ def _check_edition(desk: Desk, edition_id: int) -> None:
             raise CommandError(f"there is no edition {edition_id}; see: paperboy status", 2)
 
 
+def _edition_story(desk: Desk, edition_id: int) -> EditionStory:
+    from service.actions.stories import tell_edition
+    from service.store.editions import get_edition
+    from service.store.engine import transaction
+
+    with transaction(desk.sessions) as session:
+        edition = get_edition(session, edition_id)
+        if edition is None:
+            raise CommandError(f"edition {edition_id} is gone")
+        return tell_edition(session, edition, desk.clock())
+
+
 def sweep_left(context: typer.Context, as_json: Json = False) -> None:
     """Heal what dead senders left behind.
 
@@ -249,7 +262,7 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
     from service.actions.restoring import refuse_restored
 
     with open_desk(context, as_json=as_json) as desk:
-        refuse_restored(desk.sessions, desk.settings, desk.clock())
+        refuse_restored(desk.sessions, desk.settings)
         requeued, doubtful = sweep(desk.sessions, desk.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
         desk.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
@@ -278,8 +291,10 @@ def resolve_doubt(
         _check_edition(desk, edition)
         count = resolve(desk.sessions, edition, in_doubt, desk.clock())
         said = f"{counted(count, 'digest')}: {RESOLUTIONS[in_doubt][1]}."
-        nothing = f"No digest of edition {edition} is in doubt."
-        desk.say({"resolved": count, "as": in_doubt}, said if count else nothing)
+        story = _edition_story(desk, edition)
+        value = {"resolved": count, "as": in_doubt, "edition": story}
+        nothing = [f"No digest of edition {edition} is in doubt."]
+        desk.say(value, *([said, *story_of_edition(story)] if count else nothing))
 
 
 def restored(context: typer.Context, as_json: Json = False) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.accounts import edition_lines
+from service.cli.accounts import doubt_lines, moment, provider_lines, story_of_edition
 from service.cli.desk import CommandError, Date, Desk, Json, counted, open_desk, read_day, table
 
 if TYPE_CHECKING:
-    from service.actions.balance import Status
+    from service.actions.stories import Status
     from service.actions.topics import TopicPreview
     from service.store.models import Subscriber
 
@@ -33,12 +33,15 @@ def find_reader(desk: Desk, email: str) -> Subscriber:
     from service.domain.addresses import email_key
     from service.store.engine import transaction
     from service.store.subscribers import find_by_email
+    from service.store.suppressions import find_reason
 
     address = read_address(email)
     with transaction(desk.sessions) as session:
         reader = find_by_email(session, email_key(address))
+        suppressed = find_reason(session, email_key(address), desk.settings.secret_key)
     if reader is None:
-        raise CommandError(f"no subscriber has the address {email}")
+        known = f"; it is suppressed: {suppressed}" if suppressed else ""
+        raise CommandError(f"no subscriber has the address {email}{known}")
     return reader
 
 
@@ -47,7 +50,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
 
     Exit 1 if a balance does not close.
     """
-    from service.actions.balance import find_status
+    from service.actions.stories import find_status
 
     with open_desk(context, as_json=as_json) as desk:
         found = find_status(desk.sessions, read_day(desk, date), desk.clock())
@@ -65,15 +68,20 @@ def _status_lines(found: Status) -> list[str]:
     batches = f"Batches of {found.on}\n{table(columns, rows)}"
     lines = [batches if rows else f"No batch of {found.on} yet.", ""]
     for balance in found.editions:
-        lines += [*edition_lines(balance), ""]
+        lines += [*story_of_edition(balance), ""]
     if not found.editions:
         lines += [f"No edition of {found.on} yet.", ""]
     readers = ", ".join(f"{count} {state}" for state, count in sorted(found.subscribers.items()))
     oldest = found.oldest_due_at
-    since = f", the oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else ""
+    since = f", the oldest since {moment(oldest)}" if oldest else ""
     lines.append(f"Subscribers: {readers or 'none'}.")
     lines.append(f"Mails: {found.due_count} due{since}; {found.in_doubt_count} in doubt.")
-    return lines
+    letters = doubt_lines(found.letters)
+    return [
+        *lines,
+        *(f"Of no edition: {line}" for line in letters),
+        *provider_lines(found.providers),
+    ]
 
 
 def preview(
@@ -144,7 +152,7 @@ def why(
         on = read_day(desk, date, "DATE")
         reader = find_reader(desk, email)
         with transaction(desk.sessions) as session:
-            story = tell_why(session, reader, on)
+            story = tell_why(session, reader, on, desk.settings.secret_key)
         desk.say(story, *story_lines(story))
 
 

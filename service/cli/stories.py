@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from service.actions.why import DeliveryStory, PaperStory, Story
+from service.actions.why import BounceStory, DeliveryStory, EditionName, PaperStory, Story
+from service.cli.accounts import provider_lines
 
 
 def story_lines(story: Story) -> list[str]:
     topics = "; ".join(story.topics) or "none: trending papers"
     lines = [f"{story.email} is {story.state}. Topics: {topics}."]
+    if story.suppressed:
+        lines.append(f"The address is suppressed: {story.suppressed}.")
+    lines += provider_lines([story.pace] if story.pace else [])
+    lines += [_bounce_line(bounce) for bounce in story.bounces]
     if not story.deliveries:
         lines.append(f"Nothing was queued for {story.on}.")
     for delivery in story.deliveries:
@@ -30,10 +35,28 @@ def _delivery_lines(told: DeliveryStory) -> list[str]:
     if told.cut:
         lines.append(f"  Cut for length: {', '.join(told.cut)}")
     lines += [
+        f"  Brings again what {_edition(one)} did not bring for certain"
+        for one in told.carried_from
+    ]
+    lines += [
         f"  {event.at:%Y-%m-%d %H:%M:%S} UTC, try {event.attempt}: {event.state} {event.detail}"
         for event in told.events
     ]
+    lines += [f"  {_bounce_line(bounce)}" for bounce in told.bounces]
+    if told.carried_into:
+        lines.append(f"  Its papers came again in {_edition(told.carried_into)}")
     return lines
+
+
+def _edition(name: EditionName) -> str:
+    return f"the {name.cadence} edition {name.edition_id} of {name.on}"
+
+
+def _bounce_line(bounce: BounceStory) -> str:
+    said = " ".join(filter(None, (bounce.code, bounce.detail)))
+    return (
+        f"{bounce.at:%Y-%m-%d %H:%M:%S} UTC, came back by {bounce.source}: {bounce.verdict} {said}"
+    )
 
 
 def _paper_lines(paper: PaperStory) -> list[str]:

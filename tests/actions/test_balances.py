@@ -12,11 +12,11 @@ from support.web_papers import FRIDAY, THURSDAY, make_announcement, store_papers
 from service.actions.balance import (
     describe_coverage,
     find_balance,
-    find_status,
     find_unfinished,
     gating_sources,
 )
 from service.actions.deliver import deliver
+from service.actions.stories import find_status
 from service.actions.subscribe import suppress_address
 from service.config import Settings
 from service.domain.types import BatchState, Cadence

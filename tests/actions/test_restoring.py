@@ -18,6 +18,7 @@ from service.actions.restoring import (
     DatabaseRestored,
     Marker,
     accept_restored,
+    alerting_restored,
     find_mark_ahead,
     mark_paths,
     refuse_restored,
@@ -169,7 +170,7 @@ def test_lost_marks_are_no_alarm(press: Press, readers: list[int]) -> None:
     assert deliver(press.sender(PlannedTransport())).sent == 2
     forget_valkey(press)
     forget_files(press)
-    refuse_restored(press.sessions, press.settings, press.clock())
+    refuse_restored(press.sessions, press.settings)
     assert deliver(press.sender(PlannedTransport())).total == 0
 
 
@@ -233,7 +234,7 @@ def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
     restore()
     assert press.states(edition_id) == {"claimed": 2}
     with pytest.raises(DatabaseRestored):
-        refuse_restored(press.sessions, press.settings, press.clock())
+        refuse_restored(press.sessions, press.settings)
     # Even if somebody sweeps all the same.
     sweep(press.sessions, press.clock())
     refused(press)
@@ -318,7 +319,9 @@ def test_the_operator_is_told_once(
     deliver(press.sender(PlannedTransport()))
     restore()
     for _ in range(3):
-        refused(press)
+        with alerting_restored(press.sessions, press.settings, press.clock()):
+            deliver(press.sender(PlannedTransport()))
+            pytest.fail("it was sent")
         press.clock.forward(seconds=30)
     alerts = [row for row in press.rows() if row.kind is DeliveryKind.OPERATOR_ALERT]
     assert len(alerts) == 1

@@ -6,18 +6,24 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
-from support.press import ACCEPTED, LATER, PlannedTransport, Press, make_press
+from support.bounce_mails import dsn, refused
+from support.bounce_press import path_of, take
+from support.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press, make_press
 from support.web_papers import FRIDAY, make_announcement
 
 from service.actions.deliver import deliver
-from service.actions.why import EventStory, Story, tell_why
+from service.actions.subscribe import suppress_address
+from service.actions.why import EditionName, EventStory, Story, tell_why
+from service.cli.stories import story_lines
 from service.config import Settings
 from service.domain.delivery import RETRY_MINUTES
-from service.domain.types import DeliveryKind
+from service.domain.types import BreakerState, DeliveryKind
 from service.store.deliveries import insert_mail
 from service.store.models import Subscriber
+from service.store.pace_models import PaceRow
 
 ANNE = "anne@example.org"
+SATURDAY = FRIDAY + timedelta(days=1)
 
 
 @pytest.fixture
@@ -87,3 +93,57 @@ def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
 def test_a_day_without_anything_is_told_as_such(press: Press) -> None:
     (anne,) = press.add_readers(ANNE)
     assert tell(press, anne).deliveries == ()
+
+
+def test_what_came_back_later_is_told_with_the_mail_it_is_about(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    press.clock.forward(hours=1)
+    row = press.row()
+    full = dsn(refused(status="5.2.2", reply="550 5.2.2 mailbox full"), to=path_of(press, row))
+    take(press, full)
+    story = tell(press, anne)
+    (told,) = story.deliveries
+    (bounce,) = told.bounces
+    assert (bounce.source, bounce.verdict, bounce.code) == ("file", "full", "5.2.2")
+    assert (told.state, told.events[-1].state, story.bounces) == ("bounced", "bounced", ())
+
+
+def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    first = press.publish()
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    press.clock.forward(days=1)
+    second = press.publish(SATURDAY)
+    (told,) = tell(press, anne).deliveries
+    assert (told.state, told.carried_into) == (
+        "carried",
+        EditionName(second, "daily", SATURDAY),
+    )
+    with press.sessions() as session:
+        after = tell_why(session, session.get_one(Subscriber, anne), SATURDAY)
+    (again,) = after.deliveries
+    assert again.carried_from == (EditionName(first, "daily", FRIDAY),)
+    assert [paper.is_maybe_seen for paper in again.papers] == [True]
+
+
+def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    now, keys = press.clock(), press.settings.secret_key
+    with press.sessions.begin() as session:
+        suppress_address(session, ANNE, keys, "asked by telephone", now)
+        session.add(
+            PaceRow(
+                provider="example.org", changed_at=now, opened_at=now, breaker=BreakerState.OPEN
+            )
+        )
+    with press.sessions() as session:
+        story = tell_why(session, session.get_one(Subscriber, anne), FRIDAY, keys)
+    assert (story.state, story.suppressed) == ("suppressed", "operator")
+    assert story.pace is not None
+    assert (story.provider, story.pace.breaker) == ("example.org", "open")
+    assert any("suppressed" in line for line in story_lines(story))
+    assert any(line.startswith("example.org is paused since") for line in story_lines(story))

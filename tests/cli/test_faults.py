@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 from support.commands import Paperboy
 
-from service.actions import balance
+from service.actions import stories
 from service.cli.faults import describe
 from service.embedded import EmbeddedError
 
@@ -45,7 +45,7 @@ def test_even_then_there_is_no_traceback(
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(balance, "find_status", break_down)
+    monkeypatch.setattr(stories, "find_status", break_down)
     result = paperboy("status")
     assert (result.code, result.out) == (1, "")
     assert "ZeroDivisionError: ours" in result.complaint

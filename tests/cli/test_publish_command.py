@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
+from pathlib import Path
 
 import pytest
+import redis
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 from support.commands import LATER, NOW, Paperboy
@@ -186,7 +189,11 @@ def test_digests_in_doubt_wait_for_the_operators_word(
     assert paperboy(*LATER, "--json", "status").value["in_doubt_count"] == 1
 
     resolved = paperboy(*LATER, "resolve", number, "--in-doubt", "resend")
-    assert resolved.out == "1 digest: the operator asked for it to be sent again.\n"
+    assert resolved.out.splitlines()[:2] == [
+        "1 digest: the operator asked for it to be sent again.",
+        "Daily edition of 2026-09-18: number 1, frozen, 62 papers",
+    ]
+    assert "The balance closes." in resolved.out
     assert paperboy(*LATER, "--json", "deliver", "--edition", number).value["sent"] == 1
     assert len(smtp_sink.messages) == 1
     again = paperboy(*LATER, "resolve", number, "--in-doubt", "sent")
@@ -202,3 +209,67 @@ def test_sweep_puts_back_what_a_dead_sender_left(
     swept = paperboy(*LATER, "sweep")
     assert swept.out == "1 put back into the queue, 0 fell in doubt.\n"
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 1
+
+
+def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
+    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.on_data = lambda _: DROP
+    number = paperboy(*NOW, "--json", "publish").value["edition_id"]
+    lines = paperboy(*LATER, "status").out.splitlines()
+    (told,) = [line for line in lines if line.startswith("In doubt since 2026-09-18 05:00 UTC: ")]
+    assert "1 at example.org (" in told
+    assert f"Answer: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
+    (edition,) = paperboy(*LATER, "--json", "status").value["editions"]
+    assert edition["states"] == {"in_doubt": 1}
+    assert [doubt["provider"] for doubt in edition["doubts"]] == ["example.org"]
+    value = paperboy(*LATER, "--json", "resolve", str(number), "--in-doubt", "sent").value
+    assert (value["resolved"], value["as"], value["edition"]["states"]) == (1, "sent", {"sent": 1})
+
+
+def test_an_edition_that_waits_says_for_how_long(
+    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.on_data = lambda _: "451 4.7.1 come back later"
+    paperboy(*NOW, "publish")
+    lines = paperboy(*LATER, "status").out.splitlines()
+    (told,) = [
+        line for line in lines if line.startswith("To be tried again: 1 digest, the next at")
+    ]
+    assert told.endswith(" UTC.")
+    assert any(line.startswith("Rate: 0 a second; done at about") for line in lines)
+
+
+def test_commands_about_what_is_not_there_are_one_line(paperboy: Paperboy) -> None:
+    for arguments, code in (
+        (("resolve", "99", "--in-doubt", "sent"), 2),
+        (("deliver", "--edition", "99"), 2),
+        (("why", "nobody@example.org", "2026-09-18"), 1),
+        (("why", "nobody@example.org", "someday"), 2),
+        (("why", "nobody", "2026-09-18"), 2),
+    ):
+        result = paperboy(*NOW, *arguments)
+        assert (result.code, result.out) == (code, ""), arguments
+        assert result.complaint
+    paperboy(*NOW, "suppress", "nobody@example.org", "--why", "asked")
+    again = paperboy(*NOW, "why", "nobody@example.org", "2026-09-18").complaint
+    assert again == "no subscriber has the address nobody@example.org; it is suppressed: operator"
+
+
+def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
+    read_day: date, paperboy: Paperboy, reader: str, tmp_path: Path
+) -> None:
+    paperboy(*NOW, "publish")
+    mark = tmp_path / "data.sent"
+    mark.write_text(mark.read_text().replace('"attempt": 1', '"attempt": 2'))
+    with redis.Redis.from_url(os.environ["PAPERBOY_REDIS_URL"]) as client:
+        client.flushdb()
+    for command in ("deliver", "sweep"):
+        result = paperboy(*LATER, command)
+        assert (result.code, result.out) == (1, "")
+        assert result.complaint.endswith("run: paperboy restored")
+    assert paperboy(*LATER, "restored").out.startswith("0 mails due until 2026-09-18 05:00 UTC")
+    assert paperboy(*LATER, "deliver").code == 0
+    assert paperboy(*LATER, "restored").out == (
+        "This database is not behind what was sent from it; nothing to do.\n"
+    )
