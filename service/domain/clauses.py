@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from service.domain.author_index import author_index_keys, author_query_keys
 from service.domain.categories import expand
@@ -29,6 +30,7 @@ from service.domain.query_tree import (
     Trend,
 )
 from service.domain.query_writing import write_leaf
+from service.domain.topic_forms import ClauseForm, ClauseKind, Lexicon, compile_leaf, read_places
 from service.domain.types import Reason
 
 
@@ -60,22 +62,27 @@ class IndexedPaper:
 class ClauseIndex:
     """The papers of a day turned round: from lexeme, word, name, category … to papers.
 
-    `lexicon` must hold every text clause asked for and `likes` every `like:` clause (canonical
-    text -> the papers that are like it, bit i for the i-th paper); what is missing raises `KeyError`.
+    What each clause is looked up by stands in `forms`, by its canonical text, or else is made from
+    `lexicon`, which must then hold its text. `likes` must hold every `like:` clause asked for
+    (canonical text -> the papers that are like it, bit i for the i-th paper). What is missing raises
+    `KeyError`; all three may grow meanwhile.
     """
 
     def __init__(
         self,
         papers: Sequence[IndexedPaper],
-        lexicon: Mapping[str, Lexemes],
+        lexicon: Lexicon,
         likes: Mapping[str, Bits],
+        forms: Mapping[str, ClauseForm],
     ) -> None:
         self._papers = papers
         self._lexicon = lexicon
         self._likes = likes
+        self._forms = forms
         self.everything: Bits = (1 << len(papers)) - 1
         self._titles = PhraseIndex([paper.title for paper in papers])
         self._abstracts = PhraseIndex([paper.abstract for paper in papers])
+        self._words = _unite_fields(self._titles.inverted, self._abstracts.inverted)
         self._title_words = PrefixIndex(paper.title_words for paper in papers)
         self._abstract_words = PrefixIndex(paper.abstract_words for paper in papers)
         self._categories = invert(paper.categories for paper in papers)
@@ -90,22 +97,43 @@ class ClauseIndex:
     def find(self, leaf: Leaf) -> Bits:
         """The papers for which `leaf`, a leaf of a normalized query, holds."""
         match leaf:
-            case Text() | Prefix():
+            case Prefix():
                 titles, abstracts = self._find_fields(leaf)
                 papers = titles | abstracts
-            case Category():
-                papers = unite(self._categories, expand(leaf.pattern))
-            case Author():
-                papers = unite(self._author_keys, author_query_keys(leaf.name))
             case Source():
                 papers = self._sources.get(leaf.name, 0)
             case Trend():
                 papers = self._where(lambda paper: leaf.holds(paper.trend))
             case Like():
                 papers = self._likes[write_leaf(leaf)]
-            case _:
+            case Announced():
                 papers = self._find_announced(leaf)
+            case _:
+                papers = self.find_form(self._form_of(leaf))
         return papers
+
+    def _form_of(self, leaf: Leaf) -> ClauseForm:
+        return self._forms.get(write_leaf(leaf)) or compile_leaf(leaf, self._lexicon)
+
+    def find_form(self, form: ClauseForm) -> Bits:
+        """The papers for which a clause with this form holds; not for kinds that are read by text."""
+        match form.kind:
+            case ClauseKind.WORD:
+                papers = self._words.get(form.keys, 0)
+            case ClauseKind.PHRASE:
+                titles, abstracts = self._find_places(form)
+                papers = titles | abstracts
+            case ClauseKind.AUTHOR:
+                papers = unite(self._author_keys, form.split())
+            case ClauseKind.CATEGORY:
+                papers = unite(self._categories, form.split())
+            case _:
+                raise ValueError(f"a clause of kind {form.kind} is not looked up by its form")
+        return papers
+
+    def find_words(self, lexemes: Iterable[str]) -> Iterator[Bits]:
+        """`find_form` of many words at once, which most clauses of a morning are."""
+        return map(self._words.get, lexemes, repeat(0))
 
     def find_in_title(self, leaf: Text | Prefix) -> Bits:
         """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""
@@ -115,15 +143,17 @@ class ClauseIndex:
         """The papers found by title and by abstract, as far as the clause's field asks for either."""
         if leaf not in self._fields:
             self._fields[leaf] = (
-                self._find_text(leaf) if isinstance(leaf, Text) else self._find_prefix(leaf)
+                self._find_prefix(leaf)
+                if isinstance(leaf, Prefix)
+                else self._find_places(self._form_of(leaf))
             )
         return self._fields[leaf]
 
-    def _find_text(self, leaf: Text) -> tuple[Bits, Bits]:
-        lexemes = self._lexicon[leaf.text]
+    def _find_places(self, form: ClauseForm) -> tuple[Bits, Bits]:
+        field, places = read_places(form)
         return (
-            0 if leaf.field == "abstract" else self._titles.find_phrase(lexemes),
-            0 if leaf.field == "title" else self._abstracts.find_phrase(lexemes),
+            0 if field == "abstract" else self._titles.find_phrase(places),
+            0 if field == "title" else self._abstracts.find_phrase(places),
         )
 
     def _find_prefix(self, leaf: Prefix) -> tuple[Bits, Bits]:
@@ -223,3 +253,11 @@ class ClauseIndex:
         found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
         is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
         return Reason(clause, "author", found, is_guess)
+
+
+def _unite_fields(titles: Mapping[str, Bits], abstracts: Mapping[str, Bits]) -> dict[str, Bits]:
+    """From lexeme to the papers that have it in either field."""
+    words = dict(abstracts)
+    for lexeme, papers in titles.items():
+        words[lexeme] = words.get(lexeme, 0) | papers
+    return words

@@ -16,34 +16,66 @@ from service.domain.types import Reason
 
 Bits: TypeAlias = int
 Lexemes: TypeAlias = Mapping[str, Positions]
+Places: TypeAlias = tuple[tuple[str, int], ...]
+"""The lexemes of a phrase, each with its distance from the first; the first is 0."""
 Reasons: TypeAlias = tuple[Reason, ...]
+
+# Postgres counts positions up to 16,383, so that neither a position nor one beside it, at whatever
+# distance a phrase can ask, is taken for one of the next paper.
+_STRIDE = 1 << 15
 
 _WORD_BITS = 60
 _WORD = (1 << _WORD_BITS) - 1
 
 
 class PhraseIndex:
-    """One text of every paper, both ways: from lexeme to papers and from paper to positions."""
+    """One text of every paper, both ways: which papers have a lexeme, and where it stands in each.
+
+    A place is one number made of the lexeme's, the paper's and the position, so that whether a
+    neighbour stands beside a lexeme is one look into a set, for all papers that have the lexeme.
+    """
 
     def __init__(self, documents: Sequence[Lexemes]) -> None:
-        self._documents = documents
         self._inverted = invert(documents)
+        self._numbers = {lexeme: number for number, lexeme in enumerate(self._inverted)}
+        # Where each lexeme stands, without its own number: paper by paper.
+        self._spots: dict[str, list[int]] = {lexeme: [] for lexeme in self._inverted}
+        for paper, document in enumerate(documents):
+            for lexeme, positions in document.items():
+                self._spots[lexeme] += [paper * _STRIDE + at for at in positions]
+        self._span = len(documents) * _STRIDE
+        self._places = {
+            number * self._span + spot
+            for lexeme, number in self._numbers.items()
+            for spot in self._spots[lexeme]
+        }
 
-    def find_phrase(self, lexemes: Lexemes) -> Bits:
-        """The papers with `lexemes` at these very distances: what `phraseto_tsquery` asks."""
-        if not lexemes:
+    def find_phrase(self, places: Places) -> Bits:
+        """The papers with these lexemes at these very distances: what `phraseto_tsquery` asks."""
+        if len(places) < 2:
+            return self._inverted.get(places[0][0], 0) if places else 0
+        if any(lexeme not in self._spots for lexeme, _ in places):
             return 0
-        candidates: Bits = -1
-        for lexeme in lexemes:
-            candidates &= self._inverted.get(lexeme, 0)
-        offsets = [(lexeme, at) for lexeme, positions in lexemes.items() for at in positions]
-        if len(offsets) == 1:
-            return candidates
-        papers: Bits = 0
-        for position in iterate_bits(candidates):
-            if _stands_in(self._documents[position], offsets):
-                papers |= 1 << position
-        return papers
+        rarest, start = min(places, key=lambda place: len(self._spots[place[0]]))
+        spots: Iterable[int] = self._spots[rarest]
+        for lexeme, distance in places:
+            if distance == start:
+                continue
+            shift = self._numbers[lexeme] * self._span + distance - start
+            found = self._places.intersection(map(shift.__add__, spots))
+            spots = [place - shift for place in found]
+        return sum({1 << spot // _STRIDE for spot in spots})
+
+    @property
+    def inverted(self) -> Mapping[str, Bits]:
+        """Lexeme -> the papers that have it."""
+        return self._inverted
+
+
+def lay_out(lexemes: Lexemes) -> Places:
+    """The lexemes of a phrase in their order, each with its distance from the first."""
+    placed = sorted((at, lexeme) for lexeme, positions in lexemes.items() for at in positions)
+    return tuple((lexeme, at - placed[0][0]) for at, lexeme in placed)
 
 
 def invert(documents: Iterable[Iterable[str]]) -> dict[str, Bits]:
@@ -84,20 +116,6 @@ def unite(inverted: Mapping[str, Bits], keys: Iterable[str]) -> Bits:
     for key in keys:
         papers |= inverted.get(key, 0)
     return papers
-
-
-def _stands_in(document: Lexemes, offsets: Sequence[tuple[str, int]]) -> bool:
-    """Whether some base exists from which every lexeme stands at its own offset."""
-    # A lexeme has one or two positions as a rule; scanning those beats building sets of them.
-    first, start = offsets[0]
-    for at in document[first]:
-        base = at - start
-        for lexeme, offset in offsets[1:]:
-            if base + offset not in document[lexeme]:
-                break
-        else:
-            return True
-    return False
 
 
 def iterate_bits(bits: Bits) -> Iterator[int]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
+from service.domain.topic_forms import ClauseKind
 from service.domain.types import (
     AnnounceType,
     BatchState,
@@ -96,6 +97,7 @@ opinion_kind = _enum(OpinionKind, "opinion_kind")
 topic_change_kind = _enum(TopicChangeKind, "topic_change_kind")
 breaker_state = _enum(BreakerState, "breaker_state")
 bounce_verdict = _enum(BounceVerdict, "bounce_verdict")
+clause_kind = _enum(ClauseKind, "clause_kind")
 
 
 def is_among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:

@@ -33,6 +33,7 @@ from service.store import (  # noqa: F401  # who knows one knows all
     opinion_models,
     pace_models,
     restore_models,
+    topic_models,
 )
 from service.store.base import (
     Base,
@@ -142,6 +143,8 @@ class Consent(Base):
 class Topic(Base):
     """A saved interest. `canonical` makes equal topics equal, within a reader and across them.
 
+    `canonical_id` is the row of that text in `canonicals`; it is empty until somebody compiles the
+    text (`canonicals.heal_topics`), and a trigger empties it where the text alone is changed.
     Mails name a topic by its id, so a row stays for as long as its topic does, wherever the reader
     moves it: `position` is its place among the reader's own, ties in order of id.
     """
@@ -153,6 +156,7 @@ class Topic(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     query: Mapped[str]
     canonical: Mapped[str] = mapped_column(index=True)
+    canonical_id: Mapped[int | None] = mapped_column(ForeignKey("canonicals.id"), index=True)
     position: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[datetime]
 

@@ -1,0 +1,111 @@
+"""What stored topics want of a day's papers: forms in, sets of papers out, thousands at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import and_
+
+from service.domain.matching import DayIndex
+from service.domain.paper_sets import Bits
+from service.domain.topic_forms import USUAL, ClauseForm, ClauseKind, inner_numbers
+from service.domain.topic_groups import find_group, read_group
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTopics:
+    """Topics of as many clauses each. `columns`: the first number of every form, the second …"""
+
+    ids: Sequence[int]
+    texts: Sequence[str]
+    columns: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClauses:
+    """Clauses of one kind: their numbers, canonical texts and keys."""
+
+    kind: ClauseKind
+    ids: Sequence[int]
+    texts: Sequence[str]
+    keys: Sequence[str]
+
+    def forms(self) -> Iterator[ClauseForm]:
+        return (ClauseForm(self.kind, keys) for keys in self.keys)
+
+
+class TopicSets:
+    """The sets of papers of clauses by their numbers, and of topics by theirs.
+
+    Each clause is looked up once; what it finds stands for every topic that has it. All that a set
+    of topics needs comes to a few passes over long lists, without a step of Python for each topic.
+    """
+
+    def __init__(self, index: DayIndex) -> None:
+        self._index = index
+        self._everything = index.clauses.everything
+        # 0 stands for `USUAL` in every form; a number below it for the same clause unwanted.
+        self._found: dict[int, Bits] = {0: index.look_up(USUAL)}
+
+    def lacking(self, topics: Iterable[StoredTopics]) -> set[int]:
+        """The numbers of the clauses that these topics have and that were not learned yet."""
+        needed: set[int] = set()
+        for some in topics:
+            needed.update(*some.columns)
+        return {abs(number) for number in needed - self._found.keys()} - self._found.keys()
+
+    def lacking_inside(self, clauses: Iterable[StoredClauses]) -> set[int]:
+        """The same of the clauses that stand in groups."""
+        inner: set[int] = set()
+        for some in clauses:
+            if some.kind is ClauseKind.GROUP:
+                inner.update(*map(inner_numbers, some.forms()))
+        return inner - self._found.keys()
+
+    def learn(self, clauses: Sequence[StoredClauses]) -> None:
+        """Look these clauses up. Those inside groups must have been learned before, or be among them.
+
+        `like:` clauses must be at hand in the index.
+        """
+        for some in sorted(clauses, key=lambda some: some.kind is ClauseKind.GROUP):
+            self._found.update(zip(some.ids, self._find(some), strict=True))
+
+    def _find(self, some: StoredClauses) -> Iterator[Bits]:
+        if some.kind is ClauseKind.WORD:
+            return self._index.clauses.find_words(some.keys)
+        if some.kind is ClauseKind.GROUP:
+            return map(self._find_group, some.forms())
+        if some.kind in {ClauseKind.LIKE, ClauseKind.OTHER}:
+            return map(self._index.look_up, some.texts)
+        return map(self._index.clauses.find_form, some.forms())
+
+    def _find_group(self, form: ClauseForm) -> Bits:
+        return find_group(read_group(iter(form.split())), self._everything, self._find_number)
+
+    def _find_number(self, part: str) -> Bits:
+        number = int(part)
+        return self._found[number] if number >= 0 else self._everything & ~self._found[-number]
+
+    def find_all(self, topics: StoredTopics) -> list[Bits]:
+        """The papers that each topic wants. Raises `KeyError` where a clause was not learned."""
+        columns = [self._look_up_all(column) for column in topics.columns]
+        if not columns:
+            return [0] * len(topics.ids)  # a text that is no topic any more finds nothing
+        found = columns[0]
+        for column in columns[1:]:
+            found = map(and_, found, column)
+        return list(found)
+
+    def _look_up_all(self, numbers: Sequence[int]) -> Iterator[Bits]:
+        found, everything = self._found, self._everything
+        for number in set(numbers) - found.keys():
+            found[number] = everything & ~found[-number]
+        return map(found.__getitem__, numbers)
+
+
+def forms_by_text(clauses: Iterable[StoredClauses]) -> Mapping[str, ClauseForm]:
+    """The forms of clauses by their canonical texts, as `DayIndex` asks for them."""
+    forms: dict[str, ClauseForm] = {}
+    for some in clauses:
+        forms.update(zip(some.texts, some.forms(), strict=True))
+    return forms
