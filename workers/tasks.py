@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from service.actions.bounce import read_bounce_mailbox, settle_bounces
+from service.actions.canonicals import compile_topics
 from service.actions.catch_up import compose_catch_ups
 from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
@@ -55,10 +56,11 @@ def heal() -> None:
 
 @app.task(name="learn_meanings")
 def learn_meanings() -> None:
-    """Learn what new papers are about, and bring `like:` clauses up to date when the corpus grew."""
+    """Learn what new papers are about, and bring topics and `like:` clauses up to date with it."""
     here = runtime()
     learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
+    compile_topics(here.sessions)
     prepare_probes(here.sessions, here.settings)
     if renew_probes(here.sessions, here.settings):
         here.ring("learn_meanings")

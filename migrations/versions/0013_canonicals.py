@@ -4,7 +4,7 @@ Nothing is compiled here: what has no form yet is compiled when it is met, befor
 latest. The new column of topics is empty, which costs no rewriting, and its constraint and index
 find nothing to check.
 
-Revision: 0013, after 0012
+Revision: 0013, after 0017
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0013"
-down_revision = "0012"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.likes import LIKE_MARK, find_likes, topic_condition
+from service.actions.edition_day import PapersDay
+from service.actions.likes import topic_condition
 from service.actions.probes import LikeError
 from service.config import Settings
-from service.domain.composing import Reader, ReaderTopic, compose_digest
-from service.domain.day import Day
+from service.domain.composing import Reader, compose_digest
 from service.domain.digest import Digest, digest_to_json
-from service.domain.matching import clause_texts
 from service.domain.query import QueryError, parse_query, wants_replaced
 from service.domain.schedule import due_at
 from service.domain.types import DeliveryKind
@@ -38,9 +37,7 @@ from service.store.catch_ups import (
 from service.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.store.engine import transaction
 from service.store.models import Edition, Subscriber
-from service.store.reading import get_papers, index_papers
-from service.store.topic_sql import fetch_lexemes
-from service.store.topics import get_reader_topics
+from service.store.subscribers import get_topics
 from service.store.works import find_siblings
 
 # A month is what somebody looks through; who was away for longer wants to begin anew.
@@ -87,9 +84,9 @@ def _queue(session: Session, settings: Settings, reader: Subscriber, now: dateti
     held_back = list_held_back(session, reader.id, now - timedelta(days=LONGEST_DAYS))
     occasion = str(reader.paused_at or began)
     reader.catch_up_since, reader.paused_at = None, None
-    topics = get_reader_topics(session, [reader.id]).get(reader.id, [])
+    topics = [topic for _, topic in get_topics(session, [reader.id]).get(reader.id, ())]
     missed = _find_missed(session, settings, editions, held_back, topics)
-    digest = _compose(session, settings, reader, topics, missed)
+    digest = _compose(session, settings, reader, missed)
     if digest is None:
         return False
     is_bounded = began < earliest
@@ -113,7 +110,7 @@ def _find_missed(
     settings: Settings,
     editions: Sequence[Edition],
     held_back: set[int],
-    topics: Sequence[ReaderTopic],
+    topics: Sequence[str],
 ) -> _Missed:
     """Asked as searches are, of the store: a month's papers are too many to lay out for one reader."""
     missed, ids = _Missed(), [edition.id for edition in editions]
@@ -121,7 +118,7 @@ def _find_missed(
         missed.ids.update(find_missed_papers(session, ids, held_back, None, MOST_MISSED))
     for topic in topics:
         try:
-            query = parse_query(topic.canonical)
+            query = parse_query(topic)
             condition = topic_condition(session, settings, query)
         except (QueryError, LikeError):
             # The language changed since the topic was saved, or the paper it names is gone.
@@ -137,26 +134,19 @@ def _find_missed(
 
 
 def _compose(
-    session: Session,
-    settings: Settings,
-    reader: Subscriber,
-    topics: Sequence[ReaderTopic],
-    missed: _Missed,
+    session: Session, settings: Settings, reader: Subscriber, missed: _Missed
 ) -> Digest | None:
     """The digest of those papers: matched, ranked and cut as every digest is."""
     ids = sorted({*missed.ids, *missed.revisions})
     if not ids:
         return None
-    canonicals = {topic.canonical for topic in topics}
-    likes = find_likes(session, settings, {t for t in canonicals if LIKE_MARK in t}, ids)
-    indexed = index_papers(session, ids, missed.revisions)
-    lexicon = fetch_lexemes(session, clause_texts(canonicals))
-    day = Day(get_papers(session, ids), indexed, lexicon, likes, missed.revisions)
+    here = PapersDay(session, settings, ids, missed.revisions)
+    topics = here.read_topics(session, [reader.id]).get(reader.id, [])
     siblings = find_siblings(session, ids)
     sent = find_seen(session, [reader.id], siblings, edition_id=0).get(reader.id, frozenset())
     seen = frozenset(siblings[i] for i in sent)
     asked = Reader(reader.id, topics=tuple(topics), seen_ids=seen)
-    return compose_digest(asked, day, settings.digest_max_papers)
+    return compose_digest(asked, here.day, settings.digest_max_papers)
 
 
 def _note(missed: _Missed, *, is_bounded: bool) -> str:

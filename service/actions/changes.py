@@ -26,7 +26,7 @@ from service.domain.types import TopicChangeKind
 from service.store.models import Subscriber, Topic
 from service.store.opinion_models import TopicChange
 from service.store.topic_changes import find_standing_change, get_change, record_change
-from service.store.topics import append_topic, delete_topic, get_topic, list_topics
+from service.store.topics import append_topic, change_topic, delete_topic, get_topic, list_topics
 
 
 class ChangeRefused(ValueError):
@@ -128,7 +128,7 @@ def apply_draft(
         topic = append_topic(session, reader.id, draft.after, saved, now)
     else:
         topic = draft.topic
-        topic.query, topic.canonical = draft.after, saved
+        change_topic(session, topic, draft.after, saved)
     return record_change(session, draft.kind, topic, draft.asked, draft.before, now)
 
 
@@ -153,8 +153,8 @@ def undo_change(session: Session, reader: Subscriber, change_id: int, now: datet
     else:
         if _find_equal(session, reader, change.before_query):
             raise ChangeRefused("Another of your topics says what this one said.")
-        topic.query = change.before_query
-        topic.canonical = canonical(parse_query(change.before_query))
+        before = change.before_query
+        change_topic(session, topic, before, canonical(parse_query(before)))
     change.undone_at = now
     session.flush()
     return change

@@ -25,7 +25,6 @@ from service.store.engine import transaction
 from service.store.models import Edition, EditionChunk
 from service.store.reading import get_papers
 from service.store.subscribers import Candidate, get_candidates
-from service.store.topics import get_reader_topics
 
 
 def compose_chunk(
@@ -73,8 +72,7 @@ def compose_readers(
         carry_doubts_of_readers(session, edition, ids, now)
     here = days.get(session, settings, edition) if days else EditionDay(session, settings, edition)
     ledger = read_ledger(session, ids, edition, here.day.ids)
-    topics = get_reader_topics(session, ids)
-    here.learn(session, {topic.canonical for own in topics.values() for topic in own})
+    topics = here.read_topics(session, ids)
     again = {i for reader_id in ledger.carried for i in ledger.carried_ids(reader_id)}
     carried = get_papers(session, again - here.day.papers.keys())
     chunk = _Chunk(here.day, topics, ledger, carried, settings.digest_max_papers)

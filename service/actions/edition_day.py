@@ -3,48 +3,109 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 from sqlalchemy.orm import Session
 
-from service.actions.likes import LIKE_MARK, find_likes
+from service.actions.likes import find_likes
 from service.actions.suggestions import Shelf, stock_shelf
 from service.config import Settings
+from service.domain.composing import ReaderTopic
 from service.domain.day import Day
-from service.domain.matching import clause_texts
-from service.domain.paper_sets import Bits, Lexemes
+from service.domain.paper_sets import Bits
+from service.domain.topic_forms import ClauseForm
+from service.domain.topic_sets import StoredClauses, TopicSets, forms_by_text
+from service.domain.types import ClauseKind
+from service.store.canonicals import heal_topics, hold_forms
 from service.store.editions import get_edition_papers
+from service.store.forms import get_stored_clauses, get_stored_topics, list_likes
 from service.store.models import Edition
 from service.store.reading import get_papers, index_papers
 from service.store.revisions import get_edition_revisions
-from service.store.topic_sql import fetch_lexemes
-from service.store.topics import list_canonicals_with
+from service.store.topics import get_reader_topics
 
 # Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
 _MOST_KEPT = 2
 
 
-class EditionDay:
-    """`day`, and what it must learn of the topics that are going to ask it."""
+class PapersDay:
+    """Some papers as a `day`, and what it has learned of the stored topics that ask it.
 
-    def __init__(self, session: Session, settings: Settings, edition: Edition) -> None:
+    `revisions`: paper id -> version, for those that are there because a newer one was announced.
+    """
+
+    def __init__(
+        self, session: Session, settings: Settings, ids: Sequence[int], revisions: dict[int, int]
+    ) -> None:
         self._settings = settings
-        new = get_edition_papers(session, edition.id)
-        revisions = get_edition_revisions(session, edition.id)
-        ids = sorted({*new, *revisions})
-        self._lexicon: dict[str, Lexemes] = {}
+        self._forms: dict[str, ClauseForm] = {}
         self._likes: dict[str, Bits] = {}
-        self._known: set[str] = set()
-        self._liked: set[str] = set()
-        self._shelf: Shelf | None = None
+        self._texts: dict[int, str] = {}
         self.day = Day(
             get_papers(session, ids),
             index_papers(session, ids, revisions),
-            self._lexicon,
+            {},
             self._likes,
             revisions,
+            self._forms,
         )
+        self._sets = TopicSets(self.day.index)
+
+    def read_topics(
+        self, session: Session, subscriber_ids: Sequence[int]
+    ) -> dict[int, list[ReaderTopic]]:
+        """The topics of some readers, each in its reader's order, with their papers at hand."""
+        hold_forms(session)
+        found = get_reader_topics(session, subscriber_ids)
+        if any(topic.canonical_id is None for topic in found):
+            heal_topics(session, subscriber_ids=subscriber_ids)
+            found = get_reader_topics(session, subscriber_ids)
+        self.learn(session, {topic.canonical_id for topic in found if topic.canonical_id})
+        topics: dict[int, list[ReaderTopic]] = {}
+        for subscriber_id, topic_id, title, canonical_id in found:
+            topic = ReaderTopic(topic_id, title, self._texts[canonical_id or 0])
+            topics.setdefault(subscriber_id, []).append(topic)
+        return topics
+
+    def learn(self, session: Session, canonical_ids: Iterable[int]) -> None:
+        """Have at hand the papers that these topics (rows of `canonicals`) want."""
+        topics = get_stored_topics(session, set(canonical_ids) - self._texts.keys())
+        self._learn_clauses(session, self._sets.lacking(topics))
+        for some in topics:
+            self._texts.update(zip(some.ids, some.texts, strict=True))
+            self.day.keep(some.texts, self._sets.find_all(some))
+
+    def _learn_clauses(self, session: Session, numbers: set[int]) -> None:
+        clauses = get_stored_clauses(session, numbers)
+        clauses += get_stored_clauses(session, self._sets.lacking_inside(clauses) - numbers)
+        self._learn_likes(session, clauses)
+        self._forms.update(forms_by_text(clauses))
+        self._sets.learn(clauses)
+
+    def _learn_likes(self, session: Session, clauses: Iterable[StoredClauses]) -> None:
+        asked: dict[str, str] = {}
+        for some in clauses:
+            if some.kind is ClauseKind.LIKE:
+                asked.update(zip(some.texts, some.keys, strict=True))
+        if asked and not self._likes:
+            asked |= self._list_more_likes(session)
+        unknown = {clause: text for clause, text in asked.items() if clause not in self._likes}
+        self._likes.update(find_likes(session, self._settings, unknown, self.day.ids))
+
+    def _list_more_likes(self, _: Session) -> dict[str, str]:
+        """`like:` clauses that are likely to be asked after the first, to be learned with it."""
+        return {}
+
+
+class EditionDay(PapersDay):
+    """The papers of an edition, which everybody's topics ask."""
+
+    def __init__(self, session: Session, settings: Settings, edition: Edition) -> None:
+        new = get_edition_papers(session, edition.id)
+        revisions = get_edition_revisions(session, edition.id)
+        super().__init__(session, settings, sorted({*new, *revisions}), revisions)
+        self._shelf: Shelf | None = None
 
     @property
     def offered_ids(self) -> list[int]:
@@ -64,24 +125,9 @@ class EditionDay:
 
         return stocked
 
-    def learn(self, session: Session, topics: Iterable[str]) -> None:
-        """Have at hand what these topics (canonical texts) ask: lexemes of words, likes of meanings."""
-        unknown = set(topics) - self._known
-        texts = clause_texts(unknown) - self._lexicon.keys()
-        self._lexicon.update(fetch_lexemes(session, texts))
-        self._learn_likes(session, unknown)
-        self._known |= unknown
-
-    def _learn_likes(self, session: Session, topics: Iterable[str]) -> None:
-        asking = {topic for topic in topics if LIKE_MARK in topic}
-        if not asking:
-            return
-        if not self._likes:
-            # All that readers have saved at once: chunk by chunk the papers would be read each time.
-            asking |= set(list_canonicals_with(session, LIKE_MARK))
-        unknown = {topic for topic in asking if topic not in self._liked}
-        self._likes.update(find_likes(session, self._settings, unknown, self.day.ids))
-        self._liked |= unknown
+    def _list_more_likes(self, session: Session) -> dict[str, str]:
+        # All that readers have saved: chunk by chunk the papers would be laid out each time.
+        return list_likes(session)
 
 
 class EditionDays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.actions.probes import make_probes, read_probe
 from service.config import Settings
 from service.domain.paper_sets import Bits
-from service.domain.query import Like, Query, like_leaves, parse_query
+from service.domain.query import Query, like_leaves
 from service.meaning.scoring import like_sets
 from service.store.engine import transaction
+from service.store.forms import list_likes
 from service.store.meanings import get_meanings, like_condition
 from service.store.topic_sql import to_sql
-from service.store.topics import list_canonicals_with
 
-LIKE_MARK = "like:"
 # Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
 _PROBES_AT_ONCE = 50
 
@@ -35,23 +34,20 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
 
 def find_likes(
-    session: Session, settings: Settings, topics: Iterable[str], paper_ids: Sequence[int]
+    session: Session, settings: Settings, likes: Mapping[str, str], paper_ids: Sequence[int]
 ) -> dict[str, Bits]:
-    """For each `like:` clause of these topics (canonical texts) the papers that are like it.
+    """For each `like:` clause (canonical text -> its text or paper's key) the papers it is like.
 
     Bit i is the i-th of `paper_ids`. A clause whose paper is no longer stored is like nothing.
-    Many topics at once cost little more than one, since the papers are read and laid out once.
+    Many clauses at once cost little more than one, since the papers are read and laid out once.
     """
-    leaves: dict[str, Like] = {}
-    for topic in topics:
-        leaves |= like_leaves(parse_query(topic))
-    if not leaves:
+    if not likes:
         return {}
-    probes = make_probes(session, settings, sorted({leaf.text for leaf in leaves.values()}))
-    known = [clause for clause, leaf in leaves.items() if leaf.text in probes]
+    probes = make_probes(session, settings, sorted(set(likes.values())))
+    known = [clause for clause, text in likes.items() if text in probes]
     meanings = get_meanings(session, paper_ids)
-    sets = like_sets([probes[leaves[clause].text] for clause in known], meanings)
-    return dict.fromkeys(leaves, 0) | dict(zip(known, sets, strict=True))
+    sets = like_sets([probes[likes[clause]] for clause in known], meanings)
+    return dict.fromkeys(likes, 0) | dict(zip(known, sets, strict=True))
 
 
 def prepare_probes(sessions: sessionmaker[Session], settings: Settings) -> int:
@@ -60,8 +56,7 @@ def prepare_probes(sessions: sessionmaker[Session], settings: Settings) -> int:
     Returns how many clauses were looked at. Safe to repeat: a probe that is there is kept.
     """
     with transaction(sessions) as session:
-        topics = list_canonicals_with(session, LIKE_MARK)
-    texts = sorted({leaf.text for t in topics for leaf in like_leaves(parse_query(t)).values()})
+        texts = sorted(set(list_likes(session).values()))
     for start in range(0, len(texts), _PROBES_AT_ONCE):
         with transaction(sessions) as session:
             make_probes(session, settings, texts[start : start + _PROBES_AT_ONCE])

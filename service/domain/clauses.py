@@ -30,8 +30,8 @@ from service.domain.query_tree import (
     Trend,
 )
 from service.domain.query_writing import write_leaf
-from service.domain.topic_forms import ClauseForm, ClauseKind, Lexicon, compile_leaf, read_places
-from service.domain.types import Reason
+from service.domain.topic_forms import ClauseForm, Lexicon, compile_leaf, read_places
+from service.domain.types import ClauseKind, Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from service.domain.ranking import (
     standings,
     weigh_reasons,
 )
+from service.domain.topic_forms import ClauseForm
 from service.domain.types import Paper
 
 
@@ -37,6 +38,7 @@ class Day:
         lexicon: Lexicon,
         likes: Mapping[str, Bits] | None = None,
         revisions: Mapping[int, int] | None = None,
+        forms: Mapping[str, ClauseForm] | None = None,
     ) -> None:
         self.papers = papers
         self.revisions = {} if revisions is None else revisions
@@ -47,7 +49,7 @@ class Day:
         self._clusters = [standing[i].cluster for i in self.ids]
         self._positions = {paper_id: at for at, paper_id in enumerate(self.ids)}
         self._revised = self._gather(self.revisions)
-        self.index = DayIndex(ordered, lexicon, likes)
+        self.index = DayIndex(ordered, lexicon, likes, forms)
         self._wanted: dict[str, Bits] = {}
         self._followed: dict[str, Bits] = {}
         new = ((1 << len(self.ids)) - 1) & ~self._revised
@@ -57,6 +59,10 @@ class Day:
     def _gather(self, paper_ids: Iterable[int]) -> Bits:
         positions = self._positions
         return to_bits([positions[i] for i in paper_ids if i in positions])
+
+    def keep(self, topics: Iterable[str], found: Iterable[Bits]) -> None:
+        """Keep what was found for topics (canonical texts) elsewhere: `find` is then one look-up."""
+        self._wanted.update(zip(topics, found, strict=True))
 
     def find(self, topic: str) -> Bits:
         """The papers a topic (canonical text) wants."""

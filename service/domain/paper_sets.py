@@ -59,7 +59,7 @@ class PhraseIndex:
         rarest, start = min(places, key=lambda place: len(self._spots[place[0]]))
         spots: Iterable[int] = self._spots[rarest]
         for lexeme, distance in places:
-            if distance == start:
+            if (lexeme, distance) == (rarest, start):
                 continue
             shift = self._numbers[lexeme] * self._span + distance - start
             found = self._places.intersection(map(shift.__add__, spots))

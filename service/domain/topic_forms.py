@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -20,6 +19,7 @@ from service.domain.query import parse_query
 from service.domain.query_tokens import SWITCHES
 from service.domain.query_tree import Announced, Author, Category, Leaf, Like, Text, iterate_leaves
 from service.domain.query_writing import normalize
+from service.domain.types import ClauseKind
 
 # Grows whenever the same text would be split or looked up in another way than before: forms that
 # were stored under another number are made anew when they are met.
@@ -45,18 +45,6 @@ _JOINTS = frozenset({"(", ")", "OR"})
 _BETWEEN = "\t"
 
 
-class ClauseKind(StrEnum):
-    """How a clause is looked up: by what its keys are, or else by its text."""
-
-    WORD = "word"
-    PHRASE = "phrase"
-    AUTHOR = "author"
-    CATEGORY = "category"
-    LIKE = "like"
-    GROUP = "group"
-    OTHER = "other"
-
-
 class ClauseForm(NamedTuple):
     """`keys` are joined by tabs.
 
@@ -80,7 +68,9 @@ def split_topic(topic: str) -> tuple[str, ...]:
     switches followed by the categories that are the topic's own.
     """
     found = list(PART.finditer(topic))
-    clauses, switches, depth, start = [], [], 0, 0
+    clauses: list[str] = []
+    switches: list[str] = []
+    depth = start = 0
     for each in found:
         part = each.group()
         if part == "(":

@@ -35,7 +35,6 @@ def find_group(group: Group, everything: Bits, look_up: Callable[[str], Bits]) -
     """The papers that a group wants; `look_up` tells those that a clause wants."""
     papers: Bits = 0 if group.is_or else everything
     for part in group.parts:
-        is_inner = isinstance(part, Group)
-        found = find_group(part, everything, look_up) if is_inner else look_up(part)
+        found = find_group(part, everything, look_up) if isinstance(part, Group) else look_up(part)
         papers = papers | found if group.is_or else papers & found
     return papers

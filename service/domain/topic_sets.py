@@ -8,8 +8,9 @@ from operator import and_
 
 from service.domain.matching import DayIndex
 from service.domain.paper_sets import Bits
-from service.domain.topic_forms import USUAL, ClauseForm, ClauseKind, inner_numbers
+from service.domain.topic_forms import USUAL, ClauseForm, inner_numbers
 from service.domain.topic_groups import find_group, read_group
+from service.domain.types import ClauseKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,6 @@ class TopicSets:
     def find_all(self, topics: StoredTopics) -> list[Bits]:
         """The papers that each topic wants. Raises `KeyError` where a clause was not learned."""
         columns = [self._look_up_all(column) for column in topics.columns]
-        if not columns:
-            return [0] * len(topics.ids)  # a text that is no topic any more finds nothing
         found = columns[0]
         for column in columns[1:]:
             found = map(and_, found, column)

@@ -131,6 +131,18 @@ class SuppressionReason(StrEnum):
     ERASED = "erased"
 
 
+class ClauseKind(StrEnum):
+    """How a clause is looked up: by what its keys are, or else by its text."""
+
+    WORD = "word"
+    PHRASE = "phrase"
+    AUTHOR = "author"
+    CATEGORY = "category"
+    LIKE = "like"
+    GROUP = "group"
+    OTHER = "other"
+
+
 class BounceVerdict(StrEnum):
     """Whom a returned mail is about. Only the first two and `complaint` concern the subscriber.
 

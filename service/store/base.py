@@ -24,13 +24,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
-from service.domain.topic_forms import ClauseKind
 from service.domain.types import (
     AnnounceType,
     BatchState,
     BounceVerdict,
     BreakerState,
     Cadence,
+    ClauseKind,
     DeliveryKind,
     DeliveryState,
     EditionState,

@@ -18,7 +18,6 @@ from service.domain.topic_forms import (
     FORM_VERSION,
     USUAL,
     ClauseForm,
-    ClauseKind,
     Lexicon,
     clause_texts,
     compile_clause,
@@ -28,6 +27,7 @@ from service.domain.topic_forms import (
     number_of,
     split_topic,
 )
+from service.domain.types import ClauseKind
 from service.store.base import is_among
 from service.store.models import Topic
 from service.store.topic_models import Canonical, ClauseRow
@@ -94,7 +94,7 @@ def _find(
             table.digest == func.any(digests), table.version == form_version(session)
         )
     )
-    return {found: number for found, number in rows}
+    return dict(rows.all())
 
 
 def _digest(canonical: str) -> bytes:
@@ -180,11 +180,11 @@ def _insert_clauses(session: Session, forms: dict[str, ClauseForm]) -> None:
 
 
 def heal_topics(
-    session: Session, most: int, subscriber_ids: Sequence[int] | None = None
+    session: Session, most: int | None = None, subscriber_ids: Sequence[int] | None = None
 ) -> int:
-    """Compile up to `most` texts of topics that point to none, and let those topics point to them.
+    """Compile the texts of topics that point to none, and let those topics point to them.
 
-    Of all readers or of some; returns how many distinct texts there were.
+    At most so many distinct texts, of all readers or of some; returns how many there were.
     """
     hold_forms(session)
     is_lost: list[ColumnElement[bool]] = [Topic.canonical_id.is_(None)]

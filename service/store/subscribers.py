@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import Cadence, DeliveryState, SubscriberState
 from service.store.base import is_among
+from service.store.canonicals import save_canonicals
 from service.store.copies import delete_copies
 from service.store.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
 from service.store.topics import list_topics
@@ -106,11 +107,13 @@ def _values(
 def _insert_belongings(
     session: Session, readers: Sequence[tuple[int, NewSubscriber]], action: str, now: datetime
 ) -> None:
+    numbers = save_canonicals(session, {text for _, one in readers for _, text in one.topics})
     topics = [
         {
             "subscriber_id": i,
             "query": query,
             "canonical": canonical,
+            "canonical_id": numbers[canonical],
             "position": position,
             "created_at": now,
         }
@@ -248,6 +251,7 @@ def replace_topics(
     A topic that was there already keeps its row, because links in mails name it by its id.
     """
     distinct = _distinct(topics)
+    numbers = save_canonicals(session, distinct)
     session.execute(
         delete(Topic).where(
             Topic.subscriber_id == subscriber_id, Topic.canonical.not_in(list(distinct))
@@ -259,6 +263,7 @@ def replace_topics(
             subscriber_id=subscriber_id, canonical=canonical, created_at=now
         )
         topic.query = query
+        topic.canonical_id = numbers[canonical]
         topic.position = position
         session.add(topic)
     session.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.domain.topic_forms import ClauseKind
+from service.domain.types import ClauseKind
 from service.store.base import Base, clause_kind
 
 

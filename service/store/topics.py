@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.domain.composing import ReaderTopic
 from service.store.base import is_among
+from service.store.canonicals import save_canonicals
 from service.store.models import Topic
 
 
@@ -20,31 +21,29 @@ def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
     return session.execute(ordered).scalars().all()
 
 
-def get_reader_topics(
-    session: Session, subscriber_ids: Iterable[int]
-) -> dict[int, list[ReaderTopic]]:
-    """The topics of some readers as composing needs them, in each reader's order."""
+class TopicOf(NamedTuple):
+    """A reader's topic as it is stored; `canonical_id` is None where nobody compiled it yet."""
+
+    subscriber_id: int
+    topic_id: int
+    title: str
+    canonical_id: int | None
+
+
+def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> list[TopicOf]:
+    """The topics of some readers, in each reader's order."""
     rows = session.execute(
-        select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical)
+        select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)
         .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
     )
-    topics: dict[int, list[ReaderTopic]] = {}
-    for subscriber_id, topic_id, title, canonical in rows:
-        topics.setdefault(subscriber_id, []).append(ReaderTopic(topic_id, title, canonical))
-    return topics
+    return list(map(TopicOf._make, rows))
 
 
 def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
     """A reader's own topic; somebody else's is not there."""
     own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
     return session.execute(select(Topic).where(*own)).scalar_one_or_none()
-
-
-def list_canonicals_with(session: Session, words: str) -> list[str]:
-    """The distinct canonical texts of saved topics that contain `words`."""
-    found = select(Topic.canonical).where(Topic.canonical.contains(words, autoescape=True))
-    return list(session.execute(found.distinct().order_by(Topic.canonical)).scalars())
 
 
 def append_topic(
@@ -58,12 +57,20 @@ def append_topic(
         subscriber_id=subscriber_id,
         query=query,
         canonical=canonical,
+        canonical_id=save_canonicals(session, [canonical])[canonical],
         position=session.execute(last).scalar_one() + 1,
         created_at=now,
     )
     session.add(topic)
     session.flush()
     return topic
+
+
+def change_topic(session: Session, topic: Topic, query: str, canonical: str) -> None:
+    """Let a topic say something else; it stays the row that mails name."""
+    topic.canonical_id = save_canonicals(session, [canonical])[canonical]
+    topic.query, topic.canonical = query, canonical
+    session.flush()
 
 
 def delete_topic(session: Session, topic: Topic) -> None:

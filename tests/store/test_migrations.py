@@ -134,6 +134,7 @@ ENUMS = {
     "batch_state": types.BatchState,
     "subscriber_state": types.SubscriberState,
     "cadence": types.Cadence,
+    "clause_kind": types.ClauseKind,
     "edition_state": types.EditionState,
     "delivery_kind": types.DeliveryKind,
     "delivery_state": types.DeliveryState,

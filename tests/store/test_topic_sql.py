@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,9 +23,12 @@ from sqlalchemy.orm import Session, aliased
 from service.domain.author_index import author_index_keys
 from service.domain.categories import canonical_category, is_known
 from service.domain.matching import DayIndex, IndexedPaper, match_query, meaningless_leaves
-from service.domain.paper_sets import iterate_bits
+from service.domain.paper_sets import Bits, iterate_bits
 from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
+from service.domain.topic_sets import TopicSets
 from service.domain.types import AnnounceType
+from service.store.canonicals import save_canonicals
+from service.store.forms import get_stored_clauses, get_stored_topics
 from service.store.models import PaperRow
 from service.store.reading import index_papers
 from service.store.topic_sql import fetch_lexemes, to_sql
@@ -183,11 +186,33 @@ def pairs_in_memory(
         for clause, (by, rest) in _likes()
     }
     index = DayIndex(papers, lexicon, likes)
+    found = [index.find(canonical(query)) for query in topics]
+    assert find_stored(session, topics, papers, likes) == found
     return {
-        (number, index.ids[at])
-        for number, query in enumerate(topics)
-        for at in iterate_bits(index.find(canonical(query)))
+        (number, index.ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)
     }
+
+
+def find_stored(
+    session: Session,
+    topics: Sequence[Query],
+    papers: Sequence[IndexedPaper],
+    likes: Mapping[str, Bits],
+) -> list[Bits]:
+    """What composing finds: by the forms that were stored when the topics were saved."""
+    texts = [canonical(query) for query in topics]
+    numbers = save_canonicals(session, texts)
+    stored = get_stored_topics(session, numbers.values())
+    sets = TopicSets(DayIndex(papers, {}, likes))
+    clauses = get_stored_clauses(session, sets.lacking(stored))
+    clauses += get_stored_clauses(session, sets.lacking_inside(clauses))
+    sets.learn(clauses)
+    found = {
+        text: bits
+        for some in stored
+        for text, bits in zip(some.texts, sets.find_all(some), strict=True)
+    }
+    return [found[text] for text in texts]
 
 
 def _likes() -> list[tuple[str, tuple[int, int]]]:
