@@ -40,12 +40,12 @@ from service.domain.query import like_leaves, parse_query
 from service.domain.query_tree import fold_words
 from service.domain.types import Cadence
 from service.embedded import Embedded
+from service.store.canonicals import heal_topics, save_canonicals
 from service.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
 from service.store.engine import make_engine, make_sessions, transaction
 from service.store.migrate import upgrade
 from service.store.models import PaperRow
 from service.store.topic_sql import to_sql
-from service.store.topics import get_reader_topics
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
@@ -96,6 +96,8 @@ def bench(database_url: str, data: Path, size: Size) -> dict[str, Any]:
     topics = draw_topics(corpus, size.topics, find_silent(database_url, count_vocabulary(corpus)))
     store_subscriptions(database_url, topics, size.subscriptions)
     store_edition(database_url, size)
+    say("compiling topics …")
+    compile_all(database_url)
     say("learning papers, making probes for like: …")
     probe_count = prepare_likes(database_url, topics, size)
     say("matching …")
@@ -209,6 +211,14 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
         cursor.execute("ANALYZE")
 
 
+def compile_all(database_url: str) -> None:
+    """What saving the topics does, done for all of them at once."""
+    with transaction(make_sessions(make_engine(database_url))) as session:
+        heal_topics(session)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE) canonicals, clauses, topics")
+
+
 def store_edition(database_url: str, size: Size) -> None:
     sessions = make_sessions(make_engine(database_url))
     with transaction(sessions) as session:
@@ -287,8 +297,7 @@ def match_range(database_url: str, ids: tuple[int, int]) -> tuple[int, float]:
         here = EditionDay(session, settings_of(database_url), edition)
         for start in range(ids[0], ids[1] + 1, READERS_AT_ONCE):
             some = range(start, min(start + READERS_AT_ONCE, ids[1] + 1))
-            topics = get_reader_topics(session, some)
-            here.learn(session, {topic.canonical for own in topics.values() for topic in own})
+            topics = here.read_topics(session, some)
             for own in topics.values():
                 for topic in own:
                     pairs += here.day.find(topic.canonical).bit_count()
@@ -322,7 +331,7 @@ def run_sql(database_url: str, topics: Sequence[str], size: Size) -> tuple[float
         edition = find_edition(session, Cadence.DAILY, ON)
         assert edition is not None
         here = EditionDay(session, settings_of(database_url), edition)
-        here.learn(session, chosen)
+        here.learn(session, save_canonicals(session, chosen).values())
         found = {topic: here.day.find(topic).bit_count() for topic in chosen}
     ours = [[found[topic] for topic in chosen[n::PROCESSES]] for n in range(PROCESSES)]
     return len(chosen) / seconds, counts == ours
