@@ -1,70 +1,65 @@
 """Messages onto the wire: the one asynchronous file. Connections are kept and used again.
 
-aiosmtplib does EHLO, STARTTLS, AUTH and the commands; what is ours is knowing for each message how
-far it got (`SendOutcome.phase`), since that decides whether it may ever be sent again.
-Timeouts are those of RFC 5321 §4.5.3.2: five minutes a command, ten after the final dot.
+aiosmtplib connects and does EHLO, STARTTLS, TLS and AUTH; from then on a `Dialogue` decides what is
+said, since for each message we must know how far it got (`SendOutcome.phase`): that decides
+whether it may ever be sent again. Timeouts are those of RFC 5321 §4.5.3.2.
+
+The loop runs only while somebody is in `turn`, on the caller's own thread: what builds messages and
+what sends them take turns, and neither waits for the other's lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import socket
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiosmtplib
-from aiosmtplib.protocol import SMTPProtocol, normalize_message_line_endings
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
+from service.mail.dialogue import Awaited, Dialogue, Envelope
+
+__all__ = ["Envelope", "SmtpTransport", "Transport"]
 
 COMMAND_SECONDS = 300.0
+DATA_SECONDS = 120.0
+BLOCK_SECONDS = 180.0
 FINAL_DOT_SECONDS = 600.0
 
-# A connection is replaced after this many messages, and not trusted after this many idle seconds.
+# A connection is replaced after this many messages. After resting for CHECK_SECONDS it must answer
+# a RSET before it is trusted with a message, and after IDLE_SECONDS it is not trusted at all.
 MESSAGES_PER_CONNECTION = 500
+CHECK_SECONDS = 5.0
 IDLE_SECONDS = 30.0
-
-_DOT_AT_START = re.compile(rb"(?m)^\.")
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One message for one recipient. `number` is the delivery's id; `payload` has CRLF ends."""
-
-    number: int
-    sender: str
-    recipient: str
-    payload: bytes
+# How long a relay that refused one more connection is not asked for another.
+FULL_SECONDS = 30.0
+# How often an open connection looks at the time.
+_TICK_SECONDS = 1.0
+# A whole digest fits, so that it is handed over in one call.
+_SEND_BUFFER = 262_144
 
 
 class Transport(Protocol):
-    """What puts messages on the wire; the SMTP one below, and the one that only counts in benches."""
+    """What puts messages on the wire: the SMTP one below, and those of tests."""
 
-    def send(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
-        """Try each envelope once; every number comes back with its outcome."""
+    def begin(self, envelopes: Sequence[Envelope]) -> None:
+        """Put messages on their way. They move while somebody is in `turn`."""
+
+    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
+        """Serve the wire until `enough` messages have landed, for so many seconds at the most.
+
+        Every message that was begun is returned once, by its number, with its outcome.
+        """
 
     def close(self) -> None: ...
 
 
-class _Connection:
-    """One SMTP connection with its age in messages and the time it was last used."""
-
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self.client = client
-        self.message_count = 0
-        self.used_at = time.monotonic()
-
-    @property
-    def is_worn(self) -> bool:
-        idle = time.monotonic() - self.used_at
-        return self.message_count >= MESSAGES_PER_CONNECTION or idle > IDLE_SECONDS
-
-
 class SmtpTransport:
-    """A pool of connections to the first relay that answers, driven window by window.
+    """A pool of connections to the first relay that answers.
 
     `rate` is messages a second for this process, None for as fast as the relay answers.
     """
@@ -76,82 +71,166 @@ class SmtpTransport:
         self._limit = connections
         self._gap_seconds = 1 / rate if rate else 0.0
         self._next_slot = 0.0
-        self._idle: list[_Connection] = []
-        self._runner = asyncio.Runner()
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: deque[Envelope] = deque()
+        self._lines: set[_Line] = set()
+        self._resting: list[_Line] = []
+        self._openings: set[asyncio.Task[None]] = set()
+        self._full_until = 0.0
+        # Messages that a stale connection cost one try; the next one is their last.
+        self._tried: set[int] = set()
+        self._landed: dict[int, SendOutcome] = {}
+        self._enough = 1
 
     def send(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
-        return self._runner.run(self._send_all(envelopes))
-
-    def close(self) -> None:
-        self._runner.run(self._quit_all())
-        self._runner.close()
-
-    async def _send_all(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
-        waiting = list(reversed(envelopes))
+        """Try each envelope once; every number comes back with its outcome."""
+        self.begin(envelopes)
         outcomes: dict[int, SendOutcome] = {}
-
-        async def work() -> None:
-            while waiting:
-                envelope = waiting.pop()
-                await self._wait_for_slot()
-                outcomes[envelope.number] = await self._send_one(envelope)
-
-        await asyncio.gather(*(work() for _ in range(min(self._limit, len(envelopes)))))
+        while len(outcomes) < len(envelopes):
+            outcomes |= self.turn(60.0, len(envelopes) - len(outcomes))
         return outcomes
 
-    async def _wait_for_slot(self) -> None:
-        if not self._gap_seconds:
+    def begin(self, envelopes: Sequence[Envelope]) -> None:
+        self._waiting.extend(envelopes)
+        if envelopes:
+            self._loop.call_soon(self.spread)
+
+    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
+        loop, self._enough = self._loop, enough
+        if seconds > 0 and len(self._landed) < enough:
+            limit = loop.call_later(seconds, loop.stop)
+            loop.run_forever()
+            limit.cancel()
+        else:
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+        landed, self._landed = self._landed, {}
+        return landed
+
+    def close(self) -> None:
+        if self._own_loop is not None:
+            self._own_loop.run_until_complete(self._quit_all())
+            self._own_loop.close()
+            self._own_loop = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Made at the first message, so that a process that forks before has nothing to share."""
+        if self._own_loop is None:
+            self._own_loop = asyncio.new_event_loop()
+        return self._own_loop
+
+    # -- which message, which connection ---------------------------------------------------------
+
+    def take(self, *, is_early: bool) -> Envelope | None:
+        """The next message for a connection that asks; None if there is none, or not yet.
+
+        Early, before the verdict on its last message, a connection gets one only where more
+        messages wait than there are connections: another would be free for it sooner.
+        """
+        if not self._waiting or (is_early and len(self._waiting) < len(self._lines)):
+            return None
+        if self._gap_seconds:
+            if self._wait_seconds() > 0:
+                return None
+            self._next_slot = max(self._next_slot, time.monotonic()) + self._gap_seconds
+        return self._waiting.popleft()
+
+    def _wait_seconds(self) -> float:
+        """How long the rate lets nobody send; 0 without a rate."""
+        return max(0.0, self._next_slot - time.monotonic()) if self._gap_seconds else 0.0
+
+    def spread(self) -> None:
+        """Give what waits to resting connections, and open others for the rest."""
+        while self._waiting:
+            pause = self._wait_seconds()
+            if pause > 0:
+                if self._timer is None:
+                    self._timer = self._loop.call_later(pause, self._spread_later)
+                return
+            line = self._pop_resting()
+            if line is not None:
+                line.begin()
+            elif self._may_open():
+                envelope = self.take(is_early=False)
+                if envelope is not None:
+                    self._open_for(envelope)
+            else:
+                return
+
+    def _spread_later(self) -> None:
+        self._timer = None
+        self.spread()
+
+    def _may_open(self) -> bool:
+        if self._lines and time.monotonic() < self._full_until:
+            return False
+        return len(self._lines) + len(self._openings) < self._limit
+
+    def _pop_resting(self) -> _Line | None:
+        while self._resting:
+            line = self._resting.pop()
+            if not line.is_stale:
+                return line
+            line.leave()
+        return None
+
+    def rest(self, line: _Line) -> None:
+        self._resting.append(line)
+        if self._waiting:
+            self._loop.call_soon(self.spread)
+
+    def forget(self, line: _Line) -> None:
+        """A connection is no more."""
+        self._lines.discard(line)
+        if line in self._resting:
+            self._resting.remove(line)
+        if self._waiting:
+            self._loop.call_soon(self.spread)
+
+    def land(self, envelope: Envelope, outcome: SendOutcome, *, was_kept: bool) -> None:
+        """Keep what came of a message.
+
+        A kept connection may have been closed at the other end meanwhile (RFC 5321 §3.8). Nothing
+        of the message was said to anybody yet, so one try on a fresh connection is no second copy.
+        """
+        is_stale = was_kept and outcome.phase is Phase.MAIL and outcome.code in {0, 421}
+        if is_stale and envelope.number not in self._tried:
+            self._tried.add(envelope.number)
+            self._open_for(envelope)
             return
-        slot = max(self._next_slot, time.monotonic())
-        self._next_slot = slot + self._gap_seconds
-        await asyncio.sleep(slot - time.monotonic())
+        self._tried.discard(envelope.number)
+        self._landed[envelope.number] = outcome
+        if len(self._landed) >= self._enough:
+            self._loop.stop()
 
-    async def _send_one(self, envelope: Envelope) -> SendOutcome:
-        connection = self._take_idle()
-        if connection is not None:
-            outcome = await self._transact(connection, envelope)
-            # A kept connection may have been closed at the other end meanwhile (RFC 5321 §3.8: 421
-            # may come at any time). Nothing of the message was said yet, so one try on a fresh
-            # connection is not a second copy.
-            if outcome.phase is not Phase.MAIL or outcome.code not in {0, 421}:
-                return outcome
+    # -- opening and closing ---------------------------------------------------------------------
+
+    def _open_for(self, envelope: Envelope) -> None:
+        task = self._loop.create_task(self._open_line(envelope))
+        self._openings.add(task)
+        task.add_done_callback(self._openings.discard)
+
+    async def _open_line(self, envelope: Envelope) -> None:
         try:
-            connection = await self._connect()
+            client = await self._connect()
         except (aiosmtplib.SMTPException, OSError) as error:
-            return SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, _words(error))
-        return await self._transact(connection, envelope)
+            if self._lines and envelope.number not in self._tried:
+                # The relay wants no more connections of us than it has: those will do.
+                self._full_until = time.monotonic() + FULL_SECONDS
+                self._waiting.appendleft(envelope)
+                self._loop.call_soon(self.spread)
+                return
+            outcome = SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, _words(error))
+            self.land(envelope, outcome, was_kept=False)
+            return
+        line = _Line(self, client, envelope)
+        self._lines.add(line)
+        line.begin()
+        self._watch()
 
-    async def _transact(self, connection: _Connection, envelope: Envelope) -> SendOutcome:
-        """One mail transaction, and the connection back into the pool if it is still good."""
-        client, phase = connection.client, Phase.MAIL
-        is_utf8 = not envelope.recipient.isascii()
-        try:
-            if is_utf8 and not await _takes_utf8(client):
-                self._idle.append(connection)
-                return SendOutcome(Phase.RCPT, 553, "5.6.7 the relay takes no such address")
-            await client.mail(envelope.sender, options=["SMTPUTF8"] if is_utf8 else None)
-            phase = Phase.RCPT
-            await client.rcpt(envelope.recipient, encoding="utf-8" if is_utf8 else "ascii")
-            protocol = await _begin_data(client)
-            _write_message(protocol, envelope.payload)
-            phase = Phase.DATA
-            reply = await _read_verdict(protocol)
-        except aiosmtplib.SMTPResponseException as error:
-            await self._recover(connection, error.code)
-            answered = Phase.REPLIED if phase is Phase.DATA else phase
-            return SendOutcome(answered, error.code, _one_line(error.message))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            client.close()
-            return SendOutcome(phase, 0, _words(error))
-        except ValueError as error:
-            # An address that no command can hold: refused here, before it was said.
-            await self._recover(connection, 0)
-            return SendOutcome(phase, 501, f"5.5.4 {_words(error)}")
-        connection.message_count += 1
-        self._give_back(connection)
-        return SendOutcome(Phase.REPLIED, reply.code, _one_line(reply.message))
-
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> aiosmtplib.SMTP:
         """A connection to the first relay that takes one; raises the last relay's error."""
         for relay in self._relays[:-1]:
             try:
@@ -160,39 +239,152 @@ class SmtpTransport:
                 continue
         return await _open(self._relays[-1])
 
-    def _take_idle(self) -> _Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.client.is_connected and not connection.is_worn:
-                return connection
-            connection.client.close()
-        return None
-
-    def _give_back(self, connection: _Connection) -> None:
-        connection.used_at = time.monotonic()
-        self._idle.append(connection)
-
-    async def _recover(self, connection: _Connection, code: int) -> None:
-        """After a refusal: RSET and keep the connection, or let it go if that fails or on 421."""
-        try:
-            if code == 421:
-                raise aiosmtplib.SMTPServerDisconnected("the relay is closing")
-            await connection.client.rset()
-        except (aiosmtplib.SMTPException, OSError):
-            connection.client.close()
-        else:
-            self._give_back(connection)
-
     async def _quit_all(self) -> None:
-        for connection in self._idle:
-            try:
-                await connection.client.quit(timeout=5)
-            except (aiosmtplib.SMTPException, OSError):
-                connection.client.close()
-        self._idle.clear()
+        for task in self._openings:
+            task.cancel()
+        lines = list(self._lines)
+        for line in lines:
+            line.leave()
+        gone = [line.is_gone for line in lines]
+        if gone:
+            await asyncio.wait(gone, timeout=5)
+        await asyncio.gather(*self._openings, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
-async def _open(relay: SmtpRelay) -> _Connection:
+class _Line(asyncio.Protocol):
+    """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
+
+    def __init__(self, pool: SmtpTransport, client: aiosmtplib.SMTP, first: Envelope) -> None:
+        if client.protocol is None or client.protocol.transport is None:
+            raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")
+        self._pool = pool
+        self._first: Envelope | None = first
+        self._loop = asyncio.get_running_loop()
+        self._wire = cast(asyncio.Transport, client.protocol.transport)
+        self._wire.set_protocol(self)
+        _widen(self._wire)
+        self._dialogue = Dialogue(
+            self._next,
+            is_pipelined=client.supports_extension("pipelining"),
+            takes_utf8=client.supports_extension("smtputf8"),
+        )
+        self._message_count = 0
+        self._rested_at = self._loop.time()
+        self._deadline = 0.0
+        self._unsent = 0
+        self._tick: asyncio.TimerHandle | None = None
+        self.is_gone: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_stale(self) -> bool:
+        return self._wire.is_closing() or self._loop.time() - self._rested_at > IDLE_SECONDS
+
+    def begin(self) -> None:
+        """Say the first message, or the next that waits."""
+        rested = self._loop.time() - self._rested_at
+        self._dialogue.begin(is_checked=self._first is None and rested > CHECK_SECONDS)
+        self._go_on()
+
+    def leave(self) -> None:
+        """Say goodbye and close; whoever is in the middle of a message just closes."""
+        self._dialogue.lose("we closed the connection")
+        if not self._wire.is_closing():
+            self._wire.write(b"QUIT\r\n")
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        self._dialogue.hear(data)
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._dialogue.lose(_words(exc) if exc else "the connection was lost")
+        self._go_on()
+        self._pool.forget(self)
+        if not self.is_gone.done():
+            self.is_gone.set_result(None)
+
+    def _next(self, is_early: bool) -> Envelope | None:  # noqa: FBT001  # the dialogue asks so
+        envelope, self._first = self._first, None
+        if envelope is None and self._message_count < MESSAGES_PER_CONNECTION:
+            envelope = self._pool.take(is_early=is_early)
+        self._message_count += envelope is not None
+        return envelope
+
+    def _go_on(self) -> None:
+        """Write what is to be said, hand over what landed, and wait for the next reply or rest."""
+        dialogue = self._dialogue
+        if dialogue.said:
+            if not self._wire.is_closing():
+                said = dialogue.said
+                self._wire.write(said[0] if len(said) == 1 else b"".join(said))
+            dialogue.said = []
+        landed, dialogue.landed = dialogue.landed, []
+        for envelope, outcome in landed:
+            self._pool.land(envelope, outcome, was_kept=self._message_count > 1)
+        if dialogue.is_over:
+            self._wire.close()
+        elif dialogue.awaited is not None:
+            self._await_reply(dialogue.awaited)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        self._rested_at = self._loop.time()
+        if self._message_count >= MESSAGES_PER_CONNECTION:
+            self.leave()
+        else:
+            self._pool.rest(self)
+
+    def _await_reply(self, awaited: Awaited) -> None:
+        self._unsent = self._wire.get_write_buffer_size()
+        self._deadline = self._loop.time() + _patience(awaited, is_unsent=self._unsent > 0)
+        if self._tick is None:
+            self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
+
+    def _look_at_time(self) -> None:
+        """Once a second while a reply is awaited: is the other side still there?"""
+        self._tick = None
+        awaited = self._dialogue.awaited
+        if awaited is None or self._dialogue.is_over:
+            return
+        if self._unsent:
+            unsent = self._wire.get_write_buffer_size()
+            if unsent < self._unsent:
+                self._await_reply(awaited)
+        if self._loop.time() < self._deadline:
+            if self._tick is None:
+                self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
+            return
+        self._dialogue.lose(f"no reply to {awaited.name} in time")
+        self._wire.abort()
+        self._go_on()
+
+
+def _patience(awaited: Awaited, *, is_unsent: bool) -> float:
+    """How long a reply may take, in seconds; while a message is still going out, how long nothing
+    of it may be taken."""
+    if is_unsent:
+        return BLOCK_SECONDS
+    if awaited is Awaited.DOT:
+        return FINAL_DOT_SECONDS
+    return DATA_SECONDS if awaited is Awaited.DATA else COMMAND_SECONDS
+
+
+def _tick_seconds() -> float:
+    return min(_TICK_SECONDS, COMMAND_SECONDS / 4, FINAL_DOT_SECONDS / 4)
+
+
+def _widen(wire: asyncio.Transport) -> None:
+    """Let a whole digest go into the socket in one call."""
+    sock = wire.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+
+async def _open(relay: SmtpRelay) -> aiosmtplib.SMTP:
+    """A connection that is ready for its first MAIL."""
     client = aiosmtplib.SMTP(
         hostname=relay.host,
         port=relay.port,
@@ -205,50 +397,13 @@ async def _open(relay: SmtpRelay) -> _Connection:
         timeout=COMMAND_SECONDS,
     )
     await client.connect()
-    return _Connection(client)
-
-
-async def _takes_utf8(client: aiosmtplib.SMTP) -> bool:
     if client.is_ehlo_or_helo_needed:
-        await client.ehlo()
-    return client.supports_extension("smtputf8")
-
-
-async def _begin_data(client: aiosmtplib.SMTP) -> SMTPProtocol:
-    """Say DATA. Apart from the message, because until the 354 it was certainly not accepted."""
-    reply = await client.execute_command(b"DATA")
-    if reply.code != 354:
-        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
-    if client.protocol is None:
-        raise aiosmtplib.SMTPServerDisconnected("the connection was lost after DATA")
-    return client.protocol
-
-
-def _write_message(protocol: SMTPProtocol, payload: bytes) -> None:
-    """The message with dots doubled at line starts (RFC 5321 §4.5.2), and the final dot."""
-    lines = normalize_message_line_endings(payload)
-    protocol.write(_DOT_AT_START.sub(b"..", lines) + b".\r\n")
-
-
-async def _read_verdict(protocol: SMTPProtocol) -> aiosmtplib.SMTPResponse:
-    """The reply to the message. A refusal is raised as `SMTPDataError`.
-
-    Rubbish is no verdict: it is raised like a lost connection, and the message stays in doubt.
-    """
-    try:
-        reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
-    except aiosmtplib.SMTPResponseException as error:
-        raise aiosmtplib.SMTPServerDisconnected(error.message) from error
-    if reply.code // 100 in {4, 5}:
-        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
-    if reply.code // 100 != 2:
-        raise aiosmtplib.SMTPServerDisconnected(f"no verdict: {reply.code} {reply.message}")
-    return reply
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
+        try:
+            await client.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            await client.helo()
+    return client
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {_one_line(str(error))}".rstrip(": ")
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

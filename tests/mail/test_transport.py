@@ -37,6 +37,7 @@ Make = Callable[..., SmtpTransport]
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timeouts that a test can wait for."""
     monkeypatch.setattr(module, "COMMAND_SECONDS", 0.2)
+    monkeypatch.setattr(module, "DATA_SECONDS", 0.2)
     monkeypatch.setattr(module, "FINAL_DOT_SECONDS", 0.2)
 
 
