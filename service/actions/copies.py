@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from service.actions.materials import Materials
 from service.actions.messages import BuiltMail, digest_context, render_mail
@@ -18,7 +18,6 @@ from service.mail.contexts import DigestGroup
 from service.mail.copies import restore_copy, shared_keys
 from service.mail.render import Renderer
 from service.store.copies import CopyRow, get_copy, get_parts, insert_parts, upsert_copies
-from service.store.engine import transaction
 from service.store.models import Delivery, Subscriber
 
 MORE_TITLE = "More that matched"
@@ -27,26 +26,23 @@ log = get_logger(__name__)
 
 
 def keep_copies(
-    sessions: sessionmaker[Session], built: Sequence[BuiltMail], materials: Materials, now: datetime
-) -> None:
-    """Keep what is about to be sent, in a transaction of its own before the wire.
+    session: Session, built: Sequence[BuiltMail], materials: Materials, now: datetime
+) -> frozenset[bytes]:
+    """Keep what is about to be sent, in the transaction that puts it into flight.
 
-    A copy of a message that is not sent after all does no harm: the next attempt overwrites it.
+    Returns the names of the shared stretches that are new: `materials.kept_parts` may have them
+    once the transaction is committed.
     """
     rows: list[CopyRow] = []
     parts: dict[bytes, bytes] = {}
     for one in built:
         if one.copy is not None:
-            rows.append(
-                CopyRow(one.envelope.number, one.attempt, one.copy.content_hash, one.copy.recipe)
-            )
+            rows.append(CopyRow(one.envelope.number, one.copy.content_hash, one.copy.recipe))
             parts.update(one.copy.shared)
     new = {key: body for key, body in parts.items() if key not in materials.kept_parts}
-    if rows:
-        with transaction(sessions) as session:
-            insert_parts(session, new)
-            upsert_copies(session, rows, now)
-        materials.kept_parts.update(new)
+    insert_parts(session, new)
+    upsert_copies(session, rows, now)
+    return frozenset(new)
 
 
 def sent_html(session: Session, delivery_id: int) -> bytes | None:

@@ -6,48 +6,53 @@ Nothing is held open across SMTP but the sender's own lock, which tells the swee
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.copies import keep_copies
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import BuiltMail, build_mail
 from service.actions.restoring import Marker, refuse_restored
+from service.actions.unwanted import Asked, find_unwanted, withdraw
 from service.config import Settings
 from service.domain.delivery import (
     Decision,
     SendOutcome,
     SkipReason,
     classify_outcome,
-    skip_reason,
 )
-from service.domain.types import DeliveryKind, DeliveryState, SubscriberState
+from service.domain.types import DeliveryState, SubscriberState
 from service.logs import get_logger
 from service.mail.errors import MailError
 from service.mail.render import Renderer
-from service.mail.transport import Envelope, Transport
+from service.mail.transport import Transport
 from service.store.editions import close_finished
 from service.store.engine import transaction
-from service.store.models import Delivery
+from service.store.flights import (
+    Ending,
+    Recorded,
+    Result,
+    end_claimed,
+    hold_claimed,
+    put_in_flight,
+    record_results,
+)
 from service.store.sending import (
     Claim,
     claim_due,
-    fail,
     hold_sender_lock,
-    put_in_flight,
-    recheck_claimed,
-    record_decision,
     resolve_in_doubt,
-    skip,
     sweep_abandoned,
 )
 from service.store.subscribers import get_subscriber
-from service.store.suppressions import find_suppressed, insert_suppression
+from service.store.suppressions import insert_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +60,14 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 
 log = get_logger(__name__)
+
+_SMALLEST_DIVIDED = 16
+# How many messages are built between two looks at the wire.
+_BUILT_AT_ONCE = 4
+# How long what has landed waits for company before it is recorded.
+_PATIENCE_SECONDS = 1.0
+# How long messages that were said may still be answered after an error or Ctrl-C.
+_FAREWELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +112,26 @@ def deliver(
     on_window: Callable[[DeliverReport], None] = lambda _: None,
     longest: timedelta | None = None,
 ) -> DeliverReport:
-    """Send everything that is due (of one edition, or of all), window by window.
+    """Send everything that is due (of one edition, or of all).
 
     Safe to run twice, anywhere, at once: rows that others hold are passed over. `on_window` is
-    told the running report after each window, for a progress bar. After `longest` no new window
-    is begun, so that a worker that is asked to stop need not wait for a whole edition.
+    told the running report whenever results were recorded, for a progress bar. After `longest`
+    nothing more is claimed, so that a worker that is asked to stop need not wait for a whole
+    edition.
     """
     refuse_restored(sender.sessions, sender.settings)
-    report, materials = DeliverReport(), Materials()
-    marker = Marker(sender.sessions, sender.settings)
     stops_at = sender.clock() + longest if longest else None
     with _living_sender(sender.sessions) as owner:
-        while stops_at is None or sender.clock() < stops_at:
-            states = _deliver_window(sender, owner, edition_id, materials, marker)
-            if states is None:
-                break
-            report = report.plus(states)
-            on_window(report)
-    with transaction(sender.sessions) as session:
+        run = _Run(sender, owner, edition_id, stops_at)
+        try:
+            while run.go_on():
+                on_window(run.report)
+        except BaseException:
+            run.give_up()
+            raise
+    with transaction(sender.sessions, is_lasting=False) as session:
         close_finished(session, sender.clock())
-    return report
+    return run.report
 
 
 @contextmanager
@@ -129,155 +142,214 @@ def _living_sender(sessions: sessionmaker[Session]) -> Iterator[int]:
         yield owner
 
 
-def _deliver_window(
-    sender: Sender, owner: int, edition_id: int | None, materials: Materials, marker: Marker
-) -> list[DeliveryState] | None:
-    """One window from claim to record; None when nothing was due."""
-    claims, skipped = _claim(sender, owner, edition_id, materials)
-    if not claims and not skipped:
-        return None
-    envelopes, identities, failed = _build(sender, claims, materials)
-    attempts = {claim.delivery.id: claim.delivery.attempt for claim in claims}
-    gone, withdrawn = _put_in_flight(sender, owner, identities, attempts)
-    marker.note({number: attempts[number] for number in gone}, sender.clock())
-    outcomes = sender.transport.send([e for e in envelopes if e.number in gone])
-    sent = _record(sender, outcomes, attempts)
-    return [DeliveryState.SKIPPED] * (skipped + withdrawn) + failed + sent
+class _Run:
+    """One run of a sender: rows are claimed and built while others are on the wire.
+
+    At most `SEND_WINDOW` rows are in flight, in the database as on the wire. A transaction records
+    what has landed and puts as many built messages into flight; it comes when half a window can
+    go, so that the other half is on the wire meanwhile.
+    """
+
+    def __init__(
+        self, sender: Sender, owner: int, edition_id: int | None, stops_at: datetime | None
+    ) -> None:
+        self._sender = sender
+        self._owner = owner
+        self._edition_id = edition_id
+        self._stops_at = stops_at
+        self._window = sender.settings.send_window
+        # A small window is not worth dividing.
+        self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
+        self._materials = Materials()
+        self._marker = Marker(sender.sessions, sender.settings)
+        self._claims: deque[Claim] = deque()
+        self._is_drained = False
+        self._ready: list[BuiltMail] = []
+        self._unbuildable: list[Ending] = []
+        # The attempts of the rows in flight, and what came of those that landed.
+        self._flying: dict[int, int] = {}
+        self._landed: dict[int, SendOutcome] = {}
+        self.report = DeliverReport()
+
+    def go_on(self) -> bool:
+        """Work until results were recorded; false when there is nothing left to do."""
+        before = self.report
+        while self.report == before:
+            if self._is_exchange_due():
+                self._exchange()
+            elif self._claims:
+                self._build_some()
+            elif self._may_claim():
+                self._claim()
+            elif self._flying:
+                self._wait()
+            else:
+                return False
+        return True
+
+    def _may_claim(self) -> bool:
+        if self._is_drained or len(self._ready) >= self._share:
+            return False
+        return self._stops_at is None or self._sender.clock() < self._stops_at
+
+    def _is_exchange_due(self) -> bool:
+        is_all_built = not self._claims and not self._may_claim()
+        wanted = min(self._share, len(self._ready))
+        if wanted == self._share or (wanted and is_all_built):
+            return self._room >= wanted
+        has_all_landed = len(self._landed) == len(self._flying)
+        return is_all_built and has_all_landed and bool(self._landed or self._unbuildable)
+
+    @property
+    def _room(self) -> int:
+        """How many rows may go into flight if what has landed is recorded with it."""
+        return self._window - len(self._flying) + len(self._landed)
+
+    def _wait(self) -> None:
+        """Serve the wire until there is room, or everything has landed; what has landed is not
+        kept waiting for a message that takes its time."""
+        missing = len(self._flying) - len(self._landed)
+        if self._ready:
+            missing = min(self._share, len(self._ready)) - self._room
+        landed = self._sender.transport.turn(_PATIENCE_SECONDS, missing)
+        self._landed |= landed
+        if not landed and self._landed:
+            self._exchange()
+
+    def _claim(self) -> None:
+        """Take rows and end those that must not be sent; read what the rest needs."""
+        sender, now = self._sender, self._sender.clock()
+        lease = timedelta(seconds=sender.settings.lease_seconds)
+        with transaction(sender.sessions, is_lasting=False) as session:
+            claims = claim_due(session, self._owner, now, lease, self._share, self._edition_id)
+            unwanted = find_unwanted(session, [_asked(c) for c in claims], sender.settings, now)
+            end_claimed(session, [_skipped(c, unwanted) for c in claims if c.id in unwanted], now)
+            wanted = [claim for claim in claims if claim.id not in unwanted]
+            gather_materials(session, wanted, self._materials)
+        self._is_drained = not claims
+        self._claims.extend(wanted)
+        self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
+
+    def _build_some(self) -> None:
+        """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""
+        sender = self._sender
+        for _ in range(min(_BUILT_AT_ONCE, len(self._claims))):
+            claim = self._claims.popleft()
+            try:
+                mail = build_mail(
+                    claim, self._materials, sender.settings, sender.renderer, sender.clock()
+                )
+            except MailError as error:
+                log.warning("deliver.unbuildable", delivery_id=claim.id, reason=str(error))
+                failed = Ending(claim.id, claim.attempt, DeliveryState.FAILED, f"render: {error}")
+                self._unbuildable.append(failed)
+            else:
+                self._ready.append(mail)
+        if self._flying:
+            self._landed |= sender.transport.turn(0.0)
+
+    def _exchange(self) -> None:
+        """Record what has landed, and put as many built messages into flight as there is room for.
+
+        Committed before the wire is touched: what is in flight may be with somebody. Only without
+        new flights need the commit not last: what is lost then was in flight and falls in doubt.
+        """
+        sender, now = self._sender, self._sender.clock()
+        built, self._ready = self._ready[: self._room], self._ready[self._room :]
+        landed, self._landed = self._landed, {}
+        attempts = {one.envelope.number: one.attempt for one in built}
+        with transaction(sender.sessions, is_lasting=bool(built)) as session:
+            states, dead = _record(session, landed, self._flying, now)
+            held = hold_claimed(session, self._owner, attempts, now)
+            _suppress(session, dead, sender.settings, now)
+            withdrawn = withdraw(session, held, attempts, sender.settings, now)
+            ids = {row.id for row in held if not row.is_over} - withdrawn
+            gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
+            failed = end_claimed(session, self._unbuildable, now)
+            kept = keep_copies(session, gone, self._materials, now)
+        self._materials.kept_parts |= kept
+        self._unbuildable = []
+        for number in landed:
+            del self._flying[number]
+        going = {one.envelope.number: one.attempt for one in gone}
+        self._flying |= going
+        self._marker.note(going, now)
+        sender.transport.begin([one.envelope for one in gone])
+        states += [DeliveryState.SKIPPED] * len(withdrawn) + [DeliveryState.FAILED] * len(failed)
+        self.report = self.report.plus(states)
+
+    def give_up(self) -> None:
+        """After an error: messages that were not said are taken back, and what came of the others
+        is recorded if that is still possible. What is not falls in doubt."""
+        self._landed |= self._sender.transport.give_up(_FAREWELL_SECONDS)
+        if self._landed:
+            try:
+                with transaction(self._sender.sessions) as session:
+                    _record(session, self._landed, self._flying, self._sender.clock())
+            except SQLAlchemyError as error:
+                log.warning(
+                    "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
+                )
 
 
-def _claim(
-    sender: Sender, owner: int, edition_id: int | None, materials: Materials
-) -> tuple[list[Claim], int]:
-    """Take a window of rows and end those that must not be sent; read what the rest needs."""
-    now, settings = sender.clock(), sender.settings
-    lease = timedelta(seconds=settings.lease_seconds)
-    with transaction(sender.sessions) as session:
-        claims = claim_due(session, owner, now, lease, settings.send_window, edition_id)
-        wanted = _skip_unwanted(session, claims, settings, now)
-        gather_materials(session, wanted, materials)
-    return wanted, len(claims) - len(wanted)
-
-
-def _skip_unwanted(
-    session: Session, claims: Sequence[Claim], settings: Settings, now: datetime
-) -> list[Claim]:
-    keys = [claim.subscriber.email_key for claim in claims if claim.subscriber]
-    suppressed = find_suppressed(session, keys, settings.secret_key)
-    wanted = []
-    for claim in claims:
-        reason = _why_not(claim, suppressed, now)
-        if reason is None:
-            wanted.append(claim)
-        else:
-            skip(session, claim.delivery, reason, now)
-    return wanted
-
-
-# Mails for readers in another state than active; to an active one they come too late.
-_SENT_TO = {
-    DeliveryKind.CONFIRMATION: frozenset(
-        {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
-    ),
-    DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
-    DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),
-    DeliveryKind.ADDRESS_CHANGE: frozenset({SubscriberState.PENDING}),
-    DeliveryKind.ADDRESS_NOTICE: frozenset({SubscriberState.UNSUBSCRIBED}),
-}
-
-
-def _why_not(claim: Claim, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
+def _asked(claim: Claim) -> Asked:
     delivery, reader = claim.delivery, claim.subscriber
-    state = reader.state if reader else None
-    if delivery.kind in _SENT_TO and state is SubscriberState.ACTIVE:
-        # The question is answered, the pause over, the farewell undone.
-        return SkipReason.LATE
-    return skip_reason(
-        state,
-        is_suppressed=reader is not None and reader.email_key in suppressed,
-        send_not_after=delivery.send_not_after,
-        now=now,
-        needs_active=state not in _SENT_TO.get(delivery.kind, ()),
-    )
+    state, key = (reader.state, reader.email_key) if reader else (None, "")
+    return Asked(delivery.id, delivery.kind, delivery.send_not_after, state, key)
 
 
-def _build(
-    sender: Sender, claims: Sequence[Claim], materials: Materials
-) -> tuple[list[Envelope], dict[int, str], list[DeliveryState]]:
-    """Every message as bytes before the wire is touched; a row that cannot be built fails alone."""
-    built: list[BuiltMail] = []
-    unbuildable: list[tuple[Claim, str]] = []
-    for claim in claims:
-        try:
-            mail = build_mail(claim, materials, sender.settings, sender.renderer, sender.clock())
-        except MailError as error:
-            unbuildable.append((claim, f"render: {error}"))
-        else:
-            built.append(mail)
-    keep_copies(sender.sessions, built, materials, sender.clock())
-    failed_count = _fail_unbuildable(sender, unbuildable) if unbuildable else 0
-    identities = {one.envelope.number: one.message_id for one in built}
-    return [one.envelope for one in built], identities, [DeliveryState.FAILED] * failed_count
+def _skipped(claim: Claim, unwanted: Mapping[int, SkipReason]) -> Ending:
+    return Ending(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
 
 
-def _fail_unbuildable(sender: Sender, unbuildable: Sequence[tuple[Claim, str]]) -> int:
-    """End these rows; returns how many were still this sender's to end."""
-    failed_count = 0
-    with transaction(sender.sessions) as session:
-        for claim, reason in unbuildable:
-            log.error("deliver.unbuildable", delivery_id=claim.delivery.id, reason=reason)
-            owner = claim.delivery.lease_owner
-            for held in recheck_claimed(session, owner or 0, [claim.delivery.id]):
-                fail(session, held.delivery, reason, sender.clock())
-                failed_count += 1
-    return failed_count
-
-
-def _put_in_flight(
-    sender: Sender, owner: int, identities: dict[int, str], attempts: dict[int, int]
-) -> tuple[set[int], int]:
-    """Commit that these messages are about to be on the wire; a late unsubscribe still wins."""
-    now = sender.clock()
-    until = now + timedelta(seconds=sender.settings.lease_seconds)
-    with transaction(sender.sessions) as session:
-        held = recheck_claimed(session, owner, list(identities))
-        wanted = _skip_unwanted(session, held, sender.settings, now)
-        ids = [claim.delivery.id for claim in wanted]
-        gone = put_in_flight(session, {i: attempts[i] for i in ids}, identities, until)
-    return gone, len(held) - len(wanted)
+def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender) -> list[BuiltMail]:
+    """Move rows into flight; returns the messages that may go on the wire once it is committed."""
+    until = sender.clock() + timedelta(seconds=sender.settings.lease_seconds)
+    attempts = {one.envelope.number: one.attempt for one in going}
+    identities = {one.envelope.number: one.message_id for one in going}
+    gone = put_in_flight(session, attempts, identities, until)
+    return [one for one in going if one.envelope.number in gone]
 
 
 def _record(
-    sender: Sender, outcomes: dict[int, SendOutcome], attempts: dict[int, int]
-) -> list[DeliveryState]:
-    now, states = sender.clock(), []
-    with transaction(sender.sessions) as session:
-        for number in sorted(outcomes):
-            decision = classify_outcome(outcomes[number], attempts[number])
-            delivery = record_decision(session, number, attempts[number], decision, now)
-            if delivery is not None:
-                states.append(decision.state)
-                _suppress(session, delivery, decision, sender.settings, now)
-    return states
+    session: Session,
+    landed: Mapping[int, SendOutcome],
+    attempts: Mapping[int, int],
+    now: datetime,
+) -> tuple[list[DeliveryState], list[tuple[Recorded, Decision]]]:
+    """Write what came of messages; returns the states, and the rows whose address is dead."""
+    results = [
+        Result(number, attempts[number], classify_outcome(outcome, attempts[number]))
+        for number, outcome in landed.items()
+    ]
+    recorded = record_results(session, results, now)
+    dead = [
+        (recorded[one.id], one.decision)
+        for one in results
+        if one.decision.suppress is not None and one.id in recorded
+    ]
+    return [one.state for one in recorded.values()], dead
 
 
 def _suppress(
     session: Session,
-    delivery: Delivery,
-    decision: Decision,
+    dead: Sequence[tuple[Recorded, Decision]],
     settings: Settings,
     now: datetime,
 ) -> None:
     """A reply that says the address is dead ends its subscription, once and for all mails."""
-    reader = get_subscriber(session, delivery.subscriber_id) if delivery.subscriber_id else None
-    if decision.suppress is None or reader is None:
-        return
-    if reader.confirmed_at is not None and delivery.created_at < reader.confirmed_at:
-        # The address was proved since; the mail may have been on its way to the one before.
-        return
-    insert_suppression(
-        session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
-    )
-    reader.state = SubscriberState.SUPPRESSED
+    for row, decision in dead:
+        reader = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
+        if decision.suppress is None or reader is None:
+            continue
+        if reader.confirmed_at is not None and row.created_at < reader.confirmed_at:
+            # The address was proved since; the mail may have been on its way to the one before.
+            continue
+        insert_suppression(
+            session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
+        )
+        reader.state = SubscriberState.SUPPRESSED
+    session.flush()
 
 
 def sweep(sessions: sessionmaker[Session], now: datetime) -> tuple[int, int]:

@@ -42,6 +42,8 @@ _TICK_SECONDS = 1.0
 # A whole digest fits, so that it is handed over in one call.
 _SEND_BUFFER = 262_144
 
+_TAKEN_BACK = SendOutcome(Phase.CONNECT, 0, "taken back before a word of it was said")
+
 
 class Transport(Protocol):
     """What puts messages on the wire: the SMTP one below, and those of tests."""
@@ -53,6 +55,12 @@ class Transport(Protocol):
         """Serve the wire until `enough` messages have landed, for so many seconds at the most.
 
         Every message that was begun is returned once, by its number, with its outcome.
+        """
+
+    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+        """Take back what was not said yet, and wait so long for what was; returns all the rest.
+
+        Nothing that was begun before moves afterwards.
         """
 
     def close(self) -> None: ...
@@ -82,6 +90,7 @@ class SmtpTransport:
         self._tried: set[int] = set()
         self._landed: dict[int, SendOutcome] = {}
         self._enough = 1
+        self._calmer = asyncio.Event()
 
     def send(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
         """Try each envelope once; every number comes back with its outcome."""
@@ -98,15 +107,39 @@ class SmtpTransport:
 
     def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
         loop, self._enough = self._loop, enough
-        if seconds > 0 and len(self._landed) < enough:
-            limit = loop.call_later(seconds, loop.stop)
+        is_waiting = seconds > 0 and len(self._landed) < enough
+        stop = loop.call_later(seconds, loop.stop) if is_waiting else loop.call_soon(loop.stop)
+        try:
             loop.run_forever()
-            limit.cancel()
-        else:
-            loop.call_soon(loop.stop)
-            loop.run_forever()
+        finally:
+            stop.cancel()
         landed, self._landed = self._landed, {}
         return landed
+
+    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+        outcomes = {one.number: _TAKEN_BACK for one in self._waiting}
+        self._waiting.clear()
+        loop, self._enough = self._loop, 2**31
+        loop.run_until_complete(self._calm_down(seconds))
+        outcomes |= self.turn(0.0)
+        return outcomes
+
+    async def _calm_down(self, seconds: float) -> None:
+        """Until every connection rests; those that do not after so many seconds are closed."""
+        await self._stop_opening()
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._resting) < len(self._lines):
+                    self._calmer.clear()
+                    await self._calmer.wait()
+        except TimeoutError:
+            for line in [line for line in self._lines if line not in self._resting]:
+                line.leave()
+
+    async def _stop_opening(self) -> None:
+        for task in self._openings:
+            task.cancel()
+        await asyncio.gather(*self._openings, return_exceptions=True)
 
     def close(self) -> None:
         if self._own_loop is not None:
@@ -178,6 +211,7 @@ class SmtpTransport:
 
     def rest(self, line: _Line) -> None:
         self._resting.append(line)
+        self._calmer.set()
         if self._waiting:
             self._loop.call_soon(self.spread)
 
@@ -186,6 +220,7 @@ class SmtpTransport:
         self._lines.discard(line)
         if line in self._resting:
             self._resting.remove(line)
+        self._calmer.set()
         if self._waiting:
             self._loop.call_soon(self.spread)
 
@@ -215,6 +250,9 @@ class SmtpTransport:
     async def _open_line(self, envelope: Envelope) -> None:
         try:
             client = await self._connect()
+        except asyncio.CancelledError:
+            self.land(envelope, _TAKEN_BACK, was_kept=False)
+            raise
         except (aiosmtplib.SMTPException, OSError) as error:
             if self._lines and envelope.number not in self._tried:
                 # The relay wants no more connections of us than it has: those will do.
@@ -228,7 +266,6 @@ class SmtpTransport:
         line = _Line(self, client, envelope)
         self._lines.add(line)
         line.begin()
-        self._watch()
 
     async def _connect(self) -> aiosmtplib.SMTP:
         """A connection to the first relay that takes one; raises the last relay's error."""
@@ -240,15 +277,13 @@ class SmtpTransport:
         return await _open(self._relays[-1])
 
     async def _quit_all(self) -> None:
-        for task in self._openings:
-            task.cancel()
+        await self._stop_opening()
         lines = list(self._lines)
         for line in lines:
             line.leave()
         gone = [line.is_gone for line in lines]
         if gone:
             await asyncio.wait(gone, timeout=5)
-        await asyncio.gather(*self._openings, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -262,7 +297,7 @@ class _Line(asyncio.Protocol):
         self._pool = pool
         self._first: Envelope | None = first
         self._loop = asyncio.get_running_loop()
-        self._wire = cast(asyncio.Transport, client.protocol.transport)
+        self._wire = cast("asyncio.Transport", client.protocol.transport)
         self._wire.set_protocol(self)
         _widen(self._wire)
         self._dialogue = Dialogue(
@@ -305,7 +340,7 @@ class _Line(asyncio.Protocol):
         if not self.is_gone.done():
             self.is_gone.set_result(None)
 
-    def _next(self, is_early: bool) -> Envelope | None:  # noqa: FBT001  # the dialogue asks so
+    def _next(self, is_early: bool) -> Envelope | None:  # the dialogue asks so
         envelope, self._first = self._first, None
         if envelope is None and self._message_count < MESSAGES_PER_CONNECTION:
             envelope = self._pool.take(is_early=is_early)

@@ -6,68 +6,58 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, literal, select
-from sqlalchemy import values as sql_values
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import column
 
-from service.domain.types import DeliveryState
 from service.store.copy_models import MailCopyRow, MailPart
 from service.store.models import Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRow:
-    """A copy for the delivery that `attempt` holds."""
+    """The copy of a delivery's mail."""
 
     delivery_id: int
-    attempt: int
     content_hash: bytes
     recipe: bytes
 
 
+_INSERT_PARTS = text("""
+INSERT INTO mail_parts (key, body)
+SELECT * FROM unnest(CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
+ON CONFLICT DO NOTHING
+""")
+
+_UPSERT_COPIES = text("""
+INSERT INTO mail_copies (delivery_id, content_hash, recipe, created_at)
+SELECT id, content_hash, recipe, :now
+FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]), CAST(:recipes AS bytea[]))
+  AS given (id, content_hash, recipe)
+ON CONFLICT (delivery_id) DO UPDATE
+SET content_hash = excluded.content_hash, recipe = excluded.recipe,
+    created_at = excluded.created_at
+""")
+
+
 def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
     """Keep shared stretches; those that are there already stay."""
-    # In one order everywhere, so that two senders never wait for each other crosswise.
-    rows = [{"key": key, "body": parts[key]} for key in sorted(parts)]
-    if rows:
-        session.execute(insert(MailPart).values(rows).on_conflict_do_nothing())
+    if parts:
+        # In one order everywhere, so that two senders never wait for each other crosswise.
+        keys = sorted(parts)
+        given = {"keys": keys, "bodies": [parts[key] for key in keys]}
+        session.execute(_INSERT_PARTS, given)
 
 
 def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> None:
-    """Keep the copies of deliveries that are still claimed by the same attempt.
-
-    A later attempt writes its own over it: the copy is of the message that goes on the wire.
-    """
-    if not rows:
-        return
-    given = sql_values(
-        column("id", Delivery.id.type),
-        column("attempt", Delivery.attempt.type),
-        column("content_hash", MailCopyRow.content_hash.type),
-        column("recipe", MailCopyRow.recipe.type),
-        name="given",
-    ).data([(row.delivery_id, row.attempt, row.content_hash, row.recipe) for row in rows])
-    held = (
-        select(given.c.id, given.c.content_hash, given.c.recipe, literal(now))
-        .join(Delivery, (Delivery.id == given.c.id) & (Delivery.attempt == given.c.attempt))
-        .where(Delivery.state == DeliveryState.CLAIMED)
-    )
-    statement = insert(MailCopyRow).from_select(
-        ["delivery_id", "content_hash", "recipe", "created_at"], held
-    )
-    new = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[MailCopyRow.delivery_id],
-            set_={
-                "content_hash": new.content_hash,
-                "recipe": new.recipe,
-                "created_at": new.created_at,
-            },
-        )
-    )
+    """Keep copies; a later attempt writes its own over it: what is kept is what was sent last."""
+    if rows:
+        given = {
+            "ids": [row.delivery_id for row in rows],
+            "hashes": [row.content_hash for row in rows],
+            "recipes": [row.recipe for row in rows],
+            "now": now,
+        }
+        session.execute(_UPSERT_COPIES, given)
 
 
 def get_copy(session: Session, delivery_id: int) -> MailCopyRow | None:

@@ -7,17 +7,18 @@ lease; the lease itself serves where a host vanishes and its connection lingers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, Integer, Select, and_, cast, func, or_, select, text, update
+from sqlalchemy import Engine, Integer, and_, bindparam, cast, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.delivery import Decision
-from service.domain.types import DeliveryState, EditionState
-from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
+from service.domain.types import DeliveryState
+from service.store.base import is_among
+from service.store.flights import reopen_editions
+from service.store.models import Delivery, DeliveryEvent, Subscriber
 
 # The first half of every sender's advisory lock: tells our locks from anybody else's.
 LOCK_CLASS = 20592
@@ -29,6 +30,14 @@ class Claim:
 
     delivery: Delivery
     subscriber: Subscriber | None
+
+    @property
+    def id(self) -> int:
+        return self.delivery.id
+
+    @property
+    def attempt(self) -> int:
+        return self.delivery.attempt
 
 
 @contextmanager
@@ -49,17 +58,35 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[No
             connection.invalidate()
 
 
-def _due(now: datetime, edition_id: int | None, limit: int) -> Select[Delivery]:
-    is_frozen = or_(Delivery.edition_id.is_(None), Edition.state != EditionState.OPEN)
-    statement = (
-        select(Delivery)
-        .outerjoin(Edition, Edition.id == Delivery.edition_id)
-        .where(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now, is_frozen)
-        .order_by(Delivery.due_at, Delivery.id)
-        .limit(limit)
-        .with_for_update(of=Delivery, skip_locked=True)
-    )
-    return statement if edition_id is None else statement.where(Delivery.edition_id == edition_id)
+# Letters first: a confirmation must not wait behind a million digests. Then edition by edition, so
+# that a claim never walks over the rows of one that is still being composed. Each step stops as soon
+# as there are enough, and only rows that were taken are locked. The limit is part of the text: with
+# a parameter Postgres would plan for a tenth of the table.
+_CLAIM = text("""
+WITH letters AS MATERIALIZED (
+  SELECT id FROM deliveries
+  WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
+    AND CAST(:edition_id AS bigint) IS NULL
+  ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), digests AS MATERIALIZED (
+  SELECT waiting.id
+  FROM (
+    SELECT id FROM editions
+    WHERE state = 'frozen' AND id = coalesce(CAST(:edition_id AS bigint), id) ORDER BY id
+  ) AS frozen CROSS JOIN LATERAL (
+    SELECT id FROM deliveries
+    WHERE edition_id = frozen.id AND state = 'queued' AND due_at <= :now
+    ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+  ) AS waiting
+  LIMIT :limit - (SELECT count(*) FROM letters)
+)
+UPDATE deliveries
+SET state = 'claimed', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
+    updated_at = :now
+FROM (SELECT id FROM letters UNION ALL SELECT id FROM digests) AS due
+WHERE deliveries.id = due.id
+RETURNING deliveries.*
+""").bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 
 def claim_due(
@@ -70,32 +97,30 @@ def claim_due(
     limit: int,
     edition_id: int | None,
 ) -> list[Claim]:
-    """Take up to `limit` rows that are due; rows that others are taking are passed over."""
-    deliveries = session.execute(_due(now, edition_id, limit)).scalars().all()
-    for delivery in deliveries:
-        delivery.state = DeliveryState.CLAIMED
-        delivery.attempt += 1
-        delivery.lease_owner = owner
-        delivery.lease_until = now + lease
-        delivery.updated_at = now
-    session.flush()
-    return with_readers(session, deliveries)
+    """Take up to `limit` rows that are due; rows that others are taking are passed over.
+
+    Other mails than digests come first, then each frozen edition's rows, the oldest due first.
+    """
+    given = {
+        "owner": owner,
+        "now": now,
+        "until": now + lease,
+        "limit": limit,
+        "edition_id": edition_id,
+    }
+    taken = select(Delivery).from_statement(_CLAIM).execution_options(populate_existing=True)
+    rows = session.execute(taken, given).scalars().all()
+    return with_readers(session, sorted(rows, key=lambda row: (row.due_at, row.id)))
 
 
 def with_readers(session: Session, deliveries: Sequence[Delivery]) -> list[Claim]:
-    """The deliveries with their readers, read afresh and kept from changing until the commit.
-
-    The share lock is what lets a late unsubscribe win: either it is committed and seen here, or
-    it waits for this short transaction and finds the row already in flight.
-    """
-    wanted = {delivery.subscriber_id for delivery in deliveries if delivery.subscriber_id}
+    """The deliveries with their readers, read afresh."""
+    wanted = [delivery.subscriber_id for delivery in deliveries if delivery.subscriber_id]
     readers = {
         reader.id: reader
         for reader in session.execute(
             select(Subscriber)
-            .where(Subscriber.id.in_(wanted))
-            .order_by(Subscriber.id)
-            .with_for_update(read=True)
+            .where(is_among(Subscriber.id, wanted))
             .execution_options(populate_existing=True)
         ).scalars()
     }
@@ -103,106 +128,6 @@ def with_readers(session: Session, deliveries: Sequence[Delivery]) -> list[Claim
         Claim(delivery, readers.get(delivery.subscriber_id) if delivery.subscriber_id else None)
         for delivery in deliveries
     ]
-
-
-def recheck_claimed(session: Session, owner: int, ids: Sequence[int]) -> list[Claim]:
-    """The rows that this sender still holds as claimed, locked, with their readers."""
-    deliveries = (
-        session.execute(
-            select(Delivery)
-            .where(
-                Delivery.id.in_(ids),
-                Delivery.state == DeliveryState.CLAIMED,
-                Delivery.lease_owner == owner,
-            )
-            .order_by(Delivery.id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        .scalars()
-        .all()
-    )
-    return with_readers(session, deliveries)
-
-
-def put_in_flight(
-    session: Session, attempts: Mapping[int, int], message_ids: Mapping[int, str], until: datetime
-) -> set[int]:
-    """Move claimed rows into flight by compare-and-set on (id, attempt); returns those that went.
-
-    The caller commits before a byte is on the wire. A row that is not returned was taken away (its
-    lease ended, somebody else holds it now) and must not be sent.
-    """
-    rows = session.execute(
-        select(Delivery)
-        .where(Delivery.id.in_(attempts), Delivery.state == DeliveryState.CLAIMED)
-        .order_by(Delivery.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalars()
-    gone: set[int] = set()
-    for delivery in rows:
-        if delivery.attempt == attempts[delivery.id]:
-            delivery.state = DeliveryState.IN_FLIGHT
-            delivery.message_id = message_ids[delivery.id]
-            delivery.lease_until = until
-            gone.add(delivery.id)
-    session.flush()
-    return gone
-
-
-def skip(session: Session, delivery: Delivery, reason: str, now: datetime) -> None:
-    """End a queued or claimed row with a named reason."""
-    _move(session, delivery, DeliveryState.SKIPPED, reason, now)
-    delivery.reason = reason
-
-
-def fail(session: Session, delivery: Delivery, reason: str, now: datetime) -> None:
-    _move(session, delivery, DeliveryState.FAILED, reason, now)
-    delivery.reason = reason[:500]
-
-
-def record_decision(
-    session: Session, delivery_id: int, attempt: int, decision: Decision, now: datetime
-) -> Delivery | None:
-    """Write what a try came to; None if the row has moved on without us.
-
-    A certain answer that comes after the sweep has called the row in doubt is evidence, and
-    decides it: a relay that is slower than the lease must not leave a whole window in doubt.
-    """
-    delivery = session.execute(
-        select(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.attempt == attempt)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-    if delivery is None:
-        return None
-    is_ours = delivery.state is DeliveryState.IN_FLIGHT
-    was_in_doubt = delivery.state is DeliveryState.IN_DOUBT
-    is_evidence = was_in_doubt and decision.state is not DeliveryState.IN_DOUBT
-    if not (is_ours or is_evidence):
-        return None
-    # A relay's words name the address, which must not come back after an erasure.
-    detail = decision.detail if delivery.subscriber_id is not None else "the reader was erased"
-    _move(session, delivery, decision.state, detail, now)
-    delivery.last_reply = detail[:1000]
-    if decision.state is DeliveryState.FAILED:
-        delivery.reason = detail[:500]
-    if decision.retry_after is not None:
-        delivery.due_at = now + decision.retry_after
-        if was_in_doubt:
-            _reopen(session, delivery.edition_id)
-    return delivery
-
-
-def _reopen(session: Session, edition_id: int | None) -> None:
-    """A closed edition has work again: closing says that the last row is final."""
-    session.execute(
-        update(Edition)
-        .where(Edition.id == edition_id, Edition.state == EditionState.CLOSED)
-        .values(state=EditionState.FROZEN, closed_at=None)
-    )
 
 
 def _move(
@@ -223,37 +148,50 @@ def _move(
     )
 
 
+_SWEEP = text("""
+WITH left_behind AS (
+  SELECT id FROM deliveries
+  WHERE state IN ('claimed', 'in_flight')
+    AND (lease_owner = ANY(CAST(:dead AS bigint[])) OR lease_owner IS NULL
+         OR lease_until < :now OR lease_until IS NULL)
+  FOR NO KEY UPDATE SKIP LOCKED
+), moved AS (
+  UPDATE deliveries
+  SET state = CASE state WHEN 'claimed' THEN CAST('queued' AS delivery_state) ELSE 'in_doubt' END,
+      lease_owner = NULL, lease_until = NULL, updated_at = :now
+  FROM left_behind
+  WHERE deliveries.id = left_behind.id
+  RETURNING deliveries.id, deliveries.attempt, deliveries.state
+), told AS (
+  INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
+  SELECT id, attempt, state,
+         CASE state WHEN 'queued' THEN :not_sent ELSE :doubtful END, :now
+  FROM moved
+)
+SELECT state, count(*) AS row_count FROM moved GROUP BY state
+""").bindparams(
+    not_sent="its sender went away; not sent",
+    doubtful="its sender went away while it was on the wire",
+)
+
+
 def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     """Heal what dead senders left: claimed rows go back, rows in flight fall in doubt.
 
     Returns (requeued, in doubt). A sender is dead when its advisory lock is gone, or when its
     lease is over.
     """
-    held = session.execute(
-        select(Delivery)
-        .where(Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]))
-        .order_by(Delivery.id)
-        .with_for_update(skip_locked=True)
-    ).scalars()
-    rows = held.all()
+    held = select(Delivery.lease_owner).where(
+        Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT])
+    )
+    owners = set(session.execute(held.distinct()).scalars())
     # Asked after the rows were read: a sender takes its lock before it claims, so an owner seen
     # in a row and not in the locks is dead. The other way round, one that starts between the two
     # questions would be taken for dead.
-    alive = _living_senders(session)
-    requeued = doubtful = 0
-    for delivery in rows:
-        is_over = delivery.lease_until is None or delivery.lease_until < now
-        if delivery.lease_owner in alive and not is_over:
-            continue
-        if delivery.state is DeliveryState.CLAIMED:
-            _move(session, delivery, DeliveryState.QUEUED, "its sender went away; not sent", now)
-            requeued += 1
-        else:
-            detail = "its sender went away while it was on the wire"
-            _move(session, delivery, DeliveryState.IN_DOUBT, detail, now)
-            doubtful += 1
-    session.flush()
-    return requeued, doubtful
+    dead = [owner for owner in owners - _living_senders(session) if owner is not None]
+    rows = session.execute(_SWEEP, {"dead": dead, "now": now}).all()
+    moved: dict[str, int] = {row.state: row.row_count for row in rows}
+    return moved.get(DeliveryState.QUEUED, 0), moved.get(DeliveryState.IN_DOUBT, 0)
 
 
 def _living_senders(session: Session) -> frozenset[int]:
@@ -286,7 +224,7 @@ def resolve_in_doubt(
             delivery.due_at = now
         count += 1
     if count and state is DeliveryState.QUEUED:
-        _reopen(session, edition_id)
+        reopen_editions(session, [edition_id])
     return count
 
 

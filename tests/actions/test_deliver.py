@@ -232,6 +232,23 @@ def test_a_worker_that_overslept_its_lease_sends_nothing(
     assert press.states(edition_id) == {"sent": 1}
 
 
+def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_if_nobody_swept(
+    press: Press,
+) -> None:
+    press.add_readers(ANNE)
+    press.add_papers(1)
+    edition_id = press.publish()
+    transport = PlannedTransport()
+
+    def sleep() -> None:
+        press.clock.forward(seconds=press.settings.lease_seconds + 1)
+
+    assert deliver(replace(press.sender(transport), renderer=InterruptedRenderer(sleep))).total == 0
+    assert (transport.sent, press.states(edition_id)) == ([], {"claimed": 1})
+    assert sweep(press.sessions, press.clock()) == (1, 0)
+    assert deliver(press.sender(transport)).sent == 1
+
+
 def test_a_row_is_in_flight_and_committed_before_the_wire_is_touched(press: Press) -> None:
     press.add_readers(ANNE, BERT)
     press.add_papers(1)

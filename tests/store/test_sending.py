@@ -18,18 +18,21 @@ from service.domain.delivery import classify_outcome
 from service.domain.types import Cadence, DeliveryKind, DeliveryState
 from service.store.deliveries import insert_mail
 from service.store.engine import make_engine, make_sessions
+from service.store.flights import (
+    Ending,
+    Result,
+    end_claimed,
+    hold_claimed,
+    put_in_flight,
+    record_results,
+)
 from service.store.models import Delivery
 from service.store.sending import (
     claim_due,
     count_due,
     count_in_doubt,
-    fail,
     hold_sender_lock,
     make_due,
-    put_in_flight,
-    recheck_claimed,
-    record_decision,
-    skip,
     sweep_abandoned,
 )
 
@@ -118,8 +121,17 @@ def test_only_its_own_claims_are_still_a_senders(press: Press, edition_id: int) 
     claim(press, ME, 3)
     claim(press, OTHER, 1)
     with press.sessions.begin() as session:
-        held = recheck_claimed(session, ME, [1, 2, 4, 5])
-    assert [one.delivery.id for one in held] == [1, 2]
+        held = hold_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
+    assert [one.id for one in held] == [1, 2]
+
+
+def test_a_row_whose_lease_is_over_is_known_as_such(press: Press, edition_id: int) -> None:
+    attempts = dict.fromkeys(claim(press, limit=2), 1)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        assert [one.is_over for one in hold_claimed(session, ME, attempts, now)] == [False] * 2
+        late = hold_claimed(session, ME, attempts, now + LEASE)
+        assert [one.is_over for one in late] == [True] * 2
 
 
 def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int) -> None:
@@ -133,8 +145,8 @@ def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int)
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
     with press.sessions.begin() as session:
-        decision = classify_outcome(ACCEPTED, attempt)
-        return record_decision(session, delivery_id, attempt, decision, press.clock()) is not None
+        result = Result(delivery_id, attempt, classify_outcome(ACCEPTED, attempt))
+        return delivery_id in record_results(session, [result], press.clock())
 
 
 def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition_id: int) -> None:
@@ -150,10 +162,10 @@ def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition
 
 def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
     fly(press, claim(press, limit=1))
-    doubt = classify_outcome(SILENCE, 1)
+    doubt = [Result(1, 1, classify_outcome(SILENCE, 1))]
     with press.sessions.begin() as session:
-        assert record_decision(session, 1, 1, doubt, press.clock()) is not None
-        assert record_decision(session, 1, 1, doubt, press.clock()) is None
+        assert set(record_results(session, doubt, press.clock())) == {1}
+        assert record_results(session, doubt, press.clock()) == {}
         assert count_in_doubt(session) == 1
     assert press.history(1) == [(1, DeliveryState.IN_DOUBT)]
 
@@ -162,10 +174,16 @@ def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
     press: Press, edition_id: int
 ) -> None:
     claim(press, limit=2)
+    endings = [
+        Ending(1, 1, DeliveryState.SKIPPED, "late"),
+        Ending(2, 1, DeliveryState.FAILED, "render: " + "x" * 900),
+    ]
     with press.sessions.begin() as session:
-        first, second = (session.get_one(Delivery, i) for i in (1, 2))
-        skip(session, first, "late", press.clock())
-        fail(session, second, "render: " + "x" * 900, press.clock())
+        assert end_claimed(session, endings, press.clock()) == {1, 2}
+        assert end_claimed(session, endings, press.clock()) == set()
+        assert (
+            end_claimed(session, [Ending(3, 0, DeliveryState.FAILED, "?")], press.clock()) == set()
+        )
     rows = press.rows()
     assert [(row.state, len(row.reason), row.lease_owner) for row in rows[:2]] == [
         ("skipped", 4, None),

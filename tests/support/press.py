@@ -80,11 +80,20 @@ class PlannedTransport:
     plan: Plan = lambda _envelope: ACCEPTED
     meanwhile: Callable[[], object] = lambda: None
     sent: list[Envelope] = field(default_factory=list)
+    landed: dict[int, SendOutcome] = field(default_factory=dict)
 
-    def send(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
-        self.sent += envelopes
-        self.meanwhile()
-        return {envelope.number: self.plan(envelope) for envelope in envelopes}
+    def begin(self, envelopes: Sequence[Envelope]) -> None:
+        if envelopes:
+            self.sent += envelopes
+            self.meanwhile()
+            self.landed |= {envelope.number: self.plan(envelope) for envelope in envelopes}
+
+    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:  # noqa: ARG002
+        landed, self.landed = self.landed, {}
+        return landed
+
+    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+        return self.turn(seconds)
 
     def close(self) -> None:
         """Nothing is kept open."""
