@@ -256,7 +256,7 @@ class _Run:
         """
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
-        landed, self._landed = self._landed, {}
+        landed = self._landed
         attempts = {one.envelope.number: one.attempt for one in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
             states, dead = _record(session, landed, self._flying, now)
@@ -268,7 +268,7 @@ class _Run:
             failed = end_claimed(session, self._unbuildable, now)
             kept = keep_copies(session, gone, self._materials, now)
         self._materials.kept_parts |= kept
-        self._unbuildable = []
+        self._unbuildable, self._landed = [], {}
         for number in landed:
             del self._flying[number]
         going = {one.envelope.number: one.attempt for one in gone}
