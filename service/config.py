@@ -173,6 +173,7 @@ class Settings(BaseModel):
     digest_timezone: str = "UTC"
     digest_max_papers: Count = 25
     digest_max_bytes: Count = 90_000
+    smtputf8: bool = False
     send_rate: Seconds | None = None
     send_connections: Count = 10
     send_window: Count = 32

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,12 +21,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.actions.branding import brand_of, make_renderer
 from service.actions.signing import signer_of
 from service.clock import system_clock
-from service.config import Settings, SettingsError, check
+from service.config import Settings, SettingsError, SmtpRelay, check
 from service.domain.delivery import Phase
 from service.domain.types import DeliveryKind
 from service.mail.dkim import compare_record
 from service.mail.errors import MailError
-from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.headers import (
+    MessageHeaders,
+    ascii_address,
+    build_message,
+    message_id,
+    wire_address,
+)
 from service.mail.letters import TestContext
 from service.mail.transport import Envelope, SmtpTransport
 from service.meaning.embedders import load_embedder
@@ -113,6 +121,28 @@ def _relays(settings: Settings) -> Iterator[Finding]:
                 )
         except OSError as error:
             yield Finding(name, "bad", str(error), "Check SMTP_URL and the firewall")
+            continue
+        if settings.smtputf8:
+            yield _smtputf8(relay)
+
+
+def _smtputf8(relay: SmtpRelay) -> Finding:
+    """Whether a relay takes addresses with letters outside ASCII before the @ (RFC 6531)."""
+    name = f"SMTPUTF8 {relay.name}"
+    make = smtplib.SMTP_SSL if relay.use_tls else smtplib.SMTP
+    try:
+        with make(relay.host, relay.port, timeout=HTTP_SECONDS) as client:
+            client.ehlo()
+            if relay.starttls != "off" and client.has_extn("starttls"):
+                client.starttls(context=ssl.create_default_context())
+                client.ehlo()
+            is_offered = client.has_extn("smtputf8")
+    except (smtplib.SMTPException, OSError) as error:
+        return Finding(name, "warn", " ".join(str(error).split()))
+    if is_offered:
+        return Finding(name, "good", "offered")
+    hint = "Unset PAPERBOY_SMTPUTF8, or readers with such addresses get nothing"
+    return Finding(name, "bad", "not offered", hint)
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:
@@ -224,7 +254,7 @@ def _probe(settings: Settings, address: str) -> Finding:
         if signer is not None:
             payload = signer.sign(payload, now)
         sender = ascii_address(parseaddr(settings.mail_from)[1], "From")
-        envelope = Envelope(1, sender, ascii_address(address), payload)
+        envelope = Envelope(1, sender, wire_address(address), payload)
     except MailError as error:
         return Finding("probe", "bad", str(error))
     transport = SmtpTransport(settings.relays, connections=1)

@@ -24,7 +24,13 @@ from service.mail.contexts import (
     DigestHappening,
 )
 from service.mail.copies import MailCopy, copy_mail
-from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.headers import (
+    MessageHeaders,
+    ascii_address,
+    build_message,
+    message_id,
+    wire_address,
+)
 from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
@@ -87,7 +93,7 @@ def build_mail(
         payload = signer.sign(payload, now)
     sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
     envelope = Envelope(
-        delivery.id, ascii_address(sender, "From"), ascii_address(reader.email), payload
+        delivery.id, ascii_address(sender, "From"), wire_address(reader.email), payload
     )
     copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)

@@ -55,6 +55,7 @@ def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) ->
         hour=str(settings.digest_hour),
         timezone=settings.digest_timezone,
         page="operator",
+        takes_utf8=settings.smtputf8,
     )
 
 
@@ -65,7 +66,7 @@ def add_subscriber(
 
     With `is_confirmed` the operator vouches for the address and no mail goes out.
     """
-    key = email_key(read_address(form.email))
+    key = email_key(read_address(form.email, takes_utf8=form.takes_utf8))
     if find_by_email(session, key) is not None or is_suppressed(session, key, secrets):
         return None
     request_subscription(session, form, secrets, now, asks=not is_confirmed)
@@ -113,7 +114,7 @@ def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUp:
     try:
         wants = _read_answer(row.get("empty_digests") or "no")
         form = replace(form, has_empty_digests=wants)
-        read_address(form.email)
+        read_address(form.email, takes_utf8=form.takes_utf8)
         read_form_preferences(form)
     except SignUpError as error:
         raise ImportFault(f"line {line}: {error}") from error
@@ -140,12 +141,12 @@ def import_subscribers(
     Raises `ImportFault`; the caller rolls back.
     """
     topics = _read_all_topics(session, rows)
-    keys = [email_key(read_address(row.form.email)) for row in rows]
+    keys = [email_key(read_address(row.form.email, takes_utf8=row.form.takes_utf8)) for row in rows]
     by_key = {key: row.form for key, row in zip(reversed(keys), reversed(rows), strict=True)}
     suppressed = find_suppressed(session, by_key, secrets)
     new = {
         key: NewSubscriber(
-            email=read_address(form.email),
+            email=read_address(form.email, takes_utf8=form.takes_utf8),
             email_key=key,
             preferences=read_form_preferences(form),
             topics=tuple(topics[text] for text in form.topics),

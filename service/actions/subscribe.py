@@ -56,7 +56,7 @@ class SignUpError(ValueError):
 class SignUp:
     """A sign-up as it was typed. `page` is where (for the record of consent), `locale` how the
     visitor's browser asks for dates (`de-AT`), or empty. `has_empty_digests`: a short mail also
-    where nothing matched; no form asks a newcomer for it."""
+    where nothing matched; no form asks a newcomer for it. `takes_utf8`: see `read_address`."""
 
     email: str
     topics: tuple[str, ...]
@@ -66,19 +66,25 @@ class SignUp:
     page: str = "/"
     locale: str = ""
     has_empty_digests: bool = False
+    takes_utf8: bool = False
 
 
-def read_address(text: str) -> str:
-    """The address with its domain as A-labels. Raises `SignUpError` with a hint."""
+def read_address(text: str, *, takes_utf8: bool = False) -> str:
+    """The address with its domain as A-labels. Raises `SignUpError` with a hint.
+
+    With `takes_utf8` the relay carries letters outside ASCII before the @, too (RFC 6531).
+    """
     try:
         # Strict: RFC 5321 §4.5.3.1.1 ends a local part at 64 octets, and relays refuse more.
         checked = validate_email(text.strip(), check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise SignUpError("email", f"This is not an email address: {error}") from error
-    if not checked.ascii_email:
-        message = "We cannot mail an address with letters outside ASCII before the @ yet."
+    if checked.ascii_email:
+        return checked.ascii_email
+    if not takes_utf8:
+        message = "We cannot mail an address with letters outside ASCII before the @."
         raise SignUpError("email", message)
-    return checked.ascii_email
+    return f"{checked.local_part}@{checked.ascii_domain}"
 
 
 def read_preferences(cadence: str, hour: str, timezone: str) -> Preferences:
@@ -113,7 +119,7 @@ def request_subscription(
     Raises `SignUpError` or `TopicError` for input that cannot be used, never for an address that
     is known, suppressed or pending: those get the same silence or their own mail.
     """
-    address = read_address(form.email)
+    address = read_address(form.email, takes_utf8=form.takes_utf8)
     preferences = read_form_preferences(form)
     topics = read_topics(session, form.topics)
     key = email_key(address)
@@ -331,7 +337,7 @@ def suppress_address(
 
     Raises `SignUpError` for what is no address.
     """
-    key = email_key(read_address(address))
+    key = email_key(read_address(address, takes_utf8=True))
     is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     reader = find_by_email(session, key, lock=True)
     if reader is not None:
@@ -344,7 +350,7 @@ def release_address(session: Session, address: str, secrets: tuple[str, ...]) ->
 
     Raises `SignUpError` for what is no address.
     """
-    key = email_key(read_address(address))
+    key = email_key(read_address(address, takes_utf8=True))
     released = delete_suppression(session, key, secrets)
     reader = find_by_email(session, key, lock=True)
     if reader is not None and reader.state is SubscriberState.SUPPRESSED:

@@ -211,7 +211,7 @@ def suppress(
     from service.store.engine import transaction
 
     with open_desk(context, as_json=as_json) as desk:
-        address = read_address(email)
+        address = read_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             keys = desk.settings.secret_key
             is_new = suppress_address(session, address, keys, why, desk.clock())
@@ -230,7 +230,7 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
     from service.store.engine import transaction
 
     with open_desk(context, as_json=as_json) as desk:
-        address = read_address(email)
+        address = read_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             released = release_address(session, address, desk.settings.secret_key)
         if not released:

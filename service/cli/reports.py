@@ -35,7 +35,7 @@ def find_reader(desk: Desk, email: str) -> Subscriber:
     from service.store.subscribers import find_by_email
     from service.store.suppressions import find_reason
 
-    address = read_address(email)
+    address = read_address(email, takes_utf8=True)
     with transaction(desk.sessions) as session:
         reader = find_by_email(session, email_key(address))
         suppressed = find_reason(session, email_key(address), desk.settings.secret_key)

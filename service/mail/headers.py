@@ -28,6 +28,10 @@ _LINE = 76
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # RFC 5322 `dot-atom`, the only form of a local part that mail programs agree on.
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+# The same where the relay takes UTF-8 (RFC 6531 §3.3); surrogates are no letters.
+_UTF8_LOCAL_PART = re.compile(
+    _LOCAL_PART.pattern.replace("~-]", "~\\u00a1-\\ud7ff\\ue000-\\U0010ffff-]")
+)
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 # RFC 2047 §5 (3): what a "Q" word may hold in any header; 76 columns with "Subject: =?utf-8?q??=".
@@ -65,13 +69,14 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     """The mail as the bytes for DATA: CRLF, lines of at most 998, the same input the same bytes.
 
     Raises `HeaderError`, without the value, where a header would break out of its line or an
-    address cannot be written in ASCII (a local part that needs SMTPUTF8).
+    address is none. A local part outside ASCII stands in To as it is, in UTF-8 (RFC 6532 §3.2);
+    only a relay with SMTPUTF8 takes such a message.
     """
     fields = [*_fields(rendered.subject, headers), ("MIME-Version", "1.0")]
     # "=_" cannot occur in quoted-printable or base64, so no text can end its own part.
     boundary = f"=_{hashlib.sha256(headers.message_id.encode()).hexdigest()[:32]}"
     fields.append(("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"'))
-    lines = [f"{name}: {value}".encode("ascii") for name, value in fields]
+    lines = [f"{name}: {value}".encode() for name, value in fields]
     _check_lines(lines)
     parts = [
         *_part(boundary, "plain", rendered.text_part.wire),
@@ -177,6 +182,19 @@ def ascii_address(address: str, field: str = "To") -> str:
     return f"{local}@{_ascii_host(field, host)}"
 
 
+def wire_address(address: str) -> str:
+    """The reader's address for RCPT and To: its domain in ASCII, its local part as it is.
+
+    Raises `HeaderError` for what is no address.
+    """
+    local, _, host = address.rpartition("@")
+    if local.isascii():
+        return ascii_address(address)
+    if not (_UTF8_LOCAL_PART.fullmatch(local) and local.isprintable()):
+        raise HeaderError("the To address has no usable part before the @")
+    return f"{local}@{_ascii_host('To', host)}"
+
+
 def _ascii_host(field: str, host: str) -> str:
     if not host.isascii():
         try:
@@ -197,7 +215,7 @@ def _mailbox(field: str, value: str) -> str:
     # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
     # address would be somebody else's.
     name, address = _split(field, value)
-    address = ascii_address(address, field)
+    address = wire_address(address) if field == "To" else ascii_address(address, field)
     if not name or len(value) > _LONGEST_ADDRESS_FIELD:
         return address
     return f"{_phrase(field, name)} <{address}>"

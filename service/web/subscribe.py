@@ -76,12 +76,13 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
         return site.pages.show("sent.html")
     try:
         with transaction(site.sessions) as session:
-            _check(session, posted.typed)
+            _check(session, posted.typed, takes_utf8=site.settings.smtputf8)
         wait = _seconds_to_wait(site, request, posted.typed.token)
         if wait:
             return show_busy(site, wait)
         with transaction(site.sessions) as session:
             form = _to_sign_up(posted.typed, request.headers.get("accept-language", ""))
+            form = replace(form, takes_utf8=site.settings.smtputf8)
             request_subscription(session, form, site.settings.secret_key, site.clock())
     except (SignUpError, TopicError) as error:
         return _show_fault(site, posted.typed, error)
@@ -89,9 +90,9 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
     return site.pages.show("sent.html")
 
 
-def _check(session: Session, typed: TypedForm) -> None:
+def _check(session: Session, typed: TypedForm, *, takes_utf8: bool) -> None:
     """Complain about what cannot be used before it is counted: a typing error is no flood."""
-    read_address(typed.email)
+    read_address(typed.email, takes_utf8=takes_utf8)
     read_preferences(typed.cadence, typed.hour, typed.timezone)
     read_topics(session, typed.topics)
 

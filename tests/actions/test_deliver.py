@@ -198,7 +198,7 @@ def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
 def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owner(
     press: Press,
 ) -> None:
-    press.add_readers("änne@example.org")
+    press.add_readers("an..ne@example.org")
     press.add_papers(1)
     edition_id = press.publish()
 

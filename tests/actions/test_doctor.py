@@ -19,6 +19,7 @@ from sqlalchemy import Engine, text
 from support.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
 from support.loopback_http import LoopbackHttp
 from support.press import Press, make_press, plain_text
+from support.scripted_smtp import ScriptedSmtp
 from support.smtp_sink import SmtpSink, free_port
 
 from service.actions.doctor import Finding, examine
@@ -141,7 +142,7 @@ def test_a_refused_probe_tells_the_relays_own_words(press: Press, smtp_sink: Smt
 def test_a_probe_that_cannot_be_addressed_is_told_and_does_not_end_the_visit(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
-    found = ask(press, "änne@example.org")["probe"]
+    found = ask(press, "an..ne@example.org")["probe"]
     assert found.state == "bad"
     assert found.detail == "the To address has no plain ASCII part before the @"
     assert smtp_sink.messages == []
@@ -290,3 +291,22 @@ def test_a_probe_is_signed(press: Press, smtp_sink: SmtpSink, tmp_path: Path) ->
     content = smtp_sink.messages[0].envelope.original_content or b""
     records = {"s._domainkey.paperboy.example": DkimKey("s", ed25519_key()).record}
     assert verdicts(content, records) == [True]
+
+
+def test_the_doctor_asks_each_relay_for_smtputf8_where_readers_may_need_it(
+    press: Press, smtp_sink: SmtpSink
+) -> None:
+    name = f"SMTPUTF8 127.0.0.1:{smtp_sink.port}"
+    assert name not in ask(press)
+    assert ask(press, smtputf8=True)[name] == Finding(name, "good", "offered")
+    plain = ScriptedSmtp()
+    url = f"smtp://127.0.0.1:{plain.port}?starttls=off"
+    found = ask(press, smtputf8=True, smtp_url=(url,))[f"SMTPUTF8 127.0.0.1:{plain.port}"]
+    plain.stop()
+    assert (found.state, found.detail) == ("bad", "not offered")
+    assert "PAPERBOY_SMTPUTF8" in found.hint
+
+
+def test_a_probe_goes_to_an_address_outside_ascii(press: Press, smtp_sink: SmtpSink) -> None:
+    assert ask(press, "änne@münchen.example")["probe"].state == "good"
+    assert smtp_sink.recipients() == ["änne@xn--mnchen-3ya.example"]

@@ -407,4 +407,7 @@ def test_what_cannot_be_used_names_its_field_and_changes_nothing(
 
 def test_an_address_is_kept_as_typed_with_its_domain_in_ascii() -> None:
     assert read_address(" Reader+News@BÜCHER.example ") == "Reader+News@xn--bcher-kva.example"
+    assert read_address("Änne@Bücher.example", takes_utf8=True) == "Änne@xn--bcher-kva.example"
+    with pytest.raises(SignUpError, match="outside ASCII before the @"):
+        read_address("änne@bücher.example")
     assert read_preferences("weekly", "0", "UTC") == Preferences(Cadence.WEEKLY, 0, "UTC")

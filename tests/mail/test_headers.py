@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from service.domain.types import DeliveryKind
 from service.mail.contexts import DigestContext, DigestPaper
 from service.mail.errors import HeaderError
-from service.mail.headers import MessageHeaders, ascii_address, build_message, message_id
+from service.mail.headers import (
+    MessageHeaders,
+    ascii_address,
+    build_message,
+    message_id,
+    wire_address,
+)
 from service.mail.letters import MailContext
 from service.mail.render import Renderer, plain_mail
 
@@ -208,7 +214,8 @@ def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None
         ("to", "nobody"),
         ("to", "@example.org"),
         ("to", "a b@example.org"),
-        ("to", "jürgen@example.org"),
+        ("to", "jür gen@example.org"),
+        ("sender", "jürgen@example.org"),
         ("to", "a@"),
         ("to", "a@exa mple.org"),
         ("to", "a@" + "ü" * 80 + ".de"),
@@ -241,6 +248,41 @@ def test_what_no_header_can_hold_is_refused(name: str, value: object) -> None:
 def test_domains_travel_as_a_labels(address: str, expected: str) -> None:
     assert ascii_address(address) == expected
     assert modern(build_message(MAIL, replace(HEADERS, to=address)))["To"] == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("änne.müller+x@münchen.example", "änne.müller+x@xn--mnchen-3ya.example"),
+        ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
+        ("anne@example.org", "anne@example.org"),
+    ],
+)
+def test_a_local_part_outside_ascii_stays_as_it_is(address: str, expected: str) -> None:
+    assert wire_address(address) == expected
+    payload = build_message(MAIL, replace(HEADERS, to=address))
+    assert f"\r\nTo: {expected}\r\n".encode() in payload
+    read = email.message_from_bytes(payload, policy=email.policy.SMTPUTF8)
+    # Python gives the octets of a header as it found them.
+    found = read["To"].addresses[0].addr_spec
+    assert found.encode("utf-8", "surrogateescape").decode() == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ä ö@example.org",
+        "ä\u0085@example.org",
+        "ä..ö@example.org",
+        "ä<@example.org",
+        "ä@",
+        "ä\ud800@example.org",
+        "ä\u2028@example.org",
+    ],
+)
+def test_what_is_no_address_is_refused_in_utf8_too(address: str) -> None:
+    with pytest.raises(HeaderError):
+        wire_address(address)
 
 
 @pytest.mark.parametrize(
