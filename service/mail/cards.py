@@ -10,6 +10,7 @@ from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 
 from service.mail.contexts import DigestPaper
+from service.mail.plain import tidy_flowing
 from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
 from service.mail.safety import Slot
 
@@ -53,7 +54,8 @@ class Cards:
                 kept = self._kept.get(key)
                 if kept is None:
                     card = write(entry, *options, is_last=at == last, has_topic=topic > 0)
-                    kept = self._keep(key, (entry, shared_run(_tidy(card))))
+                    tidied = _tidy_text(card) if is_numbered else _tidy(card)
+                    kept = self._keep(key, (entry, shared_run(tidied)))
                 if is_numbered:
                     place.append((_number(number + at + 1), 0))
                 place.append((kept[1], topic))
@@ -71,10 +73,15 @@ class Cards:
 
 @lru_cache(maxsize=1_024)
 def _number(number: int) -> Run:
-    return own_run(f"\n{number:>2}. ")
+    return own_run(f"\n{number}. ")
 
 
 def _tidy(text: str) -> str:
     """Lines without blanks at their end and without empty ones; the first has no indent either."""
     lines = (line.rstrip() for line in text.splitlines())
     return "".join(f"{line}\n" for line in lines if line).lstrip()
+
+
+def _tidy_text(text: str) -> str:
+    """The same with the blanks that say that a paragraph goes on."""
+    return "".join(f"{line}\n" for line in tidy_flowing(text).splitlines() if line).lstrip()

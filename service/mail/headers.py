@@ -79,16 +79,21 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     lines = [f"{name}: {value}".encode() for name, value in fields]
     _check_lines(lines)
     parts = [
-        *_part(boundary, "plain", rendered.text_part.wire),
-        *_part(boundary, "html", rendered.html_part.wire),
+        *_part(boundary, _PLAIN, rendered.text_part.wire),
+        *_part(boundary, _HTML, rendered.html_part.wire),
     ]
     return b"\r\n".join([*lines, b"", *parts, f"--{boundary}--".encode(), b""])
 
 
-def _part(boundary: str, subtype: str, wire: bytes) -> list[bytes]:
+# RFC 3676: `plain.wrap` marks the lines that go on, and `delsp=no` keeps the spaces at their ends.
+_PLAIN = b'Content-Type: text/plain; charset="utf-8"; format=flowed; delsp=no'
+_HTML = b'Content-Type: text/html; charset="utf-8"'
+
+
+def _part(boundary: str, content_type: bytes, wire: bytes) -> list[bytes]:
     return [
         f"--{boundary}".encode(),
-        f'Content-Type: text/{subtype}; charset="utf-8"'.encode(),
+        content_type,
         b"Content-Transfer-Encoding: quoted-printable",
         b"",
         wire,

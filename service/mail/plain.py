@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -15,21 +16,52 @@ from service.mail.sentences import because, byline, facts, fields
 COLUMNS = 78
 # Readers share dates, counts and topics.
 _LINES_KEPT = 4_096
+# Before a word with a colon no line ends: no title may write a line that looks like one of ours
+# ("Unsubscribe: https://…"). A letter that `clean` takes out of every text stands in for the space.
+_LABEL = re.compile(r" (?=\S*:(?: |$))")
+_GLUE = "\ufdd4"
 
 
 @lru_cache(maxsize=_LINES_KEPT)
-def wrap(text: str, indent: str = "", first: str | None = None) -> str:
-    """`text` in lines of at most 78 columns, each after `indent`; `first` opens the first."""
+def wrap(text: str, first: str = "") -> str:
+    """`text` after `first` in lines of at most 78 columns that flow (RFC 3676, `delsp=no`).
+
+    A line that goes on ends with a space, so that a narrow screen may break the paragraph
+    elsewhere; one that was cut inside a word, as Chinese is, does not. A line that begins with a
+    space, `>` or `From ` gets a space before it, which mail programs take away again (§4.4).
+    """
     # A line separator in a title must not begin a line that looks like one of ours.
-    text = " ".join(clean(text).split())
+    text = (first + _LABEL.sub(_GLUE, " ".join(clean(text).split()))).rstrip(" ")
     lines = textwrap.wrap(
         text,
-        width=max(_characters_per_line(text), len(indent) + 1),
-        initial_indent=indent if first is None else first,
-        subsequent_indent=indent,
+        width=max(_characters_per_line(text) - 1, 1),
         break_on_hyphens=False,
+        drop_whitespace=True,
     )
-    return "\n".join(lines)
+    flowing, at = [], 0
+    for line in lines:
+        at += len(line)
+        goes_on = text[at : at + 1] == " "
+        at += goes_on
+        flowing.append(_stuff(line.replace(_GLUE, " "), goes_on=goes_on))
+    return "\n".join(flowing)
+
+
+def _stuff(line: str, *, goes_on: bool) -> str:
+    if line.startswith((" ", ">", "From ")):
+        line = f" {line}"
+    # "-- " would begin a signature (RFC 3676 §4.3).
+    return f"{line} " if goes_on and line != "--" else line
+
+
+def tidy_flowing(text: str) -> str:
+    """Lines without blanks at their end, but for the one that says that the paragraph goes on."""
+    return "\n".join(_trim(line) for line in text.splitlines())
+
+
+def _trim(line: str) -> str:
+    bare = line.rstrip()
+    return f"{bare} " if bare and line == f"{bare} " else bare
 
 
 def _characters_per_line(text: str) -> int:

@@ -28,6 +28,7 @@ from service.mail.letters import (
     TopicsChangedContext,
     WelcomeContext,
 )
+from service.mail.plain import tidy_flowing
 from service.mail.runs import (
     CARD_ENDS,
     CARD_OPENS,
@@ -221,5 +222,4 @@ def keep_first(context: DigestContext, count: int) -> DigestContext:
 
 
 def _tidy(text: str) -> str:
-    lines = (line.rstrip() for line in text.strip().splitlines())
-    return _BLANK_LINES.sub("\n\n\n", "\n".join(lines)) + "\n"
+    return _BLANK_LINES.sub("\n\n\n", tidy_flowing(text.strip())) + "\n"

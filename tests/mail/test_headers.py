@@ -131,10 +131,11 @@ def test_only_digests_and_welcomes_can_be_unsubscribed_and_only_digests_are_no_a
     kind: DeliveryKind,
 ) -> None:
     message = modern(build_message(MAIL, replace(HEADERS, kind=kind)))
-    is_list = kind in {DeliveryKind.DIGEST, DeliveryKind.WELCOME}
+    is_digest = kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}
+    is_list = is_digest or kind is DeliveryKind.WELCOME
     assert (message["List-Unsubscribe"] is not None) is is_list
     assert (message["List-Unsubscribe-Post"] is not None) is is_list
-    automatic = None if kind is DeliveryKind.DIGEST else "auto-generated"
+    automatic = None if is_digest else "auto-generated"
     assert message["Auto-Submitted"] == automatic
 
 

@@ -27,6 +27,7 @@ from support.reading_mail import (
     raw_macros,
     read_twice,
     said,
+    unflow,
 )
 
 from service.actions.messages import build_mail
@@ -75,6 +76,8 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
         assert len(mail.html.encode()) <= MOST_BYTES
         # The text twin is complete: every title, every address, every line of the footer.
         assert all(squeezed(title) in text for title in shown)
+        flowing = set(unflow(mail.text).splitlines())
+        assert all(f"{n}. {clean(title)}" in flowing for n, title in enumerate(shown, 1))
         found = addresses(root)
         in_text = set(re.findall(r"https?://\S+", mail.text))
         assert {one for one in found if not one.startswith("#")} <= in_text

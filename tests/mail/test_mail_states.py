@@ -15,6 +15,7 @@ from support.reading_mail import (
     read_twice,
     said,
     tags,
+    unflow,
 )
 
 from service.domain.types import DeliveryKind
@@ -61,6 +62,9 @@ def test_each_state_is_a_valid_mail_with_known_addresses_only(
     assert foreign_addresses(found, "papers.example.org", KNOWN_HOSTS) == []
     for address in found:
         assert address.startswith("#") or address in mail.text or "logo" in address
+    flowing = unflow(mail.text)
+    assert all(len(line) <= 78 or "://" in line for line in mail.text.splitlines())
+    assert "  " not in flowing
     assert BLOCKED_IN_MAILS.isdisjoint(tags(root))
     assert len(mail.html.encode()) <= 90_000
     assert mail.subject not in {"", "None"}

@@ -57,9 +57,30 @@ def read_twice(payload: bytes) -> ReadMail:
         # The end of a part's last line may count to the boundary.
         assert octets.decode().rstrip("\r\n") == theirs[0].rstrip("\r\n")
         texts[name] = octets.decode().replace("\r\n", "\n")
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    told = dict(plain["Content-Type"].params)
+    assert (told["format"], told["delsp"]) == ("flowed", "no")
     subject = str(message["Subject"])
     assert subject == other.subject
     return ReadMail(message, subject, texts["html"], texts["plain"])
+
+
+def unflow(text: str) -> str:
+    """A text as a program that knows RFC 3676 shows it: paragraphs whole, stuffing taken away."""
+    lines: list[str] = []
+    goes_on = False
+    for raw in text.splitlines():
+        assert not raw.startswith(">"), "a quote that nobody wrote"
+        line = raw.removeprefix(" ")
+        if goes_on:
+            assert line, "a paragraph that goes on with nothing"
+            lines[-1] += line
+        else:
+            lines.append(line)
+        goes_on = line.endswith(" ") and line != "-- "
+    assert not goes_on, "a paragraph that never ends"
+    return "\n".join(lines) + "\n"
 
 
 def parse_strictly(html: str) -> Element:

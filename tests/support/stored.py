@@ -30,6 +30,8 @@ def read_tables(engine: Engine) -> dict[str, Rows]:
                 )
             )
             for table in Base.metadata.sorted_tables
+            # The installation's name is there from the beginning.
+            if table.name != "installations"
         }
 
 

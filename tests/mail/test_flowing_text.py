@@ -1,0 +1,57 @@
+"""The text part flows (RFC 3676): whole paragraphs on any screen, and no line that plays ours."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.reading_mail import unflow
+
+from service.mail.plain import COLUMNS, tidy_flowing, wrap
+from service.mail.safety import clean
+
+LABELS = ("Unsubscribe:", "Abstract:", "PDF:", "Save:", "Pause:", "Less")
+WORDS = st.lists(
+    st.sampled_from(["-", "--", ">", "From", "Unsubscribe:", "https://evil.example/x", "a", "12."])
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=90),
+    max_size=40,
+)
+
+
+def columns(line: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in line)
+
+
+@given(words=WORDS)
+def test_any_text_flows_back_to_itself_in_lines_of_bounded_width(words: list[str]) -> None:
+    text = " ".join(clean(" ".join(words)).split())
+    made = wrap(text, first="* ")
+    assert made == tidy_flowing(made)
+    lines = made.split("\n")
+    assert all(len(line) <= COLUMNS for line in lines)
+    # Where a word of more than a line was cut there is a line end and no space: it stays visible.
+    assert "".join(unflow(made + "\n").split()) == "".join(f"* {text}".split())
+    if all(len(word) < 30 and word.isascii() for word in text.split()):
+        assert unflow(made + "\n") == f"* {text}".rstrip() + "\n"
+
+
+@given(words=WORDS)
+def test_no_line_after_the_first_looks_like_one_of_ours(words: list[str]) -> None:
+    lines = wrap(" ".join([*words, *LABELS, *words]), first="1. ").split("\n")
+    assert not [line for line in lines[1:] if line.startswith(LABELS[:-1])]
+    assert "-- " not in lines
+
+
+def test_wide_letters_take_two_columns_and_are_cut_without_a_space() -> None:
+    lines = wrap("语言模型的提示调优一个虚构的研究" * 8).split("\n")
+    assert len(lines) > 1
+    assert all(columns(line) <= COLUMNS for line in lines)
+    assert not [line for line in lines if line.endswith(" ")]
+
+
+def test_lines_that_programs_would_take_for_something_else_are_stuffed() -> None:
+    assert wrap("> cited") == " > cited"
+    assert wrap("From here") == " From here"
+    assert unflow(" > cited\n".replace(" >", "  >")) == " > cited\n"
+    assert wrap("") == ""
