@@ -24,6 +24,7 @@ BEAT = {
     "deliver": ("deliver", [], 30),
     "sweep": ("sweep", [], 60),
     "bounces": ("bounces", [], 60),
+    "report-troubles": ("report_troubles", [], 300),
 }
 
 app = Celery("paperboy", broker=broker_url(), include=["workers.tasks"])

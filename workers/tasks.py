@@ -21,7 +21,10 @@ from service.actions.probes import renew_probes
 from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.actions.restoring import alerting_restored, refuse_restored
 from service.actions.trends import refresh_recent_trends
+from service.actions.troubles import report_mailbox
+from service.actions.troubles import report_troubles as report_all
 from service.clock import system_clock
+from service.mail.bounces_mailbox import MailboxUnavailable
 from workers.app import app
 from workers.runtime import runtime
 
@@ -113,4 +116,15 @@ def bounces() -> None:
     """Settle bounces that were faster than our own records, and read the bounce mailbox."""
     here = runtime()
     settle_bounces(here.sessions, system_clock())
-    read_bounce_mailbox(here.sessions, here.settings, system_clock)
+    try:
+        read_bounce_mailbox(here.sessions, here.settings, system_clock)
+    except MailboxUnavailable as error:
+        report_mailbox(here.sessions, here.settings, str(error), system_clock())
+
+
+@app.task(name="report_troubles")
+def report_troubles() -> None:
+    """Tell the operator what is wrong, once each."""
+    here = runtime()
+    if report_all(here.sessions, here.settings, system_clock()):
+        here.ring("deliver")

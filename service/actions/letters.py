@@ -24,10 +24,12 @@ from service.mail.contexts import DigestGroup
 from service.mail.letters import (
     AddressChangeContext,
     AddressNoticeContext,
+    Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,
     MailContext,
+    OperatorAlertContext,
     PausedContext,
     ResumedContext,
     TopicsChangedContext,
@@ -110,7 +112,7 @@ def letter_context(
 ) -> MailContext:
     """The typed context of a row that is no digest.
 
-    Raises `KeyError` for kinds that no row carries: alerts and tests go to the operator.
+    Raises `KeyError` for kinds that go to the operator: alerts (`alert_context`) and tests.
     """
     return _CONTEXTS[delivery.kind](delivery, reader, materials, settings)
 
@@ -247,6 +249,16 @@ def _farewell(
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
     on = delivery.created_at.date()
     return FarewellContext(undo_url=f"{unsubscribe}/undo", on=on, **_own(settings))
+
+
+def alert_context(delivery: Delivery, settings: Settings) -> OperatorAlertContext:
+    """What a row for the operator says; it has no reader."""
+    return OperatorAlertContext(
+        alerts=(Alert(**(delivery.alert or {})),),
+        status_url=f"{settings.base_url}/status",
+        at=delivery.created_at,
+        **_own(settings),
+    )
 
 
 def _topics(reader: Subscriber, materials: Materials) -> tuple[str, ...]:

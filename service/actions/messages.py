@@ -9,7 +9,7 @@ from typing import Any
 
 from service.actions.bounce import verp_address
 from service.actions.branding import brand_of
-from service.actions.letters import letter_context
+from service.actions.letters import alert_context, letter_context
 from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
 from service.actions.signing import signer_of
@@ -24,6 +24,7 @@ from service.mail.contexts import (
     DigestHappening,
 )
 from service.mail.copies import MailCopy, copy_mail
+from service.mail.errors import MailError
 from service.mail.headers import (
     MessageHeaders,
     ascii_address,
@@ -64,22 +65,15 @@ def build_mail(
     Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
     that says why; the row then fails alone.
     """
-    delivery, reader = claim.delivery, claim.subscriber
-    if reader is None:
-        raise ValueError("a delivery without a reader must be skipped, not built")
-    context = mail_context(delivery, reader, materials, settings)
-    unsubscribe = (
-        context.links.unsubscribe
-        if isinstance(context, DigestContext)
-        else signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
-    )
+    delivery = claim.delivery
+    to, context, unsubscribe = _address(claim, materials, settings)
     rendered = render_mail(delivery.kind, context, settings, renderer)
     identity = message_id(
         delivery.kind, delivery.id, settings.secret_key[0].encode(), settings.envelope_domain
     )
     headers = MessageHeaders(
         sender=settings.mail_from,
-        to=reader.email,
+        to=to,
         message_id=identity,
         date=now,
         kind=delivery.kind,
@@ -92,11 +86,27 @@ def build_mail(
     if signer is not None:
         payload = signer.sign(payload, now)
     sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
-    envelope = Envelope(
-        delivery.id, ascii_address(sender, "From"), wire_address(reader.email), payload
-    )
+    envelope = Envelope(delivery.id, ascii_address(sender, "From"), wire_address(to), payload)
     copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)
+
+
+def _address(
+    claim: Claim, materials: Materials, settings: Settings
+) -> tuple[str, MailContext, str | None]:
+    """Whom a row is sent to, what it says, and the link that ends it."""
+    delivery, reader = claim.delivery, claim.subscriber
+    if delivery.kind is DeliveryKind.OPERATOR_ALERT:
+        if not settings.alert_to:
+            raise MailError("nobody is set in PAPERBOY_ALERT_TO any more")
+        return _bare_address(settings.alert_to), alert_context(delivery, settings), None
+    if reader is None:
+        raise ValueError("a delivery without a reader must be skipped, not built")
+    context = mail_context(delivery, reader, materials, settings)
+    if isinstance(context, DigestContext):
+        return reader.email, context, context.links.unsubscribe
+    at = delivery.created_at
+    return reader.email, context, signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at)
 
 
 def render_mail(

@@ -49,6 +49,9 @@ _SENT_TO = {
 
 
 def _why_not(asked: Asked, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
+    if asked.kind is DeliveryKind.OPERATOR_ALERT:
+        # To the operator, who is no reader.
+        return SkipReason.LATE if now >= asked.send_not_after else None
     if asked.kind in _SENT_TO and asked.state is SubscriberState.ACTIVE:
         # The question is answered, the pause over, the farewell undone.
         return SkipReason.LATE
