@@ -94,6 +94,13 @@ def _check_services(settings: Settings) -> Iterator[Fault]:
 
 
 def _check_web(settings: Settings) -> Iterator[Fault]:
+    if 0 < len(settings.admin_password) < 12:
+        yield Fault(
+            "admin_password",
+            "the password is shorter than 12 characters",
+            "Use `openssl rand -base64 24`, for example",
+            is_fatal=False,
+        )
     parts = _split(settings.base_url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         yield Fault(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import DeliveryState, EditionState
 from service.store.bounce_models import BounceEventRow
-from service.store.models import Delivery, Edition, Subscriber, Suppression
+from service.store.models import Delivery, Edition, Subscriber
 from service.store.pace_models import PaceRow
 
 # A reply's class: three digits and the enhanced code, where one follows.
@@ -175,8 +175,3 @@ def bounces_per_day(session: Session, since: datetime) -> list[tuple[datetime, d
     for on, verdict, count in rows:
         told.setdefault(on, {})[str(verdict)] = count
     return list(told.items())
-
-
-def count_suppressed_by(session: Session) -> dict[str, int]:
-    rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason))
-    return {str(reason): count for reason, count in rows}

@@ -29,6 +29,7 @@ from service.web import (
     hooks,
     kept,
     mailbox,
+    metrics,
     papers,
     preferences,
     search,
@@ -39,6 +40,7 @@ from service.web import (
 )
 from service.web.faults import add_fault_pages
 from service.web.forms import COMMON_ZONES
+from service.web.freshness import FreshAnswer
 from service.web.headers import AroundEveryAnswer
 from service.web.limits import SignUpLimits
 from service.web.pages import Pages
@@ -46,8 +48,11 @@ from service.web.site import Site
 
 _PAGES = (
     front, subscribe, unsubscribe, addresses, preferences, changes, kept, papers, search, topics, feeds, editions,
-    mailbox, status, health, hooks, assets,
+    mailbox, status, health, metrics, hooks, assets,
 )  # fmt: skip
+
+# How old the figures of a monitor may be, so that asking often costs nothing.
+METRICS_SECONDS = 15.0
 
 
 def create_app(
@@ -74,6 +79,7 @@ def create_app(
         pages=_make_pages(settings),
         fetch=fetch,
         previews=LivePreviews(sessions, settings),
+        metrics=FreshAnswer(METRICS_SECONDS),
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")

@@ -37,11 +37,13 @@ def show_not_here(request: Request, error: NotHere) -> Response:
 
 
 _HTTP_TEXTS = {
+    401: ("This is for the operator", "Give the password that PAPERBOY_ADMIN_PASSWORD sets."),
     404: (
         "There is no such page",
         "The address may have been cut off in a mail. Today’s papers are on the front page.",
     ),
     405: ("Not this way", "This address does not take that kind of request."),
+    429: ("Too many wrong passwords", "Try again in an hour, or from elsewhere."),
     413: ("That is too much", "No form of ours is that large."),
 }
 _OTHER_TEXT = ("We could not read that", "The request was not complete. Please try again.")

@@ -26,6 +26,8 @@ FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
 TOKEN_PATHS = (
     "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/",
 )  # fmt: skip
+# These hold the operator's accounts, behind a password.
+OPERATOR_PATHS = ("/admin", "/metrics")
 _PRIVATE = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
@@ -73,7 +75,7 @@ def add_headers(headers: MutableHeaders, path: str) -> None:
     """Add what is not set yet; on the addresses of tokens, overrule what is."""
     for name, value in _COMMON.items():
         headers.setdefault(name, value)
-    if path.startswith(TOKEN_PATHS):
+    if path.startswith((*TOKEN_PATHS, *OPERATOR_PATHS)):
         headers.update(_PRIVATE)
 
 

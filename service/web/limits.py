@@ -1,4 +1,4 @@
-"""Limits on sign-ups: nobody's inbox is flooded through our form, and no relay's patience.
+"""Limits on visitors: nobody's inbox is flooded through our form, no password is found by trying.
 
 Counted in Valkey, so that all web processes share them; while it is away each process counts for
 itself, because a form without limits is worse than one with lenient limits.
@@ -22,6 +22,8 @@ PER_NETWORK = RateLimitItemPerHour(180, namespace="signup-network")
 PER_SCRIPT = RateLimitItemPerHour(30, namespace="signup-script")
 # Every sign-up may be a mail to somebody who did not ask: this is the most that we send in all.
 GLOBAL = RateLimitItemPerHour(500, namespace="signup-all")
+# Passwords are long, so that this many guesses an hour find none; an operator mistypes fewer.
+WRONG_PASSWORDS = RateLimitItemPerHour(20, namespace="admin-wrong")
 
 _TIMEOUT_SECONDS = 1.0
 _EVERYBODY = "all"
@@ -53,6 +55,23 @@ class SignUpLimits:
             log.warning("limits.own", reason=str(error))
             return _count(self._own, checks)
 
+    def seconds_until_password(self, ip: str) -> int:
+        """0 if a password from `ip` may be looked at, otherwise after how long to try again."""
+        line = (WRONG_PASSWORDS, _line(ip))
+        try:
+            return _wait(self._shared, *line)
+        except StorageError as error:
+            log.warning("limits.own", reason=str(error))
+            return _wait(self._own, *line)
+
+    def count_wrong_password(self, ip: str) -> None:
+        # In both, so that a storage that goes away meanwhile forgives nobody.
+        self._own.hit(WRONG_PASSWORDS, _line(ip))
+        try:
+            self._shared.hit(WRONG_PASSWORDS, _line(ip))
+        except StorageError as error:
+            log.warning("limits.own", reason=str(error))
+
 
 def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
     """The counters that a visitor falls under, the narrowest first.
@@ -60,6 +79,17 @@ def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
     IPv6 is counted by /64, which is what one subscriber line gets; IPv4 by address and by /24.
     An address that cannot be read (a unix socket has none) is counted as one visitor.
     """
+    line = _line(ip)
+    by_origin: tuple[Check, ...] = ((PER_ADDRESS, line),)
+    if ":" not in line:
+        network = str(ipaddress.ip_network((line, 24), strict=False))
+        by_origin = (*by_origin, (PER_NETWORK, network))
+    script: tuple[Check, ...] = () if is_from_form else ((PER_SCRIPT, line),)
+    return (*script, *by_origin, (GLOBAL, _EVERYBODY))
+
+
+def _line(ip: str) -> str:
+    """What one visitor has: an IPv4 address, or an IPv6 network of 64 bits."""
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
@@ -67,20 +97,21 @@ def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     if address.version == 6:
-        line = str(ipaddress.ip_network((address, 64), strict=False))
-        by_origin: tuple[Check, ...] = ((PER_ADDRESS, line),)
-    else:
-        line = str(address)
-        network = str(ipaddress.ip_network((address, 24), strict=False))
-        by_origin = ((PER_ADDRESS, line), (PER_NETWORK, network))
-    script: tuple[Check, ...] = () if is_from_form else ((PER_SCRIPT, line),)
-    return (*script, *by_origin, (GLOBAL, _EVERYBODY))
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _wait(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> int:
+    """How long until this counter has room; nothing is counted."""
+    if limiter.test(item, name):
+        return 0
+    reset_at = limiter.get_window_stats(item, name).reset_time
+    return max(1, int(reset_at - time()) + 1)
 
 
 def _count(limiter: MovingWindowRateLimiter, checks: tuple[Check, ...]) -> int:
     """Take one from each counter; the first that is used up decides, and the rest keep theirs."""
     for item, name in checks:
         if not limiter.hit(item, name):
-            reset_at = limiter.get_window_stats(item, name).reset_time
-            return max(1, int(reset_at - time()) + 1)
+            return max(1, _wait(limiter, item, name))
     return 0

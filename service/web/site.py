@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.actions.live_preview import LivePreviews
 from service.config import Settings
 from service.mail.render import Renderer
+from service.web.freshness import FreshAnswer
 from service.web.limits import SignUpLimits
 from service.web.pages import Pages
 
@@ -34,6 +35,7 @@ class Site:
     pages: Pages
     fetch: Callable[[str], bytes]
     previews: LivePreviews
+    metrics: FreshAnswer
 
     @property
     def maildir(self) -> Path:
