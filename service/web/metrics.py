@@ -57,7 +57,7 @@ class _Told(Collector):
         yield _single("due_mails", "Mails that are due and not sent", found.due_count)
         yield _single("oldest_due_seconds", "Age of the oldest due mail", found.oldest_due_seconds)
         yield _by("queued_mails", "Mails that wait, due or not", "kind", found.queued)
-        yield _single("in_doubt_mails", "Mails nobody knows the fate of", found.in_doubt_count)
+        yield _single("in_doubt_mails", "Mails whose fate is not known", found.in_doubt_count)
         yield _pairs("recent_sends", "Tries of the last hour", ("provider", "reply"), found.sends)
         yield from _of_providers(found)
         yield _pairs("batches", "Batches of the day", ("source", "state"), found.batches)

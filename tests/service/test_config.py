@@ -193,6 +193,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, sai
         ({"SMTP_URL": "smtp://relay.example.org"}, "operator_address"),
         ({"SMTP_URL": "smtp://relay.example.org"}, "mail_from"),
         ({"SMTP_URL": "smtp://relay.example.org"}, "alert_to"),
+        ({"ADMIN_PASSWORD": "short"}, "admin_password"),
     ],
 )
 def test_what_is_unwise_is_reported_but_allowed(
