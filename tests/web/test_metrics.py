@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 from support.press import LATER, NOBODY, SILENCE, PlannedTransport, Press, Turnable
