@@ -1,0 +1,269 @@
+"""What goes wrong in one seed of the chaos tests, as a pure function of its number.
+
+The schedule is the same every time; which of two processes is faster is not, so a fault that waits
+for the fifth message may find it under way on either of two senders.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Point(StrEnum):
+    """Where a sender can be stopped: just after one of its own commits."""
+
+    COMPOSED = "composed"
+    CLAIMED = "claimed"
+    IN_FLIGHT = "in_flight"
+    RECORDED = "recorded"
+
+
+class Phase(StrEnum):
+    """Where the relay can misbehave. BODY is the middle of the message, DONE just after the 250."""
+
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BODY = "body"
+    DOT = "dot"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFault:
+    """The `nth` time a worker comes to a point: it is killed there, or stopped for a while."""
+
+    point: Point
+    nth: int
+    is_fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WireFault:
+    """From the `nth` time on that a phase is reached, `times` times.
+
+    `reply` is the line said instead; empty with `seconds` means slow, empty without means that the
+    connection is cut. `kills` ends the sender at that moment.
+    """
+
+    phase: Phase
+    nth: int
+    times: int = 1
+    reply: str = ""
+    seconds: float = 0.0
+    kills: bool = False
+
+
+class Deed(StrEnum):
+    """What is done from outside while mail is on its way."""
+
+    LEAVE = "leave"
+    WIPE = "wipe"
+    LOSE = "lose"
+    DOUBLE = "double"
+    REDELIVER = "redeliver"
+    CUT_DATABASE = "cut database"
+    CUT_LOCK = "cut the sender's lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A deed once so many messages came to their final dot; `who` picks a reader or a worker."""
+
+    after: int
+    deed: Deed
+    who: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is chosen for one seed. `skews`: seconds by which workers' clocks differ."""
+
+    seed: int
+    kind: str
+    readers: int
+    window: int
+    connections: int
+    workers: int
+    chunk: int
+    pipelining: bool
+    is_late_to_refuse: bool
+    timeout_seconds: float
+    skews: tuple[float, ...]
+    answer: str
+    faults: tuple[ProcessFault, ...] = ()
+    wire: tuple[WireFault, ...] = ()
+    events: tuple[Event, ...] = ()
+    unheard: float = 0.0
+
+    def told(self) -> dict[str, Any]:
+        """As it is printed beside a broken promise."""
+        return asdict(self)
+
+
+@dataclass
+class _Draft:
+    """Faults as they are collected, and the dice."""
+
+    dice: random.Random
+    readers: int
+    faults: list[ProcessFault] = field(default_factory=list)
+    wire: list[WireFault] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    unheard: float = 0.0
+
+    def moment(self) -> int:
+        return self.dice.randrange(max(1, self.readers - 8))
+
+    def add_deed(self, *deeds: Deed, most: int = 3) -> None:
+        for _ in range(self.dice.randint(1, most)):
+            event = Event(self.moment(), self.dice.choice(deeds), self.dice.randrange(1000))
+            self.events.append(event)
+
+
+def _killed_at(point: Point) -> Callable[[_Draft], None]:
+    def add(draft: _Draft) -> None:
+        for _ in range(draft.dice.randint(1, 3)):
+            draft.faults.append(ProcessFault(point, draft.dice.randint(1, 3)))
+
+    return add
+
+
+def _killed_on_the_wire(phase: Phase) -> Callable[[_Draft], None]:
+    def add(draft: _Draft) -> None:
+        for _ in range(draft.dice.randint(1, 3)):
+            draft.wire.append(WireFault(phase, 1 + draft.moment(), kills=True))
+
+    return add
+
+
+def _overslept(draft: _Draft) -> None:
+    point = draft.dice.choice((Point.CLAIMED, Point.CLAIMED, Point.IN_FLIGHT, Point.RECORDED))
+    draft.faults.append(ProcessFault(point, draft.dice.randint(1, 2), is_fatal=False))
+
+
+def _lost(draft: _Draft) -> None:
+    draft.unheard = draft.dice.uniform(0.3, 0.8)
+    draft.faults.append(ProcessFault(Point.COMPOSED, 1))
+    draft.add_deed(Deed.LOSE)
+
+
+def _cut(draft: _Draft) -> None:
+    for _ in range(draft.dice.randint(1, 4)):
+        phase = draft.dice.choice([one for one in Phase if one is not Phase.DONE])
+        draft.wire.append(_anywhere(draft, phase, times=draft.dice.randint(1, 2)))
+
+
+def _slow(draft: _Draft) -> None:
+    for _ in range(draft.dice.randint(1, 3)):
+        phase = draft.dice.choice([one for one in Phase if one is not Phase.DONE])
+        # Some are slower than the sender is patient.
+        seconds = draft.dice.choice((0.05, 0.1, 0.2, 0.8))
+        draft.wire.append(_anywhere(draft, phase, seconds=seconds))
+
+
+_LATER = {
+    Phase.GREETING: ("421 4.3.2 not now",),
+    Phase.EHLO: ("421 4.3.2 not now", "451 4.3.0 broken today"),
+    Phase.MAIL: ("451 4.7.1 try again in 300 seconds", "452 4.3.1 no room"),
+    Phase.RCPT: ("450 4.7.1 greylisted", "452 4.2.2 mailbox full", "421 4.7.0 too many"),
+    Phase.DATA: ("451 4.3.0 broken today", "421 4.3.2 going down"),
+    Phase.DOT: ("451 4.3.0 broken today", "452 4.2.2 mailbox full", "421 4.7.0 too many"),
+}
+_NEVER = {
+    Phase.GREETING: ("554 5.3.2 no service here",),
+    Phase.EHLO: ("550 5.7.1 not you",),
+    Phase.MAIL: ("550 5.1.8 no such sender", "553 5.1.7 strange sender"),
+    Phase.RCPT: ("550 5.1.1 no such mailbox", "550 5.7.1 refused", "552 5.2.2 mailbox full"),
+    Phase.DATA: ("554 5.5.1 no",),
+    Phase.DOT: ("554 5.6.0 no such content", "550 5.7.1 looks like spam", "552 5.3.4 too big"),
+}
+
+
+def _refused(replies: dict[Phase, tuple[str, ...]]) -> Callable[[_Draft], None]:
+    def add(draft: _Draft) -> None:
+        for _ in range(draft.dice.randint(1, 4)):
+            phase = draft.dice.choice(sorted(replies))
+            reply = draft.dice.choice(replies[phase])
+            draft.wire.append(_anywhere(draft, phase, times=draft.dice.randint(1, 3), reply=reply))
+
+    return add
+
+
+def _anywhere(draft: _Draft, phase: Phase, **told: Any) -> WireFault:
+    # Greetings are few: a connection is kept for many messages.
+    is_rare = phase in {Phase.GREETING, Phase.EHLO}
+    return WireFault(phase, draft.dice.randint(1, 4) if is_rare else 1 + draft.moment(), **told)
+
+
+def _deeds(*deeds: Deed, most: int = 3) -> Callable[[_Draft], None]:
+    return lambda draft: draft.add_deed(*deeds, most=most)
+
+
+_SINGLE: dict[str, Callable[[_Draft], None]] = {
+    "killed after composing": _killed_at(Point.COMPOSED),
+    "killed after the claim": _killed_at(Point.CLAIMED),
+    "killed after going into flight": _killed_at(Point.IN_FLIGHT),
+    "killed in the middle of the message": _killed_on_the_wire(Phase.BODY),
+    "killed after the final dot": _killed_on_the_wire(Phase.DOT),
+    "killed after the 250": _killed_on_the_wire(Phase.DONE),
+    "killed after recording": _killed_at(Point.RECORDED),
+    "slept longer than its lease": _overslept,
+    "bells doubled": _deeds(Deed.DOUBLE, most=6),
+    "bells redelivered": _deeds(Deed.REDELIVER, most=6),
+    "bells lost": _lost,
+    "queue wiped": _deeds(Deed.WIPE, most=4),
+    "database connections killed": _deeds(Deed.CUT_DATABASE, Deed.CUT_DATABASE, Deed.CUT_LOCK),
+    "wire cut": _cut,
+    "wire slow": _slow,
+    "wire says 4xx": _refused(_LATER),
+    "wire says 5xx": _refused(_NEVER),
+    "many unsubscribe": _deeds(Deed.LEAVE, most=12),
+}
+EVERYTHING = "several at once"
+KINDS = (*_SINGLE, EVERYTHING)
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of a seed. Kinds take turns, so that any run of seeds holds them equally often."""
+    dice = random.Random(f"paperboy chaos {seed}")
+    kind = KINDS[seed % len(KINDS)]
+    draft = _Draft(dice, readers=dice.randint(20, 60))
+    for name in _chosen(dice, kind):
+        _SINGLE[name](draft)
+    # Somebody leaves in every seed.
+    draft.add_deed(Deed.LEAVE)
+    is_slept = any(not fault.is_fatal for fault in draft.faults)
+    workers = 2 if is_slept else dice.randint(1, 2)
+    dice.shuffle(draft.faults)
+    return Plan(
+        seed=seed,
+        kind=kind,
+        readers=draft.readers,
+        window=dice.randint(2, 12),
+        connections=dice.randint(1, 6),
+        workers=workers,
+        chunk=dice.choice((7, 20, 1000)),
+        pipelining=dice.random() < 0.6,
+        is_late_to_refuse=dice.random() < 0.5,
+        timeout_seconds=0.4,
+        skews=tuple(round(dice.uniform(-2, 2), 2) for _ in range(4)),
+        answer=dice.choice(("carry", "resend", "sent")),
+        faults=tuple(draft.faults),
+        wire=tuple(draft.wire),
+        events=tuple(sorted(draft.events, key=lambda event: event.after)),
+        unheard=draft.unheard,
+    )
+
+
+def _chosen(dice: random.Random, kind: str) -> list[str]:
+    if kind == EVERYTHING:
+        return dice.sample(sorted(_SINGLE), 4)
+    others = [name for name in sorted(_SINGLE) if name != kind]
+    return [kind, dice.choice(others)] if dice.random() < 0.35 else [kind]

@@ -1,0 +1,189 @@
+"""A real Celery worker in a process of its own, which stops or dies just where it is told to.
+
+The process is forked from one that has imported everything (`multiprocessing`'s fork server), so
+a worker is ready in some 50 ms. Nothing in the service knows of this: the clock, the relay's
+timeouts and the commits of psycopg are wrapped from outside, in the forked process alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import celery.apps.worker
+import celery.concurrency.solo
+import kombu.transport.redis
+import psycopg
+
+import service.clock
+import service.mail.transport as smtp
+import workers.runtime
+import workers.tasks
+from service.actions import publish
+from service.actions.branding import make_renderer
+from service.config import Settings
+from support.chaos_plan import Point, ProcessFault
+from workers.app import app
+
+# Imported for their effect: the fork server has them before the first worker is forked.
+_WARM = (celery.apps.worker, celery.concurrency.solo, kombu.transport.redis, workers.tasks)
+# Compiling the templates takes longer than most seeds.
+_RENDERER = make_renderer(Settings())
+
+
+class SharedClock:
+    """A clock that runs by itself, and that all processes of one seed see being set forward."""
+
+    def __init__(self, path: Path, start: datetime, skew: float = 0.0) -> None:
+        with path.open("r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), 16)
+        self._start = start + timedelta(seconds=skew)
+
+    def __call__(self) -> datetime:
+        began, forward = struct.unpack("dd", self._shared)
+        return self._start + timedelta(seconds=time.monotonic() - began + forward)
+
+    def forward(self, **span: float) -> None:
+        began, forward = struct.unpack("dd", self._shared)
+        forward += timedelta(**span).total_seconds()
+        self._shared[:] = struct.pack("dd", began, forward)
+
+    def close(self) -> None:
+        self._shared.close()
+
+    @staticmethod
+    def make_file(path: Path) -> None:
+        path.write_bytes(struct.pack("dd", time.monotonic(), 0.0))
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker needs to know; `start` is where the seed's clock began."""
+
+    name: str
+    environ: dict[str, str]
+    clock_file: Path
+    start: datetime
+    skew: float
+    fault: ProcessFault | None
+    timeout_seconds: float
+    chunk: int
+    log_file: Path
+
+
+def work(orders: Orders) -> None:
+    """Run the worker until somebody ends it."""
+    _redirect(orders.log_file)
+    warnings.simplefilter("ignore")
+    os.environ.update(orders.environ, PGAPPNAME=orders.name)
+    _set_clock(SharedClock(orders.clock_file, orders.start, orders.skew))
+    _shorten(orders.timeout_seconds)
+    publish.CHUNK_SIZE = orders.chunk
+    workers.runtime.make_renderer = lambda _settings: _RENDERER
+    workers.runtime.settings.cache_clear()
+    app.conf.update(broker_url=workers.runtime.broker_url())
+    if orders.fault:
+        _Commits(orders.fault).watch()
+    app.Worker(
+        pool="solo", queues=["compose", "send"], loglevel="WARNING", quiet=True,
+        without_gossip=True, without_mingle=True, without_heartbeat=True,
+    ).start()  # fmt: skip
+
+
+def _redirect(log_file: Path) -> None:
+    file = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
+
+
+def _set_clock(clock: Callable[[], datetime]) -> None:
+    """Every module that holds the real clock by name gets this one."""
+    real = service.clock.system_clock
+    for module in list(sys.modules.values()):
+        if getattr(module, "system_clock", None) is real:
+            module.system_clock = clock  # type: ignore[attr-defined]
+
+
+def _shorten(seconds: float) -> None:
+    """Let the sender lose patience with the relay in a fraction of a second."""
+    smtp.COMMAND_SECONDS = smtp.FINAL_DOT_SECONDS = seconds
+
+
+class _Commits:
+    """Knows what each transaction of this process moves, and acts after its commit.
+
+    What moved is told by a trigger as a notice to the session, so that it does not matter in which
+    words the service says it.
+    """
+
+    def __init__(self, fault: ProcessFault) -> None:
+        self._fault = fault
+        self._counts: Counter[str] = Counter()
+        self._moved: defaultdict[int, set[str]] = defaultdict(set)
+
+    def watch(self) -> None:
+        connection_class: Any = psycopg.Connection
+        begin, commit = connection_class.__init__, connection_class.commit
+
+        @functools.wraps(begin)
+        def listening(connection: Any, *args: Any, **kwargs: Any) -> None:
+            begin(connection, *args, **kwargs)
+            connection.add_notice_handler(functools.partial(self._hear, id(connection)))
+
+        @functools.wraps(commit)
+        def acting(connection: Any) -> None:
+            commit(connection)
+            self._act(self._moved.pop(id(connection), set()))
+
+        connection_class.__init__, connection_class.commit = listening, acting
+
+    def _hear(self, connection: int, told: Any) -> None:
+        verb, _, point = (told.message_primary or "").partition(" ")
+        if verb == "moved":
+            self._moved[connection].add(point)
+
+    def _act(self, points: set[str]) -> None:
+        for point in points:
+            self._counts[point] += 1
+            if point == self._fault.point and self._counts[point] == self._fault.nth:
+                os.kill(os.getpid(), signal.SIGKILL if self._fault.is_fatal else signal.SIGSTOP)
+
+
+# What tells the points from one another, in SQL: run once in the template of the seeds' databases.
+WATCH = f"""
+CREATE TABLE moves (
+    id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state,
+    worker text DEFAULT current_setting('application_name'), attempt int,
+    xid xid8 DEFAULT pg_current_xact_id(), at timestamptz DEFAULT clock_timestamp()
+);
+CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO moves (delivery_id, old, new, attempt)
+    VALUES (NEW.id, OLD.state, NEW.state, NEW.attempt);
+    RAISE NOTICE 'moved %', CASE
+        WHEN NEW.state = 'claimed' THEN '{Point.CLAIMED}'
+        WHEN NEW.state = 'in_flight' THEN '{Point.IN_FLIGHT}'
+        WHEN OLD.state = 'in_flight' THEN '{Point.RECORDED}'
+        ELSE 'otherwise' END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch AFTER UPDATE ON deliveries FOR EACH ROW
+WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_move();
+CREATE FUNCTION note_composed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'moved {Point.COMPOSED}'; RETURN NULL; END $$;
+CREATE TRIGGER watch_composed AFTER INSERT ON deliveries FOR EACH STATEMENT
+EXECUTE FUNCTION note_composed();
+"""

@@ -1,0 +1,523 @@
+"""One seed from its plan to its end: workers, relay, queue, readers who leave, and the next day.
+
+`Lane` is what seeds that follow one another share: servers, a template, the web site. `Story` is
+one seed: it plays beat, supervisor, operator and misfortune, and keeps what the promises are
+checked against.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import redis
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.deliver import resolve, sweep
+from service.config import Settings
+from service.domain.query import canonical, parse_query
+from service.domain.tokens import Purpose, Token, sign_token
+from service.domain.types import Cadence
+from service.queue import make_ring
+from service.store.engine import make_engine, make_sessions
+from service.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.web.app import create_app
+from support.chaos_plan import Deed, Event, Plan, ProcessFault
+from support.chaos_relay import ChaosRelay
+from support.chaos_worker import WATCH, Orders, SharedClock, work
+from support.databases import TestServers, clone_database
+from support.processes import SECRET_KEY, settings_environ
+from support.rules import ROOT
+from support.web_papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+# Half past three in New York: the day's batches are in, and the readers' hour (7 UTC) has come.
+START = datetime(2026, 9, 17, 7, 30, tzinfo=UTC)
+MOST_READERS = 60
+LEASE_SECONDS = 900
+# A seed that is not through by then hangs, however busy the machine is.
+PATIENCE_SECONDS = 60.0
+_BEAT_SECONDS = 0.08
+_TOPICS = ("cat:cs.CL", "alpha", "beta OR gamma", "parsing -delta")
+_TITLES = {
+    THURSDAY: ("Alpha parsing", "Beta parsing", "Gamma parsing", "Delta tagging"),
+    FRIDAY: ("Alpha again", "Beta and gamma parsing", "Epsilon"),
+}
+
+
+def email_of(number: int) -> str:
+    return f"reader{number:02}@example.org"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Seeds one after the other on shared servers; each gets a database, all empty one queue."""
+
+    servers: TestServers
+    template: str
+    redis_url: str
+    name: str
+    home: Path
+
+    @cached_property
+    def processes(self) -> Any:
+        """The fork server. It needs servers of its own to look at while it imports the workers."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["support.chaos_worker"])
+        return context
+
+    def settings(self, database_url: str) -> Settings:
+        return Settings(
+            data_dir=self.home / "data",
+            database_url=database_url,
+            redis_url=self.redis_url,
+            smtp_url=("smtp://127.0.0.1:9?starttls=off",),
+            secret_key=(SECRET_KEY,),
+            mail_from="Paperboy <digest@paperboy.example>",
+            bounce_domain="bounces.paperboy.example",
+            sources=("arxiv",),
+            arxiv_categories=("cs.CL",),
+            lease_seconds=LEASE_SECONDS,
+            embedder="none",
+        )
+
+    @cached_property
+    def site(self) -> Any:
+        """The web site; each seed puts its own database and clock into it."""
+        settings = self.settings(self.servers.database_url)
+        engine = make_engine(self.servers.database_url)
+        return create_app(
+            settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: START
+        )
+
+
+@contextmanager
+def open_lane(servers: TestServers, template: str, redis_url: str, name: str) -> Iterator[Lane]:
+    """A lane with its template: a migrated database with readers, papers of two days, a watch."""
+    with ExitStack() as stack:
+        url = stack.enter_context(clone_database(servers, template, f"lane_{name}"))
+        home = Path(tempfile.mkdtemp(prefix="paperboy-chaos-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        engine = make_engine(url)
+        _fill(engine)
+        engine.dispose()
+        lane = Lane(servers, urlsplit(url).path.lstrip("/"), redis_url, name, home)
+        with _fork_environment(servers, redis_url):
+            yield lane
+
+
+@contextmanager
+def _fork_environment(servers: TestServers, redis_url: str) -> Iterator[None]:
+    """What the fork server inherits: where to import from, and servers that it need not start."""
+    ours = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PAPERBOY_DATABASE_URL": servers.database_url,
+        "PAPERBOY_REDIS_URL": redis_url,
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _fill(engine: Engine) -> None:
+    sessions = make_sessions(engine)
+    with sessions.begin() as session:
+        session.execute(text(WATCH))
+        for number in range(MOST_READERS):
+            # Some find nothing, and some are readers of another cadence: another edition.
+            topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
+            cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY
+            email, written = email_of(number), ((topic, canonical(parse_query(topic))),)
+            new = NewSubscriber(email, email, Preferences(cadence, 7, "UTC"), written)
+            insert_subscribers(session, [new], START - timedelta(days=9), is_confirmed=True)
+    number = 0
+    for on, titles in _TITLES.items():
+        told = [make_announcement(number := number + 1, title) for title in titles]
+        with sessions() as session:
+            store_papers(session, told, on)
+
+
+@dataclass
+class Worker:
+    name: str
+    process: Any
+    fault: ProcessFault | None
+    has_slept: bool = False
+
+    @property
+    def is_stopped(self) -> bool:
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return stat.rpartition(") ")[2].startswith("T")
+
+
+def _end(worker: Worker) -> None:
+    worker.process.kill()
+    worker.process.join(5)
+    worker.process.close()
+
+
+@dataclass(frozen=True)
+class Left:
+    """A reader who unsubscribed: when the site had answered, and what was committed by then."""
+
+    subscriber_id: int
+    email: str
+    status: int
+    answered_at: float
+    snapshot: str
+
+
+@dataclass
+class Story:
+    """One seed while it happens. `windows` counts the windows that faults may have left open."""
+
+    lane: Lane
+    plan: Plan
+    settings: Settings
+    engine: Engine
+    home: Path
+    workers: list[Worker] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    doubted: set[int] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
+    kill_count: int = 0
+    stop_count: int = 0
+    windows: int = 0
+
+    def __post_init__(self) -> None:
+        self.sessions: sessionmaker[Session] = make_sessions(self.engine)
+        self.dice = random.Random(self.plan.seed)
+        self.relay = ChaosRelay(self.plan, self._pid_of)
+        self.queue = redis.Redis.from_url(self.lane.redis_url)
+        self.queue.flushdb()
+        self._ring = make_ring(self.settings.broker_url)
+        SharedClock.make_file(self.home / "clock")
+        self.clock = SharedClock(self.home / "clock", START)
+        self._faults = list(self.plan.faults)
+        self._events = list(self.plan.events)
+        self._next_beat = 0.0
+        self._spawned = 0
+        site = self.lane.site
+        site.state.site = replace(
+            site.state.site,
+            settings=self.settings,
+            sessions=self.sessions,
+            clock=self.clock,
+            ring=lambda *_: None,
+        )
+
+    # -- the day ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The day of the faults, the hours after it, the operator's word, and the next day."""
+        with self.sessions.begin() as session:
+            session.execute(
+                text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.readers}
+            )
+        for _ in range(self.plan.workers):
+            self._spawn()
+        self._settle("open_editions", "sweep", "deliver")
+        self.relay.calm()
+        self._relieve()
+        self._end_day()
+        self.doubted = self._find_doubted()
+        for edition_id in self._edition_ids():
+            resolve(self.sessions, edition_id, self.plan.answer, self.clock())
+        self._settle("deliver")
+        self.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
+        self._settle("open_editions", "sweep", "deliver", on=FRIDAY)
+
+    def forget_until(self, moment: datetime) -> None:
+        """Let the clock jump to a moment, if that is still to come."""
+        self.clock.forward(seconds=max(0.0, (moment - self.clock()).total_seconds()))
+
+    def _end_day(self) -> None:
+        """Retry to the end: every two hours, until nothing waits or it is too late to send it."""
+        for _ in range(14):
+            if not self._count("state = 'queued'"):
+                return
+            self.clock.forward(hours=2)
+            self._settle("sweep", "deliver")
+
+    def _settle(self, *bells: str, on: date = THURSDAY) -> None:
+        """Ring as beat does until the day's editions are there and nothing is due or under way."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        self._next_beat = 0.0
+        while time.monotonic() < deadline and not self.broken:
+            self._tick(bells)
+            if self._is_settled(on):
+                return
+            time.sleep(0.01)
+        if not self.broken:
+            self.broken.append(f"nothing moved any more: {self._states()}")
+
+    def _tick(self, bells: tuple[str, ...]) -> None:
+        while self._events and self._events[0].after <= self.relay.dot_count:
+            self._do(self._events.pop(0))
+        self._bury()
+        for worker in self.workers:
+            if worker.is_stopped and not worker.has_slept:
+                self._oversleep(worker)
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + _BEAT_SECONDS
+            for bell in bells:
+                # A queue that nobody empties must not grow for ever.
+                if self.queue.llen("send") + self.queue.llen("compose") < 6:
+                    self._ring_unless_lost(bell)
+
+    def _ring_unless_lost(self, bell: str) -> None:
+        if self.dice.random() >= self.plan.unheard:
+            self._ring(bell)
+
+    def _is_settled(self, on: date) -> bool:
+        with self.engine.connect() as connection:
+            editions, frozen = connection.execute(
+                text(
+                    "SELECT count(*), count(*) FILTER (WHERE state <> 'open')"
+                    " FROM editions WHERE local_date = :on"
+                ),
+                {"on": on},
+            ).one()
+        # Workers' clocks differ by seconds, and what one of them composed is due by its own.
+        soon = self.clock() + timedelta(seconds=10)
+        busy = "state IN ('claimed', 'in_flight') OR (state = 'queued' AND due_at <= :now)"
+        return editions >= 2 and editions == frozen and not self._count(busy, now=soon)
+
+    # -- processes -------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        number, self._spawned = self._spawned, self._spawned + 1
+        name = f"worker{number}"
+        orders = self._orders(name, self.plan.skews[number % len(self.plan.skews)])
+        process = self.lane.processes.Process(target=work, args=(orders,), daemon=True)
+        process.start()
+        self.workers.append(Worker(name, process, orders.fault))
+
+    def _relieve(self) -> None:
+        """Workers whose fault has not come yet give way to others who have none."""
+        self._faults.clear()
+        for worker in [one for one in self.workers if one.fault]:
+            self.workers.remove(worker)
+            _end(worker)
+            self._spawn()
+
+    def _orders(self, name: str, skew: float) -> Orders:
+        environ = settings_environ(
+            self.settings,
+            SMTP_URL=f"smtp://127.0.0.1:{self.relay.open(name)}?starttls=off",
+            SEND_WINDOW=str(self.plan.window),
+            SEND_CONNECTIONS=str(self.plan.connections),
+            BOUNCE_DOMAIN=self.settings.bounce_domain,
+            EMBEDDER="none",
+            LOG_LEVEL="ERROR",
+        )
+        return Orders(
+            name=name,
+            environ={k: v for k, v in environ.items() if k.startswith("PAPERBOY_")},
+            clock_file=self.home / "clock",
+            start=START,
+            skew=skew,
+            fault=self._faults.pop(0) if self._faults else None,
+            timeout_seconds=self.plan.timeout_seconds,
+            chunk=self.plan.chunk,
+            log_file=self.home / "log",
+        )
+
+    def _pid_of(self, name: str) -> int:
+        return next(one.process.pid for one in self.workers if one.name == name)
+
+    def _bury(self) -> None:
+        """Note who died, and start somebody else, as a supervisor does."""
+        for worker in [one for one in self.workers if one.process.exitcode is not None]:
+            self.workers.remove(worker)
+            if worker.process.exitcode != -signal.SIGKILL:
+                self.broken.append(f"{worker.name} ended by itself: {worker.process.exitcode}")
+            self.kill_count += 1
+            self.windows += 1
+            worker.process.close()
+            self._spawn()
+
+    def _oversleep(self, worker: Worker) -> None:
+        """Its lease runs out, one of its readers leaves, others take what it held; it wakes."""
+        worker.has_slept = True
+        self.stop_count += 1
+        # With the clock everybody's lease runs out.
+        self.windows += len(self.workers)
+        for reader_id in self._held_by(worker)[:1]:
+            self._leave(reader_id)
+        self.clock.forward(seconds=LEASE_SECONDS + 60)
+        for _ in range(self.dice.randint(1, 12)):
+            sweep(self.sessions, self.clock())
+            self._ring("deliver")
+            time.sleep(0.03)
+        os.kill(worker.process.pid, signal.SIGCONT)
+
+    def _held_by(self, worker: Worker) -> list[int]:
+        with self.engine.connect() as connection:
+            return list(
+                connection.execute(
+                    text(
+                        "SELECT subscriber_id FROM deliveries d WHERE state = 'claimed' AND"
+                        " (SELECT worker FROM moves WHERE delivery_id = d.id"
+                        "  ORDER BY id DESC LIMIT 1) = :name ORDER BY id"
+                    ),
+                    {"name": worker.name},
+                ).scalars()
+            )
+
+    # -- what is done from outside ---------------------------------------------------------------
+
+    def _do(self, event: Event) -> None:
+        match event.deed:
+            case Deed.LEAVE:
+                self._leave(self._choose_leaver(event.who))
+            case Deed.WIPE:
+                self.queue.flushdb()
+            case Deed.LOSE:
+                self.queue.delete("send", "compose")
+            case Deed.DOUBLE:
+                self._double()
+            case Deed.REDELIVER:
+                self._redeliver()
+            case Deed.CUT_DATABASE | Deed.CUT_LOCK:
+                self._cut_database(event)
+
+    def _choose_leaver(self, who: int) -> int:
+        """Rather somebody whose mail is not out yet."""
+        left = [one.subscriber_id for one in self.left]
+        with self.engine.connect() as connection:
+            ids = list(
+                connection.execute(
+                    text(
+                        "SELECT s.id FROM subscribers s LEFT JOIN deliveries d"
+                        " ON d.subscriber_id = s.id AND d.state IN ('queued','claimed','in_flight')"
+                        " WHERE s.id <> ALL(:left) ORDER BY d.id IS NULL, s.id LIMIT 12"
+                    ),
+                    {"left": left},
+                ).scalars()
+            )
+        return ids[who % len(ids)]
+
+    def _leave(self, reader_id: int) -> None:
+        token = sign_token(
+            Token(Purpose.UNSUBSCRIBE, reader_id, self.clock()), self.settings.secret_key
+        )
+        status = asyncio.run(self._post(f"/unsubscribe/{token}"))
+        answered_at = time.monotonic()
+        with self.engine.connect() as connection:
+            snapshot = str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar())
+        email = email_of(reader_id - 1)
+        self.left.append(Left(reader_id, email, status, answered_at, snapshot))
+
+    async def _post(self, path: str) -> int:
+        transport = httpx.ASGITransport(app=self.lane.site)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answer = await client.post(path, data={"List-Unsubscribe": "One-Click"})
+        return answer.status_code
+
+    def _double(self) -> None:
+        """Every waiting message twice, and bells that nobody asked for."""
+        for queue in ("send", "compose"):
+            for message in self.queue.lrange(queue, 0, -1):
+                self.queue.rpush(queue, message)
+        for bell in ("deliver", "deliver", "sweep", "open_editions"):
+            self._ring(bell)
+
+    def _redeliver(self) -> None:
+        """What the transport does after its visibility timeout, though the work may be under way."""
+        for kept in self.queue.hgetall("unacked").values():
+            message, _, queue = json.loads(kept)
+            message["headers"]["redelivered"] = True
+            self.queue.lpush(queue, json.dumps(message))
+
+    def _cut_database(self, event: Event) -> None:
+        worker = self.workers[event.who % len(self.workers)]
+        only_lock = event.deed is Deed.CUT_LOCK
+        holds = "SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'"
+        with self.engine.begin() as connection:
+            cut = connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity a"
+                    " WHERE datname = current_database() AND application_name = :name"
+                    + (f" AND EXISTS ({holds})" if only_lock else "")
+                ),
+                {"name": worker.name},
+            ).all()
+        self.windows += bool(cut)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def _count(self, condition: str, **values: Any) -> int:
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                text(f"SELECT count(*) FROM deliveries WHERE {condition}"), values
+            )
+            return int(found.scalar_one())
+
+    def _states(self) -> dict[str, int]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                text("SELECT state::text, count(*) FROM deliveries GROUP BY state")
+            )
+            return dict(rows.tuples().all())
+
+    def _find_doubted(self) -> set[int]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(text("SELECT id FROM deliveries WHERE state = 'in_doubt'"))
+            return set(rows.scalars())
+
+    def _edition_ids(self) -> list[int]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text("SELECT id FROM editions ORDER BY id")).scalars())
+
+    def log(self) -> str:
+        file = self.home / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def close(self) -> None:
+        for worker in self.workers:
+            _end(worker)
+        self.relay.stop()
+        self.queue.close()
+        self.clock.close()
+        self.engine.dispose()
+
+
+@contextmanager
+def play(lane: Lane, plan: Plan) -> Iterator[Story]:
+    """A seed from beginning to end, and what is left of it to be looked at."""
+    home = Path(tempfile.mkdtemp(dir=lane.home))
+    with clone_database(lane.servers, lane.template, lane.name) as url:
+        story = Story(lane, plan, lane.settings(url), make_engine(url), home)
+        try:
+            story.run()
+            yield story
+        finally:
+            story.close()
+            shutil.rmtree(home, ignore_errors=True)
