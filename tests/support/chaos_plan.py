@@ -253,7 +253,7 @@ def make_plan(seed: int) -> Plan:
         pipelining=dice.random() < 0.6,
         is_late_to_refuse=dice.random() < 0.5,
         timeout_seconds=0.4,
-        skews=tuple(round(dice.uniform(-2, 2), 2) for _ in range(4)),
+        skews=tuple(round(dice.uniform(-0.4, 0.4), 2) for _ in range(4)),
         answer=dice.choice(("carry", "resend", "sent")),
         faults=tuple(draft.faults),
         wire=tuple(draft.wire),

@@ -34,7 +34,7 @@ class Result:
     kills: int
     stops: int
     mails: int
-    second_copies: int
+    resent: int
     in_doubt: int
     skipped: int
     failed: int
@@ -141,14 +141,14 @@ def _steps_are_foreseen(after: _Aftermath) -> Iterator[str]:
 
 
 def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
-    """No worker has more rows in flight than SEND_WINDOW says."""
-    flying: defaultdict[str, set[int]] = defaultdict(set)
+    """No sender has more rows in flight than SEND_WINDOW says; what it lost is the sweep's."""
+    flying: defaultdict[int, set[int]] = defaultdict(set)
     for move in after.moves:
         for rows in flying.values():
             rows.discard(move["delivery_id"])
         if move["new"] == "in_flight":
-            flying[move["worker"]].add(move["delivery_id"])
-            if len(flying[move["worker"]]) > after.story.plan.window:
+            flying[move["owner"]].add(move["delivery_id"])
+            if len(flying[move["owner"]]) > after.story.plan.window:
                 yield f"{move['worker']} had more rows in flight than its window"
                 return
 
@@ -257,7 +257,7 @@ def check(story: Story) -> Result:
         kills=story.kill_count,
         stops=story.stop_count,
         mails=sum(copies),
-        second_copies=sum(copy - 1 for copy in copies if copy > 1),
+        resent=sum(copy - 1 for copy in copies if copy > 1),
         in_doubt=len(story.doubted),
         skipped=states[S.SKIPPED],
         failed=states[S.FAILED],

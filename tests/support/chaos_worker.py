@@ -8,6 +8,7 @@ timeouts and the commits of psycopg are wrapped from outside, in the forked proc
 from __future__ import annotations
 
 import functools
+import gc
 import mmap
 import os
 import signal
@@ -34,7 +35,7 @@ import workers.tasks
 from service.actions import publish
 from service.actions.branding import make_renderer
 from service.config import Settings
-from support.chaos_plan import Point, ProcessFault
+from support.chaos_plan import ProcessFault
 from workers.app import app
 
 # Imported for their effect: the fork server has them before the first worker is forked.
@@ -87,6 +88,8 @@ def work(orders: Orders) -> None:
     """Run the worker until somebody ends it."""
     _redirect(orders.log_file)
     warnings.simplefilter("ignore")
+    # What was imported is no garbage: looking through it takes longer than many a seed.
+    gc.freeze()
     os.environ.update(orders.environ, PGAPPNAME=orders.name)
     _set_clock(SharedClock(orders.clock_file, orders.start, orders.skew))
     _shorten(orders.timeout_seconds)
@@ -162,28 +165,28 @@ class _Commits:
                 os.kill(os.getpid(), signal.SIGKILL if self._fault.is_fatal else signal.SIGSTOP)
 
 
-# What tells the points from one another, in SQL: run once in the template of the seeds' databases.
-WATCH = f"""
+# What tells the points (`Point`) from one another, in SQL: run once in the template of the seeds' databases.
+WATCH = """
 CREATE TABLE moves (
-    id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state,
-    worker text DEFAULT current_setting('application_name'), attempt int,
+    id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state, attempt int,
+    worker text DEFAULT current_setting('application_name'), owner int,
     xid xid8 DEFAULT pg_current_xact_id(), at timestamptz DEFAULT clock_timestamp()
 );
 CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO moves (delivery_id, old, new, attempt)
-    VALUES (NEW.id, OLD.state, NEW.state, NEW.attempt);
+    INSERT INTO moves (delivery_id, old, new, attempt, owner)
+    VALUES (NEW.id, OLD.state, NEW.state, NEW.attempt, NEW.lease_owner);
     RAISE NOTICE 'moved %', CASE
-        WHEN NEW.state = 'claimed' THEN '{Point.CLAIMED}'
-        WHEN NEW.state = 'in_flight' THEN '{Point.IN_FLIGHT}'
-        WHEN OLD.state = 'in_flight' THEN '{Point.RECORDED}'
+        WHEN NEW.state = 'claimed' THEN 'claimed'
+        WHEN NEW.state = 'in_flight' THEN 'in_flight'
+        WHEN OLD.state = 'in_flight' THEN 'recorded'
         ELSE 'otherwise' END;
     RETURN NULL;
 END $$;
 CREATE TRIGGER watch AFTER UPDATE ON deliveries FOR EACH ROW
 WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_move();
 CREATE FUNCTION note_composed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE NOTICE 'moved {Point.COMPOSED}'; RETURN NULL; END $$;
+BEGIN RAISE NOTICE 'moved composed'; RETURN NULL; END $$;
 CREATE TRIGGER watch_composed AFTER INSERT ON deliveries FOR EACH STATEMENT
 EXECUTE FUNCTION note_composed();
 """

@@ -1,15 +1,13 @@
 """One seed from its plan to its end: workers, relay, queue, readers who leave, and the next day.
 
-`Lane` is what seeds that follow one another share: servers, a template, the web site. `Story` is
-one seed: it plays beat, supervisor, operator and misfortune, and keeps what the promises are
-checked against.
+`Story` plays beat, supervisor, operator and misfortune, and keeps what the promises are checked
+against.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -17,147 +15,35 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.deliver import resolve, sweep
 from service.config import Settings
-from service.domain.query import canonical, parse_query
 from service.domain.tokens import Purpose, Token, sign_token
-from service.domain.types import Cadence
+from service.domain.types import DeliveryState
 from service.queue import make_ring
 from service.store.engine import make_engine, make_sessions
-from service.store.subscribers import NewSubscriber, Preferences, insert_subscribers
-from service.web.app import create_app
+from service.store.models import Delivery
+from support.chaos_lane import LEASE_SECONDS, START, Lane, email_of
 from support.chaos_plan import Deed, Event, Plan, ProcessFault
 from support.chaos_relay import ChaosRelay
-from support.chaos_worker import WATCH, Orders, SharedClock, work
-from support.databases import TestServers, clone_database
-from support.processes import SECRET_KEY, settings_environ
-from support.rules import ROOT
-from support.web_papers import FRIDAY, THURSDAY, make_announcement, store_papers
+from support.chaos_worker import Orders, SharedClock, work
+from support.databases import clone_database
+from support.processes import settings_environ
+from support.web_papers import FRIDAY, THURSDAY
 
-# Half past three in New York: the day's batches are in, and the readers' hour (7 UTC) has come.
-START = datetime(2026, 9, 17, 7, 30, tzinfo=UTC)
-MOST_READERS = 60
-LEASE_SECONDS = 900
 # A seed that is not through by then hangs, however busy the machine is.
 PATIENCE_SECONDS = 60.0
-_BEAT_SECONDS = 0.08
-_TOPICS = ("cat:cs.CL", "alpha", "beta OR gamma", "parsing -delta")
-_TITLES = {
-    THURSDAY: ("Alpha parsing", "Beta parsing", "Gamma parsing", "Delta tagging"),
-    FRIDAY: ("Alpha again", "Beta and gamma parsing", "Epsilon"),
-}
-
-
-def email_of(number: int) -> str:
-    return f"reader{number:02}@example.org"
-
-
-@dataclass(frozen=True)
-class Lane:
-    """Seeds one after the other on shared servers; each gets a database, all empty one queue."""
-
-    servers: TestServers
-    template: str
-    redis_url: str
-    name: str
-    home: Path
-
-    @cached_property
-    def processes(self) -> Any:
-        """The fork server. It needs servers of its own to look at while it imports the workers."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["support.chaos_worker"])
-        return context
-
-    def settings(self, database_url: str) -> Settings:
-        return Settings(
-            data_dir=self.home / "data",
-            database_url=database_url,
-            redis_url=self.redis_url,
-            smtp_url=("smtp://127.0.0.1:9?starttls=off",),
-            secret_key=(SECRET_KEY,),
-            mail_from="Paperboy <digest@paperboy.example>",
-            bounce_domain="bounces.paperboy.example",
-            sources=("arxiv",),
-            arxiv_categories=("cs.CL",),
-            lease_seconds=LEASE_SECONDS,
-            embedder="none",
-        )
-
-    @cached_property
-    def site(self) -> Any:
-        """The web site; each seed puts its own database and clock into it."""
-        settings = self.settings(self.servers.database_url)
-        engine = make_engine(self.servers.database_url)
-        return create_app(
-            settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: START
-        )
-
-
-@contextmanager
-def open_lane(servers: TestServers, template: str, redis_url: str, name: str) -> Iterator[Lane]:
-    """A lane with its template: a migrated database with readers, papers of two days, a watch."""
-    with ExitStack() as stack:
-        url = stack.enter_context(clone_database(servers, template, f"lane_{name}"))
-        home = Path(tempfile.mkdtemp(prefix="paperboy-chaos-"))
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        engine = make_engine(url)
-        _fill(engine)
-        engine.dispose()
-        lane = Lane(servers, urlsplit(url).path.lstrip("/"), redis_url, name, home)
-        with _fork_environment(servers, redis_url):
-            yield lane
-
-
-@contextmanager
-def _fork_environment(servers: TestServers, redis_url: str) -> Iterator[None]:
-    """What the fork server inherits: where to import from, and servers that it need not start."""
-    ours = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-        "PAPERBOY_DATABASE_URL": servers.database_url,
-        "PAPERBOY_REDIS_URL": redis_url,
-    }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _fill(engine: Engine) -> None:
-    sessions = make_sessions(engine)
-    with sessions.begin() as session:
-        session.execute(text(WATCH))
-        for number in range(MOST_READERS):
-            # Some find nothing, and some are readers of another cadence: another edition.
-            topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
-            cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY
-            email, written = email_of(number), ((topic, canonical(parse_query(topic))),)
-            new = NewSubscriber(email, email, Preferences(cadence, 7, "UTC"), written)
-            insert_subscribers(session, [new], START - timedelta(days=9), is_confirmed=True)
-    number = 0
-    for on, titles in _TITLES.items():
-        told = [make_announcement(number := number + 1, title) for title in titles]
-        with sessions() as session:
-            store_papers(session, told, on)
+_BEAT_SECONDS = 0.1
 
 
 @dataclass
@@ -222,6 +108,7 @@ class Story:
         self._faults = list(self.plan.faults)
         self._events = list(self.plan.events)
         self._next_beat = 0.0
+        self._beats = 0
         self._spawned = 0
         site = self.lane.site
         site.state.site = replace(
@@ -260,7 +147,7 @@ class Story:
     def _end_day(self) -> None:
         """Retry to the end: every two hours, until nothing waits or it is too late to send it."""
         for _ in range(14):
-            if not self._count("state = 'queued'"):
+            if not self._count(Delivery.state == DeliveryState.QUEUED):
                 return
             self.clock.forward(hours=2)
             self._settle("sweep", "deliver")
@@ -268,12 +155,12 @@ class Story:
     def _settle(self, *bells: str, on: date = THURSDAY) -> None:
         """Ring as beat does until the day's editions are there and nothing is due or under way."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        self._next_beat = 0.0
+        self._next_beat, self._beats = 0.0, 0
         while time.monotonic() < deadline and not self.broken:
             self._tick(bells)
             if self._is_settled(on):
                 return
-            time.sleep(0.01)
+            time.sleep(0.02)
         if not self.broken:
             self.broken.append(f"nothing moved any more: {self._states()}")
 
@@ -286,10 +173,13 @@ class Story:
                 self._oversleep(worker)
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + _BEAT_SECONDS
+            # A queue that nobody empties must not grow for ever.
+            is_short = self.queue.llen("send") + self.queue.llen("compose") < 3
             for bell in bells:
-                # A queue that nobody empties must not grow for ever.
-                if self.queue.llen("send") + self.queue.llen("compose") < 6:
+                # It rings for every chunk each time, so it comes more rarely than the others.
+                if is_short and (bell != "open_editions" or self._beats % 5 == 0):
                     self._ring_unless_lost(bell)
+            self._beats += 1
 
     def _ring_unless_lost(self, bell: str) -> None:
         if self.dice.random() >= self.plan.unheard:
@@ -305,9 +195,12 @@ class Story:
                 {"on": on},
             ).one()
         # Workers' clocks differ by seconds, and what one of them composed is due by its own.
-        soon = self.clock() + timedelta(seconds=10)
-        busy = "state IN ('claimed', 'in_flight') OR (state = 'queued' AND due_at <= :now)"
-        return editions >= 2 and editions == frozen and not self._count(busy, now=soon)
+        soon = self.clock() + timedelta(seconds=2)
+        busy = or_(
+            Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
+            and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= soon),
+        )
+        return editions >= 2 and editions == frozen and not self._count(busy)
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -315,8 +208,7 @@ class Story:
         number, self._spawned = self._spawned, self._spawned + 1
         name = f"worker{number}"
         orders = self._orders(name, self.plan.skews[number % len(self.plan.skews)])
-        process = self.lane.processes.Process(target=work, args=(orders,), daemon=True)
-        process.start()
+        process = self.lane.fork(work, orders)
         self.workers.append(Worker(name, process, orders.fault))
 
     def _relieve(self) -> None:
@@ -458,27 +350,24 @@ class Story:
 
     def _cut_database(self, event: Event) -> None:
         worker = self.workers[event.who % len(self.workers)]
-        only_lock = event.deed is Deed.CUT_LOCK
-        holds = "SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'"
         with self.engine.begin() as connection:
             cut = connection.execute(
                 text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity a"
                     " WHERE datname = current_database() AND application_name = :name"
-                    + (f" AND EXISTS ({holds})" if only_lock else "")
+                    " AND (NOT :only_lock OR EXISTS (SELECT 1 FROM pg_locks l"
+                    "      WHERE l.pid = a.pid AND l.locktype = 'advisory'))"
                 ),
-                {"name": worker.name},
+                {"name": worker.name, "only_lock": event.deed is Deed.CUT_LOCK},
             ).all()
         self.windows += bool(cut)
 
     # -- looking ---------------------------------------------------------------------------------
 
-    def _count(self, condition: str, **values: Any) -> int:
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
         with self.engine.connect() as connection:
-            found = connection.execute(
-                text(f"SELECT count(*) FROM deliveries WHERE {condition}"), values
-            )
-            return int(found.scalar_one())
+            chosen = select(func.count()).select_from(Delivery).where(*conditions)
+            return connection.execute(chosen).scalar_one()
 
     def _states(self) -> dict[str, int]:
         with self.engine.connect() as connection:

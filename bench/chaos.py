@@ -1,0 +1,174 @@
+"""Chaos: seeds of faults against real workers, and what must hold whatever goes wrong.
+
+`--seeds 500` of them (from `--first`), or one: `--seed 137`, told in full. `--lanes` run side by side
+on one PostgreSQL and one Valkey that are started here. Progress on stderr; on stdout a table by kind
+of fault and, as its last line, one JSON object. Exit status 1 if a promise was broken: the seed's
+schedule and its workers' log are on stderr then. docs/reliability.md says what is promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+# The harness is the tests' own.
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "")]
+
+from support.chaos_lane import fork_environment, open_lane  # noqa: E402  # the path must come first
+from support.chaos_plan import KINDS, make_plan  # noqa: E402
+from support.chaos_promises import Result, check  # noqa: E402
+from support.chaos_world import play  # noqa: E402
+from support.databases import (  # noqa: E402
+    make_home,
+    make_template,
+    remove_home,
+    start_servers,
+    with_number,
+)
+
+from service.store.migrate import upgrade  # noqa: E402
+
+SUMS = ("kills", "stops", "mails", "resent", "in_doubt", "skipped", "failed", "left")
+# Valkey has sixteen numbered databases, and the first is left alone.
+MOST_LANES = 15
+
+stderr = Console(stderr=True)
+
+
+def main() -> int:
+    asked = read_arguments(sys.argv[1:])
+    seeds = (
+        [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.seeds)
+    )
+    began = time.monotonic()
+    make_home()
+    try:
+        results = run_seeds(list(seeds), min(asked.lanes, MOST_LANES, len(seeds)))
+    finally:
+        remove_home()
+    broken = [one for one in results if one.broken]
+    print_table(results)
+    print(
+        json.dumps(
+            {
+                **{name: sum(getattr(one, name) for one in results) for name in SUMS},
+                "seeds": len(results),
+                "first_seed": seeds[0],
+                "violations": sum(len(one.broken) for one in results),
+                "broken_seeds": [one.seed for one in broken],
+                "seconds": round(time.monotonic() - began, 1),
+                "lanes": asked.lanes,
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+            }
+        )
+    )
+    return 1 if broken else 0
+
+
+def read_arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/chaos.py", description="Break it, and count.")
+    parser.add_argument("--seeds", type=int, default=500, help="how many (500)")
+    parser.add_argument("--first", type=int, default=0, help="the first one (0)")
+    parser.add_argument("--seed", type=int, help="only this one, with its schedule")
+    parser.add_argument("--lanes", type=int, default=3, help="how many side by side (3)")
+    parser.add_argument("--quick", action="store_true", help="25 seeds")
+    asked = parser.parse_args(words)
+    if asked.quick:
+        asked.seeds = 25
+    if asked.seeds < 1 or asked.lanes < 1:
+        parser.error("--seeds and --lanes are at least 1")
+    return asked
+
+
+def run_seeds(seeds: Sequence[int], lane_count: int) -> list[Result]:
+    waiting: SimpleQueue[int | None] = SimpleQueue()
+    for one in [*seeds, *[None] * lane_count]:
+        waiting.put(one)
+    results: list[Result] = []
+    with ExitStack() as stack:
+        servers = stack.enter_context(start_servers())
+        template = make_template(servers, upgrade)
+        stack.enter_context(fork_environment(servers))
+        progress = stack.enter_context(progress_bar())
+        task = progress.add_task("", total=len(seeds), broken=0)
+
+        def run_lane(number: int) -> None:
+            redis_url = with_number(servers.redis_url, number + 1)
+            with open_lane(servers, template, redis_url, f"chaos{number}") as lane:
+                while (seed := waiting.get()) is not None:
+                    results.append(run_seed(lane, seed, is_alone=len(seeds) == 1))
+                    count = sum(bool(one.broken) for one in results)
+                    progress.update(task, advance=1, broken=count)
+
+        pool = stack.enter_context(ThreadPoolExecutor(lane_count))
+        list(pool.map(run_lane, range(lane_count)))
+    return sorted(results, key=lambda one: one.seed)
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        TextColumn("chaos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[broken]} broken"), console=stderr,
+    )  # fmt: skip
+
+
+def run_seed(lane: Any, seed: int, *, is_alone: bool) -> Result:
+    plan = make_plan(seed)
+    with play(lane, plan) as story:
+        result: Result = check(story)
+        if result.broken or is_alone:
+            stderr.print_json(json.dumps(plan.told()))
+        if result.broken:
+            stderr.print(story.log()[-6000:], markup=False, highlight=False)
+            stderr.print(f"seed {seed} broke:", *result.broken, sep="\n  ", markup=False)
+    return result
+
+
+def print_table(results: Sequence[Result]) -> None:
+    columns = ("seeds", *SUMS, "violations")
+    table = Table(title="Chaos by kind of fault")
+    table.add_column("fault")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for name, figures in rows_of(results):
+        table.add_row(name, *(str(figures[column]) for column in columns))
+    Console(width=160).print(table)
+
+
+def rows_of(results: Sequence[Result]) -> Iterator[tuple[str, dict[str, int]]]:
+    by_kind: dict[str, list[Result]] = defaultdict(list)
+    for one in results:
+        by_kind[one.kind].append(one)
+    for kind in KINDS:
+        if kind in by_kind:
+            yield kind, figures_of(by_kind[kind])
+    yield "all", figures_of(results)
+
+
+def figures_of(results: Sequence[Result]) -> dict[str, int]:
+    sums = {name: sum(getattr(one, name) for one in results) for name in SUMS}
+    return {
+        **sums,
+        "seeds": len(results),
+        "violations": sum(len(one.broken) for one in results),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

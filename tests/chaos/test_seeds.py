@@ -1,0 +1,56 @@
+"""Seeds of chaos: the first 25 in every run of the suite, five hundred by `make chaos`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from support.chaos_lane import Lane, fork_environment, open_lane
+from support.chaos_plan import KINDS, Deed, Phase, Point, make_plan
+from support.chaos_promises import check
+from support.chaos_world import play
+from support.databases import TestServers, with_number
+
+SEEDS = range(25)
+
+
+@pytest.fixture(scope="module")
+def lane(servers: TestServers, template_database: str, worker: str) -> Iterator[Lane]:
+    number = 0 if worker == "main" else 1 + int(worker.removeprefix("gw"))
+    redis_url = with_number(servers.redis_url, number)
+    with (
+        fork_environment(servers),
+        open_lane(servers, template_database, redis_url, f"chaos_{worker}") as lane,
+    ):
+        yield lane
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_goes_wrong_the_promises_hold(lane: Lane, seed: int) -> None:
+    plan = make_plan(seed)
+    with play(lane, plan) as story:
+        broken = check(story).broken
+        told = f"make chaos ARGS='--seed {seed}'\n{json.dumps(plan.told())}\n{story.log()[-4000:]}"
+    assert not broken, "\n".join([*broken, told])
+
+
+def test_a_plan_is_a_function_of_its_seed_alone() -> None:
+    assert [make_plan(seed) for seed in range(50)] == [make_plan(seed) for seed in range(50)]
+    assert len({str(make_plan(seed).told()) for seed in range(500)}) == 500
+
+
+def test_the_seeds_of_every_run_hold_every_kind_of_fault() -> None:
+    plans = [make_plan(seed) for seed in SEEDS]
+    assert {plan.kind for plan in plans} == set(KINDS)
+
+
+def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
+    plans = [make_plan(seed) for seed in range(500)]
+    assert {event.deed for plan in plans for event in plan.events} == set(Deed)
+    assert {fault.point for plan in plans for fault in plan.faults} == set(Point)
+    assert {fault.phase for plan in plans for fault in plan.wire} == set(Phase)
+    assert {plan.answer for plan in plans} == {"carry", "resend", "sent"}
+    assert {plan.workers for plan in plans} == {1, 2}
+    assert {plan.pipelining for plan in plans} == {False, True}
