@@ -86,9 +86,10 @@ class Lane:
                 sys.modules["__main__"] = main
         return process
 
-    def settings(self, database_url: str) -> Settings:
+    def settings(self, database_url: str, home: Path) -> Settings:
+        """Of a seed, whose home holds its data directory: what one seed notes is no other's."""
         return Settings(
-            data_dir=self.home / "data",
+            data_dir=home / "data",
             database_url=database_url,
             redis_url=self.redis_url,
             smtp_url=("smtp://127.0.0.1:9?starttls=off",),
@@ -104,7 +105,7 @@ class Lane:
     @cached_property
     def site(self) -> Any:
         """The web site; each seed puts its own database and clock into it."""
-        settings = self.settings(self.servers.database_url)
+        settings = self.settings(self.servers.database_url, self.home)
         engine = make_engine(self.servers.database_url)
         return create_app(
             settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: START

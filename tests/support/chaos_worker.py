@@ -122,7 +122,9 @@ def _set_clock(clock: Callable[[], datetime]) -> None:
 
 def _shorten(seconds: float) -> None:
     """Let the sender lose patience with the relay in a fraction of a second."""
-    smtp.COMMAND_SECONDS = smtp.FINAL_DOT_SECONDS = seconds
+    for name in ("COMMAND_SECONDS", "DATA_SECONDS", "BLOCK_SECONDS", "FINAL_DOT_SECONDS"):
+        assert hasattr(smtp, name)
+        setattr(smtp, name, seconds)
 
 
 class _Commits:

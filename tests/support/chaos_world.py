@@ -403,7 +403,7 @@ def play(lane: Lane, plan: Plan) -> Iterator[Story]:
     """A seed from beginning to end, and what is left of it to be looked at."""
     home = Path(tempfile.mkdtemp(dir=lane.home))
     with clone_database(lane.servers, lane.template, lane.name) as url:
-        story = Story(lane, plan, lane.settings(url), make_engine(url), home)
+        story = Story(lane, plan, lane.settings(url, home), make_engine(url), home)
         try:
             story.run()
             yield story
