@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from service.store import (  # noqa: F401  # tables register by themselves
     bounce_models,
+    change_models,
     copy_models,
     meaning_models,
     models,

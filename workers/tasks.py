@@ -11,7 +11,7 @@ from service.actions.compose import compose_chunk
 from service.actions.deliver import deliver as deliver_due
 from service.actions.deliver import sweep as sweep_left
 from service.actions.enrich import complete_stubs
-from service.actions.heal import heal_arxiv
+from service.actions.heal import forget_changes, heal_arxiv
 from service.actions.ingest import ingest_source, refresh_lists
 from service.actions.likes import prepare_probes
 from service.actions.meaning import count_lexemes
@@ -55,6 +55,7 @@ def heal() -> None:
         complete_stubs(here.sessions, here.api, system_clock())
     refresh_lists(here.sessions, here.settings, here.sources, system_clock())
     refresh_recent_trends(here.sessions, system_clock())
+    forget_changes(here.sessions)
 
 
 @app.task(name="learn_meanings")

@@ -31,6 +31,7 @@ from service.store.batches import (
 )
 from service.store.engine import transaction
 from service.store.models import Batch
+from service.store.recent import delete_old_changes
 from service.store.works import get_announced, get_facts, insert_events, withdraw_papers
 
 HEAL_DAYS = 7
@@ -248,3 +249,9 @@ def _update_known(
         return 0
     stored = store_announcements(session, None, changed, now, asked_category=category)
     return stored.updated + stored.events
+
+
+def forget_changes(sessions: sessionmaker[Session]) -> None:
+    """Drop the log of papers that changed before what any process keeps of them was read."""
+    with transaction(sessions) as session:
+        delete_old_changes(session)

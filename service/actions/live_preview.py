@@ -1,16 +1,18 @@
 """What a topic would have brought, fast enough to be asked for while it is typed.
 
-The last 30 days are kept as sets of papers in each process; what a clause finds is asked of
-Postgres once and kept until a paper changes. So a preview says exactly what the archive would say.
+The papers of the last 30 days are kept as sets in each process and follow the store by what changed
+in it; what a clause finds is asked of Postgres once and kept until then. So a preview says exactly
+what the archive would say, of a paper that came a moment ago too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from threading import Lock, Thread
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -51,23 +53,25 @@ from service.domain.query_tree import (
     Leaf,
     Not,
     Or,
+    Prefix,
+    Source,
     Text,
     fold_words,
     iterate_leaves,
 )
+from service.domain.query_writing import normalize
 from service.domain.recent_papers import RecentIndex
 from service.logs import get_logger
 from service.store.engine import transaction
 from service.store.reading import get_papers
 from service.store.recent import (
+    count_recent,
+    covers,
     find_ids,
-    freeze_view,
     iterate_common_words,
-    limit_time,
-    prefer_indexes,
-    read_fingerprint,
+    list_changes,
+    open_view,
     read_recent,
-    read_snapshot,
 )
 from service.store.topic_sql import fetch_lexemes
 
@@ -75,6 +79,7 @@ DAYS: Final = 30
 EXAMPLES: Final = 10
 # A preview is one of many while somebody types; a topic that needs longer gets a polite answer.
 TIME_LIMIT_MS: Final = 2_000
+_READING_MS: Final = 60_000
 # Past this, one statement for the whole topic costs less than one for each of its clauses.
 _MOST_SINGLE_LOOKUPS = 12
 _MOST_KEPT = 512
@@ -82,12 +87,18 @@ _MOST_KEPT = 512
 _COMMON_PART = 40
 # Reading the last days anew may take this share of the time; in between Postgres is asked plainly.
 _REFRESH_SHARE = 0.05
+# Following costs some 40 microseconds a paper; a visitor does not wait for more than these.
+_MOST_FOLLOWED = 3_000
+# What is kept is read anew past this share of papers that changed since, and past half a day, long
+# before the changes that it follows are forgotten.
+_MOST_WORN = 0.25
+_OLDEST_SECONDS = 43_200.0
 # A day that brings more than this asks for a narrower topic.
 _MANY_A_DAY = 20
 _NEAR_NAME, _NEAR_WORD = 86, 2
 _QUERY_CANCELED = "57014"
-# Their answer follows from a paper's own row, which the fingerprint watches; others' may not.
-_KEPT_LEAVES = (Text, Author, Category)
+# Their answer follows from what is watched of a paper; a trend moves without being told.
+_KEPT_LEAVES = (Text, Prefix, Author, Category, Source, Announced)
 
 log = get_logger(__name__)
 
@@ -111,14 +122,24 @@ class LivePreview:
     instead: tuple[Suggestion, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    """One reading of the last days, and what clauses found in it, by their canonical text."""
+    """The last days in one state of the store, and what clauses found in them, by `_Key`."""
 
     span: tuple[date, date]
-    fingerprint: tuple[int, int]
+    state: str
     index: RecentIndex
-    answers: dict[str, Bits]
+    read_at: float
+    answers: dict[_Key, Bits] = field(default_factory=dict)
+
+    @property
+    def is_worn(self) -> bool:
+        is_old = monotonic() - self.read_at > _OLDEST_SECONDS
+        return is_old or self.index.worn_share > _MOST_WORN
+
+
+_Key: TypeAlias = tuple[str, bool]
+"""The canonical text of a clause, and whether it was asked of replaced papers too."""
 
 
 class LivePreviews:
@@ -127,12 +148,12 @@ class LivePreviews:
     def __init__(
         self, sessions: sessionmaker[Session], settings: Settings, many_papers: int = 4_000
     ) -> None:
-        """Where the span holds `many_papers`, common words are learned beside the requests."""
+        """Where the span holds `many_papers`, it is read beside the requests and not in one."""
         self._sessions = sessions
         self._settings = settings
         self._many_papers = many_papers
         self._kept: _Kept | None = None
-        self._snapshot = ""
+        self._following = Lock()
         self._reading = Lock()
         self._rests_until = 0.0
 
@@ -143,109 +164,136 @@ class LivePreviews:
         read only. Raises `TopicError`, and `TooBroad` for what takes more than two seconds.
         """
         try:
-            freeze_view(session)
-            limit_time(session, TIME_LIMIT_MS)
-            prefer_indexes(session)
+            state = open_view(session, TIME_LIMIT_MS)
             query = read_topic(session, text)
-            kept = self._keep_up(session, (until - timedelta(days=DAYS - 1), until))
-            if kept is None or wants_replaced(query):
+            kept = self._keep_up(session, _span_until(until), state)
+            if kept is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            return _Looking(session, self._settings, kept).preview(text, query)
+            return _Looking(session, self._settings, kept, query).preview(text)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
 
-    def _keep_up(self, session: Session, span: tuple[date, date]) -> _Kept | None:
-        """The last days as this transaction sees them; None while they are better not read anew."""
-        snapshot = read_snapshot(session)
+    def warm(self, until: date) -> None:
+        """Read the last days before anybody asks, beside whatever else the process does."""
+        self._read_beside(_span_until(until))
+
+    def _keep_up(self, session: Session, span: tuple[date, date], state: str) -> _Kept | None:
+        """The last days as this transaction sees them; None while they are better not read."""
         kept = self._kept
-        if kept and kept.span == span and snapshot == self._snapshot:
-            return kept
-        fingerprint = read_fingerprint(session, *span)
-        if kept is None or (kept.span, kept.fingerprint) != (span, fingerprint):
-            kept = self._read_anew(session, span, fingerprint)
-        if kept is not None:
-            self._snapshot = snapshot
-        return kept
-
-    def _read_anew(
-        self, session: Session, span: tuple[date, date], fingerprint: tuple[int, int]
-    ) -> _Kept | None:
-        with self._reading:
-            kept = self._kept
-            if kept and (kept.span, kept.fingerprint) == (span, fingerprint):
-                return kept
-            started = monotonic()
-            if started < self._rests_until:
+        if kept is None or kept.span != span or kept.is_worn:
+            if count_recent(session, span) < self._many_papers:
+                with self._following:
+                    self._kept = self._read(session, span, state)
+                return self._kept
+            self._read_beside(span)
+            if kept is None or kept.span != span:
                 return None
-            kept = _Kept(span, fingerprint, RecentIndex(read_recent(session, *span)), {})
-            self._kept = kept
-            took = monotonic() - started
-            self._rests_until = monotonic() + took / _REFRESH_SHARE
-        if len(kept.index.ids) >= self._many_papers:
-            # A word in half of all papers takes Postgres a tenth of a second, and all of them
-            # together some seconds: too long for the request that came first.
-            Thread(target=self._learn_common_words, args=(kept,), daemon=True).start()
-        return kept
+        if not covers(state, kept.state):
+            return None  # another request follows a state that this one, begun earlier, cannot see
+        changed = list_changes(session, kept.state)
+        if not changed:
+            return kept
+        if len(changed) > _MOST_FOLLOWED:
+            self._read_beside(span)
+            return None
+        return self._follow(session, kept, state, changed)
 
-    def _learn_common_words(self, kept: _Kept) -> None:
-        fewest = max(1, len(kept.index.ids) // _COMMON_PART)
+    def _follow(
+        self, session: Session, kept: _Kept, state: str, changed: Sequence[int]
+    ) -> _Kept | None:
+        """Take over the papers that came or changed; those that went, or left the span, go."""
+        with self._following:
+            if self._kept is kept:
+                papers = read_recent(session, kept.span, changed)
+                index = kept.index.with_changes(papers, changed)
+                self._kept = _Kept(kept.span, state, index, kept.read_at)
+                return self._kept
+        return self._keep_up(session, kept.span, state)
+
+    def _read(self, session: Session, span: tuple[date, date], state: str) -> _Kept:
+        return _Kept(span, state, RecentIndex(read_recent(session, span)), monotonic())
+
+    def _read_beside(self, span: tuple[date, date]) -> None:
+        """Read the last days anew, in a thread of its own, unless one is at it or rests."""
+        if monotonic() >= self._rests_until and self._reading.acquire(blocking=False):
+            Thread(target=self._read_anew, args=(span,), daemon=True).start()
+
+    def _read_anew(self, span: tuple[date, date]) -> None:
+        """The same with the common words: one in half of all papers takes Postgres a tenth of a
+        second, and all of them together some seconds, which no request should wait for."""
+        started = monotonic()
         try:
             with transaction(self._sessions) as session:
-                freeze_view(session)
-                # What was committed since the span was read would not fit what is kept of it.
-                if read_fingerprint(session, *kept.span) == kept.fingerprint:
-                    rows = iterate_common_words(session, *kept.span, fewest)
-                    kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})
-                    kept.index.learn_spellings()
+                kept = self._read(session, span, open_view(session, _READING_MS))
+                fewest = max(1, len(kept.index) // _COMMON_PART)
+                rows = iterate_common_words(session, span, fewest)
+                kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})
+            kept.index.learn_spellings()
+            with self._following:
+                self._kept = kept
         except SQLAlchemyError as error:
             log.warning("preview.words", reason=type(error).__name__)
+        finally:
+            self._rests_until = monotonic() + (monotonic() - started) / _REFRESH_SHARE
+            self._reading.release()
+
+
+def _span_until(until: date) -> tuple[date, date]:
+    return until - timedelta(days=DAYS - 1), until
 
 
 class _Looking:
     """One request's look at what is kept."""
 
-    def __init__(self, session: Session, settings: Settings, kept: _Kept) -> None:
+    def __init__(self, session: Session, settings: Settings, kept: _Kept, query: Query) -> None:
         self._settings = settings
         self._session = session
         self._index = kept.index
         self._answers = kept.answers
         self._span = kept.span
+        self._query = query
+        self._is_replaced = wants_replaced(query)
+        self._reach = kept.index.reach(is_replaced=self._is_replaced)
         self._lexicon: dict[str, Lexemes] = {}
 
-    def preview(self, text: str, query: Query) -> LivePreview:
-        self._learn([query])
-        papers = self._find(query)
-        preview = LivePreview(self._describe(papers), self._index.days_known)
+    def preview(self, text: str) -> LivePreview:
+        self._learn([self._query])
+        papers = self._find(self._query)
+        days_known = self._reach.days_known
+        preview = LivePreview(self._describe(papers), days_known)
         total = papers.bit_count()
-        if total > _MANY_A_DAY * max(1, self._index.days_known):
-            return replace(preview, narrower=self._narrow(text, query, papers))
-        if not self._index.days_known:
+        if total > _MANY_A_DAY * max(1, days_known):
+            return replace(preview, narrower=self._narrow(text, papers))
+        if not days_known:
             return preview
-        return replace(preview, instead=self._look_around(query, is_found=total > 0))
+        return replace(preview, instead=self._look_around(is_found=total > 0))
 
     def _describe(self, papers: Bits) -> TopicPreview:
         since, until = self._span
-        counts = self._index.count_by_day(papers)
+        counts = self._reach.count_by_day(papers)
         days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-        ids = self._index.ids_of(papers, EXAMPLES)
+        ids = self._index.ids_of(papers, self._reach, EXAMPLES)
         newest = get_papers(self._session, ids)
         return TopicPreview(
             tuple((on, counts.get(on, 0)) for on in days),
             tuple(newest[paper_id] for paper_id in ids),
         )
 
-    def _narrow(self, text: str, query: Query, papers: Bits) -> tuple[Suggestion, ...]:
+    def _narrow(self, text: str, papers: Bits) -> tuple[Suggestion, ...]:
         total = papers.bit_count()
         companions = Companions(
-            self._index.count_by_category(papers), self._index.count_title_words(papers), total
+            self._index.count_by_category(papers),
+            self._index.count_title_words(papers, self._reach),
+            total,
         )
-        return choose(self._count(narrow(text, query, companions), papers), total)
+        return choose(self._count(narrow(text, self._query, companions), papers), total)
 
-    def _look_around(self, query: Query, *, is_found: bool) -> tuple[Suggestion, ...]:
+    def _look_around(self, *, is_found: bool) -> tuple[Suggestion, ...]:
         """What the reader may have meant: by a category's name, or by what found nothing."""
+        query = self._query
         suggested = name_categories(_closest_categories(plain_words(query)))
         if not is_found:
             respelled = respell(query, lambda leaf: bool(self._look_up(leaf)), self._closest_words)
@@ -253,8 +301,7 @@ class _Looking:
         if not suggested:
             return ()
         distinct = list({each.topic: each for each in suggested}.values())
-        everything = self._index.everything
-        counted = self._count(distinct, everything)
+        counted = self._count(distinct, self._reach.papers)
         return tuple(each for each in counted if each.count)[:4]
 
     def _closest_words(self, word: str) -> list[str]:
@@ -289,11 +336,11 @@ class _Looking:
             self._lexicon.update(fetch_lexemes(self._session, texts))
 
     def _find(self, query: Query) -> Bits:
-        # What counts as a cross-list hangs on the whole topic, so its parts cannot be asked alone.
-        is_whole = any(isinstance(leaf, Announced) for leaf in iterate_leaves(query))
-        if is_whole or len(self._unknown(query)) > _MOST_SINGLE_LOOKUPS:
-            return self._ask(query)
-        return self._keep(query, self._index.find(query, self._known, self._look_up))
+        # Only the whole topic tells which cross-lists are meant; normalized, its clause says so too.
+        normal, within = normalize(query), self._reach.papers
+        if len(self._unknown(normal)) > _MOST_SINGLE_LOOKUPS:
+            return self._keep(normal, within & self._ask(normal))
+        return self._keep(normal, self._index.find(normal, within, self._known, self._look_up))
 
     def _unknown(self, query: Query) -> set[Leaf]:
         """The leaves that Postgres would have to be asked about."""
@@ -304,7 +351,7 @@ class _Looking:
         return self._unknown(query.operand) if isinstance(query, Not) else {query}
 
     def _known(self, query: Query) -> Bits | None:
-        answer = self._answers.get(canonical(query))
+        answer = self._answers.get((canonical(query), self._is_replaced))
         if answer is not None or isinstance(query, And | Or | Not):
             return answer
         lexemes = self._lexicon[fold_words(query.text)] if isinstance(query, Text) else {}
@@ -312,20 +359,21 @@ class _Looking:
 
     def _look_up(self, leaf: Leaf) -> Bits:
         known = self._known(leaf)
-        return self._ask(leaf) if known is None else known
+        return self._keep(leaf, self._ask(leaf)) if known is None else known & self._reach.papers
 
     def _ask(self, query: Query) -> Bits:
-        found = find_ids(
-            self._session, topic_condition(self._session, self._settings, query), *self._span
-        )
-        return self._keep(query, self._index.bits_of(found))
+        if self._is_replaced and not wants_replaced(query):
+            query = And((query, Announced(replaced=True)))
+        condition = topic_condition(self._session, self._settings, query)
+        found = find_ids(self._session, condition, self._span, is_replaced=self._is_replaced)
+        return self._index.bits_of(found)
 
     def _keep(self, query: Query, found: Bits) -> Bits:
         if all(isinstance(leaf, _KEPT_LEAVES) for leaf in iterate_leaves(query)):
             if len(self._answers) >= _MOST_KEPT:
                 # All at once: to pick the oldest, threads that share this would have to wait.
                 self._answers.clear()
-            self._answers[canonical(query)] = found
+            self._answers[canonical(query), self._is_replaced] = found
         return found
 
 

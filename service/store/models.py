@@ -30,6 +30,7 @@ from service.domain.types import (
     SuppressionReason,
 )
 from service.store import (  # noqa: F401  # who knows one knows all
+    change_models,
     opinion_models,
     pace_models,
     restore_models,

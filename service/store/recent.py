@@ -5,26 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select, text, true
-from sqlalchemy import literal_column as sql
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
 from service.domain.recent_papers import RecentPaper
+from service.domain.types import AnnounceType
+from service.store.base import is_among
+from service.store.change_models import PaperChange
 from service.store.models import PaperRow
+from service.store.reading import announced_day
 
 # Each span is searched only if those after it did not fill the page. A word in every other paper
 # fills it from four days in ten milliseconds; a rare word costs its five index look-ups.
 _SPANS = (4, 16, 64, 365)
 
 
-def limit_time(session: Session, milliseconds: int) -> None:
-    """No statement of this transaction may take longer; Postgres cancels the one that does."""
-    session.execute(select(func.set_config("statement_timeout", str(milliseconds), True)))
+def open_view(session: Session, milliseconds: int) -> str:
+    """Begin a transaction that reads only and sees one state of the store; returns that state.
 
-
-def freeze_view(session: Session) -> None:
-    """Let all statements of this transaction see the same rows; must be its first statement."""
+    Must come first. No statement of it may take longer than `milliseconds`; Postgres cancels the one
+    that does.
+    """
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    state: str = session.execute(
+        select(
+            cast(func.pg_current_snapshot(), Text),
+            func.set_config("statement_timeout", str(milliseconds), True),
+            _prefer_indexes(),
+        )
+    ).one()[0]
+    return state
 
 
 def prefer_indexes(session: Session) -> None:
@@ -34,50 +56,116 @@ def prefer_indexes(session: Session) -> None:
     compressed and apart: looking into 25,000 of them takes a tenth of a second and more, where the
     index knows the answer. With this an OR of ten words takes a fifth of the time.
     """
-    session.execute(select(func.set_config("cpu_operator_cost", "0.2", True)))
+    session.execute(select(_prefer_indexes()))
 
 
-def read_snapshot(session: Session) -> str:
-    """What this transaction sees: while it is the same text, nothing at all was committed."""
-    return session.execute(select(cast(func.pg_current_snapshot(), Text))).scalar_one()
+def _prefer_indexes() -> ColumnElement[str]:
+    return func.set_config("cpu_operator_cost", "0.2", True)
 
 
-def read_fingerprint(session: Session, since: date, until: date) -> tuple[int, int]:
-    """Two numbers that change whenever a paper of the span is added, changed or taken away.
-
-    Every write gives a row the number of its transaction, whatever its columns say: times of
-    change would miss two writes under one clock.
-    """
-    writer = cast(cast(sql("papers.xmin"), Text), BigInteger)
-    row = session.execute(
-        select(func.count(), func.coalesce(func.sum(writer), 0)).select_from(PaperRow)
-        .where(PaperRow.first_announced_on.between(since, until))
-    ).one()  # fmt: skip
-    return int(row[0]), int(row[1])
+def covers(state: str, other: str) -> bool:
+    """Whether whoever sees `state` sees everything that was there in `other`, as `open_view` tells both."""
+    xmax, running = _read_state(state)
+    other_xmax, other_running = _read_state(other)
+    return xmax >= other_xmax and all(one in other_running for one in running if one < other_xmax)
 
 
-def read_recent(session: Session, since: date, until: date) -> list[RecentPaper]:
-    """The papers announced from `since` to `until`, both included, newest first."""
-    rows = session.execute(
-        select(
-            PaperRow.id,
-            PaperRow.first_announced_on,
-            PaperRow.title,
-            PaperRow.categories,
-            func.tsvector_to_array(PaperRow.title_lexemes),
-        )
-        .where(PaperRow.first_announced_on.between(since, until))
-        .order_by(PaperRow.first_announced_on.desc(), PaperRow.key.desc())
+def _read_state(state: str) -> tuple[int, frozenset[int]]:
+    """What `pg_snapshot` says: the first transaction not yet begun, and those not yet over."""
+    _, xmax, running = state.split(":")
+    return int(xmax), frozenset(int(one) for one in running.split(",") if one)
+
+
+def list_changes(session: Session, since: str) -> list[int]:
+    """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
+    return list(session.execute(_LIST_CHANGES, {"since": since}).scalars())
+
+
+_LIST_CHANGES = text("""
+    SELECT DISTINCT paper_id FROM paper_changes
+    WHERE changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
+    AND NOT pg_visible_in_snapshot(
+        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
     )
+""")
+
+
+def delete_old_changes(session: Session) -> None:
+    """Forget what every process has long followed; by the clock that wrote it, which is Postgres' own."""
+    old = func.now() - text("interval '2 days'")
+    session.execute(delete(PaperChange).where(PaperChange.changed_at < old))
+
+
+def count_recent(session: Session, span: tuple[date, date]) -> int:
+    counted = select(func.count()).where(PaperRow.first_announced_on.between(*span))
+    return session.execute(counted).scalar_one()
+
+
+def read_recent(
+    session: Session, span: tuple[date, date], among: Sequence[int] | None = None
+) -> list[RecentPaper]:
+    """The papers that were new or replaced in the span, its last day included.
+
+    Those `among` some ids come with the words of their abstracts.
+    """
+    first, counted = PaperRow.first_announced_on, announced_day(is_replaced=True)
+    abstract = PaperRow.abstract_lexemes if among is not None else cast("", TSVECTOR)
+    statement = select(
+        PaperRow.id,
+        PaperRow.key,
+        PaperRow.title,
+        PaperRow.categories,
+        PaperRow.primary_category,
+        case((first.between(*span), first)),
+        case((counted.between(*span), counted)),
+        first.is_not(None),
+        PaperRow.replaced_on.is_not(None),
+        PaperRow.announced_as,
+        func.tsvector_to_array(PaperRow.title_lexemes),
+        func.tsvector_to_array(abstract),
+    ).where(is_within(span, is_replaced=True))
+    if among is not None:
+        statement = statement.where(is_among(PaperRow.id, among))
     return [
-        RecentPaper(paper_id, on, title, tuple(categories), tuple(lexemes))
-        for paper_id, on, title, categories, lexemes in rows
-        if on
+        RecentPaper(
+            paper_id=paper_id,
+            announced_on=announced_on,
+            title=title,
+            categories=tuple(categories),
+            title_lexemes=tuple(said),
+            key=key,
+            counted_on=counted_on,
+            primary_category=primary,
+            is_first=is_first,
+            is_cross=announced_as is AnnounceType.CROSS,
+            is_replaced=is_replaced,
+            abstract_lexemes=tuple(told),
+        )
+        for (
+            paper_id,
+            key,
+            title,
+            categories,
+            primary,
+            announced_on,
+            counted_on,
+            is_first,
+            is_replaced,
+            announced_as,
+            said,
+            told,
+        ) in session.execute(statement)
     ]
 
 
+def is_within(span: tuple[date, date], *, is_replaced: bool) -> ColumnElement[bool]:
+    """Papers that count for a span of days. Each day by itself, since each has its own index."""
+    first = PaperRow.first_announced_on.between(*span)
+    return or_(first, PaperRow.replaced_on.between(*span)) if is_replaced else first
+
+
 def iterate_common_words(
-    session: Session, since: date, until: date, fewest: int
+    session: Session, span: tuple[date, date], fewest: int
 ) -> Iterator[tuple[str, list[int]]]:
     """The lexemes of at least `fewest` papers of a span, each with the ids of those papers."""
     both = PaperRow.title_lexemes.op("||")(PaperRow.abstract_lexemes)
@@ -87,7 +175,7 @@ def iterate_common_words(
         select(words.c.word, func.array_agg(PaperRow.id))
         .select_from(PaperRow)
         .join(words, true())
-        .where(PaperRow.first_announced_on.between(since, until))
+        .where(is_within(span, is_replaced=True))
         .group_by(words.c.word)
         .having(func.count() >= fewest),
         execution_options={"yield_per": 50},
@@ -96,12 +184,16 @@ def iterate_common_words(
 
 
 def find_ids(
-    session: Session, condition: ColumnElement[bool], since: date, until: date
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    *,
+    is_replaced: bool = False,
 ) -> list[int]:
-    """The ids of the papers of a span for which a compiled topic holds, in no order."""
+    """The ids of the papers that count for a span for which a compiled topic holds, in no order."""
     found: Sequence[int] | None = session.execute(
         select(func.array_agg(PaperRow.id)).where(
-            condition, PaperRow.first_announced_on.between(since, until)
+            condition, is_within(span, is_replaced=is_replaced)
         )
     ).scalar_one()
     return list(found or ())

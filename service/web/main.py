@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from service import logs
 from service.clock import system_clock
 from service.config import load_settings
+from service.domain.schedule import announcement_date
 from service.embedded import resolve_services
 from service.queue import make_ring
 from service.store.engine import make_engine, make_sessions
@@ -30,9 +31,11 @@ def app_from_environment() -> FastAPI:
     """
     settings = _shares.enter_context(resolve_services(load_settings()))
     logs.configure(settings.log_level)
-    return create_app(
+    app = create_app(
         settings,
         make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
         ring=make_ring(settings.broker_url),
         clock=system_clock,
     )
+    app.state.site.previews.warm(announcement_date(system_clock()))
+    return app

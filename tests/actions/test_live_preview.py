@@ -6,10 +6,12 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
+from threading import enumerate as threads
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -22,13 +24,13 @@ from service.actions.topics import TopicError, preview_topic
 from service.config import Settings
 from service.domain.matching import match_day
 from service.domain.query import leaf_texts, parse_query
+from service.domain.recent_papers import RecentPaper
 from service.domain.types import AnnounceType
 from service.store.engine import make_sessions, transaction
 from service.store.models import PaperRow
 from service.store.reading import index_papers
+from service.store.recent import list_changes, open_view, read_recent
 from service.store.topic_sql import fetch_lexemes
-
-NEVER = 10**9
 
 
 @pytest.fixture
@@ -49,8 +51,6 @@ class Asking:
         self.previews = previews
 
     def __call__(self, topic: str, until: date = FRIDAY) -> LivePreview:
-        # Papers come at once here; a site rests between two readings of the last days.
-        self.previews._rests_until = 0.0
         with transaction(self.sessions) as session:
             return self.previews.preview(session, topic, until)
 
@@ -96,29 +96,122 @@ def test_papers_that_come_change_or_go_are_seen_at_once_under_any_clock(
     assert ask("dogs", FRIDAY + timedelta(days=30)).matched.total == 0
 
 
-def test_while_the_last_days_are_not_read_anew_the_archive_answers(
-    ask: Asking,
+def test_while_the_last_days_are_read_beside_the_requests_the_archive_answers(
+    session: Session, sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    store_papers(session, [make_announcement(1, "Cats"), make_announcement(2, "More Cats")])
+    previews = LivePreviews(sessions, settings, many_papers=1)
+    previews._rests_until = float("inf")
+    found = Asking(sessions, previews)("cats")
+    assert found.matched == preview_topic(session, settings, "cats", FRIDAY)
+    assert (found.matched.total, found.days_known, found.narrower) == (2, 1, ())
+    assert previews._kept is None
+
+
+def test_only_what_changed_is_read_again(
+    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int] | None] = []
+
+    def note(
+        given: Session, span: tuple[date, date], among: list[int] | None = None
+    ) -> list[RecentPaper]:
+        read.append(among)
+        return read_recent(given, span, among)
+
+    monkeypatch.setattr(live_preview, "read_recent", note)
+    store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(1, 9)])
+    assert ask("cats").matched.total == 8
+    (come,) = store_papers(session, [make_announcement(9, "Cats and Zebras")]).values()
+    session.execute(text("UPDATE subscribers SET hour = 7"))
+    session.commit()
+    assert ask("zebras").matched.total == 1
+    assert ask("cats").matched.total == 9
+    assert read == [None, [come]]
+
+
+def test_a_request_that_began_before_a_change_is_answered_as_of_then(
     previews: LivePreviews,
+    ask: Asking,
     session: Session,
     sessions: sessionmaker[Session],
     settings: Settings,
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
     assert ask("cats").matched.total == 1
-    store_papers(session, [make_announcement(2, "More Cats")])
-    previews._rests_until = float("inf")
-    with transaction(sessions) as reading:
-        found = previews.preview(reading, "cats", FRIDAY)
-    assert found.matched == preview_topic(session, settings, "cats", FRIDAY)
-    assert (found.matched.total, found.days_known, found.narrower) == (2, 1, ())
+    with sessions() as early:
+        open_view(early, 5_000)
+        store_papers(session, [make_announcement(2, "More Cats")])
+        assert ask("cats").matched.total == 2
+        newer = previews._kept
+        early_state = early.execute(text("SELECT pg_current_snapshot()::text")).scalar_one()
+        assert previews._keep_up(early, live_preview._span_until(FRIDAY), early_state) is None
+        assert preview_topic(early, settings, "cats", FRIDAY).total == 1
+        assert previews._kept is newer
 
 
-def test_two_visitors_read_the_last_days_once(previews: LivePreviews, session: Session) -> None:
+def test_two_visitors_follow_a_change_once(
+    previews: LivePreviews, ask: Asking, session: Session, sessions: sessionmaker[Session]
+) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    span = (THURSDAY, FRIDAY)
-    first = previews._read_anew(session, span, (1, 2))
-    assert first is not None
-    assert previews._read_anew(session, span, (1, 2)) is first
+    ask("cats")
+    before = previews._kept
+    assert before is not None
+    store_papers(session, [make_announcement(2, "More Cats")])
+    with sessions() as reading:
+        state = open_view(reading, 5_000)
+        changed = list_changes(reading, before.state)
+        first = previews._follow(reading, before, state, changed)
+        assert first is not before
+        assert previews._follow(reading, before, state, changed) is first
+
+
+def test_a_great_change_is_read_beside_the_requests(
+    session: Session,
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_papers(session, [make_announcement(1, "Cats")])
+    previews = LivePreviews(sessions, settings)
+    ask = Asking(sessions, previews)
+    assert ask("cats").matched.total == 1
+    monkeypatch.setattr(live_preview, "_MOST_FOLLOWED", 2)
+    store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(2, 9)])
+    with waiting_for_threads():
+        assert ask("cats").matched.total == 8
+    assert previews._kept is not None
+    assert len(previews._kept.index) == 8
+
+
+def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
+    ask: Asking, session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make_announcement(1, "Old Cats")
+    store_papers(session, [old, make_announcement(5, "Old Dogs")], on=FRIDAY - timedelta(days=90))
+    store_papers(session, [make_announcement(2, "Cats", categories=("cs.CV",))], on=THURSDAY)
+    newer = replace(old, version=2, announce_type=AnnounceType.REPLACE)
+    store_papers(session, [newer, make_announcement(3, "Cats of Today")])
+    expected = {
+        topic: preview_topic(session, settings, topic, FRIDAY)
+        for topic in (
+            "cats replaced:", "cats replaced:only", "(cats OR dogs) replaced:", "cats cross:no",
+            "cat:cs.CL cross:no", "old -cats replaced:", "cat:cs.CV new:no", '"old cats" replaced:',
+        )
+    }  # fmt: skip
+    monkeypatch.setattr(live_preview, "preview_topic", lambda *_: pytest.fail("asked plainly"))
+    for topic, matched in expected.items():
+        for _ in ("first", "again"):
+            assert ask(topic).matched == matched, topic
+    assert (expected["cats replaced:"].total, expected["cats replaced:only"].total) == (3, 1)
+
+
+@contextmanager
+def waiting_for_threads() -> Iterator[None]:
+    before = {*threads()}
+    yield
+    for thread in {*threads()} - before:
+        thread.join(timeout=20)
 
 
 def test_what_is_kept_has_an_end(
@@ -136,61 +229,35 @@ def test_words_learned_beside_the_requests_change_no_answer(
 ) -> None:
     told = [make_announcement(n, f"Cats of Kind {n}") for n in range(1, 60)]
     store_papers(session, [*told, make_announcement(60, "Of dogs", abstract="Cats too, and cats.")])
-    previews = LivePreviews(sessions, settings, many_papers=NEVER)
-    ask = Asking(sessions, previews)
-    ask("zebra")
+    previews = LivePreviews(sessions, settings, many_papers=1)
+    with waiting_for_threads():
+        previews.warm(FRIDAY)
     kept = previews._kept
     assert kept is not None
-    kept.answers.clear()
-    previews._learn_common_words(kept)
     known = kept.index.find_here(parse_query("cats"), {"cat": (1,)})
     assert known is not None
     assert known.bit_count() == 60
+    ask = Asking(sessions, previews)
     for topic in ("cats", "cats -kind", "dogs", '"cats of kind"'):
         assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
+    store_papers(session, [make_announcement(61, "Birds", abstract="No friends of cats")])
+    assert ask("cats").matched == preview_topic(session, settings, "cats", FRIDAY)
+    assert ask("cats").matched.total == 61
 
 
-def test_words_are_learned_in_the_background_where_there_are_many_papers(
+def test_a_broken_connection_costs_the_reading_and_nothing_else(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
-    from threading import enumerate as threads
-
     store_papers(session, [make_announcement(1, "Cats")])
     previews = LivePreviews(sessions, settings, many_papers=1)
-    before = {*threads()}
-    Asking(sessions, previews)("zebra")
-    for thread in {*threads()} - before:
-        thread.join(timeout=20)
-    kept = previews._kept
-    assert kept is not None
-    assert kept.index.find_here(parse_query("cats"), {"cat": (1,)}) == kept.index.everything
-
-
-def test_words_of_another_state_of_the_store_are_not_learned(
-    session: Session, sessions: sessionmaker[Session], settings: Settings
-) -> None:
-    store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings, many_papers=NEVER)
-    Asking(sessions, previews)("zebra")
-    kept = previews._kept
-    assert kept is not None
-    store_papers(session, [make_announcement(2, "More Cats")])
-    previews._learn_common_words(kept)
-    assert kept.index.find_here(parse_query("cats"), {"cat": (1,)}) is None
-
-
-def test_a_broken_connection_costs_the_words_and_nothing_else(
-    session: Session, sessions: sessionmaker[Session], settings: Settings
-) -> None:
-    store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings, many_papers=NEVER)
-    Asking(sessions, previews)("zebra")
-    kept = previews._kept
-    assert kept is not None
-    session.execute(text("DROP TABLE papers CASCADE"))
+    session.execute(text("ALTER TABLE papers RENAME TO elsewhere"))
     session.commit()
-    previews._learn_common_words(kept)
-    assert kept.index.find_here(parse_query("cats"), {"cat": (1,)}) is None
+    with waiting_for_threads():
+        previews.warm(FRIDAY)
+    assert previews._kept is None
+    session.execute(text("ALTER TABLE elsewhere RENAME TO papers"))
+    session.commit()
+    assert Asking(sessions, previews)("cats").matched.total == 1
 
 
 def test_a_preview_that_takes_too_long_is_refused_politely(
