@@ -84,6 +84,7 @@ def whole_html(
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
     shelf = materials.shelf(delivery.edition_id or 0, settings)
     more = tuple(shelf.take(cut, MORE_TITLE))
+    context = replace(context, most_happenings=len(context.happenings))
     if more:
         groups = (*context.groups, DigestGroup(title=MORE_TITLE, papers=more))
         context = replace(context, groups=groups, cut_count=0)

@@ -131,6 +131,7 @@ def _ways(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[st
     return {
         "preferences": signed_url(settings, Purpose.PREFERENCES, reader.id, at),
         "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at),
+        "locale": reader.locale,
     }
 
 
@@ -169,6 +170,7 @@ def _address_notice(
         undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, move_detail(reader)),
         expires_days=lifetime.days if lifetime else 0,
         on=at.date(),
+        locale=reader.locale,
         **_own(settings),
     )
 
@@ -185,6 +187,7 @@ def _already_subscribed(
     return AlreadySubscribedContext(
         preferences_url=ways["preferences"],
         unsubscribe_url=ways["unsubscribe"],
+        locale=reader.locale,
         on=delivery.created_at.date(),
         **_own(settings),
     )
@@ -201,6 +204,7 @@ def _welcome(
         next_hour=reader.hour,
         timezone=reader.timezone,
         cadence=reader.cadence,
+        on=delivery.created_at.date(),
         preview=tuple(DigestGroup(title=title, papers=papers) for title, papers in shown if papers),
         **_ways(delivery, reader, settings),
         **_own(settings),
@@ -248,7 +252,8 @@ def _farewell(
 ) -> MailContext:
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
     on = delivery.created_at.date()
-    return FarewellContext(undo_url=f"{unsubscribe}/undo", on=on, **_own(settings))
+    undo = f"{unsubscribe}/undo"
+    return FarewellContext(undo_url=undo, on=on, locale=reader.locale, **_own(settings))
 
 
 def alert_context(delivery: Delivery, settings: Settings) -> OperatorAlertContext:

@@ -1,4 +1,7 @@
-"""What the other emails are made of: one frozen value per kind, as complete as a digest's."""
+"""What the other emails are made of: one frozen value per kind, as complete as a digest's.
+
+`locale` is how the reader writes dates, as in a digest; who has not proved the address has none.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class AlreadySubscribedContext:
     home: str
     operator_address: str
     on: date
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -47,8 +51,10 @@ class WelcomeContext:
     unsubscribe: str
     home: str
     operator_address: str
+    on: date
     cadence: Cadence = Cadence.DAILY
     preview: tuple[DigestGroup, ...] = ()
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -62,6 +68,7 @@ class TopicsChangedContext:
     home: str
     operator_address: str
     on: date
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -77,6 +84,7 @@ class PausedContext:
     operator_address: str
     on: date
     catches_up: bool = False
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -92,6 +100,7 @@ class ResumedContext:
     home: str
     operator_address: str
     on: date
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -103,6 +112,7 @@ class FarewellContext:
     home: str
     operator_address: str
     on: date
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 
@@ -130,6 +140,7 @@ class AddressNoticeContext:
     operator_address: str
     expires_days: int
     on: date
+    locale: str = ""
     brand: Brand = OUR_BRAND
 
 

@@ -151,6 +151,9 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         said.append("withdrawn")
     if paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}:
         said.append(f"cross-listed from {paper.primary_category}")
+    is_plain = not (paper.is_withdrawn or paper.is_late or entry.maybe_seen or entry.revision)
+    if is_plain and paper.announced_as is AnnounceType.NEW:
+        said.append("new")
     if entry.revision:
         said.append(f"revised: v{entry.revision}")
     elif not paper.announced_as.is_first:

@@ -151,7 +151,9 @@ def every_mail(
             on=TUESDAY,
             **own,
         ),
-        DeliveryKind.WELCOME: WelcomeContext(topics=topics, preview=(shown,), **hour, **ways),
+        DeliveryKind.WELCOME: WelcomeContext(
+            on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways
+        ),
         DeliveryKind.TOPICS_CHANGED: TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
         DeliveryKind.PAUSED: PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways),
         DeliveryKind.RESUMED: ResumedContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain.types import Cadence, DeliveryKind, Reason
+from service.domain.types import Cadence, DeliveryKind, PaperEventKind, Reason
 from service.mail.contexts import (
     Brand,
     Coverage,
     DigestContext,
     DigestGroup,
+    DigestHappening,
     DigestPaper,
     PaperLinks,
 )
@@ -417,6 +420,90 @@ def test_no_text_ever_breaks_a_digest_or_appears_unescaped(
     assert letters(f"[{title}]") in letters(page.said)
     assert letters(f"[{title}]") in letters(mail.text)
     assert mail.text.splitlines()[0] == "Paperboy"
+
+
+ANY_ADDRESS = (
+    st.sampled_from(
+        ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>", "vbscript:x",
+         'https://evil.example/"onmouseover=', "https://arxiv.org\\@evil.example", "//evil.example",
+         "https://arxiv.org/abs/1\nBcc: x", "file:///etc/passwd", "https://[", " https://x.example"]
+    )
+    | st.text(max_size=60)
+    | st.builds("{}:{}".format, st.text("abcJAVASCRIPTscript\t\n:", max_size=12), ANY_TEXT)
+)  # fmt: skip
+
+
+@settings(max_examples=1_000 if os.environ.get("PAPERBOY_TEST_WHOLE") else 100, deadline=None,
+          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@given(abstract=ANY_ADDRESS, pdf=ANY_ADDRESS, code=ANY_ADDRESS, happened=ANY_ADDRESS)
+def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
+    renderer: Renderer,
+    make_entry: MakeEntry,
+    make_digest: MakeDigest,
+    *,
+    abstract: str,
+    pdf: str,
+    code: str,
+    happened: str,
+) -> None:
+    links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
+    told = DigestHappening(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
+    context = make_digest(make_entry(links=links, github_url=code), happenings=(told,))
+    mail = renderer.render(DeliveryKind.DIGEST, context)
+    page = Page(mail.html)
+    given_addresses = {abstract, pdf, code, happened}
+    for address in page.addresses:
+        if address.startswith(("https://papers.example.org", "#p")):
+            continue
+        assert address in given_addresses
+        assert urlsplit(address).scheme in {"http", "https"}
+        assert urlsplit(address).hostname
+        assert not set(address) & set(' \t\r\n"<>\\')
+    assert set(page.tags) <= ALLOWED_TAGS
+    assert not [name for name in page.attributes if name.startswith("on")]
+    for line in mail.text.splitlines():
+        label, _, address = line.partition(": ")
+        if label in {"Abstract", "PDF", "Code", "Similar"}:
+            assert address.startswith(("http://", "https://"))
+
+
+def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    befallen = tuple(
+        DigestHappening(
+            title=f"{n} " + "A title without an end " * 50,
+            url=f"https://arxiv.org/abs/2604.{n:05d}",
+            kind=PaperEventKind.REVISED,
+            detail="v3",
+        )
+        for n in range(3_000)
+    )
+    groups = tuple(
+        DigestGroup(title="topic " * 700, papers=tuple(hard_entries(make_entry, 9)), topic_id=n)
+        for n in range(20)
+    )
+    context = make_digest(
+        groups=groups,
+        happenings=befallen,
+        also=tuple(hard_entries(make_entry, 3)),
+        topics=("topic " * 700,) * 20,
+        cut_count=9_999,
+        coverage=Coverage(
+            announced=10**9,
+            checked=1,
+            is_complete=False,
+            note="Not complete yet: " + ", ".join(f"cs.X{n}" for n in range(150)) + ".",
+        ),
+    )
+    mail = renderer.fit(context)
+    assert mail.wire_size <= 90_000
+    page = Page(mail.html)
+    for address in (context.links.unsubscribe, context.links.preferences, context.links.pause):
+        assert address in page.addresses
+        assert address in mail.text
+    assert "and 2,980 more papers" in page.said
+    assert "and 2,980 more papers" in mail.text
 
 
 @pytest.mark.real

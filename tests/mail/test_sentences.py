@@ -50,7 +50,7 @@ def test_a_byline_names_three_and_a_count(
 
 def test_the_text_byline_says_names_fields_and_facts(make_entry: MakeEntry) -> None:
     assert said_byline(make_entry(upvotes=4)) == (
-        "Ada Example and Bo Sample · Computation and Language, Machine Learning · ▲ 4"
+        "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲ 4"
     )
     many = make_entry(authors=tuple("ABCDE"), categories=("cs.CL",))
     assert said_byline(many) == "A, B, C and 2 more · Computation and Language"
@@ -75,7 +75,7 @@ def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
         "you may have seen this",
         "▲ 1,204",
     )
-    assert facts(make_entry()) == ()
+    assert facts(make_entry()) == ("new",)
 
 
 @pytest.mark.parametrize(

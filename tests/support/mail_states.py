@@ -353,7 +353,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         ),
     )
     shown = DigestGroup(title=topics[0], papers=(make_entry(0), make_entry(1)))
-    welcome = WelcomeContext(topics=topics, preview=(shown,), **hour, **ways)
+    welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
     yield "welcome", "Welcome, with papers of the last days", kind.WELCOME, welcome
     yield (
         "welcome-without-topics",
@@ -367,7 +367,9 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         kind.TOPICS_CHANGED,
         TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
     )
-    paused = PausedContext(until=date(2026, 5, 4), on=TUESDAY, catches_up=True, **ways)
+    paused = PausedContext(
+        until=date(2026, 5, 4), on=TUESDAY, catches_up=True, locale="fr-FR", **ways
+    )
     yield "paused", "A pause", kind.PAUSED, paused
     yield (
         "paused-open",
