@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
+from subprocess import run
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -96,6 +97,21 @@ def take_pictures(
                 clip={"x": 0, "y": 0, "width": width, "height": max(height, 200)},
             )
         context.close()
+    shrink(folder)
+
+
+def shrink(folder: Path) -> None:
+    """A third of the bytes, and nobody sees the difference; without pngquant pictures stay as they are."""
+    pictures = sorted(map(str, folder.glob("*.png")))
+    if which("pngquant"):
+        # 98 and 99: a picture would not have become smaller, or not well enough.
+        done = run(
+            ["pngquant", "--force", "--skip-if-larger", "--ext=.png", "48", *pictures], check=False
+        )
+        if done.returncode not in {0, 98, 99}:
+            raise SystemExit(f"pngquant: exit status {done.returncode}")
+    else:
+        print("pngquant is not here: the pictures are larger than they need be", file=sys.stderr)
 
 
 def main() -> int:

@@ -163,7 +163,7 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
     if entry.maybe_seen:
         said.append("you may have seen this")
     if paper.upvotes > 0:
-        said.append(f"▲ {paper.upvotes:,}")
+        said.append(f"▲\u00a0{paper.upvotes:,}")
     if safe_url(paper.github_url):
         said.append("code")
     return tuple(said)

@@ -50,11 +50,11 @@ def test_a_byline_names_three_and_a_count(
 
 def test_the_text_byline_says_names_fields_and_facts(make_entry: MakeEntry) -> None:
     assert said_byline(make_entry(upvotes=4)) == (
-        "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲ 4"
+        "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲\u00a04"
     )
     many = make_entry(authors=tuple("ABCDE"), categories=("cs.CL",))
-    assert said_byline(many) == "A, B, C and 2 more · Computation and Language"
-    assert said_byline(make_entry(authors=(), categories=(), primary_category="")) == ""
+    assert said_byline(many) == "A, B, C and 2 more · Computation and Language · new"
+    assert said_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 
 
 def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
@@ -73,7 +73,7 @@ def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
         "updated to version 3",
         "late, announced Mon 20 Apr",
         "you may have seen this",
-        "▲ 1,204",
+        "▲\u00a01,204",
     )
     assert facts(make_entry()) == ("new",)
 
