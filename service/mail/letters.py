@@ -54,6 +54,7 @@ class WelcomeContext:
     on: date
     cadence: Cadence = Cadence.DAILY
     preview: tuple[DigestGroup, ...] = ()
+    has_empty_digests: bool = False
     locale: str = ""
     brand: Brand = OUR_BRAND
 
@@ -100,6 +101,7 @@ class ResumedContext:
     home: str
     operator_address: str
     on: date
+    has_empty_digests: bool = False
     locale: str = ""
     brand: Brand = OUR_BRAND
 
