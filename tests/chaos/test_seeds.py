@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from support.chaos_lane import Lane, fork_environment, open_lane
+from support.chaos_lane import Lane
 from support.chaos_plan import KINDS, Deed, Phase, Point, make_plan
 from support.chaos_promises import check
 from support.chaos_world import play
-from support.databases import TestServers, with_number
 
 SEEDS = range(25)
-
-
-@pytest.fixture(scope="module")
-def lane(servers: TestServers, template_database: str, worker: str) -> Iterator[Lane]:
-    number = 0 if worker == "main" else 1 + int(worker.removeprefix("gw"))
-    redis_url = with_number(servers.redis_url, number)
-    with (
-        fork_environment(servers),
-        open_lane(servers, template_database, redis_url, f"chaos_{worker}") as lane,
-    ):
-        yield lane
 
 
 @pytest.mark.slow

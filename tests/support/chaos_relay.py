@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from support.chaos_plan import Phase, Plan, WireFault
+from support.hosts import enter_host
 
 Answer = TypeVar("Answer")
 
@@ -60,9 +61,9 @@ class _Gone(Exception):
 
 
 class ChaosRelay:
-    """`pid_of` tells which process is behind a worker's name."""
+    """`pid_of` tells which process is behind a worker's name; `namespace` is the relay's host."""
 
-    def __init__(self, plan: Plan, pid_of: Callable[[str], int]) -> None:
+    def __init__(self, plan: Plan, pid_of: Callable[[str], int], namespace: str = "") -> None:
         self._plan = plan
         self._pid_of = pid_of
         self._counts: Counter[Phase] = Counter()
@@ -75,12 +76,17 @@ class ChaosRelay:
         # How often a message that may be whole was left without a timely answer.
         self.silence_count = 0
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
         self._thread.start()
 
-    def open(self, worker: str) -> int:
+    def _run(self, namespace: str) -> None:
+        if namespace:
+            enter_host(namespace)
+        self._loop.run_forever()
+
+    def open(self, worker: str, address: str = "127.0.0.1") -> int:
         """A port for a worker; returns its number."""
-        return self._call(self._open(worker))
+        return self._call(self._open(worker, address))
 
     def calm(self) -> None:
         """From here on everything is polite."""
@@ -95,8 +101,8 @@ class ChaosRelay:
     def _call(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
-    async def _open(self, worker: str) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
+    async def _open(self, worker: str, address: str) -> int:
+        listener = socket.create_server((address, 0))
         if any(fault.phase is Phase.BODY for fault in self._plan.wire):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
 

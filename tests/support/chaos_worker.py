@@ -36,6 +36,7 @@ from service.actions import publish
 from service.actions.branding import make_renderer
 from service.config import Settings
 from support.chaos_plan import ProcessFault
+from support.hosts import enter_host
 from workers.app import app
 
 # Imported for their effect: the fork server has them before the first worker is forked.
@@ -71,7 +72,7 @@ class SharedClock:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker needs to know; `start` is where the seed's clock began."""
+    """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host."""
 
     name: str
     environ: dict[str, str]
@@ -82,10 +83,13 @@ class Orders:
     timeout_seconds: float
     chunk: int
     log_file: Path
+    namespace: str = ""
 
 
 def work(orders: Orders) -> None:
     """Run the worker until somebody ends it."""
+    if orders.namespace:
+        enter_host(orders.namespace)
     _redirect(orders.log_file)
     warnings.simplefilter("ignore")
     # What was imported is no garbage: looking through it takes longer than many a seed.

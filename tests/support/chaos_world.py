@@ -6,8 +6,6 @@ against.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import random
 import shutil
@@ -21,19 +19,26 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import redis
 from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.deliver import resolve, sweep
 from service.config import Settings
-from service.domain.tokens import Purpose, Token, sign_token
 from service.domain.types import DeliveryState
 from service.queue import make_ring
 from service.store.engine import make_engine, make_sessions
 from service.store.models import Delivery
-from support.chaos_lane import LEASE_SECONDS, START, Lane, email_of
+from support.chaos_deeds import (
+    Left,
+    choose_leaver,
+    cut_database,
+    double,
+    find_held,
+    redeliver,
+    unsubscribe,
+)
+from support.chaos_lane import LEASE_SECONDS, START, Lane
 from support.chaos_plan import Deed, Event, Plan, ProcessFault
 from support.chaos_relay import ChaosRelay
 from support.chaos_worker import Orders, SharedClock, work
@@ -68,17 +73,6 @@ def _end(worker: Worker) -> None:
     worker.process.close()
 
 
-@dataclass(frozen=True)
-class Left:
-    """A reader who unsubscribed: when the site had answered, and what was committed by then."""
-
-    subscriber_id: int
-    email: str
-    status: int
-    answered_at: float
-    snapshot: str
-
-
 @dataclass
 class Story:
     """One seed while it happens. `windows` counts the windows that faults may have left open."""
@@ -99,7 +93,7 @@ class Story:
     def __post_init__(self) -> None:
         self.sessions: sessionmaker[Session] = make_sessions(self.engine)
         self.dice = random.Random(self.plan.seed)
-        self.relay = ChaosRelay(self.plan, self._pid_of)
+        self.relay = self.make_relay()
         self.queue = redis.Redis.from_url(self.lane.redis_url)
         self.queue.flushdb()
         self._ring = make_ring(self.settings.broker_url)
@@ -222,12 +216,12 @@ class Story:
     def _orders(self, name: str, skew: float) -> Orders:
         environ = settings_environ(
             self.settings,
-            SMTP_URL=f"smtp://127.0.0.1:{self.relay.open(name)}?starttls=off",
             SEND_WINDOW=str(self.plan.window),
             SEND_CONNECTIONS=str(self.plan.connections),
             BOUNCE_DOMAIN=self.settings.bounce_domain,
             EMBEDDER="none",
             LOG_LEVEL="ERROR",
+            **self.reach(name),
         )
         return Orders(
             name=name,
@@ -239,7 +233,19 @@ class Story:
             timeout_seconds=self.plan.timeout_seconds,
             chunk=self.plan.chunk,
             log_file=self.home / "log",
+            namespace=self.namespace(name),
         )
+
+    def reach(self, name: str) -> dict[str, str]:
+        """Where a worker finds what it needs, as far as that is its own."""
+        return {"SMTP_URL": f"smtp://127.0.0.1:{self.relay.open(name)}?starttls=off"}
+
+    def namespace(self, _name: str) -> str:
+        """The host of a worker; empty for this machine."""
+        return ""
+
+    def make_relay(self) -> ChaosRelay:
+        return ChaosRelay(self.plan, self._pid_of)
 
     def _pid_of(self, name: str) -> int:
         return next(one.process.pid for one in self.workers if one.name == name)
@@ -261,7 +267,7 @@ class Story:
         self.stop_count += 1
         # With the clock everybody's lease runs out.
         self.windows += len(self.workers)
-        for reader_id in self._held_by(worker)[:1]:
+        for reader_id in find_held(self.engine, worker.name)[:1]:
             self._leave(reader_id)
         self.clock.forward(seconds=LEASE_SECONDS + 60)
         for _ in range(self.dice.randint(1, 12)):
@@ -270,97 +276,32 @@ class Story:
             time.sleep(0.03)
         os.kill(worker.process.pid, signal.SIGCONT)
 
-    def _held_by(self, worker: Worker) -> list[int]:
-        with self.engine.connect() as connection:
-            return list(
-                connection.execute(
-                    text(
-                        "SELECT subscriber_id FROM deliveries d WHERE state = 'claimed' AND"
-                        " (SELECT worker FROM moves WHERE delivery_id = d.id"
-                        "  ORDER BY id DESC LIMIT 1) = :name ORDER BY id"
-                    ),
-                    {"name": worker.name},
-                ).scalars()
-            )
-
     # -- what is done from outside ---------------------------------------------------------------
 
     def _do(self, event: Event) -> None:
         match event.deed:
             case Deed.LEAVE:
-                self._leave(self._choose_leaver(event.who))
+                left = [one.subscriber_id for one in self.left]
+                self._leave(choose_leaver(self.engine, left, event.who))
             case Deed.WIPE:
                 self.queue.flushdb()
             case Deed.LOSE:
                 self.queue.delete("send", "compose")
             case Deed.DOUBLE:
-                self._double()
+                double(self.queue)
+                for bell in ("deliver", "deliver", "sweep", "open_editions"):
+                    self._ring(bell)
             case Deed.REDELIVER:
-                self._redeliver()
+                redeliver(self.queue)
             case Deed.CUT_DATABASE | Deed.CUT_LOCK:
-                self._cut_database(event)
-
-    def _choose_leaver(self, who: int) -> int:
-        """Rather somebody whose mail is not out yet."""
-        left = [one.subscriber_id for one in self.left]
-        with self.engine.connect() as connection:
-            ids = list(
-                connection.execute(
-                    text(
-                        "SELECT s.id FROM subscribers s LEFT JOIN deliveries d"
-                        " ON d.subscriber_id = s.id AND d.state IN ('queued','claimed','in_flight')"
-                        " WHERE s.id <> ALL(:left) ORDER BY d.id IS NULL, s.id LIMIT 12"
-                    ),
-                    {"left": left},
-                ).scalars()
-            )
-        return ids[who % len(ids)]
+                worker = self.workers[event.who % len(self.workers)]
+                only_lock = event.deed is Deed.CUT_LOCK
+                self.windows += cut_database(self.engine, worker.name, only_lock=only_lock)
 
     def _leave(self, reader_id: int) -> None:
-        token = sign_token(
-            Token(Purpose.UNSUBSCRIBE, reader_id, self.clock()), self.settings.secret_key
+        self.left.append(
+            unsubscribe(self.lane.site, self.settings, self.engine, reader_id, self.clock())
         )
-        status = asyncio.run(self._post(f"/unsubscribe/{token}"))
-        answered_at = time.monotonic()
-        with self.engine.connect() as connection:
-            snapshot = str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar())
-        email = email_of(reader_id - 1)
-        self.left.append(Left(reader_id, email, status, answered_at, snapshot))
-
-    async def _post(self, path: str) -> int:
-        transport = httpx.ASGITransport(app=self.lane.site)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            answer = await client.post(path, data={"List-Unsubscribe": "One-Click"})
-        return answer.status_code
-
-    def _double(self) -> None:
-        """Every waiting message twice, and bells that nobody asked for."""
-        for queue in ("send", "compose"):
-            for message in self.queue.lrange(queue, 0, -1):
-                self.queue.rpush(queue, message)
-        for bell in ("deliver", "deliver", "sweep", "open_editions"):
-            self._ring(bell)
-
-    def _redeliver(self) -> None:
-        """What the transport does after its visibility timeout, though the work may be under way."""
-        for kept in self.queue.hgetall("unacked").values():
-            message, _, queue = json.loads(kept)
-            message["headers"]["redelivered"] = True
-            self.queue.lpush(queue, json.dumps(message))
-
-    def _cut_database(self, event: Event) -> None:
-        worker = self.workers[event.who % len(self.workers)]
-        with self.engine.begin() as connection:
-            cut = connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity a"
-                    " WHERE datname = current_database() AND application_name = :name"
-                    " AND (NOT :only_lock OR EXISTS (SELECT 1 FROM pg_locks l"
-                    "      WHERE l.pid = a.pid AND l.locktype = 'advisory'))"
-                ),
-                {"name": worker.name, "only_lock": event.deed is Deed.CUT_LOCK},
-            ).all()
-        self.windows += bool(cut)
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -372,9 +313,11 @@ class Story:
     def _states(self) -> dict[str, int]:
         with self.engine.connect() as connection:
             rows = connection.execute(
-                text("SELECT state::text, count(*) FROM deliveries GROUP BY state")
+                text(
+                    "SELECT state::text AS state, count(*) AS row_count FROM deliveries GROUP BY state"
+                )
             )
-            return dict(rows.tuples().all())
+            return {row.state: row.row_count for row in rows}
 
     def _find_doubted(self) -> set[int]:
         with self.engine.connect() as connection:
@@ -401,11 +344,18 @@ class Story:
 @contextmanager
 def play(lane: Lane, plan: Plan) -> Iterator[Story]:
     """A seed from beginning to end, and what is left of it to be looked at."""
+    with open_story(lane, plan) as story:
+        story.run()
+        yield story
+
+
+@contextmanager
+def open_story(lane: Lane, plan: Plan, kind: type[Story] = Story) -> Iterator[Any]:
+    """A seed that has not begun, with a database and a home of its own."""
     home = Path(tempfile.mkdtemp(dir=lane.home))
     with clone_database(lane.servers, lane.template, lane.name) as url:
-        story = Story(lane, plan, lane.settings(url, home), make_engine(url), home)
+        story = kind(lane, plan, lane.settings(url, home), make_engine(url), home)
         try:
-            story.run()
             yield story
         finally:
             story.close()

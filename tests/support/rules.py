@@ -17,9 +17,11 @@ from support.databases import (
     make_home,
     remove_home,
 )
+from support.hosts import why_no_hosts
 
 ROOT = Path(__file__).resolve().parents[2]
-_deselected = pytest.StashKey[int]()
+# Why tests were left out -> how many.
+_deselected = pytest.StashKey[dict[str, int]]()
 
 
 def real_data_dir() -> Path:
@@ -42,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ["127.0.0.0/8", "::1", "localhost", *filter(None, servers)]
     )
     config.option.allow_unix_socket = True
-    config.stash[_deselected] = 0
+    config.stash[_deselected] = {}
     if not _is_worker(config):
         make_home()
 
@@ -54,39 +56,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if real_data_dir().is_dir():
-        return
-    real = [item for item in items if item.get_closest_marker("real")]
-    if real and os.environ.get("PAPERBOY_REQUIRE_REAL") == "1":
-        raise pytest.UsageError(
-            f"PAPERBOY_REQUIRE_REAL=1, but there is no real data at {real_data_dir()}"
-        )
-    if real:
-        config.hook.pytest_deselected(items=real)
-        items[:] = [item for item in items if not item.get_closest_marker("real")]
-        config.stash[_deselected] = len(real)
+    if not real_data_dir().is_dir():
+        _deselect(config, items, "real", f"no real data at {real_data_dir()}")
+    if any(item.get_closest_marker("hosts") for item in items) and why_no_hosts():
+        _deselect(config, items, "hosts", why_no_hosts())
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str, reason: str) -> None:
+    """Leave out what cannot run here, with a line that says why; where CI insists, an error."""
+    out = [item for item in items if item.get_closest_marker(marker)]
+    variable = f"PAPERBOY_REQUIRE_{marker.upper()}"
+    if out and os.environ.get(variable) == "1":
+        raise pytest.UsageError(f"{variable}=1, but there is {reason}")
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if not item.get_closest_marker(marker)]
+        config.stash[_deselected][reason] = len(out)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # Under xdist only the workers collect; they tell the controller what they left out.
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["real_deselected"] = session.config.stash[_deselected]
+        output["deselected"] = session.config.stash[_deselected]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    count = getattr(node, "workeroutput", {}).get("real_deselected", 0)
-    # Every worker collects the same tests, so this is the same number each time.
-    node.config.stash[_deselected] = max(node.config.stash[_deselected], count)
+    # Every worker collects the same tests, so these are the same numbers each time.
+    node.config.stash[_deselected] |= getattr(node, "workeroutput", {}).get("deselected", {})
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    count = config.stash[_deselected]
-    if count:
-        terminalreporter.write_line(
-            f"{count} tests deselected: no real data at {real_data_dir()}", yellow=True
-        )
+    for reason, count in config.stash[_deselected].items():
+        terminalreporter.write_line(f"{count} tests deselected: {reason}", yellow=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -152,11 +152,13 @@ def test_the_network_is_closed_but_for_this_machine() -> None:
 def run_pytest(tmp_path: Path, source: str, *options: str, **environment: str) -> tuple[int, str]:
     """Run a suite of its own under the rules and return its exit status and its output."""
     (tmp_path / "test_inner.py").write_text(source)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = real: real data\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n  real: real data\n  hosts: namespaces\n"
+    )
     outer = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"CI", "PYTEST_XDIST_WORKER", "PAPERBOY_REQUIRE_REAL"}
+        if name not in {"CI", "PYTEST_XDIST_WORKER"} and not name.startswith("PAPERBOY_REQUIRE_")
     }
     done = subprocess.run(
         [
@@ -220,6 +222,22 @@ def test_missing_real_data_is_an_error_where_it_is_required(tmp_path: Path) -> N
     status, output = run_pytest(tmp_path, REAL, PAPERBOY_REAL_DATA=gone, PAPERBOY_REQUIRE_REAL="1")
     assert status == pytest.ExitCode.USAGE_ERROR
     assert "there is no real data at" in output
+
+
+HOSTS = REAL.replace("pytest.mark.real", "pytest.mark.hosts")
+
+
+@pytest.mark.slow
+def test_tests_of_several_hosts_are_left_out_aloud_or_refused_where_none_can_be_made(
+    tmp_path: Path,
+) -> None:
+    without_ip = str(tmp_path)
+    status, output = run_pytest(tmp_path, HOSTS, PATH=without_ip)
+    assert status == 0
+    assert "2 tests deselected: no way to make network namespaces: no `ip` program" in output
+    status, output = run_pytest(tmp_path, HOSTS, PATH=without_ip, PAPERBOY_REQUIRE_HOSTS="1")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "PAPERBOY_REQUIRE_HOSTS=1, but there is no way to make network namespaces" in output
 
 
 @pytest.mark.slow

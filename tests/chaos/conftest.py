@@ -1,0 +1,20 @@
+"""One lane of seeds a process: the servers, a filled database to copy, an empty queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.chaos_lane import Lane, fork_environment, open_lane
+from support.databases import TestServers, with_number
+
+
+@pytest.fixture(scope="session")
+def lane(servers: TestServers, template_database: str, worker: str) -> Iterator[Lane]:
+    number = 0 if worker == "main" else 1 + int(worker.removeprefix("gw"))
+    redis_url = with_number(servers.redis_url, number)
+    with (
+        fork_environment(servers),
+        open_lane(servers, template_database, redis_url, f"chaos_{worker}") as lane,
+    ):
+        yield lane
