@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.probes import make_probes, read_probe
 from service.config import Settings
+from service.domain.meaning import Probe
+from service.domain.meaning_probes import Aim, Pool
 from service.domain.paper_sets import Bits
 from service.domain.query import Query, like_leaves
+from service.meaning.embedders import MODEL_NAMES
 from service.meaning.scoring import like_sets
+from service.meaning.shelf import Shelf
 from service.store.engine import transaction
 from service.store.forms import list_likes
-from service.store.meanings import get_meanings, like_condition
+from service.store.meanings import get_meanings, like_condition, newest_learned, read_packed
+from service.store.probes import POOL_SIZE
 from service.store.topic_sql import to_sql
 
 # Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
@@ -31,6 +36,34 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
         for clause, leaf in like_leaves(query).items()
     }
     return to_sql(query, likes={clause: like_condition(one) for clause, one in probes.items()})
+
+
+def fill_shelf(session: Session, settings: Settings, paper_ids: Iterable[int]) -> Shelf:
+    """These papers and the newest of all, in memory, to try `like:` clauses on."""
+    model = MODEL_NAMES[settings.embedder]
+    newest = newest_learned(session, model, POOL_SIZE)
+    # Where there are fewer, every paper that is learned later will be one of the newest.
+    floor = newest[-1] if len(newest) == POOL_SIZE else 0
+    packed = read_packed(session, model, sorted({*newest, *paper_ids}))
+    return Shelf(model, packed, POOL_SIZE, floor)
+
+
+def follow_shelf(
+    session: Session, shelf: Shelf, changed: Iterable[int], paper_ids: Iterable[int]
+) -> Shelf | None:
+    """The shelf after papers changed, as far as they belong on it; None where it must be refilled."""
+    wanted = {*paper_ids}
+    own = [i for i in changed if i >= shelf.floor or i in wanted]
+    return shelf.with_changes(read_packed(session, shelf.model, own), changed)
+
+
+def probe_on(session: Session, settings: Settings, like_text: str, shelf: Shelf) -> Probe:
+    """The probe of a clause, the same as everywhere, made from the papers on a shelf."""
+
+    def scan(_session: Session, model: str, aim: Aim, without: int | None) -> Pool:
+        return shelf.scan(aim, without) if model == shelf.model else Pool((), (), ())
+
+    return read_probe(session, settings, like_text, scan)
 
 
 def find_likes(

@@ -20,7 +20,7 @@ from rapidfuzz.fuzz import token_sort_ratio
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.likes import topic_condition
+from service.actions.likes import fill_shelf, follow_shelf, probe_on, topic_condition
 from service.actions.topics import TopicPreview, preview_topic, read_topic
 from service.config import Settings
 from service.domain.categories import is_foreign
@@ -51,6 +51,7 @@ from service.domain.query_tree import (
     Author,
     Category,
     Leaf,
+    Like,
     Not,
     Or,
     Prefix,
@@ -62,6 +63,7 @@ from service.domain.query_tree import (
 from service.domain.query_writing import normalize
 from service.domain.recent_papers import RecentIndex
 from service.logs import get_logger
+from service.meaning.shelf import Shelf
 from service.store.engine import transaction
 from service.store.reading import get_papers
 from service.store.recent import (
@@ -130,6 +132,7 @@ class _Kept:
     state: str
     index: RecentIndex
     read_at: float
+    shelf: Shelf | None = None
     answers: dict[_Key, Bits] = field(default_factory=dict)
 
     @property
@@ -146,7 +149,7 @@ class LivePreviews:
     """The previews of one process. Threads share it."""
 
     def __init__(
-        self, sessions: sessionmaker[Session], settings: Settings, many_papers: int = 4_000
+        self, sessions: sessionmaker[Session], settings: Settings, many_papers: int = 1_000
     ) -> None:
         """Where the span holds `many_papers`, it is read beside the requests and not in one."""
         self._sessions = sessions
@@ -209,7 +212,8 @@ class LivePreviews:
             if self._kept is kept:
                 papers = read_recent(session, kept.span, changed)
                 index = kept.index.with_changes(papers, changed)
-                self._kept = _Kept(kept.span, state, index, kept.read_at)
+                shelf = kept.shelf and follow_shelf(session, kept.shelf, changed, index.paper_ids)
+                self._kept = _Kept(kept.span, state, index, kept.read_at, shelf)
                 return self._kept
         return self._keep_up(session, kept.span, state)
 
@@ -231,9 +235,10 @@ class LivePreviews:
                 fewest = max(1, len(kept.index) // _COMMON_PART)
                 rows = iterate_common_words(session, span, fewest)
                 kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})
+                shelf = fill_shelf(session, self._settings, kept.index.paper_ids)
             kept.index.learn_spellings()
             with self._following:
-                self._kept = kept
+                self._kept = replace(kept, shelf=shelf)
         except SQLAlchemyError as error:
             log.warning("preview.words", reason=type(error).__name__)
         finally:
@@ -252,6 +257,7 @@ class _Looking:
         self._settings = settings
         self._session = session
         self._index = kept.index
+        self._shelf = kept.shelf
         self._answers = kept.answers
         self._span = kept.span
         self._query = query
@@ -362,6 +368,9 @@ class _Looking:
         return self._keep(leaf, self._ask(leaf)) if known is None else known & self._reach.papers
 
     def _ask(self, query: Query) -> Bits:
+        if isinstance(query, Like) and self._shelf is not None:
+            probe = probe_on(self._session, self._settings, query.text, self._shelf)
+            return self._index.bits_of(self._shelf.find_like(probe))
         if self._is_replaced and not wants_replaced(query):
             query = And((query, Announced(replaced=True)))
         condition = topic_condition(self._session, self._settings, query)

@@ -7,7 +7,8 @@ probes are made again, some at a time, and the old one of each serves until its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,6 +26,7 @@ from service.domain.meaning_probes import (
     Aim,
     Feedback,
     Origin,
+    Pool,
     admit,
     build_probe,
     choose_feedback,
@@ -54,6 +56,10 @@ from service.store.topic_sql import fetch_lexemes
 log = get_logger(__name__)
 
 
+Scan: TypeAlias = Callable[[Session, str, Aim, int | None], Pool]
+"""The newest papers of a model against an aim, without one of them: `scan_pool` or its like."""
+
+
 class LikeError(ValueError):
     """A `like:` clause names a paper that is not stored. One line that says what to do."""
 
@@ -69,9 +75,15 @@ def make_probe(session: Session, settings: Settings, like_text: str) -> Probe:
     )
 
 
-def read_probe(session: Session, settings: Settings, like_text: str) -> Probe:
-    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does."""
-    return _find_probe(session, settings, like_text) or _build(session, settings, like_text)
+def read_probe(
+    session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
+) -> Probe:
+    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does.
+
+    `scan` is what asks the newest papers, for who has them in memory.
+    """
+    kept = _find_probe(session, settings, like_text)
+    return kept or _build(session, settings, like_text, scan)
 
 
 def make_probes(
@@ -119,7 +131,7 @@ def _find_probe(session: Session, settings: Settings, like_text: str) -> Probe |
     return find_probes(session, MODEL_NAMES[settings.embedder], [text]).get(text)
 
 
-def _build(session: Session, settings: Settings, like_text: str) -> Probe:
+def _build(session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool) -> Probe:
     """The probe of a clause as the database stands now."""
     text = probe_text(like_text)
     model = MODEL_NAMES[settings.embedder]
@@ -128,7 +140,7 @@ def _build(session: Session, settings: Settings, like_text: str) -> Probe:
     number = generation.generation if generation and is_counted else 0
     origin = Origin(text, model, number)
     if like_key(like_text) is None:
-        return _build_for_text(session, settings, origin)
+        return _build_for_text(session, settings, origin, scan)
     paper = find_paper(session, text)
     if paper is None:
         name = text.removeprefix("arxiv:")
@@ -136,30 +148,34 @@ def _build(session: Session, settings: Settings, like_text: str) -> Probe:
             f"like:{name} names a paper that is not stored here;"
             f' say what it is about instead: like:"…"'
         )
-    return _build_for_paper(session, settings, origin, paper.id)
+    return _build_for_paper(session, settings, origin, paper.id, scan)
 
 
-def _build_for_text(session: Session, settings: Settings, origin: Origin) -> Probe:
+def _build_for_text(session: Session, settings: Settings, origin: Origin, scan: Scan) -> Probe:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
     weights = weigh_text(lexemes, _read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
     aim = Aim(dense, weights)
-    pool = scan_pool(session, origin.model, aim)
+    pool = scan(session, origin.model, aim, None)
     if not pool.is_telling:
         gauge = gauge_shipped(aim)
         return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
     best = choose_feedback(pool, gauge_pool(pool, has_dense=bool(dense)))
-    return _measure(session, origin, expand(aim, _read_feedback(session, best)))
+    return _measure(session, origin, expand(aim, _read_feedback(session, best)), scan)
 
 
-def _build_for_paper(session: Session, settings: Settings, origin: Origin, paper_id: int) -> Probe:
+def _build_for_paper(
+    session: Session, settings: Settings, origin: Origin, paper_id: int, scan: Scan
+) -> Probe:
     paper = meaning_of(session, settings, paper_id)
-    probe = _measure(session, origin, aim_at_paper(session, paper), paper_id)
+    probe = _measure(session, origin, aim_at_paper(session, paper), scan, paper_id)
     return admit(probe, paper)
 
 
-def _measure(session: Session, origin: Origin, aim: Aim, without: int | None = None) -> Probe:
-    pool = scan_pool(session, origin.model, aim, without)
+def _measure(
+    session: Session, origin: Origin, aim: Aim, scan: Scan, without: int | None = None
+) -> Probe:
+    pool = scan(session, origin.model, aim, without)
     if not pool.is_telling:
         gauge = gauge_shipped(aim)
         return build_probe(origin, aim, gauge, draw_shipped_line(gauge))

@@ -74,6 +74,15 @@ class Pool:
     def is_telling(self) -> bool:
         return len(self.paper_ids) >= LEAST_POOL
 
+    def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The sum and the sum of squares of both products; exact, in whatever order they are."""
+        return _sums(self.dense), _sums(self.sparse)
+
+    def find_best(self, gauge: Gauge, count: int) -> list[tuple[float, int]]:
+        """The `count` highest (score, paper id), highest first, of equal ones the lower id."""
+        scored = zip(gauge.score(self), (-paper_id for paper_id in self.paper_ids), strict=True)
+        return [(score, -negated) for score, negated in nlargest(count, scored)]
+
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
@@ -100,7 +109,9 @@ class Feedback:
 
 def gauge_pool(pool: Pool, *, has_dense: bool) -> Gauge:
     """The scale that the pool shows."""
-    return _gauge(_moments(pool.dense), _moments(pool.sparse), has_dense=has_dense)
+    count = len(pool.paper_ids)
+    dense, sparse = pool.measure()
+    return _gauge(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
 
 
 def gauge_shipped(aim: Aim) -> Gauge:
@@ -124,10 +135,14 @@ def _gauge(dense: tuple[float, float], sparse: tuple[float, float], *, has_dense
     return Gauge(dense_factor, sparse_factor, middle, _UNIT * hypot(share, float(has_dense)))
 
 
-def _moments(values: Sequence[float]) -> tuple[float, float]:
+def _sums(values: Sequence[float]) -> tuple[float, float]:
+    return fsum(values), fsum(map(mul, values, values))
+
+
+def _moments(sums: tuple[float, float], count: int) -> tuple[float, float]:
     """Mean and standard deviation; whole numbers of this size lose nothing by the short formula."""
-    mean = sum(values) / len(values)
-    return mean, sqrt(max(0.0, sum(map(mul, values, values)) / len(values) - mean * mean))
+    mean = sums[0] / count
+    return mean, sqrt(max(0.0, sums[1] / count - mean * mean))
 
 
 def _factor(share: float, deviation: float) -> int:
@@ -138,8 +153,7 @@ def _factor(share: float, deviation: float) -> int:
 def choose_feedback(pool: Pool, gauge: Gauge) -> list[int]:
     """The ids of the papers that may speak for the aim: the best, if they stand out at all."""
     line = gauge.middle + LEAST_LINE * gauge.deviation
-    scored = zip(gauge.score(pool), (-paper_id for paper_id in pool.paper_ids), strict=True)
-    return [-negated for score, negated in nlargest(BEST, scored) if score >= line]
+    return [paper_id for score, paper_id in pool.find_best(gauge, BEST) if score >= line]
 
 
 def expand(aim: Aim, papers: Sequence[Feedback]) -> Aim:
@@ -178,7 +192,7 @@ def _length(values: Iterable[float]) -> float:
 
 def draw_line(pool: Pool, gauge: Gauge) -> int:
     """The threshold: a share of the way from the pool's ordinary paper to its ten best."""
-    best = nlargest(BEST, gauge.score(pool))
+    best = [score for score, _ in pool.find_best(gauge, BEST)]
     above = fsum(best) / len(best) - gauge.middle
     return ceil(gauge.middle + max(LINE_SHARE * above, LEAST_LINE * gauge.deviation))
 

@@ -136,6 +136,24 @@ def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperMeaning]:
     return [found.get(i) or PaperMeaning(i, "", b"", ()) for i in ids]
 
 
+def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+    """The vectors of the papers among `ids` that are learned with `model`, as pgvector sends them."""
+    known = PaperMeaningRow
+    rows = session.execute(
+        select(
+            known.paper_id, func.halfvec_send(known.dense), func.sparsevec_send(known.sparse)
+        ).where(known.model == model, is_among(known.paper_id, ids))
+    )
+    return [(paper_id, dense or b"", sparse) for paper_id, dense, sparse in rows]
+
+
+def newest_learned(session: Session, model: str, most: int) -> list[int]:
+    """The ids of the newest papers that are learned with `model`, the newest first."""
+    known = PaperMeaningRow
+    newest = select(known.paper_id).where(known.model == model).order_by(known.paper_id.desc())
+    return list(session.scalars(newest.limit(most)))
+
+
 def like_condition(probe: Probe, papers: type[PaperRow] = PaperRow) -> ColumnElement[bool]:
     """The papers that are like `probe`: the same as `meaning.is_like`, over every stored paper.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Select, delete, func, select, text
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import Select, Text, any_, cast, delete, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.orm import Session
 
 from service.domain.meaning import Probe
@@ -56,10 +56,9 @@ def scan_pool(session: Session, model: str, aim: Aim, without: int | None = None
 
 def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
     """How common these lexemes are, as last counted."""
+    wanted = any_(cast(list(lexemes), ARRAY(Text)))
     rows = session.execute(
-        select(LexemeCount.lexeme, LexemeCount.paper_count).where(
-            LexemeCount.lexeme.in_(list(lexemes))
-        )
+        select(LexemeCount.lexeme, LexemeCount.paper_count).where(LexemeCount.lexeme == wanted)
     )
     return Corpus(paper_count, dict(rows.all()))
 

@@ -20,8 +20,10 @@ from support.web_papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.actions import live_preview
 from service.actions.live_preview import LivePreview, LivePreviews, TooBroad
+from service.actions.meaning import learn_meanings
 from service.actions.topics import TopicError, preview_topic
 from service.config import Settings
+from service.domain import meaning_probes
 from service.domain.matching import match_day
 from service.domain.query import leaf_texts, parse_query
 from service.domain.recent_papers import RecentPaper
@@ -204,6 +206,40 @@ def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
         for _ in ("first", "again"):
             assert ask(topic).matched == matched, topic
     assert (expected["cats replaced:"].total, expected["cats replaced:only"].total) == (3, 1)
+
+
+def test_likeness_is_tried_in_memory_and_says_what_the_archive_says(
+    session: Session,
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings.model_copy(update={"embedder": "wordllama"})
+    monkeypatch.setattr(meaning_probes, "LEAST_POOL", 20)
+    subjects = ["Grasping with robot hands"] * 3 + ["Lensing of light by distant galaxies"] * 3
+    subjects += [f"Number {n} of many {n % 7} studies of matter {n % 5}" for n in range(60)]
+    told = [make_announcement(n, subject) for n, subject in enumerate(subjects, 1)]
+    store_papers(session, told)
+    learn_meanings(sessions, settings)
+    previews = LivePreviews(sessions, settings, many_papers=1)
+    with waiting_for_threads():
+        previews.warm(FRIDAY)
+    ask = Asking(sessions, previews)
+    topics = ('like:"robot hands"', "like:2609.00003", 'like:"gravitational lensing" -light')
+    for topic in (*topics, "like:2609.00003 replaced:"):
+        expected = preview_topic(session, settings, topic, FRIDAY)
+        with monkeypatch.context() as patched:
+            if topic != topics[2]:
+                patched.setattr(live_preview, "find_ids", lambda *_, **__: pytest.fail("asked"))
+            assert ask(topic).matched == expected, topic
+    assert preview_topic(session, settings, topics[0], FRIDAY).total > 0
+    # What comes later is like nothing until it is learned, and then at once.
+    store_papers(session, [make_announcement(99, "Robot hands that grasp")])
+    for _ in ("before it is learned", "afterwards"):
+        for topic in topics:
+            session.rollback()
+            assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY), topic
+        learn_meanings(sessions, settings)
 
 
 @contextmanager
