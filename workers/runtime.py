@@ -16,6 +16,7 @@ from service.clock import system_clock
 from service.config import Settings, load_settings
 from service.embedded import resolve_services
 from service.logs import configure
+from service.mail.rates import open_rate
 from service.mail.transport import SmtpTransport
 from service.queue import Ring, make_ring
 from service.sources.arxiv_api import ArxivApi
@@ -64,7 +65,7 @@ def _runtime_of(_pid: int) -> Runtime:
     signer_of(here)
     engine = make_engine(here.database_url)
     sessions, gate = make_sessions(engine), SharedGate(engine, gate_name)
-    transport = SmtpTransport(here.relays, connections=here.send_connections, rate=here.send_rate)
+    transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
     return Runtime(
         settings=here,
         sessions=sessions,

@@ -6,6 +6,7 @@ Nothing is held open across SMTP but the sender's own lock, which tells the swee
 from __future__ import annotations
 
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,43 +17,39 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.actions.alerts import alert_operator
 from service.actions.copies import keep_copies
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import BuiltMail, build_mail
+from service.actions.pacing import Pacer
+from service.actions.recording import Flight, flight_of, heard_in, record, suppress_dead
 from service.actions.restoring import Marker, refuse_restored
 from service.actions.unwanted import Asked, find_unwanted, withdraw
 from service.config import Settings
-from service.domain.delivery import (
-    Decision,
-    SendOutcome,
-    SkipReason,
-    classify_outcome,
-)
-from service.domain.types import DeliveryState, SubscriberState
+from service.domain.delivery import SendOutcome, SkipReason
+from service.domain.types import DeliveryState
 from service.logs import get_logger
 from service.mail.errors import MailError
+from service.mail.letters import Alert
 from service.mail.render import Renderer
 from service.mail.transport import Transport
 from service.store.editions import close_finished
 from service.store.engine import transaction
 from service.store.flights import (
     Ending,
-    Recorded,
-    Result,
     end_claimed,
     hold_claimed,
     put_in_flight,
-    record_results,
 )
+from service.store.paces import LaneClaim, release_orphans
 from service.store.sending import (
     Claim,
     claim_due,
     hold_sender_lock,
     resolve_in_doubt,
     sweep_abandoned,
+    with_readers,
 )
-from service.store.subscribers import get_subscriber
-from service.store.suppressions import insert_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +59,8 @@ Clock = Callable[[], datetime]
 log = get_logger(__name__)
 
 _SMALLEST_DIVIDED = 16
+# How long a worker waits for a slow provider's next turn rather than for the next bell.
+_LANE_PATIENCE = timedelta(seconds=5)
 # How many messages are built between two looks at the wire.
 _BUILT_AT_ONCE = 4
 # How long what has landed waits for company before it is recorded.
@@ -162,12 +161,14 @@ class _Run:
         self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
         self._materials = Materials()
         self._marker = Marker(sender.sessions, sender.settings)
+        self._pacer = Pacer(sender.sessions, sender.settings)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
         self._unbuildable: list[Ending] = []
-        # The attempts of the rows in flight, and what came of those that landed.
-        self._flying: dict[int, int] = {}
+        # What is known of the messages that are built, of those in flight, and what came of these.
+        self._flights: dict[int, Flight] = {}
+        self._flying: dict[int, Flight] = {}
         self._landed: dict[int, SendOutcome] = {}
         self.report = DeliverReport()
 
@@ -183,12 +184,26 @@ class _Run:
                 self._claim()
             elif self._flying:
                 self._wait()
-            else:
+            elif not self._await_lanes():
                 return False
         return True
 
+    def _await_lanes(self) -> bool:
+        """Wait for a provider that takes some more within moments; false where there is none.
+
+        Only for a worker: a command ends when what can go now has gone.
+        """
+        clock = self._sender.clock
+        now = clock()
+        at = self._pacer.next_lane_at(now)
+        if self._stops_at is None or at is None or at > min(self._stops_at, now + _LANE_PATIENCE):
+            return False
+        time.sleep((at - now).total_seconds())
+        self._is_drained = False
+        return clock() > now
+
     def _may_claim(self) -> bool:
-        if self._is_drained or len(self._ready) >= self._share:
+        if self._is_drained or len(self._ready) >= self._share or self._sender.transport.is_away:
             return False
         return self._stops_at is None or self._sender.clock() < self._stops_at
 
@@ -221,14 +236,27 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         lease = timedelta(seconds=sender.settings.lease_seconds)
         with transaction(sender.sessions, is_lasting=False) as session:
-            claims = claim_due(session, self._owner, now, lease, self._share, self._edition_id)
-            unwanted = find_unwanted(session, [_asked(c) for c in claims], sender.settings, now)
-            end_claimed(session, [_skipped(c, unwanted) for c in claims if c.id in unwanted], now)
-            wanted = [claim for claim in claims if claim.id not in unwanted]
+            lanes = self._claim_lanes(session, now, lease)
+            room = self._share - len(lanes)
+            due = (
+                claim_due(session, self._owner, now, lease, room, self._edition_id) if room else []
+            )
+            unwanted = find_unwanted(
+                session, [_asked(c) for c in [*lanes, *due]], sender.settings, now
+            )
+            skipped = [_skipped(c, unwanted) for c in [*lanes, *due] if c.id in unwanted]
+            end_claimed(session, skipped, now)
+            wanted = [claim for claim in lanes if claim.id not in unwanted]
+            wanted += self._pacer.allot(session, [c for c in due if c.id not in unwanted], now)
             gather_materials(session, wanted, self._materials)
-        self._is_drained = not claims
+        self._is_drained = not (lanes or due)
         self._claims.extend(wanted)
         self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
+
+    def _claim_lanes(self, session: Session, now: datetime, lease: timedelta) -> list[Claim]:
+        """Rows that waited for their providers come before those that are only due."""
+        claim = LaneClaim(self._owner, lease, self._edition_id)
+        return with_readers(session, self._pacer.claim_lanes(session, claim, self._share, now))
 
     def _build_some(self) -> None:
         """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""
@@ -245,6 +273,7 @@ class _Run:
                 self._unbuildable.append(failed)
             else:
                 self._ready.append(mail)
+                self._flights[claim.id] = flight_of(claim)
         if self._flying:
             self._landed |= sender.transport.turn(0.0)
 
@@ -257,11 +286,13 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
         landed = self._landed
+        self._pacer.hear(heard_in(landed, self._flying), now)
+        self._tell_troubles(now)
         attempts = {one.envelope.number: one.attempt for one in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
-            states, dead = _record(session, landed, self._flying, now)
+            states, dead = record(session, landed, self._flying, self._pacer.held, now)
             held = hold_claimed(session, self._owner, attempts, now)
-            _suppress(session, dead, sender.settings, now)
+            suppress_dead(session, dead, sender.settings, now)
             withdrawn = withdraw(session, held, attempts, sender.settings, now)
             ids = {row.id for row in held if not row.is_over} - withdrawn
             gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
@@ -272,11 +303,24 @@ class _Run:
         for number in landed:
             del self._flying[number]
         going = {one.envelope.number: one.attempt for one in gone}
-        self._flying |= going
+        flights = {number: self._flights.pop(number) for number in attempts}
+        self._flying |= {number: flights[number] for number in going}
         self._marker.note(going, now)
         sender.transport.begin([one.envelope for one in gone])
         states += [DeliveryState.SKIPPED] * len(withdrawn) + [DeliveryState.FAILED] * len(failed)
         self.report = self.report.plus(states)
+
+    def _tell_troubles(self, now: datetime) -> None:
+        """A relay that refuses us, or does not answer for minutes: once a day to the operator."""
+        for trouble in self._sender.transport.take_troubles():
+            alert = Alert(
+                subject=f"The relay {trouble.relay} takes no mail",
+                detail=f"It said: {trouble.words}",
+                hint="Check SMTP_URL and the relay's account. Rows stay queued and go out with it.",
+            )
+            with transaction(self._sender.sessions) as session:
+                occasion = f"relay {trouble.relay} {now.date()}"
+                alert_operator(session, self._sender.settings, occasion, alert, now)
 
     def give_up(self) -> None:
         """After an error: messages that were not said are taken back, and what came of the others
@@ -285,7 +329,8 @@ class _Run:
         if self._landed:
             try:
                 with transaction(self._sender.sessions) as session:
-                    _record(session, self._landed, self._flying, self._sender.clock())
+                    held, now = self._pacer.held, self._sender.clock()
+                    record(session, self._landed, self._flying, held, now)
             except SQLAlchemyError as error:
                 log.warning(
                     "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
@@ -311,53 +356,13 @@ def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender)
     return [one for one in going if one.envelope.number in gone]
 
 
-def _record(
-    session: Session,
-    landed: Mapping[int, SendOutcome],
-    attempts: Mapping[int, int],
-    now: datetime,
-) -> tuple[list[DeliveryState], list[tuple[Recorded, Decision]]]:
-    """Write what came of messages; returns the states, and the rows whose address is dead."""
-    results = [
-        Result(number, attempts[number], classify_outcome(outcome, attempts[number]))
-        for number, outcome in landed.items()
-    ]
-    recorded = record_results(session, results, now)
-    dead = [
-        (recorded[one.id], one.decision)
-        for one in results
-        if one.decision.suppress is not None and one.id in recorded
-    ]
-    return [one.state for one in recorded.values()], dead
-
-
-def _suppress(
-    session: Session,
-    dead: Sequence[tuple[Recorded, Decision]],
-    settings: Settings,
-    now: datetime,
-) -> None:
-    """A reply that says the address is dead ends its subscription, once and for all mails."""
-    for row, decision in dead:
-        reader = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
-        if decision.suppress is None or reader is None:
-            continue
-        if reader.confirmed_at is not None and row.created_at < reader.confirmed_at:
-            # The address was proved since; the mail may have been on its way to the one before.
-            continue
-        insert_suppression(
-            session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
-        )
-        reader.state = SubscriberState.SUPPRESSED
-    session.flush()
-
-
 def sweep(sessions: sessionmaker[Session], now: datetime) -> tuple[int, int]:
     """Heal what dead senders left; returns (requeued, in doubt). Finished editions are closed."""
     with transaction(sessions) as session:
-        healed = sweep_abandoned(session, now)
+        requeued, doubtful = sweep_abandoned(session, now)
+        requeued += release_orphans(session, now)
         close_finished(session, now)
-    return healed
+    return requeued, doubtful
 
 
 RESOLUTIONS = {

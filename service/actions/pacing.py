@@ -63,12 +63,16 @@ class Pacer:
         """The providers that take nothing now."""
         return frozenset(name for name, pace in self.paces.items() if pace.is_open)
 
+    def next_lane_at(self, now: datetime) -> datetime | None:
+        """When the first provider for which rows wait takes one; None where none wait."""
+        return min((next_at(self.paces[name], now) for name in self.waiting), default=None)
+
     def claim_lanes(
         self, session: Session, claim: LaneClaim, room: int, now: datetime
     ) -> list[Delivery]:
         """Up to `room` rows that waited for providers which take some now; looks at all paces anew."""
         self.paces = find_paces(session)
-        self.waiting = find_waiting(session) if self.paces else frozenset()
+        self.waiting = find_waiting(session) & self.paces.keys() if self.paces else frozenset()
         names = [
             name
             for name, pace in self.paces.items()
@@ -102,6 +106,7 @@ class Pacer:
             for one in groups[name][count:]:
                 parked[one.delivery.id] = Parking(one.delivery.id, one.delivery.attempt, name)
         park_claimed(session, list(parked.values()), now)
+        self.waiting |= {one.lane for one in parked.values()}
         return [one for one in claims if one.delivery.id not in parked]
 
     def _limited(self, claims: Sequence[Claim]) -> Mapping[str, list[Claim]]:

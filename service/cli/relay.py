@@ -13,6 +13,7 @@ from service.actions.branding import make_renderer
 from service.actions.deliver import Sender
 from service.cli.desk import Desk
 from service.config import Settings
+from service.mail.rates import open_rate
 from service.mail.transport import SmtpTransport
 from service.mailbox import Mailbox
 
@@ -37,7 +38,7 @@ def open_sender(desk: Desk) -> Iterator[Sender]:
     """A sender for one command."""
     with development_mailbox(desk.settings) as settings:
         transport = SmtpTransport(
-            settings.relays, connections=settings.send_connections, rate=settings.send_rate
+            settings.relays, connections=settings.send_connections, rate=open_rate(settings)
         )
         try:
             yield Sender(desk.sessions, settings, make_renderer(settings), transport, desk.clock)

@@ -1,8 +1,9 @@
-"""The life of a delivery: which step may follow which, and what a relay's reply means.
+"""The life of a delivery: which step may follow which, and who must not be sent a mail.
 
-Sources: RFC 5321 §4.2 and §4.5.4.1 (replies, retrying), RFC 3463 (enhanced codes). One deliberate
-departure: a connection lost after the final dot is *not* treated like a 451 and sent again; it is
-`in_doubt`, because the receiver may hold the message (decision record 0001).
+What a reply means is decided in `service.domain.retrying`. Sources: RFC 5321 §4.2 (replies), RFC
+3463 (enhanced codes). One deliberate departure: a connection lost after the final dot is *not*
+treated like a 451 and sent again; it is `in_doubt`, because the receiver may hold the message
+(decision record 0001).
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
     S.BOUNCED: frozenset({S.COMPLAINED}),
     S.COMPLAINED: frozenset(),
 }
-
-# Greylisting lets the second try through after minutes; later ones give the receiver time.
-RETRY_MINUTES = (15, 30, 60, 120)
 
 # Not a piece of anything longer: refusals quote addresses such as 5.1.1.9, too.
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
@@ -98,29 +96,6 @@ def enhanced_code(text: str) -> str:
     """The RFC 3463 code in a reply's text (`5.1.1`), or an empty string."""
     found = _ENHANCED.search(text)
     return ".".join(found.groups()) if found else ""
-
-
-def retry_delay(attempt: int) -> timedelta:
-    """How long to wait after the given attempt (1 is the first) failed for now."""
-    return timedelta(minutes=RETRY_MINUTES[min(attempt, len(RETRY_MINUTES)) - 1])
-
-
-def classify_outcome(outcome: SendOutcome, attempt: int) -> Decision:
-    """The next state after one try, by SMTP phase and reply.
-
-    Before the final dot it was certainly not accepted; a reply after it decides; no reply after it
-    is `in_doubt`. Suppression comes from enhanced codes that speak of the address, never from the
-    reply class alone: policy refusals (5.7.x) are not the subscriber's fault.
-    """
-    if outcome.phase is Phase.REPLIED and 200 <= outcome.code < 300:
-        return Decision(S.SENT, outcome.reply)
-    if outcome.phase in {Phase.DATA, Phase.REPLIED} and not outcome.code:
-        return Decision(S.IN_DOUBT, outcome.reply or "no reply after the message")
-    if 500 <= outcome.code < 600 and outcome.phase is not Phase.CONNECT:
-        is_dead = enhanced_code(outcome.text) in DEAD_ADDRESS_CODES
-        blame = SuppressionReason.HARD_BOUNCE if is_dead else None
-        return Decision(S.FAILED, outcome.reply, suppress=blame)
-    return Decision(S.QUEUED, outcome.reply, retry_after=retry_delay(attempt))
 
 
 def skip_reason(

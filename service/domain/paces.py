@@ -32,7 +32,7 @@ OPENS_AT = 5
 LOOKS_BACK = 10
 PROBE_MINUTES = (30, 60, 120, 240)
 # A probe that nobody reported on died with its worker; one that met another trouble tells nothing.
-PROBE_LOST = timedelta(minutes=30)
+PROBE_LOST = timedelta(minutes=15)
 PROBE_AGAIN = timedelta(minutes=5)
 
 _ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
@@ -163,5 +163,11 @@ def take(pace: Pace, wanted: int, now: datetime) -> tuple[int, Pace]:
 
 def next_at(pace: Pace, now: datetime) -> datetime:
     """When the provider takes the next mail: `now` or later."""
-    when = pace.probe_at if pace.is_open else pace.free_at if pace.rate is not None else None
+    if pace.is_open:
+        when = pace.probe_at
+    elif pace.rate is not None and pace.free_at is not None:
+        gap = timedelta(seconds=1 / pace.rate)
+        when = pace.free_at - max(BURST - gap, timedelta(0))
+    else:
+        when = None
     return max(when or now, now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-REST_SECONDS = (15.0, 30.0, 60.0, 120.0, 300.0)
+REST_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)

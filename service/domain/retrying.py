@@ -92,8 +92,7 @@ def read_reply(outcome: SendOutcome) -> ReplyKind:
     if outcome.phase is Phase.CONNECT:
         return K.RELAY
     if outcome.phase is Phase.MAIL:
-        is_content = code >= 500 and _verdict(outcome) is BounceVerdict.CONTENT
-        return K.REFUSED if is_content else K.RELAY
+        return K.REFUSED if _is_this_mail(outcome) else K.RELAY
     if not code:
         return K.PUT_OFF if outcome.phase is Phase.RCPT else K.UNANSWERED
     if 200 <= code < 300 and outcome.phase is Phase.REPLIED:
@@ -101,6 +100,14 @@ def read_reply(outcome: SendOutcome) -> ReplyKind:
     if 500 <= code < 600:
         return K.POLICY if _verdict(outcome) is BounceVerdict.POLICY else K.REFUSED
     return _read_deferral(outcome)
+
+
+def _is_this_mail(outcome: SendOutcome) -> bool:
+    """Whether MAIL was refused for good for this one's size, or for what no command can say."""
+    if outcome.code < 500:
+        return False
+    is_syntax = enhanced_code(outcome.text).startswith("5.5.")
+    return is_syntax or _verdict(outcome) is BounceVerdict.CONTENT
 
 
 def _verdict(outcome: SendOutcome) -> BounceVerdict:

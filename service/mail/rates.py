@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from service.config import Settings
 from service.logs import get_logger
 
 _KEY = "paperboy:send_rate"
@@ -113,3 +114,10 @@ class SendRate:
         self._next_slot = time.monotonic() + float(told[0])
         self._worker_count = int(told[1])
         return True
+
+
+def open_rate(settings: Settings) -> SendRate | None:
+    """This process's part in the operator's rate; None where there is no limit."""
+    if settings.send_rate is None:
+        return None
+    return SendRate(settings.redis_url, settings.send_rate)

@@ -21,7 +21,9 @@ import aiosmtplib
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
+from service.mail.connecting import RelayPool, RelayTrouble, words_of
 from service.mail.dialogue import Awaited, Dialogue, Envelope
+from service.mail.rates import SendRate
 
 __all__ = ["Envelope", "SmtpTransport", "Transport"]
 
@@ -63,22 +65,28 @@ class Transport(Protocol):
         Nothing that was begun before moves afterwards.
         """
 
+    def take_troubles(self) -> list[RelayTrouble]:
+        """What the operator should know of the relays, each thing once."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing can be sent now, so that nothing need be begun."""
+
     def close(self) -> None: ...
 
 
 class SmtpTransport:
-    """A pool of connections to the first relay that answers.
+    """A pool of connections to the relays, shared among them by their weights.
 
-    `rate` is messages a second for this process, None for as fast as the relay answers.
+    `rate` is this process's part in the common rate, None for as fast as the relays answer.
     """
 
     def __init__(
-        self, relays: Sequence[SmtpRelay], *, connections: int = 10, rate: float | None = None
+        self, relays: Sequence[SmtpRelay], *, connections: int = 10, rate: SendRate | None = None
     ) -> None:
-        self._relays = tuple(relays)
+        self._relays = RelayPool(relays)
         self._limit = connections
-        self._gap_seconds = 1 / rate if rate else 0.0
-        self._next_slot = 0.0
+        self._rate = rate
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[Envelope] = deque()
@@ -141,7 +149,16 @@ class SmtpTransport:
             task.cancel()
         await asyncio.gather(*self._openings, return_exceptions=True)
 
+    def take_troubles(self) -> list[RelayTrouble]:
+        return self._relays.take_troubles()
+
+    @property
+    def is_away(self) -> bool:
+        return self._relays.is_away
+
     def close(self) -> None:
+        if self._rate is not None:
+            self._rate.close()
         if self._own_loop is not None:
             self._own_loop.run_until_complete(self._quit_all())
             self._own_loop.close()
@@ -164,15 +181,15 @@ class SmtpTransport:
         """
         if not self._waiting or (is_early and len(self._waiting) < len(self._lines)):
             return None
-        if self._gap_seconds:
+        if self._rate is not None:
             if self._wait_seconds() > 0:
                 return None
-            self._next_slot = max(self._next_slot, time.monotonic()) + self._gap_seconds
+            self._rate.spend()
         return self._waiting.popleft()
 
     def _wait_seconds(self) -> float:
         """How long the rate lets nobody send; 0 without a rate."""
-        return max(0.0, self._next_slot - time.monotonic()) if self._gap_seconds else 0.0
+        return self._rate.wait_seconds(len(self._waiting)) if self._rate is not None else 0.0
 
     def spread(self) -> None:
         """Give what waits to resting connections, and open others for the rest."""
@@ -204,7 +221,7 @@ class SmtpTransport:
     def _pop_resting(self) -> _Line | None:
         while self._resting:
             line = self._resting.pop()
-            if not line.is_stale:
+            if not (line.is_stale or self._relays.is_resting(line.relay)):
                 return line
             line.leave()
         return None
@@ -224,8 +241,18 @@ class SmtpTransport:
         if self._waiting:
             self._loop.call_soon(self.spread)
 
-    def land(self, envelope: Envelope, outcome: SendOutcome, *, was_kept: bool) -> None:
-        """Keep what came of a message.
+    def is_resting(self, relay: int) -> bool:
+        return self._relays.is_resting(relay)
+
+    def land(
+        self,
+        envelope: Envelope,
+        outcome: SendOutcome,
+        relay: int | None = None,
+        *,
+        was_kept: bool = False,
+    ) -> None:
+        """Keep what came of a message, and learn how the relay fares that it was given to.
 
         A kept connection may have been closed at the other end meanwhile (RFC 5321 §3.8). Nothing
         of the message was said to anybody yet, so one try on a fresh connection is no second copy.
@@ -235,6 +262,8 @@ class SmtpTransport:
             self._tried.add(envelope.number)
             self._open_for(envelope)
             return
+        if relay is not None:
+            self._relays.hear(relay, outcome)
         self._tried.discard(envelope.number)
         self._landed[envelope.number] = outcome
         if len(self._landed) >= self._enough:
@@ -248,10 +277,11 @@ class SmtpTransport:
         task.add_done_callback(self._openings.discard)
 
     async def _open_line(self, envelope: Envelope) -> None:
+        busy = frozenset(line.relay for line in self._lines)
         try:
-            client = await self._connect()
+            client, relay = await self._relays.connect(busy, COMMAND_SECONDS)
         except asyncio.CancelledError:
-            self.land(envelope, _TAKEN_BACK, was_kept=False)
+            self.land(envelope, _TAKEN_BACK)
             raise
         except (aiosmtplib.SMTPException, OSError) as error:
             if self._lines and envelope.number not in self._tried:
@@ -260,21 +290,12 @@ class SmtpTransport:
                 self._waiting.appendleft(envelope)
                 self._loop.call_soon(self.spread)
                 return
-            outcome = SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, _words(error))
-            self.land(envelope, outcome, was_kept=False)
+            outcome = SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, words_of(error))
+            self.land(envelope, outcome)
             return
-        line = _Line(self, client, envelope)
+        line = _Line(self, client, relay, envelope)
         self._lines.add(line)
         line.begin()
-
-    async def _connect(self) -> aiosmtplib.SMTP:
-        """A connection to the first relay that takes one; raises the last relay's error."""
-        for relay in self._relays[:-1]:
-            try:
-                return await _open(relay)
-            except (aiosmtplib.SMTPException, OSError):
-                continue
-        return await _open(self._relays[-1])
 
     async def _quit_all(self) -> None:
         await self._stop_opening()
@@ -291,10 +312,13 @@ class SmtpTransport:
 class _Line(asyncio.Protocol):
     """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
 
-    def __init__(self, pool: SmtpTransport, client: aiosmtplib.SMTP, first: Envelope) -> None:
+    def __init__(
+        self, pool: SmtpTransport, client: aiosmtplib.SMTP, relay: int, first: Envelope
+    ) -> None:
         if client.protocol is None or client.protocol.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")
         self._pool = pool
+        self.relay = relay
         self._first: Envelope | None = first
         self._loop = asyncio.get_running_loop()
         self._wire = cast("asyncio.Transport", client.protocol.transport)
@@ -334,7 +358,7 @@ class _Line(asyncio.Protocol):
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._dialogue.lose(_words(exc) if exc else "the connection was lost")
+        self._dialogue.lose(words_of(exc) if exc else "the connection was lost")
         self._go_on()
         self._pool.forget(self)
         if not self.is_gone.done():
@@ -342,7 +366,8 @@ class _Line(asyncio.Protocol):
 
     def _next(self, is_early: bool) -> Envelope | None:  # the dialogue asks so
         envelope, self._first = self._first, None
-        if envelope is None and self._message_count < MESSAGES_PER_CONNECTION:
+        is_worn = self._message_count >= MESSAGES_PER_CONNECTION
+        if envelope is None and not (is_worn or self._pool.is_resting(self.relay)):
             envelope = self._pool.take(is_early=is_early)
         self._message_count += envelope is not None
         return envelope
@@ -357,7 +382,7 @@ class _Line(asyncio.Protocol):
             dialogue.said = []
         landed, dialogue.landed = dialogue.landed, []
         for envelope, outcome in landed:
-            self._pool.land(envelope, outcome, was_kept=self._message_count > 1)
+            self._pool.land(envelope, outcome, self.relay, was_kept=self._message_count > 1)
         if dialogue.is_over:
             self._wire.close()
         elif dialogue.awaited is not None:
@@ -416,29 +441,3 @@ def _widen(wire: asyncio.Transport) -> None:
     sock = wire.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-
-
-async def _open(relay: SmtpRelay) -> aiosmtplib.SMTP:
-    """A connection that is ready for its first MAIL."""
-    client = aiosmtplib.SMTP(
-        hostname=relay.host,
-        port=relay.port,
-        username=relay.username or None,
-        password=relay.password or None,
-        use_tls=relay.use_tls,
-        # None lets aiosmtplib upgrade where the server offers it; True fails rather than go on
-        # in the clear.
-        start_tls={"required": True, "off": False, "auto": None}[relay.starttls],
-        timeout=COMMAND_SECONDS,
-    )
-    await client.connect()
-    if client.is_ehlo_or_helo_needed:
-        try:
-            await client.ehlo()
-        except aiosmtplib.SMTPHeloError:
-            await client.helo()
-    return client
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

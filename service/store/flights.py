@@ -174,13 +174,14 @@ WITH moved AS (
   UPDATE deliveries
   SET state = given.state, lease_owner = NULL, lease_until = NULL, updated_at = :now,
       due_at = coalesce(given.due_at, deliveries.due_at),
+      deferral_count = deferral_count + given.deferrals,
       last_reply = CASE WHEN subscriber_id IS NULL THEN :erased ELSE left(given.detail, 1000) END,
       reason = CASE WHEN given.state <> 'failed' THEN deliveries.reason
                     WHEN subscriber_id IS NULL THEN :erased ELSE left(given.detail, 500) END
   FROM unnest(
     CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:states AS delivery_state[]),
-    CAST(:details AS text[]), CAST(:dues AS timestamptz[])
-  ) AS given (id, attempt, state, detail, due_at)
+    CAST(:details AS text[]), CAST(:dues AS timestamptz[]), CAST(:deferrals AS smallint[])
+  ) AS given (id, attempt, state, detail, due_at, deferrals)
   WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
     AND (deliveries.state = 'in_flight'
          OR deliveries.state = 'in_doubt' AND given.state <> 'in_doubt')
@@ -217,6 +218,7 @@ def record_results(
         "states": [one.decision.state.value for one in results],
         "details": [one.decision.detail for one in results],
         "dues": [None if wait is None else now + wait for wait in waits],
+        "deferrals": [int(one.decision.is_deferral) for one in results],
         "now": now,
     }
     rows = session.execute(_RECORD, given).all()

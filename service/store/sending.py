@@ -81,7 +81,7 @@ WITH letters AS MATERIALIZED (
   LIMIT :limit - (SELECT count(*) FROM letters)
 )
 UPDATE deliveries
-SET state = 'claimed', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
+SET state = 'claimed', lane = '', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
     updated_at = :now
 FROM (SELECT id FROM letters UNION ALL SELECT id FROM digests) AS due
 WHERE deliveries.id = due.id

@@ -17,11 +17,13 @@ from support.press import (
     make_press,
 )
 from support.smtp_sink import DROP, SmtpSink
+from support.web_papers import FRIDAY
 
 from service.actions.deliver import DeliverReport, deliver, sweep
 from service.actions.subscribe import erase
 from service.config import Settings
-from service.domain.delivery import RETRY_MINUTES, Phase, SendOutcome
+from service.domain.delivery import Phase, SendOutcome
+from service.domain.retrying import JITTER, RETRY_MINUTES, ReplyKind
 from service.domain.types import (
     SubscriberState,
     SuppressionReason,
@@ -43,13 +45,16 @@ def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press)
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: LATER)
     waits = []
-    for _ in range(len(RETRY_MINUTES) + 1):
+    owed = RETRY_MINUTES[ReplyKind.GREYLISTED]
+    for _ in range(len(owed) + 1):
         assert deliver(press.sender(transport)) == DeliverReport(retried=1)
         row = press.row()
         waits.append((row.due_at - press.clock()) / timedelta(minutes=1))
         assert deliver(press.sender(transport)).total == 0
         press.clock.now = row.due_at
-    assert waits == [*RETRY_MINUTES, RETRY_MINUTES[-1]]
+    for wait, minutes in zip(waits, [*owed, owed[-1]], strict=True):
+        assert minutes <= wait <= minutes * (1 + JITTER)
+    assert press.row().deferral_count == len(waits)
     assert press.row().last_reply == "451 4.7.1 greylisted"
     transport.plan = lambda _: ACCEPTED
     assert deliver(press.sender(transport)) == DeliverReport(sent=1)
@@ -98,16 +103,46 @@ def test_an_address_that_does_not_exist_is_suppressed(press: Press) -> None:
     assert state_of(press, bert) is SubscriberState.ACTIVE
 
 
-@pytest.mark.parametrize("text", ["5.7.1 policy", "5.7.515 access denied", "no code at all"])
-def test_a_policy_refusal_is_not_held_against_the_reader(press: Press, text: str) -> None:
+def test_a_policy_refusal_is_tried_again_and_never_held_against_the_reader(press: Press) -> None:
     (anne,) = press.add_readers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
-    refusal = SendOutcome(Phase.REPLIED, 550, text)
+    transport = PlannedTransport(lambda _: SendOutcome(Phase.REPLIED, 550, "5.7.1 policy"))
+    for _ in range(2):
+        assert deliver(press.sender(transport)) == DeliverReport(retried=1)
+        press.clock.now = press.row().due_at
+    assert deliver(press.sender(transport)) == DeliverReport(failed=1)
+    assert press.row().reason == "policy: 550 5.7.1 policy"
+    assert reason_for(press, ANNE) is None
+    assert state_of(press, anne) is SubscriberState.ACTIVE
+    assert press.states(edition_id) == {"failed": 1}
+
+
+def test_a_refusal_without_a_code_fails_and_is_not_held_against_the_reader(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    edition_id = press.publish()
+    refusal = SendOutcome(Phase.REPLIED, 550, "no code at all")
     assert deliver(press.sender(PlannedTransport(lambda _: refusal))) == DeliverReport(failed=1)
     assert reason_for(press, ANNE) is None
     assert state_of(press, anne) is SubscriberState.ACTIVE
     assert press.states(edition_id) == {"failed": 1}
+
+
+def test_a_mail_that_could_only_be_tried_too_late_fails_at_once_and_its_papers_come(
+    press: Press,
+) -> None:
+    press.add_readers(ANNE)
+    (paper_id,) = press.add_papers(1).values()
+    edition_id = press.publish()
+    press.clock.now = press.row().send_not_after - timedelta(minutes=10)
+    transport = PlannedTransport(lambda _: LATER)
+    assert deliver(press.sender(transport)) == DeliverReport(failed=1)
+    assert press.row().reason == "late: 451 4.7.1 greylisted"
+    assert press.balance(edition_id).closes
+    press.add_papers(2, on=FRIDAY + timedelta(days=1))
+    following = press.publish(FRIDAY + timedelta(days=1))
+    assert paper_id in press.row(following).paper_ids
 
 
 def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:

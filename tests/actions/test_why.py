@@ -16,7 +16,7 @@ from service.actions.subscribe import suppress_address
 from service.actions.why import EditionName, EventStory, Story, tell_why
 from service.cli.stories import story_lines
 from service.config import Settings
-from service.domain.delivery import RETRY_MINUTES
+from service.domain.retrying import RETRY_MINUTES, ReplyKind
 from service.domain.types import BreakerState, DeliveryKind
 from service.store.deliveries import insert_mail
 from service.store.models import Subscriber
@@ -45,7 +45,7 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     deliver(press.sender(transport))
     started = press.clock()
     transport.plan = lambda _: ACCEPTED
-    press.clock.forward(minutes=RETRY_MINUTES[0])
+    press.clock.forward(minutes=RETRY_MINUTES[ReplyKind.GREYLISTED][0] * 1.2)
     deliver(press.sender(transport))
     story = tell(press, anne)
     assert (story.email, story.state) == (ANNE, "active")

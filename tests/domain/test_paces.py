@@ -120,6 +120,17 @@ def test_a_slow_provider_still_gets_one_at_a_time() -> None:
     assert take(pace, 5, NOW + timedelta(minutes=1))[0] == 1
 
 
+@given(st.floats(SLOWEST_RATE, FULL_RATE), st.integers(0, 50), st.integers(0, 30))
+def test_the_next_one_goes_when_it_is_said_to(rate: float, before: int, gap: int) -> None:
+    _, pace = take(replace(FRESH, rate=rate), before, NOW)
+    now = NOW + timedelta(seconds=gap)
+    at = next_at(pace, now)
+    # Microseconds are what a time can hold.
+    assert take(pace, 1, at + timedelta(microseconds=2))[0] == 1
+    if at > now:
+        assert take(pace, 1, at - timedelta(milliseconds=1))[0] == 0
+
+
 def test_without_a_pace_everything_is_taken_and_nothing_of_nothing() -> None:
     assert take(FRESH, 7, NOW) == (7, FRESH)
     assert take(opened(), 0, NOW + timedelta(days=1))[0] == 0

@@ -59,8 +59,8 @@ def test_many_connections_that_fail_together_are_one_failure() -> None:
 
 
 def test_where_all_rest_or_were_tried_there_is_none_and_we_know_when_there_will_be() -> None:
-    healths = [after_failure(RelayHealth(), 10.0), after_failure(RelayHealth(), 20.0)]
-    assert next_relay(healths, 21.0) == (None, healths)
+    healths = [after_failure(RelayHealth(), 10.0), after_failure(RelayHealth(), 10.4)]
+    assert next_relay(healths, 10.5) == (None, healths)
     assert wakes_at(healths) == 10.0 + REST_SECONDS[0]
     assert next_relay([RelayHealth()], 0.0, avoid=frozenset({0}))[0] is None
     assert wakes_at([RelayHealth()]) <= 0.0

@@ -116,6 +116,8 @@ def test_a_relays_fault_never_counts_against_the_mail(outcome: SendOutcome, past
         (Phase.MAIL, 450, "4.7.1 too much mail from you", K.RELAY),
         (Phase.MAIL, 550, "5.7.1 sender refused", K.RELAY),
         (Phase.MAIL, 552, "5.3.4 message too big", K.REFUSED),
+        (Phase.MAIL, 501, "5.5.4 no command can hold the sender's address", K.REFUSED),
+        (Phase.MAIL, 452, "4.3.4 message too big for now", K.RELAY),
         (Phase.RCPT, 0, "lost", K.PUT_OFF),
         (Phase.RCPT, 450, "4.7.1 <a@b>: Recipient address rejected: Greylisted", K.GREYLISTED),
         (Phase.RCPT, 451, "Graylisting in action, please come back in 5 minutes", K.GREYLISTED),
@@ -143,6 +145,31 @@ def test_a_relays_fault_never_counts_against_the_mail(outcome: SendOutcome, past
 )
 def test_an_outcome_is_about(phase: Phase, code: int, text: str, kind: ReplyKind) -> None:
     assert read_reply(SendOutcome(phase, code, text)) is kind
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "is_suppressed"),
+    [
+        (SendOutcome(Phase.REPLIED, 250, "2.0.0 OK"), S.SENT, False),
+        (SendOutcome(Phase.CONNECT, 0, "refused"), S.QUEUED, False),
+        (SendOutcome(Phase.CONNECT, 554, "go away"), S.QUEUED, False),
+        (SendOutcome(Phase.MAIL, 421, "closing"), S.QUEUED, False),
+        (SendOutcome(Phase.RCPT, 0, "lost"), S.QUEUED, False),
+        (SendOutcome(Phase.RCPT, 451, "4.7.1 greylisted"), S.QUEUED, False),
+        (SendOutcome(Phase.RCPT, 550, "5.1.1 no such user"), S.FAILED, True),
+        (SendOutcome(Phase.RCPT, 550, "no such user"), S.FAILED, False),
+        (SendOutcome(Phase.RCPT, 554, "5.7.1 listed"), S.QUEUED, False),
+        (SendOutcome(Phase.DATA, 0, ""), S.IN_DOUBT, False),
+        (SendOutcome(Phase.REPLIED, 0, ""), S.IN_DOUBT, False),
+        (SendOutcome(Phase.REPLIED, 452, "4.2.2 full"), S.QUEUED, False),
+        (SendOutcome(Phase.REPLIED, 552, "5.2.2 full"), S.FAILED, False),
+    ],
+)
+def test_a_reply_means(outcome: SendOutcome, state: DeliveryState, is_suppressed: bool) -> None:
+    decision = decide(outcome, tries(), NOW)
+    assert decision.state is state
+    assert (decision.suppress is not None) is is_suppressed
+    assert decision.detail or not outcome.text
 
 
 @pytest.mark.parametrize("kind", list(RETRY_MINUTES))

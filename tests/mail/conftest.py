@@ -35,6 +35,7 @@ from service.mail.letters import (
     TopicsChangedContext,
     WelcomeContext,
 )
+from service.mail.rates import SendRate
 from service.mail.render import Renderer
 from service.mail.transport import SmtpTransport
 
@@ -181,7 +182,9 @@ def relay() -> Iterator[ScriptedSmtp]:
 def make_transport() -> Iterator[Callable[..., SmtpTransport]]:
     made: list[SmtpTransport] = []
 
-    def make(*relays: SmtpRelay, connections: int = 1, rate: float | None = None) -> SmtpTransport:
+    def make(
+        *relays: SmtpRelay, connections: int = 1, rate: SendRate | None = None
+    ) -> SmtpTransport:
         made.append(SmtpTransport(relays, connections=connections, rate=rate))
         return made[-1]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from support.decisions import decide_now
 from support.scripted_smtp import (
     DROP,
     HANG,
@@ -15,9 +16,10 @@ from support.scripted_smtp import (
 from support.smtp_sink import free_port
 
 from service.config import SmtpRelay
-from service.domain.delivery import Phase, SendOutcome, classify_outcome
+from service.domain.delivery import Phase, SendOutcome
 from service.domain.types import DeliveryState
 from service.mail import transport as module
+from service.mail.rates import SendRate
 from service.mail.transport import Envelope, SmtpTransport
 
 MESSAGE = b"Subject: papers\r\n\r\n.a line that starts with a dot\r\nthe end\r\n"
@@ -56,7 +58,7 @@ def envelope(
 
 
 def state_of(outcome: SendOutcome) -> DeliveryState:
-    return classify_outcome(outcome, attempt=1).state
+    return decide_now(outcome).state
 
 
 def test_an_accepted_message_arrives_byte_for_byte(
@@ -95,7 +97,8 @@ Q, F, D = DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.IN_DOUBT
         ("GREETING", DROP, (Phase.CONNECT, 0, Q)),
         ("GREETING", HANG, (Phase.CONNECT, 0, Q)),
         ("MAIL", "451 4.7.1 greylisted", (Phase.MAIL, 451, Q)),
-        ("MAIL", "550 5.7.1 who are you", (Phase.MAIL, 550, F)),
+        ("MAIL", "550 5.7.1 who are you", (Phase.MAIL, 550, Q)),
+        ("MAIL", "552 5.3.4 too big", (Phase.MAIL, 552, F)),
         ("MAIL", DROP, (Phase.MAIL, 0, Q)),
         ("MAIL", HANG, (Phase.MAIL, 0, Q)),
         ("MAIL", "421 4.3.2 closing", (Phase.MAIL, 421, Q)),
@@ -300,9 +303,9 @@ def test_no_relay_at_all_means_later(make_transport: Make) -> None:
 
 
 def test_the_rate_is_kept_whatever_the_number_of_connections(
-    relay: ScriptedSmtp, make_transport: Make
+    relay: ScriptedSmtp, make_transport: Make, redis_url: str
 ) -> None:
-    transport = make_transport(at(relay), connections=5, rate=20)
+    transport = make_transport(at(relay), connections=5, rate=SendRate(redis_url, 20))
     began = time.monotonic()
     transport.send(envelopes(5))
     transport.send(envelopes(3))

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.decisions import decide_now
 from support.scripted_smtp import ScriptedSmtp, make_certificate, server_context
 
 from service.config import SmtpRelay
-from service.domain.delivery import Phase, SendOutcome, classify_outcome
+from service.domain.delivery import Phase, SendOutcome
 from service.domain.types import DeliveryState
 from service.mail.transport import Envelope, SmtpTransport
 
@@ -36,7 +37,7 @@ def envelope(
 
 
 def state_of(outcome: SendOutcome) -> DeliveryState:
-    return classify_outcome(outcome, attempt=1).state
+    return decide_now(outcome).state
 
 
 @pytest.fixture(scope="module")

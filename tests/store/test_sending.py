@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
+from support.decisions import decide_now
 from support.press import ACCEPTED, SILENCE, Press, make_press
 from support.smtp_sink import wait_until
 from support.web_papers import FRIDAY
 
 from service.actions.publish import open_edition
 from service.config import Settings
-from service.domain.delivery import classify_outcome
 from service.domain.types import Cadence, DeliveryKind, DeliveryState
 from service.store.deliveries import insert_mail
 from service.store.engine import make_engine, make_sessions
@@ -145,7 +145,7 @@ def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int)
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
     with press.sessions.begin() as session:
-        result = Result(delivery_id, attempt, classify_outcome(ACCEPTED, attempt))
+        result = Result(delivery_id, attempt, decide_now(ACCEPTED))
         return delivery_id in record_results(session, [result], press.clock())
 
 
@@ -162,7 +162,7 @@ def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition
 
 def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
     fly(press, claim(press, limit=1))
-    doubt = [Result(1, 1, classify_outcome(SILENCE, 1))]
+    doubt = [Result(1, 1, decide_now(SILENCE))]
     with press.sessions.begin() as session:
         assert set(record_results(session, doubt, press.clock())) == {1}
         assert record_results(session, doubt, press.clock()) == {}

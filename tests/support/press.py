@@ -25,6 +25,7 @@ from service.config import Settings
 from service.domain.delivery import Phase, SendOutcome
 from service.domain.query import canonical, parse_query
 from service.domain.types import Announcement, Cadence, DeliveryState
+from service.mail.connecting import RelayTrouble
 from service.mail.contexts import DigestContext
 from service.mail.render import DEFAULT_MAX_BYTES, RenderedMail, Renderer
 from service.mail.transport import Envelope, SmtpTransport, Transport
@@ -81,6 +82,8 @@ class PlannedTransport:
     meanwhile: Callable[[], object] = lambda: None
     sent: list[Envelope] = field(default_factory=list)
     landed: dict[int, SendOutcome] = field(default_factory=dict)
+    troubles: list[RelayTrouble] = field(default_factory=list)
+    is_away: bool = False
 
     def begin(self, envelopes: Sequence[Envelope]) -> None:
         if envelopes:
@@ -94,6 +97,10 @@ class PlannedTransport:
 
     def give_up(self, seconds: float) -> dict[int, SendOutcome]:
         return self.turn(seconds)
+
+    def take_troubles(self) -> list[RelayTrouble]:
+        troubles, self.troubles = self.troubles, []
+        return troubles
 
     def close(self) -> None:
         """Nothing is kept open."""
