@@ -13,7 +13,7 @@ from support.scripted_smtp import (
     HANG,
     ScriptedSmtp,
 )
-from support.smtp_sink import free_port
+from support.smtp_sink import free_port, wait_until
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
@@ -323,7 +323,7 @@ def test_closing_says_goodbye(relay: ScriptedSmtp) -> None:
     transport = SmtpTransport([at(relay)], connections=2)
     transport.send(envelopes(4))
     transport.close()
-    assert relay.count("QUIT") == 2
+    wait_until(lambda: relay.count("QUIT") == 2)
 
 
 def test_closing_minds_no_relay_that_is_gone(relay: ScriptedSmtp) -> None:
