@@ -14,8 +14,7 @@ from service.config import Settings
 from service.domain.composing import ReaderTopic
 from service.domain.day import Day
 from service.domain.paper_sets import Bits
-from service.domain.topic_forms import ClauseForm
-from service.domain.topic_sets import StoredClauses, TopicSets, forms_by_text
+from service.domain.topic_sets import StoredClauses, StoredForms, TopicSets
 from service.domain.types import ClauseKind
 from service.store.canonicals import heal_topics, hold_forms
 from service.store.editions import get_edition_papers
@@ -39,7 +38,7 @@ class PapersDay:
         self, session: Session, settings: Settings, ids: Sequence[int], revisions: dict[int, int]
     ) -> None:
         self._settings = settings
-        self._forms: dict[str, ClauseForm] = {}
+        self._forms = StoredForms()
         self._likes: dict[str, Bits] = {}
         self._texts: dict[int, str] = {}
         self.day = Day(
@@ -80,7 +79,7 @@ class PapersDay:
         clauses = get_stored_clauses(session, numbers)
         clauses += get_stored_clauses(session, self._sets.lacking_inside(clauses) - numbers)
         self._learn_likes(session, clauses)
-        self._forms.update(forms_by_text(clauses))
+        self._forms.add(clauses)
         self._sets.learn(clauses)
 
     def _learn_likes(self, session: Session, clauses: Iterable[StoredClauses]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 from service.domain.tsvector import Positions
@@ -20,56 +21,88 @@ Places: TypeAlias = tuple[tuple[str, int], ...]
 """The lexemes of a phrase, each with its distance from the first; the first is 0."""
 Reasons: TypeAlias = tuple[Reason, ...]
 
-# Postgres counts positions up to 16,383, so that neither a position nor one beside it, at whatever
-# distance a phrase can ask, is taken for one of the next paper.
-_STRIDE = 1 << 15
+_Neighbours: TypeAlias = dict[str, dict[str, Bits]]
+# Side by side, or with one word between: a word that is not indexed still takes up its place.
+_NEAR = (1, 2)
+_NOBODY: Mapping[str, Bits] = {}
 
 _WORD_BITS = 60
 _WORD = (1 << _WORD_BITS) - 1
 
 
 class PhraseIndex:
-    """One text of every paper, both ways: which papers have a lexeme, and where it stands in each.
+    """One text of every paper, both ways: which papers have a lexeme, and what stands after it.
 
-    A place is one number made of the lexeme's, the paper's and the position, so that whether a
-    neighbour stands beside a lexeme is one look into a set, for all papers that have the lexeme.
+    Most phrases are two lexemes side by side, or with one word between them that is not indexed.
+    Those are one look-up; of longer ones only the papers are read in which all neighbours meet.
     """
 
     def __init__(self, documents: Sequence[Lexemes]) -> None:
+        self._documents = documents
         self._inverted = invert(documents)
-        self._numbers = {lexeme: number for number, lexeme in enumerate(self._inverted)}
-        # Where each lexeme stands, without its own number: paper by paper.
-        self._spots: dict[str, list[int]] = {lexeme: [] for lexeme in self._inverted}
-        for paper, document in enumerate(documents):
-            for lexeme, positions in document.items():
-                self._spots[lexeme] += [paper * _STRIDE + at for at in positions]
-        self._span = len(documents) * _STRIDE
-        self._places = {
-            number * self._span + spot
-            for lexeme, number in self._numbers.items()
-            for spot in self._spots[lexeme]
-        }
+        self._after: tuple[_Neighbours, ...] = tuple(defaultdict(dict) for _ in _NEAR)
+        for number, document in enumerate(documents):
+            self._note_neighbours(1 << number, document)
+
+    def _note_neighbours(self, paper: Bits, document: Lexemes) -> None:
+        placed: dict[int, str] = {}
+        # Lexemes share a position only where Postgres stops to count, at 16,383.
+        crowded: dict[int, list[str]] = {}
+        for lexeme, positions in document.items():
+            for at in positions:
+                if placed.setdefault(at, lexeme) is not lexeme:
+                    crowded.setdefault(at, []).append(lexeme)
+        for at, lexeme in placed.items():
+            for lexeme_here in (lexeme, *crowded.get(at, ())):
+                for distance, after in zip(_NEAR, self._after, strict=True):
+                    if at + distance in placed:
+                        _note(after[lexeme_here], placed[at + distance], paper)
+                        for crowd in crowded.get(at + distance, ()):
+                            _note(after[lexeme_here], crowd, paper)
 
     def find_phrase(self, places: Places) -> Bits:
         """The papers with these lexemes at these very distances: what `phraseto_tsquery` asks."""
         if len(places) < 2:
             return self._inverted.get(places[0][0], 0) if places else 0
-        if any(lexeme not in self._spots for lexeme, _ in places):
-            return 0
-        rarest, start = min(places, key=lambda place: len(self._spots[place[0]]))
-        spots: Iterable[int] = self._spots[rarest]
-        for lexeme, distance in places:
-            if (lexeme, distance) == (rarest, start):
-                continue
-            shift = self._numbers[lexeme] * self._span + distance - start
-            found = self._places.intersection(map(shift.__add__, spots))
-            spots = [place - shift for place in found]
-        return sum({1 << spot // _STRIDE for spot in spots})
+        papers: Bits = -1
+        is_exact = len(places) == 2
+        for (lexeme, at), (neighbour, then) in pairwise(places):
+            if then - at in _NEAR:
+                papers &= self._after[then - at - 1].get(lexeme, _NOBODY).get(neighbour, 0)
+            else:
+                papers &= self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
+                is_exact = False
+            if not papers:
+                return 0
+        if is_exact:
+            return papers
+        return sum(
+            1 << at for at in iterate_bits(papers) if _stands_in(self._documents[at], places)
+        )
 
     @property
     def inverted(self) -> Mapping[str, Bits]:
         """Lexeme -> the papers that have it."""
         return self._inverted
+
+
+def _note(followers: dict[str, Bits], neighbour: str, paper: Bits) -> None:
+    # A pair that one paper alone has shares that paper's own number, which saves half the memory.
+    known = followers.get(neighbour)
+    followers[neighbour] = paper if known is None else known | paper
+
+
+def _stands_in(document: Lexemes, places: Places) -> bool:
+    """Whether some base exists from which every lexeme stands at its own distance."""
+    # A lexeme has one or two positions as a rule; scanning those beats building sets of them.
+    first, _ = places[0]
+    for base in document[first]:
+        for lexeme, distance in places:
+            if base + distance not in document[lexeme]:
+                break
+        else:
+            return True
+    return False
 
 
 def lay_out(lexemes: Lexemes) -> Places:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import and_
 
 from service.domain.matching import DayIndex
@@ -33,6 +34,29 @@ class StoredClauses:
 
     def forms(self) -> Iterator[ClauseForm]:
         return (ClauseForm(self.kind, keys) for keys in self.keys)
+
+
+class StoredForms(Mapping[str, ClauseForm]):
+    """The forms of clauses by their canonical texts. Each is made only when somebody asks for it."""
+
+    def __init__(self) -> None:
+        self._keys: dict[ClauseKind, dict[str, str]] = {kind: {} for kind in ClauseKind}
+
+    def add(self, clauses: Iterable[StoredClauses]) -> None:
+        for some in clauses:
+            self._keys[some.kind].update(zip(some.texts, some.keys, strict=True))
+
+    def __getitem__(self, clause: str) -> ClauseForm:
+        for kind, keys in self._keys.items():
+            if clause in keys:
+                return ClauseForm(kind, keys[clause])
+        raise KeyError(clause)
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._keys.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._keys.values()))
 
 
 class TopicSets:
@@ -100,11 +124,3 @@ class TopicSets:
         for number in set(numbers) - found.keys():
             found[number] = everything & ~found[-number]
         return map(found.__getitem__, numbers)
-
-
-def forms_by_text(clauses: Iterable[StoredClauses]) -> Mapping[str, ClauseForm]:
-    """The forms of clauses by their canonical texts, as `DayIndex` asks for them."""
-    forms: dict[str, ClauseForm] = {}
-    for some in clauses:
-        forms.update(zip(some.texts, some.forms(), strict=True))
-    return forms

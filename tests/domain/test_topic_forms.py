@@ -24,7 +24,7 @@ from service.domain.topic_forms import (
     read_places,
     split_topic,
 )
-from service.domain.topic_sets import StoredClauses, StoredTopics, TopicSets, forms_by_text
+from service.domain.topic_sets import StoredClauses, StoredForms, StoredTopics, TopicSets
 from service.domain.types import ClauseKind
 
 
@@ -200,7 +200,12 @@ def test_compiled_topics_mean_what_their_trees_mean(
     ]
     stored, clauses = store(queries, lexicon_of(*queries))
     # No lexicon: whatever is asked must come from the forms.
-    index = DayIndex(indexed, {}, forms=forms_by_text(clauses))
+    forms = StoredForms()
+    forms.add(clauses)
+    assert dict(forms) == {
+        text: form for c in clauses for text, form in zip(c.texts, c.forms(), strict=True)
+    }
+    index = DayIndex(indexed, {}, forms=forms)
     sets = TopicSets(index)
     inner = sets.lacking_inside(clauses)
     numbers = {number for some in clauses for number in some.ids}

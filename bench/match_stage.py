@@ -1,0 +1,176 @@
+"""What lies in Postgres before a morning of `match.py`: papers, readers, topics, an edition, probes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import psycopg
+from match_topics import BenchPaper
+from sqlalchemy.orm import Session
+
+from service.actions.canonicals import compile_topics
+from service.actions.edition_day import EditionDay
+from service.actions.meaning import count_lexemes, learn_meanings
+from service.actions.probes import make_probes
+from service.config import Settings
+from service.domain.matching import parse_tsvector
+from service.domain.query import like_leaves, parse_query
+from service.domain.query_tree import fold_words
+from service.domain.types import Cadence
+from service.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
+from service.store.engine import make_engine, make_sessions, transaction
+
+NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
+ON = NOW.date()
+CHUNK = 1_000
+MADE_PROBES = 500
+
+
+@dataclass(frozen=True)
+class Size:
+    papers: int
+    topics: int
+    subscriptions: int
+    digests: int
+    sql_topics: int
+
+
+def settings_of(database_url: str) -> Settings:
+    return Settings(database_url=database_url)
+
+
+def store_papers(database_url: str, papers: Sequence[BenchPaper]) -> None:
+    columns = (
+        "key, source, sources, identifier, version, title, title_raw, abstract, abstract_raw, authors,"
+        " author_keys, categories, primary_category, first_announced_on, first_announced_at,"
+        " announced_as, created_at, updated_at"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY papers ({columns}) FROM STDIN") as copy,
+        ):
+            for number, paper in enumerate(papers):
+                copy.write_row(_paper_row(number, paper))
+        connection.execute("VACUUM (ANALYZE) papers")
+
+
+def _paper_row(number: int, paper: BenchPaper) -> tuple[object, ...]:
+    identifier = f"2609.{number:05d}"
+    return (
+        f"arxiv:{identifier}",
+        "arxiv",
+        ["arxiv"],
+        identifier,
+        1,
+        paper.title,
+        paper.title,
+        paper.abstract,
+        paper.abstract,
+        list(paper.authors),
+        list(paper.author_keys),
+        list(paper.categories),
+        paper.categories[0] if paper.categories else "",
+        ON,
+        NOW,
+        "new",
+        NOW,
+        NOW,
+    )
+
+
+def find_silent(database_url: str, words: set[str]) -> set[str]:
+    """The words of which Postgres indexes nothing."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT word, to_tsvector('english', word)::text FROM unnest(%s::text[]) AS word",
+            [sorted(words)],
+        )
+        return {fold_words(word) for word, vector in rows if not parse_tsvector(vector)}
+
+
+def store_subscriptions(database_url: str, topics: Sequence[str], count: int) -> None:
+    """Readers with three topics each; every topic has a reader, the rest is drawn evenly."""
+    chance = Random(3)  # noqa: S311  # the same readers in every run
+    chosen = [*topics, *chance.choices(topics, k=count - len(topics))]
+    chance.shuffle(chosen)
+    readers = (count + 2) // 3
+    with (
+        psycopg.connect(database_url, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        with cursor.copy(
+            "COPY subscribers (id, email, email_key, state, cadence, hour, timezone, created_at)"
+            " FROM STDIN"
+        ) as copy:
+            for number in range(1, readers + 1):
+                address = f"reader-{number}@example.org"
+                copy.write_row((number, address, address, "active", "daily", 7, "UTC", NOW))
+        with cursor.copy(
+            "COPY topics (subscriber_id, query, canonical, position, created_at) FROM STDIN"
+        ) as copy:
+            for reader in range(readers):
+                # Who drew a topic twice has it once: a handful of a million.
+                for at, topic in enumerate(dict.fromkeys(chosen[reader * 3 : reader * 3 + 3])):
+                    copy.write_row((reader + 1, topic, topic, at, NOW))
+        cursor.execute("ANALYZE")
+
+
+def compile_all(database_url: str) -> None:
+    """What saving the topics does, done for all of them at once."""
+    compile_topics(make_sessions(make_engine(database_url)))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE) canonicals, clauses, topics")
+
+
+def store_edition(database_url: str, size: Size) -> None:
+    sessions = make_sessions(make_engine(database_url))
+    with transaction(sessions) as session:
+        edition = insert_edition(session, Cadence.DAILY, ON, NOW, sends_now=True)
+        assert edition is not None
+        edition.paper_count = assign_papers(session, edition, timedelta(days=14))
+        assert edition.paper_count == size.papers
+        plan_chunks(session, edition, CHUNK)
+
+
+def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
+    """What a service has done before a morning: papers learned at ingest, probes when topics were saved.
+
+    Making a probe asks the whole store and takes some 40 ms, so `MADE_PROBES` are made as the
+    service makes them and stand, each in a row of its own, for the other clauses too.
+    """
+    sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
+    assert learn_meanings(sessions, settings) == size.papers
+    count_lexemes(sessions, settings)
+    texts = sorted(
+        {
+            leaf.text
+            for topic in topics
+            if "like:" in topic
+            for leaf in like_leaves(parse_query(topic)).values()
+        }
+    )
+    with transaction(sessions) as session:
+        make_probes(session, settings, texts[:MADE_PROBES])
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_COPY_PROBES, [texts[MADE_PROBES:], min(MADE_PROBES, len(texts))])
+    return len(texts)
+
+
+_COPY_PROBES = """
+INSERT INTO probes (text, model, generation, dense, sparse, dense_factor, sparse_factor, threshold)
+SELECT wanted.text, model, generation, dense, sparse, dense_factor, sparse_factor, threshold
+FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (text, number)
+JOIN (SELECT *, row_number() OVER (ORDER BY id) - 1 AS place FROM probes) AS made
+ON made.place = wanted.number %% %s
+"""
+
+
+def open_day(session: Session, database_url: str) -> EditionDay:
+    """The index of the edition's papers, as composing makes it."""
+    edition = find_edition(session, Cadence.DAILY, ON)
+    assert edition is not None
+    return EditionDay(session, settings_of(database_url), edition)
