@@ -57,19 +57,25 @@ class PapersDay:
         """The topics of some readers, each in its reader's order, with their papers at hand."""
         hold_forms(session)
         found = get_reader_topics(session, subscriber_ids)
-        if any(topic.canonical_id is None for topic in found):
+        if None in found.canonical_ids:
             heal_topics(session, subscriber_ids=subscriber_ids)
             found = get_reader_topics(session, subscriber_ids)
-        self.learn(session, {topic.canonical_id for topic in found if topic.canonical_id})
+        wanted = [canonical_id or 0 for canonical_id in found.canonical_ids]
+        self.learn(session, wanted)
+        texts = map(self._texts.__getitem__, wanted)
         topics: dict[int, list[ReaderTopic]] = {}
-        for subscriber_id, topic_id, title, canonical_id in found:
-            topic = ReaderTopic(topic_id, title, self._texts[canonical_id or 0])
-            topics.setdefault(subscriber_id, []).append(topic)
+        for reader, topic in zip(
+            found.subscriber_ids,
+            map(ReaderTopic, found.topic_ids, found.titles, texts),
+            strict=True,
+        ):
+            topics.setdefault(reader, []).append(topic)
         return topics
 
     def learn(self, session: Session, canonical_ids: Iterable[int]) -> None:
         """Have at hand the papers that these topics (rows of `canonicals`) want."""
-        topics = get_stored_topics(session, set(canonical_ids) - self._texts.keys())
+        unknown = {number for number in canonical_ids if number not in self._texts}
+        topics = get_stored_topics(session, unknown)
         self._learn_clauses(session, self._sets.lacking(topics))
         for some in topics:
             self._texts.update(zip(some.ids, some.texts, strict=True))

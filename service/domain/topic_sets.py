@@ -77,7 +77,7 @@ class TopicSets:
         needed: set[int] = set()
         for some in topics:
             needed.update(*some.columns)
-        return {abs(number) for number in needed - self._found.keys()} - self._found.keys()
+        return self._unknown(map(abs, needed))
 
     def lacking_inside(self, clauses: Iterable[StoredClauses]) -> set[int]:
         """The same of the clauses that stand in groups."""
@@ -85,7 +85,11 @@ class TopicSets:
         for some in clauses:
             if some.kind is ClauseKind.GROUP:
                 inner.update(*map(inner_numbers, some.forms()))
-        return inner - self._found.keys()
+        return self._unknown(inner)
+
+    def _unknown(self, numbers: Iterable[int]) -> set[int]:
+        # One by one: a difference of sets would go through all that is known each time.
+        return {number for number in numbers if number not in self._found}
 
     def learn(self, clauses: Sequence[StoredClauses]) -> None:
         """Look these clauses up. Those inside groups must have been learned before, or be among them.
@@ -121,6 +125,6 @@ class TopicSets:
 
     def _look_up_all(self, numbers: Sequence[int]) -> Iterator[Bits]:
         found, everything = self._found, self._everything
-        for number in set(numbers) - found.keys():
+        for number in self._unknown(set(numbers)):
             found[number] = everything & ~found[-number]
         return map(found.__getitem__, numbers)

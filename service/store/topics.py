@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
 
 from service.store.base import is_among
 from service.store.canonicals import save_canonicals
@@ -21,23 +22,29 @@ def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
     return session.execute(ordered).scalars().all()
 
 
-class TopicOf(NamedTuple):
-    """A reader's topic as it is stored; `canonical_id` is None where nobody compiled it yet."""
+class TopicColumns(NamedTuple):
+    """Topics as they are stored, in each reader's order: the first of every column is one topic.
 
-    subscriber_id: int
-    topic_id: int
-    title: str
-    canonical_id: int | None
+    A canonical id is None where nobody compiled the topic yet.
+    """
+
+    subscriber_ids: list[int]
+    topic_ids: list[int]
+    titles: list[str]
+    canonical_ids: list[int | None]
 
 
-def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> list[TopicOf]:
-    """The topics of some readers, in each reader's order."""
-    rows = session.execute(
+def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
+    """The topics of some readers. As columns, because a morning reads a million of them."""
+    own = (
         select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)
         .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
+        .subquery()
     )
-    return list(map(TopicOf._make, rows))
+    gathered = (func.array_agg(column, type_=NullType()) for column in own.columns)
+    columns = session.execute(select(*gathered)).one()
+    return TopicColumns._make(column or [] for column in columns)
 
 
 def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
