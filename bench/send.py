@@ -1,0 +1,287 @@
+"""Messages from frozen rows to the relay's 250: two sender processes, PostgreSQL, Debian's smtp-sink.
+
+    .venv/bin/python bench/send.py [--quick]
+
+Everything runs on this machine, in one run: our senders, smtp-source (one text again and again, the
+same size and number of connections) and django-post_office (two processes, the best of its numbers
+of threads, in an environment of its own from requirements/bench.txt), all against the same sink on a
+PostgreSQL that writes to the disk. Then the same through a forwarder that adds 20 ms to each round
+trip, and a longer run for the memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object
+as the last line on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from queue_plan import measure_queue
+from send_rows import store_day, store_edition
+from send_sizes import message_sizes
+from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.config import Settings
+from service.embedded import Embedded
+from service.store.engine import make_engine, make_sessions
+from service.store.migrate import upgrade
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "a-key-that-is-only-used-in-benches"
+PROCESSES = 2
+CONNECTIONS = 10
+SLOW_CONNECTIONS = 50
+WINDOW = 256
+ROUND_TRIP_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Size:
+    """In rows: of the run that is compared, of the slow wire's, of the memory's and the queue's."""
+
+    rows: int
+    slow_rows: int
+    long_rows: int
+    queue_rows: int
+    peer_messages: int
+
+
+FULL = Size(20_000, 10_000, 200_000, 1_000_000, 3_000)
+QUICK = Size(6_000, 3_000, 0, 0, 800)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are: servers, sink, and the rows that were not sent yet."""
+
+    database_url: str
+    sessions: sessionmaker[Session]
+    sink: int
+    home: Path
+
+
+def main() -> int:
+    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT / "../shared/data"))
+    if not find_tools():
+        print(INSTALL, file=sys.stderr)
+        return 2
+    if not (data / "bulk" / "dev").is_dir():
+        print(f"no real papers in {data}: set PAPERBOY_REAL_DATA", file=sys.stderr)
+        return 2
+    (ROOT / "build").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        # Not in memory: the disk's time is part of what is measured.
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "build")))
+        home.chmod(0o755)
+        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-")))
+        data_dir.chmod(0o755)
+        servers = stack.enter_context(Embedded(data_dir, valkey=False))
+        upgrade(servers.database_url)
+        sessions = make_sessions(make_engine(servers.database_url))
+        sink = stack.enter_context(run_sink())
+        bench = Bench(servers.database_url, sessions, sink, home)
+        print(json.dumps(measure(bench, data, size)))
+    return 0
+
+
+def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
+    say("storing papers")
+    day = store_day(bench.sessions, data)
+    told: dict[str, Any] = {}
+    say(f"storing an edition of {size.rows:,} digests")
+    edition_id = store_edition(bench.sessions, day, size.rows)
+    say("sending it")
+    ours = send_edition(bench, edition_id, bench.sink, CONNECTIONS)
+    told |= {"messages_per_s": round(ours["rate"]), "sender_cpu_us": round(ours["cpu_us"])}
+    say("smtp-source")
+    source = source_rate(bench.sink, size.rows, ours["bytes"], PROCESSES * CONNECTIONS)
+    told |= {
+        "smtp_source_per_s": round(source),
+        "ratio_smtp_source": round(ours["rate"] / source, 2),
+        "message_bytes": ours["bytes"],
+    }
+    say("django-post_office")
+    peer = post_office(bench, size.peer_messages, ours["bytes"])
+    told |= {
+        "post_office_per_s": round(peer["rate"]),
+        "post_office_threads": peer["threads"],
+        "ratio_post_office": round(ours["rate"] / peer["rate"], 1),
+    }
+    say(f"{size.slow_rows:,} digests with {ROUND_TRIP_SECONDS * 1000:.0f} ms more a round trip")
+    slow_id = store_edition(bench.sessions, day, size.slow_rows, seed=2)
+    with slow_wire(bench.sink, ROUND_TRIP_SECONDS) as port:
+        slow = send_edition(bench, slow_id, port, SLOW_CONNECTIONS)
+    told |= {"messages_per_s_at_20_ms": round(slow["rate"])}
+    told |= {"worker_mib": round(max(ours["peak_mib"], slow["peak_mib"]))}
+    if size.long_rows:
+        told |= measure_memory(bench, day, size.long_rows)
+    if size.queue_rows:
+        told |= measure_queue(bench.database_url, size.queue_rows, say)
+    return told | describe(size)
+
+
+def measure_memory(bench: Bench, day: Any, rows: int) -> dict[str, Any]:
+    say(f"storing an edition of {rows:,} digests, for the memory")
+    edition_id = store_edition(bench.sessions, day, rows, seed=3)
+    say("sending it")
+    long = send_edition(bench, edition_id, bench.sink, CONNECTIONS)
+    # Each of two processes has sent 5,000 when 10,000 are out.
+    marks = [told["mib_at_rows"] for told in long["workers"]]
+    early = max(float(mark.get("5000", 0.0)) for mark in marks)
+    last = max(float(mark[max(mark, key=int)]) for mark in marks)
+    return {
+        "long_rows": rows,
+        "messages_per_s_long": round(long["rate"]),
+        "mib_at_10000": round(early, 1),
+        "mib_at_end": round(last, 1),
+        "worker_mib": round(long["peak_mib"]),
+    }
+
+
+def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> dict[str, Any]:
+    """What it took to send a frozen edition, from the first claim to the last recorded 250."""
+    settings = make_settings(bench, port, connections)
+    orders = json.dumps({"settings": settings, "edition_id": edition_id}) + "\n"
+    workers = [start_worker(orders) for _ in range(PROCESSES)]
+    for worker in workers:
+        hear(worker)
+    began = time.monotonic()
+    for worker in workers:
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    told = [hear(worker) for worker in workers]
+    seconds = time.monotonic() - began
+    for worker in workers:
+        worker.communicate()
+    read = Settings.model_validate(settings)
+    sent = sum(one["sent"] for one in told)
+    check(bench, edition_id, sent)
+    return {
+        "rate": sent / seconds,
+        "bytes": round(statistics.mean(message_sizes(bench.sessions, edition_id, read))),
+        "cpu_us": sum(one["cpu_seconds"] for one in told) / sent * 1e6,
+        "peak_mib": max(one["peak_mib"] for one in told),
+        "workers": told,
+    }
+
+
+def make_settings(bench: Bench, port: int, connections: int) -> dict[str, Any]:
+    return {
+        "database_url": bench.database_url,
+        "data_dir": str(bench.home),
+        "smtp_url": f"smtp://127.0.0.1:{port}?starttls=off",
+        "base_url": "https://papers.example.org",
+        "mail_from": "Paperboy <digest@papers.example.org>",
+        "bounce_domain": "bounces.example.org",
+        "operator_address": "Example Institute, 1 Sample Street, 12345 Sampletown",
+        "secret_key": KEY,
+        "send_connections": connections,
+        "send_window": WINDOW,
+    }
+
+
+def start_worker(orders: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "bench" / "send_worker.py")]
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    worker.stdin.write(orders)
+    worker.stdin.flush()
+    return worker
+
+
+def hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
+    line = worker.stdout.readline()
+    if not line:
+        raise SystemExit("send.py: a sender ended before its time")
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+def check(bench: Bench, edition_id: int, sent: int) -> None:
+    """Every row is sent, with the sink's own 250: otherwise there is no figure."""
+    with bench.sessions() as session:
+        states = dict(
+            session.execute(
+                text(
+                    "SELECT state || ' ' || left(last_reply, 3), count(*) FROM deliveries"
+                    " WHERE edition_id = :id GROUP BY 1"
+                ),
+                {"id": edition_id},
+            ).all()
+        )
+    if states != {"sent 250": sent}:
+        raise SystemExit(f"send.py: not everything was sent: {states}")
+
+
+def post_office(bench: Bench, count: int, size: int) -> dict[str, Any]:
+    python = peer_python()
+    with bench.sessions.kw["bind"].connect().execution_options(
+        isolation_level="AUTOCOMMIT"
+    ) as direct:
+        direct.exec_driver_sql("CREATE DATABASE post_office")
+    url = bench.database_url.replace("/paperboy?", "/post_office?")
+    # The text part and the headers come on top of the HTML.
+    html = str(round(size * 0.9))
+    script = str(ROOT / "bench" / "send_post_office.py")
+    command = [str(python), script, url, str(bench.sink), str(count), html]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit("send.py: django-post_office failed")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def peer_python() -> Path:
+    """The interpreter of the peers' environment, made once from pinned hashes."""
+    home = ROOT / "build" / "bench-venv"
+    pins = ROOT / "requirements" / "bench.txt"
+    stamp = home / "installed"
+    python = home / "bin" / "python"
+    if not stamp.exists() or stamp.stat().st_mtime < pins.stat().st_mtime:
+        say("installing requirements/bench.txt, once")
+        venv.create(home, with_pip=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(pins)], check=True)
+        stamp.touch()
+    return python
+
+
+def describe(size: Size) -> dict[str, Any]:
+    return {
+        "rows": size.rows,
+        "slow_rows": size.slow_rows,
+        "sender_processes": PROCESSES,
+        "connections_each": CONNECTIONS,
+        "connections_each_at_20_ms": SLOW_CONNECTIONS,
+        "send_window": WINDOW,
+        "cores": os.cpu_count(),
+        "cpu": platform.processor() or platform.machine(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "aiosmtplib": version("aiosmtplib"),
+        "sqlalchemy": version("sqlalchemy"),
+        "psycopg": version("psycopg"),
+    }
+
+
+def say(told: str) -> None:
+    print(f"send: {told} …", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

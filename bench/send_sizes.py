@@ -1,0 +1,34 @@
+"""How large the messages of an edition are: some of them, built again as the senders built them."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.branding import make_renderer
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import build_envelope
+from service.config import Settings
+from service.store.models import Delivery
+from service.store.sending import with_readers
+
+SAMPLE = 200
+
+
+def message_sizes(sessions: sessionmaker[Session], edition_id: int, settings: Settings) -> list[int]:
+    """Octets of the payloads of the edition's first rows."""
+    renderer, materials = make_renderer(settings), Materials()
+    with sessions() as session:
+        rows = session.execute(
+            select(Delivery)
+            .where(Delivery.edition_id == edition_id)
+            .order_by(Delivery.id)
+            .limit(SAMPLE)
+        ).scalars()
+        claims = with_readers(session, rows.all())
+        gather_materials(session, claims, materials)
+    built = [
+        build_envelope(claim, materials, settings, renderer, claim.delivery.created_at)[0]
+        for claim in claims
+    ]
+    return [len(envelope.payload) for envelope in built]

@@ -1,0 +1,132 @@
+"""What `send.py` sends against: Debian's smtp-sink, its smtp-source as a peer, and a slower wire."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INSTALL = "smtp-sink and smtp-source are missing: type `sudo apt-get install postfix` (not to run it)"
+
+
+def find_tools() -> bool:
+    """Whether Debian's two programs are there."""
+    return all(shutil.which(name, path=_path()) for name in ("smtp-sink", "smtp-source"))
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:/usr/sbin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def run_sink() -> Iterator[int]:
+    """The port of a sink that takes everything, with PIPELINING, as Postfix offers it."""
+    port = free_port()
+    command = [str(shutil.which("smtp-sink", path=_path()))]
+    if os.geteuid() == 0:
+        command += ["-u", "nobody"]
+    process = subprocess.Popen([*command, f"127.0.0.1:{port}", "1000"])
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def source_rate(port: int, count: int, size: int, sessions: int) -> float:
+    """Messages a second of smtp-source: one text again and again on kept connections."""
+    command = [
+        str(shutil.which("smtp-source", path=_path())),
+        "-d", "-s", str(sessions), "-l", str(size), "-m", str(count),
+        "-f", "digest@papers.example.org", "-t", "reader@example.org", f"127.0.0.1:{port}",
+    ]  # fmt: skip
+    began = time.monotonic()
+    subprocess.run(command, check=True)
+    return count / (time.monotonic() - began)
+
+
+class _Pipe(asyncio.Protocol):
+    """One direction of a connection: what comes is handed on after a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._wire: asyncio.Transport | None = None
+        self.peer: _Pipe | None = None
+        self.early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+
+    def data_received(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(self._seconds, self._hand_on, data)
+
+    def _hand_on(self, data: bytes) -> None:
+        if self.peer is not None and self.peer._wire is not None:
+            self.peer._wire.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own name
+        if self.peer is not None and self.peer._wire is not None:
+            self.peer._wire.close()
+
+
+async def _serve(port: int, target: int, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+
+    class Front(_Pipe):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            loop.create_task(self._connect())  # noqa: RUF006  # it lives as long as the loop
+
+        async def _connect(self) -> None:
+            back = _Pipe(seconds)
+            back.peer = self
+            await loop.create_connection(lambda: back, "127.0.0.1", target)
+            self.peer = back
+
+    server = await loop.create_server(lambda: Front(seconds), "127.0.0.1", port, backlog=512)
+    await server.serve_forever()
+
+
+@contextmanager
+def slow_wire(target: int, round_trip_seconds: float) -> Iterator[int]:
+    """The port of a forwarder to `target` that adds so much to each round trip."""
+    port = free_port()
+    half = str(round_trip_seconds / 2)
+    process = subprocess.Popen([sys.executable, __file__, str(port), str(target), half])
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

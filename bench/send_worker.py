@@ -1,0 +1,70 @@
+"""One sender process of `send.py`: makes ready, waits for a word, delivers, tells what it took.
+
+Its orders come as one JSON line on stdin (the settings), then an empty line to begin. Each line on
+stdout is one JSON object: `ready`, then the result.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from service.actions.branding import make_renderer  # noqa: E402  # the path must come first
+from service.actions.deliver import DeliverReport, Sender, deliver  # noqa: E402
+from service.clock import system_clock  # noqa: E402
+from service.config import Settings  # noqa: E402
+from service.logs import configure  # noqa: E402
+from service.mail.transport import SmtpTransport  # noqa: E402
+from service.store.engine import make_engine, make_sessions  # noqa: E402
+
+
+def resident_mib() -> float:
+    """What of this process is in memory now."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def main() -> int:
+    orders = json.loads(sys.stdin.readline())
+    settings = Settings.model_validate(orders["settings"])
+    configure("ERROR")
+    sessions = make_sessions(make_engine(settings.database_url))
+    transport = SmtpTransport(settings.relays, connections=settings.send_connections)
+    sender = Sender(sessions, settings, make_renderer(settings), transport, system_clock)
+    with sessions() as session:
+        session.connection()
+    print(json.dumps({"ready": True}), flush=True)
+    sys.stdin.readline()
+    at_rows: dict[int, float] = {}
+
+    def note(report: DeliverReport) -> None:
+        mark = report.total // 1_000 * 1_000
+        if mark not in at_rows:
+            at_rows[mark] = resident_mib()
+
+    began = time.monotonic()
+    report = deliver(sender, orders["edition_id"], note)
+    took = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    transport.close()
+    told = {
+        "sent": report.sent,
+        "rows": report.total,
+        "seconds": took,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_mib": used.ru_maxrss / 1024,
+        "mib_at_rows": at_rows,
+    }
+    print(json.dumps(told), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
