@@ -86,7 +86,9 @@ def build_mail(
     if signer is not None:
         payload = signer.sign(payload, now)
     sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
-    envelope = Envelope(delivery.id, ascii_address(sender, "From"), wire_address(to), payload)
+    envelope = Envelope(
+        delivery.id, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
+    )
     copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)
 

@@ -172,7 +172,7 @@ def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str)
     HMAC-SHA256 prove that the mail was ours.
     """
     name = f"{kind}.{delivery_id}"
-    proof = hmac.new(secret, f"message-id:{name}".encode(), hashlib.sha256).hexdigest()[:20]
+    proof = hmac.digest(secret, f"message-id:{name}".encode(), "sha256").hex()[:20]
     return f"<{name}.{proof}@{_ascii_host('Message-ID', domain)}>"
 
 
