@@ -115,7 +115,8 @@ lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
 	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/run.in -o requirements/run.txt && \
-	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/dev.in -o requirements/dev.txt
+	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/dev.in -o requirements/dev.txt && \
+	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove what the tools made; .venv and .paperboy (your data) stay

@@ -1,1 +1,158 @@
-def measure_queue(*a): return {}
+"""One edition with a million rows that wait: what a claim and a sweep take, and by which index.
+
+A part of `send.py`; alone it measures 1,000,000 rows, or as many as it is told:
+
+    .venv/bin/python bench/queue_plan.py [ROWS]
+
+Rows are claimed, put into flight and recorded by the senders' own statements, 100 at a time, at the
+beginning, in the middle of the edition and near its end, when the indexes are full of what is over.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from sqlalchemy import text  # the path must come first
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.domain.delivery import Phase, SendOutcome, classify_outcome
+from service.embedded import Embedded
+from service.store.engine import make_engine, make_sessions, transaction
+from service.store.flights import Result, put_in_flight, record_results
+from service.store.migrate import upgrade
+from service.store.sending import claim_due, hold_sender_lock, sweep_abandoned
+
+ROWS = 1_000_000
+AT_ONCE = 100
+CLAIMS = 60
+OWNER = 7
+NOW = datetime(2026, 9, 18, 7, tzinfo=UTC)
+LEASE = timedelta(minutes=15)
+ACCEPTED = SendOutcome(Phase.REPLIED, 250, "2.0.0 taken")
+
+# The readers are as many as the rows; what a digest says is of no matter here.
+_FILL = (
+    """INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone, created_at)
+       SELECT n || '@queue.example', n || '@queue.example', 'active', 'daily', 7, 'UTC', :now
+       FROM generate_series(1, :rows) AS n""",
+    """INSERT INTO editions (cadence, local_date, state, opened_at, frozen_at, candidate_count)
+       VALUES ('daily', '2026-09-19', 'frozen', :now, :now, :rows)""",
+    """INSERT INTO deliveries (kind, edition_id, subscriber_id, state, due_at, send_not_after,
+                               digest, created_at, updated_at)
+       SELECT 'digest', (SELECT max(id) FROM editions), id, 'queued',
+              :now - id % 7200 * interval '1 second', :late, to_jsonb('[' || repeat('1,', 300) || '1]'), :now, :now
+       FROM subscribers WHERE email_key LIKE '%@queue.example'""",
+)
+# As most of an edition becomes: taken, flown and recorded, each time as a new version of its row.
+_PASS = (
+    "UPDATE deliveries SET state = 'claimed', attempt = 1, lease_owner = 7, lease_until = :late"
+    " WHERE id IN (SELECT id FROM deliveries WHERE edition_id = :id AND state = 'queued'"
+    " ORDER BY due_at, id LIMIT :rows)",
+    "UPDATE deliveries SET state = 'in_flight' WHERE state = 'claimed'",
+    "UPDATE deliveries SET state = 'sent', lease_owner = NULL, lease_until = NULL"
+    " WHERE state = 'in_flight'",
+)
+
+
+def measure_queue(database_url: str, rows: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Milliseconds of claims and sweeps, the worst of them, and the claim's plan on stderr."""
+    sessions = make_sessions(make_engine(database_url))
+    say(f"storing an edition of {rows:,} rows")
+    with sessions.begin() as session:
+        given = {"now": NOW, "late": NOW + timedelta(days=1), "rows": rows}
+        for statement in _FILL:
+            session.execute(text(statement), given)
+        edition_id = session.execute(text("SELECT max(id) FROM editions")).scalar_one()
+    with sessions.kw["bind"].connect().execution_options(isolation_level="AUTOCOMMIT") as direct:
+        direct.exec_driver_sql("VACUUM (ANALYZE) deliveries")
+    told: list[dict[str, float]] = []
+    with hold_sender_lock(sessions, OWNER):
+        for place, passed in (("start", 0), ("middle", rows // 2), ("end", rows * 2 // 5)):
+            say(f"claiming at the {place} of the edition")
+            _pass(sessions, edition_id, passed)
+            told.append(_measure_here(sessions, edition_id))
+        for line in explain_claim(sessions, edition_id):
+            print(f"  {line}", file=sys.stderr)
+    return {
+        "queue_rows": rows,
+        "claim_ms": round(statistics.median(one["claim_ms"] for one in told), 1),
+        "claim_worst_ms": round(max(one["claim_worst_ms"] for one in told), 1),
+        "sweep_ms": round(max(one["sweep_ms"] for one in told), 1),
+    }
+
+
+def _pass(sessions: sessionmaker[Session], edition_id: int, rows: int) -> None:
+    given = {"id": edition_id, "rows": rows, "late": NOW + LEASE}
+    with sessions.begin() as session:
+        for statement in _PASS if rows else ():
+            session.execute(text(statement), given)
+
+
+def _measure_here(sessions: sessionmaker[Session], edition_id: int) -> dict[str, float]:
+    claims = [_claim_and_send(sessions, edition_id) for _ in range(CLAIMS)]
+    with sessions.begin() as session:
+        claim_due(session, OWNER, NOW, LEASE, AT_ONCE, edition_id)
+    began = time.monotonic()
+    with sessions.begin() as session:
+        sweep_abandoned(session, NOW)
+    sweep = time.monotonic() - began
+    return {
+        "claim_ms": statistics.median(claims) * 1e3,
+        "claim_worst_ms": max(claims) * 1e3,
+        "sweep_ms": sweep * 1e3,
+    }
+
+
+def _claim_and_send(sessions: sessionmaker[Session], edition_id: int) -> float:
+    """Seconds of one claim; its rows go on to the end."""
+    began = time.monotonic()
+    with transaction(sessions, is_lasting=False) as session:
+        claims = claim_due(session, OWNER, NOW, LEASE, AT_ONCE, edition_id)
+    took = time.monotonic() - began
+    attempts = {one.id: one.attempt for one in claims}
+    names = {one.id: f"<{one.id}@queue.example>" for one in claims}
+    decision = classify_outcome(ACCEPTED, 1)
+    with transaction(sessions, is_lasting=False) as session:
+        put_in_flight(session, attempts, names, NOW + LEASE)
+        record_results(session, [Result(i, a, decision) for i, a in attempts.items()], NOW)
+    return took
+
+
+def explain_claim(sessions: sessionmaker[Session], edition_id: int) -> list[str]:
+    """The plan of the claim's heart, as Postgres runs it; nothing is changed."""
+    found = text(
+        "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT id FROM deliveries"
+        " WHERE edition_id = :id AND state = 'queued' AND due_at <= :now"
+        " ORDER BY due_at, id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED"
+    )
+    with sessions() as session:
+        return list(session.execute(found, {"id": edition_id, "now": NOW}).scalars())
+
+
+def main() -> int:
+    rows = int(sys.argv[1]) if sys.argv[1:] else ROWS
+    with tempfile.TemporaryDirectory(prefix="pb-") as home:
+        Path(home).chmod(0o755)
+        with Embedded(Path(home), valkey=False) as servers:
+            upgrade(servers.database_url)
+            told = measure_queue(
+                servers.database_url,
+                rows,
+                lambda words: print(f"queue: {words} …", file=sys.stderr),
+            )
+    print(json.dumps(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

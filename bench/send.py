@@ -161,8 +161,7 @@ def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> 
         hear(worker)
     began = time.monotonic()
     for worker in workers:
-        worker.stdin.write("\n")
-        worker.stdin.flush()
+        tell(worker, "\n")
     told = [hear(worker) for worker in workers]
     seconds = time.monotonic() - began
     for worker in workers:
@@ -199,12 +198,18 @@ def start_worker(orders: str) -> subprocess.Popen[str]:
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
-    worker.stdin.write(orders)
-    worker.stdin.flush()
+    tell(worker, orders)
     return worker
 
 
+def tell(worker: subprocess.Popen[str], line: str) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write(line)
+    worker.stdin.flush()
+
+
 def hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
+    assert worker.stdout is not None
     line = worker.stdout.readline()
     if not line:
         raise SystemExit("send.py: a sender ended before its time")
@@ -215,24 +220,25 @@ def hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
 def check(bench: Bench, edition_id: int, sent: int) -> None:
     """Every row is sent, with the sink's own 250: otherwise there is no figure."""
     with bench.sessions() as session:
-        states = dict(
-            session.execute(
-                text(
-                    "SELECT state || ' ' || left(last_reply, 3), count(*) FROM deliveries"
-                    " WHERE edition_id = :id GROUP BY 1"
-                ),
-                {"id": edition_id},
-            ).all()
-        )
+        rows = session.execute(
+            text(
+                "SELECT state || ' ' || left(last_reply, 3) AS ended, count(*) AS row_count"
+                " FROM deliveries WHERE edition_id = :id GROUP BY 1"
+            ),
+            {"id": edition_id},
+        ).all()
+    states: dict[str, int] = {row.ended: row.row_count for row in rows}
     if states != {"sent 250": sent}:
         raise SystemExit(f"send.py: not everything was sent: {states}")
 
 
 def post_office(bench: Bench, count: int, size: int) -> dict[str, Any]:
     python = peer_python()
-    with bench.sessions.kw["bind"].connect().execution_options(
-        isolation_level="AUTOCOMMIT"
-    ) as direct:
+    with (
+        bench.sessions.kw["bind"]
+        .connect()
+        .execution_options(isolation_level="AUTOCOMMIT") as direct
+    ):
         direct.exec_driver_sql("CREATE DATABASE post_office")
     url = bench.database_url.replace("/paperboy?", "/post_office?")
     # The text part and the headers come on top of the HTML.

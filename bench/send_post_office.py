@@ -88,7 +88,7 @@ def send(threads: int) -> float:
     settings.POST_OFFICE["THREADS_PER_PROCESS"] = threads
     connections.close_all()
     began = time.monotonic()
-    sent, failed, requeued = send_queued(processes=2, log_level=1)
+    _, failed, requeued = send_queued(processes=2, log_level=1)
     seconds = time.monotonic() - began
     # The forked processes have ended the connection that they had from here.
     connections.close_all()

@@ -82,9 +82,7 @@ def store_edition(sessions: sessionmaker[Session], day: Day, readers: int, seed:
     return edition_id
 
 
-def _store_chunk(
-    session: Session, edition_id: int, claims: Sequence[Claim], taken: int
-) -> None:
+def _store_chunk(session: Session, edition_id: int, claims: Sequence[Claim], taken: int) -> None:
     ids = {claim.id: taken + claim.id for claim in claims}
     _copy(session, f"subscribers ({_READER_COLUMNS})", (_reader_row(i) for i in ids.values()))
     topics = (

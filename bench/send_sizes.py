@@ -15,7 +15,9 @@ from service.store.sending import with_readers
 SAMPLE = 200
 
 
-def message_sizes(sessions: sessionmaker[Session], edition_id: int, settings: Settings) -> list[int]:
+def message_sizes(
+    sessions: sessionmaker[Session], edition_id: int, settings: Settings
+) -> list[int]:
     """Octets of the payloads of the edition's first rows."""
     renderer, materials = make_renderer(settings), Materials()
     with sessions() as session:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-INSTALL = "smtp-sink and smtp-source are missing: type `sudo apt-get install postfix` (not to run it)"
+INSTALL = (
+    "smtp-sink and smtp-source are missing: type `sudo apt-get install postfix` (not to run it)"
+)
 
 
 def find_tools() -> bool:
@@ -76,24 +78,24 @@ class _Pipe(asyncio.Protocol):
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._wire: asyncio.Transport | None = None
+        self.wire: asyncio.Transport | None = None
         self.peer: _Pipe | None = None
         self.early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._wire = transport
+        self.wire = transport
 
     def data_received(self, data: bytes) -> None:
         asyncio.get_running_loop().call_later(self._seconds, self._hand_on, data)
 
     def _hand_on(self, data: bytes) -> None:
-        if self.peer is not None and self.peer._wire is not None:
-            self.peer._wire.write(data)
+        if self.peer is not None and self.peer.wire is not None:
+            self.peer.wire.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own name
-        if self.peer is not None and self.peer._wire is not None:
-            self.peer._wire.close()
+        if self.peer is not None and self.peer.wire is not None:
+            self.peer.wire.close()
 
 
 async def _serve(port: int, target: int, seconds: float) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from service.actions.branding import make_renderer  # noqa: E402  # the path must come first
-from service.actions.deliver import DeliverReport, Sender, deliver  # noqa: E402
-from service.clock import system_clock  # noqa: E402
-from service.config import Settings  # noqa: E402
-from service.logs import configure  # noqa: E402
-from service.mail.transport import SmtpTransport  # noqa: E402
-from service.store.engine import make_engine, make_sessions  # noqa: E402
+from service.actions.branding import make_renderer  # the path must come first
+from service.actions.deliver import DeliverReport, Sender, deliver
+from service.clock import system_clock
+from service.config import Settings
+from service.logs import configure
+from service.mail.transport import SmtpTransport
+from service.store.engine import make_engine, make_sessions
 
 
 def resident_mib() -> float:

@@ -245,6 +245,13 @@ class Delivery(Base):
         ),
         Index("ix_deliveries_due_at", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
+            "ix_deliveries_queued",
+            "edition_id",
+            "due_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
             "ix_deliveries_lease_until",
             "lease_until",
             postgresql_where=text("state IN ('claimed', 'in_flight')"),
