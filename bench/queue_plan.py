@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sqlalchemy import text  # the path must come first
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.delivery import Phase, SendOutcome, classify_outcome
+from service.domain.delivery import Decision
+from service.domain.types import DeliveryState
 from service.embedded import Embedded
 from service.store.engine import make_engine, make_sessions, transaction
 from service.store.flights import Result, put_in_flight, record_results
@@ -38,7 +39,7 @@ CLAIMS = 60
 OWNER = 7
 NOW = datetime(2026, 9, 18, 7, tzinfo=UTC)
 LEASE = timedelta(minutes=15)
-ACCEPTED = SendOutcome(Phase.REPLIED, 250, "2.0.0 taken")
+ACCEPTED = Decision(DeliveryState.SENT, "250 2.0.0 taken")
 
 # The readers are as many as the rows; what a digest says is of no matter here.
 _FILL = (
@@ -121,10 +122,9 @@ def _claim_and_send(sessions: sessionmaker[Session], edition_id: int) -> float:
     took = time.monotonic() - began
     attempts = {one.id: one.attempt for one in claims}
     names = {one.id: f"<{one.id}@queue.example>" for one in claims}
-    decision = classify_outcome(ACCEPTED, 1)
     with transaction(sessions, is_lasting=False) as session:
         put_in_flight(session, attempts, names, NOW + LEASE)
-        record_results(session, [Result(i, a, decision) for i, a in attempts.items()], NOW)
+        record_results(session, [Result(i, a, ACCEPTED) for i, a in attempts.items()], NOW)
     return took
 
 
