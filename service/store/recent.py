@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from math import ceil
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,9 +28,11 @@ from service.store.change_models import PaperChange
 from service.store.models import PaperRow
 from service.store.reading import announced_day
 
-# Each span is searched only if those after it did not fill the page. A word in every other paper
-# fills it from four days in ten milliseconds; a rare word costs its five index look-ups.
-_SPANS = (4, 16, 64, 365)
+# The newest days are searched first, and how much they brought tells how far to look next. A word
+# in every other paper fills the page from four days in ten milliseconds; a rare one is looked for
+# everywhere at once, since to look it up costs the same however few days it is wanted of.
+_FIRST_DAYS, _MOST_DAYS = 4, 365
+_LEAST_GROWTH, _MARGIN = 4, 1.5
 
 
 def open_view(session: Session, milliseconds: int) -> str:
@@ -207,13 +210,21 @@ def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int)
         return []
     found: list[int] = []
     after: date = newest + timedelta(days=1)
-    for days in (*_SPANS, None):
+    days: int | None = _FIRST_DAYS
+    while True:
         since = newest - timedelta(days=days) if days else date.min
         found += _find_newest_between(session, condition, (since, after), most - len(found))
-        after = since
-        if len(found) >= most:
-            break
-    return found
+        if days is None or len(found) >= most:
+            return found
+        after, days = since, _days_to_look(days, len(found), most)
+
+
+def _days_to_look(days: int, found_count: int, most: int) -> int | None:
+    """How many days are likely to fill the page, where so many brought so few; None for all."""
+    if not found_count:
+        return None
+    wanted = max(days * _LEAST_GROWTH, ceil(days * most / found_count * _MARGIN))
+    return wanted if wanted <= _MOST_DAYS else None
 
 
 def _find_newest_between(
