@@ -115,6 +115,8 @@ def run_seeds(seeds: Sequence[int], lane_count: int) -> list[Result]:
                     results.append(run_seed(lane, seed, is_alone=len(seeds) == 1))
                     count = sum(bool(one.broken) for one in results)
                     progress.update(task, advance=1, broken=count)
+                    if not stderr.is_terminal and len(results) % 25 == 0:
+                        stderr.print(f"chaos: {len(results)} of {len(seeds)}, {count} broken")
 
         pool = stack.enter_context(ThreadPoolExecutor(lane_count))
         list(pool.map(run_lane, range(lane_count)))

@@ -72,7 +72,10 @@ class SharedClock:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host."""
+    """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host.
+
+    `spoil` breaks something of the service in the worker, to see that it is noticed.
+    """
 
     name: str
     environ: dict[str, str]
@@ -84,6 +87,7 @@ class Orders:
     chunk: int
     log_file: Path
     namespace: str = ""
+    spoil: Callable[[], None] | None = None
 
 
 def work(orders: Orders) -> None:
@@ -101,6 +105,8 @@ def work(orders: Orders) -> None:
     workers.runtime.make_renderer = lambda _settings: _RENDERER
     workers.runtime.settings.cache_clear()
     app.conf.update(broker_url=workers.runtime.broker_url())
+    if orders.spoil:
+        orders.spoil()
     if orders.fault:
         _Commits(orders.fault).watch()
     app.Worker(

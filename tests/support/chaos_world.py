@@ -12,12 +12,12 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
@@ -39,7 +39,7 @@ from support.chaos_deeds import (
     unsubscribe,
 )
 from support.chaos_lane import LEASE_SECONDS, START, Lane
-from support.chaos_plan import Deed, Event, Plan, ProcessFault
+from support.chaos_plan import PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
 from support.chaos_relay import ChaosRelay
 from support.chaos_worker import Orders, SharedClock, work
 from support.databases import clone_database
@@ -47,7 +47,7 @@ from support.processes import settings_environ
 from support.web_papers import FRIDAY, THURSDAY
 
 # A seed that is not through by then hangs, however busy the machine is.
-PATIENCE_SECONDS = 60.0
+_LONGEST_SECONDS = 60.0
 _BEAT_SECONDS = 0.1
 
 
@@ -76,6 +76,8 @@ def _end(worker: Worker) -> None:
 @dataclass
 class Story:
     """One seed while it happens. `windows` counts the windows that faults may have left open."""
+
+    spoil: ClassVar[Callable[[], None] | None] = None
 
     lane: Lane
     plan: Plan
@@ -148,7 +150,7 @@ class Story:
 
     def _settle(self, *bells: str, on: date = THURSDAY) -> None:
         """Ring as beat does until the day's editions are there and nothing is due or under way."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + _LONGEST_SECONDS
         self._next_beat, self._beats = 0.0, 0
         while time.monotonic() < deadline and not self.broken:
             self._tick(bells)
@@ -206,9 +208,11 @@ class Story:
         self.workers.append(Worker(name, process, orders.fault))
 
     def _relieve(self) -> None:
-        """Workers whose fault has not come yet give way to others who have none."""
+        """Workers whose fault has not come yet, or who are impatient, give way to calm ones."""
         self._faults.clear()
-        for worker in [one for one in self.workers if one.fault]:
+        is_short = self.plan.timeout_seconds < PATIENCE_SECONDS
+        self.plan = replace(self.plan, timeout_seconds=PATIENCE_SECONDS)
+        for worker in [one for one in self.workers if one.fault or is_short]:
             self.workers.remove(worker)
             _end(worker)
             self._spawn()
@@ -234,6 +238,7 @@ class Story:
             chunk=self.plan.chunk,
             log_file=self.home / "log",
             namespace=self.namespace(name),
+            spoil=type(self).spoil,
         )
 
     def reach(self, name: str) -> dict[str, str]:

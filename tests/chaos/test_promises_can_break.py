@@ -1,0 +1,82 @@
+"""The promises are checked in earnest: a sender that breaks one is found out, and by that promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from support import chaos_spoiling as spoiling
+from support.chaos_lane import Lane
+from support.chaos_plan import Deed, Event, Phase, Plan, Point, ProcessFault, WireFault
+from support.chaos_promises import check
+from support.chaos_world import Story, open_story
+
+PLAN = Plan(
+    seed=0,
+    kind="spoiled",
+    readers=30,
+    window=6,
+    connections=2,
+    workers=1,
+    chunk=1000,
+    pipelining=True,
+    is_late_to_refuse=False,
+    timeout_seconds=60.0,
+    skews=(0.0,),
+    answer="carry",
+)
+ASLEEP = replace(PLAN, workers=2, faults=(ProcessFault(Point.CLAIMED, 1, is_fatal=False),))
+LEAVING = replace(
+    PLAN,
+    # Slow, so that there is a while between the claim and the flight.
+    wire=(WireFault(Phase.DOT, 1, times=1000, seconds=0.1),),
+    connections=1,
+    events=tuple(Event(after, Deed.LEAVE, after) for after in range(2, 24)),
+)
+
+
+def cut_at(phase: Phase) -> Plan:
+    return replace(PLAN, wire=(WireFault(phase, 5, times=2),))
+
+
+def refuse(reply: str) -> Plan:
+    return replace(PLAN, wire=(WireFault(Phase.DOT, 5, times=2, reply=reply),))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spoil", "plan", "told"),
+    [
+        (spoiling.repeat_what_is_in_doubt, cut_at(Phase.DOT), "times on the wire"),
+        (spoiling.send_what_others_hold, ASLEEP, "times on the wire"),
+        (
+            spoiling.forget_who_left_after_the_claim,
+            LEAVING,
+            "went into flight after the unsubscribe was answered",
+        ),
+        (
+            spoiling.forget_what_a_refusal_was,
+            refuse("550 5.7.1 no"),
+            "is called sent, and the relay took none",
+        ),
+        (spoiling.lose_rows_that_cannot_wait, refuse("451 4.3.0 later"), "without a reason"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_sender_that_breaks_a_promise_is_found_out(
+    lane: Lane, spoil: Callable[[], None], plan: Plan, told: str
+) -> None:
+    kind = type("SpoiledStory", (Story,), {"spoil": staticmethod(spoil)})
+    with open_story(lane, plan, kind) as story:
+        story.run()
+        broken = check(story).broken
+    assert any(told in one for one in broken), broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [cut_at(Phase.DOT), ASLEEP, LEAVING], ids=["cut", "sleep", "left"])
+def test_the_real_sender_keeps_them_on_the_same_days(lane: Lane, plan: Plan) -> None:
+    with open_story(lane, plan) as story:
+        story.run()
+        assert check(story).broken == ()
