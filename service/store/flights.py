@@ -175,9 +175,11 @@ WITH moved AS (
   SET state = given.state, lease_owner = NULL, lease_until = NULL, updated_at = :now,
       due_at = coalesce(given.due_at, deliveries.due_at),
       deferral_count = deferral_count + given.deferrals,
-      last_reply = CASE WHEN subscriber_id IS NULL THEN :erased ELSE left(given.detail, 1000) END,
+      last_reply = CASE WHEN subscriber_id IS NULL AND kind <> 'operator_alert' THEN :erased
+                        ELSE left(given.detail, 1000) END,
       reason = CASE WHEN given.state <> 'failed' THEN deliveries.reason
-                    WHEN subscriber_id IS NULL THEN :erased ELSE left(given.detail, 500) END
+                    WHEN subscriber_id IS NULL AND kind <> 'operator_alert' THEN :erased
+                    ELSE left(given.detail, 500) END
   FROM unnest(
     CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:states AS delivery_state[]),
     CAST(:details AS text[]), CAST(:dues AS timestamptz[]), CAST(:deferrals AS smallint[])

@@ -160,6 +160,7 @@ def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press
     assert report_troubles(press.sessions, press.settings, press.clock()) == 0
     row = press.row()
     assert (row.kind, row.state) == (DeliveryKind.OPERATOR_ALERT, DeliveryState.SENT)
+    assert row.last_reply == "250 2.0.0 taken"
 
 
 def test_a_mailbox_that_cannot_be_read_is_told_once_a_day(press: Press) -> None:
