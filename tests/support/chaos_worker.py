@@ -27,6 +27,7 @@ import celery.apps.worker
 import celery.concurrency.solo
 import kombu.transport.redis
 import psycopg
+from sqlalchemy.orm import configure_mappers
 
 import service.clock
 import service.mail.transport as smtp
@@ -37,12 +38,15 @@ from service.actions.branding import make_renderer
 from service.config import Settings
 from support.chaos_plan import ProcessFault
 from support.hosts import enter_host
+from support.mail_states import make_digest
 from workers.app import app
 
 # Imported for their effect: the fork server has them before the first worker is forked.
 _WARM = (celery.apps.worker, celery.concurrency.solo, kombu.transport.redis, workers.tasks)
-# Compiling the templates takes longer than most seeds.
+# Compiling the templates and mapping the tables takes longer than most seeds.
 _RENDERER = make_renderer(Settings())
+_RENDERER.fit(make_digest())
+configure_mappers()
 
 
 class SharedClock:
@@ -103,6 +107,9 @@ def work(orders: Orders) -> None:
     _shorten(orders.timeout_seconds)
     publish.CHUNK_SIZE = orders.chunk
     workers.runtime.make_renderer = lambda _settings: _RENDERER
+    # Nothing is fetched, and each source's client would read all certificates of this world.
+    workers.runtime.build_sources = lambda *_: ()
+    workers.runtime.build_oai = workers.runtime.build_api = lambda *_: None
     workers.runtime.settings.cache_clear()
     app.conf.update(broker_url=workers.runtime.broker_url())
     if orders.spoil:

@@ -48,7 +48,7 @@ from support.web_papers import FRIDAY, THURSDAY
 
 # A seed that is not through by then hangs, however busy the machine is.
 _LONGEST_SECONDS = 60.0
-_BEAT_SECONDS = 0.1
+_BEAT_SECONDS = 0.2
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Story:
             self._tick(bells)
             if self._is_settled(on):
                 return
-            time.sleep(0.02)
+            time.sleep(0.03)
         if not self.broken:
             self.broken.append(f"nothing moved any more: {self._states()}")
 
@@ -173,7 +173,7 @@ class Story:
             is_short = self.queue.llen("send") + self.queue.llen("compose") < 3
             for bell in bells:
                 # It rings for every chunk each time, so it comes more rarely than the others.
-                if is_short and (bell != "open_editions" or self._beats % 5 == 0):
+                if is_short and (bell != "open_editions" or self._beats % 3 == 0):
                     self._ring_unless_lost(bell)
             self._beats += 1
 
