@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
-from support.stored import changed_tables, read_tables
+from support.stored import changed_tables, list_uncompiled, read_tables
 
 from service.actions.readers import (
     ImportFault,
@@ -32,6 +33,12 @@ WHOLE = (
     "\n"
     "hedy@example.org,cat:cs.CL,cat:cs.CL,,,\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
 
 
 def bring_in(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
-from support.stored import changed_tables, read_tables
+from support.stored import changed_tables, list_uncompiled, read_tables
 
 from service.actions.subscribe import (
     SignUp,
@@ -44,6 +45,12 @@ KEYS = ("a secret", "an older secret")
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 EMAIL = "reader@example.org"
 FORM = SignUp(EMAIL, ("cat:cs.CL", '"prompt tuning"'), "weekdays", "6", "Europe/Berlin", "/")
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
 
 
 def at(hours: float) -> datetime:

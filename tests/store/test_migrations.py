@@ -21,11 +21,13 @@ from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 from support.databases import TestServers, with_database
+from support.stored import list_uncompiled
 
+from service.actions.canonicals import compile_topics
 from service.domain import types
 from service.store import meaning_models  # noqa: F401  # its tables register with the metadata
 from service.store.base import NAMING_CONVENTION, Base
-from service.store.engine import make_engine
+from service.store.engine import make_engine, make_sessions
 from service.store.migrate import (
     MIGRATIONS,
     alembic_config,
@@ -259,6 +261,28 @@ def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_url: st
         connection.execute("DROP TABLE signals")
     upgrade(empty_url)
     assert current_revision(empty_url) == head_revision()
+
+
+def test_topics_of_an_older_release_are_compiled_after_the_migration(empty_url: str) -> None:
+    upgrade(empty_url, "0017")
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO subscribers (id, email, email_key, state, cadence, hour, timezone, created_at)"
+            " VALUES (1, 'a@b.org', 'a@b.org', 'active', 'daily', 7, 'UTC', now())"
+        )
+        connection.execute(
+            "INSERT INTO topics (subscriber_id, query, canonical, created_at)"
+            " VALUES (1, 'Cats OR dogs', 'cats OR dogs', now()), (1, 'b', 'b', now())"
+        )
+    upgrade(empty_url)
+    engine = make_engine(empty_url)
+    assert list_uncompiled(engine) == ["cats OR dogs", "b"]
+    assert compile_topics(make_sessions(engine)) == 2
+    assert list_uncompiled(engine) == []
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE topics SET canonical = 'c' WHERE canonical = 'b'"))
+    assert list_uncompiled(engine) == ["c"]
+    engine.dispose()
 
 
 def test_a_password_with_a_percent_sign_reaches_alembic_whole() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, Text, cast, func, select
+from sqlalchemy import Engine, Text, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from service.store.models import Base, PaperRow, PaperVersion
@@ -54,3 +54,13 @@ def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
         .order_by(PaperVersion.version)
     )
     return [(version, title) for version, title in rows]
+
+
+def list_uncompiled(engine: Engine) -> list[str]:
+    """The topics that do not point to the compiled form of what they say."""
+    statement = text(
+        "SELECT t.canonical FROM topics t LEFT JOIN canonicals c ON c.id = t.canonical_id"
+        " WHERE c.text IS DISTINCT FROM t.canonical ORDER BY t.id"
+    )
+    with engine.connect() as connection:
+        return list(connection.scalars(statement))

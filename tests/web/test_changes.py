@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from support.stored import changed_tables, read_tables
+from support.stored import changed_tables, list_uncompiled, read_tables
 from support.web_papers import THURSDAY, make_announcement, store_papers
 from support.web_site import Readers, Turnable
 
@@ -38,6 +39,12 @@ TITLES = (
     "Agents in a Survey of Games",
     "Games for Agents",
 )
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.stored import list_uncompiled
 from support.web_papers import FRIDAY, make_announcement, store_papers
 from support.web_site import Readers, Turnable, count_rows
 
@@ -18,6 +21,12 @@ from service.store.engine import make_sessions
 from service.store.models import Subscriber
 from service.store.subscribers import get_topics
 from service.store.suppressions import find_reason
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
 
 
 @pytest.fixture
