@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TypeAlias
 
 from service.domain.tsvector import Positions
@@ -51,14 +51,18 @@ class PhraseIndex:
         for lexeme, positions in document.items():
             for at in positions:
                 if placed.setdefault(at, lexeme) is not lexeme:
-                    crowded.setdefault(at, []).append(lexeme)
-        for at, lexeme in placed.items():
-            for lexeme_here in (lexeme, *crowded.get(at, ())):
-                for distance, after in zip(_NEAR, self._after, strict=True):
-                    if at + distance in placed:
-                        _note(after[lexeme_here], placed[at + distance], paper)
-                        for crowd in crowded.get(at + distance, ()):
-                            _note(after[lexeme_here], crowd, paper)
+                    crowded.setdefault(at, [placed[at]]).append(lexeme)
+        for distance, after in zip(_NEAR, self._after, strict=True):
+            for at, lexeme in placed.items():
+                neighbour = placed.get(at + distance)
+                if neighbour is not None:
+                    _note(after[lexeme], neighbour, paper)
+            for at, crowd in crowded.items():
+                here, there = at - distance, at + distance
+                before = crowded.get(here) or _alone(placed, here)
+                behind = crowded.get(there) or _alone(placed, there)
+                for first, second in (*product(before, crowd), *product(crowd, behind)):
+                    _note(after[first], second, paper)
 
     def find_phrase(self, places: Places) -> Bits:
         """The papers with these lexemes at these very distances: what `phraseto_tsquery` asks."""
@@ -84,6 +88,10 @@ class PhraseIndex:
     def inverted(self) -> Mapping[str, Bits]:
         """Lexeme -> the papers that have it."""
         return self._inverted
+
+
+def _alone(placed: Mapping[int, str], at: int) -> list[str]:
+    return [placed[at]] if at in placed else []
 
 
 def _note(followers: dict[str, Bits], neighbour: str, paper: Bits) -> None:
