@@ -18,10 +18,14 @@ from typing import Any
 
 import psycopg
 
+from service.actions.meaning import count_lexemes, learn_papers
+from service.config import Settings
 from service.domain.author_index import author_index_keys
 from service.domain.categories import canonical_category, is_known
 from service.domain.latex import to_readable, to_readable_line
-from service.domain.schedule import is_announcement_day
+from service.domain.schedule import announcement_date, is_announcement_day
+from service.store.engine import make_engine, make_sessions, transaction
+from service.store.reading import list_ids_since
 
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
 RECENT_DAYS, ALL_DAYS = 30, 365
@@ -90,6 +94,29 @@ def store_papers(database_url: str, papers: list[RealPaper], count: int, until: 
                 for number in range(start, min(start + _BATCH, count)):
                     rows.write_row(_make_row(number, papers[number % len(papers)], days[number]))
         connection.execute("VACUUM (ANALYZE) papers")
+
+
+def ingest_papers(database_url: str, papers: list[RealPaper], first: int, count: int) -> None:
+    """A batch more of today, as an ingest commits it: `first` numbers its first paper."""
+    until = announcement_date(datetime.now(UTC))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        copy = f"COPY papers ({', '.join(_COLUMNS)}) FROM STDIN"
+        with connection.cursor() as cursor, cursor.copy(copy) as rows:
+            for number in range(first, first + count):
+                rows.write_row(_make_row(number, papers[number % len(papers)], until))
+
+
+def learn_recent(database_url: str) -> None:
+    """Learn what the papers of the last 30 days mean; the older ones, which no preview asks, are left."""
+    sessions, settings = (
+        make_sessions(make_engine(database_url)),
+        Settings(database_url=database_url),
+    )
+    since = announcement_date(datetime.now(UTC)) - timedelta(days=RECENT_DAYS)
+    with transaction(sessions) as session:
+        ids = list_ids_since(session, since)
+    learn_papers(sessions, settings, ids)
+    count_lexemes(sessions, settings)
 
 
 def _make_row(number: int, paper: RealPaper, on: date) -> tuple[object, ...]:

@@ -32,7 +32,7 @@ class TopicMaker:
 
     @property
     def kinds(self) -> dict[str, Callable[[], str]]:
-        """A maker of each kind of topic."""
+        """A maker of each kind of topic that words and names make."""
         return {
             "common_word": self._common,
             "word": self._word,
@@ -43,7 +43,15 @@ class TopicMaker:
             "author": lambda: f'au:"{self._random.choice(self._authors)}"',
             "not": lambda: f"{self._common()} -{self._word()}",
             "or_of_ten": lambda: " OR ".join(self._word() for _ in range(10)),
-            "misspelt": self._misspelt,
+            "misspelt": self.misspelt,
+        }
+
+    @property
+    def kinds_to_preview(self) -> dict[str, Callable[[], str]]:
+        """The same with those that are asked of what papers mean and of their replacements."""
+        return self.kinds | {
+            "like": lambda: f'like:"{self._phrase()} {self._word()}"',
+            "replaced": lambda: f"{self._word()} replaced:",
         }
 
     def _common(self) -> str:
@@ -58,7 +66,7 @@ class TopicMaker:
     def _category(self) -> str:
         return f"cat:{self._random.choice(self._categories)}"
 
-    def _misspelt(self) -> str:
+    def misspelt(self) -> str:
         """A word that has lost a letter."""
         word = self._word()
         at = self._random.randrange(_FIRST_LETTERS, len(word))

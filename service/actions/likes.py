@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.probes import make_probes, read_probe
-from service.config import Settings
+from service.config import Settings, SettingsError
 from service.domain.meaning import Probe
 from service.domain.meaning_probes import Aim, Pool
 from service.domain.paper_sets import Bits
 from service.domain.query import Query, like_leaves
-from service.meaning.embedders import MODEL_NAMES
+from service.meaning.embedders import MODEL_NAMES, load_embedder
 from service.meaning.scoring import like_sets
 from service.meaning.shelf import Shelf
 from service.store.engine import transaction
@@ -40,6 +41,8 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
 def fill_shelf(session: Session, settings: Settings, paper_ids: Iterable[int]) -> Shelf:
     """These papers and the newest of all, in memory, to try `like:` clauses on."""
+    with suppress(SettingsError):  # who has no model hears of it from the clause that asks for it
+        load_embedder(settings.embedder)  # so that the first clause need not wait for the reading
     model = MODEL_NAMES[settings.embedder]
     newest = newest_learned(session, model, POOL_SIZE)
     # Where there are fewer, every paper that is learned later will be one of the newest.
