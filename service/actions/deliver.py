@@ -372,8 +372,12 @@ RESOLUTIONS = {
 }
 
 
-def resolve(sessions: sessionmaker[Session], edition_id: int, answer: str, now: datetime) -> int:
+def resolve(
+    sessions: sessionmaker[Session], edition_id: int | None, answer: str, now: datetime
+) -> int:
     """The operator's answer for every row in doubt of an edition; returns how many rows.
+
+    None stands for the mails that belong to no edition, which have nothing to carry.
 
     `answer` is a key of RESOLUTIONS. Only `resend` can ever put a second copy on the wire.
     """

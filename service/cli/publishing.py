@@ -271,7 +271,7 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
 def resolve_doubt(
     context: typer.Context,
     edition: Annotated[
-        int, typer.Argument(metavar="EDITION", help="Its number (see: paperboy status).")
+        int, typer.Argument(metavar="EDITION", min=0, help="Its number; 0 for mails of none.")
     ],
     in_doubt: Annotated[
         str,
@@ -287,14 +287,20 @@ def resolve_doubt(
 
     if in_doubt not in RESOLUTIONS:
         raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
+    if not edition and in_doubt == "carry":
+        raise CommandError("mails of no edition have no papers to carry; say sent or resend", 2)
     with open_desk(context, as_json=as_json) as desk:
-        _check_edition(desk, edition)
-        count = resolve(desk.sessions, edition, in_doubt, desk.clock())
-        said = f"{counted(count, 'digest')}: {RESOLUTIONS[in_doubt][1]}."
-        story = _edition_story(desk, edition)
+        if edition:
+            _check_edition(desk, edition)
+        count = resolve(desk.sessions, edition or None, in_doubt, desk.clock())
+        noun = "digest" if edition else "mail"
+        said = [f"{counted(count, noun)}: {RESOLUTIONS[in_doubt][1]}."]
+        story = _edition_story(desk, edition) if edition else None
+        if count and story:
+            said += story_of_edition(story)
+        whose = f"digest of edition {edition}" if edition else "mail of no edition"
         value = {"resolved": count, "as": in_doubt, "edition": story}
-        nothing = [f"No digest of edition {edition} is in doubt."]
-        desk.say(value, *([said, *story_of_edition(story)] if count else nothing))
+        desk.say(value, *(said if count else [f"No {whose} is in doubt."]))
 
 
 def restored(context: typer.Context, as_json: Json = False) -> None:
@@ -315,7 +321,8 @@ def _restored_lines(report: RestoreReport) -> list[str]:
     total = counted(sum(report.doubtful.values()), "mail")
     lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent before:"]
     for number, count in sorted(report.doubtful.items()):
-        answer = f"paperboy resolve {number} --in-doubt sent|resend|carry"
+        answers = "sent|resend|carry" if number else "sent|resend"
+        answer = f"paperboy resolve {number} --in-doubt {answers}"
         where = f"edition {number}" if number else "no edition (confirmations and the like)"
-        lines.append(f"  {where}: {count} in doubt" + (f"; answer: {answer}" if number else ""))
+        lines.append(f"  {where}: {count} in doubt; answer: {answer}")
     return [*lines, "Editions of those days that are made again fall in doubt as well."]

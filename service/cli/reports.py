@@ -76,12 +76,10 @@ def _status_lines(found: Status) -> list[str]:
     since = f", the oldest since {moment(oldest)}" if oldest else ""
     lines.append(f"Subscribers: {readers or 'none'}.")
     lines.append(f"Mails: {found.due_count} due{since}; {found.in_doubt_count} in doubt.")
-    letters = doubt_lines(found.letters)
-    return [
-        *lines,
-        *(f"Of no edition: {line}" for line in letters),
-        *provider_lines(found.providers),
-    ]
+    letters = [f"Of no edition: {line}" for line in doubt_lines(found.letters)]
+    if letters:
+        letters.append("Answer: paperboy resolve 0 --in-doubt sent|resend")
+    return [*lines, *letters, *provider_lines(found.providers)]
 
 
 def preview(

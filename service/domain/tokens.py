@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     FORM = "form"
     CHANGE = "change"
     ADDRESS = "address"
+    OPERATOR = "operator"
 
 
 class TokenError(Exception):
@@ -63,6 +64,8 @@ LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.FORM: timedelta(days=2),
     Purpose.CHANGE: timedelta(days=120),
     Purpose.ADDRESS: timedelta(days=7),
+    # In forms of the operator's pages: who sends one has seen the page.
+    Purpose.OPERATOR: timedelta(hours=2),
 }
 
 

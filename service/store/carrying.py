@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, Text, insert, literal, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from service.domain.types import DeliveryState
 from service.store.base import is_among
-from service.store.models import Delivery, DeliveryEvent, Edition
+from service.store.models import Delivery, Edition
+from service.store.moving import move_rows
 
 WHY_CARRIED = "nobody knew by the next edition; its papers come again in that, marked"
 
@@ -42,21 +43,4 @@ def _carry(session: Session, doubts: Select[int], now: datetime) -> int:
         .order_by(Delivery.id)
         .with_for_update(of=Delivery, skip_locked=True)
     )
-    moved = (
-        update(Delivery)
-        .where(Delivery.id.in_(chosen))
-        .values(state=DeliveryState.CARRIED, updated_at=now)
-        .returning(Delivery.id, Delivery.attempt)
-        .cte("moved")
-    )
-    told = insert(DeliveryEvent).from_select(
-        ["delivery_id", "attempt", "state", "detail", "created_at"],
-        select(
-            moved.c.id,
-            moved.c.attempt,
-            literal(DeliveryState.CARRIED, DeliveryEvent.state.type),
-            literal(WHY_CARRIED, Text),
-            literal(now, DeliveryEvent.created_at.type),
-        ),
-    )
-    return len(session.execute(told.returning(DeliveryEvent.id)).all())
+    return sum(move_rows(session, chosen, DeliveryState.CARRIED, WHY_CARRIED, now).values())

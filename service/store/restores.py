@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Text, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from service.domain.marks import Mark, MarkedRow
 from service.domain.types import Cadence, DeliveryKind, DeliveryState, EditionState
-from service.store.models import Delivery, DeliveryEvent, Edition
+from service.store.models import Delivery, Edition
+from service.store.moving import move_rows
 from service.store.restore_models import Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
@@ -102,31 +103,5 @@ def doubt_of_restored(session: Session, edition: Edition, now: datetime) -> int:
 def _doubt(
     session: Session, chosen: tuple[ColumnElement[bool], ...], now: datetime
 ) -> dict[int | None, int]:
-    moved = (
-        update(Delivery)
-        .where(*chosen)
-        .values(state=DeliveryState.IN_DOUBT, lease_owner=None, lease_until=None, updated_at=now)
-        .returning(Delivery.id, Delivery.attempt, Delivery.edition_id)
-        .cte("moved")
-    )
-    told = (
-        insert(DeliveryEvent)
-        .from_select(
-            ["delivery_id", "attempt", "state", "detail", "created_at"],
-            select(
-                moved.c.id,
-                moved.c.attempt,
-                literal(DeliveryState.IN_DOUBT, DeliveryEvent.state.type),
-                literal(WHY_DOUBTFUL, Text),
-                literal(now, DeliveryEvent.created_at.type),
-            ),
-        )
-        .returning(DeliveryEvent.delivery_id)
-        .cte("told")
-    )
-    rows = session.execute(
-        select(moved.c.edition_id, func.count())
-        .join(told, told.c.delivery_id == moved.c.id)
-        .group_by(moved.c.edition_id)
-    )
-    return {edition_id: count for edition_id, count in rows}  # noqa: C416  # not pairs to dict()
+    rows = select(Delivery.id).where(*chosen).order_by(Delivery.id).with_for_update()
+    return move_rows(session, rows, DeliveryState.IN_DOUBT, WHY_DOUBTFUL, now)

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, Integer, and_, bindparam, cast, func, select, text, update
+from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.types import DeliveryState
 from service.store.base import is_among
 from service.store.flights import reopen_editions
 from service.store.models import Delivery, DeliveryEvent, Subscriber
+from service.store.moving import move_rows
 
 # The first half of every sender's advisory lock: tells our locks from anybody else's.
 LOCK_CLASS = 20592
@@ -209,21 +210,25 @@ def _living_senders(session: Session) -> frozenset[int]:
 
 
 def resolve_in_doubt(
-    session: Session, edition_id: int, state: DeliveryState, detail: str, now: datetime
+    session: Session, edition_id: int | None, state: DeliveryState, detail: str, now: datetime
 ) -> int:
-    """Give the operator's answer to every row of an edition that is in doubt; returns how many."""
-    rows = session.execute(
-        select(Delivery)
-        .where(and_(Delivery.edition_id == edition_id, Delivery.state == DeliveryState.IN_DOUBT))
+    """Give the operator's answer to every row of an edition that is in doubt; returns how many.
+
+    None stands for the mails that belong to no edition.
+    """
+    is_of_edition = (
+        Delivery.edition_id.is_(None) if edition_id is None else Delivery.edition_id == edition_id
+    )
+    doubts = (
+        select(Delivery.id)
+        .where(is_of_edition, Delivery.state == DeliveryState.IN_DOUBT)
+        .order_by(Delivery.id)
         .with_for_update()
-    ).scalars()
-    count = 0
-    for delivery in rows:
-        _move(session, delivery, state, detail, now)
-        if state is DeliveryState.QUEUED:
-            delivery.due_at = now
-        count += 1
-    if count and state is DeliveryState.QUEUED:
+    )
+    is_again = state is DeliveryState.QUEUED
+    also = {"due_at": now} if is_again else None
+    count = sum(move_rows(session, doubts, state, detail, now, also).values())
+    if count and is_again and edition_id is not None:
         reopen_editions(session, [edition_id])
     return count
 

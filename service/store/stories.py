@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
@@ -175,3 +175,51 @@ def bounces_per_day(session: Session, since: datetime) -> list[tuple[datetime, d
     for on, verdict, count in rows:
         told.setdefault(on, {})[str(verdict)] = count
     return list(told.items())
+
+
+def count_edition_states(
+    session: Session, edition_ids: Sequence[int]
+) -> dict[int, dict[DeliveryState, int]]:
+    """The rows of some editions by state, without their reasons: an index alone answers it."""
+    rows = session.execute(
+        select(Delivery.edition_id, Delivery.state, func.count())
+        .where(Delivery.edition_id.in_(edition_ids))
+        .group_by(Delivery.edition_id, Delivery.state)
+    )
+    told: dict[int, dict[DeliveryState, int]] = {number: {} for number in edition_ids}
+    for edition_id, state, count in rows:
+        if edition_id is not None:
+            told[edition_id][state] = count
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderDay:
+    """One mail of a reader: `on` is its edition's date, or the day on which it was queued."""
+
+    on: date
+    kind: str
+    cadence: str
+    state: str
+    reason: str
+
+
+def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> list[ReaderDay]:
+    """A reader's newest mails, newest first."""
+    rows = session.execute(
+        select(Delivery, Edition)
+        .outerjoin(Edition, Edition.id == Delivery.edition_id)
+        .where(Delivery.subscriber_id == subscriber_id)
+        .order_by(Delivery.id.desc())
+        .limit(limit)
+    )
+    return [
+        ReaderDay(
+            edition.local_date if edition else delivery.created_at.date(),
+            delivery.kind,
+            edition.cadence if edition else "",
+            delivery.state,
+            delivery.reason,
+        )
+        for delivery, edition in rows
+    ]

@@ -20,6 +20,7 @@ from service.mail.contexts import BRAND
 from service.mail.render import Renderer
 from service.web import (
     addresses,
+    admin,
     assets,
     changes,
     editions,
@@ -48,7 +49,7 @@ from service.web.site import Site
 
 _PAGES = (
     front, subscribe, unsubscribe, addresses, preferences, changes, kept, papers, search, topics, feeds, editions,
-    mailbox, status, health, metrics, hooks, assets,
+    mailbox, status, health, metrics, admin, hooks, assets,
 )  # fmt: skip
 
 # How old the figures of a monitor may be, so that asking often costs nothing.

@@ -22,7 +22,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     marking.excerpt, marking.first_sentences, marking.mark,
     safe_url,
     sentences.byline, sentences.clock, sentences.count_of, sentences.how_often,
-    calendars.long_date, calendars.plain_date, calendars.short_date,
+    calendars.long_date, calendars.moment, calendars.plain_date, calendars.short_date,
     wording.announced_how, wording.cadence_name, wording.paragraphs, wording.pdf_url,
     wording.short_cadence,
 )  # fmt: skip

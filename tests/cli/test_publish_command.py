@@ -273,3 +273,23 @@ def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
     assert paperboy(*LATER, "restored").out == (
         "This database is not behind what was sent from it; nothing to do.\n"
     )
+
+
+def test_mails_of_no_edition_are_resolved_under_0(paperboy: Paperboy, smtp_sink: SmtpSink) -> None:
+    paperboy(*NOW, "subscribers", "add", READER)
+    smtp_sink.on_data = lambda _: DROP
+    assert paperboy(*LATER, "--json", "deliver").value["in_doubt"] == 1
+    lines = paperboy(*LATER, "status").out.splitlines()
+    assert any(line.startswith("Of no edition: In doubt since ") for line in lines)
+    assert "Answer: paperboy resolve 0 --in-doubt sent|resend" in lines
+    carry = paperboy(*LATER, "resolve", "0", "--in-doubt", "carry")
+    assert (carry.code, carry.complaint) == (
+        2,
+        "mails of no edition have no papers to carry; say sent or resend",
+    )
+    assert paperboy(*LATER, "resolve", "0", "--in-doubt", "sent").out == (
+        "1 mail: the operator says it arrived.\n"
+    )
+    assert paperboy(*LATER, "resolve", "0", "--in-doubt", "sent").out == (
+        "No mail of no edition is in doubt.\n"
+    )

@@ -1,0 +1,90 @@
+"""The operator's pages in a real browser, without JavaScript: no page scrolls sideways, and the
+way from a doubt to its answer is two presses. With ADMIN_PICTURES set, pictures are kept there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import Engine
+from support.accounts_world import fill_accounts
+from support.press import make_press
+from support.web_server import serve
+
+from service.config import Settings
+from service.store.engine import make_sessions
+from service.web.app import create_app
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "a long password of the operator's"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium refuses its sandbox to root, and tests in containers run as root.
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light")])
+def test_a_doubt_is_answered_in_two_presses_and_no_page_scrolls_sideways(
+    *,
+    browser: Browser,
+    settings: Settings,
+    engine: Engine,
+    now: datetime,
+    width: int,
+    scheme: str,
+) -> None:
+    here = settings.model_copy(update={"admin_password": PASSWORD})
+    press = make_press(here, engine, now)
+    edition_id = fill_accounts(press)
+    app = create_app(here, make_sessions(engine), ring=lambda *_: None, clock=press.clock)
+    with serve(app) as address:
+        context = browser.new_context(
+            base_url=address,
+            java_script_enabled=False,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            http_credentials={"username": "operator", "password": PASSWORD},
+        )
+        page = context.new_page()
+        expect_page(page, "/admin", "The last editions")
+        look(page, "admin", width, scheme)
+        expect_page(page, f"/admin/editions/{edition_id}", "Daily edition of Tue 22 Sep")
+        look(page, "edition", width, scheme)
+        page.get_by_role("button", name="Carry the papers").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Are you sure?")
+        look(page, "sure", width, scheme)
+        page.get_by_role("button", name="Carry them").click()
+        expect(page.get_by_role("status")).to_contain_text("its papers come again")
+        assert press.states(edition_id)["in_doubt"] == 0
+        page.goto("/admin")
+        page.get_by_role("textbox", name="Address").fill("cleo@gmail.com")
+        page.get_by_role("button", name="Tell it").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("cleo@gmail.com")
+        look(page, "reader", width, scheme)
+        context.close()
+
+
+def expect_page(page: Page, path: str, heading: str) -> None:
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
+def look(page: Page, name: str, width: int, scheme: str) -> None:
+    page.wait_for_load_state("load")  # the style sheet with it
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    folder = os.environ.get("ADMIN_PICTURES")
+    if folder:
+        path = Path(folder) / f"{name}-{width}-{scheme}.png"
+        page.screenshot(path=path, full_page=True)
