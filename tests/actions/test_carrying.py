@@ -26,7 +26,7 @@ from service.store.deliveries import list_events
 
 ANNE = "anne@example.org"
 SATURDAY, SUNDAY = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)
-POLICY = SendOutcome(Phase.RCPT, 550, "5.7.1 we do not know you yet")
+TOO_BIG = SendOutcome(Phase.RCPT, 552, "5.3.4 too big for this receiver")
 
 
 def entries(press: Press, edition_id: int) -> list[tuple[int, bool]]:
@@ -133,7 +133,7 @@ def test_an_edition_that_is_composed_anew_leaves_its_own_doubts_alone(
     assert press.states(first) == {"in_doubt": 1}
 
 
-@pytest.mark.parametrize("refusal", [NOBODY, POLICY])
+@pytest.mark.parametrize("refusal", [NOBODY, TOO_BIG])
 def test_papers_of_a_mail_that_was_refused_come_in_the_next_unmarked(
     press: Press, paper_id: int, refusal: SendOutcome
 ) -> None:
@@ -166,7 +166,7 @@ def test_papers_of_a_mail_that_was_too_late_come_in_the_next_unmarked(
 def test_papers_of_a_mail_that_was_refused_long_ago_stay_where_they_are(
     press: Press, paper_id: int
 ) -> None:
-    send(press, PlannedTransport(lambda _: POLICY))
+    send(press, PlannedTransport(lambda _: TOO_BIG))
     press.clock.forward(days=31)
     later = press.publish(FRIDAY + timedelta(days=32))
     assert press.states(later) == {"skipped: empty": 1}
@@ -177,7 +177,7 @@ def test_a_paper_that_was_in_doubt_once_stays_marked_when_its_next_mail_is_refus
 ) -> None:
     send(press, PlannedTransport(lambda _: SILENCE))
     press.publish(SATURDAY)
-    deliver(press.sender(PlannedTransport(lambda _: POLICY)))
+    deliver(press.sender(PlannedTransport(lambda _: TOO_BIG)))
     press.clock.forward(days=1)
     third = press.publish(SUNDAY)
     assert entries(press, third) == [(paper_id, True)]

@@ -80,6 +80,8 @@ def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    with press.sessions.begin() as session:
         session.add(
             PaceRow(
                 provider="gmail",
@@ -91,7 +93,6 @@ def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None
                 last_reply="550 5.7.1 no",
             )
         )
-    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     status = find_status(press.sessions, FRIDAY, now)
     (letter,) = status.letters
     assert (letter.provider, letter.count, status.in_doubt_count) == ("gmail", 1, 1)

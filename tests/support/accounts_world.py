@@ -16,7 +16,7 @@ from support.bounce_mails import dsn, refused
 from support.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
 from support.web_papers import FRIDAY
 
-POLICY = SendOutcome(Phase.RCPT, 550, "5.7.1 Service unavailable; client host blocked")
+TOO_BIG = SendOutcome(Phase.RCPT, 552, "5.3.4 Message too big for system")
 NAMES = ("anne", "bert", "cleo", "dora", "emil", "fred", "gaby", "hugo", "iris", "jona")
 HOSTS = ("uni.example", "gmail.com", "hotmail.co.uk", "lab.example")
 
@@ -71,7 +71,7 @@ def _kind_answer(envelope: Envelope) -> SendOutcome:
 
 def _answer(envelope: Envelope) -> SendOutcome:
     if envelope.recipient.endswith("hotmail.co.uk"):
-        return POLICY if envelope.recipient.startswith(("anne", "bert")) else LATER
+        return TOO_BIG if envelope.recipient.startswith(("anne", "bert")) else LATER
     if envelope.recipient.startswith("cleo"):
         return SILENCE
     return ACCEPTED

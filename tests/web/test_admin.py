@@ -158,7 +158,7 @@ def test_an_edition_tells_its_whole_story(operator: httpx.Client, press: Press) 
     text = operator.get(f"/admin/editions/{edition_id}").text
     assert "The balance closes." in text
     assert "7 digests, the next at Tue 22 Sep, 05:" in text
-    assert "550 5.7.1 Service unavailable" in text
+    assert "552 5.3.4 Message too big for system" in text
     assert "1 mail at lab.example since Tue 22 Sep, 05:00 UTC" in text
     assert operator.get("/admin/editions/0").status_code == 404
 
