@@ -57,7 +57,13 @@ def record(
     `held` are the providers that take nothing now: a refusal of theirs ends no mail.
     """
     results = [
-        Result(number, flights[number].attempt, _decide(number, outcome, flights, held, now))
+        Result(
+            number,
+            flights[number].attempt,
+            _decide(number, outcome, flights, held, now),
+            outcome.phase,
+            outcome.relay,
+        )
         for number, outcome in outcomes.items()
     ]
     recorded = record_results(session, results, now)

@@ -34,9 +34,13 @@ RATE_SPAN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Rows in doubt that share a provider and what is known of them; `since` is the oldest's."""
+    """Rows in doubt that share provider, relay and what is known of them; `since` is the oldest's.
+
+    `relay` is empty where the sender died before it could say.
+    """
 
     provider: str
+    relay: str
     detail: str
     count: int
     since: datetime
@@ -164,9 +168,10 @@ def expected_end(waiting: Waiting, rate: float, now: datetime) -> datetime | Non
 
 def gather_doubts(rows: Sequence[DoubtRow]) -> tuple[Doubt, ...]:
     """Doubts by provider and by what is known of them, the oldest first."""
-    told: dict[tuple[str, str], Doubt] = {}
+    told: dict[tuple[str, str, str], Doubt] = {}
     for row in rows:
-        key = provider_of(f"@{row.domain}") or "a reader who was erased", row.detail
+        provider = provider_of(f"@{row.domain}") or "a reader who was erased"
+        key = provider, row.relay, row.detail
         known = told.get(key)
         since = min(known.since, row.since) if known else row.since
         count = row.count + (known.count if known else 0)

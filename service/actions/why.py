@@ -34,10 +34,14 @@ class PaperStory:
 
 @dataclass(frozen=True, slots=True)
 class EventStory:
+    """A step. Of a try: how far it got (`replied` where the message was answered), and by whom."""
+
     at: datetime
     attempt: int
     state: str
     detail: str
+    phase: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,14 @@ def _tell_delivery(
         ),
         cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
         events=tuple(
-            EventStory(event.created_at, event.attempt, event.state, event.detail)
+            EventStory(
+                event.created_at,
+                event.attempt,
+                event.state,
+                event.detail,
+                event.phase,
+                event.relay,
+            )
             for event in list_events(session, delivery.id)
         ),
         bounces=tuple(_bounce(row) for row in bounces if row.delivery_id == delivery.id),

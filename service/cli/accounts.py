@@ -92,6 +92,7 @@ def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
     """Doubts by provider: how many, since when, and what is known."""
     return [
         f"In doubt since {moment(doubt.since)}: {doubt.count} at {doubt.provider}"
+        + (f" through {doubt.relay}" if doubt.relay else "")
         + (f" ({doubt.detail})" if doubt.detail else "")
         for doubt in doubts
     ]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from service.actions.why import BounceStory, DeliveryStory, EditionName, PaperStory, Story
+from service.actions.why import (
+    BounceStory,
+    DeliveryStory,
+    EditionName,
+    EventStory,
+    PaperStory,
+    Story,
+)
 from service.cli.accounts import provider_lines
 
 
@@ -40,12 +47,20 @@ def _delivery_lines(told: DeliveryStory) -> list[str]:
     ]
     lines += [
         f"  {event.at:%Y-%m-%d %H:%M:%S} UTC, try {event.attempt}: {event.state} {event.detail}"
+        f"{_way(event)}"
         for event in told.events
     ]
     lines += [f"  {_bounce_line(bounce)}" for bounce in told.bounces]
     if told.carried_into:
         lines.append(f"  Its papers came again in {_edition(told.carried_into)}")
     return lines
+
+
+def _way(event: EventStory) -> str:
+    """How far a try got, where it was not answered for the message itself, and through whom."""
+    phase = f"in phase {event.phase}" if event.phase not in {"", "replied"} else ""
+    way = " ".join(filter(None, (phase, f"through {event.relay}" if event.relay else "")))
+    return f" ({way})" if way else ""
 
 
 def _edition(name: EditionName) -> str:

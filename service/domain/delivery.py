@@ -9,7 +9,7 @@ treated like a 451 and sent again; it is `in_doubt`, because the receiver may ho
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -63,11 +63,13 @@ class SendOutcome:
     """What the wire said of one message: the last phase entered, and the reply, if one came.
 
     `code` is 0 where no reply came. In phase DATA without a reply the message may have been taken.
+    `relay` is who was spoken to, where somebody was; it changes nothing of what it means.
     """
 
     phase: Phase
     code: int
     text: str
+    relay: str = field(default="", compare=False)
 
     @property
     def reply(self) -> str:

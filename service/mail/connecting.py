@@ -55,6 +55,9 @@ class RelayPool:
         """Whether all relays rest: nothing can be sent now."""
         return wakes_at(self._healths) > time.monotonic()
 
+    def name(self, mark: int) -> str:
+        return self._relays[mark].name
+
     def is_resting(self, mark: int) -> bool:
         return not self._healths[mark].is_awake(time.monotonic())
 

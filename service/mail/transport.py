@@ -15,6 +15,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, cast
 
 import aiosmtplib
@@ -264,6 +265,7 @@ class SmtpTransport:
             return
         if relay is not None:
             self._relays.hear(relay, outcome)
+            outcome = replace(outcome, relay=self._relays.name(relay))
         self._tried.discard(envelope.number)
         self._landed[envelope.number] = outcome
         if len(self._landed) >= self._enough:

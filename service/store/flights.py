@@ -159,11 +159,13 @@ def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> s
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a try came to, for the row that `attempt` still holds."""
+    """What a try came to, for the row that `attempt` still holds; how far it got, and by whom."""
 
     id: int
     attempt: int
     decision: Decision
+    phase: str = ""
+    relay: str = ""
 
 
 # A certain answer that comes after the sweep has called the row in doubt is evidence, and decides
@@ -182,16 +184,18 @@ WITH moved AS (
                     ELSE left(given.detail, 500) END
   FROM unnest(
     CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:states AS delivery_state[]),
-    CAST(:details AS text[]), CAST(:dues AS timestamptz[]), CAST(:deferrals AS smallint[])
-  ) AS given (id, attempt, state, detail, due_at, deferrals)
+    CAST(:details AS text[]), CAST(:dues AS timestamptz[]), CAST(:deferrals AS smallint[]),
+    CAST(:phases AS text[]), CAST(:relays AS text[])
+  ) AS given (id, attempt, state, detail, due_at, deferrals, phase, relay)
   WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
     AND (deliveries.state = 'in_flight'
          OR deliveries.state = 'in_doubt' AND given.state <> 'in_doubt')
   RETURNING deliveries.id, deliveries.attempt, deliveries.state, deliveries.last_reply,
-            deliveries.subscriber_id, deliveries.edition_id, deliveries.created_at
+            deliveries.subscriber_id, deliveries.edition_id, deliveries.created_at,
+            given.phase, given.relay
 ), told AS (
-  INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
-  SELECT id, attempt, state, last_reply, :now FROM moved
+  INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at, phase, relay)
+  SELECT id, attempt, state, last_reply, :now, phase, relay FROM moved
 )
 SELECT id, state, subscriber_id, edition_id, created_at FROM moved
 """).bindparams(erased="the reader was erased")
@@ -221,6 +225,8 @@ def record_results(
         "details": [one.decision.detail for one in results],
         "dues": [None if wait is None else now + wait for wait in waits],
         "deferrals": [int(one.decision.is_deferral) for one in results],
+        "phases": [one.phase for one in results],
+        "relays": [one.relay for one in results],
         "now": now,
     }
     rows = session.execute(_RECORD, given).all()

@@ -308,7 +308,10 @@ class Delivery(Base):
 
 
 class DeliveryEvent(Base):
-    """Each step of a delivery with its reason and the relay's words: what `why` tells."""
+    """Each step of a delivery with its reason and the relay's words: what `why` tells.
+
+    Of a try also how far it got (`phase`) and through which relay, where there was one.
+    """
 
     __tablename__ = "delivery_events"
 
@@ -320,3 +323,5 @@ class DeliveryEvent(Base):
     state: Mapped[DeliveryState] = mapped_column(delivery_state)
     detail: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    phase: Mapped[str] = mapped_column(server_default="")
+    relay: Mapped[str] = mapped_column(server_default="")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import DeliveryState, EditionState
 from service.store.bounce_models import BounceEventRow
-from service.store.models import Delivery, Edition, Subscriber
+from service.store.models import Delivery, DeliveryEvent, Edition, Subscriber
 from service.store.pace_models import PaceRow
 
 # A reply's class: three digits and the enhanced code, where one follows.
@@ -80,9 +80,10 @@ def find_waiting(session: Session, edition_id: int, now: datetime) -> Waiting:
 
 @dataclass(frozen=True, slots=True)
 class DoubtRow:
-    """Rows in doubt that share a mail domain and what is known. `since` is the oldest's."""
+    """Rows in doubt that share a mail domain, relay and what is known. `since` is the oldest's."""
 
     domain: str
+    relay: str
     detail: str
     count: int
     since: datetime
@@ -91,8 +92,21 @@ class DoubtRow:
 def find_doubts(session: Session, edition_id: int | None, limit: int = 200) -> list[DoubtRow]:
     """What is in doubt of an edition (None: of mails that belong to none), the oldest first."""
     domain = func.coalesce(func.lower(func.split_part(Subscriber.email, "@", 2)), "")
+    # The relay of the try; a sender that died on the wire left no word of it.
+    relay = func.coalesce(
+        select(DeliveryEvent.relay)
+        .where(
+            DeliveryEvent.delivery_id == Delivery.id,
+            DeliveryEvent.attempt == Delivery.attempt,
+            DeliveryEvent.relay != "",
+        )
+        .order_by(DeliveryEvent.id.desc())
+        .limit(1)
+        .scalar_subquery(),
+        "",
+    ).label("relay")
     rows = session.execute(
-        select(domain, Delivery.last_reply, func.count(), func.min(Delivery.updated_at))
+        select(domain, relay, Delivery.last_reply, func.count(), func.min(Delivery.updated_at))
         .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(
             Delivery.edition_id == edition_id
@@ -100,7 +114,7 @@ def find_doubts(session: Session, edition_id: int | None, limit: int = 200) -> l
             else Delivery.edition_id.is_(None),
             Delivery.state == DeliveryState.IN_DOUBT,
         )
-        .group_by(domain, Delivery.last_reply)
+        .group_by(domain, relay, Delivery.last_reply)
         .order_by(func.min(Delivery.updated_at), domain)
         .limit(limit)
     )

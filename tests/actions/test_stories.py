@@ -123,10 +123,10 @@ def test_the_end_is_that_of_the_slower_of_rate_and_hour(
 
 def test_domains_of_one_provider_are_one_doubt() -> None:
     rows = [
-        DoubtRow("live.com", "cut", 2, SOON),
-        DoubtRow("hotmail.fr", "cut", 3, NOW),
-        DoubtRow("hotmail.fr", "", 1, LATE),
-        DoubtRow("", "", 1, LATE),
+        DoubtRow("live.com", "", "cut", 2, SOON),
+        DoubtRow("hotmail.fr", "", "cut", 3, NOW),
+        DoubtRow("hotmail.fr", "", "", 1, LATE),
+        DoubtRow("", "", "", 1, LATE),
     ]
     assert [(d.provider, d.detail, d.count, d.since) for d in gather_doubts(rows)] == [
         ("outlook", "cut", 5, NOW),

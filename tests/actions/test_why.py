@@ -58,8 +58,8 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     assert told.cut == ("arxiv:2609.00003",)
     assert told.message_id.startswith("<digest.")
     assert told.events == (
-        EventStory(started, 1, "queued", "451 4.7.1 greylisted"),
-        EventStory(press.clock(), 2, "sent", "250 2.0.0 taken"),
+        EventStory(started, 1, "queued", "451 4.7.1 greylisted", "rcpt"),
+        EventStory(press.clock(), 2, "sent", "250 2.0.0 taken", "replied"),
     )
 
 

@@ -218,7 +218,10 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
     number = paperboy(*NOW, "--json", "publish").value["edition_id"]
     lines = paperboy(*LATER, "status").out.splitlines()
     (told,) = [line for line in lines if line.startswith("In doubt since 2026-09-18 05:00 UTC: ")]
-    assert "1 at example.org (" in told
+    relay = f"{smtp_sink.host}:{smtp_sink.port}"
+    assert f"1 at example.org through {relay} (" in told
+    last = paperboy(*LATER, "why", READER, "2026-09-18").out.splitlines()[-1]
+    assert last.endswith(f" (in phase data through {relay})")
     assert f"Answer: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
     (edition,) = paperboy(*LATER, "--json", "status").value["editions"]
     assert edition["states"] == {"in_doubt": 1}
