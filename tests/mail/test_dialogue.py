@@ -7,8 +7,9 @@ from collections import deque
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.decisions import decide_now
 
-from service.domain.delivery import Phase, SendOutcome, classify_outcome
+from service.domain.delivery import Phase, SendOutcome
 from service.domain.types import DeliveryState
 from service.mail.dialogue import Awaited, Dialogue, Envelope, wire_form
 
@@ -50,7 +51,7 @@ class Talk:
         return b"".join(said).decode()
 
     def states(self) -> dict[int, DeliveryState]:
-        return {number: classify_outcome(one, 1).state for number, one in self.outcomes.items()}
+        return {number: decide_now(one).state for number, one in self.outcomes.items()}
 
 
 def envelope(number: int) -> Envelope:

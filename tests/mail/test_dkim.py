@@ -230,6 +230,11 @@ def test_a_key_that_cannot_sign_is_refused_in_one_line_with_a_hint(tmp_path: Pat
         (RSA.record + "; s=tlsrpt", "not for email"),
         (RSA.record + "; t=y", "only test"),
     ],
+    # The keys are made anew in every process, and all of them must name the tests alike.
+    ids=[
+        *("as it is", "with spaces", "the key alone", "with more tags", "another record", "no key"),
+        *("revoked", "another kind", "another key", "another hash", "another service", "a trial"),
+    ],
 )
 def test_a_published_record_is_compared_with_the_key(record: str, said: str) -> None:
     found = compare_record(RSA, record)

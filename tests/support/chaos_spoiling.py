@@ -12,26 +12,28 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from service.actions import deliver
+from service.actions import deliver, recording
 from service.domain.delivery import Decision, SendOutcome
+from service.domain.retrying import Tries
 from service.domain.types import DeliveryState
 from service.store.flights import Held
 from service.store.models import Delivery
 
 _spoiled: Any = deliver
+_recording: Any = recording
 
 
 def repeat_what_is_in_doubt() -> None:
     """A message without an answer is sent again, as RFC 5321 would have it."""
-    classify = deliver.classify_outcome
+    decide = recording.decide
 
-    def repeat(outcome: SendOutcome, attempt: int) -> Decision:
-        decision = classify(outcome, attempt)
+    def repeat(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
+        decision = decide(outcome, tries, now)
         if decision.state is DeliveryState.IN_DOUBT:
             return Decision(DeliveryState.QUEUED, decision.detail, retry_after=timedelta(0))
         return decision
 
-    _spoiled.classify_outcome = repeat
+    _recording.decide = repeat
 
 
 def forget_who_left_after_the_claim() -> None:
@@ -66,15 +68,15 @@ def send_what_others_hold() -> None:
 def forget_what_a_refusal_was() -> None:
     """Every answer is called a success."""
 
-    def praise(outcome: SendOutcome, _attempt: int) -> Decision:
+    def praise(outcome: SendOutcome, _tries: Tries, _now: datetime) -> Decision:
         return Decision(DeliveryState.SENT, outcome.reply)
 
-    _spoiled.classify_outcome = praise
+    _recording.decide = praise
 
 
 def lose_rows_that_cannot_wait() -> None:
     """What an answer puts off is skipped without a word."""
-    record = deliver.record_results
+    record = recording.record_results
 
     def lose(session: Session, results: Sequence[Any], now: datetime) -> Any:
         kept = [one for one in results if one.decision.state is not DeliveryState.QUEUED]
@@ -87,4 +89,4 @@ def lose_rows_that_cannot_wait() -> None:
                 )
         return record(session, kept, now)
 
-    _spoiled.record_results = lose
+    _recording.record_results = lose
