@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.types import DeliveryState
 from service.store.base import is_among
+from service.store.deliveries import PAPER_KINDS
 from service.store.models import Delivery, Edition
 from service.store.moving import move_rows
 
@@ -29,9 +30,11 @@ def carry_doubts_of_cadence(session: Session, edition: Edition, now: datetime) -
 def carry_doubts_of_readers(
     session: Session, edition: Edition, subscriber_ids: Sequence[int], now: datetime
 ) -> int:
-    """Carry what is in doubt of these readers, from whatever edition but this; returns how many."""
+    """Carry what is in doubt of these readers, of other editions and of pauses; returns how many."""
     doubts = select(Delivery.id).where(
-        is_among(Delivery.subscriber_id, subscriber_ids), Delivery.edition_id != edition.id
+        is_among(Delivery.subscriber_id, subscriber_ids),
+        Delivery.kind.in_(PAPER_KINDS),
+        Delivery.edition_id.is_distinct_from(edition.id),
     )
     return _carry(session, doubts, now)
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from service.domain.delivery import SkipReason
 from service.domain.types import Cadence, DeliveryKind, DeliveryState, EditionState, SubscriberState
-from service.store.deliveries import LEDGER_STATES
 from service.store.models import Delivery, Edition, EditionPaper, PaperRow, Subscriber
 from service.store.revision_models import EditionRevision
 
@@ -49,7 +48,7 @@ def is_composing(session: Session, cadence: Cadence) -> bool:
 def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[Edition]:
     """The editions that went out without a reader who was paused, oldest first."""
     own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == reader.id)
-    was_sent = exists().where(own, Delivery.state.in_(LEDGER_STATES))
+    has_row = exists().where(own)
     was_held = exists().where(
         own, Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.PAUSED
     )
@@ -59,8 +58,7 @@ def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[E
             Edition.cadence == reader.cadence,
             Edition.state != EditionState.OPEN,
             Edition.local_date >= since,
-            or_(Edition.opened_at > reader.paused_at, was_held),
-            ~was_sent,
+            or_(and_(Edition.opened_at > reader.paused_at, ~has_row), was_held),
         )
         .order_by(Edition.local_date)
     )

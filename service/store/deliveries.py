@@ -234,6 +234,10 @@ def last_digests_at(
     return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}
 
 
+# What brings papers that the ledger counts: a welcome only shows some.
+PAPER_KINDS = (DeliveryKind.DIGEST, DeliveryKind.CATCH_UP)
+
+
 def find_carried(
     session: Session, subscriber_ids: Sequence[int], since: datetime
 ) -> dict[int, list[Delivery]]:
@@ -247,7 +251,7 @@ def find_carried(
             Delivery.state == DeliveryState.FAILED,
             and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.LATE),
         ),
-        Delivery.edition_id.is_not(None),
+        Delivery.kind.in_(PAPER_KINDS),
         Delivery.created_at > since,
     )
     rows = session.execute(

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from threading import Thread
 
 import pytest
-from support.press import PlannedTransport, Press, plain_text, read_mail
+from support.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
 from support.web_papers import FRIDAY, make_announcement
 
 from service.actions import catch_up
@@ -14,11 +14,14 @@ from service.actions.catch_up import compose_catch_ups
 from service.actions.deliver import deliver
 from service.actions.export import export_reader
 from service.actions.subscribe import pause, resume, unsubscribe
+from service.domain.delivery import Phase, SendOutcome
 from service.domain.types import AnnounceType, Cadence, DeliveryKind, SubscriberState
 from service.store.editions import insert_edition
 from service.store.models import Delivery, Subscriber
 from service.store.subscribers import resume_paused
 
+# For good, and not for what the address is.
+REFUSED = SendOutcome(Phase.REPLIED, 554, "5.6.0 not this one")
 ANNE, BERT = "anne@example.org", "bert@example.org"
 MONDAY = FRIDAY + timedelta(days=3)
 
@@ -278,6 +281,24 @@ def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
         assert row.reason == "unsubscribed"
         held = export_reader(session, session.get_one(Subscriber, anne))
     assert [one["kind"] for one in held["deliveries"]] == ["catch_up"]
+
+
+@pytest.mark.parametrize("answer", [SILENCE, REFUSED])
+def test_what_did_not_arrive_comes_in_the_next_edition(press: Press, answer: SendOutcome) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    come_back(press, anne)
+    assert gather(press) == 1
+    deliver(press.sender(PlannedTransport(plan=lambda _: answer)))
+    days_go_by(press, 2)
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 1" in text
+    assert "Parsing number 2" in text
+    assert ("you may have seen this" in text) is (answer is SILENCE)
+    days_go_by(press, 3)
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 1" not in text
 
 
 def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
