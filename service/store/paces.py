@@ -161,16 +161,29 @@ def claim_lane(
     return sorted(rows, key=lambda row: row.id)
 
 
+# From one lane to the next by the index, however many rows wait in each.
+_ORPHANED = text("""
+WITH RECURSIVE lanes AS (
+  (SELECT lane FROM deliveries WHERE state = 'queued' AND lane <> '' ORDER BY lane LIMIT 1)
+  UNION ALL
+  SELECT (SELECT lane FROM deliveries
+          WHERE state = 'queued' AND lane <> '' AND lane > lanes.lane ORDER BY lane LIMIT 1)
+  FROM lanes WHERE lanes.lane IS NOT NULL
+)
+SELECT lane FROM lanes WHERE lane IS NOT NULL
+EXCEPT SELECT provider FROM paces
+""")
 _RELEASE = text("""
 UPDATE deliveries SET lane = '', due_at = :now, updated_at = :now
-WHERE state = 'queued' AND lane <> ''
-  AND NOT EXISTS (SELECT 1 FROM paces WHERE paces.provider = deliveries.lane)
+WHERE state = 'queued' AND lane <> '' AND lane = :lane
+RETURNING id
 """)
 
 
 def release_orphans(session: Session, now: datetime) -> int:
     """Rows whose provider has no pace any more, as after an operator deleted it: due at once."""
-    return int(getattr(session.execute(_RELEASE, {"now": now}), "rowcount", 0))
+    lanes = session.execute(_ORPHANED).scalars().all()
+    return sum(len(session.execute(_RELEASE, {"lane": lane, "now": now}).all()) for lane in lanes)
 
 
 def count_lanes(session: Session) -> dict[str, int]:
