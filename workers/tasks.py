@@ -23,6 +23,7 @@ from service.actions.restoring import alerting_restored, refuse_restored
 from service.actions.trends import refresh_recent_trends
 from service.actions.troubles import report_mailbox
 from service.actions.troubles import report_troubles as report_all
+from service.actions.watchdog import watch_accounts as watch_all
 from service.clock import system_clock
 from service.mail.bounces_mailbox import MailboxUnavailable
 from workers.app import app
@@ -128,4 +129,12 @@ def report_troubles() -> None:
     """Tell the operator what is wrong, once each."""
     here = runtime()
     if report_all(here.sessions, here.settings, system_clock()):
+        here.ring("deliver")
+
+
+@app.task(name="watch_accounts")
+def watch_accounts() -> None:
+    """Tell the operator of doubts that stay and of accounts that do not close; ring for the mail."""
+    here = runtime()
+    if watch_all(here.sessions, here.settings, system_clock()):
         here.ring("deliver")

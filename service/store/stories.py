@@ -237,3 +237,18 @@ def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> l
         )
         for delivery, edition in rows
     ]
+
+
+def count_old_doubts(session: Session, before: datetime) -> dict[int, int]:
+    """Rows that are in doubt since before a moment, by edition; an index of doubts alone is read."""
+    rows = session.execute(
+        select(Delivery.edition_id, func.count())
+        .where(
+            Delivery.state == DeliveryState.IN_DOUBT,
+            Delivery.edition_id.is_not(None),
+            Delivery.updated_at <= before,
+        )
+        .group_by(Delivery.edition_id)
+        .order_by(Delivery.edition_id)
+    )
+    return {number: count for number, count in rows if number is not None}
