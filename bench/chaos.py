@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -58,7 +59,8 @@ def main() -> int:
     began = time.monotonic()
     make_home()
     try:
-        results = run_seeds(list(seeds), min(asked.lanes, MOST_LANES, len(seeds)))
+        ends_at = began + 60 * asked.minutes if asked.minutes else math.inf
+        results = run_seeds(list(seeds), min(asked.lanes, MOST_LANES, len(seeds)), ends_at)
     finally:
         remove_home()
     broken = [one for one in results if one.broken]
@@ -88,6 +90,7 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="only this one, with its schedule")
     parser.add_argument("--lanes", type=int, default=3, help="how many side by side (3)")
     parser.add_argument("--quick", action="store_true", help="25 seeds")
+    parser.add_argument("--minutes", type=float, help="begin no seed after so long")
     asked = parser.parse_args(words)
     if asked.quick:
         asked.seeds = 25
@@ -96,7 +99,7 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
     return asked
 
 
-def run_seeds(seeds: Sequence[int], lane_count: int) -> list[Result]:
+def run_seeds(seeds: Sequence[int], lane_count: int, ends_at: float) -> list[Result]:
     waiting: SimpleQueue[int | None] = SimpleQueue()
     for one in [*seeds, *[None] * lane_count]:
         waiting.put(one)
@@ -111,7 +114,7 @@ def run_seeds(seeds: Sequence[int], lane_count: int) -> list[Result]:
         def run_lane(number: int) -> None:
             redis_url = with_number(servers.redis_url, number + 1)
             with open_lane(servers, template, redis_url, f"chaos{number}") as lane:
-                while (seed := waiting.get()) is not None:
+                while (seed := waiting.get()) is not None and time.monotonic() < ends_at:
                     results.append(run_seed(lane, seed, is_alone=len(seeds) == 1))
                     count = sum(bool(one.broken) for one in results)
                     progress.update(task, advance=1, broken=count)

@@ -135,6 +135,7 @@ def fork_environment(servers: TestServers) -> Iterator[None]:
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         "PAPERBOY_DATABASE_URL": servers.database_url,
         "PAPERBOY_REDIS_URL": servers.redis_url,
+        "PAPERBOY_SECRET_KEY": SECRET_KEY,
     }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
