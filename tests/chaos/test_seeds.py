@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from support.chaos_lane import Lane
 from support.chaos_plan import KINDS, Deed, Phase, Point, make_plan
 from support.chaos_promises import check
 from support.chaos_world import play
+from support.rules import ROOT
 
 SEEDS = range(25)
 
@@ -41,3 +45,16 @@ def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
     assert {plan.answer for plan in plans} == {"carry", "resend", "sent"}
     assert {plan.workers for plan in plans} == {1, 2}
     assert {plan.pipelining for plan in plans} == {False, True}
+
+
+def test_whoever_plays_a_day_starts_no_servers_of_their_own() -> None:
+    """Importing the Celery application looks for its servers, and starts them where none are set."""
+    program = (
+        "import sys, support.chaos_world, support.chaos_promises; print('workers' in sys.modules)"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == "False"

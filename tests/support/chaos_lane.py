@@ -29,7 +29,7 @@ from service.domain.types import Cadence
 from service.store.engine import make_engine, make_sessions
 from service.store.subscribers import NewSubscriber, Preferences, insert_subscribers
 from service.web.app import create_app
-from support.chaos_worker import WATCH
+from support.chaos_orders import WATCH
 from support.databases import TestServers, clone_database
 from support.processes import SECRET_KEY
 from support.rules import ROOT

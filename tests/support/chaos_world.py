@@ -39,9 +39,9 @@ from support.chaos_deeds import (
     unsubscribe,
 )
 from support.chaos_lane import LEASE_SECONDS, START, Lane
+from support.chaos_orders import Orders, SharedClock, work
 from support.chaos_plan import PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
 from support.chaos_relay import ChaosRelay
-from support.chaos_worker import Orders, SharedClock, work
 from support.databases import clone_database
 from support.processes import settings_environ
 from support.web_papers import FRIDAY, THURSDAY
