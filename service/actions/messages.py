@@ -38,6 +38,8 @@ from service.mail.transport import Envelope
 from service.store.models import Delivery, Edition, Subscriber
 from service.store.sending import Claim
 
+_POSTMARK = ".postmarkapp.com"
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltMail:
@@ -80,6 +82,7 @@ def build_mail(
         reply_to=settings.reply_to,
         list_id=f"{_list_name(settings.brand_name)} <digest.{settings.envelope_domain}>",
         unsubscribe_url=unsubscribe,
+        is_for_postmark=any(_POSTMARK in url for url in settings.smtp_url),
     )
     payload = build_message(rendered, headers)
     signer = signer_of(settings)

@@ -51,7 +51,8 @@ class MessageHeaders:
     `sender` and `reply_to` may have a name (`Paperboy <digest@example.org>`); `to` is an address.
     `message_id` is in angle brackets (see `message_id`), `date` is aware. `list_id` is
     `Name <id.example.org>` or empty. `unsubscribe_url` becomes the one-click header where RFC
-    8058 allows it: in digests and welcomes, with https or a loopback host.
+    8058 allows it: in digests and welcomes, with https or a loopback host. `is_for_postmark`: the
+    relay is Postmark, which takes its orders from headers and removes them.
     """
 
     sender: str
@@ -63,6 +64,7 @@ class MessageHeaders:
     list_id: str = ""
     unsubscribe_url: str | None = None
     unsubscribe_mailto: str | None = None
+    is_for_postmark: bool = False
 
 
 def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
@@ -122,6 +124,9 @@ def _fields(subject: str, headers: MessageHeaders) -> list[tuple[str, str]]:
     if headers.kind not in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
         fields.append(("Auto-Submitted", "auto-generated"))
     fields.append(("X-Auto-Response-Suppress", "All"))
+    if headers.is_for_postmark:
+        # Else it gives the mail an identity of its own, and its webhooks could name none of ours.
+        fields += [("X-PM-KeepID", "true"), ("X-PM-Metadata-message-id", headers.message_id)]
     return fields
 
 

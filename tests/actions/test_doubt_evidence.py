@@ -20,7 +20,7 @@ from support.hook_calls import (
     sendgrid_public_key,
     sns,
 )
-from support.press import SILENCE, PlannedTransport, Press
+from support.press import SILENCE, PlannedTransport, Press, read_mail
 from support.web_papers import FRIDAY
 
 from service.actions.hooks import HookDoor, take_hook
@@ -169,3 +169,12 @@ def test_a_strangers_word_settles_nothing(press: Press, doubtful: Delivery) -> N
     forged = doubtful.message_id[:-30] + "0" * 20 + "@paperboy.example>"
     assert take_hook(door, "mailgun", say(forged, ""), press.clock()).arrived == 1
     assert press.row().state is DeliveryState.IN_DOUBT
+
+
+def test_mails_bring_what_postmark_needs_to_name_them(press: Press) -> None:
+    relay = ("smtps://key:key@smtp.postmarkapp.com",)
+    press.settings = press.settings.model_copy(update={"smtp_url": relay})
+    transport = PlannedTransport(lambda _: SILENCE)
+    delivery = send_digest(press, transport)
+    (sent,) = transport.sent
+    assert read_mail(sent.payload)["X-PM-Metadata-message-id"] == delivery.message_id

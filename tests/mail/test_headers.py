@@ -338,3 +338,10 @@ def test_any_subject_and_text_come_back_from_the_wire(subject: str, text: str) -
     decoded = email.header.make_header(email.header.decode_header(old["Subject"]))
     assert " ".join(str(decoded).split()) == subject
     assert part(modern(raw), "plain") == text
+
+
+def test_postmark_is_told_to_keep_our_identity_and_nobody_else_is() -> None:
+    told = modern(build_message(MAIL, replace(HEADERS, is_for_postmark=True)))
+    assert (told["X-PM-KeepID"], told["X-PM-Metadata-message-id"]) == ("true", ID)
+    plain = modern(build_message(MAIL, HEADERS))
+    assert not [name for name in plain if name.lower().startswith("x-pm-")]
