@@ -69,20 +69,21 @@ class PhraseIndex:
         if len(places) < 2:
             return self._inverted.get(places[0][0], 0) if places else 0
         papers: Bits = -1
-        is_exact = len(places) == 2
         for (lexeme, at), (neighbour, then) in pairwise(places):
-            if then - at in _NEAR:
-                papers &= self._after[then - at - 1].get(lexeme, _NOBODY).get(neighbour, 0)
-            else:
-                papers &= self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
-                is_exact = False
+            papers &= self._find_pair(lexeme, neighbour, then - at)
             if not papers:
                 return 0
-        if is_exact:
+        if len(places) == 2 and places[1][1] in _NEAR:
             return papers
         return sum(
             1 << at for at in iterate_bits(papers) if _stands_in(self._documents[at], places)
         )
+
+    def _find_pair(self, lexeme: str, neighbour: str, distance: int) -> Bits:
+        """The papers with both, at this distance if it is a near one, else wherever they stand."""
+        if distance in _NEAR:
+            return self._after[distance - 1].get(lexeme, _NOBODY).get(neighbour, 0)
+        return self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
 
     @property
     def inverted(self) -> Mapping[str, Bits]:
