@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from service.domain.latex import fold
 from service.domain.names import author_key
@@ -54,7 +54,23 @@ class Standing(NamedTuple):
     cluster: int
 
 
-def rank_papers(papers: Iterable[Paper]) -> tuple[Paper, ...]:
+class Rankable(Protocol):
+    """What a page's order goes by: of a whole paper, or of what was read of many to choose a few."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def trend(self) -> float: ...
+    @property
+    def upvotes(self) -> int: ...
+    @property
+    def announced_as(self) -> AnnounceType: ...
+
+
+Ranked = TypeVar("Ranked", bound=Rankable)
+
+
+def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
     """The papers, best first. Total: no two papers with different keys compare equal."""
     newest_first = sorted(papers, key=lambda paper: paper.key, reverse=True)
     return tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, true
 from sqlalchemy.orm import Session
@@ -120,10 +120,33 @@ def find_paper(session: Session, key: str) -> Paper | None:
     return _to_paper(row) if row else None
 
 
-def get_papers_announced_on(session: Session, on: date) -> list[Paper]:
-    """The papers that became new on a date: `/daily/{date}`."""
-    rows = session.execute(_select_papers().where(PaperRow.first_announced_on == on))
-    return [_to_paper(row) for row in rows]
+class ListedPaper(NamedTuple):
+    """What a page needs to know of a day's papers to choose those that it shows."""
+
+    id: int
+    key: str
+    categories: Sequence[str]
+    announced_as: AnnounceType
+    trend: float
+    upvotes: int
+
+
+def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
+    """The papers that became new on a date, in short: a day has a thousand, and a page shows forty."""
+    signals = _latest_signals()
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            PaperRow.key,
+            PaperRow.categories,
+            func.coalesce(PaperRow.announced_as, AnnounceType.REPLACE),
+            PaperRow.trend,
+            func.coalesce(signals.c.upvotes, 0),
+        )
+        .outerjoin(signals, true())
+        .where(PaperRow.first_announced_on == on)
+    )
+    return [ListedPaper(*row) for row in rows]
 
 
 def announced_day(*, is_replaced: bool) -> ColumnElement[date | None]:

@@ -249,6 +249,6 @@ def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | No
     """When the last of these papers came or changed; None for no papers."""
     changed = func.greatest(PaperRow.updated_at, PaperRow.first_announced_at)
     found: datetime | None = session.execute(
-        select(func.max(changed)).where(PaperRow.id.in_(paper_ids))
+        select(func.max(changed)).where(is_among(PaperRow.id, paper_ids))
     ).scalar_one()
     return found

@@ -33,7 +33,7 @@ from service.mail.contexts import BRAND
 from service.mail.safety import clean
 from service.mail.sentences import count_of
 from service.store.engine import transaction
-from service.store.reading import get_papers, get_papers_announced_on, latest_day
+from service.store.reading import get_papers, latest_day, list_papers_announced_on
 from service.store.recent import find_newest_ids, read_changed_at
 from service.web.site import Site, SiteHere
 
@@ -100,7 +100,7 @@ def _answer_search(site: Site, request: Request, text: str, form: str) -> Respon
     try:
         with transaction(site.sessions) as session:
             papers = _find(session, site.settings, topic)
-            changed_at = _changed_at(session, papers)
+            changed_at = _changed_at(session, [paper.id for paper in papers])
     except TopicError as error:
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
     asked = quote(topic, safe="")
@@ -128,8 +128,8 @@ def _find(session: Session, settings: Settings, topic: str) -> list[Paper]:
     return [papers[paper_id] for paper_id in ids]
 
 
-def _changed_at(session: Session, papers: Sequence[Paper]) -> datetime:
-    changed_at = read_changed_at(session, [paper.id for paper in papers])
+def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
+    changed_at = read_changed_at(session, paper_ids)
     return changed_at or datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -156,12 +156,14 @@ def _morning(on: date) -> datetime:
 
 def _read_days(session: Session, base: str, today: date) -> Feed:
     entries: list[Entry] = []
-    everything: list[Paper] = []
+    everything: list[int] = []
     on = latest_day(session, today)
     while on is not None and len(entries) < MOST_DAYS:
-        papers = get_papers_announced_on(session, on)
-        entries.append(_day_entry(on, papers, base))
-        everything += papers
+        listed = list_papers_announced_on(session, on)
+        best = [one.id for one in rank_papers(listed)[:PAPERS_A_DAY]]
+        papers = get_papers(session, best)
+        entries.append(_day_entry(on, [papers[i] for i in best], len(listed), base))
+        everything += [one.id for one in listed]
         on = latest_day(session, on - timedelta(days=1))
     return Feed(
         title=f"New papers · {BRAND}",
@@ -172,13 +174,12 @@ def _read_days(session: Session, base: str, today: date) -> Feed:
     )
 
 
-def _day_entry(on: date, papers: Sequence[Paper], base: str) -> Entry:
-    best = rank_papers(papers)[:PAPERS_A_DAY]
+def _day_entry(on: date, best: Sequence[Paper], count: int, base: str) -> Entry:
     items = "".join(
         f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
         for paper in best
     )
-    title = f"{long_date(on)}: {count_of(len(papers), 'new paper')}"
+    title = f"{long_date(on)}: {count_of(count, 'new paper')}"
     return Entry(f"{base}/daily/{on}", title, f"<ol>{items}</ol>", _morning(on))
 
 

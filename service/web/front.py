@@ -19,7 +19,12 @@ from service.mail.calendars import long_date
 from service.mail.sentences import count_of
 from service.store.batches import count_announced, get_batches
 from service.store.engine import transaction
-from service.store.reading import get_papers_announced_on, latest_day
+from service.store.reading import (
+    ListedPaper,
+    get_papers,
+    latest_day,
+    list_papers_announced_on,
+)
 from service.web.faults import NotHere
 from service.web.forms import blank_form
 from service.web.links import sign_form
@@ -103,22 +108,29 @@ def read_day(
 ) -> Day:
     """One day's papers. `chosen` is the category and the page as they stand in the address."""
     field, page = chosen
-    papers = get_papers_announced_on(session, on)
-    shown = _in_field(papers, field)
+    announced = list_papers_announced_on(session, on)
+    shown = _in_field(announced, field)
     later = _next_announcement_day(on)
+    short = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
+    papers = get_papers(session, [one.id for one in short.items])
     return Day(
         on=on,
         field=field,
-        listed=cut(rank_papers(shown), read_number(page), PAGE_SIZE),
+        listed=Slice(
+            tuple(papers[one.id] for one in short.items),
+            short.number,
+            short.pages,
+            short.first,
+        ),
         total=len(shown),
         coverage=_describe_coverage(session, settings, on),
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
-        silence="" if shown else _explain_silence(on, today, has_other_fields=bool(papers)),
+        silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
     )
 
 
-def _in_field(papers: list[Paper], field: str) -> list[Paper]:
+def _in_field(papers: list[ListedPaper], field: str) -> list[ListedPaper]:
     if not field:
         return papers
     try:

@@ -19,7 +19,7 @@ from service.actions.ingest import BatchReport
 from service.domain.types import AnnounceType, BatchState, Cadence
 from service.store.batches import count_announced, count_by_type, find_batch, get_batches
 from service.store.editions import assign_papers, get_edition_papers, insert_edition
-from service.store.reading import get_announcements, get_papers_announced_on
+from service.store.reading import get_announcements, get_papers, list_papers_announced_on
 
 THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19, 21))
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
@@ -49,7 +49,7 @@ def test_only_new_and_cross_listed_papers_are_new_to_readers(
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
     provider.look(FRIDAY)
-    papers = get_papers_announced_on(session, FRIDAY)
+    papers = list_papers_announced_on(session, FRIDAY)
     assert {paper.key for paper in papers} == {KINDS[0].key, KINDS[1].key}
     assert stored(session, KINDS[2]).first_announced_on is None
     assert stored(session, KINDS[2]).announced_as is None
@@ -216,7 +216,8 @@ def test_a_cross_list_seen_in_two_categories_is_one_new_paper(
     reports = provider.ingest(morning(FRIDAY), *categories)
     assert [report.category for report in reports] == list(categories)
     assert [report.stored_count for report in reports] == [1, 0]
-    (paper,) = get_papers_announced_on(session, FRIDAY)
+    (listed,) = list_papers_announced_on(session, FRIDAY)
+    paper = get_papers(session, [listed.id])[listed.id]
     assert (paper.announced_as, paper.announced_on) == (AnnounceType.NEW, FRIDAY)
     assert (paper.categories, paper.primary_category) == (both, "cs.CL")
     told = {b.category: a.announce_type for b, a in get_announcements(session, paper.id)}
@@ -315,7 +316,7 @@ def test_two_processes_that_read_the_same_papers_at_once_store_each_once(
     assert sorted(report.category for report in reports) == sorted(both)
     assert all(report.state is BatchState.COMPLETE for report in reports)
     assert sum(report.stored_count for report in reports) == len(papers)
-    announced = get_papers_announced_on(session, FRIDAY)
+    announced = list_papers_announced_on(session, FRIDAY)
     assert {paper.announced_as for paper in announced} == {AnnounceType.NEW}
     assert len(announced) == len(papers)
 

@@ -25,9 +25,9 @@ from service.store.reading import (
     find_paper,
     find_papers,
     get_papers,
-    get_papers_announced_on,
     index_papers,
     latest_day,
+    list_papers_announced_on,
 )
 
 NOW = datetime(2026, 9, 18, 4, 0, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_a_paper_never_announced_as_new_reads_as_a_replacement(session: Session)
     paper = find_paper(session, told.key)
     assert paper is not None
     assert (paper.announced_as, paper.announced_on) == (AnnounceType.REPLACE, FRIDAY)
-    assert get_papers_announced_on(session, FRIDAY) == []
+    assert list_papers_announced_on(session, FRIDAY) == []
     assert find_papers(session, true(), (date(2020, 1, 1), FRIDAY), 10) == []
 
 
