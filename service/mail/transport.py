@@ -1,8 +1,8 @@
-"""Messages onto the wire: the one asynchronous file. Connections are kept and used again.
+"""Messages onto the wire: which message on which connection. Connections are kept and used again.
 
-aiosmtplib connects and does EHLO, STARTTLS, TLS and AUTH; from then on a `Dialogue` decides what is
-said, since for each message we must know how far it got (`SendOutcome.phase`): that decides
-whether it may ever be sent again. Timeouts are those of RFC 5321 §4.5.3.2.
+With `connecting` and `lines` the only asynchronous code. aiosmtplib connects and does EHLO,
+STARTTLS, TLS and AUTH; from then on a `Dialogue` decides what is said, since for each message we
+must know how far it got (`SendOutcome.phase`): that decides whether it may ever be sent again.
 
 The loop runs only while somebody is in `turn`, on the caller's own thread: what builds messages and
 what sends them take turns, and neither waits for the other's lock.
@@ -11,39 +11,26 @@ what sends them take turns, and neither waits for the other's lock.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Protocol
 
 import aiosmtplib
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
+from service.mail import lines
 from service.mail.connecting import RelayPool, RelayTrouble, words_of
-from service.mail.dialogue import Awaited, Dialogue, Envelope
+from service.mail.dialogue import Envelope
+from service.mail.lines import Line
 from service.mail.rates import SendRate
 
 __all__ = ["Envelope", "SmtpTransport", "Transport"]
 
-COMMAND_SECONDS = 300.0
-DATA_SECONDS = 120.0
-BLOCK_SECONDS = 180.0
-FINAL_DOT_SECONDS = 600.0
-
-# A connection is replaced after this many messages. After resting for CHECK_SECONDS it must answer
-# a RSET before it is trusted with a message, and after IDLE_SECONDS it is not trusted at all.
-MESSAGES_PER_CONNECTION = 500
-CHECK_SECONDS = 5.0
-IDLE_SECONDS = 30.0
 # How long a relay that refused one more connection is not asked for another.
 FULL_SECONDS = 30.0
-# How often an open connection looks at the time.
-_TICK_SECONDS = 1.0
-# A whole digest fits, so that it is handed over in one call.
-_SEND_BUFFER = 262_144
 
 _TAKEN_BACK = SendOutcome(Phase.CONNECT, 0, "taken back before a word of it was said")
 
@@ -91,8 +78,8 @@ class SmtpTransport:
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[Envelope] = deque()
-        self._lines: set[_Line] = set()
-        self._resting: list[_Line] = []
+        self._lines: set[Line] = set()
+        self._resting: list[Line] = []
         self._openings: set[asyncio.Task[None]] = set()
         self._full_until = 0.0
         # Messages that a stale connection cost one try; the next one is their last.
@@ -219,7 +206,7 @@ class SmtpTransport:
             return False
         return len(self._lines) + len(self._openings) < self._limit
 
-    def _pop_resting(self) -> _Line | None:
+    def _pop_resting(self) -> Line | None:
         while self._resting:
             line = self._resting.pop()
             if not (line.is_stale or self._relays.is_resting(line.relay)):
@@ -227,13 +214,13 @@ class SmtpTransport:
             line.leave()
         return None
 
-    def rest(self, line: _Line) -> None:
+    def rest(self, line: Line) -> None:
         self._resting.append(line)
         self._calmer.set()
         if self._waiting:
             self._loop.call_soon(self.spread)
 
-    def forget(self, line: _Line) -> None:
+    def forget(self, line: Line) -> None:
         """A connection is no more."""
         self._lines.discard(line)
         if line in self._resting:
@@ -281,7 +268,8 @@ class SmtpTransport:
     async def _open_line(self, envelope: Envelope) -> None:
         busy = frozenset(line.relay for line in self._lines)
         try:
-            client, relay = await self._relays.connect(busy, COMMAND_SECONDS)
+            client, relay = await self._relays.connect(busy, lines.COMMAND_SECONDS)
+            line = Line(self, client, relay, envelope)
         except asyncio.CancelledError:
             self.land(envelope, _TAKEN_BACK)
             raise
@@ -295,7 +283,6 @@ class SmtpTransport:
             outcome = SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, words_of(error))
             self.land(envelope, outcome)
             return
-        line = _Line(self, client, relay, envelope)
         self._lines.add(line)
         line.begin()
 
@@ -309,137 +296,3 @@ class SmtpTransport:
             await asyncio.wait(gone, timeout=5)
         if self._timer is not None:
             self._timer.cancel()
-
-
-class _Line(asyncio.Protocol):
-    """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
-
-    def __init__(
-        self, pool: SmtpTransport, client: aiosmtplib.SMTP, relay: int, first: Envelope
-    ) -> None:
-        if client.protocol is None or client.protocol.transport is None:
-            raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")
-        self._pool = pool
-        self.relay = relay
-        self._first: Envelope | None = first
-        self._loop = asyncio.get_running_loop()
-        self._wire = cast("asyncio.Transport", client.protocol.transport)
-        self._wire.set_protocol(self)
-        _widen(self._wire)
-        self._dialogue = Dialogue(
-            self._next,
-            is_pipelined=client.supports_extension("pipelining"),
-            takes_utf8=client.supports_extension("smtputf8"),
-        )
-        self._message_count = 0
-        self._rested_at = self._loop.time()
-        self._deadline = 0.0
-        self._unsent = 0
-        self._tick: asyncio.TimerHandle | None = None
-        self.is_gone: asyncio.Future[None] = self._loop.create_future()
-
-    @property
-    def is_stale(self) -> bool:
-        return self._wire.is_closing() or self._loop.time() - self._rested_at > IDLE_SECONDS
-
-    def begin(self) -> None:
-        """Say the first message, or the next that waits."""
-        rested = self._loop.time() - self._rested_at
-        self._dialogue.begin(is_checked=self._first is None and rested > CHECK_SECONDS)
-        self._go_on()
-
-    def leave(self) -> None:
-        """Say goodbye and close; whoever is in the middle of a message just closes."""
-        self._dialogue.lose("we closed the connection")
-        if not self._wire.is_closing():
-            self._wire.write(b"QUIT\r\n")
-        self._go_on()
-
-    def data_received(self, data: bytes) -> None:
-        self._dialogue.hear(data)
-        self._go_on()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._dialogue.lose(words_of(exc) if exc else "the connection was lost")
-        self._go_on()
-        self._pool.forget(self)
-        if not self.is_gone.done():
-            self.is_gone.set_result(None)
-
-    def _next(self, is_early: bool) -> Envelope | None:  # the dialogue asks so
-        envelope, self._first = self._first, None
-        is_worn = self._message_count >= MESSAGES_PER_CONNECTION
-        if envelope is None and not (is_worn or self._pool.is_resting(self.relay)):
-            envelope = self._pool.take(is_early=is_early)
-        self._message_count += envelope is not None
-        return envelope
-
-    def _go_on(self) -> None:
-        """Write what is to be said, hand over what landed, and wait for the next reply or rest."""
-        dialogue = self._dialogue
-        if dialogue.said:
-            if not self._wire.is_closing():
-                said = dialogue.said
-                self._wire.write(said[0] if len(said) == 1 else b"".join(said))
-            dialogue.said = []
-        landed, dialogue.landed = dialogue.landed, []
-        for envelope, outcome in landed:
-            self._pool.land(envelope, outcome, self.relay, was_kept=self._message_count > 1)
-        if dialogue.is_over:
-            self._wire.close()
-        elif dialogue.awaited is not None:
-            self._await_reply(dialogue.awaited)
-        else:
-            self._rest()
-
-    def _rest(self) -> None:
-        self._rested_at = self._loop.time()
-        if self._message_count >= MESSAGES_PER_CONNECTION:
-            self.leave()
-        else:
-            self._pool.rest(self)
-
-    def _await_reply(self, awaited: Awaited) -> None:
-        self._unsent = self._wire.get_write_buffer_size()
-        self._deadline = self._loop.time() + _patience(awaited, is_unsent=self._unsent > 0)
-        if self._tick is None:
-            self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
-
-    def _look_at_time(self) -> None:
-        """Once a second while a reply is awaited: is the other side still there?"""
-        self._tick = None
-        awaited = self._dialogue.awaited
-        if awaited is None or self._dialogue.is_over:
-            return
-        if self._unsent:
-            unsent = self._wire.get_write_buffer_size()
-            if unsent < self._unsent:
-                self._await_reply(awaited)
-        if self._loop.time() < self._deadline:
-            if self._tick is None:
-                self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
-            return
-        self._dialogue.lose(f"no reply to {awaited.name} in time")
-        self._wire.abort()
-        self._go_on()
-
-
-def _patience(awaited: Awaited, *, is_unsent: bool) -> float:
-    """How long a reply may take, in seconds; while a message is still going out, how long nothing
-    of it may be taken."""
-    if is_unsent:
-        return BLOCK_SECONDS
-    if awaited is Awaited.DOT:
-        return FINAL_DOT_SECONDS
-    return DATA_SECONDS if awaited is Awaited.DATA else COMMAND_SECONDS
-
-
-def _tick_seconds() -> float:
-    return min(_TICK_SECONDS, COMMAND_SECONDS / 4, FINAL_DOT_SECONDS / 4)
-
-
-def _widen(wire: asyncio.Transport) -> None:
-    """Let a whole digest go into the socket in one call."""
-    sock = wire.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)

@@ -223,7 +223,7 @@ def test_the_worker_listens_to_every_queue_that_we_ring() -> None:
 
 
 def test_the_worker_may_finish_what_is_on_the_wire() -> None:
-    from service.mail.transport import FINAL_DOT_SECONDS
+    from service.mail.lines import FINAL_DOT_SECONDS
 
     minutes = re.fullmatch(r"(\d+)m", services()["worker"]["stop_grace_period"])
     assert minutes

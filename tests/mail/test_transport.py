@@ -18,7 +18,7 @@ from support.smtp_sink import free_port, wait_until
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
 from service.domain.types import DeliveryState
-from service.mail import transport as module
+from service.mail import lines as module
 from service.mail.rates import SendRate
 from service.mail.transport import Envelope, SmtpTransport
 

@@ -26,7 +26,7 @@ import psycopg
 from sqlalchemy.orm import configure_mappers
 
 import service.clock
-import service.mail.transport as smtp
+import service.mail.lines as smtp
 import workers.runtime
 import workers.tasks
 from service.actions import publish
