@@ -8,8 +8,9 @@ import time
 import pytest
 import redis
 
+from service.config import Settings
 from service.mail import rates
-from service.mail.rates import ASSUMED_WORKERS, SendRate
+from service.mail.rates import ASSUMED_WORKERS, SendRate, open_rate
 
 
 def send_for(rate: SendRate, seconds: float, waiting: int = 10_000) -> int:
@@ -105,4 +106,16 @@ def test_a_valkey_that_hangs_costs_a_timeout_and_not_the_mail(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         rate = SendRate(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 40 * ASSUMED_WORKERS)
         assert send_for(rate, 1.5) >= 20
+        rate.close()
+
+
+def test_a_process_takes_its_part_only_where_a_rate_is_set(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    assert open_rate(settings) is None
+    first, second = (open_rate(settings.model_copy(update={"send_rate": 0.5})) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.wait_seconds(1) == 0
+    assert 1.5 < second.wait_seconds(1) <= 2.0
+    for rate in (first, second):
         rate.close()
