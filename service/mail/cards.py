@@ -14,7 +14,7 @@ from service.mail.plain import tidy_flowing
 from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
 from service.mail.safety import Slot
 
-# About 5 kB each.
+# Of each of two generations, and about 2 kB each.
 _CARDS_KEPT = 8_192
 
 _Key = tuple[object, ...]
@@ -33,11 +33,17 @@ class Cards:
         self._environment = environment
         # The entry is kept beside its card: while it lives, nobody else can have its id.
         self._kept: dict[_Key, tuple[DigestPaper, Run]] = {}
+        # Those of before, out of which what is still asked for comes back: what nobody asks for
+        # goes with the next change of generations. Thousands of readers ask for the same hundreds.
+        self._older: dict[_Key, tuple[DigestPaper, Run]] = {}
 
     def filter_for(
-        self, template: str, macro: str, *, is_numbered: bool = False
+        self, template: str, macro: str, *, is_numbered: bool = False, marks_last: bool = False
     ) -> Callable[..., Slot]:
-        """A filter that shows entries by a macro of a template, each after its number if asked."""
+        """A filter that shows entries by a macro of a template, each after its number if asked.
+
+        With `marks_last` the last of a group is written in its own way.
+        """
         write: Callable[..., str] = vars(self._environment.get_template(template).module)[macro]
         name = f"{template} {macro}"
 
@@ -48,10 +54,10 @@ class Cards:
             place: Place = []
             places: list[Place] = context["places"]
             number = sum(len(earlier) // 2 for earlier in places) if is_numbered else 0
-            last = len(entries) - 1
+            last = len(entries) - 1 if marks_last else -1
             for at, entry in enumerate(entries):
                 key = (name, id(entry), at == last, topic > 0, *options)
-                kept = self._kept.get(key)
+                kept = self._kept.get(key) or self._find_older(key)
                 if kept is None:
                     card = write(entry, *options, is_last=at == last, has_topic=topic > 0)
                     tidied = _tidy_text(card) if is_numbered else _tidy(card)
@@ -64,9 +70,13 @@ class Cards:
 
         return cards
 
+    def _find_older(self, key: _Key) -> tuple[DigestPaper, Run] | None:
+        card = self._older.get(key)
+        return card and self._keep(key, card)
+
     def _keep(self, key: _Key, card: tuple[DigestPaper, Run]) -> tuple[DigestPaper, Run]:
         if len(self._kept) >= _CARDS_KEPT:
-            self._kept.clear()
+            self._older, self._kept = self._kept, {}
         self._kept[key] = card
         return card
 

@@ -39,7 +39,9 @@ def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
     cards = Cards(environment)
-    environment.filters["html_cards"] = cards.filter_for("_base/paper.mjml", "card")
+    environment.filters["html_cards"] = cards.filter_for(
+        "_base/paper.mjml", "card", marks_last=True
+    )
     environment.filters["html_briefs"] = cards.filter_for("_base/paper.mjml", "brief")
     environment.filters["text_cards"] = cards.filter_for(
         "_base/paper.txt", "card", is_numbered=True
