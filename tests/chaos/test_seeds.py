@@ -44,6 +44,7 @@ def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
     assert {fault.phase for plan in plans for fault in plan.wire} == set(Phase)
     assert {plan.answer for plan in plans} == {"carry", "resend", "sent"}
     assert {plan.workers for plan in plans} == {1, 2}
+    assert {plan.relays for plan in plans} == {1, 2}
     assert {plan.pipelining for plan in plans} == {False, True}
 
 

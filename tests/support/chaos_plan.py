@@ -106,6 +106,7 @@ class Plan:
     wire: tuple[WireFault, ...] = ()
     events: tuple[Event, ...] = ()
     unheard: float = 0.0
+    relays: int = 1
 
     def told(self) -> dict[str, Any]:
         """As it is printed beside a broken promise."""
@@ -265,6 +266,8 @@ def make_plan(seed: int) -> Plan:
         wire=tuple(draft.wire),
         events=tuple(sorted(draft.events, key=lambda event: event.after)),
         unheard=draft.unheard,
+        # Dice of their own: what else a seed holds stays as it was before there were several relays.
+        relays=random.Random(f"paperboy relays {seed}").choice((1, 1, 2)),
     )
 
 

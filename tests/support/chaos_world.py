@@ -135,6 +135,7 @@ class Story:
         self._settle("deliver")
         self.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
         self._settle("open_editions", "sweep", "deliver", on=FRIDAY)
+        self._end_day()
 
     def forget_until(self, moment: datetime) -> None:
         """Let the clock jump to a moment, if that is still to come."""
@@ -208,8 +209,9 @@ class Story:
         self.workers.append(Worker(name, process, orders.fault))
 
     def _relieve(self) -> None:
-        """Workers whose fault has not come yet, or who are impatient, give way to calm ones."""
+        """No fault of the day may come later; workers who hold one, or are impatient, are replaced."""
         self._faults.clear()
+        self._events.clear()
         is_short = self.plan.timeout_seconds < PATIENCE_SECONDS
         self.plan = replace(self.plan, timeout_seconds=PATIENCE_SECONDS)
         for worker in [one for one in self.workers if one.fault or is_short]:
@@ -243,7 +245,8 @@ class Story:
 
     def reach(self, name: str) -> dict[str, str]:
         """Where a worker finds what it needs, as far as that is its own."""
-        return {"SMTP_URL": f"smtp://127.0.0.1:{self.relay.open(name)}?starttls=off"}
+        ports = [self.relay.open(name) for _ in range(self.plan.relays)]
+        return {"SMTP_URL": " ".join(f"smtp://127.0.0.1:{port}?starttls=off" for port in ports)}
 
     def namespace(self, _name: str) -> str:
         """The host of a worker; empty for this machine."""
