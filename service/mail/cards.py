@@ -15,7 +15,7 @@ from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
 from service.mail.safety import Slot
 
 # Of each of two generations, and about 2 kB each.
-_CARDS_KEPT = 8_192
+_CARDS_KEPT = 12_288
 
 _Key = tuple[object, ...]
 # What stands where cards were asked for: runs, each with its topic.
