@@ -10,6 +10,7 @@ from service.domain.author_index import author_index_keys, author_query_keys
 from service.domain.categories import expand
 from service.domain.names import author_matches
 from service.domain.paper_sets import (
+    NEAR,
     Bits,
     Lexemes,
     PhraseIndex,
@@ -134,6 +135,16 @@ class ClauseIndex:
     def find_words(self, lexemes: Iterable[str]) -> Iterator[Bits]:
         """`find_form` of many words at once, which most clauses of a morning are."""
         return map(self._words.get, lexemes, repeat(0))
+
+    def find_phrase(self, keys: str) -> Bits:
+        """`find_form` of a phrase, in few steps where it is two lexemes side by side, as most are."""
+        said = keys.split("\t")
+        if len(said) == 5 and said[0] == "any" and (distance := int(said[4])) in NEAR:
+            lexeme, neighbour = said[1], said[3]
+            return self._titles.find_pair(lexeme, neighbour, distance) | self._abstracts.find_pair(
+                lexeme, neighbour, distance
+            )
+        return self.find_form(ClauseForm(ClauseKind.PHRASE, keys))
 
     def find_in_title(self, leaf: Text | Prefix) -> Bits:
         """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""

@@ -23,7 +23,7 @@ Reasons: TypeAlias = tuple[Reason, ...]
 
 _Neighbours: TypeAlias = dict[str, dict[str, Bits]]
 # Side by side, or with one word between: a word that is not indexed still takes up its place.
-_NEAR = (1, 2)
+NEAR = (1, 2)
 _NOBODY: Mapping[str, Bits] = {}
 
 _WORD_BITS = 60
@@ -40,7 +40,7 @@ class PhraseIndex:
     def __init__(self, documents: Sequence[Lexemes]) -> None:
         self._documents = documents
         self._inverted = invert(documents)
-        self._after: tuple[_Neighbours, ...] = tuple(defaultdict(dict) for _ in _NEAR)
+        self._after: tuple[_Neighbours, ...] = tuple(defaultdict(dict) for _ in NEAR)
         for number, document in enumerate(documents):
             self._note_neighbours(1 << number, document)
 
@@ -52,7 +52,7 @@ class PhraseIndex:
             for at in positions:
                 if placed.setdefault(at, lexeme) is not lexeme:
                     crowded.setdefault(at, [placed[at]]).append(lexeme)
-        for distance, after in zip(_NEAR, self._after, strict=True):
+        for distance, after in zip(NEAR, self._after, strict=True):
             for at, lexeme in placed.items():
                 neighbour = placed.get(at + distance)
                 if neighbour is not None:
@@ -70,18 +70,18 @@ class PhraseIndex:
             return self._inverted.get(places[0][0], 0) if places else 0
         papers: Bits = -1
         for (lexeme, at), (neighbour, then) in pairwise(places):
-            papers &= self._find_pair(lexeme, neighbour, then - at)
+            papers &= self.find_pair(lexeme, neighbour, then - at)
             if not papers:
                 return 0
-        if len(places) == 2 and places[1][1] in _NEAR:
+        if len(places) == 2 and places[1][1] in NEAR:
             return papers
         return sum(
             1 << at for at in iterate_bits(papers) if _stands_in(self._documents[at], places)
         )
 
-    def _find_pair(self, lexeme: str, neighbour: str, distance: int) -> Bits:
+    def find_pair(self, lexeme: str, neighbour: str, distance: int) -> Bits:
         """The papers with both, at this distance if it is a near one, else wherever they stand."""
-        if distance in _NEAR:
+        if distance in NEAR:
             return self._after[distance - 1].get(lexeme, _NOBODY).get(neighbour, 0)
         return self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
 

@@ -102,6 +102,8 @@ class TopicSets:
     def _find(self, some: StoredClauses) -> Iterator[Bits]:
         if some.kind is ClauseKind.WORD:
             return self._index.clauses.find_words(some.keys)
+        if some.kind is ClauseKind.PHRASE:
+            return map(self._index.clauses.find_phrase, some.keys)
         if some.kind is ClauseKind.GROUP:
             return map(self._find_group, some.forms())
         if some.kind in {ClauseKind.LIKE, ClauseKind.OTHER}:

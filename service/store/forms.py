@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,7 +41,7 @@ def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics
     old: dict[int, str] = {}
     for is_good, count, own, texts, line in rows:
         if is_good:
-            numbers = list(map(int, line.split(",")))
+            numbers = json.loads(f"[{line}]")  # twice as fast as splitting
             columns = [numbers[at::count] for at in range(count)]
             topics.append(StoredTopics(own, texts, columns))
         else:

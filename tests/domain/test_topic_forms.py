@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.plain_topics import PAPERS, TOPICS, lexicon_of, naive_match, paper_of
 
@@ -123,6 +123,7 @@ POSITIONS = st.lists(st.integers(1, 12), min_size=1, max_size=4, unique=True).ma
 DOCUMENTS = st.lists(st.dictionaries(st.sampled_from("abc"), POSITIONS, max_size=3), max_size=6)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.dictionaries(st.sampled_from("abcd"), POSITIONS, max_size=3))
 def test_a_phrase_is_found_where_all_stand_at_their_distances(
     documents: list[dict[str, tuple[int, ...]]], phrase: dict[str, tuple[int, ...]]
@@ -190,6 +191,7 @@ def store(queries: list[Query], lexicon: Lexicon) -> tuple[list[StoredTopics], l
     return stored, kinds
 
 
+@settings(deadline=None)
 @given(st.lists(TOPICS, max_size=6), PAPERS)
 def test_compiled_topics_mean_what_their_trees_mean(
     queries: list[Query], papers: list[tuple[str, str, tuple[str, ...]]]
