@@ -73,6 +73,7 @@ def main() -> int:
                 "first_seed": seeds[0],
                 "violations": sum(len(one.broken) for one in results),
                 "broken_seeds": [one.seed for one in broken],
+                "by_kind": dict(rows_of(results)),
                 "seconds": round(time.monotonic() - began, 1),
                 "lanes": asked.lanes,
                 "cores": os.cpu_count(),
