@@ -17,6 +17,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
+import hypothesis
 import redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -27,6 +28,10 @@ from support.smtp_sink import SmtpSink
 
 from service.config import Settings
 from service.store.engine import make_engine, make_sessions
+
+# A test says what is right and not how fast: that is measured by the benches.
+hypothesis.settings.register_profile("paperboy", deadline=None)
+hypothesis.settings.load_profile("paperboy")
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
