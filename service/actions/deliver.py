@@ -44,6 +44,7 @@ from service.store.flights import (
 from service.store.paces import LaneClaim, release_orphans
 from service.store.sending import (
     Claim,
+    Claimer,
     claim_due,
     hold_sender_lock,
     resolve_in_doubt,
@@ -154,7 +155,6 @@ class _Run:
     ) -> None:
         self._sender = sender
         self._owner = owner
-        self._edition_id = edition_id
         self._stops_at = stops_at
         self._window = sender.settings.send_window
         # A small window is not worth dividing.
@@ -162,6 +162,8 @@ class _Run:
         self._materials = Materials()
         self._marker = Marker(sender.sessions, sender.settings)
         self._pacer = Pacer(sender.sessions, sender.settings)
+        lease = timedelta(seconds=sender.settings.lease_seconds)
+        self._claimer = Claimer(owner, lease, edition_id)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
@@ -234,13 +236,10 @@ class _Run:
     def _claim(self) -> None:
         """Take rows and end those that must not be sent; read what the rest needs."""
         sender, now = self._sender, self._sender.clock()
-        lease = timedelta(seconds=sender.settings.lease_seconds)
         with transaction(sender.sessions, is_lasting=False) as session:
-            lanes = self._claim_lanes(session, now, lease)
+            lanes = self._claim_lanes(session, now)
             room = self._share - len(lanes)
-            due = (
-                claim_due(session, self._owner, now, lease, room, self._edition_id) if room else []
-            )
+            due = claim_due(session, self._claimer, room, now) if room else []
             unwanted = find_unwanted(
                 session, [_asked(c) for c in [*lanes, *due]], sender.settings, now
             )
@@ -253,9 +252,9 @@ class _Run:
         self._claims.extend(wanted)
         self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
 
-    def _claim_lanes(self, session: Session, now: datetime, lease: timedelta) -> list[Claim]:
+    def _claim_lanes(self, session: Session, now: datetime) -> list[Claim]:
         """Rows that waited for their providers come before those that are only due."""
-        claim = LaneClaim(self._owner, lease, self._edition_id)
+        claim = LaneClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
         return with_readers(session, self._pacer.claim_lanes(session, claim, self._share, now))
 
     def _build_some(self) -> None:

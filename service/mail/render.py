@@ -196,9 +196,9 @@ def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
             placed.append((_small_run(piece) if len(piece) <= _SMALL else own_run(piece), 0))
 
 
-# Mostly the numbers of a list.
-_small_run = lru_cache(maxsize=1_024)(own_run)
-_SMALL = 8
+# Headings, datelines, the numbers of a list: the same for many readers of an edition.
+_small_run = lru_cache(maxsize=4_096)(own_run)
+_SMALL = 400
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:

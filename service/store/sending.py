@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, update
@@ -72,11 +72,16 @@ WITH letters AS MATERIALIZED (
 ), digests AS MATERIALIZED (
   SELECT waiting.id
   FROM (
-    SELECT id FROM editions
-    WHERE state = 'frozen' AND id = coalesce(CAST(:edition_id AS bigint), id) ORDER BY id
+    SELECT editions.id, coalesce(place.due_at, '-infinity') AS due_at, coalesce(place.id, 0) AS row
+    FROM editions LEFT JOIN unnest(
+      CAST(:editions AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:rows AS bigint[])
+    ) AS place (edition_id, due_at, id) ON place.edition_id = editions.id
+    WHERE state = 'frozen' AND editions.id = coalesce(CAST(:edition_id AS bigint), editions.id)
+    ORDER BY editions.id
   ) AS frozen CROSS JOIN LATERAL (
     SELECT id FROM deliveries
     WHERE edition_id = frozen.id AND state = 'queued' AND due_at <= :now
+      AND (due_at, id) > (frozen.due_at, frozen.row)
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
   LIMIT :limit - (SELECT count(*) FROM letters)
@@ -90,28 +95,51 @@ RETURNING deliveries.*
 """).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 
-def claim_due(
-    session: Session,
-    owner: int,
-    now: datetime,
-    lease: timedelta,
-    limit: int,
-    edition_id: int | None,
-) -> list[Claim]:
+@dataclass(slots=True)
+class Claimer:
+    """Who claims: a sender's number, its lease, and the one edition it is about, if it is one.
+
+    `places` is how far this sender has come in each edition: (due_at, id) of its last row there. A
+    claim goes on from there, since what lies before is mostly over: an index keeps naming such rows
+    for as long as any transaction, a backup say, might still want to see them.
+    """
+
+    owner: int
+    lease: timedelta
+    edition_id: int | None = None
+    places: dict[int, tuple[datetime, int]] = field(default_factory=dict)
+
+
+def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Claim]:
     """Take up to `limit` rows that are due; rows that others are taking are passed over.
 
-    Other mails than digests come first, then each frozen edition's rows, the oldest due first.
+    Other mails than digests come first, then each frozen edition's rows, the oldest due first. What
+    came back to the queue behind the sender's place is found when nothing lies ahead of it.
     """
+    rows = _take(session, claimer, limit, now)
+    if not rows and claimer.places:
+        claimer.places.clear()
+        rows = _take(session, claimer, limit, now)
+    for row in rows:
+        if row.edition_id is not None:
+            claimer.places[row.edition_id] = (row.due_at, row.id)
+    return with_readers(session, rows)
+
+
+def _take(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Delivery]:
     given = {
-        "owner": owner,
+        "owner": claimer.owner,
         "now": now,
-        "until": now + lease,
+        "until": now + claimer.lease,
         "limit": limit,
-        "edition_id": edition_id,
+        "edition_id": claimer.edition_id,
+        "editions": list(claimer.places),
+        "dues": [due_at for due_at, _ in claimer.places.values()],
+        "rows": [number for _, number in claimer.places.values()],
     }
     taken = select(Delivery).from_statement(_CLAIM).execution_options(populate_existing=True)
-    rows = session.execute(taken, given).scalars().all()
-    return with_readers(session, sorted(rows, key=lambda row: (row.due_at, row.id)))
+    rows = session.execute(taken, given).scalars()
+    return sorted(rows, key=lambda row: (row.due_at, row.id))
 
 
 def with_readers(session: Session, deliveries: Sequence[Delivery]) -> list[Claim]:

@@ -28,6 +28,7 @@ from service.store.flights import (
 )
 from service.store.models import Delivery
 from service.store.sending import (
+    Claimer,
     claim_due,
     count_due,
     count_in_doubt,
@@ -54,7 +55,7 @@ def edition_id(press: Press) -> int:
 
 def claim(press: Press, owner: int = ME, limit: int = 10, edition: int | None = None) -> list[int]:
     with press.sessions.begin() as session:
-        claims = claim_due(session, owner, press.clock(), LEASE, limit, edition)
+        claims = claim_due(session, Claimer(owner, LEASE, edition), limit, press.clock())
         return [one.delivery.id for one in claims]
 
 
@@ -68,7 +69,7 @@ def test_a_claim_takes_the_oldest_due_rows_with_their_readers(
     press: Press, edition_id: int
 ) -> None:
     with press.sessions.begin() as session:
-        claims = claim_due(session, ME, press.clock(), LEASE, 3, edition_id)
+        claims = claim_due(session, Claimer(ME, LEASE, edition_id), 3, press.clock())
         assert [one.delivery.id for one in claims] == [1, 2, 3]
         assert [one.subscriber.email for one in claims if one.subscriber] == [
             "reader0@example.org",
@@ -94,8 +95,34 @@ def test_many_senders_claim_each_row_once(press: Press, edition_id: int) -> None
 
 def test_rows_that_another_is_taking_are_passed_over(press: Press, edition_id: int) -> None:
     with press.sessions.begin() as session:
-        claim_due(session, OTHER, press.clock(), LEASE, 2, None)
+        claim_due(session, Claimer(OTHER, LEASE), 2, press.clock())
         assert claim(press) == [3, 4, 5]
+
+
+def test_a_sender_goes_on_from_its_place_and_comes_back_for_what_lies_behind(
+    press: Press, edition_id: int
+) -> None:
+    claimer = Claimer(ME, LEASE)
+
+    def take() -> list[int]:
+        with press.sessions.begin() as session:
+            return [one.id for one in claim_due(session, claimer, 2, press.clock())]
+
+    assert [take(), take()] == [[1, 2], [3, 4]]
+    with press.sessions.begin() as session:
+        # The first came back to the queue with the time at which it was due.
+        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
+    assert [take(), take(), take()] == [[5], [1], []]
+
+
+def test_letters_are_not_kept_waiting_behind_an_edition(press: Press, edition_id: int) -> None:
+    reader = press.rows()[0].subscriber_id
+    assert reader is not None
+    press.clock.forward(minutes=1)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        letter = insert_mail(session, DeliveryKind.WELCOME, reader, "1", now, now + LEASE)
+    assert sorted(claim(press, limit=2)) == [1, letter]
 
 
 def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
