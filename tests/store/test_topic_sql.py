@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, aliased
 from service.domain.author_index import author_index_keys
 from service.domain.categories import canonical_category, is_known
 from service.domain.matching import DayIndex, IndexedPaper, match_query, meaningless_leaves
-from service.domain.paper_sets import Bits, iterate_bits
+from service.domain.paper_sets import Bits, Lexemes, iterate_bits
 from service.domain.query import Query, QueryError, canonical, leaf_texts, parse_query
 from service.domain.topic_sets import TopicSets
 from service.domain.types import AnnounceType
@@ -177,42 +177,41 @@ def _row(number: int, draft: Draft) -> dict[str, Any]:
     }
 
 
-def pairs_in_memory(
-    session: Session, topics: Sequence[Query], papers: Sequence[IndexedPaper]
-) -> set[tuple[int, int]]:
-    lexicon = fetch_lexemes(session, {leaf for query in topics for leaf in leaf_texts(query)})
-    likes = {
-        clause: sum(1 << at for at, paper in enumerate(papers) if paper.paper_id % by < rest)
-        for clause, (by, rest) in _likes()
-    }
-    index = DayIndex(papers, lexicon, likes)
-    found = [index.find(canonical(query)) for query in topics]
-    assert find_stored(session, topics, papers, likes) == found
-    return {
-        (number, index.ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)
-    }
+class Memory:
+    """Some papers as the morning's match holds them, asked by texts and by stored forms."""
 
+    def __init__(self, papers: Sequence[IndexedPaper]) -> None:
+        likes = {
+            clause: sum(1 << at for at, paper in enumerate(papers) if paper.paper_id % by < rest)
+            for clause, (by, rest) in _likes()
+        }
+        self._lexicon: dict[str, Lexemes] = {}
+        self._index = DayIndex(papers, self._lexicon, likes)
+        # Without a lexicon: what is found here, is found by the forms alone.
+        self._sets = TopicSets(DayIndex(papers, {}, likes))
 
-def find_stored(
-    session: Session,
-    topics: Sequence[Query],
-    papers: Sequence[IndexedPaper],
-    likes: Mapping[str, Bits],
-) -> list[Bits]:
-    """What composing finds: by the forms that were stored when the topics were saved."""
-    texts = [canonical(query) for query in topics]
-    numbers = save_canonicals(session, texts)
-    stored = get_stored_topics(session, numbers.values())
-    sets = TopicSets(DayIndex(papers, {}, likes))
-    clauses = get_stored_clauses(session, sets.lacking(stored))
-    clauses += get_stored_clauses(session, sets.lacking_inside(clauses))
-    sets.learn(clauses)
-    found = {
-        text: bits
-        for some in stored
-        for text, bits in zip(some.texts, sets.find_all(some), strict=True)
-    }
-    return [found[text] for text in texts]
+    def find_pairs(self, session: Session, topics: Sequence[Query]) -> set[tuple[int, int]]:
+        asked = {leaf for query in topics for leaf in leaf_texts(query)}
+        self._lexicon.update(fetch_lexemes(session, asked - self._lexicon.keys()))
+        found = [self._index.find(canonical(query)) for query in topics]
+        assert self._find_stored(session, topics) == found
+        ids = self._index.ids
+        return {(number, ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)}
+
+    def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[Bits]:
+        """What composing finds: by the forms that were stored when the topics were saved."""
+        texts, sets = [canonical(query) for query in topics], self._sets
+        numbers = save_canonicals(session, texts)
+        stored = get_stored_topics(session, numbers.values())
+        clauses = get_stored_clauses(session, sets.lacking(stored))
+        clauses += get_stored_clauses(session, sets.lacking_inside(clauses))
+        sets.learn(clauses)
+        found = {
+            text: bits
+            for some in stored
+            for text, bits in zip(some.texts, sets.find_all(some), strict=True)
+        }
+        return [found[text] for text in texts]
 
 
 def _likes() -> list[tuple[str, tuple[int, int]]]:
@@ -239,7 +238,7 @@ def test_memory_and_postgres_agree_on_generated_papers(session: Session) -> None
     @given(PAPERS, st.lists(TOPICS, min_size=1, max_size=12))
     def agree(drafts: list[Draft], topics: list[Query]) -> None:
         papers = store_papers(session, drafts)
-        assert pairs_in_memory(session, topics, papers) == pairs_in_postgres(session, topics)
+        assert Memory(papers).find_pairs(session, topics) == pairs_in_postgres(session, topics)
 
     agree()
 
@@ -266,7 +265,7 @@ def test_a_phrase_of_the_greatest_length_agrees(session: Session) -> None:
     papers = store_papers(session, [plain(phrase, "x " * 300) for phrase in phrases])
     topics = [parse_query(f'"{phrase}"') for phrase in phrases]
     pairs = pairs_in_postgres(session, topics)
-    assert pairs_in_memory(session, topics, papers) == pairs
+    assert Memory(papers).find_pairs(session, topics) == pairs
     assert {(number, paper.paper_id) for number, paper in enumerate(papers)} <= pairs
 
 
@@ -406,6 +405,7 @@ def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: P
     drafts = _real_drafts(real_data, 10_000 if whole else 1_500)
     papers = store_papers(session, drafts)
     session.execute(text("ANALYZE papers"))
+    memory = Memory(papers)
     matched: list[int] = []
 
     @settings(
@@ -419,7 +419,7 @@ def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: P
     def agree(texts: list[str]) -> None:
         topics = list(_readable(texts))
         pairs = pairs_in_postgres(session, topics)
-        assert pairs_in_memory(session, topics, papers) == pairs
+        assert memory.find_pairs(session, topics) == pairs
         found = Counter(topic for topic, _ in pairs)
         matched.extend(found[number] for number in range(len(topics)))
 
