@@ -263,7 +263,13 @@ class SmtpTransport:
     def _open_for(self, envelope: Envelope) -> None:
         task = self._loop.create_task(self._open_line(envelope))
         self._openings.add(task)
-        task.add_done_callback(self._openings.discard)
+        task.add_done_callback(self._end_opening)
+
+    def _end_opening(self, task: asyncio.Task[None]) -> None:
+        """Whoever waited behind a connection that could not be opened has nobody else to start it."""
+        self._openings.discard(task)
+        if self._waiting:
+            self._loop.call_soon(self.spread)
 
     async def _open_line(self, envelope: Envelope) -> None:
         busy = frozenset(line.relay for line in self._lines)

@@ -337,3 +337,19 @@ def test_closing_minds_no_relay_that_is_gone(relay: ScriptedSmtp) -> None:
 def test_a_transport_that_never_sent_can_be_closed(relay: ScriptedSmtp) -> None:
     SmtpTransport([at(relay)]).close()
     assert relay.connection_count == 0
+
+
+def test_what_waits_behind_connections_that_cannot_be_opened_is_told_as_well() -> None:
+    """More messages than connections, and nobody there: none may stay in flight for ever."""
+    away = SmtpRelay("127.0.0.1", free_port(), starttls="off")
+    transport = SmtpTransport([away], connections=2)
+    try:
+        transport.begin(envelopes(7))
+        landed: dict[int, SendOutcome] = {}
+        deadline = time.monotonic() + 10
+        while len(landed) < 7 and time.monotonic() < deadline:
+            landed |= transport.turn(0.5, 7 - len(landed))
+    finally:
+        transport.close()
+    assert sorted(landed) == list(range(1, 8))
+    assert {outcome.phase for outcome in landed.values()} == {Phase.CONNECT}
