@@ -39,7 +39,7 @@ SECRETS = frozenset(
     }
 )  # fmt: skip
 # The test suite's own variables stand in the same environment as those of the services it starts.
-_NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_REAL", "PAPERBOY_TEST_")
+_NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_")
 
 Starttls = Literal["auto", "required", "off"]
 MOST_WEIGHT = 100

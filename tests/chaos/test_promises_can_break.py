@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -49,7 +50,12 @@ def refuse(reply: str) -> Plan:
     ("spoil", "plan", "told"),
     [
         (spoiling.repeat_what_is_in_doubt, cut_at(Phase.DOT), "times on the wire"),
-        (spoiling.send_what_others_hold, ASLEEP, "times on the wire"),
+        # It sends a second copy of what another has sent, or takes what has just gone back.
+        (
+            spoiling.send_what_others_hold,
+            ASLEEP,
+            "times on the wire|a row went from queued to in_flight",
+        ),
         (
             spoiling.forget_who_left_after_the_claim,
             LEAVING,
@@ -71,7 +77,7 @@ def test_a_sender_that_breaks_a_promise_is_found_out(
     with open_story(lane, plan, kind) as story:
         story.run()
         broken = check(story).broken
-    assert any(told in one for one in broken), broken
+    assert any(re.search(told, one) for one in broken), broken
 
 
 @pytest.mark.slow

@@ -38,8 +38,7 @@ MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|opt/wheels|opt/pypi|root/\.pye
 # Variables of the test suite, which are no settings of the service.
 SUITE_VARIABLES = (
     "PAPERBOY_REAL_DATA",
-    "PAPERBOY_REQUIRE_REAL",
-    "PAPERBOY_REQUIRE_HOSTS",
+    "PAPERBOY_REQUIRE_",
     "PAPERBOY_TEST_",
 )
 
