@@ -121,6 +121,10 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
         "post_office_threads": peer["threads"],
         "ratio_post_office": round(ours["rate"] / peer["rate"], 1),
     }
+    say(
+        f"{told['messages_per_s']:,} a second, {told['ratio_smtp_source']} times the one and"
+        f" {told['ratio_post_office']} times the other"
+    )
     say(f"{size.slow_rows:,} digests with {ROUND_TRIP_SECONDS * 1000:.0f} ms more a round trip")
     slow_id = store_edition(bench.sessions, day, size.slow_rows, seed=2)
     with slow_wire(bench.sink, ROUND_TRIP_SECONDS) as port:
@@ -130,7 +134,9 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
     if size.long_rows:
         told |= measure_memory(bench, day, size.long_rows)
     if size.queue_rows:
-        told |= measure_queue(bench.database_url, size.queue_rows, say)
+        queue_url = make_database(bench, "queue")
+        upgrade(queue_url)
+        told |= measure_queue(queue_url, size.queue_rows, say)
     return told | describe(size)
 
 
@@ -233,14 +239,7 @@ def check(bench: Bench, edition_id: int, sent: int) -> None:
 
 
 def post_office(bench: Bench, count: int, size: int) -> dict[str, Any]:
-    python = peer_python()
-    with (
-        bench.sessions.kw["bind"]
-        .connect()
-        .execution_options(isolation_level="AUTOCOMMIT") as direct
-    ):
-        direct.exec_driver_sql("CREATE DATABASE post_office")
-    url = bench.database_url.replace("/paperboy?", "/post_office?")
+    python, url = peer_python(), make_database(bench, "post_office")
     # The text part and the headers come on top of the HTML.
     html = str(round(size * 0.9))
     script = str(ROOT / "bench" / "send_post_office.py")
@@ -250,6 +249,14 @@ def post_office(bench: Bench, count: int, size: int) -> dict[str, Any]:
         raise SystemExit("send.py: django-post_office failed")
     told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return told
+
+
+def make_database(bench: Bench, name: str) -> str:
+    """The address of one more database on the same server, empty."""
+    engine = bench.sessions.kw["bind"]
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as direct:
+        direct.exec_driver_sql(f"CREATE DATABASE {name}")
+    return bench.database_url.replace("/paperboy?", f"/{name}?")
 
 
 def peer_python() -> Path:
