@@ -242,10 +242,8 @@ class ClauseIndex:
                 reasons = (Reason(clause, "source", (leaf.name,)),)
             case Trend():
                 reasons = (Reason(clause, "trend", (f"{paper.trend:.0f}",)),)
-            case Like():
+            case _:  # likeness, since how a paper was announced is never given as a reason
                 reasons = (Reason(clause, "meaning"),)
-            case _:  # how a paper was announced is no reason to want it
-                reasons = ()
         return reasons
 
     def _tell_prefix(self, clause: str, leaf: Prefix, position: int) -> Reasons:

@@ -159,7 +159,3 @@ class Day:
         """The ids of a set of papers, in the order in which they stand."""
         ids = self.ids
         return [ids[at] for at in list_bits(papers)]
-
-    def revision_of(self, position: int) -> int:
-        """The version that was announced, where the paper is there as a replacement; else 0."""
-        return self.revisions[self.ids[position]] if self._revised >> position & 1 else 0

@@ -233,3 +233,12 @@ def test_many_topics_of_one_length_are_found_at_once() -> None:
     assert sets.find_all(topics) == [0b01, 0b10, 0]
     with pytest.raises(KeyError):
         sets.find_all(StoredTopics([4], ["d"], [[0], [7]]))
+
+
+def test_stored_forms_are_found_by_the_texts_of_their_clauses() -> None:
+    forms = StoredForms()
+    forms.add([StoredClauses(ClauseKind.WORD, [4, 5], ["a", "b"], ["a", "b"])])
+    assert len(forms) == 2
+    assert forms["b"] == ClauseForm(ClauseKind.WORD, "b")
+    with pytest.raises(KeyError, match="c"):
+        forms["c"]
