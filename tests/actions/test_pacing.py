@@ -16,6 +16,7 @@ from support.press import (
     dump_tables,
     make_press,
 )
+from support.smtp_sink import wait_until
 from support.web_papers import FRIDAY
 
 from service.actions.deliver import DeliverReport, deliver, sweep
@@ -206,7 +207,8 @@ def test_a_probe_whose_worker_died_is_not_the_last(press: Press) -> None:
     dying.meanwhile = die
     with pytest.raises(KeyboardInterrupt):
         deliver(press.sender(dying))
-    sweep(press.sessions, press.clock())
+    # Over TCP the server learns a moment later that the sender's connection is gone.
+    wait_until(lambda: sweep(press.sessions, press.clock()) == (0, 1))
     assert press.states(edition_id)["in_doubt"] == 1
     transport.plan = answering(ACCEPTED)
     assert deliver(press.sender(transport)).total == 0

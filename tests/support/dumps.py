@@ -30,11 +30,16 @@ def dump_database(database_url: str, into: Path) -> Path:
 
 
 def restore_database(engine: Engine, database_url: str, dump: Path) -> None:
-    """Drop the database as it is and make it anew from the dump."""
+    """Drop the database as it is and make it anew from the dump.
+
+    From the server's own template, which has the extensions that a plain role may not create; their
+    comments, which only their owner may write, stay out.
+    """
     engine.dispose()
     name = database_url.partition("?")[0].rpartition("/")[2]
     with psycopg.connect(with_database(database_url, "postgres"), autocommit=True) as admin:
         drop_database(admin, name)
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    command = [_program("pg_restore"), "--no-owner", "--exit-on-error", "--dbname", database_url]
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    command = [_program("pg_restore"), "--no-owner", "--no-comments", "--exit-on-error"]
+    command += ["--dbname", database_url]
     subprocess.run([*command, str(dump)], check=True, capture_output=True, timeout=60)
