@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,7 +51,13 @@ def execute(database_url: str, statement: str) -> None:
 
 
 def pid_of(data_dir: Path, name: str) -> int:
-    return int((data_dir / "run" / name).read_text())
+    """The process that holds a lock, waited for while it is still writing itself down."""
+    written = data_dir / "run" / name
+    deadline = time.monotonic() + 10
+    while not (text := written.read_text()):
+        assert time.monotonic() < deadline, f"nobody wrote into {written}"
+        time.sleep(0.01)
+    return int(text)
 
 
 def is_running(data_dir: Path, kind: str) -> bool:
