@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from service.config import Settings
 from service.mail.contexts import Brand
 from service.mail.render import Renderer
@@ -9,13 +11,17 @@ from service.mail.render import Renderer
 
 def brand_of(settings: Settings) -> Brand:
     """Name, colours, logo and footer as the operator set them."""
-    return Brand(
-        name=settings.brand_name,
-        accent=settings.brand_accent,
-        accent_night=settings.brand_accent_night,
-        logo=settings.brand_logo,
-        footer=settings.brand_footer,
+    return _brand(
+        settings.brand_name,
+        settings.brand_accent,
+        settings.brand_accent_night,
+        settings.brand_logo,
+        settings.brand_footer,
     )
+
+
+# The same brand is the same value, so that renderers know it again at a glance.
+_brand = lru_cache(maxsize=16)(Brand)
 
 
 def make_renderer(settings: Settings) -> Renderer:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
+from service.actions.digest_days import DigestDays, edition_days
 from service.actions.links import mute_url, paper_links
 from service.config import Settings
 from service.domain.digest import Digest, DigestEntry, digest_from_json
@@ -89,6 +90,14 @@ class Materials:
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     shelves: dict[int, Shelf] = field(default_factory=dict)
     kept_parts: set[bytes] = field(default_factory=set)
+    _days: dict[int, DigestDays] = field(default_factory=dict)
+
+    def days(self, edition_id: int) -> DigestDays | None:
+        """The days of an edition, one value for all its readers; None where it is not read."""
+        days = self._days.get(edition_id)
+        if days is None and edition_id in self.editions:
+            days = self._days[edition_id] = edition_days(self.editions[edition_id])
+        return days
 
     def shelf(self, edition_id: int, settings: Settings) -> Shelf:
         """The papers of an edition, each written once however many readers it goes to."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 from service.actions.bounce import verp_address
 from service.actions.branding import brand_of
+from service.actions.digest_days import missed_days
 from service.actions.letters import alert_context, letter_context
 from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
@@ -16,13 +16,8 @@ from service.actions.signing import signer_of
 from service.config import Settings
 from service.domain.digest import Digest, digest_from_json
 from service.domain.tokens import Purpose
-from service.domain.types import Cadence, DeliveryKind, Paper
-from service.mail.contexts import (
-    Coverage,
-    DigestContext,
-    DigestGroup,
-    DigestHappening,
-)
+from service.domain.types import DeliveryKind, Paper
+from service.mail.contexts import DigestContext, DigestGroup, DigestHappening
 from service.mail.copies import MailCopy, copy_mail
 from service.mail.errors import MailError
 from service.mail.headers import (
@@ -35,7 +30,7 @@ from service.mail.headers import (
 from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
-from service.store.models import Delivery, Edition, Subscriber
+from service.store.models import Delivery, Subscriber
 from service.store.sending import Claim
 
 _POSTMARK = ".postmarkapp.com"
@@ -136,8 +131,7 @@ def digest_context(
 ) -> DigestContext:
     digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
     shelf = materials.shelf(delivery.edition_id or 0, settings)
-    edition = materials.editions.get(delivery.edition_id or 0)
-    days = _missed_days(delivery, reader) if edition is None else _edition_days(edition)
+    days = materials.days(delivery.edition_id or 0) or missed_days(delivery, reader)
     return DigestContext(
         cadence=days.cadence,
         local_date=days.until,
@@ -163,26 +157,6 @@ def digest_context(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Days:
-    """The days a digest is about: one edition's, or (from `since` on) those of a pause."""
-
-    cadence: Cadence
-    until: date
-    coverage: Coverage
-    since: date | None = None
-
-
-def _edition_days(edition: Edition) -> _Days:
-    return _Days(edition.cadence, edition.local_date, _coverage(edition.coverage))
-
-
-def _missed_days(delivery: Delivery, reader: Subscriber) -> _Days:
-    told = (delivery.digest or {})["missed"]
-    since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))
-    return _Days(reader.cadence, until, _coverage(told), since)
-
-
 def _happenings(
     digest: Digest, papers: Mapping[int, Paper], settings: Settings
 ) -> tuple[DigestHappening, ...]:
@@ -195,19 +169,6 @@ def _happenings(
         )
         for one in digest.happenings
         if one.paper_id in papers
-    )
-
-
-def _coverage(told: Mapping[str, Any]) -> Coverage:
-    return Coverage(
-        announced=told.get("announced", 0),
-        checked=told.get("checked", 0),
-        late=told.get("late", 0),
-        late_days=tuple(
-            (date.fromisoformat(day), count) for day, count in told.get("late_days", {}).items()
-        ),
-        is_complete=told.get("is_complete", False),
-        note=told.get("note", ""),
     )
 
 
