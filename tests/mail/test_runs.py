@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import quopri
+import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from service.mail.contexts import Brand, DigestContext, DigestPaper
 from service.mail.copies import copy_mail, restore_copy, shared_keys
 from service.mail.errors import RenderError
 from service.mail.letters import FarewellContext, MailContext
-from service.mail.render import Renderer
+from service.mail.render import RenderedMail, Renderer
 from service.mail.runs import CHANGE, TOPIC, Part, own_run, shared_run
 from service.mail.shapes import press_shape, split_shape
 
@@ -79,6 +81,59 @@ def test_a_copy_gives_back_every_byte(
     key = next(iter(copy.shared))
     with pytest.raises(KeyError):
         restore_copy(copy.recipe, {k: v for k, v in copy.shared.items() if k != key})
+
+
+# A run of a mail: its text, whether others share it, its topic.
+PIECES = st.lists(st.tuples(TEXT, st.booleans(), st.integers(0, 10**12)), max_size=8)
+CHANGES = st.text("abc/=?-_.é", max_size=50)
+
+
+def make_mail(pieces: list[tuple[str, bool, int]], change: str) -> RenderedMail:
+    runs = []
+    for text, is_shared, topic in pieces:
+        make = shared_run if is_shared else own_run
+        runs.append((make(f"{text}{CHANGE}?topic={TOPIC}" if is_shared else text), topic))
+    return RenderedMail("", Part(tuple(runs), change), Part(()))
+
+
+@given(PIECES, CHANGES)
+def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
+    pieces: list[tuple[str, bool, int]], change: str
+) -> None:
+    mail = make_mail(pieces, change)
+    copy = copy_mail(mail)
+    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
+    assert set(shared_keys(copy.recipe)) == set(copy.shared)
+    assert copy.content_hash == sha256(mail.html_part.octets).digest()
+
+
+def write_first_recipe(part: Part) -> bytes:
+    """A recipe as the first release with copies wrote it."""
+    runs = [
+        f"s{run.key.hex()}{topic}".encode() if run.key else b"o" + run.octets
+        for run, topic in part.runs
+    ]
+    return zlib.compress(b"\x1e".join([part.change.encode(), *runs]), 1)
+
+
+@given(PIECES, CHANGES)
+def test_a_copy_of_an_earlier_release_is_still_shown(
+    pieces: list[tuple[str, bool, int]], change: str
+) -> None:
+    mail = make_mail(pieces, change)
+    recipe = write_first_recipe(mail.html_part)
+    shared = copy_mail(mail).shared
+    assert restore_copy(recipe, shared) == mail.html_part.octets
+    assert set(shared_keys(recipe)) == set(shared)
+
+
+def test_what_a_mail_says_twice_of_its_reader_is_kept_once() -> None:
+    address = "https://papers.example.org/preferences/" + "x" * 80
+    once, thrice = (
+        copy_mail(make_mail([(address, False, 0), ("<p>", True, 0)] * count, "")).recipe
+        for count in (1, 3)
+    )
+    assert len(thrice) - len(once) < len(address)
 
 
 def write(folder: Path, name: str, text: str) -> None:
