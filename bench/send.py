@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from queue_plan import measure_queue
+from send_cpu import Servers, find_postgres, own_seconds, postgres_seconds
 from send_rows import store_day, store_edition
 from send_sizes import message_sizes
 from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
@@ -71,6 +72,7 @@ class Bench:
     sessions: sessionmaker[Session]
     sink: int
     home: Path
+    servers: Servers
 
 
 def main() -> int:
@@ -92,8 +94,9 @@ def main() -> int:
         servers = stack.enter_context(Embedded(data_dir, valkey=False))
         upgrade(servers.database_url)
         sessions = make_sessions(make_engine(servers.database_url))
-        sink = stack.enter_context(run_sink())
-        bench = Bench(servers.database_url, sessions, sink, home)
+        sink, sink_process = stack.enter_context(run_sink())
+        processes = Servers(find_postgres(data_dir), sink_process)
+        bench = Bench(servers.database_url, sessions, sink, home, processes)
         print(json.dumps(measure(bench, data, size)))
     return 0
 
@@ -106,7 +109,12 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
     edition_id = store_edition(bench.sessions, day, size.rows)
     say("sending it")
     ours = send_edition(bench, edition_id, bench.sink, CONNECTIONS)
-    told |= {"messages_per_s": round(ours["rate"]), "sender_cpu_us": round(ours["cpu_us"])}
+    told |= {
+        "messages_per_s": round(ours["rate"]),
+        "sender_cpu_us": round(ours["cpu_us"]),
+        "postgres_cpu_us": round(ours["postgres_us"]),
+        "sink_cpu_us": round(ours["sink_us"]),
+    }
     say("smtp-source")
     source = source_rate(bench.sink, size.rows, ours["bytes"], PROCESSES * CONNECTIONS)
     told |= {
@@ -165,11 +173,14 @@ def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> 
     workers = [start_worker(orders) for _ in range(PROCESSES)]
     for worker in workers:
         hear(worker)
+    postgres, sink = postgres_seconds(bench.servers.postgres), own_seconds(bench.servers.sink)
     began = time.monotonic()
     for worker in workers:
         tell(worker, "\n")
     told = [hear(worker) for worker in workers]
     seconds = time.monotonic() - began
+    postgres = postgres_seconds(bench.servers.postgres) - postgres
+    sink = own_seconds(bench.servers.sink) - sink
     for worker in workers:
         worker.communicate()
     read = Settings.model_validate(settings)
@@ -179,6 +190,8 @@ def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> 
         "rate": sent / seconds,
         "bytes": round(statistics.mean(message_sizes(bench.sessions, edition_id, read))),
         "cpu_us": sum(one["cpu_seconds"] for one in told) / sent * 1e6,
+        "postgres_us": postgres / sent * 1e6,
+        "sink_us": sink / sent * 1e6,
         "peak_mib": max(one["peak_mib"] for one in told),
         "workers": told,
     }

@@ -33,8 +33,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_sink() -> Iterator[int]:
-    """The port of a sink that takes everything, with PIPELINING, as Postfix offers it."""
+def run_sink() -> Iterator[tuple[int, int]]:
+    """The port and the process of a sink that takes everything, with PIPELINING, as Postfix does."""
     port = free_port()
     command = [str(shutil.which("smtp-sink", path=_path()))]
     if os.geteuid() == 0:
@@ -42,7 +42,7 @@ def run_sink() -> Iterator[int]:
     process = subprocess.Popen([*command, f"127.0.0.1:{port}", "1000"])
     try:
         wait_for_port(port)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()

@@ -1,0 +1,56 @@
+"""Processor time of the servers that `send.py` sends through, as Linux keeps it in /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+# proc_pid_stat(5), counted from the state, the first field behind the name.
+_PARENT, _OWN, _REAPED = 1, slice(11, 13), slice(13, 15)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Two processes by their numbers; PostgreSQL's is the one that all its others come from."""
+
+    postgres: int
+    sink: int
+
+
+def find_postgres(home: Path) -> int:
+    """The number of the PostgreSQL that `Embedded` keeps in this folder."""
+    return int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def postgres_seconds(parent: int) -> float:
+    """Seconds of a PostgreSQL and of all its backends, those that are gone as well."""
+    total = 0
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        fields = _stat(int(folder.name))
+        if folder.name == str(parent):
+            total += _sum(fields[_OWN]) + _sum(fields[_REAPED])
+        elif fields and int(fields[_PARENT]) == parent:
+            total += _sum(fields[_OWN])
+    return total / _TICKS
+
+
+def own_seconds(process: int) -> float:
+    """Seconds of one process alone."""
+    return _sum(_stat(process)[_OWN]) / _TICKS
+
+
+def _stat(process: int) -> list[str]:
+    try:
+        told = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    # The name, in brackets, may hold anything.
+    return told.rpartition(")")[2].split()
+
+
+def _sum(fields: list[str]) -> int:
+    return sum(map(int, fields))
