@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from service.config import Settings
-from service.domain.tokens import Purpose, Token, sign_token
+from service.domain.tokens import Purpose, Token, sign_token, sign_tokens
 from service.domain.types import Paper
 from service.mail.contexts import PaperLinks, ReaderLinks
 
@@ -19,6 +19,9 @@ _PATHS = {
     Purpose.CHANGE: "change",
     Purpose.ADDRESS: "address",
 }
+# What a digest lets its reader do.
+_READERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
+_READERS_PATHS = tuple(_PATHS[purpose] for purpose in _READERS_OWN)
 
 
 def signed_url(
@@ -33,14 +36,17 @@ def reader_links(
     settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
 ) -> ReaderLinks:
     """What stands at the foot of a digest."""
-    preferences = signed_url(settings, Purpose.PREFERENCES, subscriber_id, issued_at)
-    change = change_base(settings, subscriber_id, issued_at)
+    base, keys = settings.base_url, settings.secret_key
+    tokens = sign_tokens(_READERS_OWN, subscriber_id, issued_at, keys)
+    preferences, unsubscribe, change = (
+        f"{base}/{path}/{token}" for path, token in zip(_READERS_PATHS, tokens, strict=True)
+    )
     return ReaderLinks(
         preferences=preferences,
-        unsubscribe=signed_url(settings, Purpose.UNSUBSCRIBE, subscriber_id, issued_at),
+        unsubscribe=unsubscribe,
         pause=f"{preferences}#pause",
         browser=signed_url(settings, Purpose.EDITION, delivery_id, issued_at),
-        home=f"{settings.base_url}/",
+        home=f"{base}/",
         change=change,
         also_off=also_off_url(change),
     )
@@ -59,11 +65,6 @@ def paper_links(settings: Settings, paper: Paper) -> PaperLinks:
         less=less_url("", paper.id),
         follow=follow_url("", author) if author else "",
     )
-
-
-def change_base(settings: Settings, subscriber_id: int, issued_at: datetime) -> str:
-    """What every link of one mail that changes something begins with; signed once per mail."""
-    return signed_url(settings, Purpose.CHANGE, subscriber_id, issued_at)
 
 
 def mute_url(base: str, topic_id: int, word: str) -> str:

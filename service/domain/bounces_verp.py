@@ -12,6 +12,8 @@ import base64
 import hmac
 import re
 
+from service.domain.keyed_hash import keyed_hash
+
 _PREFIX = "bounce+"
 # 80 bits: guessed once in 10^24 tries, each of which is a connection to us.
 _PROOF_BYTES = 10
@@ -36,7 +38,7 @@ def read_return_path(address: str, domain: str, secrets: tuple[str, ...]) -> int
 
 
 def _proof(delivery_id: int, secret: str) -> str:
-    told = hmac.digest(secret.encode(), b"return-path\0%d" % delivery_id, "sha256")
+    told = keyed_hash(secret.encode())(b"return-path\0%d" % delivery_id)
     return base64.b32encode(told[:_PROOF_BYTES]).decode("ascii").lower()
 
 

@@ -6,9 +6,9 @@ rules are here, because the library would read a clock and here `now` is an argu
 
 from __future__ import annotations
 
-import hmac
 import json
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +16,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from itsdangerous import BadData, URLSafeSerializer
+
+from service.domain.keyed_hash import keyed_hash
 
 
 class Purpose(StrEnum):
@@ -78,18 +80,39 @@ def _serializer(keys: tuple[str, ...], purpose: Purpose) -> URLSafeSerializer:
 def sign_token(token: Token, keys: tuple[str, ...]) -> str:
     """The token as URL-safe text, signed with the first key. The same token gives the same text.
 
-    What the library's `dumps` says, in a fifth of its time: a digest has four of them.
+    What the library's `dumps` says, in a tenth of its time.
     """
-    detail = json.dumps(token.detail, ensure_ascii=False) if token.detail else '""'
-    payload = f"[{token.subject},{int(token.issued_at.timestamp())},{detail}]"
-    said = urlsafe_b64encode(payload.encode()).rstrip(b"=")
-    proof = hmac.digest(_derived_key(keys[:1], token.purpose), said, "sha256")
-    return (said + b"." + urlsafe_b64encode(proof).rstrip(b"=")).decode("ascii")
+    said = _write(token.subject, token.issued_at, token.detail)
+    return _sign(said, token.purpose, keys[0])
+
+
+def sign_tokens(
+    purposes: Iterable[Purpose], subject: int, issued_at: datetime, keys: tuple[str, ...]
+) -> list[str]:
+    """The tokens of several purposes for one subject, without detail: a digest has three."""
+    said = _write(subject, issued_at)
+    return [_sign(said, purpose, keys[0]) for purpose in purposes]
+
+
+def _write(subject: int, issued_at: datetime, detail: str = "") -> bytes:
+    written = json.dumps(detail, ensure_ascii=False) if detail else '""'
+    return _base64(f"[{subject},{int(issued_at.timestamp())},{written}]".encode())
+
+
+def _sign(said: bytes, purpose: Purpose, key: str) -> str:
+    return (b"%b.%b" % (said, _base64(_signer(key, purpose)(said)))).decode("ascii")
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _base64(octets: bytes) -> bytes:
+    return b2a_base64(octets, newline=False).translate(_URL_SAFE, b"=")
 
 
 @lru_cache(maxsize=64)
-def _derived_key(keys: tuple[str, ...], purpose: Purpose) -> bytes:
-    return _serializer(keys, purpose).make_signer(purpose).derive_key()
+def _signer(key: str, purpose: Purpose) -> Callable[[bytes], bytes]:
+    return keyed_hash(_serializer((key,), purpose).make_signer(purpose).derive_key())
 
 
 def read_token(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from service.domain.keyed_hash import keyed_hash
 from service.domain.types import DeliveryKind
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
@@ -177,7 +177,7 @@ def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str)
     HMAC-SHA256 prove that the mail was ours.
     """
     name = f"{kind}.{delivery_id}"
-    proof = hmac.digest(secret, f"message-id:{name}".encode(), "sha256").hex()[:20]
+    proof = keyed_hash(secret)(f"message-id:{name}".encode()).hex()[:20]
     return f"<{name}.{proof}@{_ascii_host('Message-ID', domain)}>"
 
 

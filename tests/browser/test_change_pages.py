@@ -13,7 +13,7 @@ from support.web_papers import make_announcement, store_papers
 from support.web_server import serve
 from support.web_site import Readers, Turnable
 
-from service.actions.links import change_base, follow_url, keep_url, less_url, mute_url
+from service.actions.links import follow_url, keep_url, less_url, mute_url
 from service.config import Settings
 from service.domain.tokens import Purpose
 from service.store.engine import make_sessions
@@ -51,7 +51,7 @@ def test_each_link_is_one_press_and_no_page_scrolls_sideways(
     readers = Readers(session, settings, Turnable(now))
     reader = readers.add("reader@example.org", TOPIC)
     topic = list_topics(session, reader.id)[0].id
-    base = change_base(settings, reader.id, now).removeprefix(settings.base_url)
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
     preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
     session.commit()
     app = create_app(settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: now)

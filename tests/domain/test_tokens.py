@@ -17,6 +17,7 @@ from service.domain.tokens import (
     TokenInvalid,
     read_token,
     sign_token,
+    sign_tokens,
 )
 
 KEYS = ("the newest key", "an older key")
@@ -36,6 +37,12 @@ def test_a_token_comes_back_as_it_was_signed(token: Token) -> None:
     assert text == sign_token(token, KEYS)
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
     assert read_token(text, token.purpose, KEYS, NOW, may_be_old=True) == token
+
+
+@given(TOKENS)
+def test_tokens_signed_together_are_those_signed_alone(token: Token) -> None:
+    alone = [sign_token(Token(one, token.subject, token.issued_at), KEYS) for one in Purpose]
+    assert sign_tokens(Purpose, token.subject, token.issued_at, KEYS) == alone
 
 
 @given(TOKENS, st.sampled_from(Purpose))
