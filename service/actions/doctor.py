@@ -28,13 +28,12 @@ from service.mail.dkim import compare_record
 from service.mail.errors import MailError
 from service.mail.headers import (
     MessageHeaders,
-    ascii_address,
     build_message,
     message_id,
-    wire_address,
 )
 from service.mail.letters import TestContext
 from service.mail.transport import Envelope, SmtpTransport
+from service.mail.wire_addresses import ascii_address, wire_address
 from service.meaning.embedders import load_embedder
 from service.signing_keys import DkimKeyError
 from service.store.engine import transaction

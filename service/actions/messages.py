@@ -22,14 +22,13 @@ from service.mail.copies import MailCopy, copy_mail
 from service.mail.errors import MailError
 from service.mail.headers import (
     MessageHeaders,
-    ascii_address,
     build_message,
     message_id,
-    wire_address,
 )
 from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
+from service.mail.wire_addresses import ascii_address, wire_address
 from service.store.models import Delivery, Subscriber
 from service.store.sending import Claim
 

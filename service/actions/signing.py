@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.config import Settings
 from service.mail.dkim import DkimSigner, load_signer
-from service.mail.headers import ascii_address
+from service.mail.wire_addresses import ascii_address
 
 
 def signer_of(settings: Settings) -> DkimSigner | None:

@@ -12,12 +12,12 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import idna
-
 from service.domain.keyed_hash import keyed_hash
 from service.domain.types import DeliveryKind
+from service.mail.encoded_words import encode_words
 from service.mail.errors import HeaderError
 from service.mail.render import RenderedMail
+from service.mail.wire_addresses import ascii_address, ascii_host, is_ordinary, wire_address
 
 LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
 
@@ -26,22 +26,14 @@ _LONGEST_ADDRESS_FIELD = 320
 _LONGEST_LINE = 998
 _LINE = 76
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-# RFC 5322 `dot-atom`, the only form of a local part that mail programs agree on.
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-# The same where the relay takes UTF-8 (RFC 6531 §3.3); surrogates are no letters.
-_UTF8_LOCAL_PART = re.compile(
-    _LOCAL_PART.pattern.replace("~-]", "~\\u00a1-\\ud7ff\\ue000-\\U0010ffff-]")
-)
-_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
-# RFC 2047 §5 (3): what a "Q" word may hold in any header; 76 columns with "Subject: =?utf-8?q??=".
-_Q_OCTETS = tuple(
-    chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
-    for octet in range(256)
-)
-_Q_OCTETS = (*_Q_OCTETS[:32], "_", *_Q_OCTETS[33:])
-_LONGEST_WORD = 55
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+# Our own links, told apart without taking them to pieces: scheme, host in lower case.
+_ORDINARY_URL = re.compile(
+    r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::\d{1,5})?/[A-Za-z0-9._~/%?#&=+:-]*"
+)
+# What is not ASCII, a control character, or would end a target of List-Unsubscribe: ` `, `<>,`.
+_NOT_IN_TARGET = re.compile(r"[^!-+\--;=?-~]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +66,20 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     address is none. A local part outside ASCII stands in To as it is, in UTF-8 (RFC 6532 §3.2);
     only a relay with SMTPUTF8 takes such a message.
     """
-    fields = [*_fields(rendered.subject, headers), ("MIME-Version", "1.0")]
     # "=_" cannot occur in quoted-printable or base64, so no text can end its own part.
     boundary = f"=_{hashlib.sha256(headers.message_id.encode()).hexdigest()[:32]}"
-    fields.append(("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"'))
-    lines = [f"{name}: {value}".encode() for name, value in fields]
-    _check_lines(lines)
-    parts = [
-        *_part(boundary, _PLAIN, rendered.text_part.wire),
-        *_part(boundary, _HTML, rendered.html_part.wire),
-    ]
-    return b"\r\n".join([*lines, b"", *parts, f"--{boundary}--".encode(), b""])
+    head = _head(rendered.subject, headers, boundary).encode()
+    _check_lines(head)
+    return b"".join(
+        (
+            head,
+            _opening(boundary, _PLAIN),
+            rendered.text_part.wire,
+            _opening(boundary, _HTML),
+            rendered.html_part.wire,
+            f"\r\n--{boundary}--\r\n".encode(),
+        )
+    )
 
 
 # RFC 3676: `plain.wrap` marks the lines that go on, and `delsp=no` keeps the spaces at their ends.
@@ -92,45 +87,53 @@ _PLAIN = b'Content-Type: text/plain; charset="utf-8"; format=flowed; delsp=no'
 _HTML = b'Content-Type: text/html; charset="utf-8"'
 
 
-def _part(boundary: str, content_type: bytes, wire: bytes) -> list[bytes]:
-    return [
-        f"--{boundary}".encode(),
+def _opening(boundary: str, content_type: bytes) -> bytes:
+    """What stands before the text of a part."""
+    return b"\r\n--%b\r\n%b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
+        boundary.encode(),
         content_type,
-        b"Content-Transfer-Encoding: quoted-printable",
-        b"",
-        wire,
-    ]
+    )
 
 
-def _fields(subject: str, headers: MessageHeaders) -> list[tuple[str, str]]:
+def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
+    """The header block, each line with its end."""
     if headers.date.tzinfo is None:
         raise HeaderError("the Date header needs an aware time")
-    if not _MESSAGE_ID.fullmatch(headers.message_id):
+    identity = headers.message_id
+    if not _MESSAGE_ID.fullmatch(identity):
         raise HeaderError("the Message-ID is not <left@right>")
-    fields = [
-        ("From", _mailbox("From", headers.sender)),
-        ("To", _mailbox("To", headers.to)),
-        ("Subject", _words("Subject", subject)),
-        ("Date", _date(headers.date)),
-        ("Message-ID", headers.message_id),
-    ]
-    if headers.reply_to:
-        fields.append(("Reply-To", _mailbox("Reply-To", headers.reply_to)))
-    if headers.list_id:
-        fields.append(("List-Id", _list_id(headers.list_id)))
-        fields.append(("List-Post", "NO"))
-    if headers.kind in LIST_KINDS:
-        fields += _unsubscribe_fields(headers)
-    if headers.kind not in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
-        fields.append(("Auto-Submitted", "auto-generated"))
-    fields.append(("X-Auto-Response-Suppress", "All"))
-    if headers.is_for_postmark:
-        # Else it gives the mail an identity of its own, and its webhooks could name none of ours.
-        fields += [("X-PM-KeepID", "true"), ("X-PM-Metadata-message-id", headers.message_id)]
-    return fields
+    to = headers.to if is_ordinary(headers.to) else _mailbox("To", headers.to)
+    is_list = headers.kind in LIST_KINDS
+    # Else it gives the mail an identity of its own, and its webhooks could name none of ours.
+    postmark = f"X-PM-KeepID: true\r\nX-PM-Metadata-message-id: {identity}\r\n"
+    return (
+        f"From: {_mailbox('From', headers.sender)}\r\n"
+        f"To: {to}\r\n"
+        f"Subject: {_words('Subject', subject)}\r\n"
+        f"Date: {_date(headers.date.replace(microsecond=0))}\r\n"
+        f"Message-ID: {identity}\r\n"
+        f"{_about_list(headers.reply_to, headers.list_id)}"
+        f"{_unsubscribing(headers) if is_list else ''}"
+        f"{'' if headers.kind in _NO_ANSWERS else _ANSWERED}"
+        "X-Auto-Response-Suppress: All\r\n"
+        f"{postmark if headers.is_for_postmark else ''}"
+        "MIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+    )
 
 
-def _unsubscribe_fields(headers: MessageHeaders) -> list[tuple[str, str]]:
+_NO_ANSWERS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP})
+_ANSWERED = "Auto-Submitted: auto-generated\r\n"
+
+
+@lru_cache(maxsize=16)
+def _about_list(reply_to: str, list_id: str) -> str:
+    """What all mails of an installation say alike: where answers go, and which list this is."""
+    said = f"Reply-To: {_mailbox('Reply-To', reply_to)}\r\n" if reply_to else ""
+    return f"{said}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else said
+
+
+def _unsubscribing(headers: MessageHeaders) -> str:
     """RFC 8058: exactly one https address, and Post only together with it."""
     url = headers.unsubscribe_url or ""
     is_one_click = bool(url) and _is_one_click(url)
@@ -138,19 +141,19 @@ def _unsubscribe_fields(headers: MessageHeaders) -> list[tuple[str, str]]:
     if headers.unsubscribe_mailto:
         mailto = headers.unsubscribe_mailto
         targets.append(mailto if mailto.startswith("mailto:") else f"mailto:{mailto}")
-    for target in targets:
-        if not target.isascii() or _CONTROL.search(target) or set(target) & set(" <>,"):
-            raise HeaderError("the unsubscribe address has a character that no header may hold")
-    fields = []
-    if targets:
-        said = ",\r\n ".join(f"<{target}>" for target in targets)
-        fields.append(("List-Unsubscribe", said))
-    if is_one_click:
-        fields.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    return fields
+    if any(map(_NOT_IN_TARGET.search, targets)):
+        raise HeaderError("the unsubscribe address has a character that no header may hold")
+    if not targets:
+        return ""
+    said = ",\r\n ".join([f"<{target}>" for target in targets])
+    post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if is_one_click else ""
+    return f"List-Unsubscribe: {said}\r\n{post}"
 
 
 def _is_one_click(url: str) -> bool:
+    ordinary = _ORDINARY_URL.fullmatch(url)
+    if ordinary:
+        return ordinary[1] == "https" or _is_loopback(ordinary[2])
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -161,6 +164,7 @@ def _is_one_click(url: str) -> bool:
     return parts.scheme == "http" and _is_loopback(host)
 
 
+@lru_cache(maxsize=16)
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -178,42 +182,12 @@ def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str)
     """
     name = f"{kind}.{delivery_id}"
     proof = keyed_hash(secret)(f"message-id:{name}".encode()).hex()[:20]
-    return f"<{name}.{proof}@{_ascii_host('Message-ID', domain)}>"
+    return f"<{name}.{proof}@{_own_host(domain)}>"
 
 
-def ascii_address(address: str, field: str = "To") -> str:
-    """`x@münchen.de` as `x@xn--mnchen-3ya.de`, for relays without SMTPUTF8.
-
-    Raises `HeaderError` where the part before the @ is not plain ASCII: nothing can encode that.
-    """
-    local, _, host = address.rpartition("@")
-    if not _LOCAL_PART.fullmatch(local):
-        raise HeaderError(f"the {field} address has no plain ASCII part before the @")
-    return f"{local}@{_ascii_host(field, host)}"
-
-
-def wire_address(address: str) -> str:
-    """The reader's address for RCPT and To: its domain in ASCII, its local part as it is.
-
-    Raises `HeaderError` for what is no address.
-    """
-    local, _, host = address.rpartition("@")
-    if local.isascii():
-        return ascii_address(address)
-    if not (_UTF8_LOCAL_PART.fullmatch(local) and local.isprintable()):
-        raise HeaderError("the To address has no usable part before the @")
-    return f"{local}@{_ascii_host('To', host)}"
-
-
-def _ascii_host(field: str, host: str) -> str:
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
-            raise HeaderError(f"the {field} domain is not a domain name") from error
-    if not _HOST.fullmatch(host):
-        raise HeaderError(f"the {field} domain is not a domain name")
-    return host
+@lru_cache(maxsize=16)
+def _own_host(domain: str) -> str:
+    return ascii_host("Message-ID", domain)
 
 
 # A window of messages goes out in the same second.
@@ -237,7 +211,7 @@ def _list_id(value: str) -> str:
     if not value.endswith(">"):
         raise HeaderError("the List-Id is not `Name <id.example.org>`")
     name, host = _split("List-Id", value)
-    host = _ascii_host("List-Id", host)
+    host = ascii_host("List-Id", host)
     return f"{_phrase('List-Id', name)} <{host}>" if name else f"<{host}>"
 
 
@@ -264,18 +238,7 @@ def _words(field: str, text: str) -> str:
     # A text that looks like an encoded word would be decoded by the reader's program.
     if text.isascii() and "=?" not in text:
         return Header(text, "us-ascii", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
-    return "\r\n ".join(f"=?utf-8?q?{word}?=" for word in _q_words(text))
-
-
-def _q_words(text: str) -> list[str]:
-    """`text` in "Q" encoding, cut between letters into words that fit on a line each."""
-    words = [""]
-    for letter in text:
-        said = "".join(_Q_OCTETS[octet] for octet in letter.encode())
-        if len(words[-1]) + len(said) > _LONGEST_WORD:
-            words.append("")
-        words[-1] += said
-    return words
+    return encode_words(text)
 
 
 def _refuse_controls(field: str, value: str) -> None:
@@ -283,8 +246,12 @@ def _refuse_controls(field: str, value: str) -> None:
         raise HeaderError(f"the {field} header has a control character")
 
 
-def _check_lines(lines: list[bytes]) -> None:
-    for line in lines:
-        if any(len(piece) > _LONGEST_LINE for piece in line.split(b"\r\n")):
-            name = line.partition(b":")[0].decode()
-            raise HeaderError(f"the {name} header has a line of more than {_LONGEST_LINE} bytes")
+def _check_lines(head: bytes) -> None:
+    lines = head.split(b"\r\n")
+    if max(map(len, lines)) <= _LONGEST_LINE:
+        return
+    at = next(at for at, line in enumerate(lines) if len(line) > _LONGEST_LINE)
+    while lines[at].startswith(b" "):
+        at -= 1
+    name = lines[at].partition(b":")[0].decode()
+    raise HeaderError(f"the {name} header has a line of more than {_LONGEST_LINE} bytes")

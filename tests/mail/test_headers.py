@@ -5,9 +5,11 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,16 +17,21 @@ from hypothesis import strategies as st
 
 from service.domain.types import DeliveryKind
 from service.mail.contexts import DigestContext, DigestPaper
+from service.mail.encoded_words import encode_words
 from service.mail.errors import HeaderError
 from service.mail.headers import (
     MessageHeaders,
-    ascii_address,
     build_message,
     message_id,
-    wire_address,
 )
 from service.mail.letters import MailContext
 from service.mail.render import Renderer, plain_mail
+from service.mail.wire_addresses import (
+    ascii_address,
+    encode_address,
+    is_ordinary,
+    wire_address,
+)
 
 SECRET = b"a secret of the tests"
 ID = message_id(DeliveryKind.DIGEST, 123, SECRET, "example.org")
@@ -322,6 +329,91 @@ def test_a_message_id_belongs_to_one_delivery_of_one_kind_and_one_secret() -> No
         message_id(DeliveryKind.DIGEST, 123, SECRET, "münchen.de"),
     }
     assert len(others | {ID}) == 5
+
+
+# Letters of addresses, and those with which none is one.
+LOCAL = st.text("aZ0!#$%&'*+/=?^_`{|}~-..", max_size=8) | st.text("a.ü @<>\r\n", max_size=4)
+HOST = st.text("aZ0-_..", max_size=8) | st.text("a.ü @<>\r\n", max_size=4)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.builds("{}@{}".format, LOCAL, HOST) | st.text(max_size=12))
+def test_the_short_way_for_ordinary_addresses_leads_where_the_long_one_does(address: str) -> None:
+    if is_ordinary(address):
+        assert encode_address(address, "To") == wire_address(address) == address
+        raw = build_message(MAIL, replace(HEADERS, to=address))
+        assert f"\r\nTo: {address}\r\n".encode() in raw
+    else:
+        with suppress(HeaderError):
+            assert ascii_address(address) == encode_address(address, "To")
+
+
+def test_most_addresses_take_the_short_way() -> None:
+    assert is_ordinary("first.last+tag@mail.example.org")
+    assert is_ordinary("bounce+2s-k3v5@bounces.example.org")
+
+
+def is_one_click(url: str) -> bool:
+    """RFC 8058 §3.1 and our rule for loopback hosts, by the standard library alone."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_near = host == "localhost" or host.endswith(".localhost") or host.startswith("127.")
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_near))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    scheme=st.sampled_from(["https", "http", "HTTPS", "ftp", ""]),
+    host=st.sampled_from(
+        [
+            "",
+            "a",
+            "papers.example.org",
+            "Papers.Example.org",
+            "localhost",
+            "x.localhost",
+            "127.0.0.1",
+            "10.0.0.1",
+            ".",
+            "a..b",
+            "user@a",
+            "127.0.0.1@evil.example",
+            "-",
+        ]
+    ),
+    port=st.sampled_from(["", ":", ":80", ":8000", ":99999"]),
+    path=st.text("/aZ9-_~.%?#&=+:@", max_size=9).map(lambda text: f"/{text}") | st.just(""),
+)
+def test_our_own_links_are_judged_like_any_other(
+    scheme: str, host: str, port: str, path: str
+) -> None:
+    url = f"{scheme}://{host}{port}{path}"
+    headers = replace(HEADERS, unsubscribe_url=url, unsubscribe_mailto=None)
+    raw = build_message(MAIL, headers)
+    assert (b"List-Unsubscribe-Post" in raw) is is_one_click(url)
+    assert (f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw) is is_one_click(url)
+
+
+def write_words(text: str) -> list[str]:
+    """Encoded words letter by letter, as full as they may be."""
+    words = [""]
+    for letter in text:
+        said = "".join(
+            chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
+            for octet in letter.encode()
+        ).replace("=20", "_")
+        if len(words[-1]) + len(said) > 55:
+            words.append("")
+        words[-1] += said
+    return words
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("aé長𝒳=?_ \u0301", max_size=80) | st.text(st.characters(codec="utf-8"), max_size=90))
+def test_encoded_words_are_cut_between_letters_and_as_full_as_they_may_be(text: str) -> None:
+    words = encode_words(text).split("\r\n ")
+    assert words == [f"=?utf-8?q?{word}?=" for word in write_words(text)]
+    assert all(len(word) <= 76 - len("Subject: ") for word in words)
 
 
 PRINTABLE = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=200)
