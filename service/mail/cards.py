@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 
 from service.mail.contexts import DigestPaper
+from service.mail.opened import Filling, Open, read_open
 from service.mail.plain import tidy_flowing
 from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
 from service.mail.safety import Slot
@@ -20,6 +22,25 @@ _CARDS_KEPT = 12_288
 _Key = tuple[object, ...]
 # What stands where cards were asked for: runs, each with its topic.
 Place = list[tuple[Run, int]]
+
+
+WritePlace = Callable[[Sequence[DigestPaper], tuple[Any, ...], int, int], Place]
+
+
+@dataclass(frozen=True, slots=True)
+class CardsBlank:
+    """A place for cards in a frame."""
+
+    write: WritePlace
+    entries: Sequence[DigestPaper] | Open
+    options: tuple[Any, ...]
+    topic: int | Open
+
+    def fill(self, filling: Filling, placed: Place) -> None:
+        topic = read_open(self.topic, filling)
+        entries = read_open(self.entries, filling)
+        placed += self.write(entries, self.options, topic, filling.numbered)
+        filling.numbered += len(entries)
 
 
 class Cards:
@@ -49,11 +70,23 @@ class Cards:
 
         @pass_context
         def cards(
-            context: Context, entries: Sequence[DigestPaper], *options: Any, topic: int = 0
+            context: Context,
+            entries: Sequence[DigestPaper] | Open,
+            *options: Any,
+            topic: int | Open = 0,
         ) -> Slot:
-            place: Place = []
-            places: list[Place] = context["places"]
-            number = sum(len(earlier) // 2 for earlier in places) if is_numbered else 0
+            places: list[Any] = context["places"]
+            if isinstance(entries, Open) or isinstance(topic, Open):
+                places.append(CardsBlank(place, entries, options, topic))
+            else:
+                number = sum(len(earlier) // 2 for earlier in places) if is_numbered else 0
+                places.append(place(entries, options, topic, number))
+            return Slot(f"{CARD_OPENS}{len(places) - 1}{CARD_ENDS}")
+
+        def place(
+            entries: Sequence[DigestPaper], options: tuple[Any, ...], topic: int, number: int
+        ) -> Place:
+            placed: Place = []
             last = len(entries) - 1 if marks_last else -1
             for at, entry in enumerate(entries):
                 key = (name, id(entry), at == last, topic > 0, *options)
@@ -63,10 +96,9 @@ class Cards:
                     tidied = _tidy_text(card) if is_numbered else _tidy(card)
                     kept = self._keep(key, (entry, shared_run(tidied)))
                 if is_numbered:
-                    place.append((_number(number + at + 1), 0))
-                place.append((kept[1], topic))
-            places.append(place)
-            return Slot(f"{CARD_OPENS}{len(places) - 1}{CARD_ENDS}")
+                    placed.append((_number(number + at + 1), 0))
+                placed.append((kept[1], topic))
+            return placed
 
         return cards
 

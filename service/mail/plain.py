@@ -18,6 +18,7 @@ COLUMNS = 78
 _LINES_KEPT = 4_096
 # Before a word with a colon no line ends: no title may write a line that looks like one of ours
 # ("Unsubscribe: https://…"). A letter that `clean` takes out of every text stands in for the space.
+_BLANK_LINES = re.compile(r"\n{4,}")
 _LABEL = re.compile(r" (?=\S*:(?: |$))")
 _GLUE = "\ufdd4"
 
@@ -52,6 +53,16 @@ def _stuff(line: str, *, goes_on: bool) -> str:
         line = f" {line}"
     # "-- " would begin a signature (RFC 3676 §4.3).
     return f"{line} " if goes_on and line != "--" else line
+
+
+def underline(title: str) -> str:
+    """A line of dashes under a heading."""
+    return "-" * min(len(title), COLUMNS)
+
+
+def tidy_text(text: str) -> str:
+    """A whole part: no blank lines at its ends, and never more than two together."""
+    return _BLANK_LINES.sub("\n\n\n", tidy_flowing(text.strip())) + "\n"
 
 
 def tidy_flowing(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from service.domain.types import DeliveryKind
 from service.mail.cards import Place
 from service.mail.contexts import DigestContext
 from service.mail.errors import MailTooLarge, RenderError
+from service.mail.frames import Frames, NotAlike
 from service.mail.letters import (
     AddressChangeContext,
     AddressNoticeContext,
@@ -28,15 +30,15 @@ from service.mail.letters import (
     TopicsChangedContext,
     WelcomeContext,
 )
-from service.mail.plain import tidy_flowing
+from service.mail.plain import tidy_text
 from service.mail.runs import (
     CARD_ENDS,
     CARD_OPENS,
     HEADER_RESERVE,
     Part,
-    Run,
     markup_change,
     own_run,
+    shared_run,
 )
 from service.mail.safety import own_url
 from service.mail.shapes import press_shape, split_shape
@@ -63,7 +65,6 @@ CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
 
 # Excerpts get shorter in these steps before the first paper is taken out.
 _EXCERPT_STEPS = (220, 120)
-_BLANK_LINES = re.compile(r"\n{4,}")
 
 _PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?")
 _LINE_END = (own_run("\n"), 0)
@@ -102,28 +103,42 @@ class Renderer:
 
     def __init__(self, template_dir: Path | None = None, own_dir: Path | None = None) -> None:
         self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
+        self._frames = Frames(self._environment)
 
     def render(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
         """The mail of `kind`, of whatever size. Raises `RenderError`, one line without addresses."""
         if type(context) is not CONTEXT_TYPES[kind]:
             raise RenderError(f"the {kind} email cannot be made of a {type(context).__name__}")
         try:
-            subject = " ".join(self._write(kind, "subject.txt", context, []).split())
-            html = self._html_part(kind, context, subject)
-            text = self._text_part(kind, context, subject)
+            if isinstance(context, DigestContext):
+                with suppress(NotAlike):
+                    return self._fill(context)
+            return self.render_alone(kind, context)
         except RenderError:
             raise
         except (TemplateError, ValueError) as error:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
-        return RenderedMail(subject, html, text)
+
+    def _fill(self, context: DigestContext) -> RenderedMail:
+        subject, html, text = self._frames.fill(context)
+        change = _change_of(context)
+        return RenderedMail(
+            subject, Part(tuple(html), markup_change(change)), Part(tuple(text), change)
+        )
+
+    def render_alone(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
+        """The mail without a frame: what frames must agree with, and slower."""
+        subject = " ".join(self._write(kind, "subject.txt", context, []).split())
+        html = self._html_part(kind, context, subject)
+        return RenderedMail(subject, html, self._text_part(kind, context, subject))
 
     def _html_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
         places: list[Place] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
         placed: Place = []
         for piece in press_shape(shape):
-            if isinstance(piece, Run):
-                placed.append((piece, 0))
+            if isinstance(piece, str):
+                placed.append((_pressed_run(piece), 0))
             else:
                 _fill(placed, contents[piece], places)
         placed.append(_LINE_END)
@@ -131,7 +146,7 @@ class Renderer:
 
     def _text_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
         places: list[Place] = []
-        frame = _tidy(self._write(kind, "body.txt", context, places, subject))
+        frame = tidy_text(self._write(kind, "body.txt", context, places, subject))
         placed: Place = []
         _fill(placed, frame, places)
         return Part(tuple(placed), _change_of(context))
@@ -147,7 +162,9 @@ class Renderer:
         shorter = min(context.excerpt_characters, _EXCERPT_STEPS[-1])
         for limit in (context.excerpt_characters, *_EXCERPT_STEPS):
             if limit <= context.excerpt_characters:
-                mail = self._within(replace(context, excerpt_characters=limit), max_bytes)
+                is_same = limit == context.excerpt_characters
+                tried = context if is_same else replace(context, excerpt_characters=limit)
+                mail = self._within(tried, max_bytes)
                 if mail:
                     return mail
         return self._with_fewer_papers(replace(context, excerpt_characters=shorter), max_bytes)
@@ -199,6 +216,7 @@ def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
 # Headings, datelines, the numbers of a list: the same for many readers of an edition.
 _small_run = lru_cache(maxsize=4_096)(own_run)
 _SMALL = 400
+_pressed_run = lru_cache(maxsize=256)(shared_run)
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:
@@ -219,7 +237,3 @@ def keep_first(context: DigestContext, count: int) -> DigestContext:
         if group in kept
     )
     return replace(context, groups=groups, cut_count=context.total - len(kept))
-
-
-def _tidy(text: str) -> str:
-    return _BLANK_LINES.sub("\n\n\n", tidy_flowing(text.strip())) + "\n"

@@ -20,6 +20,8 @@ from markupsafe import escape
 # us can write them. The same places in bytes are control characters, which no mail may hold
 # and which are found at once.
 CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+# 4 is `plain`'s. What an open value leaves in a frame:
+OPEN_OPENS, OPEN_ENDS = "\ufdd5", "\ufdd6"
 _CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
 _CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
 _LONGEST_LINE = 76

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 from service.mail.errors import RenderError
+from service.mail.opened import Open, inside
+from service.mail.runs import OPEN_ENDS, OPEN_OPENS
 
 # C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, and the explicit
 # direction marks would turn round whatever follows a name. Noncharacters are ours alone (`runs`).
@@ -53,7 +55,16 @@ def finalize(value: object) -> object:
         return value
     if isinstance(value, Markup):
         return Markup(clean(value))  # noqa: S704 - only characters were taken from safe markup
+    if isinstance(value, Open):
+        return leave_open(value)
     return clean(value) if isinstance(value, str) else value
+
+
+def leave_open(value: Open) -> Slot:
+    """A place for an open value."""
+    places = inside(value).watch.places
+    places.append(value)
+    return Slot(f"{OPEN_OPENS}{len(places) - 1}{OPEN_ENDS}")
 
 
 def safe_url(address: str) -> str:

@@ -32,6 +32,31 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def thousands(number: int) -> str:
+    """`1,204`."""
+    return f"{number:,}"
+
+
+def is_more_than(things: Sequence[object], number: int) -> bool:
+    """Whether there are more than `number`."""
+    return len(things) > number
+
+
+def beyond(things: Sequence[object], number: int) -> int:
+    """How many there are beyond the first `number`."""
+    return max(len(things) - number, 0)
+
+
+def say(first: object, *others: object) -> str:
+    """All of it in a row, as one text: what `~` does, but fit for a frame (see `opened`)."""
+    return "".join(map(str, (first, *others)))
+
+
+def below(home: str, path: str) -> str:
+    """The address of a page below our own."""
+    return f"{home.rstrip('/')}/{path}"
+
+
 _HOW_OFTEN = {
     Cadence.DAILY: "every day",
     Cadence.WEEKDAYS: "every weekday",

@@ -12,8 +12,6 @@ from itertools import count
 
 import mjml
 
-from service.mail.runs import Run, shared_run
-
 # Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
 # Both kinds begin alike, because a search for plain letters is ten times faster.
 _OWN = re.compile(
@@ -44,8 +42,8 @@ def split_shape(markup: str) -> tuple[str, list[str]]:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def press_shape(shape: str) -> tuple[Run | int, ...]:
-    """The HTML of a shape as runs, with the number of a content between them.
+def press_shape(shape: str) -> tuple[str | int, ...]:
+    """The HTML of a shape, with the number of a content where it was taken out.
 
     Raises `ValueError` where the shape is no MJML.
     """
@@ -53,7 +51,7 @@ def press_shape(shape: str) -> tuple[Run | int, ...]:
     html = mjml.mjml2html(shape).replace(_TINY_WHITE, "display:none;", 1)
     pieces = _SLOT.split(compact(html))
     return tuple(
-        int(piece) if is_slot else shared_run(piece)
+        int(piece) if is_slot else piece
         for is_slot, piece in ((number % 2, piece) for number, piece in enumerate(pieces))
         if piece
     )

@@ -9,17 +9,18 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from service.mail import calendars, changing, marking, plain, sentences
 from service.mail.cards import Cards
+from service.mail.opened import passes_open
 from service.mail.safety import finalize, isolated, own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     changing.changed,
     marking.mark, marking.first_sentences, marking.shorten,
-    plain.wrap, plain.one_line, plain.said_byline, plain.said_because,
+    plain.wrap, plain.underline, plain.one_line, plain.said_byline, plain.said_because,
     safe_url, own_url, isolated,
-    sentences.because, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
+    sentences.because, sentences.below, sentences.beyond, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
     sentences.coverage_line, sentences.excerpt, sentences.facts, sentences.fields,
-    sentences.how_often, sentences.listed_topics, sentences.marked_words, sentences.nothing_line,
-    sentences.subject_topic, sentences.topic_title,
+    sentences.how_often, sentences.is_more_than, sentences.listed_topics, sentences.marked_words, sentences.nothing_line,
+    sentences.say, sentences.subject_topic, sentences.thousands, sentences.topic_title,
     calendars.long_date, calendars.moment, calendars.plain_date, calendars.said_in,
     calendars.short_date,
 )  # fmt: skip
@@ -37,7 +38,7 @@ def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update({function.__name__: function for function in _FILTERS})
+    environment.filters.update({function.__name__: passes_open(function) for function in _FILTERS})
     cards = Cards(environment)
     environment.filters["html_cards"] = cards.filter_for(
         "_base/paper.mjml", "card", marks_last=True
