@@ -6,20 +6,28 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from service.actions.digest_days import DigestDays, edition_days
 from service.actions.links import mute_url, paper_links
 from service.config import Settings
-from service.domain.digest import Digest, DigestEntry, digest_from_json
+from service.domain.digest import (
+    DigestEntry,
+    NoteKey,
+    named_papers,
+    note_key,
+    note_keys,
+    read_entry,
+)
 from service.domain.query import QueryError, parse_query
 from service.domain.query_changes import leaves_nothing, read_clause
 from service.domain.types import Paper
-from service.mail.contexts import DigestPaper
+from service.mail.contexts import DigestGroup, DigestPaper
 from service.mail.sentences import mutable_words
 from service.store.editions import get_edition, get_edition_papers
-from service.store.models import Delivery, Edition
+from service.store.models import Edition
 from service.store.reading import get_papers
 from service.store.sending import Claim
 from service.store.subscribers import get_topics
@@ -35,20 +43,55 @@ class Shelf:
     papers: Mapping[int, Paper]
     late_ids: frozenset[int]
     settings: Settings
-    placed: dict[tuple[object, ...], DigestPaper] = field(default_factory=dict)
+    # By topic and note, then by paper. What a clause found where in a paper is the same for all
+    # its readers, so a note's key leaves the words out: comparing them costs more.
+    _placed: dict[tuple[str | None, NoteKey], dict[int, DigestPaper]] = field(default_factory=dict)
 
     def take(
         self, entries: Iterable[DigestEntry], topic: str | None = None
     ) -> Iterator[DigestPaper]:
         """The frozen entries whose papers still exist; without a topic, as suggestions."""
         for entry in entries:
-            # What a clause found where in a paper is the same for all; comparing it costs more.
-            told = "\n".join(f"{one.clause} {one.field}" for one in entry.reasons)
-            key = (entry.paper_id, entry.is_maybe_seen, entry.revision, topic, told)
-            if key not in self.placed and entry.paper_id in self.papers:
-                self.placed[key] = self._place(entry, topic)
-            if key in self.placed:
-                yield self.placed[key]
+            placed = self._placed.setdefault((topic, note_key(entry)), {})
+            if entry.paper_id not in placed and entry.paper_id in self.papers:
+                placed[entry.paper_id] = self._place(entry, topic)
+            if entry.paper_id in placed:
+                yield placed[entry.paper_id]
+
+    def read_groups(self, newest: Mapping[str, Any]) -> tuple[DigestGroup, ...]:
+        """The groups of a row's digest (`domain.digest.newest_json`)."""
+        keys = note_keys(newest)
+        return tuple(
+            DigestGroup(
+                title=title, papers=self._read(newest, keys, ids, notes, title), topic_id=topic_id
+            )
+            for title, topic_id, ids, notes in newest["groups"]
+        )
+
+    def read_also(self, newest: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
+        """The suggestions of a row's digest."""
+        ids, notes = newest["also"]
+        return self._read(newest, note_keys(newest), ids, notes, None) if ids else ()
+
+    def _read(
+        self,
+        newest: Mapping[str, Any],
+        keys: Sequence[NoteKey],
+        ids: Sequence[int],
+        notes: Sequence[int],
+        topic: str | None,
+    ) -> tuple[DigestPaper, ...]:
+        """What `take` gives for the same entries; those that are placed already are not built."""
+        placed = {note: self._placed.setdefault((topic, keys[note]), {}) for note in set(notes)}
+        found = []
+        for paper_id, note in zip(ids, notes, strict=True):
+            paper = placed[note].get(paper_id)
+            if paper is None and paper_id in self.papers:
+                paper = self._place(read_entry(newest, paper_id, note), topic)
+                placed[note][paper_id] = paper
+            if paper is not None:
+                found.append(paper)
+        return tuple(found)
 
     def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
         paper = self.papers[entry.paper_id]
@@ -123,15 +166,13 @@ def gather_materials(
                 materials.late_ids[edition_id] = frozenset(
                     i for i, is_late in late.items() if is_late
                 )
-    wanted = {i for c in claims for i in _named_papers(c.delivery)} - materials.papers.keys()
+    wanted: set[int] = set()
+    for claim in claims:
+        wanted.update(claim.delivery.paper_ids)
+        if claim.delivery.digest:
+            wanted.update(named_papers(claim.delivery.digest))
+    wanted -= materials.papers.keys()
     if everything:
         wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
     materials.papers.update(get_papers(session, wanted))
     materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
-
-
-def _named_papers(delivery: Delivery) -> list[int]:
-    """Every paper that a delivery's digest names: those it brings, and those something befell."""
-    digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
-    told = (one.paper_id for one in digest.happenings)
-    return [*delivery.paper_ids, *digest.paper_ids, *told]

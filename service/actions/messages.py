@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from service.actions.bounce import verp_address
 from service.actions.branding import brand_of
@@ -14,10 +15,10 @@ from service.actions.links import paper_links, reader_links, signed_url
 from service.actions.materials import Materials
 from service.actions.signing import signer_of
 from service.config import Settings
-from service.domain.digest import Digest, digest_from_json
+from service.domain.digest import Digest, digest_to_json, newest_json, read_happenings
 from service.domain.tokens import Purpose
 from service.domain.types import DeliveryKind, Paper
-from service.mail.contexts import DigestContext, DigestGroup, DigestHappening
+from service.mail.contexts import DigestContext, DigestHappening
 from service.mail.copies import MailCopy, copy_mail
 from service.mail.errors import MailError
 from service.mail.headers import (
@@ -128,36 +129,34 @@ def mail_context(
 def digest_context(
     delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
 ) -> DigestContext:
-    digest = digest_from_json(delivery.digest) if delivery.digest else Digest(())
-    shelf = materials.shelf(delivery.edition_id or 0, settings)
-    days = materials.days(delivery.edition_id or 0) or missed_days(delivery, reader)
+    digest = newest_json(delivery.digest or _NOTHING)
+    edition_id = delivery.edition_id or 0
+    shelf = materials.shelf(edition_id, settings)
+    days = materials.days(edition_id) or missed_days(delivery, reader)
+    joined_at = reader.confirmed_at or reader.created_at
     return DigestContext(
         cadence=days.cadence,
         local_date=days.until,
         since=days.since,
         coverage=days.coverage,
-        groups=tuple(
-            DigestGroup(
-                title=group.title,
-                papers=tuple(shelf.take(group.entries, group.title)),
-                topic_id=group.topic_id,
-            )
-            for group in digest.groups
-        ),
-        also=tuple(shelf.take(digest.also)),
+        groups=shelf.read_groups(digest),
+        also=shelf.read_also(digest),
         links=reader_links(settings, reader.id, delivery.id, delivery.created_at),
-        topics=tuple(text for text, _ in materials.topics.get(reader.id, [])),
-        subscribed_on=(reader.confirmed_at or reader.created_at).date(),
+        topics=tuple([text for text, _ in materials.topics.get(reader.id, ())]),
+        subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
         locale=reader.locale or "",
         brand=brand_of(settings),
         happenings=_happenings(digest, materials.papers, settings),
-        cut_count=len(digest.cut_ids),
+        cut_count=len(digest["cut"]),
     )
 
 
+_NOTHING = digest_to_json(Digest(()))
+
+
 def _happenings(
-    digest: Digest, papers: Mapping[int, Paper], settings: Settings
+    digest: Mapping[str, Any], papers: Mapping[int, Paper], settings: Settings
 ) -> tuple[DigestHappening, ...]:
     return tuple(
         DigestHappening(
@@ -166,7 +165,7 @@ def _happenings(
             kind=one.kind,
             detail=one.detail,
         )
-        for one in digest.happenings
+        for one in read_happenings(digest)
         if one.paper_id in papers
     )
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 from service.domain.types import PaperEventKind, Reason
 
 TRENDING_TITLE = "Trending"
+# The form of JSON that is written; the readers of the others are at the end.
+_NEWEST = 3
 
 
 class DigestEntry(NamedTuple):
@@ -89,7 +91,7 @@ def write_digest(digest: Digest) -> str:
         f"[{told.paper_id},{_quote(told.kind)},{_quote(told.detail)}]" for told in digest.happenings
     )
     return (
-        f'{{"v":3,"told":[{",".join(map(_write_reason, notes.reasons))}],'
+        f'{{"v":{_NEWEST},"told":[{",".join(map(_write_reason, notes.reasons))}],'
         f'"notes":[{",".join(notes.written)}],"groups":[{groups}],'
         f'"cut":[{",".join(map(str, digest.cut_ids))}],'
         f'"happenings":[{happenings}],"also":[{also}]}}'
@@ -132,16 +134,65 @@ def _write_reason(reason: Reason) -> str:
 
 def digest_from_json(value: Mapping[str, Any]) -> Digest:
     """The digest of a delivery row, those of earlier releases too."""
-    told = [
-        Reason(clause, field, tuple(words), is_guess)
-        for clause, field, words, is_guess in value.get("told", ())
-    ]
+    told = [_read_reason(reason) for reason in value.get("told", ())]
     groups, also = _READ_GROUPS[value.get("v", 1)](value, told)
-    happenings = tuple(
+    return Digest(groups, tuple(value["cut"]), read_happenings(value), also)
+
+
+# A note as far as it tells entries of one paper apart: `is_maybe_seen`, `revision`, and of each
+# reason its clause and its field.
+NoteKey: TypeAlias = tuple[Any, ...]
+
+
+def newest_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a row tells in the form that is written now: its own value, unless it is old.
+
+    For those who read thousands of rows and know most of their entries already: with the
+    functions below they build only what they meet for the first time.
+    """
+    return value if value.get("v") == _NEWEST else digest_to_json(digest_from_json(value))
+
+
+def named_papers(value: Mapping[str, Any]) -> list[int]:
+    """Every paper that a row's digest names: those it brings, and those something befell."""
+    newest = newest_json(value)
+    named = [*newest["also"][0], *(one[0] for one in newest["happenings"])]
+    for _, _, ids, _ in newest["groups"]:
+        named += ids
+    return named
+
+
+def note_keys(newest: Mapping[str, Any]) -> list[NoteKey]:
+    """The keys of a row's notes, by number; `note_key` gives an entry the same."""
+    places = [(clause, field) for clause, field, *_ in newest["told"]]
+    return [
+        (is_maybe_seen, revision, *[places[number] for number in reasons])
+        for is_maybe_seen, revision, *reasons in newest["notes"]
+    ]
+
+
+def note_key(entry: DigestEntry) -> NoteKey:
+    places = [(reason.clause, reason.field) for reason in entry.reasons]
+    return (entry.is_maybe_seen, entry.revision, *places)
+
+
+def read_entry(newest: Mapping[str, Any], paper_id: int, note: int) -> DigestEntry:
+    """The entry of a paper with a note of the row, by the note's number."""
+    is_maybe_seen, revision, *reasons = newest["notes"][note]
+    told = tuple(_read_reason(newest["told"][number]) for number in reasons)
+    return DigestEntry(paper_id, told, bool(is_maybe_seen), revision)
+
+
+def read_happenings(value: Mapping[str, Any]) -> tuple[Happening, ...]:
+    return tuple(
         Happening(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value.get("happenings", ())
     )
-    return Digest(groups, tuple(value["cut"]), happenings, also)
+
+
+def _read_reason(told: Sequence[Any]) -> Reason:
+    clause, field, words, is_guess = told
+    return Reason(clause, field, tuple(words), is_guess)
 
 
 _Parts: TypeAlias = tuple[tuple[DigestGroup, ...], tuple[DigestEntry, ...]]
@@ -185,10 +236,7 @@ def _read_first(value: Mapping[str, Any], _told: Sequence[Reason]) -> _Parts:
     """Each entry with its reasons written out."""
 
     def read(entry: Mapping[str, Any]) -> DigestEntry:
-        reasons = tuple(
-            Reason(clause, field, tuple(words), is_guess)
-            for clause, field, words, is_guess in entry["reasons"]
-        )
+        reasons = tuple(map(_read_reason, entry["reasons"]))
         return DigestEntry(entry["id"], reasons, entry["seen"], entry.get("revision", 0))
 
     groups = tuple(

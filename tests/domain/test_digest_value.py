@@ -14,6 +14,12 @@ from service.domain.digest import (
     Happening,
     digest_from_json,
     digest_to_json,
+    named_papers,
+    newest_json,
+    note_key,
+    note_keys,
+    read_entry,
+    read_happenings,
 )
 from service.domain.types import PaperEventKind, Reason
 
@@ -54,6 +60,21 @@ def test_a_digest_comes_back_from_json_as_it_was(digest: Digest) -> None:
     assert digest_from_json(json.loads(json.dumps(digest_to_json(digest)))) == digest
 
 
+@given(DIGESTS)
+def test_a_row_can_be_read_entry_by_entry(digest: Digest) -> None:
+    newest = newest_json(digest_to_json(digest))
+    keys = note_keys(newest)
+    groups = [(title, ids, notes) for title, _, ids, notes in newest["groups"]]
+    for group, (title, ids, notes) in zip(digest.groups, groups, strict=True):
+        assert group.title == title
+        read = [read_entry(newest, *pair) for pair in zip(ids, notes, strict=True)]
+        assert tuple(read) == group.entries
+        assert [keys[note] for note in notes] == [note_key(entry) for entry in read]
+    assert read_happenings(newest) == digest.happenings
+    told = [one.paper_id for one in digest.happenings]
+    assert sorted(named_papers(newest)) == sorted([*digest.paper_ids, *told])
+
+
 def test_a_reason_that_many_papers_share_is_written_once() -> None:
     reasons = (Reason("a long clause that costs room", "title", ("a", "long", "clause")),)
     group = DigestGroup("", tuple(DigestEntry(n, reasons) for n in range(25)))
@@ -81,6 +102,8 @@ def test_a_row_of_the_first_release_is_read() -> None:
     }
     reasons = (Reason("au:x", "author", ("X. Y.",), is_guess=True),)
     entries = (DigestEntry(7, reasons, is_maybe_seen=True), DigestEntry(8, revision=3))
+    assert digest_from_json(newest_json(first)) == digest_from_json(first)
+    assert {*named_papers(first)} == {7, 8, 9}
     assert digest_from_json(first) == Digest(
         (DigestGroup("First", entries),),
         (4, 5),
@@ -105,4 +128,6 @@ def test_a_row_of_the_second_release_is_read() -> None:
         DigestEntry(9, (author,)),
     )
     groups = (DigestGroup("First", entries, 4),)
+    assert digest_from_json(newest_json(second)) == digest_from_json(second)
+    assert {*named_papers(second)} == {7, 8, 9, 12}
     assert digest_from_json(second) == Digest(groups, (4, 5), also=(DigestEntry(12),))
