@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -45,39 +45,55 @@ def mark(text: str, words: Iterable[str]) -> Markup:
     Words agree by their English stem ("networks" finds "network"); an entry of several words
     is a phrase and is found only where its words follow each other.
     """
-    pieces: list[str | Markup] = []
+    return _mark(text, tuple(words))
+
+
+# A paper's card is written in several ways, and some of them later than others.
+@lru_cache(maxsize=4_096, typed=True)
+def _mark(text: str, words: tuple[str, ...]) -> Markup:
+    pieces: list[str] = []
     end = 0
     for start, stop in _find(text, words):
-        pieces += [escape(text[end:start]), Markup("<mark>"), escape(text[start:stop])]
-        pieces.append(Markup("</mark>"))
+        pieces += [escape(text[end:start]), "<mark>", escape(text[start:stop]), "</mark>"]
         end = stop
     pieces.append(escape(text[end:]))
-    return Markup("").join(pieces)
+    return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """The spans that say one of `words`: left to right, the longest first, never overlapping."""
-    phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
-    wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
+    wanted = _phrases(tuple(words))
     if not wanted:
         return
     tokens = list(_WORD.finditer(text))
-    stems = [_fold(token.group()) for token in tokens]
+    # A stem begins as its word does, so that most words need none.
+    firsts = {phrase[0][0] for phrase in wanted}
     at = 0
     while at < len(tokens):
-        length = next((len(p) for p in wanted if _stands_at(p, at, tokens, stems, text)), 0)
+        length = 0
+        if tokens[at][0].casefold()[0] in firsts:
+            length = next((len(p) for p in wanted if _stands_at(p, tokens, at, text)), 0)
         if length:
             yield tokens[at].start(), tokens[at + length - 1].end()
         at += length or 1
 
 
+@lru_cache(maxsize=1_024)
+def _phrases(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """What to look for, as stems, the longest first."""
+    phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
+    return sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
+
+
 def _stands_at(
-    phrase: tuple[str, ...], at: int, tokens: list[re.Match[str]], stems: list[str], text: str
+    phrase: tuple[str, ...], tokens: Sequence[re.Match[str]], at: int, text: str
 ) -> bool:
-    if stems[at] != phrase[0] or tuple(stems[at : at + len(phrase)]) != phrase:
-        return False
     run = tokens[at : at + len(phrase)]
-    return all(_GAP.fullmatch(text, one.end(), next_.start()) for one, next_ in pairwise(run))
+    return (
+        len(run) == len(phrase)
+        and all(_fold(token[0]) == stem for token, stem in zip(run, phrase, strict=True))
+        and all(_GAP.fullmatch(text, one.end(), next_.start()) for one, next_ in pairwise(run))
+    )
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
@@ -97,6 +113,8 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
     return f"{before_it}{text[start:end]}{after_it}"
 
 
+# Asked for by each way of writing a paper's card.
+@lru_cache(maxsize=4_096)
 def first_sentences(text: str, limit: int) -> str:
     """The whole sentences at the beginning of `text` that fit in `limit` characters.
 

@@ -33,19 +33,30 @@ def wrap(text: str, first: str = "") -> str:
     """
     # A line separator in a title must not begin a line that looks like one of ours.
     text = (first + _LABEL.sub(_GLUE, " ".join(clean(text).split()))).rstrip(" ")
-    lines = textwrap.wrap(
-        text,
-        width=max(_characters_per_line(text) - 1, 1),
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )
     flowing, at = [], 0
-    for line in lines:
+    for line in cut(text, max(_characters_per_line(text) - 1, 1), len(first)):
         at += len(line)
         goes_on = text[at : at + 1] == " "
         at += goes_on
         flowing.append(_stuff(line.replace(_GLUE, " "), goes_on=goes_on))
     return "\n".join(flowing)
+
+
+def cut(text: str, width: int, reserved: int) -> list[str]:
+    """What `textwrap` gives, but faster where no word is longer than a line.
+
+    Only single spaces part words, but for the first `reserved` characters, which stay as they are.
+    """
+    lines: list[str] = []
+    at, end = 0, len(text)
+    while end - at > width:
+        space = text.rfind(" ", at + 1, at + width + 1)
+        if space <= reserved:
+            return textwrap.wrap(text, width=width, break_on_hyphens=False)
+        lines.append(text[at:space])
+        at = space + 1
+    lines.append(text[at:])
+    return lines if text else []
 
 
 def _stuff(line: str, *, goes_on: bool) -> str:

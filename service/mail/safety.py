@@ -54,7 +54,9 @@ def finalize(value: object) -> object:
     if isinstance(value, Slot):
         return value
     if isinstance(value, Markup):
-        return Markup(clean(value))  # noqa: S704 - only characters were taken from safe markup
+        cleaned = clean(value)
+        # Only characters were taken from safe markup.
+        return value if cleaned is value else Markup(cleaned)  # noqa: S704
     if isinstance(value, Open):
         return leave_open(value)
     return clean(value) if isinstance(value, str) else value

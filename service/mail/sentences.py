@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.domain.categories import category_name
 from service.domain.digest import TRENDING_TITLE
@@ -155,14 +156,24 @@ class Byline:
 
 def byline(paper: Paper) -> Byline:
     """The first three authors and a count of the others."""
-    authors = [" ".join(name.split()) for name in paper.authors if name.strip()]
+    return _byline(paper.authors)
+
+
+# A card asks for it up to five times.
+@lru_cache(maxsize=4_096)
+def _byline(names: tuple[str, ...]) -> Byline:
+    authors = [" ".join(name.split()) for name in names if name.strip()]
     shown = authors[:_MOST_AUTHORS]
     return Byline(tuple(shorten(name, _LONGEST_NAME) for name in shown), len(authors) - len(shown))
 
 
 def fields(paper: Paper) -> tuple[str, ...]:
     """The names of the paper's first categories, its primary one first."""
-    codes = (paper.primary_category, *paper.categories)
+    return _fields((paper.primary_category, *paper.categories))
+
+
+@lru_cache(maxsize=4_096)
+def _fields(codes: tuple[str, ...]) -> tuple[str, ...]:
     # Two categories may have one name: cs.LG and stat.ML are both Machine Learning.
     names = dict.fromkeys(category_name(code) for code in codes if code)
     return tuple(names)[:_MOST_FIELDS]

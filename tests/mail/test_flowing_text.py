@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 from support.reading_mail import unflow
 
-from service.mail.plain import COLUMNS, tidy_flowing, wrap
+from service.mail.plain import COLUMNS, cut, tidy_flowing, wrap
 from service.mail.safety import clean
 
 LABELS = ("Unsubscribe:", "Abstract:", "PDF:", "Save:", "Pause:", "Less")
@@ -41,6 +42,17 @@ def test_no_line_after_the_first_looks_like_one_of_ours(words: list[str]) -> Non
     lines = wrap(" ".join([*words, *LABELS, *words]), first="1. ").split("\n")
     assert not [line for line in lines[1:] if line.startswith(LABELS[:-1])]
     assert "-- " not in lines
+
+
+@given(
+    words=st.lists(st.text("ab-é語", min_size=1, max_size=100), max_size=30),
+    first=st.sampled_from(["", "    ", "* ", "12. "]),
+)
+def test_lines_are_cut_where_textwrap_cuts_them(words: list[str], first: str) -> None:
+    text = first + " ".join(words)
+    width = COLUMNS - 1 if text.isascii() else COLUMNS // 2 - 1
+    lines = textwrap.wrap(text, width=width, break_on_hyphens=False) if words else []
+    assert cut(text if words else "", width, len(first)) == lines
 
 
 def test_wide_letters_take_two_columns_and_are_cut_without_a_space() -> None:

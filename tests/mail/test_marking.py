@@ -6,8 +6,10 @@ import html
 import re
 
 import pytest
+import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from service.mail.marking import excerpt, first_sentences, mark, shorten
 
@@ -39,6 +41,23 @@ def test_marked_text_is_escaped_inside_and_outside_the_marks() -> None:
     assert mark("<b>x</b> & prompts <i>", ["prompt"]) == (
         "&lt;b&gt;x&lt;/b&gt; &amp; <mark>prompts</mark> &lt;i&gt;"
     )
+
+
+@given(st.text(min_size=1).filter(str.isalnum) | st.text("aeiouystdlngr", min_size=1, max_size=12))
+def test_a_stem_begins_as_its_word_does(word: str) -> None:
+    # What is looked for by its first letter before any word is taken to its stem.
+    stem = snowballstemmer.stemmer("english").stemWord(word.casefold())
+    assert stem[0] == word.casefold()[0]
+
+
+@pytest.mark.parametrize("word", ["skies", "dying", "lying", "news", "ugly", "yes", "ßen", "Über"])
+def test_odd_words_are_found_by_themselves(word: str) -> None:
+    assert marked(f"The {word.upper()}, the rest", word) == [word.upper()]
+
+
+def test_markup_and_text_of_the_same_letters_are_told_apart() -> None:
+    assert mark(Markup("<b>x</b>"), []) == "<b>x</b>"
+    assert mark("<b>x</b>", []) == "&lt;b&gt;x&lt;/b&gt;"
 
 
 @given(st.text(), st.lists(st.text(max_size=12), max_size=3))
