@@ -20,6 +20,8 @@ from service.mail.safety import Slot
 _CARDS_KEPT = 12_288
 
 _Key = tuple[object, ...]
+# The entry, its card, and whether that is another for each topic.
+_Card = tuple[DigestPaper, Run, bool]
 # What stands where cards were asked for: runs, each with its topic.
 Place = list[tuple[Run, int]]
 
@@ -58,10 +60,10 @@ class Cards:
             for name, function in environment.filters.items()
         }
         # The entry is kept beside its card: while it lives, nobody else can have its id.
-        self._kept: dict[_Key, tuple[DigestPaper, Run]] = {}
+        self._kept: dict[_Key, _Card] = {}
         # Those of before, out of which what is still asked for comes back: what nobody asks for
         # goes with the next change of generations. Thousands of readers ask for the same hundreds.
-        self._older: dict[_Key, tuple[DigestPaper, Run]] = {}
+        self._older: dict[_Key, _Card] = {}
 
     def filter_for(
         self, template: str, macro: str, *, is_numbered: bool = False, marks_last: bool = False
@@ -99,19 +101,20 @@ class Cards:
                 if kept is None:
                     card = write(entry, *options, is_last=at == last, has_topic=topic > 0)
                     tidied = _tidy_text(card) if is_numbered else _tidy(card)
-                    kept = self._keep(key, (entry, shared_run(tidied)))
+                    run = shared_run(tidied)
+                    kept = self._keep(key, (entry, run, run.has_topic))
                 if is_numbered:
                     placed.append((_number(number + at + 1), 0))
-                placed.append((kept[1], topic))
+                placed.append((kept[1], topic if kept[2] else 0))
             return placed
 
         return cards
 
-    def _find_older(self, key: _Key) -> tuple[DigestPaper, Run] | None:
+    def _find_older(self, key: _Key) -> _Card | None:
         card = self._older.get(key)
         return card and self._keep(key, card)
 
-    def _keep(self, key: _Key, card: tuple[DigestPaper, Run]) -> tuple[DigestPaper, Run]:
+    def _keep(self, key: _Key, card: _Card) -> _Card:
         if len(self._kept) >= _CARDS_KEPT:
             self._older, self._kept = self._kept, {}
         self._kept[key] = card

@@ -41,7 +41,8 @@ _MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
 # memory is a few kB, since most of its runs stand in others too.
 _FRAMES_KEPT = 256
 _EDITIONS_KEPT = 64
-_WORDS_KEPT = 4_096
+# About 600 octets each.
+_WORDS_KEPT = 16_384
 # Shorter ones are cheaper to repeat in a copy than to name.
 _SHORTEST_SHARED = 48
 
@@ -94,6 +95,7 @@ class Frames:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
+        self._words = Words()
 
     def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
         """The subject, and the runs of HTML and text.
@@ -163,11 +165,20 @@ class Frames:
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
         ]
-        return _frame("".join([*pressed, "\n"]), watch.places, _as_markup, _is_whole_markup)
+        return self._frame("".join([*pressed, "\n"]), watch.places, _HTML)
 
     def _write_text(self, watch: Watch) -> Frame:
         written = tidy_text(self._write(watch, "body.txt"))
-        return _frame(written, watch.places, _as_text, _is_whole_text)
+        return self._frame(written, watch.places, _TEXT)
+
+    def _frame(self, written: str, places: list[Any], part: _PartKind) -> Frame:
+        pieces: list[tuple[Run, int] | Blank] = []
+        for piece in _split(written, places):
+            if isinstance(piece, str):
+                pieces.append((_static_run(piece), 0))
+            else:
+                pieces.append(self._words.blank(piece, part) if isinstance(piece, Open) else piece)
+        return Frame(tuple(pieces))
 
 
 class _Hopeless:
@@ -222,23 +233,6 @@ class _Edition:
     text: _Tree[Frame] = field(default_factory=_Tree)
 
 
-def _frame(
-    written: str,
-    places: list[Any],
-    write: Callable[[Any], str],
-    is_whole: Callable[[str], bool],
-) -> Frame:
-    pieces: list[tuple[Run, int] | Blank] = []
-    for piece in _split(written, places):
-        if isinstance(piece, str):
-            pieces.append((_static_run(piece), 0))
-        elif isinstance(piece, Open):
-            pieces.append(_blank(piece, write, is_whole))
-        else:
-            pieces.append(piece)
-    return Frame(tuple(pieces))
-
-
 def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
     """What stands between the places, and the places, each of which must be there: a filter may
     have worked on what was written, and then it is not what the mail would say."""
@@ -267,19 +261,9 @@ def _static_run(text: str) -> Run:
     return shared_run(text) if len(text) >= _SHORTEST_SHARED else own_run(text)
 
 
-def _blank(value: Open, write: Callable[[Any], str], is_whole: Callable[[str], bool]) -> Blank:
-    found = inside(value)
-    said = _Said(found.read, write, is_whole)
-    known = [read(found.watch.filling) for read in found.sources.values()]
-    if any(map(_is_link, found.sources)) or not all(map(_is_small, known)):
-        return _OwnWords(said)
-    reads = tuple(found.sources.values())
-    return _Words(said, reads[0] if len(reads) == 1 else lambda f: tuple(read(f) for read in reads))
-
-
 def _is_link(key: Hashable) -> bool:
     """Whether it is one of the reader's own addresses."""
-    return isinstance(key, tuple) and key[0] == "links" and key[1] != "home"
+    return isinstance(key, str) and key.startswith("mail.links.") and key != "mail.links.home"
 
 
 def _is_small(value: object) -> bool:
@@ -287,6 +271,32 @@ def _is_small(value: object) -> bool:
     if isinstance(value, tuple):
         return all(isinstance(one, str) for one in value)
     return value is None or isinstance(value, str | int | date | Enum)
+
+
+class Words:
+    """What readers' own values become in their mails, for as long as others say the same."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self.kept: dict[tuple[int, Hashable], tuple[Run, int]] = {}
+
+    def blank(self, value: Open, part: _PartKind) -> Blank:
+        """The place of a value in a part."""
+        found = inside(value)
+        said = _Said(found.read, part.write, part.is_whole)
+        known = [read(found.watch.filling) for read in found.sources.values()]
+        if any(map(_is_link, found.sources)) or not all(map(_is_small, known)):
+            return _OwnWords(said)
+        reads = tuple(found.sources.values())
+        source = reads[0] if len(reads) == 1 else lambda f: tuple(read(f) for read in reads)
+        number = self._numbers.setdefault((part.name, found.key), len(self._numbers))
+        return _SharedWords(said, source, number, self)
+
+    def keep(self, key: tuple[int, Hashable], text: str) -> tuple[Run, int]:
+        if len(self.kept) >= _WORDS_KEPT:
+            self.kept.clear()
+        words = self.kept[key] = (own_run(text), 0)
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,21 +329,17 @@ class _OwnWords:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _SharedWords:
     """Words that other mails say as well, known again by what they are made of."""
 
     said: _Said
     source: Read
-    kept: dict[Hashable, tuple[Run, int]] = field(default_factory=dict)
+    number: int
+    words: Words
 
     def fill(self, filling: Filling, placed: Place) -> None:
-        source = self.source(filling)
-        words = self.kept.get(source)
-        if words is None:
-            if len(self.kept) >= _WORDS_KEPT:
-                self.kept.clear()
-            words = self.kept[source] = (own_run(self.said.text(filling)), 0)
-        placed.append(words)
+        key = (self.number, self.source(filling))
+        placed.append(self.words.kept.get(key) or self.words.keep(key, self.said.text(filling)))
 
 
 def _as_markup(value: object) -> str:
@@ -353,3 +359,16 @@ def _is_whole_text(text: str) -> bool:
     if text.isprintable():
         return text[0] != " " != text[-1]
     return "\n\n" not in text and tidy_text(text) == f"{text}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _PartKind:
+    """How a part is written: what becomes of a value, and which words may stand in it as they are."""
+
+    name: str
+    write: Callable[[Any], str]
+    is_whole: Callable[[str], bool]
+
+
+_HTML = _PartKind("html", _as_markup, _is_whole_markup)
+_TEXT = _PartKind("text", _as_text, _is_whole_text)

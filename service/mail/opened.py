@@ -55,6 +55,8 @@ class Inside:
     key: Hashable
     read: Read
     sources: Mapping[Hashable, Read]
+    # How a filling comes to it where that is names alone, so that one call reads it.
+    path: str = ""
 
     @property
     def now(self) -> Any:
@@ -73,8 +75,9 @@ class Open:
         key: Hashable,
         read: Read,
         sources: Mapping[Hashable, Read] | None = None,
+        path: str = "",
     ) -> None:
-        self._inside = Inside(watch, key, read, {key: read} if sources is None else sources)
+        self._inside = Inside(watch, key, read, {key: read} if sources is None else sources, path)
 
     # -- passing on -----------------------------------------------------------------------------
 
@@ -82,8 +85,10 @@ class Open:
         if name.startswith("_"):
             # Python and Jinja ask for such names to learn what a value can do.
             raise AttributeError(name)
+        getattr(self._inside.now, name)  # where there is no such thing, say it now
+        if self._inside.path:
+            return _open_path(self._inside.watch, f"{self._inside.path}.{name}")
         read, get = self._inside.read, attrgetter(name)
-        get(self._inside.now)  # where there is no such thing, say it now
         return self._derive(name, lambda filling: get(read(filling)))
 
     def __getitem__(self, index: int | slice) -> Open:
@@ -135,20 +140,21 @@ class OpenMail(Open):
     __slots__ = ("_fixed",)
 
     def __init__(self, watch: Watch, fixed: frozenset[str]) -> None:
-        super().__init__(watch, "mail", attrgetter("mail"))
+        super().__init__(watch, "mail", attrgetter("mail"), path="mail")
         self._fixed = fixed
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        value = getattr(self._inside.now, name)
-        if name in self._fixed:
-            return value
-        return Open(self._inside.watch, name, attrgetter(f"mail.{name}"))
+        return getattr(self._inside.now, name) if name in self._fixed else super().__getattr__(name)
 
 
 def open_subject(watch: Watch) -> Open:
-    return Open(watch, "subject", attrgetter("subject"))
+    return _open_path(watch, "subject")
+
+
+def _open_path(watch: Watch, path: str) -> Open:
+    return Open(watch, path, attrgetter(path), path=path)
 
 
 def passes_open(function: Callable[..., Any]) -> Callable[..., Any]:

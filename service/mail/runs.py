@@ -9,10 +9,8 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import groupby
-from operator import itemgetter
 
 from markupsafe import escape
 
@@ -43,10 +41,15 @@ class Run:
     wire: bytes
     key: bytes = b""
 
+    @property
+    def has_topic(self) -> bool:
+        """Whether it is another text for each topic."""
+        return _TOPIC_WIRE in self.octets
+
 
 @dataclass(frozen=True)
 class Part:
-    """A whole part: runs with the topic of each, and what CHANGE stands for."""
+    """A whole part: runs with the topic of each that has one, and what CHANGE stands for."""
 
     runs: tuple[tuple[Run, int], ...]
     change: str = ""
@@ -54,20 +57,20 @@ class Part:
     @cached_property
     def octets(self) -> bytes:
         """The part as a mail program decodes it: UTF-8 with CRLF."""
-        pieces = []
-        for topic, runs in groupby(self.runs, _topic_of):
-            octets = b"".join([run.octets for run, _ in runs])
-            pieces.append(octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else octets)
+        pieces = [
+            run.octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else run.octets
+            for run, topic in self.runs
+        ]
         return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
 
     @cached_property
     def wire(self) -> bytes:
         """The part in quoted-printable."""
-        pieces = []
-        for topic, runs in groupby(self.runs, _topic_of):
-            wire = b"".join([run.wire for run, _ in runs])
-            pieces.append(wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else wire)
-        return b"".join(pieces).replace(_CHANGE_WIRE, encode_run(self.change))
+        pieces = [
+            run.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else run.wire
+            for run, topic in self.runs
+        ]
+        return b"".join(pieces).replace(_CHANGE_WIRE, _encode_change(self.change))
 
     @property
     def text(self) -> str:
@@ -75,11 +78,11 @@ class Part:
         return self.octets.decode().replace("\r\n", "\n")
 
 
-_topic_of = itemgetter(1)
-
-
 def own_run(text: str) -> Run:
     """A run of this mail alone."""
+    if text and text.isascii() and text.isprintable():
+        octets = text.encode()
+        return Run(octets, _encode(octets))
     return Run(to_octets(text), encode_run(text))
 
 
@@ -102,20 +105,24 @@ def markup_change(address: str) -> str:
 def encode_run(text: str) -> bytes:
     """`text` in quoted-printable from the first column on, its places kept."""
     if CHANGE not in text:
-        return _encode(text) if text else b""
+        return _encode(to_octets(text)) if text else b""
     wire = []
     for number, piece in enumerate(text.split(CHANGE)):
         before, topic, after = piece.partition(TOPIC)
         wire.append(_CHANGE_WIRE if number else b"")
-        wire.append(_encode(before) if before else b"")
+        wire.append(_encode(to_octets(before)) if before else b"")
         wire.append(_TOPIC_WIRE if topic else b"")
-        wire.append(_encode(after) if after else b"")
+        wire.append(_encode(to_octets(after)) if after else b"")
     return b"".join(wire)
 
 
-def _encode(text: str) -> bytes:
+# Both parts of a mail have the same, one after the other.
+_encode_change = lru_cache(maxsize=64)(encode_run)
+
+
+def _encode(octets: bytes) -> bytes:
     # binascii breaks lines as the first line of its input ends, hence the end that is cut again.
-    wire = binascii.b2a_qp(to_octets(text) + b"\r\n", istext=True)[:-2]
+    wire = binascii.b2a_qp(octets + b"\r\n", istext=True)[:-2]
     if b"\n." in wire or wire.startswith(b"."):
         # So that no message ever needs its dots doubled (RFC 5321 §4.5.2): looking for them in each
         # one costs more than writing it. The soft end keeps the line short.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
@@ -85,6 +86,8 @@ def safe_url(address: str) -> str:
     return address if is_safe else ""
 
 
+# Both parts of a mail show the same.
+@lru_cache(maxsize=256)
 def own_url(address: str) -> str:
     """An address of ours, without which the mail must not go: raises `RenderError` if unsafe."""
     if not safe_url(address):
