@@ -62,19 +62,19 @@ class Blank(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A part: runs that are the same for all, each with its topic (0), and blanks."""
+    """A part: blanks, the runs before each that are the same for all, and those at the end."""
 
-    pieces: tuple[tuple[Run, int] | Blank, ...]
+    blanks: tuple[tuple[Place, Blank], ...]
+    end: Place
 
     def fill(self, filling: Filling) -> Place:
         """The runs of a mail's part. Raises `NotAlike`."""
         placed: Place = []
         filling.numbered = 0
-        for piece in self.pieces:
-            if isinstance(piece, tuple):
-                placed.append(piece)
-            else:
-                piece.fill(filling, placed)
+        for before, blank in self.blanks:
+            placed += before
+            blank.fill(filling, placed)
+        placed += self.end
         return placed
 
 
@@ -172,13 +172,16 @@ class Frames:
         return self._frame(written, watch.places, _TEXT)
 
     def _frame(self, written: str, places: list[Any], part: _PartKind) -> Frame:
-        pieces: list[tuple[Run, int] | Blank] = []
+        blanks: list[tuple[Place, Blank]] = []
+        static: Place = []
         for piece in _split(written, places):
             if isinstance(piece, str):
-                pieces.append((_static_run(piece), 0))
+                static.append((_static_run(piece), 0))
             else:
-                pieces.append(self._words.blank(piece, part) if isinstance(piece, Open) else piece)
-        return Frame(tuple(pieces))
+                blank = self._words.blank(piece, part) if isinstance(piece, Open) else piece
+                blanks.append((static, blank))
+                static = []
+        return Frame(tuple(blanks), static)
 
 
 class _Hopeless:
