@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.alerts import alert_operator
+from service.actions.collecting import seldom_collecting
 from service.actions.copies import keep_copies
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import BuiltMail, build_mail
@@ -121,7 +122,7 @@ def deliver(
     """
     refuse_restored(sender.sessions, sender.settings)
     stops_at = sender.clock() + longest if longest else None
-    with _living_sender(sender.sessions) as owner:
+    with _living_sender(sender.sessions) as owner, seldom_collecting():
         run = _Run(sender, owner, edition_id, stops_at)
         try:
             while run.go_on():

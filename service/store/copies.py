@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from service.store.base import write_numbers, write_octets
 from service.store.copy_models import MailCopyRow, MailPart
 from service.store.models import Delivery
 
@@ -44,7 +45,7 @@ def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
     if parts:
         # In one order everywhere, so that two senders never wait for each other crosswise.
         keys = sorted(parts)
-        given = {"keys": keys, "bodies": [parts[key] for key in keys]}
+        given = {"keys": write_octets(keys), "bodies": write_octets(parts[key] for key in keys)}
         session.execute(_INSERT_PARTS, given)
 
 
@@ -52,9 +53,9 @@ def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> N
     """Keep copies; a later attempt writes its own over it: what is kept is what was sent last."""
     if rows:
         given = {
-            "ids": [row.delivery_id for row in rows],
-            "hashes": [row.content_hash for row in rows],
-            "recipes": [row.recipe for row in rows],
+            "ids": write_numbers(row.delivery_id for row in rows),
+            "hashes": write_octets(row.content_hash for row in rows),
+            "recipes": write_octets(row.recipe for row in rows),
             "now": now,
         }
         session.execute(_UPSERT_COPIES, given)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.delivery import Decision
 from service.domain.types import DeliveryKind, DeliveryState, EditionState, SubscriberState
-from service.store.base import is_among
+from service.store.base import is_among, write_numbers, write_texts
 from service.store.models import Delivery, Edition, Subscriber
 
 
@@ -105,9 +105,9 @@ def put_in_flight(
     if not ids:
         return set()
     given = {
-        "ids": ids,
-        "attempts": [attempts[i] for i in ids],
-        "message_ids": [message_ids[i] for i in ids],
+        "ids": write_numbers(ids),
+        "attempts": write_numbers(attempts[i] for i in ids),
+        "message_ids": write_texts(message_ids[i] for i in ids),
         "until": until,
     }
     return set(session.execute(_PUT_IN_FLIGHT, given).scalars())
@@ -148,10 +148,10 @@ def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> s
     if not endings:
         return set()
     given = {
-        "ids": [one.id for one in endings],
-        "attempts": [one.attempt for one in endings],
-        "states": [one.state.value for one in endings],
-        "reasons": [one.reason for one in endings],
+        "ids": write_numbers(one.id for one in endings),
+        "attempts": write_numbers(one.attempt for one in endings),
+        "states": write_texts(one.state for one in endings),
+        "reasons": write_texts(one.reason for one in endings),
         "now": now,
     }
     return set(session.execute(_END_CLAIMED, given).scalars())
@@ -219,14 +219,14 @@ def record_results(
     results = sorted(results, key=lambda one: one.id)
     waits = [one.decision.retry_after for one in results]
     given = {
-        "ids": [one.id for one in results],
-        "attempts": [one.attempt for one in results],
-        "states": [one.decision.state.value for one in results],
-        "details": [one.decision.detail for one in results],
-        "dues": [None if wait is None else now + wait for wait in waits],
-        "deferrals": [int(one.decision.is_deferral) for one in results],
-        "phases": [one.phase for one in results],
-        "relays": [one.relay for one in results],
+        "ids": write_numbers(one.id for one in results),
+        "attempts": write_numbers(one.attempt for one in results),
+        "states": write_texts(one.decision.state for one in results),
+        "details": write_texts(one.decision.detail for one in results),
+        "dues": write_texts(None if wait is None else (now + wait).isoformat() for wait in waits),
+        "deferrals": write_numbers(int(one.decision.is_deferral) for one in results),
+        "phases": write_texts(one.phase for one in results),
+        "relays": write_texts(one.relay for one in results),
         "now": now,
     }
     rows = session.execute(_RECORD, given).all()

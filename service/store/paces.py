@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.paces import Pace
 from service.domain.types import DeliveryState
+from service.store.base import write_numbers, write_texts
 from service.store.models import Delivery
 from service.store.pace_models import PaceRow
 
@@ -106,9 +107,9 @@ def park_claimed(session: Session, rows: Sequence[Parking], now: datetime) -> No
     """Put claimed rows into lanes; the caller holds the locks of the lanes' paces."""
     if rows:
         given = {
-            "ids": [row.id for row in rows],
-            "attempts": [row.attempt for row in rows],
-            "lanes": [row.lane for row in rows],
+            "ids": write_numbers(row.id for row in rows),
+            "attempts": write_numbers(row.attempt for row in rows),
+            "lanes": write_texts(row.lane for row in rows),
             "now": now,
         }
         session.execute(_PARK, given)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.addresses import address_hash
 from service.domain.types import SuppressionReason
+from service.store.base import is_among_octets
 from service.store.models import Suppression
 
 
@@ -60,7 +61,7 @@ def find_suppressed(
     if not by_hash:
         return frozenset()
     found = session.execute(
-        select(Suppression.address_hash).where(Suppression.address_hash.in_(by_hash))
+        select(Suppression.address_hash).where(is_among_octets(Suppression.address_hash, by_hash))
     ).scalars()
     return frozenset(by_hash[value] for value in found)
 
