@@ -38,8 +38,13 @@ def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update({function.__name__: passes_open(function) for function in _FILTERS})
+    filters = {function.__name__: function for function in _FILTERS}
+    environment.filters.update(filters)
     cards = Cards(environment)
+    # Cards are written of one paper, and nothing about it is left open.
+    environment = environment.overlay()
+    opened = {name: passes_open(function) for name, function in filters.items()}
+    environment.filters = {**environment.filters, **opened}
     environment.filters["html_cards"] = cards.filter_for(
         "_base/paper.mjml", "card", marks_last=True
     )
