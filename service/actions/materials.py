@@ -103,8 +103,11 @@ class Shelf:
         links = paper_links(self.settings, paper)
         if any(reason.field == "author" for reason in entry.reasons):
             links = dataclasses.replace(links, follow="")
+        is_late = entry.paper_id in self.late_ids
+        if paper.is_late != is_late:
+            paper = dataclasses.replace(paper, is_late=is_late)
         return DigestPaper(
-            paper=dataclasses.replace(paper, is_late=entry.paper_id in self.late_ids),
+            paper=paper,
             links=links,
             reasons=entry.reasons,
             maybe_seen=entry.is_maybe_seen,

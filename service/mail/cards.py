@@ -12,7 +12,7 @@ from jinja2.runtime import Context
 
 from service.mail.contexts import DigestPaper
 from service.mail.opened import Filling, Open, read_open
-from service.mail.plain import tidy_flowing
+from service.mail.plain import trim
 from service.mail.runs import CARD_ENDS, CARD_OPENS, Run, own_run, shared_run
 from service.mail.safety import Slot
 
@@ -128,10 +128,13 @@ def _number(number: int) -> Run:
 
 def _tidy(text: str) -> str:
     """Lines without blanks at their end and without empty ones; the first has no indent either."""
-    lines = (line.rstrip() for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line).lstrip()
+    return _join([line for line in map(str.rstrip, text.splitlines()) if line])
 
 
 def _tidy_text(text: str) -> str:
     """The same with the blanks that say that a paragraph goes on."""
-    return "".join(f"{line}\n" for line in tidy_flowing(text).splitlines() if line).lstrip()
+    return _join([line for line in map(trim, text.splitlines()) if line])
+
+
+def _join(lines: list[str]) -> str:
+    return "\n".join([*lines, ""]).lstrip()

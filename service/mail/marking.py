@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import snowballstemmer
 from markupsafe import Markup, escape
@@ -23,6 +24,8 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|fig|figs|eq|eqs|sec|ref|refs|no|st|dr|prof|[a-z])\.$",
     re.IGNORECASE,
 )
+# More than the longest of them with its dot and what stands before it.
+_TAIL = 12
 _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
 
@@ -62,27 +65,47 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """The spans that say one of `words`: left to right, the longest first, never overlapping."""
-    wanted = _phrases(tuple(words))
-    if not wanted:
+    wanted = _look_for(tuple(words))
+    found = [
+        at
+        for at, word in enumerate(_WORD.findall(text))
+        if (word[0] in wanted.letters or word[0] > "\x7f")
+        and word.casefold().startswith(wanted.beginnings)
+        and _fold(word) in wanted.starts
+    ]
+    if not found:
         return
     tokens = list(_WORD.finditer(text))
-    # A stem begins as its word does, so that most words need none.
-    firsts = {phrase[0][0] for phrase in wanted}
-    at = 0
-    while at < len(tokens):
-        length = 0
-        if tokens[at][0].casefold()[0] in firsts:
-            length = next((len(p) for p in wanted if _stands_at(p, tokens, at, text)), 0)
-        if length:
-            yield tokens[at].start(), tokens[at + length - 1].end()
-        at += length or 1
+    end = 0
+    for at in found:
+        if at >= end:
+            length = next((len(p) for p in wanted.phrases if _stands_at(p, tokens, at, text)), 0)
+            if length:
+                end = at + length
+                yield tokens[at].start(), tokens[end - 1].end()
+
+
+class _Wanted(NamedTuple):
+    """Phrases as stems, the longest first, and how to see at once that a word begins none.
+
+    Of a stem all but the last two letters are its word's ("possibl" of "possibility"), and always
+    the first: finding the stem of a word that is new takes as long as reading a whole excerpt.
+    """
+
+    phrases: list[tuple[str, ...]]
+    starts: frozenset[str]
+    beginnings: tuple[str, ...]
+    letters: frozenset[str]
 
 
 @lru_cache(maxsize=1_024)
-def _phrases(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """What to look for, as stems, the longest first."""
+def _look_for(words: tuple[str, ...]) -> _Wanted:
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
-    return sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
+    wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
+    starts = frozenset(phrase[0] for phrase in wanted)
+    beginnings = tuple(stem[: max(len(stem) - 2, 1)] for stem in starts)
+    letters = frozenset(letter for stem in starts for letter in (stem[0], stem[0].upper()))
+    return _Wanted(wanted, starts, beginnings, letters)
 
 
 def _stands_at(
@@ -134,7 +157,8 @@ def first_sentences(text: str, limit: int) -> str:
 
 def _sentence_ends(text: str) -> Iterator[int]:
     for found in _SENTENCE_END.finditer(text):
-        if not _ABBREVIATION.search(text[: found.start() + 1]):
+        stop = found.start() + 1
+        if not _ABBREVIATION.search(text[max(0, stop - _TAIL) : stop]):
             yield found.end()
 
 

@@ -78,10 +78,11 @@ def tidy_text(text: str) -> str:
 
 def tidy_flowing(text: str) -> str:
     """Lines without blanks at their end, but for the one that says that the paragraph goes on."""
-    return "\n".join(_trim(line) for line in text.splitlines())
+    return "\n".join([trim(line) for line in text.splitlines()])
 
 
-def _trim(line: str) -> str:
+def trim(line: str) -> str:
+    """One of them."""
     bare = line.rstrip()
     return f"{bare} " if bare and line == f"{bare} " else bare
 

@@ -52,6 +52,8 @@ class Slot(Markup):
 
 def finalize(value: object) -> object:
     """Jinja's last word on each value: cleaned, and escaped afterwards unless it is markup."""
+    if type(value) is str:
+        return clean(value)
     if isinstance(value, Slot):
         return value
     if isinstance(value, Markup):
