@@ -38,7 +38,7 @@ from service.actions.materials import Materials  # noqa: E402
 from service.actions.messages import build_mail  # noqa: E402
 from service.domain.digest import digest_from_json  # noqa: E402
 from service.mail.render import Renderer  # noqa: E402
-from service.store.sending import Claim  # noqa: E402
+from service.store.claims import Claim  # noqa: E402
 
 PAPERS_A_DAY = 400
 PAPERS_A_DIGEST = 25

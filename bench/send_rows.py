@@ -25,10 +25,10 @@ from support.made_digests import (  # noqa: E402  # the path must come first
 
 from service.domain.digest import digest_from_json  # noqa: E402
 from service.domain.types import Cadence, EditionState, Paper  # noqa: E402
+from service.store.claims import Claim  # noqa: E402
 from service.store.deliveries import DigestRow, insert_digests  # noqa: E402
 from service.store.editions import insert_edition  # noqa: E402
 from service.store.models import Edition  # noqa: E402
-from service.store.sending import Claim  # noqa: E402
 
 PAPERS_A_DAY = 1_600
 TOPICS = 300

@@ -9,8 +9,8 @@ from service.actions.branding import make_renderer
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import build_envelope
 from service.config import Settings
-from service.store.models import Delivery
-from service.store.sending import with_readers
+from service.store.claims import Claim
+from service.store.models import Delivery, Subscriber
 
 SAMPLE = 200
 
@@ -22,12 +22,13 @@ def message_sizes(
     renderer, materials = make_renderer(settings), Materials()
     with sessions() as session:
         rows = session.execute(
-            select(Delivery)
+            select(Delivery, Subscriber)
+            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
             .where(Delivery.edition_id == edition_id)
             .order_by(Delivery.id)
             .limit(SAMPLE)
-        ).scalars()
-        claims = with_readers(session, rows.all())
+        ).all()
+        claims = [Claim(delivery, reader) for delivery, reader in rows]
         gather_materials(session, claims, materials)
     built = [
         build_envelope(claim, materials, settings, renderer, claim.delivery.created_at)[0]

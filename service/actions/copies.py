@@ -17,8 +17,8 @@ from service.logs import get_logger
 from service.mail.contexts import DigestGroup
 from service.mail.copies import restore_copy, shared_keys
 from service.mail.render import Renderer
+from service.store.claims import Mail, Reader
 from service.store.copies import CopyRow, get_copy, get_parts, insert_parts, upsert_copies
-from service.store.models import Delivery, Subscriber
 
 MORE_TITLE = "More that matched"
 
@@ -61,8 +61,8 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
 
 
 def page_html(
-    delivery: Delivery,
-    reader: Subscriber,
+    delivery: Mail,
+    reader: Reader,
     materials: Materials,
     settings: Settings,
     renderer: Renderer,
@@ -73,8 +73,8 @@ def page_html(
 
 
 def whole_html(
-    delivery: Delivery,
-    reader: Subscriber,
+    delivery: Mail,
+    reader: Reader,
     materials: Materials,
     settings: Settings,
     renderer: Renderer,

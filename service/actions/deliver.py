@@ -34,6 +34,7 @@ from service.mail.errors import MailError
 from service.mail.letters import Alert
 from service.mail.render import Renderer
 from service.mail.transport import Transport
+from service.store.claims import Claim
 from service.store.editions import close_finished
 from service.store.engine import transaction
 from service.store.flights import (
@@ -44,13 +45,11 @@ from service.store.flights import (
 )
 from service.store.paces import LaneClaim, release_orphans
 from service.store.sending import (
-    Claim,
     Claimer,
     claim_due,
     hold_sender_lock,
     resolve_in_doubt,
     sweep_abandoned,
-    with_readers,
 )
 
 if TYPE_CHECKING:
@@ -256,7 +255,7 @@ class _Run:
     def _claim_lanes(self, session: Session, now: datetime) -> list[Claim]:
         """Rows that waited for their providers come before those that are only due."""
         claim = LaneClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
-        return with_readers(session, self._pacer.claim_lanes(session, claim, self._share, now))
+        return self._pacer.claim_lanes(session, claim, self._share, now)
 
     def _build_some(self) -> None:
         """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""

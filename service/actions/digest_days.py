@@ -9,7 +9,8 @@ from typing import Any
 
 from service.domain.types import Cadence
 from service.mail.contexts import Coverage
-from service.store.models import Delivery, Edition, Subscriber
+from service.store.claims import Mail, Reader
+from service.store.models import Edition
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def edition_days(edition: Edition) -> DigestDays:
     return DigestDays(edition.cadence, edition.local_date, _coverage(edition.coverage))
 
 
-def missed_days(delivery: Delivery, reader: Subscriber) -> DigestDays:
+def missed_days(delivery: Mail, reader: Reader) -> DigestDays:
     """What a catch-up says of its own days."""
     told = (delivery.digest or {})["missed"]
     since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))

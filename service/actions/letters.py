@@ -35,8 +35,9 @@ from service.mail.letters import (
     TopicsChangedContext,
     WelcomeContext,
 )
+from service.store.claims import Mail, Reader
 from service.store.deliveries import MailRow, insert_mail, insert_mail_row
-from service.store.models import Delivery, Subscriber
+from service.store.models import Subscriber
 from service.store.subscribers import get_topics
 
 # After a day nobody remembers what a mail is about.
@@ -108,7 +109,7 @@ def queue_farewell(session: Session, reader: Subscriber, now: datetime) -> None:
 
 
 def letter_context(
-    delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
     """The typed context of a row that is no digest.
 
@@ -117,7 +118,7 @@ def letter_context(
     return _CONTEXTS[delivery.kind](delivery, reader, materials, settings)
 
 
-_Make = Callable[[Delivery, Subscriber, Materials, Settings], MailContext]
+_Make = Callable[[Mail, Reader, Materials, Settings], MailContext]
 
 
 def _own(settings: Settings) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _own(settings: Settings) -> dict[str, Any]:
     return {"home": home, "operator_address": address, "brand": brand_of(settings)}
 
 
-def _ways(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[str, Any]:
+def _ways(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
     at = delivery.created_at
     return {
         "preferences": signed_url(settings, Purpose.PREFERENCES, reader.id, at),
@@ -136,7 +137,7 @@ def _ways(delivery: Delivery, reader: Subscriber, settings: Settings) -> dict[st
 
 
 def _proof(
-    delivery: Delivery, reader: Subscriber, settings: Settings, purpose: Purpose, detail: str = ""
+    delivery: Mail, reader: Reader, settings: Settings, purpose: Purpose, detail: str = ""
 ) -> dict[str, Any]:
     lifetime, at = LIFETIME[purpose], delivery.created_at
     mark = fingerprint(reader.email_key)
@@ -149,21 +150,19 @@ def _proof(
     }
 
 
-def _confirmation(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
-) -> MailContext:
+def _confirmation(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     return ConfirmationContext(**_proof(delivery, reader, settings, Purpose.CONFIRM))
 
 
 def _address_change(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
 ) -> MailContext:
     detail = move_detail(reader)
     return AddressChangeContext(**_proof(delivery, reader, settings, Purpose.ADDRESS, detail))
 
 
 def _address_notice(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
 ) -> MailContext:
     at, lifetime = delivery.created_at, LIFETIME[Purpose.ADDRESS]
     return AddressNoticeContext(
@@ -175,13 +174,13 @@ def _address_notice(
     )
 
 
-def move_detail(waiting: Subscriber) -> str:
+def move_detail(waiting: Reader) -> str:
     """What the token of a move says beside the row that waits: whose digests, to which address."""
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
 def _already_subscribed(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
 ) -> MailContext:
     ways = _ways(delivery, reader, settings)
     return AlreadySubscribedContext(
@@ -194,7 +193,7 @@ def _already_subscribed(
 
 
 def _welcome(
-    delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
     shelf = materials.shelf(0, settings)
     digest = frozen.digest_from_json(delivery.digest) if delivery.digest else frozen.Digest(())
@@ -213,7 +212,7 @@ def _welcome(
 
 
 def _topics_changed(
-    delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
     return TopicsChangedContext(
         topics=_topics(reader, materials),
@@ -223,9 +222,7 @@ def _topics_changed(
     )
 
 
-def _paused(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
-) -> MailContext:
+def _paused(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     return PausedContext(
         until=reader.paused_until,
         catches_up=reader.has_catch_up,
@@ -235,9 +232,7 @@ def _paused(
     )
 
 
-def _resumed(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
-) -> MailContext:
+def _resumed(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     return ResumedContext(
         next_hour=reader.hour,
         timezone=reader.timezone,
@@ -249,16 +244,14 @@ def _resumed(
     )
 
 
-def _farewell(
-    delivery: Delivery, reader: Subscriber, _: Materials, settings: Settings
-) -> MailContext:
+def _farewell(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
     on = delivery.created_at.date()
     undo = f"{unsubscribe}/undo"
     return FarewellContext(undo_url=undo, on=on, locale=reader.locale, **_own(settings))
 
 
-def alert_context(delivery: Delivery, settings: Settings) -> OperatorAlertContext:
+def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
     """What a row for the operator says; it has no reader."""
     return OperatorAlertContext(
         alerts=(Alert(**(delivery.alert or {})),),
@@ -268,7 +261,7 @@ def alert_context(delivery: Delivery, settings: Settings) -> OperatorAlertContex
     )
 
 
-def _topics(reader: Subscriber, materials: Materials) -> tuple[str, ...]:
+def _topics(reader: Reader, materials: Materials) -> tuple[str, ...]:
     return tuple(text for text, _ in materials.topics.get(reader.id, []))
 
 

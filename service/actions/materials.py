@@ -26,10 +26,10 @@ from service.domain.query_changes import leaves_nothing, read_clause
 from service.domain.types import Paper
 from service.mail.contexts import DigestGroup, DigestPaper
 from service.mail.sentences import mutable_words
+from service.store.claims import Claim
 from service.store.editions import get_edition, get_edition_papers
 from service.store.models import Edition
 from service.store.reading import get_papers
-from service.store.sending import Claim
 from service.store.subscribers import get_topics
 
 

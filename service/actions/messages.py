@@ -30,8 +30,7 @@ from service.mail.letters import MailContext
 from service.mail.render import RenderedMail, Renderer
 from service.mail.transport import Envelope
 from service.mail.wire_addresses import ascii_address, wire_address
-from service.store.models import Delivery, Subscriber
-from service.store.sending import Claim
+from service.store.claims import Claim, Mail, Reader
 
 _POSTMARK = ".postmarkapp.com"
 
@@ -118,7 +117,7 @@ def render_mail(
 
 
 def mail_context(
-    delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
     """The typed context of a row's email."""
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
@@ -127,7 +126,7 @@ def mail_context(
 
 
 def digest_context(
-    delivery: Delivery, reader: Subscriber, materials: Materials, settings: Settings
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> DigestContext:
     digest = newest_json(delivery.digest or _NOTHING)
     edition_id = delivery.edition_id or 0

@@ -21,8 +21,8 @@ from service.domain.retrying import ReplyKind
 from service.domain.types import DeliveryKind
 from service.logs import get_logger
 from service.mail.letters import Alert
+from service.store.claims import Claim
 from service.store.engine import transaction
-from service.store.models import Delivery
 from service.store.paces import (
     LaneClaim,
     Parking,
@@ -35,7 +35,6 @@ from service.store.paces import (
     park_claimed,
     update_pace,
 )
-from service.store.sending import Claim
 
 log = get_logger(__name__)
 
@@ -69,7 +68,7 @@ class Pacer:
 
     def claim_lanes(
         self, session: Session, claim: LaneClaim, room: int, now: datetime
-    ) -> list[Delivery]:
+    ) -> list[Claim]:
         """Up to `room` rows that waited for providers which take some now; looks at all paces anew."""
         self.paces = find_paces(session)
         self.waiting = find_waiting(session) & self.paces.keys() if self.paces else frozenset()
@@ -78,14 +77,14 @@ class Pacer:
             for name, pace in self.paces.items()
             if next_at(pace, now) <= now and (name in self.waiting or pace.is_healthy)
         ]
-        claimed: list[Delivery] = []
+        claimed: list[Claim] = []
         for pace in (lock_paces(session, names) if names else {}).values():
             claimed += self._claim_lane(session, claim, pace, room - len(claimed), now)
         return claimed
 
     def _claim_lane(
         self, session: Session, claim: LaneClaim, pace: Pace, room: int, now: datetime
-    ) -> list[Delivery]:
+    ) -> list[Claim]:
         allowed, _ = take(pace, room, now)
         rows = claim_lane(session, claim, pace.provider, allowed, now) if allowed else []
         if rows:

@@ -15,6 +15,7 @@ from service.actions.materials import Materials, gather_materials
 from service.actions.messages import build_envelope
 from service.config import Settings
 from service.domain.schedule import LOOKBACK_DAYS
+from service.store.claims import Claim
 from service.store.editions import (
     assign_papers,
     find_edition,
@@ -24,7 +25,6 @@ from service.store.editions import (
 )
 from service.store.models import Delivery, Edition, Subscriber
 from service.store.revisions import assign_revisions
-from service.store.sending import Claim
 from service.store.subscribers import Candidate
 
 

@@ -14,8 +14,8 @@ from service.domain.delivery import Decision, SendOutcome
 from service.domain.providers import provider_of
 from service.domain.retrying import Tries, decide, read_reply
 from service.domain.types import DeliveryState, SubscriberState
+from service.store.claims import Claim
 from service.store.flights import Recorded, Result, record_results
-from service.store.sending import Claim
 from service.store.subscribers import get_subscriber
 from service.store.suppressions import insert_suppression
 

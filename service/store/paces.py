@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from service.domain.paces import Pace
 from service.domain.types import DeliveryState
 from service.store.base import write_numbers, write_texts
+from service.store.claims import Claim, claiming, take_claims
 from service.store.models import Delivery
 from service.store.pace_models import PaceRow
 
@@ -115,22 +116,22 @@ def park_claimed(session: Session, rows: Sequence[Parking], now: datetime) -> No
         session.execute(_PARK, given)
 
 
-_CLAIM_LANE = text("""
-WITH waiting AS (
+_CLAIM_LANE = claiming(
+    """waiting AS (
   SELECT deliveries.id
   FROM deliveries LEFT JOIN editions ON editions.id = deliveries.edition_id
   WHERE deliveries.lane = :lane AND deliveries.lane <> '' AND deliveries.state = 'queued'
     AND (CAST(:edition_id AS bigint) IS NULL OR deliveries.edition_id = :edition_id)
     AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
   ORDER BY deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
-)
+)""",
+    """
 UPDATE deliveries
 SET state = 'claimed', lane = '', due_at = :now, attempt = attempt + 1, lease_owner = :owner,
     lease_until = :until, updated_at = :now
 FROM waiting
-WHERE deliveries.id = waiting.id
-RETURNING deliveries.*
-""")
+WHERE deliveries.id = waiting.id""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class LaneClaim:
 
 def claim_lane(
     session: Session, claim: LaneClaim, lane: str, limit: int, now: datetime
-) -> list[Delivery]:
+) -> list[Claim]:
     """Take up to `limit` rows that wait for a provider, the oldest first.
 
     They are due from now on, so that nothing waits for the end of its time should the sender die.
@@ -157,9 +158,8 @@ def claim_lane(
         "limit": limit,
         "now": now,
     }
-    taken = select(Delivery).from_statement(_CLAIM_LANE).execution_options(populate_existing=True)
-    rows = session.execute(taken, given).scalars().all()
-    return sorted(rows, key=lambda row: row.id)
+    rows = take_claims(session, _CLAIM_LANE, given)
+    return sorted((Claim(row, reader) for row, reader in rows), key=lambda claim: claim.id)
 
 
 # From one lane to the next by the index, however many rows wait in each.

@@ -7,7 +7,7 @@ lease; the lease itself serves where a host vanishes and its connection lingers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,29 +16,14 @@ from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, upd
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.types import DeliveryState
-from service.store.base import is_among
+from service.store.base import write_numbers, write_texts
+from service.store.claims import Claim, ClaimedMail, ClaimedReader, claiming, take_claims
 from service.store.flights import reopen_editions
-from service.store.models import Delivery, DeliveryEvent, Subscriber
+from service.store.models import Delivery, DeliveryEvent
 from service.store.moving import move_rows
 
 # The first half of every sender's advisory lock: tells our locks from anybody else's.
 LOCK_CLASS = 20592
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A row that this sender holds, at this attempt, and its reader as read in the claim."""
-
-    delivery: Delivery
-    subscriber: Subscriber | None
-
-    @property
-    def id(self) -> int:
-        return self.delivery.id
-
-    @property
-    def attempt(self) -> int:
-        return self.delivery.attempt
 
 
 @contextmanager
@@ -63,8 +48,8 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[No
 # that a claim never walks over the rows of one that is still being composed. Each step stops as soon
 # as there are enough, and only rows that were taken are locked. The limit is part of the text: with
 # a parameter Postgres would plan for a tenth of the table.
-_CLAIM = text("""
-WITH letters AS MATERIALIZED (
+_CLAIM = claiming(
+    """letters AS MATERIALIZED (
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
     AND CAST(:edition_id AS bigint) IS NULL
@@ -85,14 +70,14 @@ WITH letters AS MATERIALIZED (
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
   LIMIT :limit - (SELECT count(*) FROM letters)
-)
+)""",
+    """
 UPDATE deliveries
 SET state = 'claimed', lane = '', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
     updated_at = :now
 FROM (SELECT id FROM letters UNION ALL SELECT id FROM digests) AS due
-WHERE deliveries.id = due.id
-RETURNING deliveries.*
-""").bindparams(bindparam("limit", literal_execute=True, type_=Integer))
+WHERE deliveries.id = due.id""",
+).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 
 @dataclass(slots=True)
@@ -120,43 +105,26 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
     if not rows and claimer.places:
         claimer.places.clear()
         rows = _take(session, claimer, limit, now)
-    for row in rows:
+    for row, _ in rows:
         if row.edition_id is not None:
             claimer.places[row.edition_id] = (row.due_at, row.id)
-    return with_readers(session, rows)
+    return [Claim(row, reader) for row, reader in rows]
 
 
-def _take(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Delivery]:
+def _take(
+    session: Session, claimer: Claimer, limit: int, now: datetime
+) -> list[tuple[ClaimedMail, ClaimedReader | None]]:
     given = {
         "owner": claimer.owner,
         "now": now,
         "until": now + claimer.lease,
         "limit": limit,
         "edition_id": claimer.edition_id,
-        "editions": list(claimer.places),
-        "dues": [due_at for due_at, _ in claimer.places.values()],
-        "rows": [number for _, number in claimer.places.values()],
+        "editions": write_numbers(claimer.places),
+        "dues": write_texts(due_at.isoformat() for due_at, _ in claimer.places.values()),
+        "rows": write_numbers(number for _, number in claimer.places.values()),
     }
-    taken = select(Delivery).from_statement(_CLAIM).execution_options(populate_existing=True)
-    rows = session.execute(taken, given).scalars()
-    return sorted(rows, key=lambda row: (row.due_at, row.id))
-
-
-def with_readers(session: Session, deliveries: Sequence[Delivery]) -> list[Claim]:
-    """The deliveries with their readers, read afresh."""
-    wanted = [delivery.subscriber_id for delivery in deliveries if delivery.subscriber_id]
-    readers = {
-        reader.id: reader
-        for reader in session.execute(
-            select(Subscriber)
-            .where(is_among(Subscriber.id, wanted))
-            .execution_options(populate_existing=True)
-        ).scalars()
-    }
-    return [
-        Claim(delivery, readers.get(delivery.subscriber_id) if delivery.subscriber_id else None)
-        for delivery in deliveries
-    ]
+    return sorted(take_claims(session, _CLAIM, given), key=lambda row: (row[0].due_at, row[0].id))
 
 
 def _move(

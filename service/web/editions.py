@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from service.actions.copies import page_html, sent_html, whole_html
 from service.actions.materials import Materials, gather_materials
 from service.domain.tokens import Purpose
+from service.store.claims import Claim
 from service.store.deliveries import get_delivery
 from service.store.engine import transaction
-from service.store.sending import Claim
 from service.store.subscribers import get_subscriber
 from service.web.faults import NotHere
 from service.web.headers import MAIL_POLICY

@@ -20,9 +20,9 @@ from service.config import Settings
 from service.domain.tokens import Purpose, TokenInvalid, read_token
 from service.domain.types import DeliveryKind, SubscriberState
 from service.mail.render import Renderer
+from service.store.claims import Claim
 from service.store.deliveries import insert_mail
 from service.store.reading import find_paper
-from service.store.sending import Claim
 
 ANNE = "anne@example.org"
 

@@ -29,8 +29,8 @@ from service.domain.types import (
     Reason,
     SubscriberState,
 )
+from service.store.claims import Claim
 from service.store.models import Delivery, Edition, Subscriber
-from service.store.sending import Claim
 
 MORNING = datetime(2026, 9, 18, 7, 0, tzinfo=UTC)
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
