@@ -52,11 +52,26 @@ def cut(text: str, width: int, reserved: int) -> list[str]:
     while end - at > width:
         space = text.rfind(" ", at + 1, at + width + 1)
         if space <= reserved:
-            return textwrap.wrap(text, width=width, break_on_hyphens=False)
+            return _cut_words(text, width)
         lines.append(text[at:space])
         at = space + 1
     lines.append(text[at:])
     return lines if text else []
+
+
+def _cut_words(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, cut inside a word that is longer than that.
+
+    A word with its labels is one, and a line may end after the glue between them, which would give
+    the next line to the label; then the letter before the glue goes there too.
+    """
+    room = 2 if _GLUE in text else 0
+    lines = textwrap.wrap(text, width=width - room, break_on_hyphens=False)
+    for at in range(len(lines) - 1):
+        if lines[at].endswith(_GLUE):
+            lines[at + 1] = lines[at][-2:] + lines[at + 1]
+            lines[at] = lines[at][:-2]
+    return lines
 
 
 def _stuff(line: str, *, goes_on: bool) -> str:
