@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from service.actions.bounce import verp_address
@@ -62,19 +63,19 @@ def build_mail(
     that says why; the row then fails alone.
     """
     delivery = claim.delivery
+    number, kind = delivery.id, delivery.kind
     to, context, unsubscribe = _address(claim, materials, settings)
-    rendered = render_mail(delivery.kind, context, settings, renderer)
-    identity = message_id(
-        delivery.kind, delivery.id, settings.secret_key[0].encode(), settings.envelope_domain
-    )
+    rendered = render_mail(kind, context, settings, renderer)
+    domain = settings.envelope_domain
+    identity = message_id(kind, number, settings.secret_key[0].encode(), domain)
     headers = MessageHeaders(
         sender=settings.mail_from,
         to=to,
         message_id=identity,
         date=now,
-        kind=delivery.kind,
+        kind=kind,
         reply_to=settings.reply_to,
-        list_id=f"{_list_name(settings.brand_name)} <digest.{settings.envelope_domain}>",
+        list_id=_list_id(settings.brand_name, domain),
         unsubscribe_url=unsubscribe,
         is_for_postmark=any(_POSTMARK in url for url in settings.smtp_url),
     )
@@ -82,9 +83,9 @@ def build_mail(
     signer = signer_of(settings)
     if signer is not None:
         payload = signer.sign(payload, now)
-    sender = verp_address(settings, delivery.id) or _bare_address(settings.mail_from)
+    sender = verp_address(settings, number) or _bare_address(settings.mail_from)
     envelope = Envelope(
-        delivery.id, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
+        number, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
     )
     copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)
@@ -128,7 +129,8 @@ def mail_context(
 def digest_context(
     delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> DigestContext:
-    digest = newest_json(delivery.digest or _NOTHING)
+    frozen, created_at, reader_id = delivery.digest, delivery.created_at, reader.id
+    digest = newest_json(frozen or _NOTHING)
     edition_id = delivery.edition_id or 0
     shelf = materials.shelf(edition_id, settings)
     days = materials.days(edition_id) or missed_days(delivery, reader)
@@ -140,8 +142,8 @@ def digest_context(
         coverage=days.coverage,
         groups=shelf.read_groups(digest),
         also=shelf.read_also(digest),
-        links=reader_links(settings, reader.id, delivery.id, delivery.created_at),
-        topics=tuple([text for text, _ in materials.topics.get(reader.id, ())]),
+        links=reader_links(settings, reader_id, delivery.id, created_at),
+        topics=tuple([text for text, _ in materials.topics.get(reader_id, ())]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
         locale=reader.locale or "",
@@ -169,9 +171,11 @@ def _happenings(
     )
 
 
-def _list_name(brand: str) -> str:
-    """The brand without what would end the name of a List-Id."""
-    return f"{' '.join(brand.translate(_NOT_IN_NAME).split())} digests"
+@lru_cache(maxsize=16)
+def _list_id(brand: str, domain: str) -> str:
+    """The list of an installation's digests; in its name nothing of the brand that would end it."""
+    name = " ".join(brand.translate(_NOT_IN_NAME).split())
+    return f"{name} digests <digest.{domain}>"
 
 
 _NOT_IN_NAME = str.maketrans("", "", '<>"\\()')

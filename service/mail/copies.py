@@ -36,33 +36,29 @@ class MailCopy:
 def copy_mail(mail: RenderedMail) -> MailCopy:
     """The copy of a mail's HTML."""
     part = mail.html_part
-    return MailCopy(
-        sha256(part.octets).digest(),
-        _write(part),
-        {run.key: run.octets for run, _ in part.runs if run.key},
-    )
+    shared: dict[bytes, bytes] = {}
+    return MailCopy(sha256(part.octets).digest(), _write(part, shared), shared)
 
 
-def _write(part: Part) -> bytes:
+def _write(part: Part, shared: dict[bytes, bytes]) -> bytes:
     """The recipe of a part: the order of its runs, the keys of the shared ones, its own texts.
 
     In the order `s` is the next key and a number a text of its own, so that an address that stands
-    thrice is kept once; `t12` is the topic of the runs that follow. Nothing is compressed: that
-    took longer than all the rest and saved a fifth.
+    thrice is kept once; `t12` after it is the topic of the run. Nothing is compressed: that took
+    longer than all the rest. What is shared is added to `shared`.
     """
     order: list[str] = []
     keys: list[bytes] = []
     own: dict[bytes, str] = {}
-    before = 0
     for run, topic in part.runs:
-        if topic != before:
-            order.append(f"{_TOPIC}{topic}")
-            before = topic
-        if run.key:
-            order.append(_SHARED)
-            keys.append(run.key)
+        key = run.key
+        if key:
+            keys.append(key)
+            shared[key] = run.octets
+            word = _SHARED
         else:
-            order.append(own.setdefault(run.octets, str(len(own))))
+            word = own.setdefault(run.octets, str(len(own)))
+        order.append(f"{word}{_TOPIC}{topic}" if topic else word)
     told = (b"".join(keys) + part.change.encode(), *own)
     return b"".join((_SECOND, " ".join(order).encode(), _NEXT, _NEXT.join(told)))
 
@@ -86,18 +82,15 @@ def _read(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
 
 def _read_second(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
     written, _, rest = recipe.removeprefix(_SECOND).partition(_NEXT)
-    order = written.decode().split()
-    ends = order.count(_SHARED) * _KEY_OCTETS
+    order = [word.partition(_TOPIC) for word in written.decode().split()]
+    ends = sum(name == _SHARED for name, _, _ in order) * _KEY_OCTETS
     keys = (rest[at : at + _KEY_OCTETS] for at in range(0, ends, _KEY_OCTETS))
     change, *own = rest[ends:].split(_NEXT)
-    runs, topic = [], 0
-    for word in order:
-        if word.startswith(_TOPIC):
-            topic = int(word[1:])
-        else:
-            is_shared = word == _SHARED
-            run = Run(b"", b"", next(keys)) if is_shared else Run(own[int(word)], b"")
-            runs.append((run, topic))
+    runs = []
+    for name, _, topic in order:
+        is_shared = name == _SHARED
+        run = Run(b"", b"", next(keys)) if is_shared else Run(own[int(name)], b"")
+        runs.append((run, int(topic or 0)))
     return change.decode(), runs
 
 
