@@ -21,6 +21,8 @@ _LINES_KEPT = 4_096
 _BLANK_LINES = re.compile(r"\n{4,}")
 _LABEL = re.compile(r" (?=\S*:(?: |$))")
 _GLUE = "\ufdd4"
+# No letter elsewhere is wide; quotes, dashes, Greek and all that stands in most titles are not here.
+_MAYBE_WIDE = re.compile("[\u1100-\u115f\u231a-\U0010ffff]")
 
 
 @lru_cache(maxsize=_LINES_KEPT)
@@ -104,7 +106,7 @@ def trim(line: str) -> str:
 
 def _characters_per_line(text: str) -> int:
     """Chinese, Japanese and Korean letters are two columns wide."""
-    if text.isascii():
+    if not _MAYBE_WIDE.search(text):
         return COLUMNS
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return COLUMNS * len(text) // (len(text) + wide) if wide * 4 < len(text) else COLUMNS // 2

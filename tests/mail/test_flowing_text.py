@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import unicodedata
 
@@ -64,6 +65,12 @@ def test_wide_letters_take_two_columns_and_are_cut_without_a_space() -> None:
     assert len(lines) > 1
     assert all(columns(line) <= COLUMNS for line in lines)
     assert not [line for line in lines if line.endswith(" ")]
+
+
+def test_every_wide_letter_counts_as_two() -> None:
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.east_asian_width(chr(code)) in "WF" and chr(code).isprintable():
+            assert len(wrap(chr(code) * 60).split("\n")[0]) < COLUMNS // 2 + 1, hex(code)
 
 
 def test_lines_that_programs_would_take_for_something_else_are_stuffed() -> None:
