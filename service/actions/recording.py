@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -20,8 +20,7 @@ from service.store.subscribers import get_subscriber
 from service.store.suppressions import insert_suppression
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(NamedTuple):
     """A row on the wire: at which attempt, and what a decision on it needs."""
 
     attempt: int

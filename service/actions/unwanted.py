@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -15,8 +15,7 @@ from service.store.flights import Ending, Held, end_claimed, lock_standings
 from service.store.suppressions import find_suppressed
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What decides whether a row may still be sent."""
 
     id: int

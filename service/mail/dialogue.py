@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from service.domain.delivery import Phase, SendOutcome
 
@@ -108,14 +109,16 @@ class Dialogue:
             self._give_up(0, why)
 
     def _hear_line(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()
-        if not (line[:3].isdigit() and text[3:4] in {"", " ", "-"}):
-            self._give_up(-1, f"no reply of SMTP: {' '.join(text.split())[:200]}")
-            return
-        self._lines.append(text[4:])
-        if text[3:4] != "-":
-            told, self._lines = " ".join(" ".join(self._lines).split()), []
-            self._hear_reply(int(line[:3]), told)
+        code, is_last, words = _read_line(line)
+        if not code:
+            self._give_up(-1, f"no reply of SMTP: {words[:200]}")
+        elif is_last and not self._lines:
+            self._hear_reply(code, words)
+        else:
+            self._lines.append(words)
+            if is_last:
+                told, self._lines = " ".join(filter(None, self._lines)), []
+                self._hear_reply(code, told)
 
     def _hear_reply(self, code: int, text: str) -> None:
         if not self._awaited:
@@ -153,7 +156,8 @@ class Dialogue:
             self._give_up(0, "354 after a refusal")
         else:
             self._opened, self._judged = None, envelope
-            self._say(wire_form(envelope), Awaited.DOT)
+            self.said.append(wire_form(envelope))
+            self._say(b".\r\n", Awaited.DOT)
             if self._is_pipelined:
                 self._open_next(is_early=True)
 
@@ -219,15 +223,25 @@ class Dialogue:
         self._awaited.clear()
 
 
+# Most replies are the same for every message.
+@lru_cache(maxsize=256)
+def _read_line(line: bytes) -> tuple[int, bool, str]:
+    """A line's code, whether it is its reply's last, and its words; 0 where it is no reply's."""
+    text = line.decode("utf-8", "replace").rstrip()
+    if not (line[:3].isdigit() and text[3:4] in {"", " ", "-"}):
+        return 0, True, " ".join(text.split())
+    return int(line[:3]), text[3:4] != "-", " ".join(text[4:].split())
+
+
 def wire_form(envelope: Envelope) -> bytes:
-    """The message as DATA carries it: CRLF after every line, dots doubled at line starts (RFC 5321
-    §4.5.2), and the final dot."""
+    """The message as DATA carries it before the final dot: CRLF after every line, dots doubled at
+    line starts (RFC 5321 §4.5.2)."""
     payload = envelope.payload
     if not envelope.is_wire:
         payload = _DOT_AT_START.sub(b"..", _LINE_END.sub(b"\r\n", payload))
         if not payload.endswith(b"\r\n"):
             payload += b"\r\n"
-    return payload + b".\r\n"
+    return payload
 
 
 def _mail(envelope: Envelope) -> bytes:

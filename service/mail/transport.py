@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import aiosmtplib
@@ -252,7 +251,9 @@ class SmtpTransport:
             return
         if relay is not None:
             self._relays.hear(relay, outcome)
-            outcome = replace(outcome, relay=self._relays.name(relay))
+            outcome = SendOutcome(
+                outcome.phase, outcome.code, outcome.text, self._relays.name(relay)
+            )
         self._tried.discard(envelope.number)
         self._landed[envelope.number] = outcome
         if len(self._landed) >= self._enough:

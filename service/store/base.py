@@ -112,11 +112,13 @@ def write_numbers(numbers: Iterable[int]) -> str:
 
 def write_texts(texts: Iterable[str | None]) -> str:
     """Any texts as an array's text, also those of enums and times; None is NULL."""
-    return f"{{{','.join('NULL' if one is None else _quote(one) for one in texts)}}}"
+    return "{" + ",".join(["NULL" if one is None else _quote(one) for one in texts]) + "}"
 
 
 def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if '"' in text or "\\" in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def write_octets(values: Iterable[bytes]) -> str:

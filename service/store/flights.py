@@ -7,20 +7,19 @@ has lost it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from service.domain.delivery import Decision
 from service.domain.types import DeliveryKind, DeliveryState, EditionState, SubscriberState
 from service.store.base import is_among, write_numbers, write_texts
-from service.store.models import Delivery, Edition, Subscriber
+from service.store.models import Edition
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A claimed row on the way into flight, locked.
 
     One whose lease `is_over` may be ended but never sent: it may be somebody else's any moment.
@@ -33,34 +32,33 @@ class Held:
     subscriber_id: int | None
 
 
+_HOLD = text("""
+SELECT id, attempt, kind, send_not_after, subscriber_id, lease_until
+FROM deliveries
+WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'claimed' AND lease_owner = :owner
+ORDER BY id FOR NO KEY UPDATE
+""")
+
+
 def hold_claimed(
     session: Session, owner: int, attempts: Mapping[int, int], now: datetime
 ) -> list[Held]:
     """The rows that are still this sender's at these attempts (id -> attempt), locked till the end."""
     if not attempts:
         return []
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.attempt,
-            Delivery.kind,
-            Delivery.send_not_after,
-            Delivery.subscriber_id,
-            Delivery.lease_until,
-        )
-        .where(
-            is_among(Delivery.id, attempts),
-            Delivery.state == DeliveryState.CLAIMED,
-            Delivery.lease_owner == owner,
-        )
-        .order_by(Delivery.id)
-        .with_for_update(key_share=True)
-    )
+    rows = session.execute(_HOLD, {"ids": write_numbers(attempts), "owner": owner})
     return [
-        Held(row.id, row.lease_until <= now, row.kind, row.send_not_after, row.subscriber_id)
-        for row in rows
-        if row.attempt == attempts[row.id]
+        Held(number, lease_until <= now, DeliveryKind(kind), send_not_after, subscriber_id)
+        for number, attempt, kind, send_not_after, subscriber_id, lease_until in rows
+        if attempt == attempts[number]
     ]
+
+
+_LOCK_STANDINGS = text("""
+SELECT id, state, email_key FROM subscribers
+WHERE id = ANY(CAST(:ids AS bigint[]))
+ORDER BY id FOR SHARE
+""")
 
 
 def lock_standings(
@@ -72,13 +70,9 @@ def lock_standings(
     and finds the row in flight. Asked after the rows are held, since everybody locks deliveries
     before readers.
     """
-    rows = session.execute(
-        select(Subscriber.id, Subscriber.state, Subscriber.email_key)
-        .where(is_among(Subscriber.id, [row.subscriber_id for row in held if row.subscriber_id]))
-        .order_by(Subscriber.id)
-        .with_for_update(read=True)
-    )
-    return {row.id: (row.state, row.email_key) for row in rows}
+    ids = write_numbers(row.subscriber_id for row in held if row.subscriber_id)
+    rows = session.execute(_LOCK_STANDINGS, {"ids": ids})
+    return {number: (SubscriberState(state), key) for number, state, key in rows}
 
 
 _PUT_IN_FLIGHT = text("""
@@ -113,8 +107,7 @@ def put_in_flight(
     return set(session.execute(_PUT_IN_FLIGHT, given).scalars())
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a claimed row ends without having been sent: skipped or failed, with the reason."""
 
     id: int
@@ -157,8 +150,7 @@ def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> s
     return set(session.execute(_END_CLAIMED, given).scalars())
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What a try came to, for the row that `attempt` still holds; how far it got, and by whom."""
 
     id: int
@@ -201,8 +193,7 @@ SELECT id, state, subscriber_id, edition_id, created_at FROM moved
 """).bindparams(erased="the reader was erased")
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A row that a result moved, and whose mail it was (None after an erasure)."""
 
     state: DeliveryState
@@ -233,8 +224,8 @@ def record_results(
     waiting = {row.edition_id for row in rows if row.state == DeliveryState.QUEUED}
     reopen_editions(session, waiting - {None})
     return {
-        row.id: Recorded(DeliveryState(row.state), row.subscriber_id, row.created_at)
-        for row in rows
+        number: Recorded(DeliveryState(state), subscriber_id, created_at)
+        for number, state, subscriber_id, _, created_at in rows
     }
 
 
