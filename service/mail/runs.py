@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 
 from markupsafe import escape
@@ -47,25 +48,40 @@ class Run:
         return _TOPIC_WIRE in self.octets
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Part:
-    """A whole part: runs with the topic of each that has one, and what CHANGE stands for."""
+    """A whole part: runs with the topic of each that has one, and what CHANGE stands for.
 
-    runs: tuple[tuple[Run, int], ...]
+    It is joined when it is first asked for, and does not change afterwards.
+    """
+
+    runs: Sequence[tuple[Run, int]]
     change: str = ""
+    _octets: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    _wire: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
-    @cached_property
+    @property
     def octets(self) -> bytes:
         """The part as a mail program decodes it: UTF-8 with CRLF."""
+        if self._octets is None:
+            self._octets = self._join_octets()
+        return self._octets
+
+    @property
+    def wire(self) -> bytes:
+        """The part in quoted-printable."""
+        if self._wire is None:
+            self._wire = self._join_wire()
+        return self._wire
+
+    def _join_octets(self) -> bytes:
         pieces = [
             run.octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else run.octets
             for run, topic in self.runs
         ]
         return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
 
-    @cached_property
-    def wire(self) -> bytes:
-        """The part in quoted-printable."""
+    def _join_wire(self) -> bytes:
         pieces = [
             run.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else run.wire
             for run, topic in self.runs
@@ -82,7 +98,7 @@ def own_run(text: str) -> Run:
     """A run of this mail alone."""
     if text and text.isascii() and text.isprintable():
         octets = text.encode()
-        return Run(octets, _encode(octets))
+        return Run(octets, _encode(octets) if "=" in text else _break(octets))
     return Run(to_octets(text), encode_run(text))
 
 
@@ -118,6 +134,17 @@ def encode_run(text: str) -> bytes:
 
 # Both parts of a mail have the same, one after the other.
 _encode_change = lru_cache(maxsize=64)(encode_run)
+
+
+def _break(octets: bytes) -> bytes:
+    """What `_encode` makes of letters that stand for themselves, an address mostly."""
+    size = _LONGEST_LINE - 1
+    if len(octets) <= size:
+        wire = octets + _SOFT_END
+    else:
+        lines = [octets[at : at + size] for at in range(0, len(octets), size)]
+        wire = _SOFT_END.join([*lines, b""])
+    return _encode(octets) if b"\n." in wire or wire.startswith(b".") else wire
 
 
 def _encode(octets: bytes) -> bytes:

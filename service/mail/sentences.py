@@ -75,6 +75,7 @@ def clock(hour: int) -> str:
     return f"{hour}:00"
 
 
+@lru_cache(maxsize=4_096)
 def topic_title(title: str) -> str:
     """A topic as a heading: one line, and a topic that is one phrase without its quotes."""
     title = " ".join(title.split())

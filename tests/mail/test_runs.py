@@ -51,6 +51,15 @@ def test_a_run_of_any_length_ends_softly_within_its_line(length: int, letter: st
     assert quopri.decodestring(run.wire).decode() == letter * length
 
 
+@given(text=st.text("ab./: ~", max_size=260))
+def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str) -> None:
+    run = own_run(text)
+    assert quopri.decodestring(run.wire) == run.octets == text.encode()
+    assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
+    assert not any(line.startswith(b".") for line in run.wire.split(b"\r\n"))
+    assert not run.wire or run.wire.endswith(b"=\r\n")
+
+
 def test_runs_of_the_same_text_have_one_name_and_own_runs_none() -> None:
     assert shared_run("a").key == shared_run("a").key != shared_run("b").key
     assert own_run("a").key == b""
