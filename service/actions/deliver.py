@@ -63,7 +63,7 @@ _SMALLEST_DIVIDED = 16
 # How long a worker waits for a slow provider's next turn rather than for the next bell.
 _LANE_PATIENCE = timedelta(seconds=5)
 # How many messages are built between two looks at the wire.
-_BUILT_AT_ONCE = 4
+_BUILT_AT_ONCE = 8
 # How long what has landed waits for company before it is recorded.
 _PATIENCE_SECONDS = 1.0
 # How long messages that were said may still be answered after an error or Ctrl-C.
@@ -147,7 +147,8 @@ class _Run:
 
     At most `SEND_WINDOW` rows are in flight, in the database as on the wire. A transaction records
     what has landed and puts as many built messages into flight; it comes when half a window can
-    go, so that the other half is on the wire meanwhile.
+    go, so that the other half is on the wire meanwhile. A claim takes a whole window: its statements
+    cost the same for few rows as for many, and what is only claimed goes back if the process dies.
     """
 
     def __init__(
@@ -238,7 +239,7 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         with transaction(sender.sessions, is_lasting=False) as session:
             lanes = self._claim_lanes(session, now)
-            room = self._share - len(lanes)
+            room = self._window - len(lanes)
             due = claim_due(session, self._claimer, room, now) if room else []
             unwanted = find_unwanted(
                 session, [_asked(c) for c in [*lanes, *due]], sender.settings, now
@@ -255,7 +256,7 @@ class _Run:
     def _claim_lanes(self, session: Session, now: datetime) -> list[Claim]:
         """Rows that waited for their providers come before those that are only due."""
         claim = LaneClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
-        return self._pacer.claim_lanes(session, claim, self._share, now)
+        return self._pacer.claim_lanes(session, claim, self._window, now)
 
     def _build_some(self) -> None:
         """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""

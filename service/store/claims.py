@@ -156,7 +156,7 @@ def take_claims(
     session: Session, statement: TextClause, given: Mapping[str, Any]
 ) -> list[tuple[ClaimedMail, ClaimedReader | None]]:
     """Run a statement of `claiming`; the rows in no order."""
-    rows = session.connection().execute(statement, given)
+    rows = session.execute(statement, given).all()
     return [(_read_mail(row), _read_reader(row[_MAIL_WIDTH:])) for row in rows]
 
 

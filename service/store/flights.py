@@ -46,7 +46,7 @@ def hold_claimed(
     """The rows that are still this sender's at these attempts (id -> attempt), locked till the end."""
     if not attempts:
         return []
-    rows = session.execute(_HOLD, {"ids": write_numbers(attempts), "owner": owner})
+    rows = session.execute(_HOLD, {"ids": write_numbers(attempts), "owner": owner}).all()
     return [
         Held(number, lease_until <= now, DeliveryKind(kind), send_not_after, subscriber_id)
         for number, attempt, kind, send_not_after, subscriber_id, lease_until in rows
@@ -71,7 +71,7 @@ def lock_standings(
     before readers.
     """
     ids = write_numbers(row.subscriber_id for row in held if row.subscriber_id)
-    rows = session.execute(_LOCK_STANDINGS, {"ids": ids})
+    rows = session.execute(_LOCK_STANDINGS, {"ids": ids}).all()
     return {number: (SubscriberState(state), key) for number, state, key in rows}
 
 
@@ -104,7 +104,7 @@ def put_in_flight(
         "message_ids": write_texts(message_ids[i] for i in ids),
         "until": until,
     }
-    return set(session.execute(_PUT_IN_FLIGHT, given).scalars())
+    return set(session.execute(_PUT_IN_FLIGHT, given).scalars().all())
 
 
 class Ending(NamedTuple):

@@ -275,7 +275,7 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
         select(Topic.subscriber_id, Topic.query, Topic.canonical)
         .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
-    )
+    ).all()
     topics: dict[int, list[tuple[str, str]]] = {}
     for subscriber_id, query, canonical in rows:
         topics.setdefault(subscriber_id, []).append((query, canonical))
