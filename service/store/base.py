@@ -131,10 +131,3 @@ def is_among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
     written = literal(write_numbers(ids), Text)
     condition: ColumnElement[bool] = column == any_(cast(written, ARRAY(BigInteger)))
     return condition
-
-
-def is_among_octets(column: Any, values: Iterable[bytes]) -> ColumnElement[bool]:
-    """`column = ANY (values)`, for a column of octets."""
-    written = literal(write_octets(values), Text)
-    condition: ColumnElement[bool] = column == any_(cast(written, ARRAY(LargeBinary)))
-    return condition

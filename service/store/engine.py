@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
-_NOT_LASTING = text("SET LOCAL synchronous_commit = off")
+_NOT_LASTING = "SET LOCAL synchronous_commit = off"
 
 
 def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
@@ -42,5 +42,5 @@ def transaction(sessions: sessionmaker[Session], *, is_lasting: bool = True) -> 
     """
     with sessions() as session, session.begin():
         if not is_lasting:
-            session.execute(_NOT_LASTING)
+            session.connection().exec_driver_sql(_NOT_LASTING)
         yield session

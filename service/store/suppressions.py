@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.domain.addresses import address_hash
 from service.domain.types import SuppressionReason
-from service.store.base import is_among_octets
+from service.store.base import write_octets
 from service.store.models import Suppression
 
 
@@ -53,6 +53,11 @@ def is_suppressed(session: Session, email_key: str, secrets: tuple[str, ...]) ->
     return bool(find_suppressed(session, [email_key], secrets))
 
 
+_FIND = text("""
+SELECT address_hash FROM suppressions WHERE address_hash = ANY(CAST(:hashes AS bytea[]))
+""")
+
+
 def find_suppressed(
     session: Session, email_keys: Iterable[str], secrets: tuple[str, ...]
 ) -> frozenset[str]:
@@ -60,9 +65,7 @@ def find_suppressed(
     by_hash = {address_hash(key, secret): key for key in email_keys for secret in secrets}
     if not by_hash:
         return frozenset()
-    found = session.execute(
-        select(Suppression.address_hash).where(is_among_octets(Suppression.address_hash, by_hash))
-    ).scalars()
+    found = session.execute(_FIND, {"hashes": write_octets(by_hash)}).scalars().all()
     return frozenset(by_hash[value] for value in found)
 
 
