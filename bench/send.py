@@ -3,11 +3,11 @@
     .venv/bin/python bench/send.py [--quick]
 
 Everything runs on this machine, in one run: our senders, smtp-source (one text again and again, the
-same size and number of connections) and django-post_office (two processes, the best of its numbers
-of threads, in an environment of its own from requirements/bench.txt), all against the same sink on a
-PostgreSQL that writes to the disk. Then the same through a forwarder that adds 20 ms to each round
-trip, and a longer run for the memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object
-as the last line on stdout.
+same size and number of connections) and django-post_office (the first of our digests, once written
+at delivery and once before; two processes, the best of its numbers of threads, in an environment of
+its own from requirements/bench.txt), all against the same sink on a PostgreSQL that writes to the
+disk. Then the same through a forwarder that adds 20 ms to each round trip, and a longer run for the
+memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any
 
 from queue_plan import measure_queue
 from send_cpu import Servers, find_postgres, own_seconds, postgres_seconds
+from send_peer_rows import write_peer_rows
 from send_rows import store_day, store_edition
 from send_sizes import message_sizes
 from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
@@ -123,15 +124,13 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
         "message_bytes": ours["bytes"],
     }
     say("django-post_office")
-    peer = post_office(bench, size.peer_messages, ours["bytes"])
-    told |= {
-        "post_office_per_s": round(peer["rate"]),
-        "post_office_threads": peer["threads"],
-        "ratio_post_office": round(ours["rate"] / peer["rate"], 1),
-    }
+    ways = post_office(bench, edition_id, size.peer_messages)
+    told |= describe_peer("post_office", ways["written"], ours["rate"])
+    told |= describe_peer("post_office_rendered", ways["rendered"], ours["rate"])
     say(
         f"{told['messages_per_s']:,} a second, {told['ratio_smtp_source']} times the one and"
-        f" {told['ratio_post_office']} times the other"
+        f" {told['ratio_post_office']} times the other ({told['ratio_post_office_rendered']} where"
+        " its texts were ready)"
     )
     say(f"{size.slow_rows:,} digests with {ROUND_TRIP_SECONDS * 1000:.0f} ms more a round trip")
     slow_id = store_edition(bench.sessions, day, size.slow_rows, seed=2)
@@ -251,17 +250,28 @@ def check(bench: Bench, edition_id: int, sent: int) -> None:
         raise SystemExit(f"send.py: not everything was sent: {states}")
 
 
-def post_office(bench: Bench, count: int, size: int) -> dict[str, Any]:
+def post_office(bench: Bench, edition_id: int, count: int) -> dict[str, Any]:
+    """What it took the peer to send an edition's first digests: written by itself, and before."""
     python, url = peer_python(), make_database(bench, "post_office")
-    # The text part and the headers come on top of the HTML.
-    html = str(round(size * 0.9))
+    settings = Settings.model_validate(make_settings(bench, bench.sink, CONNECTIONS))
     script = str(ROOT / "bench" / "send_post_office.py")
-    command = [str(python), script, url, str(bench.sink), str(count), html]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    with tempfile.TemporaryDirectory(dir=bench.home) as folder:
+        write_peer_rows(bench.sessions, edition_id, settings, count, Path(folder))
+        command = [str(python), script, url, str(bench.sink), folder, str(count)]
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit("send.py: django-post_office failed")
     told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return told
+
+
+def describe_peer(name: str, way: dict[str, Any], rate: float) -> dict[str, Any]:
+    return {
+        f"{name}_per_s": round(way["rate"]),
+        f"{name}_threads": way["threads"],
+        f"{name}_cpu_us": round(way["cpu_us"]),
+        f"ratio_{name}": round(rate / way["rate"], 1),
+    }
 
 
 def make_database(bench: Bench, name: str) -> str:

@@ -1,29 +1,42 @@
 """django-post_office for `send.py`: run by the interpreter of its own environment.
 
-Queues so many messages of one size in PostgreSQL, then sends them by `send_queued` with two
-processes, and prints messages a second. Its own advice is followed: bulk creation, no log rows for
-what went well, one connection a thread, and the best of several numbers of threads.
+Sends the digests of a folder (`send_peer_rows.py`) in two ways. `written`: a row holds a template and
+a context and is rendered at delivery (`render_on_delivery`), as our rows name papers and reasons.
+`rendered`: a row holds finished texts, and all writing was done before. Each way is timed with two
+processes at its own best number of threads.
 
-    python send_post_office.py DATABASE_URL SMTP_PORT MESSAGES HTML_BYTES
+What it documents is followed: bulk creation, no log rows for what went well (its processes know that
+from the settings only), everything in one batch, one connection a thread for all its messages.
+`EmailTemplate` compiles its texts again for every message, so here they only include a file, which
+Django's cached loader compiles once a process.
+
+    python send_post_office.py DATABASE_URL SMTP_PORT FOLDER MESSAGES
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
 import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import django
 from django.conf import settings
+from send_words import read_words
 
+WAYS = ("written", "rendered")
 THREADS = (2, 5, 10)
-BATCH = 500
 TRIED = 400
+COMPARED = 200
 
 
-def configure(url: str, port: int) -> None:
+def configure(url: str, port: int, folder: Path) -> None:
     parts = urlsplit(url)
     host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
     settings.configure(
@@ -42,10 +55,13 @@ def configure(url: str, port: int) -> None:
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         POST_OFFICE={
             "BACKENDS": {"default": "django.core.mail.backends.smtp.EmailBackend"},
-            "BATCH_SIZE": BATCH,
             "CELERY_ENABLED": False,
+            "LOG_LEVEL": 1,
         },
-        TEMPLATES=[{"BACKEND": "post_office.template.backends.post_office.PostOfficeTemplates"}],
+        # With `DIRS` alone, files are read by the cached loader.
+        TEMPLATES=[
+            {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [str(folder)]}
+        ],
         USE_TZ=True,
         LOGGING={
             "version": 1,
@@ -56,74 +72,116 @@ def configure(url: str, port: int) -> None:
     django.setup()
 
 
-def queue(count: int, html_bytes: int) -> None:
-    from post_office.models import STATUS, Email
+def read_rows(folder: Path, count: int) -> Iterator[dict[str, Any]]:
+    with (folder / "rows.jsonl").open() as lines:
+        yield from map(json.loads, islice(lines, count))
 
-    line = "<p>An invented sentence about papers that nobody has written, of usual length.</p>\n"
-    html = line * (html_bytes // len(line))
-    text = "An invented sentence about papers.\n" * (html_bytes // 350)
-    Email.objects.bulk_create(
-        [
-            Email(
-                from_email="digest@papers.example.org",
-                to=[f"reader{number}@example.org"],
-                subject=f"{number} new papers",
-                message=f"Dear reader {number}\n{text}",
-                html_message=f"<p>Dear reader {number}</p>\n{html}",
-                status=STATUS.queued,
-                priority=2,
-                message_id=f"<{number}.{time.time_ns()}@papers.example.org>",
-            )
-            for number in range(count)
-        ],
-        batch_size=500,
+
+def store_template() -> Any:
+    from post_office.models import EmailTemplate
+
+    return EmailTemplate.objects.create(
+        name="digest",
+        subject="{{ subject|safe }}",
+        content='{% autoescape off %}{% include "body.txt" %}{% endautoescape %}',
+        html_content='{% include "body.html" %}',
     )
 
 
-def send(threads: int) -> float:
-    """Seconds to send everything that is queued."""
+def make_email(row: dict[str, Any], template: Any | None) -> Any:
+    """One of its rows: with a template and a context, or with finished texts."""
+    from post_office.models import STATUS, Email
+
+    written = {"template": template, "context": row["context"]}
+    rendered = {
+        "subject": row["subject"],
+        "message": row["text"],
+        "html_message": row["html"],
+    }
+    return Email(
+        from_email=row["sender"],
+        to=[row["to"]],
+        headers=row["headers"],
+        message_id=row["message_id"],
+        status=STATUS.queued,
+        priority=2,
+        **(written if template else rendered),
+    )
+
+
+def queue(folder: Path, count: int, template: Any | None) -> None:
+    """So many rows, and no others."""
+    from django.db import connection
+    from post_office.models import Email
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE post_office_email CASCADE")
+    rows = read_rows(folder, count)
+    while chunk := [make_email(row, template) for row in islice(rows, 500)]:
+        Email.objects.bulk_create(chunk)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM (ANALYZE) post_office_email")
+
+
+def send(threads: int, count: int) -> tuple[float, float]:
+    """Messages a second, and microseconds of processor time for each, to send what is queued."""
     from django.db import connections
     from post_office.mail import send_queued
 
-    settings.POST_OFFICE["THREADS_PER_PROCESS"] = threads
+    settings.POST_OFFICE |= {"THREADS_PER_PROCESS": threads, "BATCH_SIZE": count}
     connections.close_all()
-    began = time.monotonic()
-    _, failed, requeued = send_queued(processes=2, log_level=1)
-    seconds = time.monotonic() - began
+    began, used = time.monotonic(), used_seconds()
+    sent, failed, requeued = send_queued(processes=2)
+    seconds, used = time.monotonic() - began, used_seconds() - used
     # The forked processes have ended the connection that they had from here.
     connections.close_all()
-    if failed or requeued:
-        raise SystemExit(f"post_office: {failed} failed, {requeued} put off")
-    return seconds
+    if sent != count:
+        raise SystemExit(f"post_office: {sent} sent, {failed} failed, {requeued} put off")
+    return count / seconds, used / count * 1e6
 
 
-def drain(threads: int, count: int) -> float:
-    """Messages a second; `send_queued` takes one batch a process and call."""
-    from post_office.models import STATUS, Email
+def used_seconds() -> float:
+    """Processor time of this process and of those that it has ended."""
+    return sum(os.times()[:4])
 
-    seconds = 0.0
-    while Email.objects.filter(status=STATUS.queued).exists():
-        seconds += send(threads)
-    return count / seconds
+
+def measure(folder: Path, count: int, template: Any | None) -> dict[str, Any]:
+    tried: dict[int, float] = {}
+    few = min(TRIED, count)
+    for threads in THREADS:
+        queue(folder, few, template)
+        tried[threads], _ = send(threads, few)
+    best = max(tried, key=tried.__getitem__)
+    queue(folder, count, template)
+    rate, cpu_us = send(best, count)
+    return {"rate": rate, "threads": best, "cpu_us": cpu_us, "tried": tried}
+
+
+def compare(folder: Path, template: Any) -> None:
+    """What is rendered at delivery says what our mail says: the same words and links."""
+    from post_office.models import Email
+
+    queue(folder, COMPARED, template)
+    stored = Email.objects.order_by("id").select_related("template")
+    for row, email in zip(read_rows(folder, COMPARED), stored, strict=True):
+        message = email.email_message()
+        said = (message.subject, message.body.split(), read_words(message.alternatives[0][0]))
+        if said != (row["subject"], row["text"].split(), read_words(row["html"])):
+            raise SystemExit(f"post_office: another mail than ours for {row['to']}")
 
 
 def main() -> int:
-    url, port, count, html_bytes = sys.argv[1], *map(int, sys.argv[2:5])
+    url, port, folder, count = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     # Its pool of processes counts on being forked.
     multiprocessing.set_start_method("fork")
-    configure(url, port)
+    configure(url, port, folder)
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    rates = {}
-    for threads in THREADS:
-        queue(TRIED, html_bytes)
-        rates[threads] = drain(threads, TRIED)
-    best = max(rates, key=rates.__getitem__)
-    queue(count, html_bytes)
-    settings.POST_OFFICE["BATCH_SIZE"] = count
-    rate = drain(best, count)
-    print(json.dumps({"rate": rate, "threads": best, "tried": rates}))
+    template = store_template()
+    compare(folder, template)
+    ways = dict(zip(WAYS, (template, None), strict=True))
+    print(json.dumps({way: measure(folder, count, one) for way, one in ways.items()}))
     return 0
 
 

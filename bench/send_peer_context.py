@@ -1,0 +1,107 @@
+"""What a template of another engine needs to know of a digest, as ready strings: for `send.py`.
+
+What costs a writer most is done here, in the peer's favour: texts are cut to their length, words
+marked, markup escaped, lines broken and links signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from service.mail import calendars, marking, plain, sentences
+from service.mail.contexts import DigestContext, DigestPaper
+from service.mail.safety import isolated
+
+
+def make_context(mail: DigestContext, environment: Environment) -> dict[str, Any]:
+    """All that a template needs to know of one reader's digest, as ready strings."""
+    nothing = "" if mail.total else sentences.nothing_line(mail)
+    topics = sentences.listed_topics(mail.topics)
+    noun = "topics" if len(mail.topics) > 1 else "topic"
+    since = calendars.plain_date(mail.subscribed_on, mail.locale)
+    often = sentences.how_often(mail.cadence)
+    asked = f"{since} with {noun} {topics}" if topics else since
+    first = [marking.shorten(one.paper.title, 90) for one in mail.papers[:3]]
+    links = mail.links
+    return {
+        "preview": nothing or " · ".join(first),
+        "nothing": nothing,
+        "nothing_text": plain.wrap(nothing),
+        "total": sentences.count_of(mail.total, "paper"),
+        "groups": list(_groups(mail, environment)),
+        "cut": sentences.count_of(mail.cut_count, "more paper") if mail.cut_count else "",
+        "everything": f"{links.browser}?all=1",
+        "subscribed_on": since,
+        "noun": noun,
+        "topics": topics,
+        "asked_text": plain.wrap(f"You asked for this on {asked}. It comes {often}."),
+        "preferences": links.preferences,
+        "pause": links.pause,
+        "browser": links.browser,
+        "unsubscribe": links.unsubscribe,
+    }
+
+
+def _groups(mail: DigestContext, environment: Environment) -> Iterator[dict[str, Any]]:
+    number = 0
+    for group in mail.groups:
+        title = sentences.topic_title(group.title)
+        papers: list[dict[str, Any]] = []
+        for entry in group.papers:
+            number += 1
+            words = _words(entry, mail.excerpt_characters, environment)
+            papers.append(
+                {"number": str(number)} | words | _links(entry, mail.links.change, group.topic_id)
+            )
+        yield {"title": title, "underline": plain.underline(title), "papers": papers}
+
+
+def _words(entry: DigestPaper, limit: int, environment: Environment) -> dict[str, str]:
+    """What a card says: as markup, and as lines of the text twin."""
+    paper, by = entry.paper, sentences.byline(entry.paper)
+    wanted = sentences.marked_words(entry.reasons)
+    title, said = marking.shorten(paper.title, 300), sentences.excerpt(entry, limit)
+    facts: Sequence[str] = [", ".join(sentences.fields(paper)), *sentences.facts(entry)]
+    line = vars(environment.get_template("_base/paper.mjml").module)["line"]
+    return {
+        "id": str(paper.id),
+        "title": marking.mark(title, wanted),
+        "title_text": plain.wrap(title, "    ").lstrip(),
+        "byline": str(line(by, facts)).strip(),
+        "byline_text": plain.wrap(plain.said_byline(entry)),
+        "excerpt": marking.mark(said, wanted),
+        "excerpt_text": plain.wrap(said),
+        "why": _why(entry),
+        "why_text": plain.wrap(plain.said_because(entry.reasons)),
+        "author": isolated(by.names[0]) if by.names else "",
+        "author_text": by.names[0] if by.names else "",
+    }
+
+
+def _why(entry: DigestPaper) -> str:
+    mark = Markup("<mark>{}</mark>")
+    return Markup("").join(
+        mark.format(isolated(piece.text)) if piece.is_marked else piece.text
+        for piece in sentences.because(entry.reasons)
+    )
+
+
+def _links(entry: DigestPaper, change: str, topic_id: int) -> dict[str, Any]:
+    def signed(query: str) -> str:
+        return change + query.replace("topic=0", f"topic={topic_id}", 1) if query else ""
+
+    links = entry.links
+    return {
+        "abstract": links.abstract,
+        "pdf": links.pdf,
+        "code": entry.paper.github_url,
+        "similar": links.similar,
+        "keep": signed(links.keep),
+        "less": signed(links.less),
+        "follow": signed(links.follow),
+        "mutes": [{"word": word, "link": signed(query)} for word, query in entry.mutes],
+    }

@@ -1,0 +1,122 @@
+"""The digests of an edition as django-post_office gets them: files in a folder, for `send.py`.
+
+Its interpreter is another one. `rows.jsonl` holds a row for each reader, made of the very values that
+our senders make a mail of: `to`, `sender` (the return path), `message_id`, `headers`, the finished
+`subject`, `html` and `text`, and `context`, which `body.html` and `body.txt`, Django templates, make
+the same mail of. The HTML is ours but for more line ends between tags: where no line is longer than
+998 octets, Django sends a text as it is instead of encoding it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from email.parser import BytesHeaderParser
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+from send_peer_context import make_context
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.actions.branding import make_renderer
+from service.actions.materials import Materials, gather_materials
+from service.actions.messages import build_mail, digest_context, render_mail
+from service.config import Settings
+from service.mail.contexts import DigestContext
+from service.mail.plain import tidy_text
+from service.mail.render import TEMPLATE_DIR, Renderer
+from service.mail.shapes import press_shape, split_shape
+from service.mail.templates import make_environment
+from service.store.claims import Claim
+from service.store.models import Delivery, Subscriber
+
+OWN_DIR = Path(__file__).resolve().parent / "send_peer"
+# What Django does not write by itself.
+HEADERS = (
+    "From", "List-Id", "List-Post", "List-Unsubscribe", "List-Unsubscribe-Post",
+    "X-Auto-Response-Suppress",
+)  # fmt: skip
+_CHUNK = 500
+_BLOCK_BEGINS = re.compile(r">(?=<(?:div|table|p|/div|!--))")
+
+
+def write_peer_rows(
+    sessions: sessionmaker[Session], edition_id: int, settings: Settings, count: int, folder: Path
+) -> None:
+    """Files for the first `count` readers of an edition."""
+    renderer, environment = make_renderer(settings), make_environment(TEMPLATE_DIR, OWN_DIR)
+    mail: DigestContext | None = None
+    with (folder / "rows.jsonl").open("w") as rows:
+        for claim, materials in _read_claims(sessions, edition_id, count):
+            reader = claim.subscriber
+            assert reader is not None
+            mail = digest_context(claim.delivery, reader, materials, settings)
+            told = _headers(claim, materials, settings, renderer)
+            told |= _contents(claim, mail, settings, renderer)
+            told |= {"context": {"subject": told["subject"], **make_context(mail, environment)}}
+            rows.write(json.dumps(told) + "\n")
+    assert mail is not None
+    (folder / "body.html").write_text(_html_template(mail, environment))
+    (folder / "body.txt").write_text(_text_template(mail, environment))
+
+
+def _read_claims(
+    sessions: sessionmaker[Session], edition_id: int, count: int
+) -> Iterator[tuple[Claim, Materials]]:
+    materials = Materials()
+    query = (
+        select(Delivery, Subscriber)
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(Delivery.edition_id == edition_id)
+        .order_by(Delivery.id)
+    )
+    with sessions() as session:
+        for start in range(0, count, _CHUNK):
+            rows = session.execute(query.offset(start).limit(min(_CHUNK, count - start))).all()
+            claims = [Claim(delivery, reader) for delivery, reader in rows]
+            gather_materials(session, claims, materials)
+            yield from ((claim, materials) for claim in claims)
+
+
+def _headers(
+    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer
+) -> dict[str, Any]:
+    """What stands around our own message."""
+    built = build_mail(claim, materials, settings, renderer, claim.delivery.created_at)
+    said = BytesHeaderParser(policy=default).parsebytes(built.envelope.payload)
+    return {
+        "to": built.envelope.recipient,
+        "sender": built.envelope.sender,
+        "message_id": built.message_id,
+        "headers": {name: str(said[name]) for name in HEADERS if name in said},
+    }
+
+
+def _contents(
+    claim: Claim, mail: DigestContext, settings: Settings, renderer: Renderer
+) -> dict[str, Any]:
+    written = render_mail(claim.delivery.kind, mail, settings, renderer)
+    html = _break_lines(written.html)
+    return {"subject": written.subject, "html": html, "text": written.text}
+
+
+def _break_lines(html: str) -> str:
+    return _BLOCK_BEGINS.sub(">\n", html)
+
+
+def _html_template(mail: DigestContext, environment: Environment) -> str:
+    template = environment.get_template("digest/body.mjml")
+    written = template.render(mail=mail, subject=Markup("{{ subject }}"))
+    shape, contents = split_shape(written)
+    pressed = press_shape(shape)
+    pieces = (piece if isinstance(piece, str) else contents[piece] for piece in pressed)
+    return _break_lines("".join([*pieces, "\n"]))
+
+
+def _text_template(mail: DigestContext, environment: Environment) -> str:
+    return tidy_text(environment.get_template("digest/body.txt").render(mail=mail))
