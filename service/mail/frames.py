@@ -136,6 +136,7 @@ class Frames:
             except Exception:  # noqa: BLE001 - writing it alone does without, or says what is wrong
                 found = HOPELESS
             tree.add(watch.asked.values(), found)
+            watch.forget()
         if isinstance(found, _Hopeless):
             raise NotAlike
         return found

@@ -45,6 +45,10 @@ class Watch:
             self.asked[key] = (ask, ask(self.filling))
         return self.asked[key][1]
 
+    def forget(self) -> None:
+        """Let go of the mail: open values live on in frames, and it need not."""
+        del self.filling, self.asked, self.places
+
 
 @dataclass(frozen=True, slots=True)
 class Inside:

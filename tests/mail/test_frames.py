@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -194,6 +195,17 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
     for day in range(80):
         frames.fill(make_digest(local_date=date(2026, 5, 1) + timedelta(days=day)))
     assert frames.count <= 64 * 3
+
+
+def test_frames_do_not_keep_the_mail_that_they_were_written_with(
+    make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    frames = Frames(make_environment(TEMPLATE_DIR, None))
+    entry = make_entry(1)
+    frames.fill(make_digest(entry, topics=("one", "two")))
+    gc.collect()
+    holders = [one for one in gc.get_objects() if isinstance(one, DigestContext)]
+    assert not [one for one in holders if one.papers == (entry,) and one.topics == ("one", "two")]
 
 
 def test_a_link_that_must_not_go_is_refused_from_a_frame_too(
