@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ from service.store.flights import (
 from service.store.paces import LaneClaim, release_orphans
 from service.store.sending import (
     Claimer,
+    Places,
     claim_due,
     hold_sender_lock,
     resolve_in_doubt,
@@ -72,13 +73,18 @@ _FAREWELL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What sending needs; one per process. `clock` gives aware UTC."""
+    """What sending needs; one per process. `clock` gives aware UTC.
+
+    `places` is how far its runs have come in each edition (`Claimer`): a worker's next run goes on
+    from there, and does not walk over all that was sent since the edition began.
+    """
 
     sessions: sessionmaker[Session]
     settings: Settings
     renderer: Renderer
     transport: Transport
     clock: Clock
+    places: Places = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ class _Run:
         self._marker = Marker(sender.sessions, sender.settings)
         self._pacer = Pacer(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
-        self._claimer = Claimer(owner, lease, edition_id)
+        self._claimer = Claimer(owner, lease, edition_id, sender.places)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
@@ -80,6 +81,10 @@ WHERE deliveries.id = due.id""",
 ).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 
+# By edition: when the last row that was claimed there was due, and its id.
+Places: TypeAlias = dict[int, tuple[datetime, int]]
+
+
 @dataclass(slots=True)
 class Claimer:
     """Who claims: a sender's number, its lease, and the one edition it is about, if it is one.
@@ -92,7 +97,7 @@ class Claimer:
     owner: int
     lease: timedelta
     edition_id: int | None = None
-    places: dict[int, tuple[datetime, int]] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
 
 
 def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Claim]:

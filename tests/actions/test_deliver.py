@@ -363,3 +363,18 @@ def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
     (sent,) = transport.sent
     assert isinstance(sent, Envelope)
     assert (sent.sender, sent.number) == ("post@paperboy.example", press.row().id)
+
+
+def test_a_workers_next_run_goes_on_from_its_place_and_ends_with_what_lies_behind(
+    press: Press,
+) -> None:
+    readers = [f"reader{n}@example.org" for n in range(4)]
+    press.add_readers(*readers)
+    press.add_papers(1)
+    edition_id = press.publish()
+    transport = PlannedTransport()
+    place = press.rows()[1]
+    places = {edition_id: (place.due_at, place.id)}
+    assert deliver(replace(press.sender(transport), places=places)).sent == 4
+    assert transport.recipients == [*readers[2:], *readers[:2]]
+    assert places == {}
