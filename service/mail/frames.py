@@ -42,7 +42,7 @@ _MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
 _FRAMES_KEPT = 256
 _EDITIONS_KEPT = 64
 # About 600 octets each.
-_WORDS_KEPT = 16_384
+_WORDS_KEPT = 4_096
 # Shorter ones are cheaper to repeat in a copy than to name.
 _SHORTEST_SHARED = 48
 
