@@ -191,6 +191,9 @@ class Edition(Base):
     candidate_count: Mapped[int | None]
     paper_count: Mapped[int] = mapped_column(server_default="0")
     coverage: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    # Where a sender that begins may begin: about the last row that was claimed. Only a hint.
+    passed_due_at: Mapped[datetime | None]
+    passed_id: Mapped[int | None]
 
 
 class EditionPaper(Base):

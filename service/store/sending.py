@@ -58,7 +58,10 @@ _CLAIM = claiming(
 ), digests AS MATERIALIZED (
   SELECT waiting.id
   FROM (
-    SELECT editions.id, coalesce(place.due_at, '-infinity') AS due_at, coalesce(place.id, 0) AS row
+    SELECT
+      editions.id,
+      coalesce(place.due_at, CASE WHEN :goes_on THEN passed_due_at END, '-infinity') AS due_at,
+      coalesce(place.id, CASE WHEN :goes_on THEN passed_id END, 0) AS row
     FROM editions LEFT JOIN unnest(
       CAST(:editions AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:rows AS bigint[])
     ) AS place (edition_id, due_at, id) ON place.edition_id = editions.id
@@ -91,13 +94,15 @@ class Claimer:
 
     `places` is how far this sender has come in each edition: (due_at, id) of its last row there. A
     claim goes on from there, since what lies before is mostly over: an index keeps naming such rows
-    for as long as any transaction, a backup say, might still want to see them.
+    for as long as any transaction, a backup say, might still want to see them. It is noted with the
+    edition now and then, for senders that begin.
     """
 
     owner: int
     lease: timedelta
     edition_id: int | None = None
     places: Places = field(default_factory=dict)
+    noted_at: datetime | None = None
 
 
 def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Claim]:
@@ -106,18 +111,43 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
     Other mails than digests come first, then each frozen edition's rows, the oldest due first. What
     came back to the queue behind the sender's place is found when nothing lies ahead of it.
     """
-    rows = _take(session, claimer, limit, now)
-    if not rows and claimer.places:
+    rows = _take(session, claimer, limit, now, goes_on=True)
+    if not rows:
         claimer.places.clear()
-        rows = _take(session, claimer, limit, now)
+        rows = _take(session, claimer, limit, now, goes_on=False)
     for row, _ in rows:
         if row.edition_id is not None:
             claimer.places[row.edition_id] = (row.due_at, row.id)
+    if rows and (claimer.noted_at is None or now - claimer.noted_at >= _NOTED_EVERY):
+        claimer.noted_at = now
+        session.execute(_NOTE_PLACES, _written(claimer.places))
     return [Claim(row, reader) for row, reader in rows]
 
 
+# Nobody waits for it: who finds the edition's row locked leaves the note to others.
+_NOTE_PLACES = text("""
+UPDATE editions SET passed_due_at = place.due_at, passed_id = place.id
+FROM unnest(
+  CAST(:editions AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:rows AS bigint[])
+) AS place (edition_id, due_at, id)
+WHERE editions.id = place.edition_id AND editions.id IN (
+  SELECT id FROM editions WHERE id = ANY(CAST(:editions AS bigint[]))
+  FOR NO KEY UPDATE SKIP LOCKED
+) AND (passed_due_at IS NULL OR (passed_due_at, passed_id) < (place.due_at, place.id))
+""")
+_NOTED_EVERY = timedelta(seconds=1)
+
+
+def _written(places: Places) -> dict[str, str]:
+    return {
+        "editions": write_numbers(places),
+        "dues": write_texts(due_at.isoformat() for due_at, _ in places.values()),
+        "rows": write_numbers(number for _, number in places.values()),
+    }
+
+
 def _take(
-    session: Session, claimer: Claimer, limit: int, now: datetime
+    session: Session, claimer: Claimer, limit: int, now: datetime, *, goes_on: bool
 ) -> list[tuple[ClaimedMail, ClaimedReader | None]]:
     given = {
         "owner": claimer.owner,
@@ -125,9 +155,8 @@ def _take(
         "until": now + claimer.lease,
         "limit": limit,
         "edition_id": claimer.edition_id,
-        "editions": write_numbers(claimer.places),
-        "dues": write_texts(due_at.isoformat() for due_at, _ in claimer.places.values()),
-        "rows": write_numbers(number for _, number in claimer.places.values()),
+        "goes_on": goes_on,
+        **_written(claimer.places),
     }
     return sorted(take_claims(session, _CLAIM, given), key=lambda row: (row[0].due_at, row[0].id))
 

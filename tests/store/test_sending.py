@@ -26,7 +26,7 @@ from service.store.flights import (
     put_in_flight,
     record_results,
 )
-from service.store.models import Delivery
+from service.store.models import Delivery, Edition
 from service.store.sending import (
     Claimer,
     claim_due,
@@ -113,6 +113,31 @@ def test_a_sender_goes_on_from_its_place_and_comes_back_for_what_lies_behind(
         # The first came back to the queue with the time at which it was due.
         session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
     assert [take(), take(), take()] == [[5], [1], []]
+
+
+def test_a_sender_that_begins_goes_on_where_others_are_and_looks_behind_in_the_end(
+    press: Press, edition_id: int
+) -> None:
+    assert claim(press, limit=3) == [1, 2, 3]
+    with press.sessions.begin() as session:
+        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 2"))
+    # The first claim left a note; one that is older than what is known changes nothing.
+    press.clock.forward(seconds=1)
+    assert claim(press, OTHER, limit=1) == [4]
+    assert [claim(press, limit=1), claim(press, limit=1)] == [[5], [2]]
+    with press.sessions.begin() as session:
+        edition = session.get(Edition, edition_id)
+        assert edition is not None
+        assert edition.passed_id == 5
+
+
+def test_a_note_of_the_place_waits_for_nobody(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        session.execute(text("SELECT 1 FROM editions FOR NO KEY UPDATE"))
+        with press.sessions.begin() as another:
+            another.execute(text("SET LOCAL lock_timeout = '2s'"))
+            claimer = Claimer(ME, LEASE)
+            assert len(claim_due(another, claimer, 2, press.clock())) == 2
 
 
 def test_letters_are_not_kept_waiting_behind_an_edition(press: Press, edition_id: int) -> None:
