@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 from service.domain.bounces import classify_refusal
+from service.domain.plain_words import plain_words
 from service.domain.types import BounceVerdict
 from service.mail.bounces_parts import NotReadable, Parts, header_text, take_apart
 from service.mail.bounces_text import ADDRESS, find_addresses, piece_about
@@ -277,4 +278,4 @@ def _date_of(headers: Message) -> datetime | None:
 
 def _gist(text: str) -> str:
     """The beginning of a letter on one line, for the record."""
-    return " ".join(text.split())[:500]
+    return plain_words(text)[:500]

@@ -10,6 +10,7 @@ import aiosmtplib
 
 from service.config import SmtpRelay
 from service.domain.delivery import Phase, SendOutcome
+from service.domain.plain_words import plain_words
 from service.domain.relays import (
     REST_SECONDS,
     RelayHealth,
@@ -143,4 +144,4 @@ async def _open_relay(relay: SmtpRelay, seconds: float, *, needs_tls: bool) -> a
 
 def words_of(error: Exception) -> str:
     """An error in one line, with its name."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return f"{type(error).__name__}: {plain_words(str(error))}".rstrip(": ")

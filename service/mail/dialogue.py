@@ -16,6 +16,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 from service.domain.delivery import Phase, SendOutcome
+from service.domain.plain_words import plain_words
 
 # RFC 5321 §4.5.3.1.5 allows 512 octets a line of a reply, and nobody's refusal is a novel.
 _LONGEST_REPLY = 32_768
@@ -229,8 +230,8 @@ def _read_line(line: bytes) -> tuple[int, bool, str]:
     """A line's code, whether it is its reply's last, and its words; 0 where it is no reply's."""
     text = line.decode("utf-8", "replace").rstrip()
     if not (line[:3].isdigit() and text[3:4] in {"", " ", "-"}):
-        return 0, True, " ".join(text.split())
-    return int(line[:3]), text[3:4] != "-", " ".join(text[4:].split())
+        return 0, True, plain_words(text)
+    return int(line[:3]), text[3:4] != "-", plain_words(text[4:])
 
 
 def wire_form(envelope: Envelope) -> bytes:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from service.domain.bounces import CERTAIN, LIKELY, SOFT, Refusal, classify_refusal
+from service.domain.plain_words import plain_words
 from service.domain.types import BounceVerdict
 from service.mail.notices import Notice
 
@@ -80,7 +81,7 @@ def _fields(value: object) -> Fields:
 
 
 def _text(value: object, most: int = 2000) -> str:
-    return " ".join(str(value).split())[:most] if isinstance(value, str | int | float) else ""
+    return plain_words(str(value))[:most] if isinstance(value, str | int | float) else ""
 
 
 def _moment(value: object) -> datetime | None:

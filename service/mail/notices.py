@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.domain.plain_words import plain_words
 from service.domain.types import BounceVerdict
 from service.mail.bounces import BounceMail
 
@@ -38,10 +39,10 @@ def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[
         Notice(
             key=f"mail:{mail.key}.{number}",
             verdict=one.verdict,
-            address=one.address,
+            address=plain_words(one.address),
             weight=one.weight,
             code=one.code,
-            detail=one.reply,
+            detail=plain_words(one.reply),
             return_paths=paths,
             message_ids=mail.message_ids,
             occurred_at=mail.sent_at,

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from service.domain.plain_words import plain_words
 from service.domain.politeness import GateClosed, back_off
 from service.sources.base import Fetched, FetchState, Gate, SourceUnavailable, SourceUnreadable
 
@@ -207,7 +208,7 @@ def _telling_sentence(body: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = plain_words(text)
     return line if len(line) <= 160 else f"{line[:157]}..."
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from lxml import etree
 
+from service.domain.plain_words import plain_words
 from service.domain.types import BadEntry
 from service.sources.base import SourceUnreadable
 
@@ -117,5 +118,4 @@ def moment(text: str) -> datetime | None:
 
 def one_line(text: str) -> str:
     """For messages: no line breaks, no control characters, at most 300 characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())[:300]
+    return plain_words(text)[:300]

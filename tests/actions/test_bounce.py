@@ -115,6 +115,12 @@ def test_an_operator_may_vouch_for_addresses(press: Press, sent: Delivery) -> No
 # --- Once -----------------------------------------------------------------------------------
 
 
+def test_a_report_with_nuls_in_it_is_recorded(press: Press, sent: Delivery) -> None:
+    raw = dsn(to=path_of(press, sent), message_id="<a\0b@mx.example>", letter="no\0body")
+    raw = raw.replace(b"Diagnostic-Code: ", b"Diagnostic-Code: smtp; 550 5.1.1 no\0body ")
+    assert outcomes(take(press, raw)) == ["recorded"]
+
+
 def test_the_same_bounce_twice_is_one(press: Press, sent: Delivery) -> None:
     raw = dsn(refused(status="5.2.2", reply="smtp; 552 5.2.2 full"), to=path_of(press, sent))
     assert outcomes(take(press, raw)) == ["recorded"]

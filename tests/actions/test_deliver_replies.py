@@ -185,6 +185,20 @@ def test_a_connection_dropped_after_the_final_dot_is_never_sent_again(
     assert press.states(edition_id) == {"sent": 1, "in_doubt": 1}
 
 
+def test_a_reply_with_a_nul_in_it_is_recorded_like_any_other(
+    press: Press, smtp_sink: SmtpSink
+) -> None:
+    press.add_readers(ANNE, BERT)
+    press.add_papers(1)
+    edition_id = press.publish()
+    smtp_sink.on_rcpt = lambda address: "550 5.1.1 no\x00body" if address == ANNE else None
+    sender = press.sender()
+    assert deliver(sender) == DeliverReport(sent=1, failed=1)
+    sender.transport.close()
+    assert press.states(edition_id) == {"sent": 1, "failed": 1}
+    assert {row.last_reply for row in press.rows()} >= {"550 5.1.1 no body"}
+
+
 def test_a_reply_about_a_reader_who_was_erased_meanwhile_is_not_kept(press: Press) -> None:
     (reader_id,) = press.add_readers(ANNE)
     press.add_papers(1)

@@ -190,6 +190,14 @@ def test_what_nobody_asked_for_ends_the_talk() -> None:
     assert talk.dialogue.is_over
 
 
+def test_what_no_database_takes_is_taken_out_of_a_reply() -> None:
+    talk = Talk(1)
+    talk.begin()
+    talk.dialogue.hear(b"250 ok\r\n550-5.1.1 no\x00body\r\n550 \x1b[31mhere\xff\r\n503\r\n")
+    talk.take()
+    assert talk.outcomes[1].text == "5.1.1 no body [31mhere\ufffd"
+
+
 def test_a_reply_without_an_end_is_none() -> None:
     talk = Talk(1)
     talk.begin()

@@ -128,6 +128,20 @@ def test_a_proved_bounce_ends_the_subscription_once(
     assert len(session.execute(select(BounceEventRow)).all()) == 1
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b"])
+def test_letters_that_no_database_takes_cost_no_event(
+    web: httpx.Client, readers: Readers, session: Session, odd: str
+) -> None:
+    readers.add(READER)
+    said = {"event": "bounce", "address": READER, "status": "5.1.1", "reply": f"no{odd}body"}
+    answer = post_generic({**said, "id": f"a{odd}b", "message_id": f"<a{odd}@b>"})(web)
+    assert (answer.status_code, answer.json()["recorded"]) == (200, 1)
+    session.rollback()
+    assert [row.detail for row in session.execute(select(BounceEventRow)).scalars()] == ["no body"]
+    answer = post_generic({**said, "address": f"reader{odd}@example.org"})(web)
+    assert (answer.status_code, answer.json()["unattributed"]) == (200, 1)
+
+
 FORGED: dict[str, Call] = {
     "ses without an envelope": post("ses", ses_bounce(READER)),
     "ses, changed": post("ses", {**sns(ses_bounce("x@y.example")), "Message": json.dumps(ses_bounce(READER))}),
