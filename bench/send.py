@@ -270,7 +270,7 @@ def describe_peer(name: str, way: dict[str, Any], rate: float) -> dict[str, Any]
         f"{name}_per_s": round(way["rate"]),
         f"{name}_threads": way["threads"],
         f"{name}_cpu_us": round(way["cpu_us"]),
-        f"ratio_{name}": round(rate / way["rate"], 1),
+        f"ratio_{name}": round(rate / way["rate"], 2),
     }
 
 

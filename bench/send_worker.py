@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from service.actions.branding import make_renderer  # the path must come first
+from service.actions.branding import make_sending_renderer  # the path must come first
 from service.actions.deliver import DeliverReport, Sender, deliver
 from service.clock import system_clock
 from service.config import Settings
@@ -39,7 +39,7 @@ def main() -> int:
     configure("ERROR")
     sessions = make_sessions(make_engine(settings.database_url))
     transport = SmtpTransport(settings.relays, connections=settings.send_connections)
-    sender = Sender(sessions, settings, make_renderer(settings), transport, system_clock)
+    sender = Sender(sessions, settings, make_sending_renderer(settings), transport, system_clock)
     with sessions() as session:
         session.connection()
     print(json.dumps({"ready": True}), flush=True)

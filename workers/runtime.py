@@ -9,7 +9,7 @@ from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.branding import make_renderer
+from service.actions.branding import make_sending_renderer
 from service.actions.deliver import Sender
 from service.actions.signing import signer_of
 from service.clock import system_clock
@@ -72,6 +72,6 @@ def _runtime_of(_pid: int) -> Runtime:
         sources=build_sources(here, gate),
         oai=build_oai(here, gate),
         api=build_api(here, gate),
-        sender=Sender(sessions, here, make_renderer(here), transport, system_clock),
+        sender=Sender(sessions, here, make_sending_renderer(here), transport, system_clock),
         ring=make_ring(here.broker_url),
     )

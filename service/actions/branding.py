@@ -24,6 +24,13 @@ def brand_of(settings: Settings) -> Brand:
 _brand = lru_cache(maxsize=16)(Brand)
 
 
+def make_sending_renderer(settings: Settings) -> Renderer:
+    """The same, ready to write digests at once: for processes that send."""
+    renderer = make_renderer(settings)
+    renderer.load()
+    return renderer
+
+
 def make_renderer(settings: Settings) -> Renderer:
     """A renderer that takes the operator's own templates before ours."""
     return Renderer(own_dir=settings.templates_dir)

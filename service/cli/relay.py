@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.actions.branding import make_renderer
+from service.actions.branding import make_sending_renderer
 from service.actions.deliver import Sender
 from service.cli.desk import Desk
 from service.config import Settings
@@ -41,6 +41,8 @@ def open_sender(desk: Desk) -> Iterator[Sender]:
             settings.relays, connections=settings.send_connections, rate=open_rate(settings)
         )
         try:
-            yield Sender(desk.sessions, settings, make_renderer(settings), transport, desk.clock)
+            yield Sender(
+                desk.sessions, settings, make_sending_renderer(settings), transport, desk.clock
+            )
         finally:
             transport.close()

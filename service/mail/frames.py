@@ -15,7 +15,7 @@ from datetime import date
 from enum import Enum
 from functools import lru_cache, partial
 from operator import attrgetter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from jinja2 import Environment
 from markupsafe import escape
@@ -41,8 +41,8 @@ _MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
 # memory is a few kB, since most of its runs stand in others too.
 _FRAMES_KEPT = 256
 _EDITIONS_KEPT = 64
-# About 600 octets each.
-_WORDS_KEPT = 4_096
+# Of each of two generations, and about 600 octets each.
+_WORDS_KEPT = 8_192
 # Shorter ones are cheaper to repeat in a copy than to name.
 _SHORTEST_SHARED = 48
 
@@ -277,12 +277,18 @@ def _is_small(value: object) -> bool:
     return value is None or isinstance(value, str | int | date | Enum)
 
 
+_Key: TypeAlias = tuple[int, Hashable]
+
+
 class Words:
     """What readers' own values become in their mails, for as long as others say the same."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self.kept: dict[tuple[int, Hashable], tuple[Run, int]] = {}
+        self.kept: dict[_Key, tuple[Run, int]] = {}
+        # Those of before, out of which what is asked for again comes back: a third of the words of
+        # a mail are its own and go with the next change of generations.
+        self._older: dict[_Key, tuple[Run, int]] = {}
 
     def blank(self, value: Open, part: _PartKind) -> Blank:
         """The place of a value in a part."""
@@ -296,10 +302,12 @@ class Words:
         number = self._numbers.setdefault((part.name, found.key), len(self._numbers))
         return _SharedWords(said, source, number, self)
 
-    def keep(self, key: tuple[int, Hashable], text: str) -> tuple[Run, int]:
+    def find(self, key: _Key, said: _Said, filling: Filling) -> tuple[Run, int]:
+        """Words that are not in `kept`, which has them afterwards."""
+        words = self._older.get(key) or (own_run(said.text(filling)), 0)
         if len(self.kept) >= _WORDS_KEPT:
-            self.kept.clear()
-        words = self.kept[key] = (own_run(text), 0)
+            self._older, self.kept = self.kept, {}
+        self.kept[key] = words
         return words
 
 
@@ -343,7 +351,7 @@ class _SharedWords:
 
     def fill(self, filling: Filling, placed: Place) -> None:
         key = (self.number, self.source(filling))
-        placed.append(self.words.kept.get(key) or self.words.keep(key, self.said.text(filling)))
+        placed.append(self.words.kept.get(key) or self.words.find(key, self.said, filling))
 
 
 def _as_markup(value: object) -> str:

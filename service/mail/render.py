@@ -105,6 +105,17 @@ class Renderer:
         self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
         self._frames = Frames(self._environment)
 
+    def load(self) -> None:
+        """Compile what digests are made of now, and not when the first of a morning is written.
+
+        A template with a fault is left to that.
+        """
+        for name in self._environment.list_templates(
+            filter_func=lambda name: name.partition("/")[0] in {"_base", DeliveryKind.DIGEST}
+        ):
+            with suppress(TemplateError):
+                self._environment.get_template(name)
+
     def render(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
         """The mail of `kind`, of whatever size. Raises `RenderError`, one line without addresses."""
         if type(context) is not CONTEXT_TYPES[kind]:
