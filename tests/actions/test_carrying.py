@@ -11,6 +11,7 @@ from support.press import (
     SILENCE,
     PlannedTransport,
     Press,
+    await_end_of_senders,
     plain_text,
 )
 from support.web_papers import FRIDAY
@@ -195,6 +196,7 @@ def test_what_falls_in_doubt_by_a_dead_sender_is_carried_after_the_sweep(
     first = press.publish()
     with pytest.raises(Killed):
         deliver(press.sender(PlannedTransport(meanwhile=die)))
+    await_end_of_senders(press.sessions)
     press.clock.forward(days=1)
     assert sweep(press.sessions, press.clock()) == (0, 1)
     second = press.publish(SATURDAY)

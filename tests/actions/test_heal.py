@@ -17,6 +17,7 @@ from support.press import (
     InterruptedRenderer,
     PlannedTransport,
     Press,
+    await_end_of_senders,
     make_press,
     plain_text,
 )
@@ -59,11 +60,13 @@ def die_with_claims(press: Press) -> None:
     sender = replace(press.sender(PlannedTransport()), renderer=InterruptedRenderer(die))
     with pytest.raises(Killed):
         deliver(sender)
+    await_end_of_senders(press.sessions)
 
 
 def die_in_flight(press: Press) -> None:
     with pytest.raises(Killed):
         deliver(press.sender(PlannedTransport(meanwhile=die)))
+    await_end_of_senders(press.sessions)
 
 
 def test_claims_of_a_dead_sender_go_back_at_once_and_are_sent_once(

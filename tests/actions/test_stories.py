@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from support.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
+from support.press import (
+    ACCEPTED,
+    LATER,
+    NOBODY,
+    SILENCE,
+    PlannedTransport,
+    Press,
+    await_end_of_senders,
+)
 from support.web_papers import FRIDAY
 
 from service.actions.deliver import deliver, sweep
@@ -70,6 +78,7 @@ def test_rows_of_a_dead_sender_are_in_doubt_since_the_sweep(press: Press) -> Non
     press.publish()
     with pytest.raises(Killed):
         deliver(press.sender(PlannedTransport(meanwhile=die)))
+    await_end_of_senders(press.sessions)
     sweep(press.sessions, press.clock.forward(minutes=1))
     (doubt,) = tell(press).doubts
     assert (doubt.since, doubt.detail) == (press.clock(), "")

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.actions.balance import Balance, edition_balance
@@ -32,6 +32,7 @@ from service.mail.transport import Envelope, SmtpTransport, Transport
 from service.store.engine import make_sessions
 from service.store.models import Base, Delivery, DeliveryEvent, Edition, Subscriber
 from service.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from support.smtp_sink import wait_until
 from support.web_papers import FRIDAY, make_announcement, store_papers
 
 ACCEPTED = SendOutcome(Phase.REPLIED, 250, "2.0.0 taken")
@@ -40,6 +41,22 @@ NOBODY = SendOutcome(Phase.RCPT, 550, "5.1.1 no such mailbox")
 SILENCE = SendOutcome(Phase.DATA, 0, "SMTPReadTimeoutError: no reply after the final dot")
 
 Plan = Callable[[Envelope], SendOutcome]
+
+
+_SENDERS = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+    " WHERE locktype = 'advisory' AND datname = current_database()"
+)
+
+
+def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
+    """Until the server has noticed that senders are gone, which it does a moment after they are."""
+
+    def are_gone() -> bool:
+        with sessions() as session:
+            return session.execute(_SENDERS).scalar_one() == 0
+
+    wait_until(are_gone)
 
 
 @cache
