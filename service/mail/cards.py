@@ -53,12 +53,7 @@ class Cards:
     """
 
     def __init__(self, environment: Environment) -> None:
-        # Cards are made of values and never of open ones, so their filters need not look for them.
-        self._environment = environment.overlay()
-        self._environment.filters = {
-            name: getattr(function, "__wrapped__", function)
-            for name, function in environment.filters.items()
-        }
+        self._environment = environment
         # The entry is kept beside its card: while it lives, nobody else can have its id.
         self._kept: dict[_Key, _Card] = {}
         # Those of before, out of which what is still asked for comes back: what nobody asks for

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 from support.decisions import decide_now
-from support.press import ACCEPTED, SILENCE, Press, make_press
+from support.press import ACCEPTED, OUR_LOCKS, SILENCE, Press, make_press
 from support.smtp_sink import wait_until
 from support.web_papers import FRIDAY
 
@@ -243,14 +243,8 @@ def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
     ]
 
 
-OUR_LOCKS = """
-    FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-    WHERE locktype = 'advisory' AND datname = current_database()
-"""
-
-
 def locks(session: Session) -> list[int]:
-    """The senders' locks in this test's database; other tests have theirs in the same server."""
+    """The numbers of the senders that hold a lock."""
     return list(session.execute(text("SELECT objid::bigint" + OUR_LOCKS)).scalars())
 
 

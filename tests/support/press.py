@@ -43,10 +43,11 @@ SILENCE = SendOutcome(Phase.DATA, 0, "SMTPReadTimeoutError: no reply after the f
 Plan = Callable[[Envelope], SendOutcome]
 
 
-_SENDERS = text(
-    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
-    " WHERE locktype = 'advisory' AND datname = current_database()"
-)
+# The senders' locks in this test's database; other tests have theirs in the same server.
+OUR_LOCKS = """
+    FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
 
 
 def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
@@ -54,7 +55,7 @@ def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
 
     def are_gone() -> bool:
         with sessions() as session:
-            return session.execute(_SENDERS).scalar_one() == 0
+            return session.execute(text("SELECT count(*)" + OUR_LOCKS)).scalar_one() == 0
 
     wait_until(are_gone)
 
