@@ -97,7 +97,7 @@ def compose(chunk_id: int) -> None:
 def deliver() -> None:
     """Send what is due for a minute; if there was something to send, ring for the rest."""
     here = runtime()
-    with alerting_restored(here.sessions, here.settings, system_clock()):
+    with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
             here.ring("deliver")
 
@@ -106,7 +106,7 @@ def deliver() -> None:
 def sweep() -> None:
     """Heal what dead senders left, and ring if there is something to send again."""
     here = runtime()
-    with alerting_restored(here.sessions, here.settings, system_clock()):
+    with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
         refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
         requeued, _ = sweep_left(here.sessions, system_clock())
         if requeued:

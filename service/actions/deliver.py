@@ -8,30 +8,28 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.alerts import alert_operator
 from service.actions.collecting import seldom_collecting
 from service.actions.copies import keep_copies
 from service.actions.materials import Materials, gather_materials
 from service.actions.messages import BuiltMail, build_mail
 from service.actions.pacing import Pacer
 from service.actions.recording import Flight, flight_of, heard_in, record, suppress_dead
-from service.actions.restoring import Marker, refuse_restored
-from service.actions.unwanted import Asked, find_unwanted, withdraw
+from service.actions.restoring import DatabaseRestored, Marker, refuse_restored
+from service.actions.troubles import report_relay
+from service.actions.unwanted import skip_unwanted, withdraw
 from service.config import Settings
-from service.domain.delivery import SendOutcome, SkipReason
-from service.domain.types import DeliveryState
+from service.domain.delivery import SendOutcome
+from service.domain.types import DeliveryKind, DeliveryState
 from service.logs import get_logger
 from service.mail.errors import MailError
-from service.mail.letters import Alert
 from service.mail.render import Renderer
 from service.mail.transport import Transport
 from service.store.claims import Claim
@@ -47,14 +45,12 @@ from service.store.paces import LaneClaim, release_orphans
 from service.store.sending import (
     Claimer,
     Places,
+    claim_alert,
     claim_due,
     hold_sender_lock,
     resolve_in_doubt,
     sweep_abandoned,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Clock = Callable[[], datetime]
 
@@ -124,19 +120,41 @@ def deliver(
     told the running report whenever results were recorded, for a progress bar. After `longest`
     nothing more is claimed, so that a worker that is asked to stop need not wait for a whole
     edition.
+
+    Raises `DatabaseRestored` where this database is a restored backup. Then nothing leaves but the
+    mail that tells the operator so.
     """
-    refuse_restored(sender.sessions, sender.settings)
+    try:
+        refuse_restored(sender.sessions, sender.settings)
+    except DatabaseRestored as error:
+        _send(_Errand(sender, occasion=error.mark.occasion), lambda _: None)
+        raise
     stops_at = sender.clock() + longest if longest else None
-    with _living_sender(sender.sessions) as owner, seldom_collecting():
-        run = _Run(sender, owner, edition_id, stops_at)
+    report = _send(_Errand(sender, edition_id, stops_at), on_window)
+    with transaction(sender.sessions, is_lasting=False) as session:
+        close_finished(session, sender.clock())
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """What a run is for: all that is due, or one edition, or nothing but the alert of an occasion."""
+
+    sender: Sender
+    edition_id: int | None = None
+    stops_at: datetime | None = None
+    occasion: str = ""
+
+
+def _send(errand: _Errand, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
+    with _living_sender(errand.sender.sessions) as owner, seldom_collecting():
+        run = _Run(errand, owner)
         try:
             while run.go_on():
                 on_window(run.report)
         except BaseException:
             run.give_up()
             raise
-    with transaction(sender.sessions, is_lasting=False) as session:
-        close_finished(session, sender.clock())
     return run.report
 
 
@@ -157,12 +175,12 @@ class _Run:
     cost the same for few rows as for many, and what is only claimed goes back if the process dies.
     """
 
-    def __init__(
-        self, sender: Sender, owner: int, edition_id: int | None, stops_at: datetime | None
-    ) -> None:
+    def __init__(self, errand: _Errand, owner: int) -> None:
+        sender = errand.sender
         self._sender = sender
         self._owner = owner
-        self._stops_at = stops_at
+        self._stops_at = errand.stops_at
+        self._occasion = errand.occasion
         self._window = sender.settings.send_window
         # A small window is not worth dividing.
         self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
@@ -170,7 +188,7 @@ class _Run:
         self._marker = Marker(sender.sessions, sender.settings)
         self._pacer = Pacer(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
-        self._claimer = Claimer(owner, lease, edition_id, sender.places)
+        self._claimer = Claimer(owner, lease, errand.edition_id, sender.places)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
@@ -245,13 +263,8 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         with transaction(sender.sessions, is_lasting=False) as session:
             lanes = self._claim_lanes(session, now)
-            room = self._window - len(lanes)
-            due = claim_due(session, self._claimer, room, now) if room else []
-            unwanted = find_unwanted(
-                session, [_asked(c) for c in [*lanes, *due]], sender.settings, now
-            )
-            skipped = [_skipped(c, unwanted) for c in [*lanes, *due] if c.id in unwanted]
-            end_claimed(session, skipped, now)
+            due = self._claim_due(session, self._window - len(lanes), now)
+            unwanted = skip_unwanted(session, [*lanes, *due], sender.settings, now)
             wanted = [claim for claim in lanes if claim.id not in unwanted]
             wanted += self._pacer.allot(session, [c for c in due if c.id not in unwanted], now)
             gather_materials(session, wanted, self._materials)
@@ -261,8 +274,15 @@ class _Run:
 
     def _claim_lanes(self, session: Session, now: datetime) -> list[Claim]:
         """Rows that waited for their providers come before those that are only due."""
+        if self._occasion:
+            return []
         claim = LaneClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
         return self._pacer.claim_lanes(session, claim, self._window, now)
+
+    def _claim_due(self, session: Session, room: int, now: datetime) -> list[Claim]:
+        if self._occasion:
+            return claim_alert(session, self._claimer, self._occasion, now)
+        return claim_due(session, self._claimer, room, now) if room else []
 
     def _build_some(self) -> None:
         """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""
@@ -311,22 +331,16 @@ class _Run:
         going = {one.envelope.number: one.attempt for one in gone}
         flights = {number: self._flights.pop(number) for number in attempts}
         self._flying |= {number: flights[number] for number in going}
-        self._marker.note(going, now)
+        # An alert is no mark: one may leave while a mark holds back all else, and it may go twice.
+        alerts = {row.id for row in held if row.kind is DeliveryKind.OPERATOR_ALERT}
+        self._marker.note({n: going[n] for n in going if n not in alerts}, now)
         sender.transport.begin([one.envelope for one in gone])
         states += [DeliveryState.SKIPPED] * len(withdrawn) + [DeliveryState.FAILED] * len(failed)
         self.report = self.report.plus(states)
 
     def _tell_troubles(self, now: datetime) -> None:
-        """A relay that refuses us, or does not answer for minutes: once a day to the operator."""
         for trouble in self._sender.transport.take_troubles():
-            alert = Alert(
-                subject=f"The relay {trouble.relay} takes no mail",
-                detail=f"It said: {trouble.words}",
-                hint="Check SMTP_URL and the relay's account. Rows stay queued and go out with it.",
-            )
-            with transaction(self._sender.sessions) as session:
-                occasion = f"relay {trouble.relay} {now.date()}"
-                alert_operator(session, self._sender.settings, occasion, alert, now)
+            report_relay(self._sender.sessions, self._sender.settings, trouble, now)
 
     def give_up(self) -> None:
         """After an error: messages that were not said are taken back, and what came of the others
@@ -341,16 +355,6 @@ class _Run:
                 log.warning(
                     "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
                 )
-
-
-def _asked(claim: Claim) -> Asked:
-    delivery, reader = claim.delivery, claim.subscriber
-    state, key = (reader.state, reader.email_key) if reader else (None, "")
-    return Asked(delivery.id, delivery.kind, delivery.send_not_after, state, key)
-
-
-def _skipped(claim: Claim, unwanted: Mapping[int, SkipReason]) -> Ending:
-    return Ending(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
 
 
 def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender) -> list[BuiltMail]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -171,9 +171,15 @@ def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None
 
 @contextmanager
 def alerting_restored(
-    sessions: sessionmaker[Session], settings: Settings, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    now: datetime,
+    ring: Callable[[str], object],
 ) -> Iterator[None]:
-    """For work that nobody watches: where it is refused the operator is told, once."""
+    """For work that nobody watches: where it is refused the operator is told, once.
+
+    `ring` is the bell: the mail is rung for, since `deliver` sends it while it refuses all others.
+    """
     try:
         yield
     except DatabaseRestored as error:
@@ -183,8 +189,9 @@ def alerting_restored(
             hint="Run: paperboy restored",
         )
         with transaction(sessions) as session:
-            occasion = f"restored {error.mark.at.isoformat()}"
-            alert_operator(session, settings, occasion, alert, now)
+            number = alert_operator(session, settings, error.mark.occasion, alert, now)
+        if number is not None:
+            ring("deliver")
 
 
 @dataclass(frozen=True, slots=True)

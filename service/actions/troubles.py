@@ -23,6 +23,7 @@ from service.domain.schedule import (
     unfinished,
 )
 from service.domain.types import Cadence, EditionState
+from service.mail.connecting import RelayTrouble
 from service.mail.letters import Alert
 from service.mail.sentences import count_of
 from service.store.editions import find_edition, list_editions
@@ -166,6 +167,19 @@ def _waiting_mail(session: Session, now: datetime) -> Iterator[Trouble]:
                 " paperboy doctor",
             ),
         )
+
+
+def report_relay(
+    sessions: sessionmaker[Session], settings: Settings, trouble: RelayTrouble, now: datetime
+) -> None:
+    """Tell the operator, once a day, of a relay that refuses us, or does not answer for minutes."""
+    alert = Alert(
+        subject=f"The relay {trouble.relay} takes no mail",
+        detail=f"It said: {trouble.words}",
+        hint="Check SMTP_URL and the relay's account. Rows stay queued and go out with it.",
+    )
+    with transaction(sessions) as session:
+        alert_operator(session, settings, f"relay {trouble.relay} {now.date()}", alert, now)
 
 
 def report_mailbox(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.config import Settings
 from service.domain.delivery import SkipReason, skip_reason
 from service.domain.types import DeliveryKind, DeliveryState, SubscriberState
+from service.store.claims import Claim
 from service.store.flights import Ending, Held, end_claimed, lock_standings
 from service.store.suppressions import find_suppressed
 
@@ -61,6 +62,26 @@ def _why_not(asked: Asked, suppressed: frozenset[str], now: datetime) -> SkipRea
         now=now,
         needs_active=asked.state not in _SENT_TO.get(asked.kind, ()),
     )
+
+
+def skip_unwanted(
+    session: Session, claims: Sequence[Claim], settings: Settings, now: datetime
+) -> set[int]:
+    """End the rows just claimed that must not be sent; returns their ids."""
+    unwanted = find_unwanted(session, [_asked(claim) for claim in claims], settings, now)
+    skipped = [
+        Ending(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
+        for claim in claims
+        if claim.id in unwanted
+    ]
+    end_claimed(session, skipped, now)
+    return set(unwanted)
+
+
+def _asked(claim: Claim) -> Asked:
+    delivery, reader = claim.delivery, claim.subscriber
+    state, key = (reader.state, reader.email_key) if reader else (None, "")
+    return Asked(delivery.id, delivery.kind, delivery.send_not_after, state, key)
 
 
 def withdraw(

@@ -13,6 +13,9 @@ from datetime import date, datetime
 
 from service.domain.types import Cadence, DeliveryState
 
+# How the occasions begin under which the operator is told that a database is behind a mark.
+ALERT_OCCASIONS = "restored "
+
 
 class MarkUnreadable(ValueError):
     """The text is no mark: half written, or of another release."""
@@ -31,6 +34,11 @@ class Mark:
     attempt: int
     at: datetime
     editions: Mapping[Cadence, date]
+
+    @property
+    def occasion(self) -> str:
+        """Under which the operator is told that a database is behind this mark."""
+        return f"{ALERT_OCCASIONS}{self.at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
-from service.domain.marks import Mark, MarkedRow
+from service.domain.marks import ALERT_OCCASIONS, Mark, MarkedRow
 from service.domain.types import Cadence, DeliveryKind, DeliveryState, EditionState
 from service.store.models import Delivery, Edition
 from service.store.moving import move_rows
@@ -25,10 +25,17 @@ def get_installation(session: Session) -> str:
 
 
 def find_marked(session: Session, mark: Mark) -> MarkedRow | None:
-    """The row that a mark names."""
+    """The row that a mark names.
+
+    Never the mail that tells of a restored backup: numbers begin again where the backup was taken,
+    so it may have got the number of the very row that is missing, and it alone is sent meanwhile.
+    """
+    is_of_guard = and_(
+        Delivery.kind == DeliveryKind.OPERATOR_ALERT, Delivery.occasion.startswith(ALERT_OCCASIONS)
+    )
     found = session.execute(
         select(Delivery.attempt, Delivery.state, Delivery.message_id).where(
-            Delivery.id == mark.delivery_id
+            Delivery.id == mark.delivery_id, not_(is_of_guard)
         )
     ).one_or_none()
     return MarkedRow(found.attempt, found.state, bool(found.message_id)) if found else None

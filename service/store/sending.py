@@ -83,6 +83,19 @@ FROM (SELECT id FROM letters UNION ALL SELECT id FROM digests) AS due
 WHERE deliveries.id = due.id""",
 ).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
+_CLAIM_ALERT = claiming(
+    """alert AS (
+  SELECT id FROM deliveries
+  WHERE kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
+  FOR NO KEY UPDATE SKIP LOCKED
+)""",
+    """
+UPDATE deliveries
+SET state = 'claimed', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
+    updated_at = :now
+FROM alert WHERE deliveries.id = alert.id""",
+)
+
 
 # By edition: when the last row that was claimed there was due, and its id.
 Places: TypeAlias = dict[int, tuple[datetime, int]]
@@ -136,6 +149,17 @@ WHERE editions.id = place.edition_id AND editions.id IN (
 ) AND (passed_due_at IS NULL OR (passed_due_at, passed_id) < (place.due_at, place.id))
 """)
 _NOTED_EVERY = timedelta(seconds=1)
+
+
+def claim_alert(session: Session, claimer: Claimer, occasion: str, now: datetime) -> list[Claim]:
+    """Take the mail to the operator about this occasion, if it waits and is due: one row or none."""
+    given = {
+        "owner": claimer.owner,
+        "now": now,
+        "until": now + claimer.lease,
+        "occasion": occasion,
+    }
+    return [Claim(*row) for row in take_claims(session, _CLAIM_ALERT, given)]
 
 
 def _written(places: Places) -> dict[str, str]:

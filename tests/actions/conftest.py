@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from support.dumps import Again, dump_database, restore_database
 from support.loopback_http import LoopbackHttp
 from support.press import Press, make_press
 from support.provider import Provider, make_provider
@@ -21,3 +24,14 @@ def press(settings: Settings, engine: Engine, now: datetime) -> Press:
 @pytest.fixture
 def provider(loopback_http: LoopbackHttp, settings: Settings, engine: Engine) -> Provider:
     return make_provider(loopback_http, settings, engine)
+
+
+@pytest.fixture
+def backup(press: Press, engine: Engine, database_url: str, tmp_path: Path) -> Callable[[], Again]:
+    """Takes a real dump; what it returns restores it."""
+
+    def take() -> Again:
+        dump = dump_database(database_url, tmp_path / "backup.dump")
+        return lambda: restore_database(engine, database_url, dump)
+
+    return take

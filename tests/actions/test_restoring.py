@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from sqlalchemy import Engine, text
-from support.dumps import dump_database, restore_database
+from support.dumps import Again
 from support.press import ACCEPTED, LATER, PlannedTransport, Press
 from support.web_papers import FRIDAY
 
@@ -18,7 +18,6 @@ from service.actions.restoring import (
     DatabaseRestored,
     Marker,
     accept_restored,
-    alerting_restored,
     find_mark_ahead,
     mark_paths,
     refuse_restored,
@@ -31,19 +30,6 @@ from service.store.restores import WHY_DOUBTFUL
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
 SATURDAY, SUNDAY = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)
-
-Again = Callable[[], None]
-
-
-@pytest.fixture
-def backup(press: Press, engine: Engine, database_url: str, tmp_path: Path) -> Callable[[], Again]:
-    """Takes a real dump; what it returns restores it."""
-
-    def take() -> Again:
-        dump = dump_database(database_url, tmp_path / "backup.dump")
-        return lambda: restore_database(engine, database_url, dump)
-
-    return take
 
 
 @pytest.fixture
@@ -307,27 +293,6 @@ def test_a_reader_who_left_after_the_backup_is_not_mailed_by_the_restored_one_un
         unsubscribe(session, readers[0], "test", press.clock())
     restore()
     refused(press)
-
-
-def test_the_operator_is_told_once(
-    press: Press, readers: list[int], backup: Callable[[], Again]
-) -> None:
-    press.settings = press.settings.model_copy(update={"alert_to": "ops@paperboy.example"})
-    press.add_papers(1)
-    press.publish()
-    restore = backup()
-    deliver(press.sender(PlannedTransport()))
-    restore()
-    for _ in range(3):
-        with alerting_restored(press.sessions, press.settings, press.clock()):
-            deliver(press.sender(PlannedTransport()))
-            pytest.fail("it was sent")
-        press.clock.forward(seconds=30)
-    alerts = [row for row in press.rows() if row.kind is DeliveryKind.OPERATOR_ALERT]
-    assert len(alerts) == 1
-    accept_restored(press.sessions, press.settings, press.clock())
-    (alert,) = [row for row in press.rows() if row.kind is DeliveryKind.OPERATOR_ALERT]
-    assert alert.state == "queued"
 
 
 def test_windows_are_marked_once_a_second_and_each_run_at_its_first(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from sqlalchemy import Engine
 
 from service.embedded.placing import POSTGRES_MAJOR
 from support.databases import drop_database, with_database
+
+# Restores what was dumped.
+Again = Callable[[], None]
 
 
 def _program(name: str) -> str:
