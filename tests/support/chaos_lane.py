@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -55,13 +55,17 @@ def email_of(number: int) -> str:
 
 @dataclass(frozen=True)
 class Lane:
-    """Seeds one after the other on shared servers; each gets a database, all empty one queue."""
+    """Seeds one after the other on shared servers; each gets a database, all empty one queue.
+
+    Whoever sets `ended` wants no more of it: the seed under way stops where it is.
+    """
 
     servers: TestServers
     template: str
     redis_url: str
     name: str
     home: Path
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @cached_property
     def processes(self) -> Any:

@@ -51,6 +51,10 @@ _LONGEST_SECONDS = 60.0
 _BEAT_SECONDS = 0.2
 
 
+class StoryEnded(Exception):
+    """Somebody wants no more of this lane, whose seed is in the middle of its day."""
+
+
 @dataclass
 class Worker:
     name: str
@@ -162,6 +166,8 @@ class Story:
             self.broken.append(f"nothing moved any more: {self._states()}")
 
     def _tick(self, bells: tuple[str, ...]) -> None:
+        if self.lane.ended.is_set():
+            raise StoryEnded
         while self._events and self._events[0].after <= self.relay.dot_count:
             self._do(self._events.pop(0))
         self._bury()
