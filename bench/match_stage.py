@@ -26,16 +26,22 @@ from service.store.engine import make_engine, make_sessions, transaction
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 ON = NOW.date()
 CHUNK = 1_000
-MADE_PROBES = 500
 
 
 @dataclass(frozen=True)
 class Size:
+    """`corpus`: papers whose words topics are drawn from. `probes`: likenesses that are really made.
+    `rounds`: how often both sides of the comparison are run.
+    """
+
     papers: int
     topics: int
     subscriptions: int
     digests: int
     sql_topics: int
+    corpus: int
+    probes: int
+    rounds: int
 
 
 def settings_of(database_url: str) -> Settings:
@@ -139,7 +145,7 @@ def store_edition(database_url: str, size: Size) -> None:
 def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
     """What a service has done before a morning: papers learned at ingest, probes when topics were saved.
 
-    Making a probe asks the whole store and takes some 40 ms, so `MADE_PROBES` are made as the
+    Making a probe asks the whole store and takes some 20 to 40 ms, so `size.probes` are made as the
     service makes them and stand, each in a row of its own, for the other clauses too.
     """
     sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
@@ -154,9 +160,9 @@ def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
         }
     )
     with transaction(sessions) as session:
-        make_probes(session, settings, texts[:MADE_PROBES])
+        make_probes(session, settings, texts[: size.probes])
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(_COPY_PROBES, [texts[MADE_PROBES:], min(MADE_PROBES, len(texts))])
+        connection.execute(_COPY_PROBES, [texts[size.probes :], min(size.probes, len(texts))])
     return len(texts)
 
 
