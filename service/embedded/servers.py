@@ -22,7 +22,7 @@ VALKEY_SOCKET = "valkey.sock"
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 
-_POSTGRES_OPTIONS = (
+POSTGRES_OPTIONS = (
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "shared_buffers=128MB",
@@ -217,7 +217,7 @@ def _command(server: Server) -> list[str]:
             "dir": str(server.home),
         }
         return [str(server.binary), *(p for k, v in options.items() for p in (f"--{k}", v))]
-    settings = [*_POSTGRES_OPTIONS, f"unix_socket_directories={server.sockets}"]
+    settings = [*POSTGRES_OPTIONS, f"unix_socket_directories={server.sockets}"]
     settings += [] if server.durable else _POSTGRES_UNSAFE
     data = str(server.home / "data")
     return [str(server.binary), "-D", data, *(p for s in settings for p in ("-c", s))]

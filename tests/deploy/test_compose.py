@@ -15,6 +15,7 @@ import typer.main
 import yaml
 
 from service.config import SECRETS, load_settings, setting_names
+from service.embedded.servers import POSTGRES_OPTIONS
 from service.queue import TASK_QUEUES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +165,18 @@ def test_the_database_volume_is_where_this_release_of_the_image_keeps_its_data()
     assert postgres["image"] == "pgvector/pgvector:pg18"
     # Up to 17 it was …/data; from 18 on the image refuses to start with a volume there.
     assert postgres["volumes"] == ["postgres:/var/lib/postgresql"]
+
+
+def test_the_database_sends_as_fast_as_the_one_that_was_measured() -> None:
+    program, *words = services()["postgres"]["command"]
+    assert (program, set(words[::2])) == ("postgres", {"-c"})
+    options = set(words[1::2])
+    assert options <= set(POSTGRES_OPTIONS)
+    assert {option.partition("=")[0] for option in options} == {
+        "wal_buffers",
+        "random_page_cost",
+        "jit",
+    }
 
 
 def test_everything_of_ours_waits_for_healthy_servers_and_the_schema() -> None:
