@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, text
+from sqlalchemy import ColumnElement, and_, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -185,14 +185,3 @@ def release_orphans(session: Session, now: datetime) -> int:
     """Rows whose provider has no pace any more, as after an operator deleted it: due at once."""
     lanes = session.execute(_ORPHANED).scalars().all()
     return sum(len(session.execute(_RELEASE, {"lane": lane, "now": now}).all()) for lane in lanes)
-
-
-def count_lanes(session: Session) -> dict[str, int]:
-    """How many rows wait for each provider."""
-    rows = session.execute(
-        select(Delivery.lane, func.count())
-        .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "")
-        .group_by(Delivery.lane)
-        .order_by(Delivery.lane)
-    )
-    return dict(rows.all())

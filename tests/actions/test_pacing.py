@@ -17,6 +17,7 @@ from support.press import (
     make_press,
 )
 from support.smtp_sink import wait_until
+from support.stored import count_lanes
 from support.web_papers import FRIDAY
 
 from service.actions.deliver import DeliverReport, deliver, sweep
@@ -29,7 +30,7 @@ from service.domain.types import BreakerState, DeliveryKind, DeliveryState, Subs
 from service.mail.connecting import RelayTrouble
 from service.mail.transport import Envelope
 from service.store.models import Delivery, Subscriber
-from service.store.paces import count_lanes, find_paces
+from service.store.paces import find_paces
 from service.store.subscribers import get_subscriber
 
 TOO_FAST = SendOutcome(Phase.RCPT, 421, "4.7.28 unusual rate of mail from you to <{}>")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.orm import Session
+from support.stored import count_lanes
 
 from service.domain.paces import Pace
 from service.domain.types import BreakerState, Cadence, DeliveryKind, DeliveryState, EditionState
@@ -16,7 +17,6 @@ from service.store.paces import (
     LaneClaim,
     Parking,
     claim_lane,
-    count_lanes,
     delete_pace,
     find_paces,
     find_waiting,

@@ -1,11 +1,12 @@
-"""What a database holds, whole: for tests that promise that nothing changed, or only one thing."""
+"""What a database holds: whole, for tests that promise that nothing changed, and what waits in lanes."""
 
 from __future__ import annotations
 
 from sqlalchemy import Engine, Text, cast, func, select, text
 from sqlalchemy.orm import Session
 
-from service.store.models import Base, PaperRow, PaperVersion
+from service.domain.types import DeliveryState
+from service.store.models import Base, Delivery, PaperRow, PaperVersion
 from support.feeds import Told
 
 Rows = tuple[str, ...]
@@ -64,3 +65,13 @@ def list_uncompiled(engine: Engine) -> list[str]:
     )
     with engine.connect() as connection:
         return list(connection.scalars(statement))
+
+
+def count_lanes(session: Session) -> dict[str, int]:
+    """How many rows wait for each provider. The service never asks: a lane may hold a million."""
+    rows = session.execute(
+        select(Delivery.lane, func.count())
+        .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "")
+        .group_by(Delivery.lane)
+    )
+    return dict(rows.all())
