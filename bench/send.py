@@ -46,7 +46,7 @@ KEY = "a-key-that-is-only-used-in-benches"
 PROCESSES = 2
 CONNECTIONS = 10
 SLOW_CONNECTIONS = 50
-WINDOW = 256
+WINDOW = 512
 ROUND_TRIP_SECONDS = 0.02
 
 
