@@ -23,6 +23,8 @@ CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 OPEN_OPENS, OPEN_ENDS = "\ufdd5", "\ufdd6"
 _CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
 _CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
+_PLACES_WIRE = {_CHANGE_WIRE, _TOPIC_WIRE}
+_PLACES = re.compile(b"([\x00\x01])")
 _LONGEST_LINE = 76
 # What the header block may take of a message's size, with the relay's own signature to come.
 HEADER_RESERVE = 2_048
@@ -99,13 +101,14 @@ def own_run(text: str) -> Run:
     if text and text.isascii() and text.isprintable():
         octets = text.encode()
         return Run(octets, _encode(octets) if "=" in text else _break(octets))
-    return Run(to_octets(text), encode_run(text))
+    octets = to_octets(text)
+    return Run(octets, _encode_octets(octets))
 
 
 def shared_run(text: str) -> Run:
     """A run that other mails show as well."""
     octets = to_octets(text)
-    return Run(octets, encode_run(text), sha256(octets).digest()[:16])
+    return Run(octets, _encode_octets(octets), sha256(octets).digest()[:16])
 
 
 def to_octets(text: str) -> bytes:
@@ -120,16 +123,14 @@ def markup_change(address: str) -> str:
 
 def encode_run(text: str) -> bytes:
     """`text` in quoted-printable from the first column on, its places kept."""
-    if CHANGE not in text:
-        return _encode(to_octets(text)) if text else b""
-    wire = []
-    for number, piece in enumerate(text.split(CHANGE)):
-        before, topic, after = piece.partition(TOPIC)
-        wire.append(_CHANGE_WIRE if number else b"")
-        wire.append(_encode(to_octets(before)) if before else b"")
-        wire.append(_TOPIC_WIRE if topic else b"")
-        wire.append(_encode(to_octets(after)) if after else b"")
-    return b"".join(wire)
+    return _encode_octets(to_octets(text))
+
+
+def _encode_octets(octets: bytes) -> bytes:
+    if _CHANGE_WIRE not in octets:
+        return _encode(octets) if octets else b""
+    pieces = _PLACES.split(octets)
+    return b"".join([one if one in _PLACES_WIRE else _encode(one) for one in pieces if one])
 
 
 # Both parts of a mail have the same, one after the other.

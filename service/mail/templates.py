@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-from service.mail import calendars, changing, marking, plain, sentences
+from service.mail import calendars, changing, marking, markup, plain, sentences
 from service.mail.cards import Cards
 from service.mail.opened import passes_open
 from service.mail.safety import finalize, isolated, own_url, safe_url
@@ -15,10 +15,11 @@ from service.mail.safety import finalize, isolated, own_url, safe_url
 _FILTERS: tuple[Callable[..., object], ...] = (
     changing.changed,
     marking.mark, marking.first_sentences, marking.shorten,
+    markup.marked_because, markup.marked_byline,
     plain.wrap, plain.underline, plain.one_line, plain.said_byline, plain.said_because,
     safe_url, own_url, isolated,
-    sentences.because, sentences.below, sentences.beyond, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
-    sentences.coverage_line, sentences.excerpt, sentences.facts, sentences.fields,
+    sentences.below, sentences.beyond, sentences.befell, sentences.byline, sentences.clock, sentences.count_of,
+    sentences.coverage_line, sentences.excerpt,
     sentences.how_often, sentences.is_more_than, sentences.listed_topics, sentences.marked_words, sentences.nothing_line,
     sentences.say, sentences.subject_topic, sentences.thousands, sentences.topic_title,
     calendars.long_date, calendars.moment, calendars.plain_date, calendars.said_in,

@@ -1,0 +1,39 @@
+"""The lines of a card as HTML: what `plain` says of a paper in the text twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from service.domain.types import Reason
+from service.mail.contexts import DigestPaper
+from service.mail.safety import isolated
+from service.mail.sentences import because, byline, facts, fields
+
+
+def marked_byline(entry: DigestPaper) -> Markup:
+    """`First Author, Second Author and 3 more · Computation and Language · ▲ 4`.
+
+    Each name stands in its own direction, and no line ends before a dot.
+    """
+    by = byline(entry.paper)
+    names = [isolated(name) for name in by.names]
+    if by.more:
+        said = f"{', '.join(names)} and {by.more:,} more"
+    elif len(names) > 1:
+        said = f"{', '.join(names[:-1])} and {names[-1]}"
+    else:
+        said = "".join(names)
+    others = [escape(part) for part in (", ".join(fields(entry.paper)), *facts(entry)) if part]
+    parts = [said, *others] if said else others
+    return Markup("\u00a0· ".join(parts))  # noqa: S704 - each part is escaped
+
+
+def marked_because(reasons: Sequence[Reason]) -> Markup:
+    """The sentence that says why, with the reader's words marked; empty without reasons."""
+    pieces = [
+        f"<mark>{isolated(piece.text)}</mark>" if piece.is_marked else escape(piece.text)
+        for piece in because(reasons)
+    ]
+    return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
