@@ -6,18 +6,15 @@ marked, markup escaped, lines broken and links signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from jinja2 import Environment
-from markupsafe import Markup
-
-from service.mail import calendars, marking, plain, sentences
+from service.mail import calendars, marking, markup, plain, sentences
 from service.mail.contexts import DigestContext, DigestPaper
 from service.mail.safety import isolated
 
 
-def make_context(mail: DigestContext, environment: Environment) -> dict[str, Any]:
+def make_context(mail: DigestContext) -> dict[str, Any]:
     """All that a template needs to know of one reader's digest, as ready strings."""
     nothing = "" if mail.total else sentences.nothing_line(mail)
     topics = sentences.listed_topics(mail.topics)
@@ -32,7 +29,7 @@ def make_context(mail: DigestContext, environment: Environment) -> dict[str, Any
         "nothing": nothing,
         "nothing_text": plain.wrap(nothing),
         "total": sentences.count_of(mail.total, "paper"),
-        "groups": list(_groups(mail, environment)),
+        "groups": list(_groups(mail)),
         "cut": sentences.count_of(mail.cut_count, "more paper") if mail.cut_count else "",
         "everything": f"{links.browser}?all=1",
         "subscribed_on": since,
@@ -46,48 +43,38 @@ def make_context(mail: DigestContext, environment: Environment) -> dict[str, Any
     }
 
 
-def _groups(mail: DigestContext, environment: Environment) -> Iterator[dict[str, Any]]:
+def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
     number = 0
     for group in mail.groups:
         title = sentences.topic_title(group.title)
         papers: list[dict[str, Any]] = []
         for entry in group.papers:
             number += 1
-            words = _words(entry, mail.excerpt_characters, environment)
+            words = _words(entry, mail.excerpt_characters)
             papers.append(
                 {"number": str(number)} | words | _links(entry, mail.links.change, group.topic_id)
             )
         yield {"title": title, "underline": plain.underline(title), "papers": papers}
 
 
-def _words(entry: DigestPaper, limit: int, environment: Environment) -> dict[str, str]:
+def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
     """What a card says: as markup, and as lines of the text twin."""
     paper, by = entry.paper, sentences.byline(entry.paper)
     wanted = sentences.marked_words(entry.reasons)
     title, said = marking.shorten(paper.title, 300), sentences.excerpt(entry, limit)
-    facts: Sequence[str] = [", ".join(sentences.fields(paper)), *sentences.facts(entry)]
-    line = vars(environment.get_template("_base/paper.mjml").module)["line"]
     return {
         "id": str(paper.id),
         "title": marking.mark(title, wanted),
         "title_text": plain.wrap(title, "    ").lstrip(),
-        "byline": str(line(by, facts)).strip(),
+        "byline": markup.marked_byline(entry),
         "byline_text": plain.wrap(plain.said_byline(entry)),
         "excerpt": marking.mark(said, wanted),
         "excerpt_text": plain.wrap(said),
-        "why": _why(entry),
+        "why": markup.marked_because(entry.reasons),
         "why_text": plain.wrap(plain.said_because(entry.reasons)),
         "author": isolated(by.names[0]) if by.names else "",
         "author_text": by.names[0] if by.names else "",
     }
-
-
-def _why(entry: DigestPaper) -> str:
-    mark = Markup("<mark>{}</mark>")
-    return Markup("").join(
-        mark.format(isolated(piece.text)) if piece.is_marked else piece.text
-        for piece in sentences.because(entry.reasons)
-    )
 
 
 def _links(entry: DigestPaper, change: str, topic_id: int) -> dict[str, Any]:

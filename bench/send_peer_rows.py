@@ -58,7 +58,7 @@ def write_peer_rows(
             mail = digest_context(claim.delivery, reader, materials, settings)
             told = _headers(claim, materials, settings, renderer)
             told |= _contents(claim, mail, settings, renderer)
-            told |= {"context": {"subject": told["subject"], **make_context(mail, environment)}}
+            told |= {"context": {"subject": told["subject"], **make_context(mail)}}
             rows.write(json.dumps(told) + "\n")
     assert mail is not None
     (folder / "body.html").write_text(_html_template(mail, environment))
