@@ -62,7 +62,7 @@ class Size:
 
 
 FULL = Size(20_000, 10_000, 200_000, 1_000_000, 3_000)
-QUICK = Size(12_000, 4_000, 0, 0, 800)
+QUICK = Size(20_000, 3_000, 0, 0, 800)
 
 
 @dataclass(frozen=True)
