@@ -144,13 +144,21 @@ _MAIL_WIDTH = len(ClaimedMail._fields)
 _DIGEST, _ALERT = (ClaimedMail._fields.index(name) for name in ("digest", "alert"))
 
 
-def claiming(steps: str, update: str) -> TextClause:
-    """A statement that claims: `update` without its RETURNING, over what `steps` (CTEs) found."""
+def claiming(steps: str, found: str, also: str = "") -> TextClause:
+    """A statement that claims the rows of `found`, a relation with their `id` that `steps` (CTEs)
+    make; `also` is what else is set in them, after a comma."""
     return text(f"""
-WITH {steps}, taken AS ({update} RETURNING deliveries.*)
+WITH {steps}, taken AS (
+  UPDATE deliveries
+  SET state = 'claimed', lane = '', attempt = attempt + 1, lease_owner = :owner,
+      lease_until = :until, updated_at = :now{also}
+  FROM {found} AS found
+  WHERE deliveries.id = found.id
+  RETURNING deliveries.*
+)
 SELECT {", ".join(_COLUMNS)}
 FROM taken LEFT JOIN subscribers AS reader ON reader.id = taken.subscriber_id
-""")  # noqa: S608  # both parts are constants
+""")  # noqa: S608  # all parts are constants
 
 
 def take_claims(

@@ -125,12 +125,8 @@ _CLAIM_LANE = claiming(
     AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
   ORDER BY deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
 )""",
-    """
-UPDATE deliveries
-SET state = 'claimed', lane = '', due_at = :now, attempt = attempt + 1, lease_owner = :owner,
-    lease_until = :until, updated_at = :now
-FROM waiting
-WHERE deliveries.id = waiting.id""",
+    "waiting",
+    ", due_at = :now",
 )
 
 

@@ -75,12 +75,7 @@ _CLAIM = claiming(
   ) AS waiting
   LIMIT :limit - (SELECT count(*) FROM letters)
 )""",
-    """
-UPDATE deliveries
-SET state = 'claimed', lane = '', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
-    updated_at = :now
-FROM (SELECT id FROM letters UNION ALL SELECT id FROM digests) AS due
-WHERE deliveries.id = due.id""",
+    "(SELECT id FROM letters UNION ALL SELECT id FROM digests)",
 ).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 _CLAIM_ALERT = claiming(
@@ -89,11 +84,7 @@ _CLAIM_ALERT = claiming(
   WHERE kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
   FOR NO KEY UPDATE SKIP LOCKED
 )""",
-    """
-UPDATE deliveries
-SET state = 'claimed', attempt = attempt + 1, lease_owner = :owner, lease_until = :until,
-    updated_at = :now
-FROM alert WHERE deliveries.id = alert.id""",
+    "alert",
 )
 
 
