@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from service.domain.types import Reason
 from service.mail.contexts import DigestPaper
 from service.mail.safety import isolated
-from service.mail.sentences import because, byline, facts, fields
+from service.mail.sentences import because, byline, facts, fields, names_and_more
 
 
 def marked_byline(entry: DigestPaper) -> Markup:
@@ -18,13 +18,7 @@ def marked_byline(entry: DigestPaper) -> Markup:
     Each name stands in its own direction, and no line ends before a dot.
     """
     by = byline(entry.paper)
-    names = [isolated(name) for name in by.names]
-    if by.more:
-        said = f"{', '.join(names)} and {by.more:,} more"
-    elif len(names) > 1:
-        said = f"{', '.join(names[:-1])} and {names[-1]}"
-    else:
-        said = "".join(names)
+    said = names_and_more([isolated(name) for name in by.names], by.more)
     others = [escape(part) for part in (", ".join(fields(entry.paper)), *facts(entry)) if part]
     parts = [said, *others] if said else others
     return Markup("\u00a0· ".join(parts))  # noqa: S704 - each part is escaped

@@ -11,7 +11,7 @@ from functools import lru_cache
 from service.domain.types import Reason
 from service.mail.contexts import DigestPaper
 from service.mail.safety import clean
-from service.mail.sentences import because, byline, facts, fields
+from service.mail.sentences import because, byline, facts, fields, names_and_more
 
 COLUMNS = 78
 # Readers share dates, counts and topics.
@@ -120,12 +120,11 @@ def one_line(text: str) -> str:
 def said_byline(entry: DigestPaper) -> str:
     """`First Author, Second Author and 3 more · Computation and Language · ▲ 4`."""
     by = byline(entry.paper)
-    names = ", ".join(by.names)
-    if by.more:
-        names = f"{names} and {by.more:,} more"
-    elif len(by.names) > 1:
-        names = f"{', '.join(by.names[:-1])} and {by.names[-1]}"
-    parts = (names, ", ".join(fields(entry.paper)), *facts(entry))
+    parts = (
+        names_and_more(by.names, by.more),
+        ", ".join(fields(entry.paper)),
+        *facts(entry),
+    )
     return " · ".join(part for part in parts if part)
 
 

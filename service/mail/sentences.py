@@ -168,6 +168,11 @@ def _byline(names: tuple[str, ...]) -> Byline:
     return Byline(tuple(shorten(name, _LONGEST_NAME) for name in shown), len(authors) - len(shown))
 
 
+def names_and_more(names: Sequence[str], more: int) -> str:
+    """`Ada Example, Bo Sample and 3 more`."""
+    return _joined([*names, f"{more:,} more"] if more else names)
+
+
 def fields(paper: Paper) -> tuple[str, ...]:
     """The names of the paper's first categories, its primary one first."""
     return _fields((paper.primary_category, *paper.categories))
