@@ -110,8 +110,9 @@ class Renderer:
 
         A template with a fault is left to that.
         """
+        # Cards have an environment of their own, which has compiled them already.
         for name in self._environment.list_templates(
-            filter_func=lambda name: name.partition("/")[0] in {"_base", DeliveryKind.DIGEST}
+            filter_func=lambda name: name.startswith(("_base/layout.", f"{DeliveryKind.DIGEST}/"))
         ):
             with suppress(TemplateError):
                 self._environment.get_template(name)

@@ -121,12 +121,8 @@ def markup_change(address: str) -> str:
     return str(escape(address))
 
 
-def encode_run(text: str) -> bytes:
-    """`text` in quoted-printable from the first column on, its places kept."""
-    return _encode_octets(to_octets(text))
-
-
 def _encode_octets(octets: bytes) -> bytes:
+    """`octets` in quoted-printable from the first column on, their places kept."""
     if _CHANGE_WIRE not in octets:
         return _encode(octets) if octets else b""
     pieces = _PLACES.split(octets)
@@ -134,7 +130,9 @@ def _encode_octets(octets: bytes) -> bytes:
 
 
 # Both parts of a mail have the same, one after the other.
-_encode_change = lru_cache(maxsize=64)(encode_run)
+@lru_cache(maxsize=64)
+def _encode_change(change: str) -> bytes:
+    return _encode_octets(to_octets(change))
 
 
 def _break(octets: bytes) -> bytes:
