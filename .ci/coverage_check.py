@@ -12,17 +12,34 @@ from pathlib import Path
 from typing import Any
 
 LEAST_PERCENT = 90.0
-PARSERS = (
-    "arxiv_api", "arxiv_feed", "arxiv_list", "arxiv_oai", "biorxiv", "huggingface", "journal_feed",
-    "reading",
-)  # fmt: skip
-MAIL_PARSERS = (
-    "bounces", "bounces_parts", "bounces_text", "hooks", "hooks_proof", "notices",
-)  # fmt: skip
 COMPLETE = (
-    "service/domain/",
-    *(f"service/sources/{name}.py" for name in PARSERS),
-    *(f"service/mail/{name}.py" for name in MAIL_PARSERS),
+    "service/papers/domain/",
+    "service/similarity/domain/",
+    "service/topics/domain/",
+    "service/deliveries/domain/",
+    "service/editions/domain/",
+    "service/messages/domain/",
+    "service/sending/domain/",
+    "service/bounces/domain/",
+    "service/platform/one_line.py",
+    "service/platform/settings/contrast.py",
+    "service/platform/signing/address_hash.py",
+    "service/platform/signing/keyed_hash.py",
+    "service/platform/signing/tokens.py",
+    "service/papers/sources/arxiv_api.py",
+    "service/papers/sources/arxiv_feed.py",
+    "service/papers/sources/arxiv_list.py",
+    "service/papers/sources/arxiv_oai.py",
+    "service/papers/sources/biorxiv.py",
+    "service/papers/sources/huggingface.py",
+    "service/papers/sources/journal_feed.py",
+    "service/papers/sources/xml_fields.py",
+    "service/bounces/inbound/freeform.py",
+    "service/bounces/inbound/mime_parts.py",
+    "service/bounces/inbound/notice.py",
+    "service/bounces/inbound/parse.py",
+    "service/bounces/inbound/webhook_signatures.py",
+    "service/bounces/inbound/webhooks.py",
 )
 
 

@@ -34,7 +34,7 @@ import psycopg  # noqa: E402
 import redis  # noqa: E402
 from psycopg import sql  # noqa: E402
 
-from service.embedded.placing import Account, choose_account, place_postgres  # noqa: E402
+from service.platform.embedded.paths import Account, choose_account, place_postgres  # noqa: E402
 
 _READY_SECONDS = 60.0
 # With every character that has to be quoted in a URL: a password that was not is found here.

@@ -19,10 +19,10 @@ from shutil import which
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.mail_states import State, every_state, render_state  # noqa: E402  # after the path
+from support.mail.mail_states import State, every_state, render_state  # noqa: E402  # after the path
 
-from service.mail.headers import MessageHeaders, build_message, message_id  # noqa: E402
-from service.mail.render import Renderer  # noqa: E402
+from service.messages.mime.mime import MessageHeaders, build_message, message_id  # noqa: E402
+from service.messages.rendering.renderer import Renderer  # noqa: E402
 
 MOST_POINTS = 1.0
 _RULE = re.compile(r"^\s*(-?\d+\.\d+)\s+([A-Z][A-Z0-9_]+)\s", re.MULTILINE)

@@ -33,11 +33,11 @@ from rich.table import Table
 # The harness is the tests' own.
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "")]
 
-from support.chaos_lane import fork_environment, open_lane  # noqa: E402  # the path must come first
-from support.chaos_plan import KINDS, make_plan  # noqa: E402
-from support.chaos_promises import Result, check  # noqa: E402
-from support.chaos_world import play  # noqa: E402
-from support.databases import (  # noqa: E402
+from support.chaos.lane import fork_environment, open_lane  # noqa: E402  # the path must come first
+from support.chaos.plan import KINDS, make_plan  # noqa: E402
+from support.chaos.promises import Result, check  # noqa: E402
+from support.chaos.world import play  # noqa: E402
+from support.servers.databases import (  # noqa: E402
     make_home,
     make_template,
     remove_home,
@@ -45,8 +45,8 @@ from support.databases import (  # noqa: E402
     with_number,
 )
 
-from service.cli.stack import ending_at_signals  # noqa: E402
-from service.store.migrate import upgrade  # noqa: E402
+from service.cli.processes import ending_at_signals  # noqa: E402
+from service.platform.database.migrate import upgrade  # noqa: E402
 
 SUMS = ("kills", "stops", "mails", "resent", "in_doubt", "skipped", "failed", "left")
 # Valkey has sixteen numbered databases, and the first is left alone.

@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.mail_states import State, every_state, render_state  # noqa: E402  # after the path
+from support.mail.mail_states import State, every_state, render_state  # noqa: E402  # after the path
 
-from service.mail.render import RenderedMail, Renderer  # noqa: E402  # after the path
+from service.messages.rendering.renderer import RenderedMail, Renderer  # noqa: E402  # after the path
 
 GALLERY = ROOT / "docs" / "gallery" / "mails"
 LOOKED_AT = ROOT / "build" / "gallery"

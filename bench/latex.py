@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pylatexenc.latex2text import LatexNodes2Text
 
-from service.domain.latex import to_readable
+from service.papers.domain.latex.readable import to_readable
 
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
 PEER_ABSTRACTS = 2000

@@ -52,10 +52,10 @@ from match_stage import (
 )
 from match_topics import count_vocabulary, draw_topics, read_papers
 
-from service.actions.compose import compose_chunk
-from service.embedded import Embedded
-from service.store.engine import make_engine, make_sessions, transaction
-from service.store.migrate import upgrade
+from service.editions.compose import compose_chunk
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.database.migrate import upgrade
+from service.platform.embedded import Embedded
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS_AT_ONCE = 5_000

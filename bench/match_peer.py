@@ -12,9 +12,9 @@ from match_processes import PROCESSES, Outcome, run_together
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
-from service.domain.query import parse_query
-from service.store.models import PaperRow
-from service.store.topic_sql import to_sql
+from service.platform.database.models import PaperRow
+from service.topics.domain.language import parse_query
+from service.topics.store.to_sql import to_sql
 
 Statement: TypeAlias = tuple[str, dict[str, Any]]
 TRIED = 300

@@ -11,17 +11,17 @@ import psycopg
 from match_topics import BenchPaper
 from sqlalchemy.orm import Session
 
-from service.actions.canonicals import compile_topics
-from service.actions.edition_day import EditionDay
-from service.actions.meaning import count_lexemes, learn_meanings
-from service.actions.probes import make_probes
-from service.config import Settings
-from service.domain.matching import parse_tsvector
-from service.domain.query import like_leaves, parse_query
-from service.domain.query_tree import fold_words
-from service.domain.types import Cadence
-from service.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
-from service.store.engine import make_engine, make_sessions, transaction
+from service.editions.edition_cache import EditionDay
+from service.editions.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
+from service.papers.domain.types import Cadence
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.settings.settings import Settings
+from service.similarity.embed_papers import count_lexemes, learn_meanings
+from service.topics.compile_topics import compile_topics
+from service.topics.domain.language import like_leaves, parse_query
+from service.topics.domain.language.syntax_tree import fold_words
+from service.topics.domain.matching.paper_index import parse_tsvector
+from service.topics.like_queries import make_probes
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 ON = NOW.date()

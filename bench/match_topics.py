@@ -11,10 +11,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from service.domain.author_index import author_index_keys
-from service.domain.categories import canonical_category, is_known
-from service.domain.latex import to_readable, to_readable_line
-from service.domain.query import QueryError, canonical, parse_query
+from service.papers.domain.author_keys import author_index_keys
+from service.papers.domain.categories import canonical_category, is_known
+from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.topics.domain.language import QueryError, canonical, parse_query
 
 _QUOTES = str.maketrans("", "", '"“”„‟')
 # Of topics: the shares that the specification of the bench names.

@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sqlalchemy import text  # the path must come first
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.collecting import seldom_collecting
-from service.domain.delivery import Decision
-from service.domain.types import DeliveryState
-from service.embedded import Embedded
-from service.store.engine import make_engine, make_sessions, transaction
-from service.store.flights import Result, put_in_flight, record_results
-from service.store.migrate import upgrade
-from service.store.sending import Claimer, claim_due, hold_sender_lock, sweep_abandoned
+from service.deliveries.domain.states import Decision
+from service.papers.domain.types import DeliveryState
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.database.migrate import upgrade
+from service.platform.embedded import Embedded
+from service.sending.gc_pause import seldom_collecting
+from service.sending.store.claim import Claimer, claim_due, hold_sender_lock, sweep_abandoned
+from service.sending.store.in_flight import Result, put_in_flight, record_results
 
 ROWS = 1_000_000
 AT_ONCE = 100

@@ -34,11 +34,11 @@ from typing import Any
 
 import psycopg
 
-from service.domain.matching import parse_tsvector
-from service.domain.ranking import rank_matches, standings
-from service.domain.suggesting import Candidates, Rarity, Vector, count_terms, suggest
-from service.domain.types import AnnounceType, Paper, Reason
-from service.embedded import Embedded
+from service.editions.domain.ranking import rank_matches, standings
+from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
+from service.papers.domain.types import AnnounceType, Paper, Reason
+from service.platform.embedded import Embedded
+from service.topics.domain.matching.paper_index import parse_tsvector
 
 LISTS = {
     "efficient_reasoning": ("list_efficient_reasoning", r"reasoning|chain.of.thought|overthink"),

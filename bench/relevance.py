@@ -35,8 +35,8 @@ from relevance_rivals import Bm25, TfidfSvm
 from relevance_store import Stored, stored_papers
 from relevance_topics import JudgedPaper, JudgedTopic, read_papers, read_topics
 
-from service.actions.meaning import learn_meanings, similar_papers
-from service.meaning.embedders import load_embedder
+from service.similarity.embed_papers import learn_meanings, similar_papers
+from service.similarity.embeddings.embedders import load_embedder
 
 Scores = NDArray[np.float64]
 QUICK_PAPERS = 5000

@@ -13,14 +13,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 from sqlalchemy import select
 
-from service.actions.probes import aim_at_paper
-from service.domain.meaning import WORDS_ONLY, PaperMeaning
-from service.domain.meaning_lexemes import weigh_text
-from service.domain.meaning_probes import Aim
-from service.store.meaning_models import PaperMeaningRow
-from service.store.meanings import dot_columns
-from service.store.probes import get_corpus, get_generation
-from service.store.topic_sql import fetch_lexemes
+from service.similarity.domain.bm25 import weigh_text
+from service.similarity.domain.calibration import Aim
+from service.similarity.domain.vectors import WORDS_ONLY, PaperMeaning
+from service.similarity.store.models import PaperMeaningRow
+from service.similarity.store.vectors import dot_columns
+from service.topics.like_queries import aim_at_paper
+from service.topics.store.like_queries import get_corpus, get_generation
+from service.topics.store.to_sql import fetch_lexemes
 
 
 class TfidfSvm:

@@ -13,19 +13,19 @@ from relevance_topics import JudgedPaper
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.meaning import count_lexemes
-from service.actions.probes import read_probe
-from service.actions.topics import read_topic
-from service.config import Settings
-from service.domain.latex import to_readable, to_readable_line
-from service.domain.meaning import Probe
-from service.embedded import Embedded
-from service.store.engine import make_engine, make_sessions, transaction
-from service.store.meaning_models import PaperMeaningRow
-from service.store.meanings import like_condition, score_column
-from service.store.migrate import upgrade
-from service.store.models import PaperRow
-from service.store.topic_sql import to_sql
+from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.database.migrate import upgrade
+from service.platform.database.models import PaperRow
+from service.platform.embedded import Embedded
+from service.platform.settings.settings import Settings
+from service.similarity.domain.vectors import Probe
+from service.similarity.embed_papers import count_lexemes
+from service.similarity.store.models import PaperMeaningRow
+from service.similarity.store.vectors import like_condition, score_column
+from service.topics.like_queries import read_probe
+from service.topics.store.to_sql import to_sql
+from service.topics.topics import read_topic
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 AT_ONCE = 2000

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 # The invented readers are the tests' own.
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from support.made_digests import (  # noqa: E402  # the path must come first
+from support.mail.made_digests import (  # noqa: E402  # the path must come first
     MORNING,
     make_claims,
     make_day,
@@ -34,11 +34,11 @@ from support.made_digests import (  # noqa: E402  # the path must come first
     read_papers,
 )
 
-from service.actions.materials import Materials  # noqa: E402
-from service.actions.messages import build_mail  # noqa: E402
-from service.domain.digest import digest_from_json  # noqa: E402
-from service.mail.render import Renderer  # noqa: E402
-from service.store.claims import Claim  # noqa: E402
+from service.deliveries.domain.digest import digest_from_json  # noqa: E402
+from service.deliveries.store.claimed_rows import Claim  # noqa: E402
+from service.messages.build import build_mail  # noqa: E402
+from service.messages.edition_data import Materials  # noqa: E402
+from service.messages.rendering.renderer import Renderer  # noqa: E402
 
 PAPERS_A_DAY = 400
 PAPERS_A_DIGEST = 25

@@ -36,10 +36,10 @@ from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.config import Settings
-from service.embedded import Embedded
-from service.store.engine import make_engine, make_sessions
-from service.store.migrate import upgrade
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.migrate import upgrade
+from service.platform.embedded import Embedded
+from service.platform.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a-key-that-is-only-used-in-benches"

@@ -9,33 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from service.mail import calendars, marking, markup, plain, sentences
-from service.mail.contexts import DigestContext, DigestPaper
-from service.mail.safety import isolated
+from service.messages.contexts.digest import DigestContext, DigestPaper
+from service.messages.rendering import html_filters, text_part
+from service.presentation import dates, highlight, phrases
+from service.presentation.sanitize import isolated
 
 
 def make_context(mail: DigestContext) -> dict[str, Any]:
     """All that a template needs to know of one reader's digest, as ready strings."""
-    nothing = "" if mail.total else sentences.nothing_line(mail)
-    topics = sentences.listed_topics(mail.topics)
+    nothing = "" if mail.total else phrases.nothing_line(mail)
+    topics = phrases.listed_topics(mail.topics)
     noun = "topics" if len(mail.topics) > 1 else "topic"
-    since = calendars.plain_date(mail.subscribed_on, mail.locale)
-    often = sentences.how_often(mail.cadence)
+    since = dates.plain_date(mail.subscribed_on, mail.locale)
+    often = phrases.how_often(mail.cadence)
     asked = f"{since} with {noun} {topics}" if topics else since
-    first = [marking.shorten(one.paper.title, 90) for one in mail.papers[:3]]
+    first = [highlight.shorten(one.paper.title, 90) for one in mail.papers[:3]]
     links = mail.links
     return {
         "preview": nothing or " · ".join(first),
         "nothing": nothing,
-        "nothing_text": plain.wrap(nothing),
-        "total": sentences.count_of(mail.total, "paper"),
+        "nothing_text": text_part.wrap(nothing),
+        "total": phrases.count_of(mail.total, "paper"),
         "groups": list(_groups(mail)),
-        "cut": sentences.count_of(mail.cut_count, "more paper") if mail.cut_count else "",
+        "cut": phrases.count_of(mail.cut_count, "more paper") if mail.cut_count else "",
         "everything": f"{links.browser}?all=1",
         "subscribed_on": since,
         "noun": noun,
         "topics": topics,
-        "asked_text": plain.wrap(f"You asked for this on {asked}. It comes {often}."),
+        "asked_text": text_part.wrap(f"You asked for this on {asked}. It comes {often}."),
         "preferences": links.preferences,
         "pause": links.pause,
         "browser": links.browser,
@@ -46,7 +47,7 @@ def make_context(mail: DigestContext) -> dict[str, Any]:
 def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
     number = 0
     for group in mail.groups:
-        title = sentences.topic_title(group.title)
+        title = phrases.topic_title(group.title)
         papers: list[dict[str, Any]] = []
         for entry in group.papers:
             number += 1
@@ -54,24 +55,24 @@ def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
             papers.append(
                 {"number": str(number)} | words | _links(entry, mail.links.change, group.topic_id)
             )
-        yield {"title": title, "underline": plain.underline(title), "papers": papers}
+        yield {"title": title, "underline": text_part.underline(title), "papers": papers}
 
 
 def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
     """What a card says: as markup, and as lines of the text twin."""
-    paper, by = entry.paper, sentences.byline(entry.paper)
-    wanted = sentences.marked_words(entry.reasons)
-    title, said = marking.shorten(paper.title, 300), sentences.excerpt(entry, limit)
+    paper, by = entry.paper, phrases.byline(entry.paper)
+    wanted = phrases.marked_words(entry.reasons)
+    title, said = highlight.shorten(paper.title, 300), phrases.excerpt(entry, limit)
     return {
         "id": str(paper.id),
-        "title": marking.mark(title, wanted),
-        "title_text": plain.wrap(title, "    ").lstrip(),
-        "byline": markup.marked_byline(entry),
-        "byline_text": plain.wrap(plain.said_byline(entry)),
-        "excerpt": marking.mark(said, wanted),
-        "excerpt_text": plain.wrap(said),
-        "why": markup.marked_because(entry.reasons),
-        "why_text": plain.wrap(plain.said_because(entry.reasons)),
+        "title": highlight.mark(title, wanted),
+        "title_text": text_part.wrap(title, "    ").lstrip(),
+        "byline": html_filters.marked_byline(entry),
+        "byline_text": text_part.wrap(text_part.said_byline(entry)),
+        "excerpt": highlight.mark(said, wanted),
+        "excerpt_text": text_part.wrap(said),
+        "why": html_filters.marked_because(entry.reasons),
+        "why_text": text_part.wrap(text_part.said_because(entry.reasons)),
         "author": isolated(by.names[0]) if by.names else "",
         "author_text": by.names[0] if by.names else "",
     }

@@ -23,17 +23,17 @@ from send_peer_context import make_context
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.branding import make_renderer
-from service.actions.materials import Materials, gather_materials
-from service.actions.messages import build_mail, digest_context, render_mail
-from service.config import Settings
-from service.mail.contexts import DigestContext
-from service.mail.plain import tidy_text
-from service.mail.render import TEMPLATE_DIR, Renderer
-from service.mail.shapes import press_shape, split_shape
-from service.mail.templates import make_environment
-from service.store.claims import Claim
-from service.store.models import Delivery, Subscriber
+from service.deliveries.store.claimed_rows import Claim
+from service.messages.build import build_mail, digest_context, render_mail
+from service.messages.contexts.digest import DigestContext
+from service.messages.edition_data import Materials, gather_materials
+from service.messages.identity import make_renderer
+from service.messages.rendering.environment import make_environment
+from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.renderer import TEMPLATE_DIR, Renderer
+from service.messages.rendering.text_part import tidy_text
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.settings.settings import Settings
 
 OWN_DIR = Path(__file__).resolve().parent / "send_peer"
 # What Django does not write by itself.

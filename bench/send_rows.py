@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 # The invented readers are the tests' own.
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from support.made_digests import (  # noqa: E402  # the path must come first
+from support.mail.made_digests import (  # noqa: E402  # the path must come first
     MORNING,
     Day,
     make_claims,
@@ -23,12 +23,12 @@ from support.made_digests import (  # noqa: E402  # the path must come first
     read_papers,
 )
 
-from service.domain.digest import digest_from_json  # noqa: E402
-from service.domain.types import Cadence, EditionState, Paper  # noqa: E402
-from service.store.claims import Claim  # noqa: E402
-from service.store.deliveries import DigestRow, insert_digests  # noqa: E402
-from service.store.editions import insert_edition  # noqa: E402
-from service.store.models import Edition  # noqa: E402
+from service.deliveries.domain.digest import digest_from_json  # noqa: E402
+from service.deliveries.store.claimed_rows import Claim  # noqa: E402
+from service.deliveries.store.deliveries import DigestRow, insert_digests  # noqa: E402
+from service.editions.store.editions import insert_edition  # noqa: E402
+from service.papers.domain.types import Cadence, EditionState, Paper  # noqa: E402
+from service.platform.database.models import Edition  # noqa: E402
 
 PAPERS_A_DAY = 1_600
 TOPICS = 300

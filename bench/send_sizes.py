@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.branding import make_renderer
-from service.actions.materials import Materials, gather_materials
-from service.actions.messages import build_envelope
-from service.config import Settings
-from service.store.claims import Claim
-from service.store.models import Delivery, Subscriber
+from service.deliveries.store.claimed_rows import Claim
+from service.messages.build import build_envelope
+from service.messages.edition_data import Materials, gather_materials
+from service.messages.identity import make_renderer
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.settings.settings import Settings
 
 SAMPLE = 200
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from service.actions.branding import make_sending_renderer  # the path must come first
-from service.actions.deliver import DeliverReport, Sender, deliver
-from service.clock import system_clock
-from service.config import Settings
-from service.logs import configure
-from service.mail.transport import SmtpTransport
-from service.store.engine import make_engine, make_sessions
+from service.messages.identity import make_sending_renderer  # the path must come first
+from service.platform.clock import system_clock
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.logs import configure
+from service.platform.settings.settings import Settings
+from service.sending.deliver import DeliverReport, Sender, deliver
+from service.sending.smtp.transport import SmtpTransport
 
 
 def resident_mib(field: str = "VmRSS") -> float:

@@ -48,7 +48,7 @@ from trending_days import (
     turn,
 )
 
-from service.domain.trending import Pace, PaperSignals, Snapshot, rank_trends, trend
+from service.papers.domain.trending import Pace, PaperSignals, Snapshot, rank_trends, trend
 
 ROOT = Path(__file__).resolve().parents[1]
 FEWEST = 15  # of fewer papers than this nearly any ten are the right ten

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from service.domain.trending import Pace, PaperSignals, trend
+from service.papers.domain.trending import Pace, PaperSignals, trend
 
 TOP = 10
 HOUR = timedelta(hours=1)

@@ -40,10 +40,10 @@ from web_corpus import (
 )
 from web_topics import TopicMaker
 
-from service.domain.schedule import announcement_date
-from service.domain.tokens import Purpose, Token, sign_token
-from service.embedded import Embedded
-from service.store.migrate import upgrade
+from service.papers.domain.announcement_days import announcement_date
+from service.platform.database.migrate import upgrade
+from service.platform.embedded import Embedded
+from service.platform.signing.tokens import Purpose, Token, sign_token
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a-key-that-is-only-used-in-benches"
@@ -94,7 +94,7 @@ def main() -> int:
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
         site = stack.enter_context(
-            serve("service.web.main:app_from_environment", "--factory", **environment)
+            serve("service.web.asgi:app_from_environment", "--factory", **environment)
         )
         hello = stack.enter_context(serve("web_hello:app"))
         maker = TopicMaker(papers)

@@ -18,14 +18,14 @@ from typing import Any
 
 import psycopg
 
-from service.actions.meaning import count_lexemes, learn_papers
-from service.config import Settings
-from service.domain.author_index import author_index_keys
-from service.domain.categories import canonical_category, is_known
-from service.domain.latex import to_readable, to_readable_line
-from service.domain.schedule import announcement_date, is_announcement_day
-from service.store.engine import make_engine, make_sessions, transaction
-from service.store.reading import list_ids_since
+from service.papers.domain.announcement_days import announcement_date, is_announcement_day
+from service.papers.domain.author_keys import author_index_keys
+from service.papers.domain.categories import canonical_category, is_known
+from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.papers.store.read import list_ids_since
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.settings.settings import Settings
+from service.similarity.embed_papers import count_lexemes, learn_papers
 
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
 RECENT_DAYS, ALL_DAYS = 30, 365

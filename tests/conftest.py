@@ -22,12 +22,20 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support import rules
-from support.databases import TestServers, clone_database, make_template, start_servers, with_number
-from support.loopback_http import LoopbackHttp
-from support.smtp_sink import SmtpSink
+from support.mail import fixtures as mail
+from support.newsletter import fixtures as newsletter
+from support.servers.databases import (
+    TestServers,
+    clone_database,
+    make_template,
+    start_servers,
+    with_number,
+)
+from support.servers.loopback_http import LoopbackHttp
+from support.smtp.smtp_sink import SmtpSink
 
-from service.config import Settings
-from service.store.engine import make_engine, make_sessions
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.settings.settings import Settings
 
 # A test says what is right and not how fast: that is measured by the benches.
 hypothesis.settings.register_profile("paperboy", deadline=None)
@@ -37,6 +45,8 @@ hypothesis.settings.load_profile("paperboy")
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     # Registered here, before pytest_configure runs; `pytest_plugins` could not find `support` yet.
     pluginmanager.register(rules, "paperboy-rules")
+    pluginmanager.register(mail, "paperboy-mail")
+    pluginmanager.register(newsletter, "paperboy-newsletter")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +65,7 @@ def worker(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def template_database(servers: TestServers) -> str:
     """The name of the database that Alembic brought to head, once per run."""
-    from service.store.migrate import upgrade
+    from service.platform.database.migrate import upgrade
 
     return make_template(servers, upgrade)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from service.queue import TASK_QUEUES
+from service.platform.queue import TASK_QUEUES
 from workers.runtime import broker_url
 
 # What beat rings, and how often in seconds. A bell that nobody heard expires before the next.

@@ -9,23 +9,23 @@ from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.branding import make_sending_renderer
-from service.actions.deliver import Sender
-from service.actions.signing import signer_of
-from service.clock import system_clock
-from service.config import Settings, load_settings
-from service.embedded import resolve_services
-from service.logs import configure
-from service.mail.rates import open_rate
-from service.mail.transport import SmtpTransport
-from service.queue import Ring, make_ring
-from service.sources.arxiv_api import ArxivApi
-from service.sources.arxiv_oai import ArxivOai
-from service.sources.base import Source
-from service.sources.fetching import gate_name
-from service.sources.registry import build_api, build_oai, build_sources
-from service.store.engine import make_engine, make_sessions
-from service.store.gates import SharedGate
+from service.messages.identity import make_sending_renderer
+from service.messages.signer import signer_of
+from service.papers.sources.arxiv_api import ArxivApi
+from service.papers.sources.arxiv_oai import ArxivOai
+from service.papers.sources.base import Source
+from service.papers.sources.http_fetch import gate_name
+from service.papers.sources.registry import build_api, build_oai, build_sources
+from service.papers.store.crawl_gate import SharedGate
+from service.platform.clock import system_clock
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.embedded import resolve_services
+from service.platform.logs import configure
+from service.platform.queue import Ring, make_ring
+from service.platform.settings.settings import Settings, load_settings
+from service.sending.deliver import Sender
+from service.sending.smtp.rate_limit import open_rate
+from service.sending.smtp.transport import SmtpTransport
 
 # Holds this process's share in the embedded servers until it ends.
 _shares = ExitStack()

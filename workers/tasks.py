@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from service.actions.bounce import read_bounce_mailbox, settle_bounces
-from service.actions.canonicals import compile_topics
-from service.actions.catch_up import compose_catch_ups
-from service.actions.compose import compose_chunk
-from service.actions.deliver import deliver as deliver_due
-from service.actions.deliver import sweep as sweep_left
-from service.actions.enrich import complete_stubs
-from service.actions.heal import forget_changes, heal_arxiv
-from service.actions.ingest import ingest_source, refresh_lists
-from service.actions.likes import prepare_probes
-from service.actions.meaning import count_lexemes
-from service.actions.meaning import learn_meanings as learn_some
-from service.actions.oracle import close_overdue
-from service.actions.probes import renew_probes
-from service.actions.publish import finish_open_editions, open_due_editions, pending_chunks
-from service.actions.restoring import alerting_restored, refuse_restored
-from service.actions.trends import refresh_recent_trends
-from service.actions.troubles import report_mailbox
-from service.actions.troubles import report_troubles as report_all
-from service.actions.watchdog import watch_accounts as watch_all
-from service.clock import system_clock
-from service.mail.bounces_mailbox import MailboxUnavailable
+from service.bounces.inbound.mailbox import MailboxUnavailable
+from service.bounces.record import read_bounce_mailbox, settle_bounces
+from service.editions.catch_up import compose_catch_ups
+from service.editions.compose import compose_chunk
+from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.operations.monitoring import watch_accounts as watch_all
+from service.operations.troubles import report_mailbox
+from service.operations.troubles import report_troubles as report_all
+from service.papers.arxiv_backfill import forget_changes, heal_arxiv
+from service.papers.complete_stubs import complete_stubs
+from service.papers.ingest import ingest_source, refresh_lists
+from service.papers.listing_check import close_overdue
+from service.papers.trends import refresh_recent_trends
+from service.platform.clock import system_clock
+from service.sending.deliver import deliver as deliver_due
+from service.sending.deliver import sweep as sweep_left
+from service.sending.restore_guard import alerting_restored, refuse_restored
+from service.similarity.embed_papers import count_lexemes
+from service.similarity.embed_papers import learn_meanings as learn_some
+from service.topics.compile_topics import compile_topics
+from service.topics.like_clauses import prepare_probes
+from service.topics.like_queries import renew_probes
 from workers.app import app
 from workers.runtime import runtime
 

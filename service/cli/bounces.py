@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.desk import CommandError, Json, counted, open_desk, table
+from service.cli.context import CommandError, Json, counted, open_desk, table
 
 if TYPE_CHECKING:
-    from service.actions.bounce import Reading, Tally
-    from service.mail.bounces_listener import BounceListener
+    from service.bounces.inbound.listener import BounceListener
+    from service.bounces.record import Reading, Tally
 
 STDIN = "-"
 
@@ -46,7 +46,7 @@ def read(
     Without --trust only a mail that bears a mark of ours (the signed return path or a Message-ID)
     changes anything; the others are read and told all the same.
     """
-    from service.actions.bounce import Channel, read_bounce_mail
+    from service.bounces.record import Channel, read_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
     with open_desk(context, as_json=as_json) as desk:
@@ -63,7 +63,7 @@ def read(
 
 def _open_files(names: list[str]) -> Iterator[tuple[str, bytes]]:
     """(name, raw mail) of files, of standard input, and of all messages of a Maildir."""
-    from service.mail.bounces_parts import MOST_BYTES
+    from service.bounces.inbound.mime_parts import MOST_BYTES
 
     for name in names:
         if name == STDIN:
@@ -130,8 +130,8 @@ def _table(told: list[tuple[str, Reading]]) -> str:
 
 def fetch(context: typer.Context, as_json: Json = False) -> None:
     """Read the bounce mailbox now; beat does it every minute."""
-    from service.actions.bounce import read_bounce_mailbox, settle_bounces
-    from service.mail.bounces_mailbox import MailboxUnavailable
+    from service.bounces.inbound.mailbox import MailboxUnavailable
+    from service.bounces.record import read_bounce_mailbox, settle_bounces
 
     with open_desk(context, as_json=as_json) as desk:
         if not desk.settings.bounce_mailbox:
@@ -163,8 +163,8 @@ def listen(
 
     Refuses every address that is not a return path signed by us.
     """
-    from service.actions.bounce import open_listener
-    from service.cli.stack import ending_at_signals
+    from service.bounces.record import open_listener
+    from service.cli.processes import ending_at_signals
 
     with ending_at_signals(), open_desk(context, as_json=as_json) as desk:
         if not desk.settings.bounce_domain:
@@ -195,8 +195,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Count what came back by whom it is about."""
-    from service.store.bounces import count_verdicts
-    from service.store.engine import transaction
+    from service.bounces.store.bounces import count_verdicts
+    from service.platform.database.engine import transaction
 
     if not 1 <= days <= 3650:
         raise CommandError("--days wants a number from 1 to 3650", 2)

@@ -17,24 +17,24 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.actions.balance import Balance, find_balance
-from service.actions.ingest import BatchReport, ingest_source
-from service.actions.publish import publish_now
-from service.cli.accounts import batch_table, edition_lines
-from service.cli.desk import CommandError, Desk, counted, progress_bar
-from service.cli.relay import development_mailbox
-from service.cli.stack import Stack, beat_schedule, free_port, is_free, listening_port
-from service.config import Settings
-from service.domain.schedule import announcement_date
-from service.domain.types import Cadence, DeliveryState, SubscriberState
-from service.mailbox import list_messages, read_message
-from service.queue import make_ring
+from service.cli.context import CommandError, Desk, counted, progress_bar
+from service.cli.mail_target import development_mailbox
+from service.cli.processes import Stack, beat_schedule, free_port, is_free, listening_port
+from service.cli.report_lines import batch_table, edition_lines
+from service.editions.balance import Balance, find_balance
+from service.editions.publish import publish_now
+from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.types import Cadence, DeliveryState, SubscriberState
+from service.papers.ingest import BatchReport, ingest_source
+from service.papers.sources.arxiv_feed import feed_address
+from service.papers.sources.registry import build_sources
+from service.platform.database.engine import transaction
+from service.platform.dev_mailbox import list_messages, read_message
+from service.platform.queue import make_ring
+from service.platform.settings.settings import Settings
 from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
-from service.sources.arxiv_feed import feed_address
-from service.sources.registry import build_sources
-from service.store.engine import transaction
-from service.store.subscribers import find_by_email
+from service.subscribers.store.subscribers import find_by_email
 
 READER = "reader@example.org"
 TOPICS = (

@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from service.cli import bounces, machine, meanings, publishing, readers, reports
-from service.cli.desk import CommandError, Globals
+from service.cli import bounces, editions, embeddings, reports, subscribers, system
+from service.cli.context import CommandError, Globals
 
 app = typer.Typer(
     name="paperboy",
@@ -26,7 +26,7 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and the boxes cost more time than they are worth.
     rich_markup_mode=None,
 )
-for module in (machine, publishing, meanings, reports, readers, bounces):
+for module in (system, editions, embeddings, reports, subscribers, bounces):
     module.register(app)
 
 INTERRUPTED = 130
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _leave_pipe()
     except Exception as error:  # noqa: BLE001  # the program's edge: whatever it is ends as one line
         # Imported here, since the errors of a library cannot be named without loading it.
-        from service.cli.faults import describe
+        from service.cli.errors import describe
 
         return _complain(*describe(error))
     return _complain("stopped", outcome) if outcome == INTERRUPTED else outcome or 0

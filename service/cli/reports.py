@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.accounts import doubt_lines, moment, provider_lines, story_of_edition
-from service.cli.desk import CommandError, Date, Desk, Json, counted, open_desk, read_day, table
+from service.cli.context import CommandError, Date, Desk, Json, counted, open_desk, read_day, table
+from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
 
 if TYPE_CHECKING:
-    from service.actions.stories import Status
-    from service.actions.topics import TopicPreview
-    from service.store.models import Subscriber
+    from service.operations.status import Status
+    from service.platform.database.models import Subscriber
+    from service.topics.topics import TopicPreview
 
 BAR_WIDTH = 40
 
@@ -29,11 +29,11 @@ def register(app: typer.Typer) -> None:
 
 def find_reader(desk: Desk, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
-    from service.actions.subscribe import read_address
-    from service.domain.addresses import email_key
-    from service.store.engine import transaction
-    from service.store.subscribers import find_by_email
-    from service.store.suppressions import find_reason
+    from service.platform.database.engine import transaction
+    from service.platform.signing.address_hash import email_key
+    from service.subscribers.sign_up import read_address
+    from service.subscribers.store.subscribers import find_by_email
+    from service.subscribers.store.suppressions import find_reason
 
     address = read_address(email, takes_utf8=True)
     with transaction(desk.sessions) as session:
@@ -50,7 +50,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
 
     Exit 1 if a balance does not close.
     """
-    from service.actions.stories import find_status
+    from service.operations.status import find_status
 
     with open_desk(context, as_json=as_json) as desk:
         found = find_status(desk.sessions, read_day(desk, date), desk.clock())
@@ -95,7 +95,7 @@ def preview(
 
     As .eml, .html and .txt: the frozen digest where there is one, else what it would be now.
     """
-    from service.actions.preview import preview_digest
+    from service.messages.preview import preview_digest
 
     with open_desk(context, as_json=as_json) as desk:
         on = read_day(desk, date)
@@ -142,9 +142,9 @@ def why(
 
     Which papers matched which clause, what was cut, and every reply of the relay.
     """
-    from service.actions.why import tell_why
-    from service.cli.stories import story_lines
-    from service.store.engine import transaction
+    from service.cli.report_lines_stories import story_lines
+    from service.operations.explain import tell_why
+    from service.platform.database.engine import transaction
 
     with open_desk(context, as_json=as_json) as desk:
         on = read_day(desk, date, "DATE")
@@ -163,8 +163,8 @@ def try_topic(
     as_json: Json = False,
 ) -> None:
     """Show what a topic would have matched, per day."""
-    from service.actions.topics import preview_topic
-    from service.store.engine import transaction
+    from service.platform.database.engine import transaction
+    from service.topics.topics import preview_topic
 
     with open_desk(context, as_json=as_json) as desk:
         until = read_day(desk, None)

@@ -15,8 +15,8 @@ from typing import Final
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
-from service.domain.categories import UnknownCategory, expand
-from service.domain.types import AnnounceType
+from service.papers.domain.categories import UnknownCategory, expand
+from service.papers.domain.types import AnnounceType
 from service.sample.papers import SamplePaper, sample_day
 
 NEW_YORK: Final = ZoneInfo("America/New_York")

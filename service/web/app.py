@@ -10,46 +10,44 @@ from datetime import datetime
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.actions.branding import make_renderer
-from service.actions.hooks import fetch_from_amazon
-from service.actions.live_preview import LivePreviews
-from service.config import Settings
-from service.domain.ready_topics import READY_FIELDS
-from service.domain.types import Cadence
-from service.mail.contexts import BRAND
-from service.mail.render import Renderer
-from service.web import (
-    addresses,
-    admin,
-    assets,
-    changes,
-    editions,
+from service.bounces.webhooks import fetch_from_amazon
+from service.messages.contexts.digest import BRAND
+from service.messages.identity import make_renderer
+from service.messages.rendering.renderer import Renderer
+from service.papers.domain.types import Cadence
+from service.platform.settings.settings import Settings
+from service.topics.domain.ready_made import READY_FIELDS
+from service.topics.live_preview import LivePreviews
+from service.web.core import assets
+from service.web.core.cached_response import FreshAnswer
+from service.web.core.context import Site
+from service.web.core.errors import add_fault_pages
+from service.web.core.middleware import AroundEveryAnswer
+from service.web.core.rate_limits import SignUpLimits
+from service.web.endpoints import health, webhooks
+from service.web.operator import dev_mailbox, metrics
+from service.web.operator import pages as admin
+from service.web.pages import (
+    address_change,
+    browser_copy,
     feeds,
-    front,
-    health,
-    hooks,
-    kept,
-    mailbox,
-    metrics,
-    papers,
+    home,
+    paper,
     preferences,
+    saved,
     search,
     status,
     subscribe,
+    topic_links,
     topics,
     unsubscribe,
 )
-from service.web.faults import add_fault_pages
-from service.web.forms import COMMON_ZONES
-from service.web.freshness import FreshAnswer
-from service.web.headers import AroundEveryAnswer
-from service.web.limits import SignUpLimits
-from service.web.pages import Pages
-from service.web.site import Site
+from service.web.views.environment import Pages
+from service.web.views.sign_up_form import COMMON_ZONES
 
 _PAGES = (
-    front, subscribe, unsubscribe, addresses, preferences, changes, kept, papers, search, topics, feeds, editions,
-    mailbox, status, health, metrics, admin, hooks, assets,
+    home, subscribe, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics, feeds, browser_copy,
+    dev_mailbox, status, health, metrics, admin, webhooks, assets,
 )  # fmt: skip
 
 # How old the figures of a monitor may be, so that asking often costs nothing.

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import Engine
-from support.accounts_world import fill_accounts
-from support.press import make_press
-from support.web_server import serve
+from support.newsletter.accounts_world import fill_accounts
+from support.newsletter.press import make_press
+from support.web.server import serve
 
-from service.config import Settings
-from service.store.engine import make_sessions
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser

@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.web_papers import make_announcement, store_papers
-from support.web_server import serve
-from support.web_site import Readers, Turnable
+from support.web.papers import make_announcement, store_papers
+from support.web.server import serve
+from support.web.site import Readers, Turnable
 
-from service.actions.links import follow_url, keep_url, less_url, mute_url
-from service.config import Settings
-from service.domain.tokens import Purpose
-from service.store.engine import make_sessions
-from service.store.topics import list_topics
+from service.messages.signed_links import follow_url, keep_url, less_url, mute_url
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.topics.store.topics import list_topics
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.mail_states import State, every_state, render_state
+from support.mail.mail_states import State, every_state, render_state
 
-from service.mail.render import Renderer
+from service.messages.rendering.renderer import Renderer
 
 pytestmark = pytest.mark.browser
 

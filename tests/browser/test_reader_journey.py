@@ -10,16 +10,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from support.web_papers import make_announcement, store_papers, upvoted
-from support.web_server import serve
+from support.web.papers import make_announcement, store_papers, upvoted
+from support.web.server import serve
 
-from service.actions.links import signed_url
-from service.config import Settings
-from service.domain.tokens import Purpose
-from service.domain.types import DeliveryKind, SubscriberState
-from service.store.engine import make_sessions
-from service.store.models import Delivery, Subscriber
-from service.store.subscribers import get_topics
+from service.messages.signed_links import signed_url
+from service.papers.domain.types import DeliveryKind, SubscriberState
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.subscribers import get_topics
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser

@@ -11,13 +11,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.web_papers import make_announcement, store_papers
-from support.web_server import serve
-from support.web_site import Bell, Readers, Turnable
+from support.web.papers import make_announcement, store_papers
+from support.web.server import serve
+from support.web.site import Bell, Readers, Turnable
 
-from service.config import Settings
-from service.domain.tokens import Purpose
-from service.store.engine import make_sessions
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser

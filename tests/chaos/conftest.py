@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.chaos_lane import Lane, fork_environment, open_lane
-from support.databases import TestServers, with_number
+from support.chaos.lane import Lane, fork_environment, open_lane
+from support.servers.databases import TestServers, with_number
 
 
 @pytest.fixture(scope="session")

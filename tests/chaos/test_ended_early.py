@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.rules import ROOT
-from support.smtp_sink import wait_until
+from support.smtp.smtp_sink import wait_until
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from support.press import Press, make_press
-from support.processes import run_command, settings_environ, start_command
-from support.smtp_sink import SmtpSink, wait_until
-from support.web_papers import FRIDAY
+from support.newsletter.press import Press, make_press
+from support.servers.processes import run_command, settings_environ, start_command
+from support.smtp.smtp_sink import SmtpSink, wait_until
+from support.web.papers import FRIDAY
 
-from service.config import Settings
-from service.domain.types import DeliveryState, EditionState
+from service.papers.domain.types import DeliveryState, EditionState
+from service.platform.settings.settings import Settings
 
 READERS = 2_000
 KILLS = 3

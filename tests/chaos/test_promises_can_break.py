@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from support import chaos_spoiling as spoiling
-from support.chaos_lane import Lane
-from support.chaos_plan import Deed, Event, Phase, Plan, Point, ProcessFault, WireFault
-from support.chaos_promises import check
-from support.chaos_world import Story, open_story
+from support.chaos import spoiling
+from support.chaos.lane import Lane
+from support.chaos.plan import Deed, Event, Phase, Plan, Point, ProcessFault, WireFault
+from support.chaos.promises import check
+from support.chaos.world import Story, open_story
 
 PLAN = Plan(
     seed=0,

@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from support.chaos_lane import Lane
-from support.chaos_plan import KINDS, Deed, Phase, Point, make_plan
-from support.chaos_promises import check
-from support.chaos_world import play
+from support.chaos.lane import Lane
+from support.chaos.plan import KINDS, Deed, Phase, Point, make_plan
+from support.chaos.promises import check
+from support.chaos.world import play
 from support.rules import ROOT
 
 SEEDS = range(25)
@@ -51,7 +51,7 @@ def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
 def test_whoever_plays_a_day_starts_no_servers_of_their_own() -> None:
     """Importing the Celery application looks for its servers, and starts them where none are set."""
     program = (
-        "import sys, support.chaos_world, support.chaos_promises; print('workers' in sys.modules)"
+        "import sys, support.chaos.world, support.chaos.promises; print('workers' in sys.modules)"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     told = subprocess.run(

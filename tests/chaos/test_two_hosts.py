@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import make_url, text
-from support.chaos_lane import LEASE_SECONDS, Lane
-from support.chaos_plan import Phase, Plan, WireFault
-from support.chaos_promises import check
-from support.chaos_relay import ChaosRelay
-from support.chaos_world import Story, open_story
-from support.hosts import Doors, Hosts, make_hosts
-from support.web_papers import FRIDAY
+from support.chaos.lane import LEASE_SECONDS, Lane
+from support.chaos.plan import Phase, Plan, WireFault
+from support.chaos.promises import check
+from support.chaos.relay import ChaosRelay
+from support.chaos.world import Story, open_story
+from support.servers.hosts import Doors, Hosts, make_hosts
+from support.web.papers import FRIDAY
 
-from service.actions.deliver import resolve
+from service.sending.deliver import resolve
 
 # Slow enough that there is a middle of an edition to be cut off in.
 PLAN = Plan(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import structlog
-from support.commands import FRIDAY, Paperboy, Result
+from support.newsletter.commands import FRIDAY, Paperboy, Result
 from support.rules import ROOT
-from support.smtp_sink import SmtpSink
+from support.smtp.smtp_sink import SmtpSink
 
 from service.cli.main import main
 from service.sample.server import SampleServer

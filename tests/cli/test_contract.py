@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from support.commands import NOW, Paperboy
+from support.newsletter.commands import NOW, Paperboy
 from support.rules import ROOT
 from typer.main import get_command
 

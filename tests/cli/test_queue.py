@@ -8,10 +8,10 @@ import time
 import pytest
 import redis
 from structlog.testing import capture_logs
-from support.smtp_sink import free_port
+from support.smtp.smtp_sink import free_port
 
-from service.config import broker_url
-from service.queue import TASK_QUEUES, make_ring
+from service.platform.queue import TASK_QUEUES, make_ring
+from service.platform.settings.settings import broker_url
 
 
 @pytest.mark.parametrize(("task", "queue"), TASK_QUEUES.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.commands import NOW, Paperboy
+from support.newsletter.commands import NOW, Paperboy
 
 
 @pytest.mark.parametrize(

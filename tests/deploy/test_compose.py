@@ -14,9 +14,9 @@ import pytest
 import typer.main
 import yaml
 
-from service.config import SECRETS, load_settings, setting_names
-from service.embedded.servers import POSTGRES_OPTIONS
-from service.queue import TASK_QUEUES
+from service.platform.embedded.servers import POSTGRES_OPTIONS
+from service.platform.queue import TASK_QUEUES
+from service.platform.settings.settings import SECRETS, load_settings, setting_names
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -236,7 +236,7 @@ def test_the_worker_listens_to_every_queue_that_we_ring() -> None:
 
 
 def test_the_worker_may_finish_what_is_on_the_wire() -> None:
-    from service.mail.lines import FINAL_DOT_SECONDS
+    from service.sending.smtp.connection import FINAL_DOT_SECONDS
 
     minutes = re.fullmatch(r"(\d+)m", services()["worker"]["stop_grace_period"])
     assert minutes

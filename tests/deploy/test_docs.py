@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from service.config import SECRETS, Settings, setting_names
-from service.domain.query import parse_query
+from service.platform.settings.settings import SECRETS, Settings, setting_names
+from service.topics.domain.language import parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine
-from support.hostile_world import CATEGORIES, MONDAY, WEDNESDAY, World, make_world
-from support.installation import span
-from support.loopback_http import LoopbackHttp
-from support.upstream import invent
+from support.newsletter.installation import span
+from support.servers.loopback_http import LoopbackHttp
+from support.sources.hostile_world import CATEGORIES, MONDAY, WEDNESDAY, World, make_world
+from support.sources.upstream import invent
 
-from service.config import Settings
+from service.platform.settings.settings import Settings
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from support.hostile_world import (
+from support.servers.loopback_http import Response
+from support.sources.hostile_world import (
     CATEGORIES,
     FRIDAY,
     MONDAY,
@@ -16,10 +17,9 @@ from support.hostile_world import (
     WEDNESDAY,
     World,
 )
-from support.loopback_http import Response
-from support.upstream import Ask, Event, Fault, render_listing, render_oai_error
+from support.sources.upstream import Ask, Event, Fault, render_listing, render_oai_error
 
-from service.domain.types import Cadence
+from service.papers.domain.types import Cadence
 
 pytestmark = pytest.mark.slow
 

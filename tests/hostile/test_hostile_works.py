@@ -7,27 +7,27 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, select
-from support.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TUESDAY, WEDNESDAY
-from support.installation import repeated
-from support.press import PlannedTransport, Press, make_press
-from support.web_papers import make_announcement
+from support.newsletter.installation import repeated
+from support.newsletter.press import PlannedTransport, Press, make_press
+from support.sources.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TUESDAY, WEDNESDAY
+from support.web.papers import make_announcement
 
-from service.actions.announce import store_announcements
-from service.actions.deliver import deliver
-from service.actions.heal import HEAL_DAYS
-from service.actions.publish import publish_now
-from service.config import Settings
-from service.domain.digest import digest_from_json
-from service.domain.schedule import is_cadence_day
-from service.domain.types import (
+from service.deliveries.domain.digest import digest_from_json
+from service.editions.publish import publish_now
+from service.papers.arxiv_backfill import HEAL_DAYS
+from service.papers.domain.announcement_days import is_cadence_day
+from service.papers.domain.types import (
     Announcement,
     AnnounceType,
     Cadence,
     DeliveryState,
     SubscriberState,
 )
-from service.store.batches import open_batch
-from service.store.models import EditionPaper, PaperIdentifier, PaperRow
+from service.papers.store.batches import open_batch
+from service.papers.store_announcements import store_announcements
+from service.platform.database.models import EditionPaper, PaperIdentifier, PaperRow
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
 
 DOI = "10.1101/2026.09.17.123456"
 ALL = ("cat:cs.CL", "parsing")

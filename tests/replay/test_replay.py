@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from support.press import make_press
-from support.replaying import (
+from support.newsletter.press import make_press
+from support.replay.replaying import (
     Books,
     Fate,
     Replay,
@@ -26,7 +26,7 @@ from support.replaying import (
     read_sample,
 )
 
-from service.config import Settings
+from service.platform.settings.settings import Settings
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
 

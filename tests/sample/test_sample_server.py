@@ -16,11 +16,11 @@ import httpx
 import pytest
 from lxml import etree
 
+from service.papers.sources.huggingface import parse_daily_papers
 from service.sample.daily_papers import daily_papers
 from service.sample.papers import new_papers
 from service.sample.server import SampleServer
 from service.sample.wire import atom_feed, rss_feed
-from service.sources.huggingface import parse_daily_papers
 
 TUESDAY = date(2026, 11, 24)
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from service.domain.withdrawal import is_withdrawal
+from service.papers.domain.withdrawal import is_withdrawal
+from service.papers.sources.arxiv_feed import parse_feed
 from service.sample.papers import new_papers, sample_day
 from service.sample.people import names_in
 from service.sample.wire import (
@@ -24,7 +25,6 @@ from service.sample.wire import (
     render_rss,
     rss_feed,
 )
-from service.sources.arxiv_feed import parse_feed
 
 TUESDAY = date(2026, 11, 24)
 SATURDAY = date(2026, 11, 28)

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.databases import (
+from support.servers.databases import (
     DATABASE_VARIABLE,
     REDIS_VARIABLE,
     drop_template,
     make_home,
     remove_home,
 )
-from support.hosts import why_no_hosts
+from support.servers.hosts import why_no_hosts
 
 ROOT = Path(__file__).resolve().parents[2]
 # Why tests were left out -> how many.

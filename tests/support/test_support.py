@@ -17,11 +17,11 @@ from pytest_socket import SocketConnectBlockedError
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from service.config import Settings, check
-from support.databases import TestServers, clone_database, with_database, with_number
-from support.loopback_http import LoopbackHttp
+from service.platform.settings.settings import Settings, check
 from support.rules import ROOT
-from support.smtp_sink import DROP, SmtpSink
+from support.servers.databases import TestServers, clone_database, with_database, with_number
+from support.servers.loopback_http import LoopbackHttp
+from support.smtp.smtp_sink import DROP, SmtpSink
 
 MESSAGE = "From: a@a.example\r\nTo: b@b.example\r\nSubject: Grüße\r\n\r\nText\r\n".encode()
 

@@ -10,11 +10,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.web_server import serve
-from support.web_site import Bell, Readers, Turnable
+from support.web.server import serve
+from support.web.site import Bell, Readers, Turnable
 
-from service.config import Settings
-from service.store.engine import make_sessions
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
 from service.web.app import create_app
 
 

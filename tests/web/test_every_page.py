@@ -13,14 +13,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.web_papers import make_announcement, store_papers
-from support.web_server import serve
-from support.web_site import Bell, Readers, Turnable
+from support.web.papers import make_announcement, store_papers
+from support.web.server import serve
+from support.web.site import Bell, Readers, Turnable
 
-from service.config import Settings
-from service.domain.tokens import Purpose
-from service.store.engine import make_engine, make_sessions
-from service.store.topics import list_topics
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.topics.store.topics import list_topics
 from service.web.app import create_app
 
 TOKEN_PURPOSES = {

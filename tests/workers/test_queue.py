@@ -6,10 +6,10 @@ import time
 
 import pytest
 import redis
-from support.smtp_sink import free_port
+from support.smtp.smtp_sink import free_port
 
-from service.config import broker_url
-from service.queue import TASK_QUEUES, make_ring
+from service.platform.queue import TASK_QUEUES, make_ring
+from service.platform.settings.settings import broker_url
 
 
 def test_a_bell_lies_in_the_queue_of_its_task(redis_url: str) -> None:

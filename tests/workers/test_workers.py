@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 import redis
 from sqlalchemy import Engine, update
-from support.bounce_mails import dsn
-from support.press import PlannedTransport, Press, make_press
-from support.processes import SECRET_KEY, running_worker, settings_environ
+from support.mail.bounce_mails import dsn
+from support.newsletter.press import PlannedTransport, Press, make_press
 from support.rules import ROOT
-from support.smtp_sink import SmtpSink, wait_until
+from support.servers.processes import SECRET_KEY, running_worker, settings_environ
+from support.smtp.smtp_sink import SmtpSink, wait_until
 
-from service.actions.bounce import verp_address
-from service.actions.deliver import deliver
-from service.clock import system_clock
-from service.config import Settings
-from service.domain.schedule import announcement_date
-from service.domain.types import DeliveryState, EditionState
-from service.queue import TASK_QUEUES, make_ring
-from service.store.models import Delivery
+from service.bounces.record import verp_address
+from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.types import DeliveryState, EditionState
+from service.platform.clock import system_clock
+from service.platform.database.models import Delivery
+from service.platform.queue import TASK_QUEUES, make_ring
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
 
 
 @pytest.fixture

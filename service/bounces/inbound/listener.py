@@ -1,0 +1,129 @@
+"""A mail server that takes bounces and nothing else: SMTP, or LMTP behind the operator's own.
+
+An address that we did not sign is refused at RCPT, before any message is read. So a listener that
+stands open to the world is no relay, keeps nothing of strangers, and tells an honest server at
+once that it is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from service.bounces.inbound.mime_parts import MOST_BYTES
+from service.platform.logs import get_logger
+
+# (raw message, receivers) -> None; raising keeps the message with whoever brings it.
+Take = Callable[[bytes, tuple[str, ...]], None]
+# A server whose client says nothing for this long (seconds) is hung up on.
+_PATIENCE = 60.0
+# A bounce has one receiver; RFC 5321 §4.5.3.1.8 asks for a hundred from general servers.
+_MOST_RECEIVERS = 100
+
+log = get_logger(__name__)
+
+
+class BounceListener:
+    """The server in a thread of its own; stop it, or use it as a context manager once started.
+
+    `is_ours` is asked for each receiver. `take` is called for each message on a thread, and the
+    message is answered with 250 only when it returns.
+    """
+
+    def __init__(self, is_ours: Callable[[str], bool], take: Take, *, lmtp: bool = False) -> None:
+        self._handler = _Handler(is_ours, take)
+        self._lmtp = lmtp
+        self._controller: _Controller | None = None
+
+    def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
+        """Listens; with port 0 on a free one. Raises OSError where the port is taken."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
+        self._controller = _Controller(self._handler, listener, lmtp=self._lmtp)
+        self._controller.start()
+        return self
+
+    @property
+    def port(self) -> int:
+        """The port it listens on. Raises RuntimeError unless it was started."""
+        if self._controller is None:
+            raise RuntimeError("the listener is not running")
+        return int(self._controller.port)
+
+    def stop(self) -> None:
+        """Stops listening and ends the thread; stopping twice is harmless."""
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            controller.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Controller(Controller):
+    """Listens on a socket that is bound already: its port is known and a taken one fails at once."""
+
+    def __init__(self, handler: _Handler, listener: socket.socket, *, lmtp: bool) -> None:
+        host, port, *_ = listener.getsockname()
+        super().__init__(handler, hostname=host, port=port)
+        self._listener = listener
+        self._protocol = LMTP if lmtp else SMTP
+
+    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listener)
+
+    def factory(self) -> SMTP:
+        """Named by the address it listens on: aiosmtpd would ask a name server each time."""
+        server: SMTP = self._protocol(
+            self.handler,
+            hostname="localhost",
+            ident="Paperboy bounces",
+            data_size_limit=MOST_BYTES,
+            timeout=_PATIENCE,
+            enable_SMTPUTF8=True,
+            loop=self.loop,
+        )
+        return server
+
+
+class _Handler:
+    """aiosmtpd's handler: its methods are found by name."""
+
+    def __init__(self, is_ours: Callable[[str], bool], take: Take) -> None:
+        self._is_ours = is_ours
+        self._take = take
+
+    async def handle_RCPT(  # noqa: N802 - the name aiosmtpd calls it by
+        self,
+        server: SMTP,  # noqa: ARG002 - the arguments aiosmtpd calls it with
+        session: Session,  # noqa: ARG002
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        if not self._is_ours(address):
+            return "550 5.1.1 no such return path"
+        if len(envelope.rcpt_tos) >= _MOST_RECEIVERS:
+            return "452 4.5.3 too many receivers"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - as above
+        """Answers 250 only when the bounce is recorded; otherwise it is brought again."""
+        raw = envelope.original_content or b""
+        try:
+            await asyncio.to_thread(self._take, raw, tuple(envelope.rcpt_tos))
+        except Exception:  # the database may be away: whatever it is, the sender keeps the message
+            log.exception("bounce.not_recorded")
+            return "451 4.3.0 not recorded, please try again later"
+        return "250 2.0.0 recorded"

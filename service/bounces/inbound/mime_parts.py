@@ -1,0 +1,260 @@
+"""A returned mail taken apart: its headers, the letter, the status blocks, what it returns.
+
+Everything here reads what strangers wrote, so sizes are bounded before anything is parsed: the
+standard library's parser calls itself once per nested part.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from email import message_from_bytes, message_from_string
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from html import unescape
+from typing import Any
+
+from service.messages.domain.errors import MailError
+
+# A digest is under 200 kB, and a server that returns all of it adds a few kilobytes.
+MOST_BYTES = 5_000_000
+# A returned mail has a handful of parts, each of which is announced by one of these words.
+MOST_PARTS = 120
+MOST_LETTER = 40_000
+# For readers that look at every line of a message in many ways.
+MOST_LINES = 3_000
+# A mail of ours has one receiver; lists and aliases behind it may have some more.
+MOST_RECIPIENTS = 100
+MOST_HEADER = 4_000
+
+# Python's own codecs, which no mail is written in; some of them warn or fail on ordinary bytes.
+_NO_CHARSETS = frozenset({"unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"})
+
+_PART_WORDS = re.compile(rb"multipart\s*/|message\s*/", re.IGNORECASE)
+_BLOCK = re.compile(r"(?im)^(?:final|original)-recipient:")
+# Where a letter without parts begins to return the mail: its headers, or a line that says so.
+_RETURNED = re.compile(
+    r"(?im)^[ \t>]*(?:received:[ \t]+(?:from|by|\(|$)|return-path:|x-original-to:|delivered-to:"
+    r"|dkim-signature:|message-id:[ \t]*<|mime-version:[ \t]*1)"
+)
+_SAYS_COPY = re.compile(
+    r"(?im)^(?=.*\w)[ \t]*[-_=*#|>]*[ \t]*(?:below this line|this is a copy of|the following is a copy"
+    r"|(?:a )?copy of (?:your|the) (?:message|mail|letter)|original[ _](?:message|mail|header)"
+    r"|(?:message|mail|returned) headers?|the (?:header|text|body) of the (?:original|message)"
+    r"|unsent message|returned message|your (?:original )?message (?:follows|is|reads|was)"
+    r"|returned (?:mail|content)|message text follows|message (?:body|header) follows"
+    r"|start of returned message|undelivered message).*$"
+)
+_SUBJECT = re.compile(r"(?im)^[ \t>]*(?:subject|betreff|objet|asunto|sujet|件名)[ \t]*:.*$")
+_TAG = re.compile(
+    r"(?is)<(?:style|script|head)\b.*?</(?:style|script|head)>|<br[^>]*>|</(?:p|div|tr|td|li|h\d)>|<!--.*?-->"
+)
+_ANY_TAG = re.compile(r"<(?![\w.+=-]+@)[^<>]{1,2000}>")
+
+
+class NotReadable(MailError):
+    """The message is too large, or has more parts than any honest one; nothing of it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A returned mail, taken apart.
+
+    `letter` is what a person would read of it, `blocks` are the recipients' fields of its
+    delivery status (RFC 3464 §2.3), `feedback` those of a complaint (RFC 5965 §3.1), `returned`
+    the headers of the mail it speaks of, as far as it brings them. `sample` is
+    the message again, cut to its first lines.
+    """
+
+    headers: Message
+    sample: Message
+    letter: str
+    blocks: tuple[Message, ...]
+    feedback: Message | None
+    returned: Message | None
+
+
+def take_apart(raw: bytes) -> Parts:
+    """The parts of a message with any line ends. Raises `NotReadable`, and nothing else."""
+    if len(raw) > MOST_BYTES:
+        raise NotReadable(f"the message is larger than {MOST_BYTES} bytes")
+    if sum(1 for _ in _PART_WORDS.finditer(raw)) > MOST_PARTS:
+        raise NotReadable(f"the message has more than {MOST_PARTS} parts")
+    # Some archives and servers end lines with a bare CR.
+    told = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    message = message_from_bytes(told)
+    leaves = list(_outer_parts(message))
+    whole = _unquoted(_find_letter(leaves))
+    letter, returned = _cut_letter(whole)
+    blocks = [block for part in leaves for block in _status_blocks(part)]
+    enclosed = next(filter(None, (_enclosed(part) for part in leaves)), None)
+    lines = told.split(b"\n", MOST_LINES)
+    is_short = len(lines) <= MOST_LINES
+    return Parts(
+        headers=message,
+        sample=message if is_short else message_from_bytes(b"\n".join(lines[:MOST_LINES])),
+        letter=letter,
+        blocks=(tuple(blocks) or _blocks_of_letter(whole))[:MOST_RECIPIENTS],
+        feedback=next(filter(None, (_feedback(part) for part in leaves)), None),
+        returned=enclosed or returned,
+    )
+
+
+def header_text(message: Message | None, name: str) -> str:
+    """A header decoded and on one line; empty where it is missing or cannot be read."""
+    value = message.get(name) if message is not None else None
+    if value is None:
+        return ""
+    text = str(value)[:MOST_HEADER]
+    try:
+        pieces = decode_header(text)
+    except (HeaderParseError, ValueError):
+        # An encoded word that is none (bad base64, among others) is shown as it stands.
+        pieces = [(text, None)]
+    decoded = "".join(
+        piece if isinstance(piece, str) else _decode(piece, charset or "latin-1")
+        for piece, charset in pieces
+    )
+    return " ".join(decoded.split())
+
+
+def _decode(told: bytes, charset: str) -> str:
+    """Bytes as text in whatever charset they claim, as far as that is one."""
+    try:
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            return told.decode("latin-1")
+        return told.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return told.decode("latin-1")
+
+
+def _outer_parts(message: Message) -> list[Message]:
+    """The leaves of a message, without going into the mails that it encloses."""
+    leaves, waiting = [], [message]
+    while waiting:
+        part = waiting.pop()
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            waiting += reversed(_inner(part))
+        else:
+            leaves.append(part)
+    return leaves
+
+
+def _text_of(part: Message) -> str:
+    """The text of a leaf, whatever its charset claims to be."""
+    try:
+        payload = part.get_payload(decode=True)
+        charset = part.get_content_charset() or "latin-1"
+    except (LookupError, ValueError):
+        # The library takes the charset at its word, even one with a NUL in it.
+        return ""
+    return _decode(payload[: 4 * MOST_LETTER], charset) if isinstance(payload, bytes) else ""
+
+
+def _find_letter(leaves: list[Message]) -> str:
+    """All plain text of a message, else its HTML without the tags."""
+    plain = [_text_of(part) for part in leaves if part.get_content_type() == "text/plain"]
+    text = "\n\n".join(piece for piece in plain if piece.strip())
+    if not text:
+        html = [_text_of(part) for part in leaves if part.get_content_type() == "text/html"]
+        text = unescape(_ANY_TAG.sub(" ", _TAG.sub("\n", "\n\n".join(html))))
+    if not text:
+        text = "\n\n".join(_text_of(part) for part in leaves if not part.is_multipart())
+    # The subject of what we sent stands in many letters, and says nothing of why it came back.
+    return _SUBJECT.sub("", text[:MOST_LETTER])
+
+
+def _unquoted(text: str) -> str:
+    """The letter without the marks of a forward, if most of it is one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    quoted = sum(1 for line in lines if line.startswith(">"))
+    return re.sub(r"(?m)^>[ \t]?", "", text) if 2 * quoted > len(lines) else text
+
+
+def _cut_letter(text: str) -> tuple[str, Message | None]:
+    """The letter, and the headers of the mail that it returns below itself."""
+    starts = [found.start() for found in (_RETURNED.search(text), _SAYS_COPY.search(text)) if found]
+    # A message that has nothing but a copy is read whole.
+    start = min((place for place in starts if text[:place].strip()), default=len(text))
+    letter, below = text[:start], text[start:]
+    headers = _RETURNED.search(below)
+    if headers is None:
+        return letter, None
+    return letter, message_from_string(below[headers.start() :].lstrip(" \t>"))
+
+
+def _status_blocks(part: Message) -> list[Message]:
+    """The recipients' blocks of a delivery status; the first block is about the server."""
+    kind = part.get_content_type()
+    if kind not in {"message/delivery-status", "message/global-delivery-status"}:
+        return []
+    blocks = [piece for one in _inner(part) if _is_recipient(one) for piece in _split_block(one)]
+    # The parser takes the international form for one message: what follows is its text.
+    return blocks or [
+        piece
+        for one in (_inner(part) or [part])
+        if not one.is_multipart()
+        for piece in _blocks_of_letter(_text_of(one))
+    ]
+
+
+def _split_block(block: Message) -> list[Message]:
+    """A block for each recipient, where the empty lines between them have been lost."""
+    if len(block.get_all("Final-Recipient", [])) < 2:
+        return [block]
+    pieces: list[Message] = []
+    for name, value in block.items():
+        if not pieces or (name.lower() == "final-recipient" and pieces[-1].get(name)):
+            pieces.append(Message())
+        pieces[-1][name] = value
+    return pieces
+
+
+def _is_recipient(block: Message) -> bool:
+    return any(block.get(name) for name in ("Final-Recipient", "Original-Recipient"))
+
+
+def _blocks_of_letter(text: str) -> tuple[Message, ...]:
+    """Status blocks that stand in plain text, as some gateways leave them."""
+    found = []
+    for piece in re.split(r"\n[ \t]*\n", text):
+        start = _BLOCK.search(piece)
+        if (
+            start
+            and (block := message_from_string(piece[start.start() :]))
+            and _is_recipient(block)
+        ):
+            found.append(block)
+    return tuple(found)
+
+
+def _feedback(part: Message) -> Message | None:
+    """The fields of a feedback report, however the parser has taken the part."""
+    if part.get_content_type() != "message/feedback-report":
+        return None
+    return _first_inner(part)
+
+
+def _enclosed(part: Message) -> Message | None:
+    """The headers of an enclosed mail."""
+    kind = part.get_content_type()
+    if kind in {"message/rfc822", "message/global"}:
+        return _first_inner(part) if part.is_multipart() else None
+    if kind in {"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"}:
+        return _first_inner(part)
+    return None
+
+
+def _inner(part: Message) -> list[Message]:
+    """The messages that a part holds; asked for only where it holds messages and no text."""
+    held: Any = part.get_payload() if part.is_multipart() else []
+    return [one for one in held if isinstance(one, Message)]
+
+
+def _first_inner(part: Message) -> Message | None:
+    """The first message in a part, or its text read as one, however the parser has taken it."""
+    if part.is_multipart():
+        return next(iter(_inner(part)), None)
+    return message_from_string(_text_of(part).lstrip())

@@ -1,0 +1,281 @@
+"""What came back, read: bounces (RFC 3464 or plain letters), complaints (RFC 5965), auto-replies.
+
+`parse_bounce` is pure: bytes in, a value out. Nothing in that value is proof of anything yet,
+since anybody can write such a mail; `service.deliveries.domain.return_path` and our own Message-IDs are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+
+from service.bounces.inbound.freeform import ADDRESS, find_addresses, piece_about
+from service.bounces.inbound.mime_parts import NotReadable, Parts, header_text, take_apart
+from service.deliveries.domain.refusals import classify_refusal
+from service.papers.domain.types import BounceVerdict
+from service.platform.one_line import plain_words
+
+__all__ = ["BounceMail", "NotReadable", "Returned", "parse_bounce"]
+
+V = BounceVerdict
+
+# Actions of RFC 3464 §2.3.3 after which nothing is over; `error` and `expired` are no standard's.
+_NOT_OVER = ("delayed", "delivered", "deliverable", "relayed", "expanded")
+
+# RFC 5965 §3.5 and the IANA registry: these are not a reader's complaint about our mail.
+_FEEDBACK = {
+    "not-spam": V.NOT_A_BOUNCE,
+    "virus": V.CONTENT,
+    "auth-failure": V.CONFIGURATION,
+    "dmarc": V.CONFIGURATION,
+}
+_BOUNCE_SUBJECT = re.compile(
+    r"(?i)undeliver|not deliver|n't deliver|non.?deliver|unzustellbar|non remis|returned? (?:mail|message|to sender|e-?mail)"
+    r"|deliver\w* (?:\w+ ){0,3}(?:fail|status|report|problem|error|delay|notif|unsuccess|incomplete)|fail\w* (?:\w+ ){0,2}(?:deliver|notice|mail|notif)"
+    r"|mail (?:delivery )?(?:system|error|fail|status)|message (?:status|undeliver|deliver|not sent|returned|error|could)"
+    r"|(?:user|address|recipient|mailbox) (?:unknown|not found|full|unavailable)|unknown (?:user|address|recipient)|bounce|nondeliverable|could not (?:be )?(?:deliver|sen[dt])|error sending|unable to deliver|(?:delivery|mail) warning|quota|mail could not|rejected"
+)
+_BOUNCE_SENDER = re.compile(
+    r"(?i)mailer-?daemon|post ?master|mail ?delivery|mail ?system|mail-?daemon|mdaemon|post[._-]master|<>|\bmailer\b|bounce|mail ?administrator|delivery ?(?:status|subsystem)|system administrator|sysadmin|smtp|\bmta\b|daemon|spam.?filter"
+)
+_REPLY_SUBJECT = re.compile(
+    r"(?i)^(?:re: ?)?(?:auto(?:matic|mated)?[ -:]|out of (?:the )?office|vacation|away from|on (?:leave|holiday|vacation)|abwesen|automatisch|absen[ct]|r[ée]ponse automatique|respuesta autom|i am (?:away|out)|not (?:in|at) (?:the )?office)"
+)
+_STILL_TRYING = re.compile(
+    r"(?i)(?:still be(?:ing)? (?:re)?tr|will (?:be |continue |keep |still |try |to )+(?:re)?(?:tr|attempt|deliver|sen)|do(?:es)? not need to resend|don't need to resend|no action is required"
+    r"|warning (?:message )?only|delivery (?:of your message )?(?:has been |is |was )?delayed|message (?:has been |is )?delayed|not been delivered yet|has not yet been|will be retried|temporarily deferred|keep trying|further attempts|delivery attempts will continue)"
+)
+_GIVEN_UP = re.compile(
+    r"(?i)permanent (?:error|failure|fatal)|fatal error|giv(?:en|ing) up|gave up|will not be retried|no further (?:attempt|delivery)|not going to try"
+)
+# What a letter says that comes from no known sender under no known subject.
+_SAYS_FAILED = re.compile(
+    r"(?i)(?:could|can|was|were|has|have|may|did)(?: ?not|n't|not)(?: be| been)? (?:be )?(?:deliver|reach|sen[dt]|receive)|undeliverable|delivery (?:has )?failed|returned to (?:you|sender)|error message below|following (?:error|recipient|address)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a mail says of one address.
+
+    `address` is the one that we would have used (Original-Recipient where given), `aliases` what
+    it became on the way. `reply` are the refusing server's words. `action` is RFC 3464's word in
+    lower case, empty where none was given. `weight` is as in `service.deliveries.domain.refusals.Refusal`.
+    """
+
+    address: str
+    verdict: BounceVerdict
+    code: str = ""
+    reply: str = ""
+    action: str = ""
+    weight: int = 0
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BounceMail:
+    """A mail that came to the bounce address, read.
+
+    `verdict` is that of the mail as a whole (its first recipient's). `sent_to` are the addresses
+    it was sent to, where our signed return path would be; `message_ids` those of the mail that it
+    speaks of. `key` is the same whenever and however the same mail comes again.
+    """
+
+    verdict: BounceVerdict
+    recipients: tuple[Returned, ...]
+    sent_to: tuple[str, ...]
+    message_ids: tuple[str, ...]
+    key: str
+    sent_at: datetime | None = None
+
+
+def parse_bounce(raw: bytes) -> BounceMail:
+    """Read a mail of any kind. Raises `NotReadable` for what no honest server sends."""
+    parts = take_apart(raw)
+    recipients = _read_recipients(parts)
+    verdict = recipients[0].verdict if recipients else _kind_without_address(parts)
+    return BounceMail(
+        verdict=verdict,
+        recipients=recipients,
+        sent_to=tuple(_addresses_in(parts.headers, _SENT_TO)),
+        message_ids=tuple(_quoted_ids(parts)),
+        key=_key_of(raw, parts.headers),
+        sent_at=_date_of(parts.headers),
+    )
+
+
+# Where servers note whom a mail was for, the surest first.
+_SENT_TO = ("X-Original-To", "Envelope-To", "X-Envelope-To", "Delivered-To", "X-Delivered-To", "To")
+
+
+def _addresses_in(message: Message, names: Iterable[str]) -> dict[str, None]:
+    values = [str(value) for name in names for value in message.get_all(name, [])]
+    return dict.fromkeys(one for value in values for one in ADDRESS.findall(value[:4000]))
+
+
+def _read_recipients(parts: Parts) -> tuple[Returned, ...]:
+    if _is_complaint(parts):
+        return _read_complaint(parts)
+    if parts.blocks:
+        read = [_read_block(block, parts.letter) for block in parts.blocks]
+        known = {one.address: one for one in reversed(read) if one is not None}
+        if known:
+            return tuple(reversed(known.values()))
+    if _is_auto_reply(parts) or not _is_bounce(parts):
+        return ()
+    return _read_letter(parts)
+
+
+def _read_block(block: Message, letter: str) -> Returned | None:
+    """One recipient of a delivery status (RFC 3464 §2.3)."""
+    names = [
+        found[0]
+        for name in ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
+        if (
+            found := ADDRESS.findall(
+                header_text(block, name).partition(";")[2] or header_text(block, name)
+            )
+        )
+    ]
+    if not names:
+        return None
+    # `X-Actual-Recipient` may be anything; it only serves where the others name nobody.
+    action = header_text(block, "Action").lower().partition(" ")[0].partition("(")[0]
+    status = header_text(block, "Status")
+    reply = header_text(block, "Diagnostic-Code")
+    reply = re.sub(r"^[\w-]{1,20} ?; ?", "", reply)
+    address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
+    if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
+        return Returned(address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases)
+    said = classify_refusal(status, reply, letter)
+    return Returned(
+        address, said.verdict, said.code, reply or _gist(letter), action, said.weight, aliases
+    )
+
+
+def _read_letter(parts: Parts) -> tuple[Returned, ...]:
+    """The recipients of a bounce that is a letter."""
+    # Not X-Original-To, in which some programs name the address that failed.
+    names = ("To", "Delivered-To", "Envelope-To", "From", "Sender", "Reply-To")
+    ours = frozenset(one.lower() for one in _addresses_in(parts.headers, names))
+    found = find_addresses(parts.letter, parts.sample, parts.returned, ours)
+    is_waiting = bool(_STILL_TRYING.search(parts.letter)) and not _GIVEN_UP.search(parts.letter)
+    read = []
+    for address in found:
+        others = tuple(one for one in found if one != address)
+        piece = piece_about(parts.letter, address, others)
+        if is_waiting:
+            read.append(Returned(address, V.NOT_A_BOUNCE, reply=_gist(piece), action="delayed"))
+        else:
+            said = classify_refusal("", piece, parts.letter)
+            read.append(Returned(address, said.verdict, said.code, _gist(piece), "", said.weight))
+    return tuple(read)
+
+
+def _is_complaint(parts: Parts) -> bool:
+    """A feedback report, or what large providers send in its place.
+
+    Outlook's junk reports are no ARF but an enclosed mail with a header of theirs; Apple's "stop
+    this mail" is an ordinary mail to the sender's address.
+    """
+    hotmail = "X-HmXmrOriginalRecipient"
+    is_enclosed = parts.returned is not None and bool(parts.returned.get(hotmail))
+    is_apple = header_text(parts.headers, "X-Apple-Unsubscribe").lower() == "true"
+    return parts.feedback is not None or is_enclosed or is_apple
+
+
+def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
+    """The recipients of a feedback report; often there are none left in it (they are redacted)."""
+    kind = _feedback_kind(parts)
+    named: dict[str, None] = {}
+    if parts.feedback is not None:
+        named |= _addresses_in(parts.feedback, ("Original-Rcpt-To", "Removal-Recipient"))
+    if parts.returned is not None:
+        named |= _addresses_in(parts.returned, ("X-HmXmrOriginalRecipient",))
+        named = named or _addresses_in(parts.returned, ("To",))
+    elif parts.feedback is None:
+        named |= _addresses_in(parts.headers, ("From",))
+    verdict = _FEEDBACK.get(kind, V.COMPLAINT)
+    return tuple(Returned(one, verdict, reply=kind, action="feedback") for one in named)
+
+
+def _feedback_kind(parts: Parts) -> str:
+    usual = "abuse" if parts.returned is not None else "opt-out"
+    return header_text(parts.feedback, "Feedback-Type").lower() or usual
+
+
+def _kind_without_address(parts: Parts) -> BounceVerdict:
+    if _is_complaint(parts):
+        return _FEEDBACK.get(_feedback_kind(parts), V.COMPLAINT)
+    if _is_auto_reply(parts):
+        return V.AUTO_REPLY
+    if _is_bounce(parts):
+        return classify_refusal("", parts.letter).verdict
+    return V.NOT_A_BOUNCE
+
+
+def _is_auto_reply(parts: Parts) -> bool:
+    """An answer of a program on a reader's behalf (RFC 3834), which says that the mail arrived.
+
+    Servers mark their bounces as automatic too, so whatever comes from a server is none.
+    """
+    headers = parts.headers
+    if parts.blocks or headers.get("X-Failed-Recipients") or _is_from_server(headers):
+        return False
+    marked = header_text(headers, "Auto-Submitted").lower().startswith("auto-replied")
+    others = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-Autogenerated")
+    is_old = header_text(headers, "Precedence").lower() in {"auto_reply", "auto-reply"}
+    subject = header_text(headers, "Subject")
+    return marked or is_old or any(map(headers.get, others)) or bool(_REPLY_SUBJECT.search(subject))
+
+
+def _is_from_server(headers: Message) -> bool:
+    sender = " ".join(header_text(headers, name) for name in ("From", "Sender"))
+    return bool(_BOUNCE_SENDER.search(sender))
+
+
+def _is_bounce(parts: Parts) -> bool:
+    headers = parts.headers
+    if parts.blocks or headers.get("X-Failed-Recipients"):
+        return True
+    if headers.get_content_type() == "multipart/report":
+        return True
+    if _BOUNCE_SUBJECT.search(header_text(headers, "Subject")) or _is_from_server(headers):
+        return True
+    is_null = header_text(headers, "Return-Path") == "<>"
+    return bool((parts.returned or is_null) and _SAYS_FAILED.search(parts.letter[:4000]))
+
+
+def _quoted_ids(parts: Parts) -> dict[str, None]:
+    """Message-IDs of the mail that this one speaks of."""
+    values = [header_text(parts.returned, "Message-ID")]
+    values += [header_text(parts.headers, name) for name in ("In-Reply-To", "References")]
+    found = [one for value in values for one in re.findall(r"<[^<>\s]{3,250}>", value)]
+    return dict.fromkeys(found[:20])
+
+
+def _key_of(raw: bytes, headers: Message) -> str:
+    """The mail's own Message-ID, or where it has none its body, as 32 hexadecimal digits."""
+    identity = header_text(headers, "Message-ID")
+    if not identity:
+        body = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[2]
+        identity = sha256(body).hexdigest()
+    return sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _date_of(headers: Message) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header_text(headers, "Date"))
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _gist(text: str) -> str:
+    """The beginning of a letter on one line, for the record."""
+    return plain_words(text)[:500]

@@ -1,0 +1,375 @@
+"""Providers' webhooks: what each of them sends, read as notices. Pure: bytes in, values out.
+
+Sources: the providers' handbooks (Amazon SES "Contents of notifications", Postmark "Bounce
+webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Who sent it was checked before, in
+`service.bounces.inbound.webhook_signatures`. Entries that cannot be read are left out and counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from service.bounces.inbound.notice import Notice
+from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, Refusal, classify_refusal
+from service.papers.domain.types import BounceVerdict
+from service.platform.one_line import plain_words
+
+V = BounceVerdict
+Fields = Mapping[str, Any]
+
+# Providers send batches of hundreds at most (SendGrid: 768 kB).
+MOST_BYTES = 1_000_000
+MOST_DEPTH = 40
+
+
+class HookUnreadable(ValueError):
+    """The body is not what this provider sends; its text says why, without the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookReading:
+    """The notices of a call, and how many entries could not be read."""
+
+    notices: tuple[Notice, ...]
+    bad_count: int = 0
+
+
+def read_json(body: bytes) -> Any:
+    """JSON of bounded size and depth. Raises `HookUnreadable`."""
+    if len(body) > MOST_BYTES:
+        raise HookUnreadable(f"more than {MOST_BYTES} bytes")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HookUnreadable("not JSON") from error
+    if _depth(value) > MOST_DEPTH:
+        raise HookUnreadable("nested too deep")
+    return value
+
+
+def _depth(value: object) -> int:
+    layer, depth = [value], 0
+    while layer and depth <= MOST_DEPTH:
+        inner = [one for one in layer if isinstance(one, dict | list)]
+        layer = [item for one in inner for item in (one.values() if isinstance(one, dict) else one)]
+        depth += 1
+    return depth
+
+
+def read_hook(provider: str, value: object) -> HookReading:
+    """The notices in a provider's JSON (for SES: the message inside the SNS envelope)."""
+    entries = value if isinstance(value, list) else [value]
+    notices: list[Notice] = []
+    bad_count = 0
+    for entry in entries:
+        try:
+            notices += [one for one in _READERS[provider](_fields(entry)) if one is not None]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+            bad_count += 1
+    return HookReading(tuple(notices), bad_count)
+
+
+def _fields(value: object) -> Fields:
+    if not isinstance(value, dict):
+        raise HookUnreadable("not an object")
+    return value
+
+
+def _text(value: object, most: int = 2000) -> str:
+    return plain_words(str(value))[:most] if isinstance(value, str | int | float) else ""
+
+
+def _moment(value: object) -> datetime | None:
+    """A time as ISO 8601 or as seconds since 1970; None where it is neither."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        moment = datetime.fromisoformat(str(value))
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _key(provider: str, *parts: object) -> str:
+    """An event's key, from the provider's identifier or, where there is none, its own words."""
+    told = "\0".join(map(str, parts)).encode("utf-8", "replace")
+    return f"{provider}:{sha256(told).hexdigest()[:32]}"
+
+
+# --- Amazon SES -----------------------------------------------------------------------------
+
+# Events that prove that SES took the mail, whatever became of it later.
+_SES_TAKEN = frozenset({"Send", "Delivery", "DeliveryDelay"})
+
+# bounceSubType, for bounces that bring neither a status nor a diagnosis.
+_SES_SUBTYPES = {
+    "NoEmail": Refusal(V.ADDRESS, "", CERTAIN),
+    "Suppressed": Refusal(V.ADDRESS, "", CERTAIN),
+    "OnAccountSuppressionList": Refusal(V.ADDRESS, "", CERTAIN),
+    "MailboxFull": Refusal(V.FULL, "", SOFT),
+    "MessageTooLarge": Refusal(V.CONTENT),
+    "ContentRejected": Refusal(V.CONTENT),
+    "AttachmentRejected": Refusal(V.CONTENT),
+}
+
+
+def _read_ses(event: Fields) -> Iterator[Notice]:
+    kind = event.get("notificationType") or event["eventType"]
+    mail = _fields(event["mail"])
+    paths = (_text(mail.get("source")),)
+    ids = tuple(_ses_message_ids(mail))
+    if kind == "Bounce":
+        bounce = _fields(event["bounce"])
+        for one in map(_fields, bounce["bouncedRecipients"]):
+            address = _text(one["emailAddress"])
+            said = _ses_refusal(bounce, one)
+            yield Notice(
+                key=_key("ses", bounce.get("feedbackId"), mail.get("messageId"), address),
+                verdict=said.verdict,
+                address=address,
+                weight=said.weight,
+                code=said.code,
+                detail=_text(one.get("diagnosticCode")) or _text(bounce.get("bounceSubType")),
+                return_paths=paths,
+                message_ids=ids,
+                occurred_at=_moment(bounce.get("timestamp")),
+            )
+    elif kind == "Complaint":
+        complaint = _fields(event["complaint"])
+        # SES repeats every address of the mail that had one; ours has one.
+        for one in map(_fields, complaint["complainedRecipients"]):
+            address = _text(one["emailAddress"])
+            feedback = _text(complaint.get("complaintFeedbackType")) or "abuse"
+            yield Notice(
+                key=_key("ses", complaint.get("feedbackId"), mail.get("messageId"), address),
+                verdict=V.NOT_A_BOUNCE if feedback == "not-spam" else V.COMPLAINT,
+                address=address,
+                detail=feedback,
+                return_paths=paths,
+                message_ids=ids,
+                occurred_at=_moment(complaint.get("timestamp")),
+            )
+    elif kind in _SES_TAKEN:
+        # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
+        told = event.get("delivery") or mail
+        for address in _fields(told).get("recipients") or _fields(mail)["destination"]:
+            key = _key("ses", kind, mail.get("messageId"), address)
+            yield Notice(key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids)
+
+
+def _ses_refusal(bounce: Fields, recipient: Fields) -> Refusal:
+    status, reply = _text(recipient.get("status")), _text(recipient.get("diagnosticCode"))
+    by_subtype = _SES_SUBTYPES.get(_text(bounce.get("bounceSubType")))
+    if by_subtype and not reply:
+        return by_subtype
+    if bounce.get("bounceType") == "Transient" and not (status or reply):
+        return Refusal(V.CONFIGURATION)
+    return classify_refusal(status, reply)
+
+
+def _ses_message_ids(mail: Fields) -> Iterator[str]:
+    """Ours, where SES was told to send the original headers along."""
+    common = mail.get("commonHeaders")
+    if isinstance(common, dict):
+        yield _text(common.get("messageId"))
+    for header in mail.get("headers") or ():
+        if str(header.get("name", "")).lower() == "message-id":
+            yield _text(header.get("value"))
+
+
+# --- Postmark -------------------------------------------------------------------------------
+
+# Postmark's bounce types. Those not named here are read by the words of the receiver.
+_POSTMARK_TYPES = {
+    "HardBounce": Refusal(V.ADDRESS, "", CERTAIN),
+    "BadEmailAddress": Refusal(V.ADDRESS, "", CERTAIN),
+    "ManuallyDeactivated": Refusal(V.ADDRESS, "", LIKELY),
+    "InboundError": Refusal(V.CONFIGURATION),
+    "DnsError": Refusal(V.CONFIGURATION),
+    "SMTPApiError": Refusal(V.CONFIGURATION),
+    "TemplateRenderingFailed": Refusal(V.CONFIGURATION),
+    "SpamNotification": Refusal(V.POLICY),
+    "Blocked": Refusal(V.POLICY),
+    "DMARCPolicy": Refusal(V.POLICY),
+    "ChallengeVerification": Refusal(V.POLICY),
+    "VirusNotification": Refusal(V.CONTENT),
+    "Transient": Refusal(V.NOT_A_BOUNCE),
+    "AddressChange": Refusal(V.ADDRESS, "", LIKELY),
+    "AutoResponder": Refusal(V.AUTO_REPLY),
+    "Subscribe": Refusal(V.NOT_A_BOUNCE),
+    "OpenRelayTest": Refusal(V.NOT_A_BOUNCE),
+    "SpamComplaint": Refusal(V.COMPLAINT),
+    "Unsubscribe": Refusal(V.COMPLAINT),
+}
+
+
+def _read_postmark(event: Fields) -> Iterator[Notice]:
+    record = event["RecordType"]
+    if record not in {"Bounce", "SpamComplaint", "Delivery"}:
+        return
+    address = _text(event.get("Email") or event["Recipient"])
+    if record == "Delivery":
+        said = Refusal(V.NOT_A_BOUNCE)
+    elif record == "SpamComplaint":
+        said = Refusal(V.COMPLAINT)
+    else:
+        said = _postmark_refusal(event)
+    yield Notice(
+        key=_key("postmark", record, event.get("ID") or event.get("MessageID"), address),
+        verdict=said.verdict,
+        address=address,
+        weight=said.weight,
+        code=said.code,
+        detail=_text(event.get("Details")) or _text(event.get("Description")),
+        return_paths=(_text(event.get("From")),),
+        message_ids=tuple(_postmark_message_ids(event)),
+        occurred_at=_moment(event.get("BouncedAt") or event.get("DeliveredAt")),
+    )
+
+
+def _postmark_refusal(event: Fields) -> Refusal:
+    """By the receiver's words where they are clear, since `HardBounce` is said of refusals too."""
+    by_type = _POSTMARK_TYPES.get(_text(event.get("Type")))
+    words = _text(event.get("Details"))
+    if by_type is None or (by_type.verdict is V.ADDRESS and words):
+        said = classify_refusal("", words)
+        return said if by_type is None or said.code or said.verdict is not V.ADDRESS else by_type
+    return by_type
+
+
+def _postmark_message_ids(event: Fields) -> Iterator[str]:
+    metadata = event.get("Metadata")
+    if isinstance(metadata, dict):
+        yield _text(metadata.get("message-id") or metadata.get("message_id"))
+
+
+# --- Mailgun --------------------------------------------------------------------------------
+
+
+# Events that prove that Mailgun took the mail.
+_MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
+
+
+def _read_mailgun(call: Fields) -> Iterator[Notice]:
+    event = _fields(call["event-data"])
+    kind = event["event"]
+    if kind not in {"failed", "rejected", "complained", *_MAILGUN_TAKEN}:
+        return
+    status = event.get("delivery-status")
+    status = status if isinstance(status, dict) else {}
+    words = _text(status.get("message")) or _text(status.get("description"))
+    headers = _fields(_fields(event.get("message") or {}).get("headers") or {})
+    identity = _text(headers.get("message-id"))
+    envelope = event.get("envelope")
+    sender = _text(envelope.get("sender")) if isinstance(envelope, dict) else ""
+    said = _mailgun_refusal(event, status, words)
+    yield Notice(
+        key=_key("mailgun", event["id"]),
+        verdict=said.verdict,
+        address=_text(event["recipient"]),
+        weight=said.weight,
+        code=said.code,
+        detail=words or _text(event.get("reason")),
+        return_paths=(sender,),
+        message_ids=(f"<{identity.strip('<>')}>",) if identity else (),
+        occurred_at=_moment(event.get("timestamp")),
+    )
+
+
+def _mailgun_refusal(event: Fields, status: Fields, words: str) -> Refusal:
+    kind, reason = event["event"], _text(event.get("reason"))
+    if kind == "complained" or reason == "suppress-complaint":
+        return Refusal(V.COMPLAINT)
+    if kind in _MAILGUN_TAKEN or event.get("severity") == "temporary":
+        # Mailgun goes on trying; what it gives up is told as permanent.
+        return Refusal(V.NOT_A_BOUNCE)
+    if reason == "suppress-bounce":
+        return Refusal(V.ADDRESS, "", CERTAIN)
+    if kind == "rejected" or reason == "suppress-unsubscribe":
+        return Refusal(V.POLICY)
+    return classify_refusal(
+        _text(status.get("enhanced-code")), f"{_text(status.get('code'))} {words}"
+    )
+
+
+# --- SendGrid -------------------------------------------------------------------------------
+
+# Events that prove that SendGrid took the mail.
+_SENDGRID_TAKEN = frozenset({"processed", "deferred", "delivered"})
+
+_SENDGRID_DROPS = {
+    "bounced address": Refusal(V.ADDRESS, "", CERTAIN),
+    "invalid": Refusal(V.ADDRESS, "", CERTAIN),
+    "spam reporting address": Refusal(V.COMPLAINT),
+    "unsubscribed address": Refusal(V.POLICY),
+    "spam content (if spam checker app enabled)": Refusal(V.CONTENT),
+    "recipient list over package quota": Refusal(V.CONFIGURATION),
+}
+
+
+def _read_sendgrid(event: Fields) -> Iterator[Notice]:
+    # The oldest format has no name for the event and tells of bounces alone.
+    kind = event.get("event", "bounce")
+    if kind not in {"bounce", "dropped", "spamreport", *_SENDGRID_TAKEN}:
+        return
+    address, reason = _text(event["email"]), _text(event.get("reason"))
+    if kind == "spamreport":
+        said = Refusal(V.COMPLAINT)
+    elif kind in _SENDGRID_TAKEN:
+        said = Refusal(V.NOT_A_BOUNCE)
+    else:
+        dropped = _SENDGRID_DROPS.get(reason.lower()) if kind == "dropped" else None
+        said = dropped or classify_refusal(_text(event.get("status")), reason)
+    identity = _text(event.get("smtp-id"))
+    yield Notice(
+        key=_key("sendgrid", event.get("sg_event_id") or (event.get("created"), address, reason)),
+        verdict=said.verdict,
+        address=address,
+        weight=said.weight,
+        code=said.code,
+        detail=reason,
+        message_ids=(identity,) if identity else (),
+        occurred_at=_moment(event.get("timestamp") or event.get("created")),
+    )
+
+
+# --- Generic --------------------------------------------------------------------------------
+
+
+def _read_generic(event: Fields) -> Iterator[Notice]:
+    """Our own format, for relays that no reader knows: see docs/bounces.md."""
+    kind = event["event"]
+    status, reply = _text(event.get("status")), _text(event.get("reply"))
+    refusals = {
+        "complaint": Refusal(V.COMPLAINT),
+        "delivered": Refusal(V.NOT_A_BOUNCE),
+        "bounce": classify_refusal(status, reply),
+    }
+    said = refusals[kind]
+    identity = event.get("id") or (kind, event.get("address"), event.get("at"), status, reply)
+    yield Notice(
+        key=_key("generic", identity),
+        verdict=said.verdict,
+        address=_text(event.get("address")),
+        weight=said.weight,
+        code=said.code,
+        detail=reply,
+        return_paths=(_text(event.get("return_path")),),
+        message_ids=(_text(event.get("message_id")),),
+        occurred_at=_moment(event.get("at")),
+    )
+
+
+_READERS: dict[str, Callable[[Fields], Iterator[Notice]]] = {
+    "ses": _read_ses,
+    "postmark": _read_postmark,
+    "mailgun": _read_mailgun,
+    "sendgrid": _read_sendgrid,
+    "generic": _read_generic,
+}
+PROVIDERS = tuple(_READERS)

@@ -1,0 +1,328 @@
+"""`ingest publish deliver sweep resolve restored`: the day, by hand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import (
+    CommandError,
+    Date,
+    Desk,
+    Json,
+    counted,
+    open_desk,
+    progress_bar,
+    read_date,
+    read_day,
+)
+from service.cli.embeddings import learn_all
+from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
+from service.papers.domain.types import BatchState, Cadence
+
+if TYPE_CHECKING:
+    from service.operations.status import EditionStory
+    from service.papers.ingest import BatchReport
+    from service.papers.sources.base import Source
+    from service.sending.deliver import DeliverReport
+    from service.sending.restore_guard import RestoreReport
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(ingest)
+    app.command()(publish)
+    app.command()(deliver)
+    app.command("sweep")(sweep_left)
+    app.command("resolve")(resolve_doubt)
+    app.command()(restored)
+
+
+def ingest(
+    context: typer.Context,
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE", help="All that are set if left out.")
+    ] = None,
+    date: Date = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Every day from this date on.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch and store papers now.
+
+    Without a date, what the sources show now, and only what is not in yet. Exit 1 if a batch could
+    not be read.
+    """
+    with open_desk(context, as_json=as_json) as desk:
+        first = read_date(since, "--since")
+        days = _days(desk, read_date(date, "--date"), first)
+        wanted = _wanted_sources(desk, sources or [])
+        reports = _harvest(desk, wanted, first) if first else []
+        read = {report.source for report in reports}
+        reports += _ingest(desk, [source for source in wanted if source.name not in read], days)
+        learn_all(desk)
+        desk.say(reports, batch_table(reports) if reports else "Everything is in already.")
+        failed = [report for report in reports if report.error]
+        if failed:
+            raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
+
+
+def _ingest(desk: Desk, sources: list[Source], days: list[date | None]) -> list[BatchReport]:
+    from service.papers.ingest import ingest_source
+
+    reports: list[BatchReport] = []
+    with progress_bar("reading") as set_done:
+
+        def note(report: BatchReport) -> None:
+            reports.append(report)
+            set_done(len(reports))
+
+        for source in sources:
+            for day in days:
+                ingest_source(
+                    desk.sessions, desk.settings, source, day, desk.clock(), on_batch=note
+                )
+    return reports
+
+
+def _harvest(desk: Desk, sources: list[Source], since: date) -> list[BatchReport]:
+    """arXiv's past days come from its OAI-PMH service: the feeds know only today."""
+    from service.papers.arxiv_backfill import heal_arxiv
+    from service.papers.ingest import BatchReport
+    from service.papers.sources.registry import build_oai
+
+    oai = build_oai(desk.settings, desk.gate)
+    if oai is None or "arxiv" not in {source.name for source in sources}:
+        return []
+    return [
+        BatchReport(
+            source="arxiv",
+            category=healed.category,
+            announced_on=healed.since,
+            state=BatchState.PARTIAL if healed.error else BatchState.CLOSED,
+            counts={},
+            stored_count=healed.late_count,
+            updated_count=healed.updated_count,
+            note=f"{healed.record_count} records changed since",
+            error=healed.error,
+        )
+        for healed in heal_arxiv(desk.sessions, desk.settings, oai, desk.clock(), since)
+    ]
+
+
+def _days(desk: Desk, on: date | None, since: date | None) -> list[date | None]:
+    today = read_day(desk, None)
+    for option, day in (("--date", on), ("--since", since)):
+        if day is not None and day > today:
+            raise CommandError(f"{option} {day} lies in the future", 2)
+    if on and since:
+        raise CommandError("give --date or --since, not both", 2)
+    if since is None:
+        return [on]
+    return [since + timedelta(days=n) for n in range((today - since).days + 1)]
+
+
+def _wanted_sources(desk: Desk, names: list[str]) -> list[Source]:
+    from service.papers.sources.registry import SourceNotAvailable, build_sources
+
+    try:
+        known = {source.name: source for source in build_sources(desk.settings, desk.gate)}
+    except SourceNotAvailable as error:
+        raise CommandError(str(error), 2) from error
+    for name in names:
+        if name not in known:
+            message = f"no source {name!r} here; PAPERBOY_SOURCES has {', '.join(known)}"
+            raise CommandError(message, 2)
+    return [known[name] for name in names or known]
+
+
+def publish(
+    context: typer.Context,
+    cadence: Annotated[
+        Cadence, typer.Option(metavar="|".join(Cadence), help="Which edition.")
+    ] = Cadence.DAILY,
+    date: Date = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do not wait for batches or readers' hours.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Open, compose and send an edition now.
+
+    Again it sends nothing twice. Exit 1 if a batch is not complete or the balance does not close.
+    """
+    from service.editions.balance import find_balance
+
+    with open_desk(context, as_json=as_json) as desk:
+        on = _past_day(desk, date)
+        if not force:
+            _refuse_unfinished(desk, cadence, on)
+        _publish(desk, cadence, on, is_forced=force)
+        balance = find_balance(desk.sessions, cadence, on)
+        if balance is None:
+            raise CommandError(f"the {cadence} edition of {on} is gone")
+        desk.say(balance, *edition_lines(balance))
+        if not balance.closes:
+            raise CommandError("the balance does not close; see: paperboy status")
+
+
+def _past_day(desk: Desk, text: str | None) -> date:
+    """The edition's date. One of the future would take today's papers away from today's."""
+    on = read_day(desk, text)
+    if on > read_day(desk, None):
+        raise CommandError(f"--date {on} lies in the future", 2)
+    return on
+
+
+def _refuse_unfinished(desk: Desk, cadence: Cadence, on: date) -> None:
+    from service.editions.balance import find_balance, find_unfinished
+
+    if find_balance(desk.sessions, cadence, on) is not None:
+        return
+    waiting = find_unfinished(desk.sessions, desk.settings, on)
+    if waiting:
+        names = ", ".join(f"{b.source} {b.category}".strip() for b in waiting)
+        hint = "ingest again, or add --force"
+        raise CommandError(f"not complete yet for {on}: {names}; {hint}")
+
+
+def _publish(desk: Desk, cadence: Cadence, on: date, *, is_forced: bool) -> None:
+    from service.editions.publish import force_due, publish_now
+
+    with progress_bar("composing") as set_done:
+        edition_id = publish_now(desk.sessions, desk.settings, cadence, on, desk.clock(), set_done)
+    if is_forced:
+        force_due(desk.sessions, edition_id, desk.clock())
+    _deliver(desk, edition_id)
+
+
+def _deliver(desk: Desk, edition_id: int | None) -> DeliverReport:
+    from service.cli.mail_target import open_sender
+    from service.sending.deliver import deliver
+
+    with open_sender(desk) as sender, progress_bar("sending") as set_done:
+        return deliver(sender, edition_id, lambda report: set_done(report.total))
+
+
+def deliver(
+    context: typer.Context,
+    edition: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Only this edition (see: paperboy status).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send everything that is due.
+
+    That is also what readers who are back from a pause want of the days they missed.
+    """
+    from service.editions.catch_up import compose_catch_ups
+
+    with open_desk(context, as_json=as_json) as desk:
+        if edition is not None:
+            _check_edition(desk, edition)
+        else:
+            compose_catch_ups(desk.sessions, desk.settings, desk.clock())
+        report = _deliver(desk, edition)
+        desk.say(
+            report,
+            f"{report.sent} sent, {report.skipped} skipped, {report.failed} failed, "
+            f"{report.retried} to be tried again, {report.in_doubt} in doubt.",
+        )
+
+
+def _check_edition(desk: Desk, edition_id: int) -> None:
+    from service.editions.store.editions import get_edition
+    from service.platform.database.engine import transaction
+
+    with transaction(desk.sessions) as session:
+        if get_edition(session, edition_id) is None:
+            raise CommandError(f"there is no edition {edition_id}; see: paperboy status", 2)
+
+
+def _edition_story(desk: Desk, edition_id: int) -> EditionStory:
+    from service.editions.store.editions import get_edition
+    from service.operations.status import tell_edition
+    from service.platform.database.engine import transaction
+
+    with transaction(desk.sessions) as session:
+        edition = get_edition(session, edition_id)
+        if edition is None:
+            raise CommandError(f"edition {edition_id} is gone")
+        return tell_edition(session, edition, desk.clock())
+
+
+def sweep_left(context: typer.Context, as_json: Json = False) -> None:
+    """Heal what dead senders left behind.
+
+    Rows that were claimed go back into the queue, rows on the wire fall in doubt.
+    """
+    from service.sending.deliver import sweep
+    from service.sending.restore_guard import refuse_restored
+
+    with open_desk(context, as_json=as_json) as desk:
+        refuse_restored(desk.sessions, desk.settings)
+        requeued, doubtful = sweep(desk.sessions, desk.clock())
+        value = {"requeued": requeued, "in_doubt": doubtful}
+        desk.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
+
+
+def resolve_doubt(
+    context: typer.Context,
+    edition: Annotated[
+        int, typer.Argument(metavar="EDITION", min=0, help="Its number; 0 for mails of none.")
+    ],
+    in_doubt: Annotated[
+        str,
+        typer.Option(
+            metavar="sent|resend|carry",
+            help="They arrived, go out again, or their papers come in the next edition.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say what became of an edition's digests in doubt."""
+    from service.sending.deliver import RESOLUTIONS, resolve
+
+    if in_doubt not in RESOLUTIONS:
+        raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
+    if not edition and in_doubt == "carry":
+        raise CommandError("mails of no edition have no papers to carry; say sent or resend", 2)
+    with open_desk(context, as_json=as_json) as desk:
+        if edition:
+            _check_edition(desk, edition)
+        count = resolve(desk.sessions, edition or None, in_doubt, desk.clock())
+        noun = "digest" if edition else "mail"
+        said = [f"{counted(count, noun)}: {RESOLUTIONS[in_doubt][1]}."]
+        story = _edition_story(desk, edition) if edition else None
+        if count and story:
+            said += story_of_edition(story)
+        whose = f"digest of edition {edition}" if edition else "mail of no edition"
+        value = {"resolved": count, "as": in_doubt, "edition": story}
+        desk.say(value, *(said if count else [f"No {whose} is in doubt."]))
+
+
+def restored(context: typer.Context, as_json: Json = False) -> None:
+    """Say that this database was restored from a backup.
+
+    What may have been sent since falls in doubt instead of being sent again; then sending goes on.
+    """
+    from service.sending.restore_guard import accept_restored
+
+    with open_desk(context, as_json=as_json) as desk:
+        report = accept_restored(desk.sessions, desk.settings, desk.clock())
+        desk.say(report, *_restored_lines(report))
+
+
+def _restored_lines(report: RestoreReport) -> list[str]:
+    if report.until is None:
+        return ["This database is not behind what was sent from it; nothing to do."]
+    total = counted(sum(report.doubtful.values()), "mail")
+    lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent before:"]
+    for number, count in sorted(report.doubtful.items()):
+        answers = "sent|resend|carry" if number else "sent|resend"
+        answer = f"paperboy resolve {number} --in-doubt {answers}"
+        where = f"edition {number}" if number else "no edition (confirmations and the like)"
+        lines.append(f"  {where}: {count} in doubt; answer: {answer}")
+    return [*lines, "Editions of those days that are made again fall in doubt as well."]

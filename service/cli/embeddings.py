@@ -1,0 +1,46 @@
+"""`meanings`: what stored papers are about, for `like:` and similar papers."""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli.context import Desk, Json, counted, open_desk, progress_bar
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(meanings)
+
+
+def meanings(context: typer.Context, as_json: Json = False) -> None:
+    """Learn what papers are about, for like: and similar papers.
+
+    Learns every stored paper that is not learned yet, counts words anew where the papers have
+    doubled since, and brings saved like: clauses up to date. The worker does the same by and by.
+    """
+    from service.similarity.embed_papers import count_lexemes, meaning_note
+    from service.topics.like_queries import renew_probes
+
+    with open_desk(context, as_json=as_json) as desk:
+        learned = learn_all(desk)
+        is_counted = count_lexemes(desk.sessions, desk.settings)
+        renewed = 0
+        while some := renew_probes(desk.sessions, desk.settings):
+            renewed += some
+        desk.say(
+            {"papers": learned, "is_counted": is_counted, "probes": renewed},
+            f"{counted(learned, 'paper')} learned.",
+            *(["Words are counted anew."] if is_counted else []),
+            *([f"{counted(renewed, 'like: clause')} brought up to date."] if renewed else []),
+            *filter(None, [meaning_note(desk.settings)]),
+        )
+
+
+def learn_all(desk: Desk) -> int:
+    """Learn every paper that is not learned yet, with a bar."""
+    from service.similarity.embed_papers import count_waiting, learn_meanings
+
+    with progress_bar("learning") as set_done:
+        whole = count_waiting(desk.sessions, desk.settings)
+        return learn_meanings(
+            desk.sessions, desk.settings, on_learned=lambda done: set_done(done, whole)
+        )

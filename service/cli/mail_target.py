@@ -1,0 +1,48 @@
+"""Where a command's mail goes: the operator's relay, or a development mailbox of its own.
+
+Without a relay set, every process that sends runs a mailbox on a free loopback port; all of them
+write the same Maildir, which is made for many writers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.cli.context import Desk
+from service.messages.identity import make_sending_renderer
+from service.platform.dev_mailbox import Mailbox
+from service.platform.settings.settings import Settings
+from service.sending.deliver import Sender
+from service.sending.smtp.rate_limit import open_rate
+from service.sending.smtp.transport import SmtpTransport
+
+
+@contextmanager
+def development_mailbox(settings: Settings) -> Iterator[Settings]:
+    """The settings with a relay that answers; nothing is started where one is set."""
+    if settings.smtp_url:
+        yield settings
+        return
+    mailbox = Mailbox(settings.data_dir / "mailbox")
+    mailbox.start(host="127.0.0.1", port=0)
+    try:
+        url = f"smtp://127.0.0.1:{mailbox.port}?starttls=off"
+        yield settings.model_copy(update={"mailbox_url": url})
+    finally:
+        mailbox.stop()
+
+
+@contextmanager
+def open_sender(desk: Desk) -> Iterator[Sender]:
+    """A sender for one command."""
+    with development_mailbox(desk.settings) as settings:
+        transport = SmtpTransport(
+            settings.relays, connections=settings.send_connections, rate=open_rate(settings)
+        )
+        try:
+            yield Sender(
+                desk.sessions, settings, make_sending_renderer(settings), transport, desk.clock
+            )
+        finally:
+            transport.close()

@@ -1,0 +1,185 @@
+"""The whole service on one machine: web, worker and beat as child processes with one set of settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from service.cli.context import CommandError
+from service.platform.settings.settings import SECRETS, Settings
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+COMMANDS = {
+    "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
+            "--host", "127.0.0.1", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
+    "worker": ["-m", "celery", "-A", "workers.app", "worker", "-Q", "ingest,compose,send",
+               "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
+    "beat": ["-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING"],
+}  # fmt: skip
+
+
+@contextmanager
+def ending_at_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the command as Ctrl-C does: by an exception that unwinds it.
+
+    The default would end this process alone and leave its children behind. What is ignored stays
+    ignored (`nohup`).
+    """
+    taken = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
+
+
+class Stack:
+    """Child processes that share settings; a context manager that ends exactly those it started."""
+
+    def __init__(
+        self, settings: Settings, changes: Mapping[str, str], stop_seconds: float = STOP_SECONDS
+    ) -> None:
+        self._environ = child_environment(settings, changes)
+        self._stop_seconds = stop_seconds
+        self._log_dir = settings.data_dir / "logs"
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._files = ExitStack()
+
+    def start(self, name: str, *more: str) -> None:
+        log = self._files.enter_context((self._log_dir / f"{name}.log").open("ab"))
+        self._children[name] = subprocess.Popen(
+            [sys.executable, *COMMANDS[name], *more],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C reaches this process alone, which then ends its children in order.
+            start_new_session=True,
+        )
+
+    def pids(self) -> dict[str, int]:
+        """Child -> process id."""
+        return {name: child.pid for name, child in self._children.items()}
+
+    def wait_for_web(self, url: str) -> None:
+        """Return when the site answers. Raises `CommandError` with the log's place."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                    return
+            except httpx.HTTPError:
+                pass  # Not listening yet.
+            time.sleep(0.1)
+        raise CommandError(
+            f"the site did not answer within {READY_SECONDS:.0f} s{self._see('web')}"
+        )
+
+    def check(self) -> None:
+        """Raises `CommandError` if a child has ended by itself."""
+        for name, child in self._children.items():
+            if child.poll() is not None:
+                raise CommandError(f"{name} ended by itself{self._see(name)}")
+
+    def stay_up(self) -> None:
+        """Return at Ctrl-C, the ordinary end. Raises `CommandError` if a child ends by itself."""
+        try:
+            while True:
+                self.check()
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            return
+
+    def _see(self, name: str) -> str:
+        path = self._log_dir / f"{name}.log"
+        last_words = path.read_text(errors="replace").strip().rpartition("\n")[2][:300]
+        return f": {last_words} (see {path})" if last_words else f" (see {path})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._end_children()
+        except KeyboardInterrupt:
+            pass  # Asked twice: at once, then.
+        finally:
+            self._kill_children()
+            self._files.close()
+
+    def _end_children(self) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._stop_seconds
+        for child in self._children.values():
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                return
+
+    def _kill_children(self) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                # Each child leads a group of its own, with the worker's pool in it.
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+
+def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:
+    """This environment, with the servers that were found or started and the given changes."""
+    environ = dict(os.environ)
+    for name in SECRETS & {"database_url", "redis_url"}:
+        environ.pop(f"PAPERBOY_{name.upper()}_FILE", None)
+    environ["PAPERBOY_DATABASE_URL"] = settings.database_url
+    environ["PAPERBOY_REDIS_URL"] = settings.redis_url
+    environ["PAPERBOY_DATA_DIR"] = str(settings.data_dir)
+    return environ | dict(changes)
+
+
+def listening_port(settings: Settings) -> int:
+    """The port to serve on: that of a loopback BASE_URL, else 8000 behind the operator's proxy."""
+    parts = urlsplit(settings.base_url)
+    is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    return (parts.port or 80) if is_local else 8000
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def beat_schedule(data_dir: Path) -> Sequence[str]:
+    return ("--schedule", str(data_dir / "celerybeat-schedule"))

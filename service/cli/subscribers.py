@@ -1,0 +1,238 @@
+"""`subscribers suppress release`: who gets mail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import CommandError, Desk, Json, counted, open_desk, table, to_json
+from service.cli.reports import find_reader
+
+if TYPE_CHECKING:
+    from service.platform.database.models import Subscriber
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL")]
+Confirmed = Annotated[
+    bool, typer.Option("--confirmed", help="You vouch for the address: no confirmation mail.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Add, list, import, export and erase readers.", rich_markup_mode=None)
+    group.command("add")(add)
+    group.command("list")(list_all)
+    group.command("import")(import_file)
+    group.command("export")(export)
+    group.command("erase")(erase)
+    app.add_typer(group, name="subscribers")
+    app.command()(suppress)
+    app.command()(release)
+
+
+def add(
+    context: typer.Context,
+    email: Email,
+    topic: Annotated[
+        list[str] | None, typer.Option(metavar="QUERY", help="A topic; may be repeated.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
+    ] = None,
+    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
+    cadence: Annotated[
+        str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
+    ] = "daily",
+    empty_digests: Annotated[
+        bool, typer.Option("--empty-digests", help="A short mail also when nothing matched.")
+    ] = False,
+    confirmed: Confirmed = False,
+    as_json: Json = False,
+) -> None:
+    """Add a subscriber.
+
+    Without --confirmed they are asked by mail first.
+    """
+    from dataclasses import replace
+
+    from service.platform.database.engine import transaction
+    from service.subscribers.bulk_import import add_subscriber, blank_sign_up
+
+    with open_desk(context, as_json=as_json) as desk:
+        form = blank_sign_up(desk.settings, email, topic or [])
+        form = replace(
+            form,
+            cadence=cadence,
+            hour=hour or form.hour,
+            timezone=timezone or form.timezone,
+            has_empty_digests=empty_digests,
+        )
+        keys = desk.settings.secret_key
+        with transaction(desk.sessions) as session:
+            reader = add_subscriber(session, form, keys, desk.clock(), is_confirmed=confirmed)
+        if reader is None:
+            raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
+        _ring(desk)
+        asked = "" if confirmed else "; a confirmation mail is queued"
+        desk.say(_row(reader), f"{reader.email} is {reader.state}{asked}.")
+
+
+def _ring(desk: Desk) -> None:
+    """Tell a running worker that there may be mail; without one, `deliver` sends it."""
+    from service.platform.queue import make_ring
+
+    make_ring(desk.settings.broker_url)("deliver")
+
+
+def _row(reader: Subscriber) -> dict[str, object]:
+    return {
+        "id": reader.id,
+        "email": reader.email,
+        "state": reader.state,
+        "cadence": reader.cadence,
+        "hour": reader.hour,
+        "timezone": reader.timezone,
+        "has_empty_digests": reader.has_empty_digests,
+    }
+
+
+def list_all(context: typer.Context, as_json: Json = False) -> None:
+    """List the subscribers."""
+    from service.platform.database.engine import transaction
+    from service.subscribers.store.subscribers import get_topics, list_subscribers
+
+    with open_desk(context, as_json=as_json) as desk:
+        with transaction(desk.sessions) as session:
+            readers = list_subscribers(session)
+            topics = get_topics(session, [reader.id for reader in readers])
+        texts = {reader.id: [text for text, _ in topics.get(reader.id, [])] for reader in readers}
+        rows = [
+            (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
+            for r in readers
+        ]
+        made = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
+        total = f"{counted(len(rows), 'subscriber')}."
+        value = [_row(reader) | {"topics": texts[reader.id]} for reader in readers]
+        desk.say(value, *([made, total] if rows else [total]))
+
+
+def import_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    confirmed: Confirmed = False,
+    as_json: Json = False,
+) -> None:
+    """Import a CSV file; all of it or nothing.
+
+    Its first line names the columns: email, and any of topic… (as many as you like), cadence,
+    hour, timezone and empty_digests (yes or no).
+    """
+    from service.platform.database.engine import transaction
+    from service.subscribers.bulk_import import ImportFault, import_subscribers, read_import
+
+    text = _read_text(file)
+    with open_desk(context, as_json=as_json) as desk:
+        try:
+            forms = read_import(text, desk.settings)
+            with transaction(desk.sessions) as session:
+                report = import_subscribers(
+                    session, forms, desk.settings.secret_key, desk.clock(), is_confirmed=confirmed
+                )
+        except ImportFault as error:
+            raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
+        _ring(desk)
+        desk.say(
+            report,
+            f"{report.added} added, {report.known} known already, {report.suppressed} suppressed.",
+        )
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CommandError(f"cannot read {file}: {error.strerror}", 2) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is not UTF-8 text; nothing was imported", 2) from error
+
+
+def export(
+    context: typer.Context,
+    email: Annotated[
+        str | None, typer.Argument(metavar="EMAIL", help="Everybody if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print everything held about one reader, or all.
+
+    One JSON object a line; with --json everybody is one JSON array.
+    """
+    from service.platform.database.engine import transaction
+    from service.subscribers.export import export_reader
+    from service.subscribers.store.subscribers import list_subscribers
+
+    with open_desk(context, as_json=as_json) as desk:
+        one = find_reader(desk, email) if email else None
+        with transaction(desk.sessions) as session:
+            readers = [one] if one else list_subscribers(session)
+            held = [export_reader(session, reader) for reader in readers]
+        desk.say(held[0] if one else held, *map(to_json, held))
+
+
+def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Forget a reader and everything about them.
+
+    A keyed hash of the address stays, so that no import brings it back.
+    """
+    from service.platform.database.engine import transaction
+    from service.subscribers.sign_up import erase as forget
+    from service.subscribers.store.subscribers import get_subscriber
+
+    with open_desk(context, as_json=as_json) as desk:
+        found = find_reader(desk, email)
+        with transaction(desk.sessions) as session:
+            reader = get_subscriber(session, found.id, lock=True)
+            if reader is not None:
+                forget(session, reader, desk.settings.secret_key, desk.clock())
+        desk.say({"erased": found.email}, f"{found.email} is forgotten.")
+
+
+def suppress(
+    context: typer.Context,
+    email: Email,
+    why: Annotated[
+        str, typer.Option(metavar="REASON", help="The reason, kept with the suppression.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Never mail an address again, whoever signs it up."""
+    from service.platform.database.engine import transaction
+    from service.subscribers.sign_up import read_address, suppress_address
+
+    with open_desk(context, as_json=as_json) as desk:
+        address = read_address(email, takes_utf8=True)
+        with transaction(desk.sessions) as session:
+            keys = desk.settings.secret_key
+            is_new = suppress_address(session, address, keys, why, desk.clock())
+        desk.say(
+            {"suppressed": address, "is_new": is_new},
+            f"{address} is suppressed." if is_new else f"{address} was suppressed already.",
+        )
+
+
+def release(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Let an address be mailed again.
+
+    Its owner has to sign up anew.
+    """
+    from service.platform.database.engine import transaction
+    from service.subscribers.sign_up import read_address, release_address
+
+    with open_desk(context, as_json=as_json) as desk:
+        address = read_address(email, takes_utf8=True)
+        with transaction(desk.sessions) as session:
+            released = release_address(session, address, desk.settings.secret_key)
+        if not released:
+            raise CommandError(f"{address} is not suppressed")
+        desk.say({"released": address}, f"{address} is released.")

@@ -1,0 +1,96 @@
+"""`up demo migrate doctor`: the machine itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import (
+    CommandError,
+    Globals,
+    Json,
+    counted,
+    find_voice,
+    open_desk,
+    open_settings,
+)
+
+if TYPE_CHECKING:
+    from service.operations.doctor import Finding
+
+
+def register(app: typer.Typer) -> None:
+    for command in (up, demo, migrate, doctor):
+        app.command()(command)
+
+
+def up(context: typer.Context, as_json: Json = False) -> None:
+    """Run everything on this machine until Ctrl-C."""
+    from service.cli import up as running
+
+    _refuse_clock(context)
+    running.run(context, as_json=as_json)
+
+
+def demo(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Print the accounting and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a whole day: papers in, a reader signs up, a digest.
+
+    Takes today's papers where the sources answer, else a built-in day of invented ones.
+    """
+    from service.cli import demo as sample_demo
+    from service.cli.processes import ending_at_signals
+
+    _refuse_clock(context)
+    with ending_at_signals(), open_desk(context, as_json=as_json) as desk:
+        sample_demo.run(desk, is_once=once)
+
+
+def _refuse_clock(context: typer.Context) -> None:
+    given: Globals = context.obj
+    if given.now is not None:
+        raise CommandError("--now sets the clock of one command; up and demo start others", 2)
+
+
+def migrate(context: typer.Context, as_json: Json = False) -> None:
+    """Bring the database to the newest schema."""
+    from service.platform.database.migrate import current_revision, upgrade
+
+    with open_settings() as (_, settings):
+        upgrade(settings.database_url)
+        revision = current_revision(settings.database_url)
+    voice = find_voice(context, as_json=as_json)
+    voice.say({"revision": revision}, f"The schema is at revision {revision}.")
+
+
+def doctor(
+    context: typer.Context,
+    probe: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send a test mail to this address.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check settings, servers, relay, sources, DNS and one-click.
+
+    Exit 1 if one of them is at fault.
+    """
+    from service.cli.mail_target import development_mailbox
+    from service.operations.doctor import examine
+
+    with open_desk(context, as_json=as_json, needs_schema=False) as desk:
+        with development_mailbox(desk.settings) as settings:
+            findings = examine(settings, desk.sessions, probe)
+        desk.say(findings, *map(_finding_line, findings))
+        failed = [finding.subject for finding in findings if finding.state == "bad"]
+        if failed:
+            raise CommandError(f"{counted(len(failed), 'fault')}: {', '.join(failed)}")
+
+
+def _finding_line(finding: Finding) -> str:
+    sign = {"good": "✓", "warn": "!", "bad": "✗"}[finding.state]
+    hint = f"\n    {finding.hint}" if finding.hint else ""
+    return f"{sign} {finding.subject}: {finding.detail}{hint}"

@@ -1,0 +1,40 @@
+"""`up`: the service with the operator's settings, as child processes of one command."""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli.context import CommandError, open_desk
+from service.cli.mail_target import development_mailbox
+from service.cli.processes import Stack, beat_schedule, ending_at_signals, is_free, listening_port
+
+# A relay may take ten minutes to answer the final dot (RFC 5321 §4.5.3.2.6); a worker that is
+# killed before leaves its mails in doubt.
+PATIENCE_SECONDS = 700.0
+
+
+def run(context: typer.Context, *, as_json: bool) -> None:
+    """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends by itself."""
+    with (
+        ending_at_signals(),
+        open_desk(context, as_json=as_json) as desk,
+        development_mailbox(desk.settings) as settings,
+    ):
+        port = listening_port(settings)
+        if not is_free(port):
+            raise CommandError(f"port {port} is taken; set PAPERBOY_BASE_URL to another one")
+        changes = {"PAPERBOY_MAILBOX_URL": settings.mailbox_url}
+        with Stack(settings, changes, PATIENCE_SECONDS) as stack:
+            stack.start("web", "--port", str(port))
+            stack.start("worker")
+            stack.start("beat", *beat_schedule(settings.data_dir))
+            stack.wait_for_web(f"http://127.0.0.1:{port}")
+            mailbox = [] if settings.smtp_url else [f"Its mail:  {settings.base_url}/mailbox"]
+            desk.say(
+                {"url": settings.base_url, "processes": stack.pids()},
+                f"Paperboy: {settings.base_url}",
+                *mailbox,
+                f"Its logs:  {settings.data_dir / 'logs'}",
+                "Ctrl-C stops it, after the mails that are on the wire; once more stops it at once.",
+            )
+            stack.stay_up()

@@ -1,0 +1,129 @@
+"""The life of a delivery: which step may follow which, and who must not be sent a mail.
+
+What a reply means is decided in `service.sending.domain.retries`. Sources: RFC 5321 §4.2 (replies), RFC
+3463 (enhanced codes). One deliberate departure: a connection lost after the final dot is *not*
+treated like a 451 and sent again; it is `in_doubt`, because the receiver may hold the message
+(decision record 0001).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from service.papers.domain.types import DeliveryState, SubscriberState, SuppressionReason
+
+S = DeliveryState
+
+# Who may follow whom. Everything else is a bug: tests watch every change of a row in the database.
+NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
+    # What is not sent yet falls in doubt where the database was restored from a backup.
+    S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED, S.IN_DOUBT}),
+    S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED, S.IN_DOUBT}),
+    S.IN_FLIGHT: frozenset({S.SENT, S.QUEUED, S.FAILED, S.IN_DOUBT}),
+    S.IN_DOUBT: frozenset({S.SENT, S.FAILED, S.CARRIED, S.QUEUED, S.BOUNCED, S.COMPLAINED}),
+    S.SENT: frozenset({S.BOUNCED, S.COMPLAINED}),
+    S.FAILED: frozenset(),
+    S.SKIPPED: frozenset(),
+    S.CARRIED: frozenset(),
+    S.BOUNCED: frozenset({S.COMPLAINED}),
+    S.COMPLAINED: frozenset(),
+}
+
+# Not a piece of anything longer: refusals quote addresses such as 5.1.1.9, too.
+_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
+
+# RFC 3463: the mailbox or its domain does not exist. Only these say something about the address.
+DEAD_ADDRESS_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"})
+
+
+class Phase(StrEnum):
+    """How far a message got on the wire before the outcome was known."""
+
+    CONNECT = "connect"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    REPLIED = "replied"
+
+
+class SkipReason(StrEnum):
+    EMPTY = "empty"
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+    PAUSED = "paused"
+    LATE = "late"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutcome:
+    """What the wire said of one message: the last phase entered, and the reply, if one came.
+
+    `code` is 0 where no reply came. In phase DATA without a reply the message may have been taken.
+    `relay` is who was spoken to, where somebody was; it changes nothing of what it means.
+    """
+
+    phase: Phase
+    code: int
+    text: str
+    relay: str = field(default="", compare=False)
+
+    @property
+    def reply(self) -> str:
+        return f"{self.code} {self.text}".strip() if self.code else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a delivery after a try. `retry_after` only with QUEUED.
+
+    `is_deferral`: the receiver put this mail off, so that the next wait is longer.
+    """
+
+    state: DeliveryState
+    detail: str
+    retry_after: timedelta | None = None
+    suppress: SuppressionReason | None = None
+    is_deferral: bool = False
+
+
+def may_follow(state: DeliveryState, following: DeliveryState) -> bool:
+    return following in NEXT_STATES[state]
+
+
+def enhanced_code(text: str) -> str:
+    """The RFC 3463 code in a reply's text (`5.1.1`), or an empty string."""
+    found = _ENHANCED.search(text)
+    return ".".join(found.groups()) if found else ""
+
+
+def skip_reason(
+    state: SubscriberState | None,
+    *,
+    is_suppressed: bool,
+    send_not_after: datetime,
+    now: datetime,
+    needs_active: bool = True,
+) -> SkipReason | None:
+    """Why a delivery must not be sent at `now`, or None. `state` is None after an erasure.
+
+    A confirmation goes to a pending reader (`needs_active` false); no mail goes to a suppressed
+    one. The first reason that holds is the one that is told.
+    """
+    if state is None:
+        return SkipReason.ERASED
+    if is_suppressed or state is SubscriberState.SUPPRESSED:
+        return SkipReason.SUPPRESSED
+    if needs_active and state is SubscriberState.PAUSED:
+        return SkipReason.PAUSED
+    if needs_active and state is not SubscriberState.ACTIVE:
+        return SkipReason.UNSUBSCRIBED
+    return SkipReason.LATE if now >= send_not_after else None
+
+
+def balance_closes(candidate_count: int | None, by_state: dict[DeliveryState, int]) -> bool:
+    """Whether every frozen candidate is accounted for: the sum over the states is the whole."""
+    return candidate_count is not None and candidate_count == sum(by_state.values())

@@ -1,0 +1,55 @@
+"""Many rows to one state by one statement, each with its event: no row is read to be moved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Text, func, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import DeliveryState
+from service.platform.database.models import Delivery, DeliveryEvent
+
+
+def move_rows(
+    session: Session,
+    chosen: Select[int],
+    state: DeliveryState,
+    detail: str,
+    now: datetime,
+    also: dict[str, Any] | None = None,
+) -> dict[int | None, int]:
+    """Move the chosen rows (a selection of ids) and note why; returns how many by edition's number.
+
+    `also` are columns to set with it. Whoever held the rows holds them no more.
+    """
+    values = {"state": state, "lease_owner": None, "lease_until": None, "updated_at": now}
+    moved = (
+        update(Delivery)
+        .where(Delivery.id.in_(chosen))
+        .values(values | (also or {}))
+        .returning(Delivery.id, Delivery.attempt, Delivery.edition_id)
+        .cte("moved")
+    )
+    told = (
+        insert(DeliveryEvent)
+        .from_select(
+            ["delivery_id", "attempt", "state", "detail", "created_at"],
+            select(
+                moved.c.id,
+                moved.c.attempt,
+                literal(state, DeliveryEvent.state.type),
+                literal(detail[:1000], Text),
+                literal(now, DeliveryEvent.created_at.type),
+            ),
+        )
+        .returning(DeliveryEvent.delivery_id)
+        .cte("told")
+    )
+    rows = session.execute(
+        select(moved.c.edition_id, func.count())
+        .join(told, told.c.delivery_id == moved.c.id)
+        .group_by(moved.c.edition_id)
+    )
+    return {edition_id: count for edition_id, count in rows}  # noqa: C416  # not pairs to dict()

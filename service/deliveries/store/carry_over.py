@@ -1,0 +1,49 @@
+"""Doubts that nobody answered: their papers are carried into the reader's next edition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from service.deliveries.store.bulk_update import move_rows
+from service.deliveries.store.deliveries import PAPER_KINDS
+from service.papers.domain.types import DeliveryState
+from service.platform.database.base import is_among
+from service.platform.database.models import Delivery, Edition
+
+WHY_CARRIED = "nobody knew by the next edition; its papers come again in that, marked"
+
+
+def carry_doubts_of_cadence(session: Session, edition: Edition, now: datetime) -> int:
+    """Carry every row in doubt of other editions of this cadence; returns how many.
+
+    Its reader may be composed now, or in another cadence, or have left: the row need not wait.
+    """
+    others = select(Edition.id).where(Edition.cadence == edition.cadence, Edition.id != edition.id)
+    doubts = select(Delivery.id).where(Delivery.edition_id.in_(others))
+    return _carry(session, doubts, now)
+
+
+def carry_doubts_of_readers(
+    session: Session, edition: Edition, subscriber_ids: Sequence[int], now: datetime
+) -> int:
+    """Carry what is in doubt of these readers, of other editions and of pauses; returns how many."""
+    doubts = select(Delivery.id).where(
+        is_among(Delivery.subscriber_id, subscriber_ids),
+        Delivery.kind.in_(PAPER_KINDS),
+        Delivery.edition_id.is_distinct_from(edition.id),
+    )
+    return _carry(session, doubts, now)
+
+
+def _carry(session: Session, doubts: Select[int], now: datetime) -> int:
+    """Move rows in doubt; one that evidence or an operator is settling meanwhile is left to them."""
+    chosen = (
+        doubts.where(Delivery.state == DeliveryState.IN_DOUBT)
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery, skip_locked=True)
+    )
+    return sum(move_rows(session, chosen, DeliveryState.CARRIED, WHY_CARRIED, now).values())

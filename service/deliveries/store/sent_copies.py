@@ -1,0 +1,83 @@
+"""Copies of what was sent, written before the wire and read by the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.orm import Session
+
+from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
+from service.platform.database.base import write_numbers, write_octets
+from service.platform.database.models import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRow:
+    """The copy of a delivery's mail."""
+
+    delivery_id: int
+    content_hash: bytes
+    recipe: bytes
+
+
+_INSERT_PARTS = text("""
+INSERT INTO mail_parts (key, body)
+SELECT * FROM unnest(CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
+ON CONFLICT DO NOTHING
+""")
+
+# The recipes as one run of octets, each cut out of it: as an array's text they are twice as long, and
+# reading that took as long as keeping them.
+_UPSERT_COPIES = text("""
+INSERT INTO mail_copies (delivery_id, content_hash, recipe, created_at)
+SELECT id, content_hash, substring(CAST(:recipes AS bytea) FROM start FOR size), :now
+FROM unnest(
+  CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]), CAST(:starts AS int[]), CAST(:sizes AS int[])
+) AS given (id, content_hash, start, size)
+ON CONFLICT (delivery_id) DO UPDATE
+SET content_hash = excluded.content_hash, recipe = excluded.recipe,
+    created_at = excluded.created_at
+""")
+
+
+def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
+    """Keep shared stretches; those that are there already stay."""
+    if parts:
+        # In one order everywhere, so that two senders never wait for each other crosswise.
+        keys = sorted(parts)
+        given = {"keys": write_octets(keys), "bodies": write_octets(parts[key] for key in keys)}
+        session.execute(_INSERT_PARTS, given)
+
+
+def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> None:
+    """Keep copies; a later attempt writes its own over it: what is kept is what was sent last."""
+    if rows:
+        sizes = [len(row.recipe) for row in rows]
+        given = {
+            "ids": write_numbers(row.delivery_id for row in rows),
+            "hashes": write_octets(row.content_hash for row in rows),
+            "recipes": b"".join(row.recipe for row in rows),
+            "starts": write_numbers(accumulate(sizes[:-1], initial=1)),
+            "sizes": write_numbers(sizes),
+            "now": now,
+        }
+        session.execute(_UPSERT_COPIES, given)
+
+
+def get_copy(session: Session, delivery_id: int) -> MailCopyRow | None:
+    return session.get(MailCopyRow, delivery_id)
+
+
+def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
+    rows = session.execute(select(MailPart.key, MailPart.body).where(MailPart.key.in_(keys)))
+    return dict(rows.all())
+
+
+def delete_copies(session: Session, subscriber_id: int) -> None:
+    """Forget what a reader was sent; the shared stretches name nobody."""
+    own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
+    session.execute(delete(MailCopyRow).where(MailCopyRow.delivery_id.in_(own)))

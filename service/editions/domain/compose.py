@@ -1,0 +1,145 @@
+"""From an edition's papers and one reader to that reader's digest, without touching the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple
+
+from service.deliveries.domain.digest import (
+    TRENDING_TITLE,
+    Digest,
+    DigestEntry,
+    DigestGroup,
+    Happening,
+)
+from service.editions.domain.edition_index import Day
+from service.editions.domain.ranking import rank_papers
+from service.papers.domain.types import Paper, PaperEventKind
+from service.topics.domain.matching.bitsets import Bits, to_bits
+
+CARRIED_TITLE = "From your last edition"
+
+
+class ReaderTopic(NamedTuple):
+    """A topic as composing needs it: its row, its text as the reader wrote it, its canonical form."""
+
+    topic_id: int
+    title: str
+    canonical: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What composing needs of a subscriber.
+
+    `topics` are in the reader's order; `seen_ids`: papers already sent; `carried_ids`: papers of an
+    earlier mail to come again, marked but for the `unsent_ids` of mails that certainly did not
+    arrive; `happenings`: what befell papers the reader was sent, for a digest that is sent anyway.
+    """
+
+    subscriber_id: int
+    topics: tuple[ReaderTopic, ...] = ()
+    seen_ids: frozenset[int] = frozenset()
+    carried_ids: frozenset[int] = frozenset()
+    unsent_ids: frozenset[int] = frozenset()
+    happenings: tuple[Happening, ...] = ()
+
+    @property
+    def maybe_seen_ids(self) -> frozenset[int]:
+        return self.carried_ids - self.unsent_ids
+
+
+def compose_digest(
+    reader: Reader, day: Day, max_papers: int, carried: Mapping[int, Paper] | None = None
+) -> Digest | None:
+    """The reader's digest, or None where nothing matched (an empty digest is not sent).
+
+    `carried`: the reader's carried papers by id, so far as they are not the edition's own. A reader
+    without topics gets the trending papers. A paper stands under the first topic that brought it.
+    At most `max_papers` are shown, the rest is `cut_ids`, in the order in which they stand.
+    """
+    seen = day.find_seen(reader.seen_ids)
+    wanted = _wanted(reader, day, seen)
+    followed = _find_followed(reader, day)
+    room, left, groups = max_papers, seen, []
+    cut: Bits = 0
+    for topic, found in wanted:
+        papers = found & ~left
+        if papers and room:
+            shown = day.order(topic.canonical, papers, followed, room)
+            room -= len(shown)
+            left |= to_bits(shown)
+            groups.append(
+                DigestGroup(topic.title, _enter(reader, day, topic, shown), topic.topic_id)
+            )
+        cut |= papers
+    again = rank_papers(_carried_alone(reader, day, wanted, carried or {}))
+    if again[:room]:
+        orphans = tuple(
+            DigestEntry(
+                paper.id, (), paper.id in reader.maybe_seen_ids, day.revisions.get(paper.id, 0)
+            )
+            for paper in again[:room]
+        )
+        groups.append(DigestGroup(CARRIED_TITLE, orphans))
+    cut_ids = (*day.name(cut & ~left), *(paper.id for paper in again[room:]))
+    return Digest(tuple(groups), cut_ids, _still_news(reader, groups)) if groups else None
+
+
+def _wanted(reader: Reader, day: Day, seen: Bits) -> list[tuple[ReaderTopic, Bits]]:
+    if reader.topics:
+        return [(topic, day.find(topic.canonical)) for topic in reader.topics]
+    carried = day.find_seen(reader.carried_ids)
+    return [(ReaderTopic(0, TRENDING_TITLE, ""), day.find_trending(seen) | carried)]
+
+
+def _find_followed(reader: Reader, day: Day) -> Bits:
+    """The papers that any of the reader's topics wants for their author; they gain under all."""
+    followed: Bits = 0
+    for topic in reader.topics:
+        if "au:" in topic.canonical:
+            followed |= day.find_followed(topic.canonical)
+    return followed
+
+
+def _enter(
+    reader: Reader, day: Day, topic: ReaderTopic, positions: Sequence[int]
+) -> tuple[DigestEntry, ...]:
+    """The entries of the papers at these positions, each with why the topic wants it."""
+    ids, maybe_seen, revisions = day.ids, reader.maybe_seen_ids, day.revisions
+    told = day.tell(topic.canonical, positions) if topic.canonical else repeat(())
+    return tuple(
+        [
+            DigestEntry(ids[at], reasons, ids[at] in maybe_seen, revisions.get(ids[at], 0))
+            for at, reasons in zip(positions, told, strict=False)
+        ]
+    )
+
+
+def _carried_alone(
+    reader: Reader,
+    day: Day,
+    wanted: list[tuple[ReaderTopic, Bits]],
+    carried: Mapping[int, Paper],
+) -> list[Paper]:
+    """Carried papers that no topic brings: it did when they were composed first, and may be gone."""
+    if not reader.carried_ids:
+        return []
+    found: Bits = 0
+    for _, papers in wanted:
+        found |= papers
+    brought = {*day.name(found), *reader.seen_ids}
+    known = {**carried, **day.papers}
+    return [known[i] for i in sorted(reader.carried_ids) if i in known and i not in brought]
+
+
+def _still_news(reader: Reader, groups: list[DigestGroup]) -> tuple[Happening, ...]:
+    """What befell papers, without the new versions that stand among the papers themselves."""
+    revised = {entry.paper_id for group in groups for entry in group.entries if entry.revision}
+    return tuple(
+        one
+        for one in reader.happenings
+        if one.kind is not PaperEventKind.REVISED or one.paper_id not in revised
+    )

@@ -1,0 +1,235 @@
+"""The order of papers, inside a digest and on a page: written down, so that ties are no accident.
+
+On a page: by trend (the percentile within the field), then upvotes, then new before cross-listed
+before listed, then the newest identifier, which at arXiv is the order of announcement.
+
+Under a topic: relevance x trend x author-follow, then as on a page. docs/ranking.md has the formula
+and an example. All factors are whole numbers, so that no order hangs on rounding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from service.papers.domain.author_names import author_key
+from service.papers.domain.latex.readable import fold
+from service.papers.domain.types import AnnounceType, Paper, Reason
+
+_FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
+
+# A paper that nothing but a category or an author brought counts as this much; each clause found
+# adds the weight of its best place. So a second clause adds less in proportion than the first.
+BASE_RELEVANCE = 2
+TITLE_WEIGHT = 4
+ABSTRACT_WEIGHT = 2
+_PLACES = {"title": TITLE_WEIGHT, "abstract": ABSTRACT_WEIGHT}
+
+# In quarters: by name x 2, by an initial that may stand for the name x 1.25.
+NOT_FOLLOWED, GUESSED, FOLLOWED = 4, 5, 8
+
+# In thousandths: the last of a field x 0.5, the middle (and whoever nobody looked at) x 1, the
+# first x 2. A trending paper with a word in its abstract passes a quiet one with it in its title.
+_TREND_UNIT = 1000
+
+# Two companions (part I and part II) may stand together; a third waits for somebody else's paper.
+MOST_IN_A_ROW = 2
+
+_WORDS = re.compile(r"[^\W\d_]+")
+_NUMERALS = re.compile(r"[ivx]+")
+# Titles of fewer words than this ("Erratum", "Comment on …") are equal by accident.
+_FEWEST_WORDS = 3
+
+
+class Standing(NamedTuple):
+    """What a paper brings to every topic of an edition: made once, read for each match.
+
+    `trend` is its factor in thousandths, `place` its place (0 is first) by `rank_papers`, `cluster`
+    a number that it shares with papers of its first author and with those of the same title.
+    """
+
+    trend: int
+    place: int
+    cluster: int
+
+
+class Rankable(Protocol):
+    """What a page's order goes by: of a whole paper, or of what was read of many to choose a few."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def trend(self) -> float: ...
+    @property
+    def upvotes(self) -> int: ...
+    @property
+    def announced_as(self) -> AnnounceType: ...
+
+
+Ranked = TypeVar("Ranked", bound=Rankable)
+
+
+def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
+    """The papers, best first. Total: no two papers with different keys compare equal."""
+    newest_first = sorted(papers, key=lambda paper: paper.key, reverse=True)
+    return tuple(
+        sorted(
+            newest_first,
+            key=lambda paper: (-paper.trend, -paper.upvotes, _FRESHNESS.get(paper.announced_as, 3)),
+        )
+    )
+
+
+def standings(papers: Iterable[Paper]) -> dict[int, Standing]:
+    """The standing of every paper of an edition, by id."""
+    ranked = rank_papers(papers)
+    clusters = _find_clusters(ranked)
+    return {
+        paper.id: Standing(_trend_factor(paper.trend), place, clusters[place])
+        for place, paper in enumerate(ranked)
+    }
+
+
+def _trend_factor(percentile: float) -> int:
+    return round(_TREND_UNIT * 2 ** ((percentile - 50) / 50))
+
+
+def _find_clusters(papers: Sequence[Paper]) -> list[int]:
+    """A number for each paper; papers that share a first author or a title share it, in chains."""
+    parent = list(range(len(papers)))
+
+    def find_root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    first_with: dict[object, int] = {}
+    for place, paper in enumerate(papers):
+        for mark in _iterate_marks(paper):
+            parent[find_root(place)] = find_root(first_with.setdefault(mark, place))
+    return [find_root(place) for place in range(len(papers))]
+
+
+def _iterate_marks(paper: Paper) -> Iterable[object]:
+    """What makes a paper one of a cluster: its first author, and its title without numbers."""
+    if paper.authors and (name := author_key(paper.authors[0])):
+        yield name
+    words = frozenset(
+        word for word in _WORDS.findall(fold(paper.title)) if not _NUMERALS.fullmatch(word)
+    )
+    if len(words) >= _FEWEST_WORDS:
+        yield words
+
+
+def rank_matches(
+    matches: Iterable[tuple[int, tuple[Reason, ...]]],
+    standings: Mapping[int, Standing],
+    followed: Collection[int] = (),
+) -> list[int]:
+    """The ids of one topic's papers (id, why it matched), best first, none too often in a row.
+
+    Each id comes once and stands in `standings`. `followed`: papers that another topic of the
+    reader wants for their author, which counts here too.
+    """
+    return spread(order_matches(matches, standings, followed), standings)
+
+
+def order_matches(
+    matches: Iterable[tuple[int, tuple[Reason, ...]]],
+    standings: Mapping[int, Standing],
+    followed: Collection[int] = (),
+) -> list[int]:
+    """The same before papers are spread: leaving some out never changes the order of the rest.
+
+    So a topic that many readers share is ordered once; each reader's own part is filtered and
+    spread, unless they follow authors.
+    """
+    given = list(matches)
+    # Papers that matched alike share one tuple of reasons, so most are weighed already.
+    weights: dict[int, int] = {}
+    ordered = []
+    for paper_id, reasons in given:
+        known = id(reasons)
+        if known in weights:
+            weight = weights[known]
+        else:
+            weight = weights[known] = weigh_reasons(reasons)
+        if followed and paper_id in followed:
+            weight = weigh_reasons(reasons, FOLLOWED)
+        trend, place, _ = standings[paper_id]
+        ordered.append((-weight * trend, place, paper_id))
+    ordered.sort()
+    return [paper_id for _, _, paper_id in ordered]
+
+
+def find_followed(matches: Iterable[tuple[int, tuple[Reason, ...]]]) -> frozenset[int]:
+    """The papers that a topic wants because somebody it names wrote them, guesses left out."""
+    return frozenset(
+        paper_id
+        for paper_id, reasons in matches
+        if any(reason.field == "author" and not reason.is_guess for reason in reasons)
+    )
+
+
+def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
+    """Relevance x author-follow of one match, in quarters; `follow` is what is known already.
+
+    A clause counts once, where it was found best; categories say where a paper is, not what it is
+    about, and add nothing.
+    """
+    best: dict[str, int] = {}
+    for reason in reasons:
+        if reason.field == "author":
+            follow = max(follow, GUESSED if reason.is_guess else FOLLOWED)
+        elif (weight := _PLACES.get(reason.field, 0)) > best.get(reason.clause, 0):
+            best[reason.clause] = weight
+    return (BASE_RELEVANCE + sum(best.values())) * follow
+
+
+def spread(ranked: Sequence[int], standings: Mapping[int, Standing]) -> list[int]:
+    """`ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, as long as there are others.
+
+    Nobody is dropped: what would be one too many waits behind the next paper of another cluster.
+    """
+    clusters = {paper_id: standings[paper_id].cluster for paper_id in ranked}
+    return list(iterate_spread(iter(ranked), clusters))
+
+
+def is_spread(clusters: Sequence[int]) -> bool:
+    """Whether no more than `MOST_IN_A_ROW` of a cluster stand in a row already."""
+    if len({*clusters}) == len(clusters):
+        return True
+    runs = (clusters[n : n + MOST_IN_A_ROW + 1] for n in range(len(clusters) - MOST_IN_A_ROW))
+    return all(len({*run}) > 1 for run in runs)
+
+
+def iterate_spread(
+    ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
+) -> Iterator[int]:
+    """The same paper by paper, looking no further ahead than it must; `clusters`: paper -> cluster."""
+    waiting: list[int] = []
+    last, in_a_row = None, 0
+    while True:
+        is_full = in_a_row >= MOST_IN_A_ROW
+        at = -1
+        if waiting:
+            able = (n for n, one in enumerate(waiting) if not is_full or clusters[one] != last)
+            at = next(able, -1)
+        if at >= 0:
+            paper = waiting.pop(at)
+        else:
+            paper = -1
+            for following in ranked:
+                if not is_full or clusters[following] != last:
+                    paper = following
+                    break
+                waiting.append(following)
+            if paper < 0:
+                # Only papers of the one cluster are left, and none of them may get lost.
+                yield from waiting
+                return
+        in_a_row = in_a_row + 1 if clusters[paper] == last else 1
+        last = clusters[paper]
+        yield paper

@@ -1,0 +1,142 @@
+"""Publishing: open an edition, compose every reader's digest, freeze, count.
+
+What makes it safe to run twice: the edition is unique by (cadence, local date), a paper by
+(cadence, paper), a chunk by its row's lock, a digest by (edition, subscriber).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.deliveries.store.carry_over import carry_doubts_of_cadence
+from service.editions.balance import day_statuses, describe_coverage
+from service.editions.compose import compose_chunk
+from service.editions.store.editions import (
+    assign_papers,
+    find_edition,
+    freeze_if_composed,
+    insert_edition,
+    list_open,
+    open_chunks,
+    plan_chunks,
+    published_since,
+    set_coverage,
+)
+from service.editions.store.revisions import assign_revisions
+from service.papers.domain.announcement_days import (
+    LOOKBACK_DAYS,
+    announcement_date,
+    editions_due,
+)
+from service.papers.domain.types import Cadence
+from service.papers.store.read import list_ids_since
+from service.papers.trends import refresh_trends
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
+from service.sending.store.claim import make_due
+from service.similarity.embed_papers import learn_papers
+from service.subscribers.store.subscribers import resume_paused
+
+CHUNK_SIZE = 1000
+
+
+def open_due_editions(
+    sessions: sessionmaker[Session], settings: Settings, now: datetime
+) -> list[int]:
+    """Open what the schedule says is due at `now`; returns the chunks to compose."""
+    on = announcement_date(now)
+    with transaction(sessions) as session:
+        batches = day_statuses(session, on, settings)
+        published = published_since(session, on)
+        due = editions_due(now, batches, published)
+    return [
+        chunk
+        for cadence, local_date in due
+        for chunk in open_edition(sessions, settings, cadence, local_date, now)
+    ]
+
+
+def open_edition(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    cadence: Cadence,
+    on: date,
+    now: datetime,
+    *,
+    sends_now: bool = False,
+) -> list[int]:
+    """Open the edition with its papers and chunks, in one transaction; returns the chunks' ids.
+
+    Empty where the edition is there already. With `sends_now` its digests are due at once instead
+    of at each reader's hour.
+    """
+    lookback = timedelta(days=LOOKBACK_DAYS[cadence])
+    with transaction(sessions) as session:
+        candidates = list_ids_since(session, on - lookback)
+    # Most are learned since they came in; what came a minute ago must not be unlike everything.
+    learn_papers(sessions, settings, candidates)
+    with transaction(sessions) as session:
+        resume_paused(session, on)
+        edition = insert_edition(session, cadence, on, now, sends_now=sends_now)
+        if edition is None:
+            return []
+        if settings.in_doubt == "carry":
+            carry_doubts_of_cadence(session, edition, now)
+        edition.paper_count = assign_papers(session, edition, lookback)
+        assign_revisions(session, edition, lookback)
+        refresh_trends(session, on - lookback, now)
+        set_coverage(session, edition, describe_coverage(session, edition, settings))
+        chunks = plan_chunks(session, edition, CHUNK_SIZE)
+    with transaction(sessions) as session:
+        freeze_if_composed(session, edition.id, now)
+    return chunks
+
+
+def pending_chunks(sessions: sessionmaker[Session]) -> list[int]:
+    """Chunks of open editions that nobody has composed: what a lost message left behind."""
+    with transaction(sessions) as session:
+        return [
+            chunk for edition in list_open(session) for chunk in open_chunks(session, edition.id)
+        ]
+
+
+def publish_now(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    cadence: Cadence,
+    on: date,
+    now: datetime,
+    on_chunk: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Open, compose and freeze an edition in this process; returns its id.
+
+    An edition that is open already (another process, or one that died) is finished, not repeated.
+    """
+    open_edition(sessions, settings, cadence, on, now, sends_now=True)
+    with transaction(sessions) as session:
+        edition = find_edition(session, cadence, on)
+        if edition is None:
+            raise LookupError(f"the {cadence} edition of {on} was deleted meanwhile")
+        chunks = open_chunks(session, edition.id)
+    for number, chunk_id in enumerate(chunks):
+        compose_chunk(sessions, settings, chunk_id, now)
+        on_chunk(number + 1, len(chunks))
+    with transaction(sessions) as session:
+        freeze_if_composed(session, edition.id, now)
+    return edition.id
+
+
+def force_due(sessions: sessionmaker[Session], edition_id: int, now: datetime) -> int:
+    """Let an edition's waiting digests be sent now instead of at their hour; returns how many."""
+    with transaction(sessions) as session:
+        return make_due(session, edition_id, now)
+
+
+def finish_open_editions(sessions: sessionmaker[Session], now: datetime) -> None:
+    """Freeze editions whose chunks are all composed, where the process that should have died."""
+    with transaction(sessions) as session:
+        for edition in list_open(session):
+            freeze_if_composed(session, edition.id, now)

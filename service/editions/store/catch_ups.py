@@ -1,0 +1,124 @@
+"""What a pause missed: whose turn it is, which editions, and which of their papers a topic wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.states import SkipReason
+from service.editions.store.models_revisions import EditionRevision
+from service.papers.domain.types import (
+    Cadence,
+    DeliveryKind,
+    DeliveryState,
+    EditionState,
+    SubscriberState,
+)
+from service.platform.database.models import Delivery, Edition, EditionPaper, PaperRow, Subscriber
+
+
+def list_waiting(session: Session, limit: int) -> list[int]:
+    """Readers who are back and want what they missed."""
+    waiting = (
+        select(Subscriber.id)
+        .where(Subscriber.catch_up_since.is_not(None), Subscriber.state == SubscriberState.ACTIVE)
+        .order_by(Subscriber.catch_up_since, Subscriber.id)
+        .limit(limit)
+    )
+    return list(session.execute(waiting).scalars())
+
+
+def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
+    """Such a reader, locked until the commit; None where another process has them, or had them."""
+    return session.execute(
+        select(Subscriber)
+        .where(
+            Subscriber.id == subscriber_id,
+            Subscriber.catch_up_since.is_not(None),
+            Subscriber.state == SubscriberState.ACTIVE,
+        )
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+
+
+def is_composing(session: Session, cadence: Cadence) -> bool:
+    """Whether an edition is open: who just came back may stand in it or not."""
+    is_open = exists().where(Edition.cadence == cadence, Edition.state == EditionState.OPEN)
+    return bool(session.execute(select(is_open)).scalar_one())
+
+
+def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[Edition]:
+    """The editions that went out without a reader who was paused, oldest first."""
+    own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == reader.id)
+    has_row = exists().where(own)
+    was_held = exists().where(
+        own, Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.PAUSED
+    )
+    missed = (
+        select(Edition)
+        .where(
+            Edition.cadence == reader.cadence,
+            Edition.state != EditionState.OPEN,
+            Edition.local_date >= since,
+            or_(and_(Edition.opened_at > reader.paused_at, ~has_row), was_held),
+        )
+        .order_by(Edition.local_date)
+    )
+    return session.execute(missed).scalars().all()
+
+
+def list_held_back(session: Session, subscriber_id: int, since: datetime) -> set[int]:
+    """Papers of an earlier catch-up that another pause kept from going out."""
+    rows = session.execute(
+        select(func.unnest(Delivery.paper_ids)).where(
+            Delivery.subscriber_id == subscriber_id,
+            Delivery.kind == DeliveryKind.CATCH_UP,
+            Delivery.state == DeliveryState.SKIPPED,
+            Delivery.reason == SkipReason.PAUSED,
+            Delivery.created_at >= since,
+        )
+    )
+    return set(rows.scalars())
+
+
+def find_missed_papers(
+    session: Session,
+    editions: Sequence[int],
+    held_back: set[int],
+    condition: ColumnElement[bool] | None,
+    limit: int,
+) -> list[int]:
+    """The papers of these editions that a compiled topic wants, the newest first.
+
+    Without a topic those that were noticed most in their field and day.
+    """
+    of_editions = select(EditionPaper.paper_id).where(EditionPaper.edition_id.in_(editions))
+    is_missed = or_(PaperRow.id.in_(of_editions), PaperRow.id.in_(held_back))
+    found = select(PaperRow.id).where(is_missed, PaperRow.is_withdrawn.is_(False))
+    if condition is None:
+        found = found.order_by(PaperRow.trend.desc(), PaperRow.id.desc())
+    else:
+        found = found.where(condition)
+        found = found.order_by(PaperRow.first_announced_on.desc(), PaperRow.id.desc())
+    return list(session.execute(found.limit(limit)).scalars())
+
+
+def find_missed_revisions(
+    session: Session, editions: Sequence[int], condition: ColumnElement[bool], limit: int
+) -> dict[int, int]:
+    """The replacements these editions told of that a topic wants: paper id -> newest version."""
+    rows = session.execute(
+        select(EditionRevision.paper_id, func.max(EditionRevision.version))
+        .join(PaperRow, PaperRow.id == EditionRevision.paper_id)
+        .where(
+            EditionRevision.edition_id.in_(editions), PaperRow.is_withdrawn.is_(False), condition
+        )
+        .group_by(EditionRevision.paper_id)
+        .order_by(EditionRevision.paper_id.desc())
+        .limit(limit)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,186 @@
+"""From a claimed row to the bytes for the wire: everything is read first, then built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from service.bounces.record import verp_address
+from service.deliveries.domain.digest import Digest, digest_to_json, newest_json, read_happenings
+from service.deliveries.store.claimed_rows import Claim, Mail, Reader
+from service.messages.contexts.digest import DigestContext, DigestHappening
+from service.messages.contexts.transactional import MailContext
+from service.messages.digest_period import missed_days
+from service.messages.domain.errors import MailError
+from service.messages.edition_data import Materials
+from service.messages.identity import brand_of
+from service.messages.mime.addresses import ascii_address, wire_address
+from service.messages.mime.archive_copy import MailCopy, copy_mail
+from service.messages.mime.mime import (
+    MessageHeaders,
+    build_message,
+    message_id,
+)
+from service.messages.rendering.renderer import RenderedMail, Renderer
+from service.messages.signed_links import paper_links, reader_links, signed_url
+from service.messages.signer import signer_of
+from service.messages.transactional import alert_context, letter_context
+from service.papers.domain.types import DeliveryKind, Paper
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.sending.smtp.transport import Envelope
+
+_POSTMARK = ".postmarkapp.com"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltMail:
+    """A message ready for the wire. `copy` is what the browser shows for ever, of digests only."""
+
+    envelope: Envelope
+    message_id: str
+    attempt: int
+    copy: MailCopy | None = None
+
+
+def build_envelope(
+    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+) -> tuple[Envelope, str]:
+    """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
+    built = build_mail(claim, materials, settings, renderer, now)
+    return built.envelope, built.message_id
+
+
+def build_mail(
+    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+) -> BuiltMail:
+    """The message of a claimed row; what an edition's messages share comes from `materials`.
+
+    Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
+    that says why; the row then fails alone.
+    """
+    delivery = claim.delivery
+    number, kind = delivery.id, delivery.kind
+    to, context, unsubscribe = _address(claim, materials, settings)
+    rendered = render_mail(kind, context, settings, renderer)
+    domain = settings.envelope_domain
+    identity = message_id(kind, number, settings.secret_key[0].encode(), domain)
+    headers = MessageHeaders(
+        sender=settings.mail_from,
+        to=to,
+        message_id=identity,
+        date=now,
+        kind=kind,
+        reply_to=settings.reply_to,
+        list_id=_list_id(settings.brand_name, domain),
+        unsubscribe_url=unsubscribe,
+        is_for_postmark=any(_POSTMARK in url for url in settings.smtp_url),
+    )
+    payload = build_message(rendered, headers)
+    signer = signer_of(settings)
+    if signer is not None:
+        payload = signer.sign(payload, now)
+    sender = verp_address(settings, number) or _bare_address(settings.mail_from)
+    envelope = Envelope(
+        number, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
+    )
+    copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
+    return BuiltMail(envelope, identity, delivery.attempt, copy)
+
+
+def _address(
+    claim: Claim, materials: Materials, settings: Settings
+) -> tuple[str, MailContext, str | None]:
+    """Whom a row is sent to, what it says, and the link that ends it."""
+    delivery, reader = claim.delivery, claim.subscriber
+    if delivery.kind is DeliveryKind.OPERATOR_ALERT:
+        if not settings.alert_to:
+            raise MailError("nobody is set in PAPERBOY_ALERT_TO any more")
+        return _bare_address(settings.alert_to), alert_context(delivery, settings), None
+    if reader is None:
+        raise ValueError("a delivery without a reader must be skipped, not built")
+    context = mail_context(delivery, reader, materials, settings)
+    if isinstance(context, DigestContext):
+        return reader.email, context, context.links.unsubscribe
+    at = delivery.created_at
+    return reader.email, context, signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at)
+
+
+def render_mail(
+    kind: DeliveryKind, context: MailContext, settings: Settings, renderer: Renderer
+) -> RenderedMail:
+    if isinstance(context, DigestContext):
+        return renderer.fit(context, settings.digest_max_bytes)
+    return renderer.render(kind, context)
+
+
+def mail_context(
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+) -> MailContext:
+    """The typed context of a row's email."""
+    if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
+        return digest_context(delivery, reader, materials, settings)
+    return letter_context(delivery, reader, materials, settings)
+
+
+def digest_context(
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+) -> DigestContext:
+    frozen, created_at, reader_id = delivery.digest, delivery.created_at, reader.id
+    digest = newest_json(frozen or _NOTHING)
+    edition_id = delivery.edition_id or 0
+    shelf = materials.shelf(edition_id, settings)
+    days = materials.days(edition_id) or missed_days(delivery, reader)
+    joined_at = reader.confirmed_at or reader.created_at
+    return DigestContext(
+        cadence=days.cadence,
+        local_date=days.until,
+        since=days.since,
+        coverage=days.coverage,
+        groups=shelf.read_groups(digest),
+        also=shelf.read_also(digest),
+        links=reader_links(settings, reader_id, delivery.id, created_at),
+        topics=tuple([text for text, _ in materials.topics.get(reader_id, ())]),
+        subscribed_on=joined_at.date(),
+        operator_address=settings.operator_address,
+        locale=reader.locale or "",
+        brand=brand_of(settings),
+        happenings=_happenings(digest, materials.papers, settings),
+        cut_count=len(digest["cut"]),
+    )
+
+
+_NOTHING = digest_to_json(Digest(()))
+
+
+def _happenings(
+    digest: Mapping[str, Any], papers: Mapping[int, Paper], settings: Settings
+) -> tuple[DigestHappening, ...]:
+    return tuple(
+        DigestHappening(
+            title=papers[one.paper_id].title,
+            url=paper_links(settings, papers[one.paper_id]).abstract,
+            kind=one.kind,
+            detail=one.detail,
+        )
+        for one in read_happenings(digest)
+        if one.paper_id in papers
+    )
+
+
+@lru_cache(maxsize=16)
+def _list_id(brand: str, domain: str) -> str:
+    """The list of an installation's digests; in its name nothing of the brand that would end it."""
+    name = " ".join(brand.translate(_NOT_IN_NAME).split())
+    return f"{name} digests <digest.{domain}>"
+
+
+_NOT_IN_NAME = str.maketrans("", "", '<>"\\()')
+
+
+def _bare_address(mailbox: str) -> str:
+    """`Paperboy <digest@example.org>` -> `digest@example.org`."""
+    return mailbox.rpartition("<")[2].rstrip("> ") if "<" in mailbox else mailbox.strip()

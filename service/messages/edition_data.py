@@ -1,0 +1,181 @@
+"""What an edition's mails are made of, read once and kept for the following windows of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.digest import (
+    DigestEntry,
+    NoteKey,
+    named_papers,
+    note_key,
+    note_keys,
+    read_entry,
+)
+from service.deliveries.store.claimed_rows import Claim
+from service.editions.store.editions import get_edition, get_edition_papers
+from service.messages.contexts.digest import DigestGroup, DigestPaper
+from service.messages.digest_period import DigestDays, edition_days
+from service.messages.signed_links import mute_url, paper_links
+from service.papers.domain.types import Paper
+from service.papers.store.read import get_papers
+from service.platform.database.models import Edition
+from service.platform.settings.settings import Settings
+from service.presentation.phrases import mutable_words
+from service.subscribers.store.subscribers import get_topics
+from service.topics.domain.language import QueryError, parse_query
+from service.topics.domain.language.edits import leaves_nothing, read_clause
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The papers of one edition as its mails show them: one value for all readers of a paper.
+
+    Renderers know an entry again by its identity, so a card is written once and then joined.
+    """
+
+    papers: Mapping[int, Paper]
+    late_ids: frozenset[int]
+    settings: Settings
+    # By topic and note, then by paper. What a clause found where in a paper is the same for all
+    # its readers, so a note's key leaves the words out: comparing them costs more.
+    _placed: dict[tuple[str | None, NoteKey], dict[int, DigestPaper]] = field(default_factory=dict)
+
+    def take(
+        self, entries: Iterable[DigestEntry], topic: str | None = None
+    ) -> Iterator[DigestPaper]:
+        """The frozen entries whose papers still exist; without a topic, as suggestions."""
+        for entry in entries:
+            placed = self._placed.setdefault((topic, note_key(entry)), {})
+            if entry.paper_id not in placed and entry.paper_id in self.papers:
+                placed[entry.paper_id] = self._place(entry, topic)
+            if entry.paper_id in placed:
+                yield placed[entry.paper_id]
+
+    def read_groups(self, newest: Mapping[str, Any]) -> tuple[DigestGroup, ...]:
+        """The groups of a row's digest (`domain.digest.newest_json`)."""
+        keys = note_keys(newest)
+        return tuple(
+            DigestGroup(
+                title=title, papers=self._read(newest, keys, ids, notes, title), topic_id=topic_id
+            )
+            for title, topic_id, ids, notes in newest["groups"]
+        )
+
+    def read_also(self, newest: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
+        """The suggestions of a row's digest."""
+        ids, notes = newest["also"]
+        return self._read(newest, note_keys(newest), ids, notes, None) if ids else ()
+
+    def _read(
+        self,
+        newest: Mapping[str, Any],
+        keys: Sequence[NoteKey],
+        ids: Sequence[int],
+        notes: Sequence[int],
+        topic: str | None,
+    ) -> tuple[DigestPaper, ...]:
+        """What `take` gives for the same entries; those that are placed already are not built."""
+        placed = {note: self._placed.setdefault((topic, keys[note]), {}) for note in set(notes)}
+        found = []
+        for paper_id, note in zip(ids, notes, strict=True):
+            paper = placed[note].get(paper_id)
+            if paper is None and paper_id in self.papers:
+                paper = self._place(read_entry(newest, paper_id, note), topic)
+                placed[note][paper_id] = paper
+            if paper is not None:
+                found.append(paper)
+        return tuple(found)
+
+    def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
+        paper = self.papers[entry.paper_id]
+        words = [
+            word
+            for word in mutable_words(entry.reasons, topic or "")
+            if _can_mute(topic or "", word)
+        ]
+        links = paper_links(self.settings, paper)
+        if any(reason.field == "author" for reason in entry.reasons):
+            links = dataclasses.replace(links, follow="")
+        is_late = entry.paper_id in self.late_ids
+        if paper.is_late != is_late:
+            paper = dataclasses.replace(paper, is_late=is_late)
+        return DigestPaper(
+            paper=paper,
+            links=links,
+            reasons=entry.reasons,
+            maybe_seen=entry.is_maybe_seen,
+            revision=entry.revision,
+            mutes=tuple((word, mute_url("", 0, word)) for word in words),
+            is_suggested=topic is None,
+        )
+
+
+@lru_cache(maxsize=65_536)
+def _can_mute(topic: str, word: str) -> bool:
+    """Whether a topic without this word could still bring anything: else the link would be refused."""
+    try:
+        return not leaves_nothing(parse_query(topic), read_clause(word))
+    except QueryError:
+        return False  # the heading is no topic: trending papers, or what was carried over
+
+
+@dataclass(slots=True)
+class Materials:
+    """What messages are made of, read once and kept for the following windows of a run."""
+
+    editions: dict[int, Edition] = field(default_factory=dict)
+    papers: dict[int, Paper] = field(default_factory=dict)
+    late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
+    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    shelves: dict[int, Shelf] = field(default_factory=dict)
+    kept_parts: set[bytes] = field(default_factory=set)
+    _days: dict[int, DigestDays] = field(default_factory=dict)
+
+    def days(self, edition_id: int) -> DigestDays | None:
+        """The days of an edition, one value for all its readers; None where it is not read."""
+        days = self._days.get(edition_id)
+        if days is None and edition_id in self.editions:
+            days = self._days[edition_id] = edition_days(self.editions[edition_id])
+        return days
+
+    def shelf(self, edition_id: int, settings: Settings) -> Shelf:
+        """The papers of an edition, each written once however many readers it goes to."""
+        if edition_id not in self.shelves:
+            late = self.late_ids.get(edition_id, frozenset())
+            self.shelves[edition_id] = Shelf(self.papers, late, settings)
+        return self.shelves[edition_id]
+
+
+def gather_materials(
+    session: Session, claims: Sequence[Claim], materials: Materials, *, everything: bool = False
+) -> None:
+    """Read what these rows need and `materials` does not hold yet; topics are read afresh.
+
+    With `everything` also the papers for which the digests had no room.
+    """
+    for edition_id in {c.delivery.edition_id for c in claims} - {None}:
+        if edition_id is not None and edition_id not in materials.editions:
+            edition = get_edition(session, edition_id)
+            if edition is not None:
+                materials.editions[edition_id] = edition
+                late = get_edition_papers(session, edition_id)
+                materials.late_ids[edition_id] = frozenset(
+                    i for i, is_late in late.items() if is_late
+                )
+    wanted: set[int] = set()
+    for claim in claims:
+        wanted.update(claim.delivery.paper_ids)
+        if claim.delivery.digest:
+            wanted.update(named_papers(claim.delivery.digest))
+    wanted -= materials.papers.keys()
+    if everything:
+        wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
+    materials.papers.update(get_papers(session, wanted))
+    materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])

@@ -1,0 +1,36 @@
+"""What makes an installation's mails its own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from service.messages.contexts.digest import Brand
+from service.messages.rendering.renderer import Renderer
+from service.platform.settings.settings import Settings
+
+
+def brand_of(settings: Settings) -> Brand:
+    """Name, colours, logo and footer as the operator set them."""
+    return _brand(
+        settings.brand_name,
+        settings.brand_accent,
+        settings.brand_accent_night,
+        settings.brand_logo,
+        settings.brand_footer,
+    )
+
+
+# The same brand is the same value, so that renderers know it again at a glance.
+_brand = lru_cache(maxsize=16)(Brand)
+
+
+def make_sending_renderer(settings: Settings) -> Renderer:
+    """The same, ready to write digests at once: for processes that send."""
+    renderer = make_renderer(settings)
+    renderer.load()
+    return renderer
+
+
+def make_renderer(settings: Settings) -> Renderer:
+    """A renderer that takes the operator's own templates before ours."""
+    return Renderer(own_dir=settings.templates_dir)

@@ -1,0 +1,257 @@
+"""The message around a mail: RFC 5322 headers, RFC 8058 unsubscribe, two parts, exact bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime, quote, unquote
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from service.messages.domain.errors import HeaderError
+from service.messages.mime.addresses import ascii_address, ascii_host, is_ordinary, wire_address
+from service.messages.mime.encoded_words import encode_words
+from service.messages.rendering.renderer import RenderedMail
+from service.papers.domain.types import DeliveryKind
+from service.platform.signing.keyed_hash import keyed_hash
+
+LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
+
+# Amazon SES refuses a From or To of more than 320 characters; only the name can go.
+_LONGEST_ADDRESS_FIELD = 320
+_LONGEST_LINE = 998
+_LINE = 76
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+# Our own links, told apart without taking them to pieces: scheme, host in lower case.
+_ORDINARY_URL = re.compile(
+    r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::\d{1,5})?/[A-Za-z0-9._~/%?#&=+:-]*"
+)
+# What is not ASCII, a control character, or would end a target of List-Unsubscribe: ` `, `<>,`.
+_NOT_IN_TARGET = re.compile(r"[^!-+\--;=?-~]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHeaders:
+    """What the header block says beside the subject.
+
+    `sender` and `reply_to` may have a name (`Paperboy <digest@example.org>`); `to` is an address.
+    `message_id` is in angle brackets (see `message_id`), `date` is aware. `list_id` is
+    `Name <id.example.org>` or empty. `unsubscribe_url` becomes the one-click header where RFC
+    8058 allows it: in digests and welcomes, with https or a loopback host. `is_for_postmark`: the
+    relay is Postmark, which takes its orders from headers and removes them.
+    """
+
+    sender: str
+    to: str
+    message_id: str
+    date: datetime
+    kind: DeliveryKind
+    reply_to: str = ""
+    list_id: str = ""
+    unsubscribe_url: str | None = None
+    unsubscribe_mailto: str | None = None
+    is_for_postmark: bool = False
+
+
+def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
+    """The mail as the bytes for DATA: CRLF, lines of at most 998, the same input the same bytes.
+
+    Raises `HeaderError`, without the value, where a header would break out of its line or an
+    address is none. A local part outside ASCII stands in To as it is, in UTF-8 (RFC 6532 §3.2);
+    only a relay with SMTPUTF8 takes such a message.
+    """
+    # "=_" cannot occur in quoted-printable or base64, so no text can end its own part.
+    boundary = f"=_{hashlib.sha256(headers.message_id.encode()).hexdigest()[:32]}"
+    head = _head(rendered.subject, headers, boundary).encode()
+    _check_lines(head)
+    return b"".join(
+        (
+            head,
+            _opening(boundary, _PLAIN),
+            rendered.text_part.wire,
+            _opening(boundary, _HTML),
+            rendered.html_part.wire,
+            f"\r\n--{boundary}--\r\n".encode(),
+        )
+    )
+
+
+# RFC 3676: `plain.wrap` marks the lines that go on, and `delsp=no` keeps the spaces at their ends.
+_PLAIN = b'Content-Type: text/plain; charset="utf-8"; format=flowed; delsp=no'
+_HTML = b'Content-Type: text/html; charset="utf-8"'
+
+
+def _opening(boundary: str, content_type: bytes) -> bytes:
+    """What stands before the text of a part."""
+    return b"\r\n--%b\r\n%b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
+        boundary.encode(),
+        content_type,
+    )
+
+
+def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
+    """The header block, each line with its end."""
+    if headers.date.tzinfo is None:
+        raise HeaderError("the Date header needs an aware time")
+    identity = headers.message_id
+    if not _MESSAGE_ID.fullmatch(identity):
+        raise HeaderError("the Message-ID is not <left@right>")
+    to = headers.to if is_ordinary(headers.to) else _mailbox("To", headers.to)
+    is_list = headers.kind in LIST_KINDS
+    # Else it gives the mail an identity of its own, and its webhooks could name none of ours.
+    postmark = f"X-PM-KeepID: true\r\nX-PM-Metadata-message-id: {identity}\r\n"
+    return (
+        f"From: {_mailbox('From', headers.sender)}\r\n"
+        f"To: {to}\r\n"
+        f"Subject: {_words('Subject', subject)}\r\n"
+        f"Date: {_date(headers.date.replace(microsecond=0))}\r\n"
+        f"Message-ID: {identity}\r\n"
+        f"{_about_list(headers.reply_to, headers.list_id)}"
+        f"{_unsubscribing(headers) if is_list else ''}"
+        f"{'' if headers.kind in _NO_ANSWERS else _ANSWERED}"
+        "X-Auto-Response-Suppress: All\r\n"
+        f"{postmark if headers.is_for_postmark else ''}"
+        "MIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+    )
+
+
+_NO_ANSWERS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP})
+_ANSWERED = "Auto-Submitted: auto-generated\r\n"
+
+
+@lru_cache(maxsize=16)
+def _about_list(reply_to: str, list_id: str) -> str:
+    """What all mails of an installation say alike: where answers go, and which list this is."""
+    said = f"Reply-To: {_mailbox('Reply-To', reply_to)}\r\n" if reply_to else ""
+    return f"{said}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else said
+
+
+def _unsubscribing(headers: MessageHeaders) -> str:
+    """RFC 8058: exactly one https address, and Post only together with it."""
+    url = headers.unsubscribe_url or ""
+    is_one_click = bool(url) and _is_one_click(url)
+    targets = [url] if is_one_click else []
+    if headers.unsubscribe_mailto:
+        mailto = headers.unsubscribe_mailto
+        targets.append(mailto if mailto.startswith("mailto:") else f"mailto:{mailto}")
+    if any(map(_NOT_IN_TARGET.search, targets)):
+        raise HeaderError("the unsubscribe address has a character that no header may hold")
+    if not targets:
+        return ""
+    said = ",\r\n ".join([f"<{target}>" for target in targets])
+    post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if is_one_click else ""
+    return f"List-Unsubscribe: {said}\r\n{post}"
+
+
+def _is_one_click(url: str) -> bool:
+    ordinary = _ORDINARY_URL.fullmatch(url)
+    if ordinary:
+        return ordinary[1] == "https" or _is_loopback(ordinary[2])
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise HeaderError("the unsubscribe address is not a URL") from error
+    if parts.scheme == "https":
+        return bool(host)
+    return parts.scheme == "http" and _is_loopback(host)
+
+
+@lru_cache(maxsize=16)
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str) -> str:
+    """`<digest.123.4f0c…@example.org>`: the same for the same delivery, forged by nobody else.
+
+    A bounce or complaint that quotes it names its delivery, and the 20 hexadecimal digits of the
+    HMAC-SHA256 prove that the mail was ours.
+    """
+    name = f"{kind}.{delivery_id}"
+    proof = keyed_hash(secret)(f"message-id:{name}".encode()).hex()[:20]
+    return f"<{name}.{proof}@{_own_host(domain)}>"
+
+
+@lru_cache(maxsize=16)
+def _own_host(domain: str) -> str:
+    return ascii_host("Message-ID", domain)
+
+
+# A window of messages goes out in the same second.
+_date = lru_cache(maxsize=64)(format_datetime)
+
+
+@lru_cache(maxsize=1_024)
+def _mailbox(field: str, value: str) -> str:
+    # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
+    # address would be somebody else's.
+    name, address = _split(field, value)
+    address = wire_address(address) if field == "To" else ascii_address(address, field)
+    if not name or len(value) > _LONGEST_ADDRESS_FIELD:
+        return address
+    return f"{_phrase(field, name)} <{address}>"
+
+
+@lru_cache(maxsize=16)
+def _list_id(value: str) -> str:
+    """RFC 2919: a name and, in angle brackets, something that looks like a host."""
+    if not value.endswith(">"):
+        raise HeaderError("the List-Id is not `Name <id.example.org>`")
+    name, host = _split("List-Id", value)
+    host = ascii_host("List-Id", host)
+    return f"{_phrase('List-Id', name)} <{host}>" if name else f"<{host}>"
+
+
+def _split(field: str, value: str) -> tuple[str, str]:
+    """`Name <address>` as its two halves; without brackets all of it is the address."""
+    _refuse_controls(field, value)
+    name, bracket, rest = value.strip().rpartition("<")
+    if not bracket:
+        return "", value.strip()
+    return unquote(name.strip()), rest.removesuffix(">")
+
+
+def _phrase(field: str, name: str) -> str:
+    """A display name: as it is, in quotes, or as encoded words (RFC 5322, RFC 2047)."""
+    if not name.isascii() or "=?" in name:
+        return Header(name, "utf-8", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
+
+
+@lru_cache(maxsize=4_096)
+def _words(field: str, text: str) -> str:
+    """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
+    _refuse_controls(field, text)
+    # A text that looks like an encoded word would be decoded by the reader's program.
+    if text.isascii() and "=?" not in text:
+        return Header(text, "us-ascii", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
+    return encode_words(text)
+
+
+def _refuse_controls(field: str, value: str) -> None:
+    if _CONTROL.search(value):
+        raise HeaderError(f"the {field} header has a control character")
+
+
+def _check_lines(head: bytes) -> None:
+    lines = head.split(b"\r\n")
+    if max(map(len, lines)) <= _LONGEST_LINE:
+        return
+    at = next(at for at, line in enumerate(lines) if len(line) > _LONGEST_LINE)
+    while lines[at].startswith(b" "):
+        at -= 1
+    name = lines[at].partition(b":")[0].decode()
+    raise HeaderError(f"the {name} header has a line of more than {_LONGEST_LINE} bytes")

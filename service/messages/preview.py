@@ -1,0 +1,96 @@
+"""The exact mail a reader would get, built like a real one and then taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.deliveries.store.claimed_rows import Claim
+from service.editions.balance import describe_coverage
+from service.editions.compose import compose_readers
+from service.editions.store.editions import (
+    assign_papers,
+    find_edition,
+    get_edition,
+    insert_edition,
+    set_coverage,
+)
+from service.editions.store.revisions import assign_revisions
+from service.messages.build import build_envelope
+from service.messages.edition_data import Materials, gather_materials
+from service.messages.identity import make_renderer
+from service.papers.domain.announcement_days import LOOKBACK_DAYS
+from service.platform.database.models import Delivery, Edition, Subscriber
+from service.platform.settings.settings import Settings
+from service.subscribers.store.subscribers import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`payload` is the message as it would go out, None where there would be none (`reason`)."""
+
+    edition_on: date
+    payload: bytes | None
+    paper_count: int = 0
+    reason: str = ""
+
+
+def preview_digest(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    subscriber_id: int,
+    on: date,
+    now: datetime,
+) -> Preview:
+    """A reader's digest of a date: the frozen one if it exists, else what it would be now.
+
+    Everything happens in a transaction that is rolled back: no edition, no row, no mail stays.
+    """
+    with sessions() as session:
+        try:
+            return _build(session, settings, subscriber_id, on, now)
+        finally:
+            session.rollback()
+
+
+def _build(
+    session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
+) -> Preview:
+    reader = session.get_one(Subscriber, subscriber_id)
+    edition = find_edition(session, reader.cadence, on) or _open(session, settings, reader, on, now)
+    delivery = _find_delivery(session, edition.id, reader.id)
+    if delivery is None:
+        candidate = Candidate(reader.id, reader.hour, reader.timezone, reader.has_empty_digests)
+        compose_readers(session, settings, edition, [candidate], now)
+        delivery = _find_delivery(session, edition.id, reader.id)
+    if delivery is None or delivery.digest is None:
+        reason = delivery.reason if delivery else "no delivery"
+        return Preview(edition.local_date, None, reason=reason)
+    claim, materials = Claim(delivery, reader), Materials()
+    gather_materials(session, [claim], materials)
+    envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
+    return Preview(edition.local_date, envelope.payload, len(delivery.paper_ids))
+
+
+def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:
+    return session.execute(
+        select(Delivery).where(
+            Delivery.edition_id == edition_id, Delivery.subscriber_id == subscriber_id
+        )
+    ).scalar_one_or_none()
+
+
+def _open(
+    session: Session, settings: Settings, reader: Subscriber, on: date, now: datetime
+) -> Edition:
+    edition = insert_edition(session, reader.cadence, on, now, sends_now=True)
+    if edition is None:
+        raise LookupError("the edition was opened by somebody else just now; try again")
+    lookback = timedelta(days=LOOKBACK_DAYS[reader.cadence])
+    edition.paper_count = assign_papers(session, edition, lookback)
+    assign_revisions(session, edition, lookback)
+    set_coverage(session, edition, describe_coverage(session, edition, settings))
+    return get_edition(session, edition.id) or edition

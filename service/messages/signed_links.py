@@ -1,0 +1,92 @@
+"""The signed addresses in mails: who may open what with a link."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+from service.messages.contexts.digest import PaperLinks, ReaderLinks
+from service.papers.domain.types import Paper
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose, Token, sign_token, sign_tokens
+
+_PATHS = {
+    Purpose.CONFIRM: "confirm",
+    Purpose.UNSUBSCRIBE: "unsubscribe",
+    Purpose.PREFERENCES: "preferences",
+    Purpose.NEVER: "never",
+    Purpose.EDITION: "editions",
+    Purpose.CHANGE: "change",
+    Purpose.ADDRESS: "address",
+}
+# What a digest lets its reader do.
+_READERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
+_READERS_PATHS = tuple(_PATHS[purpose] for purpose in _READERS_OWN)
+
+
+def signed_url(
+    settings: Settings, purpose: Purpose, subject: int, issued_at: datetime, detail: str = ""
+) -> str:
+    """A link that lets its holder do one thing for one row. The same arguments give the same link."""
+    token = sign_token(Token(purpose, subject, issued_at, detail), settings.secret_key)
+    return f"{settings.base_url}/{_PATHS[purpose]}/{token}"
+
+
+def reader_links(
+    settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
+) -> ReaderLinks:
+    """What stands at the foot of a digest."""
+    base, keys = settings.base_url, settings.secret_key
+    tokens = sign_tokens(_READERS_OWN, subscriber_id, issued_at, keys)
+    preferences, unsubscribe, change = (
+        f"{base}/{path}/{token}" for path, token in zip(_READERS_PATHS, tokens, strict=True)
+    )
+    return ReaderLinks(
+        preferences=preferences,
+        unsubscribe=unsubscribe,
+        pause=f"{preferences}#pause",
+        browser=signed_url(settings, Purpose.EDITION, delivery_id, issued_at),
+        home=f"{base}/",
+        change=change,
+        also_off=also_off_url(change),
+    )
+
+
+def paper_links(settings: Settings, paper: Paper) -> PaperLinks:
+    """Where a paper can be read: at its source, never a copy of ours (arXiv's terms of use)."""
+    here = f"{settings.base_url}/papers/{paper.key}"
+    pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
+    author = next((name for name in paper.authors if name.strip()), "")
+    return PaperLinks(
+        abstract=paper.url or here,
+        pdf=pdf,
+        similar=f"{here}#similar",
+        keep=keep_url("", paper.id),
+        less=less_url("", paper.id),
+        follow=follow_url("", author) if author else "",
+    )
+
+
+def mute_url(base: str, topic_id: int, word: str) -> str:
+    """Offer to take papers with `word` out of a topic."""
+    return f"{base}?topic={topic_id}&mute={quote(word, safe='')}"
+
+
+def follow_url(base: str, author: str) -> str:
+    """Offer a topic of this author's papers."""
+    return f"{base}?follow={quote(author, safe='')}"
+
+
+def less_url(base: str, paper_id: int) -> str:
+    """Offer to be shown fewer papers like this one."""
+    return f"{base}?less={paper_id}"
+
+
+def keep_url(base: str, paper_id: int) -> str:
+    """Offer to save a paper."""
+    return f"{base}?keep={paper_id}"
+
+
+def also_off_url(base: str) -> str:
+    """Offer to end the papers that no topic asked for."""
+    return f"{base}?also=off"

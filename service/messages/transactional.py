@@ -1,0 +1,278 @@
+"""The mails beside the digest: when one is queued, and what it is made of.
+
+Each has a row with a unique key before it is sent: who, which kind, and the occasion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain import digest as frozen
+from service.deliveries.store.claimed_rows import Mail, Reader
+from service.deliveries.store.deliveries import MailRow, insert_mail, insert_mail_row
+from service.messages.contexts.digest import DigestGroup
+from service.messages.contexts.transactional import (
+    AddressChangeContext,
+    AddressNoticeContext,
+    Alert,
+    AlreadySubscribedContext,
+    ConfirmationContext,
+    FarewellContext,
+    MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TopicsChangedContext,
+    WelcomeContext,
+)
+from service.messages.edition_data import Materials
+from service.messages.identity import brand_of
+from service.messages.signed_links import signed_url
+from service.papers.domain.types import DeliveryKind
+from service.platform.database.models import Subscriber
+from service.platform.settings.settings import Settings
+from service.platform.signing.address_hash import fingerprint
+from service.platform.signing.tokens import LIFETIME, Purpose
+from service.subscribers.store.subscribers import get_topics
+from service.topics.topics import TopicError, preview_topic
+
+# After a day nobody remembers what a mail is about.
+MAIL_LIFETIME = timedelta(hours=24)
+# Readers change a topic, look, and change it again: one mail tells of all of it.
+SETTLING = timedelta(minutes=10)
+_PREVIEW_DAYS = 7
+_PREVIEW_PAPERS = 3
+
+
+def queue_welcome(session: Session, settings: Settings, reader: Subscriber, now: datetime) -> None:
+    """Greet a reader who confirmed, with papers that their topics found lately."""
+    occasion = (reader.confirmed_at or now).isoformat()
+    shown = _recent_papers(session, settings, reader, now)
+    until = now + MAIL_LIFETIME
+    row = MailRow(DeliveryKind.WELCOME, reader.id, occasion, now, now, until, digest=shown)
+    insert_mail_row(session, row)
+
+
+def _recent_papers(
+    session: Session, settings: Settings, reader: Subscriber, now: datetime
+) -> dict[str, Any]:
+    """The newest papers of the first topics that found any, frozen like a digest."""
+    groups: list[frozen.DigestGroup] = []
+    shown: set[int] = set()
+    for text, _ in get_topics(session, [reader.id]).get(reader.id, []):
+        room = _PREVIEW_PAPERS - len(shown)
+        if not room:
+            break
+        try:
+            found = preview_topic(
+                session, settings, text, now.date(), _PREVIEW_DAYS, _PREVIEW_PAPERS
+            ).newest
+        except TopicError:
+            # The language or the dictionary changed since the topic was saved.
+            continue
+        ids = [paper.id for paper in found if paper.id not in shown][:room]
+        if ids:
+            shown.update(ids)
+            entries = tuple(frozen.DigestEntry(i) for i in ids)
+            groups.append(frozen.DigestGroup(text, entries))
+    return frozen.digest_to_json(frozen.Digest(tuple(groups)))
+
+
+def queue_topics_changed(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Say once a day what a reader gets now, when the changes have settled."""
+    kind, day = DeliveryKind.TOPICS_CHANGED, now.date().isoformat()
+    due = now + SETTLING
+    row = MailRow(kind, reader.id, day, now, due, due + MAIL_LIFETIME)
+    insert_mail_row(session, row)
+
+
+def queue_paused(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Confirm a pause, with the way back; once for each day until which somebody pauses."""
+    occasion = f"{now.date()} until {reader.paused_until}"
+    insert_mail(session, DeliveryKind.PAUSED, reader.id, occasion, now, now + MAIL_LIFETIME)
+
+
+def queue_resumed(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Say that digests go on; once a day."""
+    day = now.date().isoformat()
+    insert_mail(session, DeliveryKind.RESUMED, reader.id, day, now, now + MAIL_LIFETIME)
+
+
+def queue_farewell(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Take leave, with the way back."""
+    occasion = (reader.unsubscribed_at or now).isoformat()
+    insert_mail(session, DeliveryKind.FAREWELL, reader.id, occasion, now, now + MAIL_LIFETIME)
+
+
+def letter_context(
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+) -> MailContext:
+    """The typed context of a row that is no digest.
+
+    Raises `KeyError` for kinds that go to the operator: alerts (`alert_context`) and tests.
+    """
+    return _CONTEXTS[delivery.kind](delivery, reader, materials, settings)
+
+
+_Make = Callable[[Mail, Reader, Materials, Settings], MailContext]
+
+
+def _own(settings: Settings) -> dict[str, Any]:
+    """What every mail says of its sender."""
+    home, address = f"{settings.base_url}/", settings.operator_address
+    return {"home": home, "operator_address": address, "brand": brand_of(settings)}
+
+
+def _ways(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+    at = delivery.created_at
+    return {
+        "preferences": signed_url(settings, Purpose.PREFERENCES, reader.id, at),
+        "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at),
+        "locale": reader.locale,
+    }
+
+
+def _proof(
+    delivery: Mail, reader: Reader, settings: Settings, purpose: Purpose, detail: str = ""
+) -> dict[str, Any]:
+    lifetime, at = LIFETIME[purpose], delivery.created_at
+    mark = fingerprint(reader.email_key)
+    return {
+        "confirm_url": signed_url(settings, purpose, reader.id, at, detail),
+        "never_url": signed_url(settings, Purpose.NEVER, reader.id, at, mark),
+        "expires_days": lifetime.days if lifetime else 0,
+        "on": delivery.created_at.date(),
+        **_own(settings),
+    }
+
+
+def _confirmation(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+    return ConfirmationContext(**_proof(delivery, reader, settings, Purpose.CONFIRM))
+
+
+def _address_change(
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+) -> MailContext:
+    detail = move_detail(reader)
+    return AddressChangeContext(**_proof(delivery, reader, settings, Purpose.ADDRESS, detail))
+
+
+def _address_notice(
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+) -> MailContext:
+    at, lifetime = delivery.created_at, LIFETIME[Purpose.ADDRESS]
+    return AddressNoticeContext(
+        undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, move_detail(reader)),
+        expires_days=lifetime.days if lifetime else 0,
+        on=at.date(),
+        locale=reader.locale,
+        **_own(settings),
+    )
+
+
+def move_detail(waiting: Reader) -> str:
+    """What the token of a move says beside the row that waits: whose digests, to which address."""
+    return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
+
+
+def _already_subscribed(
+    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+) -> MailContext:
+    ways = _ways(delivery, reader, settings)
+    return AlreadySubscribedContext(
+        preferences_url=ways["preferences"],
+        unsubscribe_url=ways["unsubscribe"],
+        locale=reader.locale,
+        on=delivery.created_at.date(),
+        **_own(settings),
+    )
+
+
+def _welcome(
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+) -> MailContext:
+    shelf = materials.shelf(0, settings)
+    digest = frozen.digest_from_json(delivery.digest) if delivery.digest else frozen.Digest(())
+    shown = [(group.title, tuple(shelf.take(group.entries, ""))) for group in digest.groups]
+    return WelcomeContext(
+        topics=_topics(reader, materials),
+        next_hour=reader.hour,
+        timezone=reader.timezone,
+        cadence=reader.cadence,
+        has_empty_digests=reader.has_empty_digests,
+        on=delivery.created_at.date(),
+        preview=tuple(DigestGroup(title=title, papers=papers) for title, papers in shown if papers),
+        **_ways(delivery, reader, settings),
+        **_own(settings),
+    )
+
+
+def _topics_changed(
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+) -> MailContext:
+    return TopicsChangedContext(
+        topics=_topics(reader, materials),
+        on=delivery.created_at.date(),
+        **_ways(delivery, reader, settings),
+        **_own(settings),
+    )
+
+
+def _paused(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+    return PausedContext(
+        until=reader.paused_until,
+        catches_up=reader.has_catch_up,
+        on=delivery.created_at.date(),
+        **_ways(delivery, reader, settings),
+        **_own(settings),
+    )
+
+
+def _resumed(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+    return ResumedContext(
+        next_hour=reader.hour,
+        timezone=reader.timezone,
+        cadence=reader.cadence,
+        has_empty_digests=reader.has_empty_digests,
+        on=delivery.created_at.date(),
+        **_ways(delivery, reader, settings),
+        **_own(settings),
+    )
+
+
+def _farewell(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
+    on = delivery.created_at.date()
+    undo = f"{unsubscribe}/undo"
+    return FarewellContext(undo_url=undo, on=on, locale=reader.locale, **_own(settings))
+
+
+def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
+    """What a row for the operator says; it has no reader."""
+    return OperatorAlertContext(
+        alerts=(Alert(**(delivery.alert or {})),),
+        status_url=f"{settings.base_url}/status",
+        at=delivery.created_at,
+        **_own(settings),
+    )
+
+
+def _topics(reader: Reader, materials: Materials) -> tuple[str, ...]:
+    return tuple(text for text, _ in materials.topics.get(reader.id, []))
+
+
+_CONTEXTS: dict[DeliveryKind, _Make] = {
+    DeliveryKind.CONFIRMATION: _confirmation,
+    DeliveryKind.ALREADY_SUBSCRIBED: _already_subscribed,
+    DeliveryKind.WELCOME: _welcome,
+    DeliveryKind.TOPICS_CHANGED: _topics_changed,
+    DeliveryKind.PAUSED: _paused,
+    DeliveryKind.RESUMED: _resumed,
+    DeliveryKind.FAREWELL: _farewell,
+    DeliveryKind.ADDRESS_CHANGE: _address_change,
+    DeliveryKind.ADDRESS_NOTICE: _address_notice,
+}

@@ -1,0 +1,265 @@
+"""The doctor: asks every part that a morning depends on, and says what to do where it is ill."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parseaddr
+
+import dns.exception
+import dns.resolver
+import httpx
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.deliveries.domain.states import Phase
+from service.messages.contexts.transactional import TestContext
+from service.messages.domain.errors import MailError
+from service.messages.identity import brand_of, make_renderer
+from service.messages.mime.addresses import ascii_address, wire_address
+from service.messages.mime.dkim import compare_record
+from service.messages.mime.mime import (
+    MessageHeaders,
+    build_message,
+    message_id,
+)
+from service.messages.signer import signer_of
+from service.papers.domain.types import DeliveryKind
+from service.platform.clock import system_clock
+from service.platform.database.engine import transaction
+from service.platform.database.migrate import current_revision, head_revision
+from service.platform.settings.dkim_keys import DkimKeyError
+from service.platform.settings.settings import Settings, SettingsError, SmtpRelay, check
+from service.sending.smtp.transport import Envelope, SmtpTransport
+from service.sending.store.claim import count_due
+from service.similarity.embeddings.embedders import load_embedder
+
+DNS_SECONDS = 3.0
+HTTP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `state` is good, warn or bad; `hint` says what to do."""
+
+    subject: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+def examine(
+    settings: Settings, sessions: sessionmaker[Session], probe: str | None
+) -> list[Finding]:
+    """Every check, in the order in which a morning needs the parts. Sends a mail only to `probe`."""
+    findings = [
+        Finding(fault.setting, "bad" if fault.is_fatal else "warn", fault.problem, fault.hint)
+        for fault in check(settings)
+    ]
+    findings.append(_database(settings, sessions))
+    findings.append(_model(settings))
+    findings.append(_broker(settings))
+    findings += _relays(settings)
+    findings += _sources(settings)
+    findings += _names(settings)
+    findings.append(_one_click(settings))
+    if probe:
+        findings.append(_probe(settings, probe))
+    return findings
+
+
+def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
+    try:
+        revision = current_revision(settings.database_url)
+        if revision != head_revision():
+            detail = f"schema at {revision or 'no revision'}"
+            return Finding("database", "bad", detail, "Run: paperboy migrate")
+        with transaction(sessions) as session:
+            version = session.execute(text("SHOW server_version")).scalar_one()
+            due_count, oldest = count_due(session, system_clock())
+    except SQLAlchemyError as error:
+        return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
+    detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
+    if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
+        return Finding(
+            "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"
+        )
+    return Finding("database", "good", detail)
+
+
+def _model(settings: Settings) -> Finding:
+    """The model behind `like:`; without one, words alone are no illness."""
+    try:
+        return Finding("model", "good", load_embedder(settings.embedder).name)
+    except SettingsError as error:
+        return Finding("model", "bad", error.faults[0].problem, error.faults[0].hint)
+
+
+def _broker(settings: Settings) -> Finding:
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=3) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        return Finding("broker", "bad", str(error), "Check REDIS_URL; nothing is lost meanwhile")
+    return Finding("broker", "good", "answers")
+
+
+def _relays(settings: Settings) -> Iterator[Finding]:
+    for relay in settings.relays:
+        name = f"relay {relay.host}:{relay.port}"
+        try:
+            with socket.create_connection((relay.host, relay.port), timeout=HTTP_SECONDS):
+                yield Finding(
+                    name, "good", "listens" if settings.smtp_url else "development mailbox"
+                )
+        except OSError as error:
+            yield Finding(name, "bad", str(error), "Check SMTP_URL and the firewall")
+            continue
+        if settings.smtputf8:
+            yield _smtputf8(relay)
+
+
+def _smtputf8(relay: SmtpRelay) -> Finding:
+    """Whether a relay takes addresses with letters outside ASCII before the @ (RFC 6531)."""
+    name = f"SMTPUTF8 {relay.name}"
+    make = smtplib.SMTP_SSL if relay.use_tls else smtplib.SMTP
+    try:
+        with make(relay.host, relay.port, timeout=HTTP_SECONDS) as client:
+            client.ehlo()
+            if relay.starttls != "off" and client.has_extn("starttls"):
+                client.starttls(context=ssl.create_default_context())
+                client.ehlo()
+            is_offered = client.has_extn("smtputf8")
+    except (smtplib.SMTPException, OSError) as error:
+        return Finding(name, "warn", " ".join(str(error).split()))
+    if is_offered:
+        return Finding(name, "good", "offered")
+    hint = "Unset PAPERBOY_SMTPUTF8, or readers with such addresses get nothing"
+    return Finding(name, "bad", "not offered", hint)
+
+
+def _sources(settings: Settings) -> Iterator[Finding]:
+    addresses = {"arxiv": settings.arxiv_feed_url, "huggingface": settings.huggingface_url}
+    for name in settings.sources:
+        if name in addresses:
+            try:
+                httpx.head(addresses[name], timeout=HTTP_SECONDS)
+                yield Finding(f"source {name}", "good", "answers")
+            except httpx.HTTPError as error:
+                words = " ".join(str(error).split())
+                yield Finding(f"source {name}", "warn", words, "Is the network closed?")
+
+
+def _names(settings: Settings) -> Iterator[Finding]:
+    """SPF and DMARC of the sender's domain, and the public halves of our own DKIM keys."""
+    domain = parseaddr(settings.mail_from)[1].rpartition("@")[2]
+    if "." not in domain:
+        yield Finding("sender", "warn", f"{domain} is no public domain", "Set PAPERBOY_MAIL_FROM")
+        return
+    yield _record("SPF", domain, "v=spf1")
+    yield _record("DMARC", f"_dmarc.{domain}", "v=dmarc1")
+    yield from _signatures(settings)
+
+
+def _record(name: str, host: str, beginning: str) -> Finding:
+    try:
+        found = [one for one in _find_txt(host) if one.lower().startswith(beginning)]
+    except dns.exception.DNSException as error:
+        return Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
+    if not found:
+        return Finding(name, "bad", f"no record at {host}", f"Add a TXT record at {host}")
+    return Finding(name, "good", found[0])
+
+
+def _signatures(settings: Settings) -> Iterator[Finding]:
+    """Whether DNS has the key that each of our signatures will be checked with."""
+    try:
+        signer = signer_of(settings)
+    except (MailError, DkimKeyError):
+        return  # told among the settings' faults
+    if signer is None:
+        return
+    for key in signer.keys:
+        name, host = f"DKIM {key.selector}", f"{key.selector}._domainkey.{signer.domain}"
+        hint = f"Publish as TXT at {host}: {key.record}"
+        try:
+            records = _find_txt(host)
+        except dns.exception.DNSException as error:
+            yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}", hint)
+            continue
+        wrongs = [compare_record(key, record) for record in records] or [f"no record at {host}"]
+        # Several records at one name: receivers may take any of them (RFC 6376 §3.6.2.2).
+        wrong = next((one for one in wrongs if one), "")
+        if wrong:
+            yield Finding(name, "bad", wrong, hint)
+        else:
+            yield Finding(name, "good", f"{key.algorithm}, published at {host}")
+
+
+def _find_txt(host: str) -> list[str]:
+    """The TXT records of a name; none where it does not exist. Raises `DNSException`."""
+    try:
+        answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    return [b"".join(answer.strings).decode("ascii", "replace") for answer in answers]
+
+
+def _one_click(settings: Settings) -> Finding:
+    """RFC 8058 against ourselves: a POST without cookies must not be redirected nor set one."""
+    url = f"{settings.base_url}/unsubscribe/not-a-real-token"
+    try:
+        answer = httpx.post(url, data={"List-Unsubscribe": "One-Click"}, timeout=HTTP_SECONDS)
+    except httpx.HTTPError as error:
+        return Finding(
+            "one-click", "warn", f"{settings.base_url} does not answer: {error}", "Is the site up?"
+        )
+    if answer.is_redirect or "set-cookie" in answer.headers:
+        return Finding(
+            "one-click", "bad", "redirected or set a cookie", "Check the proxy: RFC 8058 forbids it"
+        )
+    return Finding("one-click", "good", f"answers {answer.status_code} without redirect or cookie")
+
+
+def _probe(settings: Settings, address: str) -> Finding:
+    now = system_clock()
+    context = TestContext(
+        home=f"{settings.base_url}/",
+        operator_address=settings.operator_address,
+        at=now,
+        brand=brand_of(settings),
+    )
+    number = int(now.timestamp())
+    identity = message_id(
+        DeliveryKind.TEST, number, settings.secret_key[0].encode(), settings.envelope_domain
+    )
+    headers = MessageHeaders(
+        sender=settings.mail_from,
+        to=address,
+        message_id=identity,
+        date=now,
+        kind=DeliveryKind.TEST,
+    )
+    try:
+        rendered = make_renderer(settings).render(DeliveryKind.TEST, context)
+        payload = build_message(rendered, headers)
+        signer = signer_of(settings)
+        if signer is not None:
+            payload = signer.sign(payload, now)
+        sender = ascii_address(parseaddr(settings.mail_from)[1], "From")
+        envelope = Envelope(1, sender, wire_address(address), payload)
+    except MailError as error:
+        return Finding("probe", "bad", str(error))
+    transport = SmtpTransport(settings.relays, connections=1)
+    try:
+        outcome = transport.send([envelope])[1]
+    finally:
+        transport.close()
+    is_sent = outcome.phase is Phase.REPLIED and outcome.code < 300
+    return Finding("probe", "good" if is_sent else "bad", outcome.reply)

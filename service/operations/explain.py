@@ -1,0 +1,214 @@
+"""Why a reader got what they got, or did not: the whole story of one date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
+
+from service.bounces.store.models import BounceEventRow
+from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.store.deliveries import list_events
+from service.operations.status import ProviderLine, provider_line
+from service.operations.store.edition_reports import find_pace, list_reader_bounces
+from service.papers.domain.types import Reason
+from service.papers.store.read import get_papers
+from service.platform.database.models import Delivery, Edition, Subscriber
+from service.sending.domain.providers import provider_of
+from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.suppressions import find_reason
+
+
+@dataclass(frozen=True, slots=True)
+class PaperStory:
+    key: str
+    title: str
+    topic: str
+    reasons: tuple[str, ...]
+    is_maybe_seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventStory:
+    """A step. Of a try: how far it got (`replied` where the message was answered), and by whom."""
+
+    at: datetime
+    attempt: int
+    state: str
+    detail: str
+    phase: str = ""
+    relay: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BounceStory:
+    """Something that came back. `source` is the channel that brought it."""
+
+    at: datetime
+    source: str
+    verdict: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditionName:
+    edition_id: int
+    cadence: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStory:
+    """One delivery: what was in it, what was cut, and every step with the relay's words.
+
+    `carried_into` is the edition that brought its papers again; `carried_from` are those whose
+    papers it brought.
+    """
+
+    kind: str
+    edition_id: int | None
+    cadence: str
+    state: str
+    reason: str
+    due_at: datetime
+    attempt: int
+    message_id: str
+    papers: tuple[PaperStory, ...]
+    cut: tuple[str, ...]
+    events: tuple[EventStory, ...]
+    bounces: tuple[BounceStory, ...] = ()
+    carried_into: EditionName | None = None
+    carried_from: tuple[EditionName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`suppressed` names the reason why the address gets no mail at all, or is empty; `provider`
+    is who takes its mail, and `pace` what is wrong with that now. `bounces` name no delivery."""
+
+    email: str
+    on: date
+    state: str
+    topics: tuple[str, ...]
+    deliveries: tuple[DeliveryStory, ...]
+    suppressed: str = ""
+    provider: str = ""
+    pace: ProviderLine | None = None
+    bounces: tuple[BounceStory, ...] = ()
+
+
+def tell_why(
+    session: Session, reader: Subscriber, on: date, secrets: tuple[str, ...] = ()
+) -> Story:
+    """The deliveries of a reader for a date: digests of its editions, other mails queued on it.
+
+    `secrets` are the keys under which suppressed addresses are kept.
+    """
+    rows = session.execute(
+        select(Delivery, Edition)
+        .outerjoin(Edition, Edition.id == Delivery.edition_id)
+        .where(Delivery.subscriber_id == reader.id)
+        .order_by(Delivery.id)
+    )
+    bounces = list_reader_bounces(session, reader.id)
+    told = [
+        _tell_delivery(session, delivery, edition, bounces)
+        for delivery, edition in rows
+        if (edition.local_date if edition else delivery.created_at.date()) == on
+    ]
+    topics = get_topics(session, [reader.id]).get(reader.id, [])
+    provider = provider_of(reader.email)
+    pace = find_pace(session, provider)
+    return Story(
+        email=reader.email,
+        on=on,
+        state=reader.state,
+        topics=tuple(text for text, _ in topics),
+        deliveries=tuple(told),
+        suppressed=find_reason(session, reader.email_key, secrets) or "",
+        provider=provider,
+        pace=provider_line(pace) if pace else None,
+        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id is None),
+    )
+
+
+def _bounce(row: BounceEventRow) -> BounceStory:
+    return BounceStory(row.occurred_at, row.source, row.verdict, row.code, row.detail)
+
+
+def _tell_delivery(
+    session: Session,
+    delivery: Delivery,
+    edition: Edition | None,
+    bounces: Sequence[BounceEventRow],
+) -> DeliveryStory:
+    digest = digest_from_json(_frozen(delivery))
+    papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])
+    return DeliveryStory(
+        kind=delivery.kind,
+        edition_id=delivery.edition_id,
+        cadence=edition.cadence if edition else "",
+        state=delivery.state,
+        reason=delivery.reason,
+        due_at=delivery.due_at,
+        attempt=delivery.attempt,
+        message_id=delivery.message_id,
+        papers=tuple(
+            PaperStory(
+                papers[entry.paper_id].key,
+                papers[entry.paper_id].title,
+                group.title,
+                tuple(_say_reason(reason) for reason in entry.reasons),
+                entry.is_maybe_seen,
+            )
+            for group in digest.groups
+            for entry in group.entries
+            if entry.paper_id in papers
+        ),
+        cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
+        events=tuple(
+            EventStory(
+                event.created_at,
+                event.attempt,
+                event.state,
+                event.detail,
+                event.phase,
+                event.relay,
+            )
+            for event in list_events(session, delivery.id)
+        ),
+        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id == delivery.id),
+        carried_into=next(iter(_editions(session, Delivery.id == delivery.carried_into_id)), None),
+        carried_from=_editions(
+            session,
+            and_(
+                Delivery.subscriber_id == delivery.subscriber_id,
+                Delivery.carried_into_id == delivery.id,
+            ),
+        ),
+    )
+
+
+def _editions(session: Session, which: ColumnElement[bool]) -> tuple[EditionName, ...]:
+    """The editions of some deliveries."""
+    rows = session.execute(
+        select(Edition.id, Edition.cadence, Edition.local_date)
+        .join(Delivery, Delivery.edition_id == Edition.id)
+        .where(which)
+        .order_by(Edition.id)
+    )
+    return tuple(EditionName(number, cadence, on) for number, cadence, on in rows)
+
+
+def _frozen(delivery: Delivery) -> dict[str, Any]:
+    return delivery.digest or {"groups": [], "cut": []}
+
+
+def _say_reason(reason: Reason) -> str:
+    guess = " (a guess)" if reason.is_guess else ""
+    return f"{reason.clause} in the {reason.field}{guess}"

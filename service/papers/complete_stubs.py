@@ -1,0 +1,35 @@
+"""Completing stubs: a paper that a list has named gets its categories and authors from arXiv."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.papers.sources.arxiv_api import ArxivApi
+from service.papers.sources.base import SourceUnavailable, SourceUnreadable
+from service.papers.store.works import find_stubs
+from service.papers.store_announcements import store_announcements
+from service.platform.database.engine import transaction
+from service.platform.logs import get_logger
+
+# Two requests of the search API at the most: the next bell asks for the rest.
+STUBS_AT_ONCE = 200
+OLDEST_STUB = timedelta(days=14)
+
+log = get_logger(__name__)
+
+
+def complete_stubs(sessions: sessionmaker[Session], api: ArxivApi, now: datetime) -> int:
+    """Ask arXiv's search API for papers known by a list alone; returns how many were completed."""
+    with transaction(sessions) as session:
+        identifiers = find_stubs(session, now - OLDEST_STUB, STUBS_AT_ONCE)
+    if not identifiers:
+        return 0
+    try:
+        found = api.fetch_papers(identifiers)
+    except (SourceUnavailable, SourceUnreadable) as error:
+        log.info("enrich.unavailable", reason=str(error))
+        return 0
+    with transaction(sessions) as session:
+        return store_announcements(session, None, found.announcements, now).updated

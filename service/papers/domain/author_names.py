@@ -1,0 +1,170 @@
+"""Who wrote it: one string of authors into names, and whether a name is the one asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, Literal
+
+from service.papers.domain.latex.readable import fold, to_readable_line
+
+NameMatch = Literal["exact", "guess"]
+
+_SUFFIX = re.compile(r"(?:Jr|Sr)\.?|I{2,3}|IV|V", re.IGNORECASE)
+_AND = re.compile(r"(?:\A|\s+)(?:and|&)\s+", re.IGNORECASE)
+_GROUPS: Final = ("collaboration", "collaborations", "consortium", "team", "group", "network")
+# Words before a family name that belong to it: Laurens van der Maaten is asked for with them.
+PARTICLES: Final = "al af bin da dal de del della den der di dos du el la le ter ten van von zu"
+_NOT_IN_KEYS = re.compile(r"[^\w\s]|_")
+
+
+def split_authors(creator: str) -> tuple[str, ...]:
+    """The names in a feed's one comma-joined `dc:creator`, in order, as written.
+
+    Affiliations in parentheses, however nested, are neither names nor do their commas separate
+    any; `and` before the last name separates; `Jr.` and `III` stay with their name; a
+    collaboration is one name.
+    """
+    names: list[str] = []
+    for part in _parts(creator):
+        name = " ".join(part.split()).strip(",;: ")
+        if names and _SUFFIX.fullmatch(name):
+            names[-1] = f"{names[-1]} {name}"
+        elif any(character.isalpha() for character in name):
+            names.append(name)
+    return tuple(names)
+
+
+@lru_cache(maxsize=65_536)
+def author_key(name: str) -> str:
+    """A name for comparing: `Bengio, Yoshua` and `Yoshua Bengio` are `yoshua bengio`.
+
+    Without accents, TeX, points and hyphens, so that `Jean-Baptiste` is `Jean Baptiste`.
+    """
+    readable = to_readable_line(name)
+    family, comma, given = readable.partition(",")
+    if comma and given.strip() and not _SUFFIX.fullmatch(given.strip()):
+        readable = f"{given} {family}"
+    # An apostrophe joins (O'Brien), every other mark separates (J.-B.).
+    joined = re.sub(r"['’ʼ`]", "", fold(readable))
+    return " ".join(_NOT_IN_KEYS.sub(" ", joined).split())
+
+
+def author_matches(query: str, name: str) -> NameMatch | None:
+    """Whether a paper's author is the person asked for.
+
+    "exact" where the whole names are equal; "guess" where an initial or a missing middle name
+    stands for the given one, or where only a family name (or a collaboration's) was asked for.
+    """
+    asked, written = author_key(query), author_key(name)
+    if not asked or not written:
+        return None
+    if asked == written:
+        return "exact"
+    return "guess" if _may_be(asked.split(), written.split()) else None
+
+
+def _may_be(asked: list[str], written: list[str]) -> bool:
+    if is_group(asked) or is_group(written):
+        return group_name(asked) == group_name(written)
+    asked, written = without_suffix(asked), without_suffix(written)
+    if len(asked) == 1 or asked[0] in PARTICLES.split():
+        return written[-len(asked) :] == asked
+    return len(written) > 1 and _same_person(asked, written)
+
+
+def _same_person(asked: list[str], written: list[str]) -> bool:
+    """Equal family names, first given names that fit, and no middle name that contradicts."""
+    if asked[-1] != written[-1] or not _fits(asked[0], written[0]):
+        return False
+    few, many = sorted((asked[1:-1], written[1:-1]), key=len)
+    rest = iter(many)
+    return all(any(_fits(name, other) for other in rest) for name in few)
+
+
+def _fits(one: str, other: str) -> bool:
+    """Equal, or one the initial of the other."""
+    return one == other or (min(len(one), len(other)) == 1 and one[0] == other[0])
+
+
+def is_group(words: list[str]) -> bool:
+    return len(words) > 1 and words[-1] in _GROUPS
+
+
+def group_name(words: list[str]) -> list[str]:
+    """`for the Pierre Auger Collaboration` is `pierre auger`."""
+    return [word for word in words if word not in {*_GROUPS, "the", "for", "on", "behalf", "of"}]
+
+
+def without_suffix(words: list[str]) -> list[str]:
+    return words[:-1] if len(words) > 1 and _SUFFIX.fullmatch(words[-1]) else words
+
+
+def _parts(creator: str) -> Iterator[str]:
+    for part in _outside_parentheses(creator):
+        yield from _split_on_and(_without_affiliations(part))
+
+
+def _outside_parentheses(text: str) -> Iterator[str]:
+    """Pieces between the commas and semicolons that stand in no parenthesis.
+
+    A parenthesis that never closes would swallow everybody after it, so it opens nothing.
+    """
+    depth, start = 0, 0
+    unclosed = _unclosed(text)
+    for at, character in enumerate(text):
+        if character == "(" and at not in unclosed:
+            depth += 1
+        elif character == ")":
+            depth = max(0, depth - 1)
+        elif depth == 0 and (character in ",;" or _ends_group(text, at)):
+            yield text[start:at]
+            start = at + 1
+    yield text[start:]
+
+
+def _ends_group(text: str, at: int) -> bool:
+    """The colon of `Euclid Collaboration: A. Author, …`."""
+    return text[at] == ":" and text[max(0, at - 20) : at].rstrip().lower().endswith(_GROUPS)
+
+
+def _unclosed(text: str) -> frozenset[int]:
+    opened: list[int] = []
+    for at, character in enumerate(text):
+        if character == "(":
+            opened.append(at)
+        elif character == ")" and opened:
+            opened.pop()
+    return frozenset(opened)
+
+
+def _split_on_and(part: str) -> list[str]:
+    """`A. Roe and the X Team` are two, `Research and Development Team` is one."""
+    pieces = _AND.split(part)
+    last = pieces[-1].split()
+    if len(pieces) > 1 and is_group([word.lower() for word in last]) and last[0].lower() != "the":
+        head = pieces[-2].lower().split()
+        if len(head) == 1:
+            return [part]
+    return pieces
+
+
+def _without_affiliations(part: str) -> str:
+    """The part without its parentheses, but for a nickname: `Wei (Tony) Zhang` keeps it."""
+    out: list[str] = []
+    depth, start = 0, 0
+    for at, character in enumerate(part):
+        if character == "(":
+            if depth == 0:
+                out.append(part[start:at])
+                start = at
+            depth += 1
+        elif character == ")" and depth:
+            depth -= 1
+            if depth == 0:
+                is_nickname = part[at + 1 : at + 3].strip()[:1].isalpha() and bool(out[-1].strip())
+                out.append(part[start : at + 1] if is_nickname else " ")
+                start = at + 1
+    out.append(part[start:])
+    return "".join(out)

@@ -1,0 +1,146 @@
+"""arXiv's subject classification: codes, names, and which codes mean the same.
+
+Source: https://arxiv.org/category_taxonomy. Six categories have a twin under another archive; a
+paper in one is in both, so a reader of either must see it.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Final
+
+from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
+
+# alias -> canonical, as arXiv itself directs them.
+ALIASES: Final = {
+    "cs.NA": "math.NA",
+    "cs.SY": "eess.SY",
+    "math.IT": "cs.IT",
+    "math.MP": "math-ph",
+    "q-fin.EC": "econ.GN",
+    "stat.TH": "math.ST",
+}
+# Archives of the 1990s and the category that took each over.
+SUBSUMED: Final = {
+    "acc-phys": "physics.acc-ph",
+    "adap-org": "nlin.AO",
+    "alg-geom": "math.AG",
+    "ao-sci": "physics.ao-ph",
+    "atom-ph": "physics.atom-ph",
+    "bayes-an": "physics.data-an",
+    "chao-dyn": "nlin.CD",
+    "chem-ph": "physics.chem-ph",
+    "cmp-lg": "cs.CL",
+    "comp-gas": "nlin.CG",
+    "dg-ga": "math.DG",
+    "funct-an": "math.FA",
+    "mtrl-th": "cond-mat.mtrl-sci",
+    "patt-sol": "nlin.PS",
+    "plasm-ph": "physics.plasm-ph",
+    "q-alg": "math.QA",
+    "solv-int": "nlin.SI",
+    "supr-con": "cond-mat.supr-con",
+}
+_TWINS: Final = ALIASES | {canonical: alias for alias, canonical in ALIASES.items()}
+# Bare `astro-ph`, `cond-mat`, `q-bio` … were categories once, and old papers still carry them.
+_ALL: Final = CATEGORY_NAMES.keys() | ARCHIVE_NAMES.keys() | SUBSUMED.keys()
+_SPELLINGS: Final = {code.lower(): code for code in sorted(_ALL)}
+_CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
+# Other sources' own categories: nobody keeps a list of them, so their form alone is checked.
+_ELSEWHERE: Final = {"biorxiv": "bioRxiv", "medrxiv": "medRxiv", "journal": "Journals"}
+_FOREIGN = re.compile(r"(biorxiv|medrxiv|journal)(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", re.ASCII)
+
+
+class UnknownCategory(ValueError):
+    """No such category or archive; the message suggests what may have been meant."""
+
+    def __init__(self, code: str) -> None:
+        self.suggestion = suggested_category(code)
+        hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        super().__init__(f"unknown arXiv category {code[:40]!r}{hint}")
+
+
+def is_known(code: str) -> bool:
+    """Whether this is a category or archive of arXiv or of another source, in any case."""
+    return code.strip().lower() in _SPELLINGS or is_foreign(code)
+
+
+def is_foreign(code: str) -> bool:
+    """Whether this is another source's own category: `biorxiv.cell-biology`, or all: `biorxiv`."""
+    return _FOREIGN.fullmatch(code.strip().lower()) is not None
+
+
+def archive_of(code: str) -> str:
+    """What stands before the full stop: `biorxiv` of `biorxiv.cell-biology`."""
+    return code.partition(".")[0]
+
+
+def canonical_category(code: str) -> str:
+    """The code arXiv itself would use: case repaired, aliases and old archives resolved.
+
+    Raises UnknownCategory.
+    """
+    if is_foreign(code):
+        return code.strip().lower()
+    known = _spelled(code)
+    return ALIASES.get(known) or SUBSUMED.get(known) or known
+
+
+def expand(pattern: str) -> frozenset[str]:
+    """All codes a pattern stands for: `cs.CL`, `cs.NA` (with its twin), `cs.*` or just `cs`.
+
+    Whatever a paper in one of these categories may carry is included: twins, the bare archive and
+    the archives it took over. Another source's papers carry its name beside their category, so
+    `biorxiv` stands for itself. Raises UnknownCategory.
+    """
+    if is_foreign(pattern.strip().removesuffix(".*")):
+        return frozenset({pattern.strip().removesuffix(".*").lower()})
+    known = _spelled(pattern.strip().removesuffix(".*"))
+    if pattern.strip().endswith(".*") and known not in ARCHIVE_NAMES:
+        raise UnknownCategory(pattern.strip())
+    return _expanded(known)
+
+
+def category_name(code: str) -> str:
+    """What people call it: `cs.CL` is "Computation and Language". An unknown code names itself."""
+    known = _SPELLINGS.get(code.strip().lower())
+    if known is None:
+        return _foreign_name(code)
+    known = SUBSUMED.get(known, known)
+    return CATEGORY_NAMES.get(known) or ARCHIVE_NAMES[known]
+
+
+def _foreign_name(code: str) -> str:
+    """`biorxiv.cell-biology` is "Cell biology (bioRxiv)"."""
+    found = _FOREIGN.fullmatch(code.strip().lower())
+    if found is None:
+        return code
+    place = _ELSEWHERE[found[1]]
+    return f"{found[2].replace('-', ' ').capitalize()} ({place})" if found[2] else place
+
+
+def suggested_category(code: str) -> str | None:
+    """The known code that looks most like this one, or None where nothing comes close."""
+    wanted = code.strip().lower()
+    if not _CODE.fullmatch(wanted):
+        return None
+    close = get_close_matches(wanted, _SPELLINGS, n=1, cutoff=0.6)
+    return _SPELLINGS[close[0]] if close else None
+
+
+def _spelled(code: str) -> str:
+    known = _SPELLINGS.get(code.strip().lower())
+    if known is None:
+        raise UnknownCategory(code.strip())
+    return known
+
+
+@lru_cache(maxsize=256)
+def _expanded(known: str) -> frozenset[str]:
+    inside = {code for code in CATEGORY_NAMES if code == known or code.startswith(f"{known}.")}
+    inside |= {SUBSUMED.get(known, known)}
+    inside |= {_TWINS[code] for code in inside if code in _TWINS}
+    old = {code for code, successor in SUBSUMED.items() if successor in inside}
+    return frozenset(inside | old)

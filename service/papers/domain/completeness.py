@@ -1,0 +1,90 @@
+"""What a source's answer says about a batch: is the day in, partly in, or yesterday's again?
+
+Freshness comes from what was announced and from the listing's counts, never from dates in a feed:
+those are computed when the feed is rendered (arXiv's RSS documentation), and stale feeds with
+today's date are a known fault. Holidays and deferrals are detected, not predicted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from service.papers.domain.announcement_days import is_announcement_day
+from service.papers.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The batch's state and why. `keeps` says whether its announcements belong to this date."""
+
+    state: BatchState
+    note: str = ""
+    keeps: bool = True
+
+
+def count_first(parsed: ParsedBatch) -> int:
+    """How many papers an answer announces for the first time in this category: new and crossed.
+
+    Replacements are left out: the listing counts all of them, the feed drops version 6 and later.
+    """
+    first = {AnnounceType.NEW, AnnounceType.CROSS}
+    return sum(one.announce_type in first for one in parsed.announcements)
+
+
+def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
+    """The announcements by which a day is known from the day before: the new papers.
+
+    Where there are none (a small category may have cross-lists alone), all of them: a category is
+    told of each paper and version once. A list tells nothing: it may show a paper for days.
+    """
+    told = tuple(a for a in parsed.announcements if a.announce_type is not AnnounceType.LISTED)
+    return tuple(a for a in told if a.announce_type is AnnounceType.NEW) or told
+
+
+def judge_batch(
+    parsed: ParsedBatch, on: date, repeated_count: int, expected_count: int | None = None
+) -> Verdict:
+    """The state of the batch of `on` after one answer.
+
+    `repeated_count`: how many of its `telling` announcements an earlier batch of the same category
+    already held. If that is all of them, the source still shows the day before. `expected_count`:
+    new and crossed papers by the listing, None where it is not known.
+    """
+    if not parsed.announcements:
+        return _judge_empty(parsed, on, expected_count)
+    if repeated_count and repeated_count == len(telling(parsed)):
+        return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
+    if parsed.is_truncated:
+        return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
+    found = count_first(parsed)
+    if expected_count is not None and found + len(parsed.bad_entries) < expected_count:
+        return Verdict(BatchState.PARTIAL, f"{found} of {expected_count} papers so far")
+    if parsed.bad_entries:
+        return Verdict(BatchState.COMPLETE, f"{len(parsed.bad_entries)} entries unreadable")
+    return Verdict(BatchState.COMPLETE)
+
+
+def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> Verdict:
+    if parsed.bad_entries:
+        return Verdict(BatchState.PARTIAL, "no entry could be read")
+    if parsed.is_skip_day or not is_announcement_day(on):
+        return Verdict(BatchState.COMPLETE, "nothing is announced on this day")
+    if expected_count == 0:
+        return Verdict(BatchState.COMPLETE, "the listing says: no updates today")
+    return Verdict(BatchState.EXPECTED, "nothing announced yet")
+
+
+def judge_closed(announced_count: int, expected_count: int | None) -> str:
+    """What is to be said of a batch that its deadline closed."""
+    if expected_count is not None and announced_count < expected_count:
+        return f"closed with {announced_count} of {expected_count} papers; the rest comes late"
+    if not announced_count:
+        return "nothing was announced by the deadline: a holiday, or arXiv deferred"
+    return "closed at the deadline; what comes now is late"
+
+
+def advance(current: BatchState, found: BatchState) -> BatchState:
+    """The state after another look: a batch never goes back, a closed one stays closed."""
+    order = (BatchState.EXPECTED, BatchState.PARTIAL, BatchState.COMPLETE, BatchState.CLOSED)
+    return max(current, found, key=order.index)

@@ -1,0 +1,82 @@
+"""The oracle: what a source says elsewhere that it announced, so that a short day is seen as short.
+
+And the deadline: a batch that is neither in nor explained by then is closed, and says so.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.papers.domain.announcement_days import announcement_date, is_past_deadline, polled_date
+from service.papers.domain.completeness import judge_closed
+from service.papers.domain.types import BatchState
+from service.papers.sources.base import Source, SourceUnavailable, SourceUnreadable
+from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
+from service.platform.database.engine import transaction
+from service.platform.database.models import Batch
+from service.platform.logs import get_logger
+
+log = get_logger(__name__)
+
+
+def consult(sessions: sessionmaker[Session], source: Source, category: str, now: datetime) -> None:
+    """Ask once for the counts of the batch that is waited for, and keep them with it.
+
+    The oracle is only a check: where it does not answer, the day goes on without it.
+    """
+    if not source.gates_editions or _is_known(sessions, source, category, polled_date(now)):
+        return
+    try:
+        expected = source.expect(category)
+    except (SourceUnavailable, SourceUnreadable) as error:
+        log.info("oracle.silent", source=source.name, category=category, reason=str(error))
+        return
+    if expected is None or expected.on > polled_date(now):
+        return
+    with transaction(sessions) as session:
+        batch = open_batch(session, source.name, category, expected.on, now)
+        batch.expected_count = expected.first_count
+        if not expected.first_count and batch.state is BatchState.EXPECTED:
+            batch.state = BatchState.COMPLETE
+            batch.note = "the listing says: no updates today"
+            batch.completed_at = now
+        elif batch.state is BatchState.COMPLETE:
+            _take_back(session, batch, now)
+
+
+def _take_back(session: Session, batch: Batch, now: datetime) -> None:
+    """A batch that looked whole while the listing was silent, and is not: it is read again.
+
+    The one step back that a batch can make, for the truth's sake, and not past its deadline.
+    """
+    found = count_first_announced(session, batch.id)
+    if found < (batch.expected_count or 0) and not is_past_deadline(batch.announced_on, now):
+        batch.state, batch.completed_at, batch.etag = BatchState.PARTIAL, None, ""
+        batch.note = f"{found} of {batch.expected_count} papers, as the listing says now"
+
+
+def _is_known(sessions: sessionmaker[Session], source: Source, category: str, on: date) -> bool:
+    with transaction(sessions) as session:
+        batch = find_batch(session, source.name, category, on)
+        return batch is not None and batch.expected_count is not None
+
+
+def close_overdue(sessions: sessionmaker[Session], now: datetime) -> int:
+    """Close the batches whose deadline has passed; returns how many. Stragglers come late."""
+    today = announcement_date(now)
+    until = today if is_past_deadline(today, now) else today - timedelta(days=1)
+    with transaction(sessions) as session:
+        overdue = find_overdue(session, until)
+        for batch in overdue:
+            close(session, batch, now)
+        return len(overdue)
+
+
+def close(session: Session, batch: Batch, now: datetime) -> None:
+    """Close one batch with the truth about what it holds."""
+    batch.state = BatchState.CLOSED
+    batch.closed_at = now
+    found = count_first_announced(session, batch.id)
+    batch.note = judge_closed(found, batch.expected_count)

@@ -1,0 +1,220 @@
+"""arXiv's daily announcements from rss.arxiv.org, as RSS or Atom.
+
+Fields and namespaces: https://info.arxiv.org/help/rss_specifications.html and
+https://info.arxiv.org/help/atom_specifications.html. The dates in the feed are those of its
+rendering; they prove nothing about freshness.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from lxml import etree
+
+from service.papers.domain.author_names import split_authors
+from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
+from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.sources.arxiv_list import ArxivListing
+from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
+from service.papers.sources.http_fetch import Fetcher
+from service.papers.sources.xml_fields import Element, one_line, read_xml, text_of
+
+_ATOM: Final = "{http://www.w3.org/2005/Atom}"
+_ARXIV: Final = "{http://arxiv.org/schemas/atom}"
+_DC: Final = "{http://purl.org/dc/elements/1.1/}"
+_ARXIV_ZONE: Final = ZoneInfo("America/New_York")
+_WEEKEND: Final = frozenset({"Saturday", "Sunday"})
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# arXiv's own limit. Its query drops *new* papers first, so a full feed is not a whole day.
+_MAX_ITEMS: Final = 2000
+_ACCEPT: Final = (
+    "application/rss+xml, application/atom+xml, application/xml, text/xml;q=0.9, */*;q=0.5"
+)
+_ABSTRACT = re.compile(r"\A\s*arXiv:\S+\s+Announce Type:.*?\bAbstract:\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ArxivFeed:
+    """The feed of one category per request; batches gate editions."""
+
+    feed_url: str
+    fetcher: Fetcher
+    listing: ArxivListing | None = None
+    name: str = "arxiv"
+    gates_editions: bool = True
+    keeps_changing: bool = False
+
+    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # the feed holds today only
+        return self.fetcher.fetch(
+            feed_address(self.feed_url, category), accept=_ACCEPT, state=state
+        )
+
+    def expect(self, category: str) -> Expectation | None:
+        """The listing's counts: the feed itself cannot say what it has lost."""
+        if self.listing is None:
+            return None
+        found = self.listing.fetch(category)
+        return Expectation(found.on, found.new_count + found.cross_count)
+
+    def parse(self, payload: bytes) -> ParsedBatch:
+        return parse_feed(payload)
+
+
+def feed_address(feed_url: str, category: str) -> str:
+    """Where a category's feed is: an address that names `/rss` or `/atom` is taken as it is."""
+    base = feed_url.rstrip("/")
+    if not urlsplit(base).path.endswith(("/rss", "/atom")):
+        base = f"{base}/rss"
+    return f"{base}/{quote(category, safe='')}"
+
+
+def parse_feed(payload: bytes) -> ParsedBatch:
+    """Read one feed, RSS 2.0 or Atom, into announcements in the feed's order.
+
+    An entry that cannot be read becomes a BadEntry, as does one that repeats an identifier; the
+    others are kept. Raises SourceUnreadable for anything but a whole feed: an error feed, a page
+    of HTML, XML that is cut off or malformed.
+    """
+    root = read_xml(payload, "an arXiv feed")
+    if root.tag == "rss" and (channel := root.find("channel")) is not None:
+        return _parsed(channel, _Rss())
+    if root.tag == f"{_ATOM}feed":
+        return _parsed(root, _Atom())
+    name = etree.QName(root).localname
+    raise SourceUnreadable(f"not an arXiv feed: the document is <{name}>, line {root.sourceline}")
+
+
+def _parsed(feed: Element, dialect: _Rss | _Atom) -> ParsedBatch:
+    title = text_of(feed, dialect.title)
+    if title.startswith("Feed error"):
+        line = feed.find(dialect.title).sourceline
+        why = text_of(feed, dialect.subtitle)
+        raise SourceUnreadable(one_line(f"arXiv answered: {title}: {why}, line {line}"))
+    items = feed.findall(dialect.item)
+    announcements: dict[str, Announcement] = {}
+    bad: list[BadEntry] = []
+    for position, item in enumerate(items):
+        try:
+            announcement = _announcement(item, dialect)
+            if announcement.key in announcements:
+                raise ValueError(f"repeats {announcement.identifier}")  # noqa: TRY301  # counted like any other fault of an entry
+        except ValueError as error:
+            bad.append(BadEntry(position, one_line(f"{error}, line {item.sourceline}")))
+        else:
+            announcements[announcement.key] = announcement
+    rendered_on = dialect.rendered_on(feed)
+    weekday = _WEEKDAYS[rendered_on.weekday()] if rendered_on else ""
+    return ParsedBatch(
+        announcements=tuple(announcements.values()),
+        bad_entries=tuple(bad),
+        rendered_on=rendered_on,
+        is_skip_day=weekday in dialect.skip_days(feed),
+        is_truncated=len(items) >= _MAX_ITEMS,
+    )
+
+
+class _Rss:
+    """Where RSS 2.0 keeps what."""
+
+    item = "item"
+    title = "title"
+    subtitle = "description"
+    identifier = "guid"
+    abstract = "description"
+
+    def link(self, item: Element) -> str:
+        return text_of(item, "link")
+
+    def categories(self, item: Element) -> Iterator[str]:
+        return (str(category.text or "") for category in item.iterfind("category"))
+
+    def rendered_on(self, channel: Element) -> date | None:
+        """The day of `pubDate`, in the offset it is written in."""
+        try:
+            return parsedate_to_datetime(text_of(channel, "pubDate")).date()
+        except ValueError:
+            return None
+
+    def skip_days(self, channel: Element) -> frozenset[str]:
+        return frozenset(str(day.text or "").strip() for day in channel.iterfind("skipDays/day"))
+
+
+class _Atom:
+    """Where Atom keeps what."""
+
+    item = f"{_ATOM}entry"
+    title = f"{_ATOM}title"
+    subtitle = f"{_ATOM}subtitle"
+    identifier = f"{_ATOM}id"
+    abstract = f"{_ATOM}summary"
+
+    def link(self, item: Element) -> str:
+        links = item.findall(f"{_ATOM}link")
+        return next((str(x.get("href", "")) for x in links if x.get("rel") == "alternate"), "")
+
+    def categories(self, item: Element) -> Iterator[str]:
+        return (str(x.get("term", "")) for x in item.iterfind(f"{_ATOM}category"))
+
+    def rendered_on(self, feed: Element) -> date | None:
+        """The entries' `published`, else the feed's `updated`, as a day in New York."""
+        stamps = (text_of(feed, f"{_ATOM}entry/{_ATOM}published"), text_of(feed, f"{_ATOM}updated"))
+        for stamp in stamps:
+            try:
+                moment = datetime.fromisoformat(stamp)
+            except ValueError:
+                continue
+            return (moment.astimezone(_ARXIV_ZONE) if moment.tzinfo else moment).date()
+        return None
+
+    def skip_days(self, _feed: Element) -> frozenset[str]:
+        """Atom has no such element; arXiv's RSS names these two."""
+        return _WEEKEND
+
+
+def _announcement(item: Element, dialect: _Rss | _Atom) -> Announcement:
+    """One entry. Raises ValueError with the reason where it cannot be one."""
+    identifier, version = _identity(item, dialect)
+    title = text_of(item, dialect.title)
+    if not title:
+        raise ValueError(f"{identifier} has no title")
+    link = dialect.link(item)
+    return Announcement(
+        key=paper_key("arxiv", identifier),
+        source="arxiv",
+        identifier=identifier,
+        version=version,
+        announce_type=_announce_type(text_of(item, f"{_ARXIV}announce_type"), identifier),
+        title=title,
+        abstract=_ABSTRACT.sub("", text_of(item, dialect.abstract)).strip(),
+        authors=split_authors(text_of(item, f"{_DC}creator")),
+        categories=tuple(c for raw in dialect.categories(item) if (c := raw.strip())),
+        url=link if link.startswith("https://") else arxiv_url(identifier),
+        license=text_of(item, f"{_DC}rights"),
+        doi=text_of(item, f"{_ARXIV}DOI"),
+        journal_ref=text_of(item, f"{_ARXIV}journal_reference"),
+    )
+
+
+def _identity(item: Element, dialect: _Rss | _Atom) -> tuple[str, int]:
+    raw = text_of(item, dialect.identifier)
+    if not raw:
+        raise ValueError("has no identifier")
+    try:
+        identifier, version = split_version(raw)
+    except IdentifierError as error:
+        raise ValueError(str(error)) from error
+    return identifier, version or 1
+
+
+def _announce_type(text: str, identifier: str) -> AnnounceType:
+    try:
+        return AnnounceType(text)
+    except ValueError:
+        raise ValueError(f"{identifier} has unknown announce type {text[:40]!r}") from None

@@ -1,0 +1,175 @@
+"""Hugging Face's daily papers: which papers its readers put forward, and how they took them.
+
+`GET /api/daily_papers`. The shape follows the published OpenAPI description; fields came and went
+over the years, so every one but a paper's identifier and title may be missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
+from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch, Signals
+from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
+from service.papers.sources.http_fetch import Fetcher
+
+# The largest page the endpoint gives; a weekday has some 25 papers.
+_LIMIT: Final = "100"
+# JSON can carry what neither a database nor a mail can: NUL and halves of characters.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """One list a day for everybody, so it has no categories and no edition waits for it."""
+
+    base_url: str
+    fetcher: Fetcher
+    name: str = "huggingface"
+    gates_editions: bool = False
+    keeps_changing: bool = True
+
+    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # there is one list for all
+        """Ask for one UTC day; without a day, for the latest list."""
+        params = {"limit": _LIMIT} | ({"date": on.isoformat()} if on else {})
+        address = f"{self.base_url.rstrip('/')}/api/daily_papers"
+        return self.fetcher.fetch(address, accept="application/json", state=state, params=params)
+
+    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
+        """Nothing says elsewhere what is in the list."""
+        return None
+
+    def parse(self, payload: bytes) -> ParsedBatch:
+        return parse_daily_papers(payload)
+
+
+def parse_daily_papers(payload: bytes) -> ParsedBatch:
+    """Read one day's list, in its order; an empty list is a day without papers.
+
+    An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
+    SourceUnreadable for anything but a list, such as an error's JSON or a page of HTML.
+    """
+    announcements: dict[str, Announcement] = {}
+    bad: list[BadEntry] = []
+    for position, entry in enumerate(_entries(payload)):
+        try:
+            announcement = _announcement(entry)
+            if announcement.key in announcements:
+                raise ValueError(f"repeats {announcement.identifier}")  # noqa: TRY301  # counted like any other fault of an entry
+        except ValueError as error:
+            bad.append(BadEntry(position, str(error)))
+        else:
+            announcements[announcement.key] = announcement
+    return ParsedBatch(tuple(announcements.values()), tuple(bad))
+
+
+def _entries(payload: bytes) -> list[object]:
+    try:
+        answer = json.loads(payload)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise SourceUnreadable(f"not a list of papers: {error.msg}, {where}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise SourceUnreadable("not a list of papers: not readable as JSON, line 1") from error
+    # Archives of the endpoint wrap its list together with the date.
+    if isinstance(answer, dict) and isinstance(answer.get("data"), list):
+        answer = answer["data"]
+    if not isinstance(answer, list):
+        said = answer.get("error", "") if isinstance(answer, dict) else ""
+        hint = f", it says {str(said)[:120]!r}" if said else ""
+        kind = type(answer).__name__
+        raise SourceUnreadable(f"not a list of papers: the answer is a {kind}{hint}, line 1")
+    return answer
+
+
+def _announcement(entry: object) -> Announcement:
+    """One entry. Raises ValueError with the reason where it cannot be one."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"is a {type(entry).__name__}, not an object")  # noqa: TRY004  # a fault of the entry, not of the caller
+    paper = _object(entry, "paper")
+    identifier = canonical_arxiv_id(_text(paper, "id"))
+    title = _text(paper, "title") or _text(entry, "title")
+    if not title:
+        raise ValueError(f"{identifier} has no title")
+    return Announcement(
+        key=paper_key("huggingface", identifier),
+        source="huggingface",
+        identifier=identifier,
+        version=1,
+        announce_type=AnnounceType.LISTED,
+        title=title,
+        abstract=_text(paper, "summary") or _text(entry, "summary"),
+        authors=_authors(paper.get("authors")),
+        categories=(),
+        url=arxiv_url(identifier),
+        is_withdrawn=bool(paper.get("withdrawnAt")),
+        published_at=_moment(paper, "publishedAt") or _moment(entry, "publishedAt"),
+        signals=_signals(entry, paper),
+    )
+
+
+def _signals(entry: _Fields, paper: _Fields) -> Signals:
+    repository = _text(paper, "githubRepo")
+    keywords = paper.get("ai_keywords")
+    return Signals(
+        upvotes=_count(paper, "upvotes") or 0,
+        comments=_count(entry, "numComments") or 0,
+        github_stars=_count(paper, "githubStars"),
+        # It becomes a link in a mail, so nothing but a web address will do.
+        github_url=repository if repository.startswith(("https://", "http://")) else "",
+        summary=_text(paper, "ai_summary"),
+        keywords=_strings(keywords),
+    )
+
+
+def _authors(value: object) -> tuple[str, ...]:
+    """Names of authors, given as objects with a name or, in old answers, as plain strings."""
+    people = value if isinstance(value, list) else []
+    return _strings(
+        [person.get("name") if isinstance(person, dict) else person for person in people]
+    )
+
+
+def _object(fields: _Fields, name: str) -> _Fields:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(fields: _Fields, name: str) -> str:
+    value = fields.get(name)
+    return _UNSTORABLE.sub("", value).strip() if isinstance(value, str) else ""
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    texts = (
+        [_UNSTORABLE.sub("", x).strip() for x in value if isinstance(x, str)]
+        if isinstance(value, list)
+        else []
+    )
+    return tuple(text for text in texts if text)
+
+
+def _count(fields: _Fields, name: str) -> int | None:
+    """A count of 0 or more that a database integer can hold, or None."""
+    value = fields.get(name)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+    return value if is_count and isinstance(value, int) else None
+
+
+def _moment(fields: _Fields, name: str) -> datetime | None:
+    """An ISO 8601 moment as aware UTC; Hugging Face writes UTC where it names no zone."""
+    try:
+        moment = datetime.fromisoformat(_text(fields, name))
+    except ValueError:
+        return None
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        return None

@@ -1,0 +1,255 @@
+"""Any journal's feed: RSS, Atom or RDF, read by feedparser and stripped to plain text.
+
+Publishers agree on little. A DOI stands in `prism:doi`, in `dc:identifier`, in the entry's
+identifier or only in its link; authors are one string or many; days have many spellings. A feed
+is rolling: it names the same papers for weeks, so what it names is LISTED and not announced.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import feedparser
+from lxml import etree, html
+
+from service.papers.domain.author_names import split_authors
+from service.papers.domain.identifiers import (
+    IdentifierError,
+    is_arxiv_id,
+    normalized_doi,
+    paper_key,
+)
+from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
+from service.papers.sources.http_fetch import Fetcher
+from service.papers.sources.xml_fields import one_line, read_each
+
+_ACCEPT: Final = (
+    "application/rss+xml, application/atom+xml, application/rdf+xml, application/xml;q=0.9, "
+    "text/xml;q=0.9, */*;q=0.5"
+)
+_ENTITY: Final = b"<!ENTITY"
+_WHOLE = re.compile(
+    rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL
+)
+_DOI = re.compile(r"\b10\.\d{4,9}/[^\s?#&\"<>]+", re.ASCII)
+# A link's page of an article is no part of its DOI: `/doi/10.1000/1.2/full`.
+_AFTER_DOI = re.compile(
+    r"(?:/(?:full|abstract|pdf|epdf|meta)|\.(?:full|abstract|pdf))+\Z", re.IGNORECASE
+)
+_DAY = re.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", re.ASCII)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_INITIALS = re.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
+_NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
+
+# feedparser publishes no types.
+_Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFeed:
+    """One feed under the operator's own name for it; no edition waits for it."""
+
+    name: str
+    feed_url: str
+    fetcher: Fetcher
+    gates_editions: bool = False
+    keeps_changing: bool = False
+
+    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # a feed has neither
+        return self.fetcher.fetch(self.feed_url, accept=_ACCEPT, state=state)
+
+    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
+        """A feed says nothing of what it left out."""
+        return None
+
+    def parse(self, payload: bytes) -> ParsedBatch:
+        return parse_journal(payload, self.name.removeprefix("journal."))
+
+
+def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
+    """Read one feed of any kind, in its order.
+
+    A paper's key is its DOI (`doi:10.1234/abc`), that of arXiv where the DOI is arXiv's, and else
+    a hash of what identifies it in this feed (`feed:` and 32 hexadecimal digits). Its one category
+    is `journal.` and the feed's name in lower case with hyphens. An entry without title or
+    identity becomes a BadEntry, as does one that repeats a key. A feed that is broken is read as
+    far as it goes, and the entry in which it breaks off is a bad one. Raises SourceUnreadable
+    where there is nothing to read.
+    """
+    parsed = _parsed(payload)
+    entries: Sequence[_Entry] = parsed["entries"]
+    is_whole = _WHOLE.search(payload) is not None
+    whole = entries if is_whole else entries[:-1]
+    keys: set[str] = set()
+
+    def read_one(entry: _Entry) -> Announcement:
+        told = _announcement(entry, feed_name)
+        if told.key in keys:
+            raise ValueError(f"repeats {told.identifier}")
+        keys.add(told.key)
+        return told
+
+    announcements, bad = read_each(whole, read_one)
+    if len(whole) < len(entries):
+        bad = (*bad, BadEntry(len(whole), "the feed breaks off here"))
+    return ParsedBatch(announcements, bad)
+
+
+def _parsed(payload: bytes) -> Mapping[str, Any]:
+    if not payload.strip():
+        raise SourceUnreadable("not a feed: the answer is empty")
+    if _ENTITY in payload:
+        # No feed needs entities of its own; bombs and readers of files do.
+        raise SourceUnreadable("not a feed: it declares entities")
+    try:
+        # Bytes alone would be taken for the name of a file.
+        parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
+    except Exception as error:
+        # It means never to raise, and does on odd bytes and characters.
+        kind = type(error).__name__
+        raise SourceUnreadable(one_line(f"not a feed: {kind}: {error}")) from error
+    if parsed["entries"] or (parsed.get("version") and not parsed.get("bozo")):
+        return parsed
+    reason = one_line(str(parsed.get("bozo_exception", ""))) or "it holds no entries"
+    raise SourceUnreadable(f"not a feed: {reason}")
+
+
+def _announcement(entry: _Entry, feed_name: str) -> Announcement:
+    """One entry. Raises ValueError with the reason where it cannot be one."""
+    title = " ".join(_plain(entry, "title").split())
+    if not title:
+        raise ValueError("has no title")
+    link = _text(entry, "link")
+    doi = _doi(entry)
+    key, identifier = _identity(entry, doi, title)
+    category = f"journal.{_NOT_IN_SLUGS.sub('-', feed_name.lower()).strip('-')}"
+    return Announcement(
+        key=key,
+        source=feed_name,
+        identifier=identifier,
+        version=1,
+        announce_type=AnnounceType.LISTED,
+        title=title,
+        abstract=_abstract(entry),
+        authors=_authors(entry),
+        categories=(category,),
+        primary_category=category,
+        url=_url(link, doi),
+        license=_text(entry, "license"),
+        doi=doi,
+        journal_ref=_text(entry, "prism_publicationname") or _text(entry, "dc_source"),
+        published_at=_published_at(entry),
+    )
+
+
+def _identity(entry: _Entry, doi: str, title: str) -> tuple[str, str]:
+    """The key and the identifier under it."""
+    if doi and is_arxiv_id(doi):
+        key = paper_key("arxiv", doi)
+        return key, key.partition(":")[2]
+    if doi:
+        return f"doi:{doi}", doi
+    identifier = _text(entry, "id") or _text(entry, "link")
+    if not identifier:
+        raise ValueError(f"{title[:60]!r} has no identifier and no link")
+    digest = hashlib.sha256(identifier.encode()).hexdigest()[:32]
+    return f"feed:{digest}", identifier
+
+
+def _doi(entry: _Entry) -> str:
+    """The entry's own DOI, in lower case; empty where it names none."""
+    for name in ("prism_doi", "dc_identifier", "id", "link"):
+        if found := _DOI.search(_text(entry, name)):
+            try:
+                return normalized_doi(_AFTER_DOI.sub("", found[0]).rstrip(".,;)/"))
+            except IdentifierError:
+                continue
+    return ""
+
+
+def _url(link: str, doi: str) -> str:
+    """It becomes a link in a mail, so nothing but a web address will do."""
+    if link.startswith(("https://", "http://")):
+        return link
+    return f"https://doi.org/{doi}" if doi else ""
+
+
+def _abstract(entry: _Entry) -> str:
+    """The longer one of summary and content: publishers put the abstract in either."""
+    contents = entry.get("content", [])
+    texts = [_plain(entry, "summary"), *(_stripped(c["value"], c["type"]) for c in contents)]
+    return max(texts, key=len)
+
+
+def _plain(entry: _Entry, name: str) -> str:
+    detail = entry.get(f"{name}_detail") or {}
+    return _stripped(str(entry.get(name) or ""), str(detail.get("type", "text/html")))
+
+
+def _stripped(text: str, kind: str) -> str:
+    """Text without markup: scripts and styles go, paragraphs become lines."""
+    clean = _CONTROL.sub("", text)
+    if kind != "text/plain" and clean.strip():
+        # A line break in HTML is a blank; lines are made by paragraphs alone.
+        root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
+        etree.strip_elements(root, "script", "style", with_tail=False)
+        for element in root.iter("br", "div", "li", "p"):
+            element.tail = "\n" + (element.tail or "")
+        clean = root.text_content()
+    lines = (" ".join(line.split()) for line in clean.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _authors(entry: _Entry) -> tuple[str, ...]:
+    """Many elements are a name each; one may be a name or all of them."""
+    people = entry.get("authors", [])
+    names = [" ".join(_stripped(str(p.get("name", "")), "text/html").split()) for p in people]
+    named = [name for name in names if name]
+    return tuple(_split(named[0])) if len(named) == 1 else tuple(named)
+
+
+def _split(text: str) -> Iterator[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if ";" in text:
+        yield from filter(None, (name.strip() for name in text.split(";")))
+    elif len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):
+        # `Doe, J., Roe, R.`: every second comma parts a name from its own initials.
+        yield from map(" ".join, zip(parts[1::2], parts[::2], strict=True))
+    elif _is_turned(parts):
+        yield text
+    else:
+        yield from split_authors(text)
+
+
+def _is_turned(parts: Sequence[str]) -> bool:
+    """Whether the one comma is that of `Last, First` and does not part two whole names."""
+    return len(parts) == 2 and min(len(part.split()) for part in parts) < 2
+
+
+def _published_at(entry: _Entry) -> datetime | None:
+    """The day of publication as the entry gives it, at midnight UTC where it gives no hour."""
+    # A plain copy: feedparser's own answers for `updated` with `published`, and warns.
+    stamps = dict(entry)
+    if stamp := stamps.get("published_parsed") or stamps.get("updated_parsed"):
+        return datetime.fromtimestamp(calendar.timegm(stamp), UTC)
+    found = _DAY.match(_text(entry, "prism_publicationdate"))
+    if found is None:
+        return None
+    year, month, day = (int(part or 1) for part in found.groups())
+    try:
+        return datetime(year, month, day, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _text(entry: _Entry, name: str) -> str:
+    value = entry.get(name)
+    return " ".join(_CONTROL.sub("", value).split()) if isinstance(value, str) else ""

@@ -1,0 +1,121 @@
+"""What reading any provider's XML has in common: refuse what is not whole, count what is odd.
+
+Everything here is pure. One unreadable entry never costs its page; one unreadable page is an
+error of one line that names the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias, TypeVar
+
+from lxml import etree
+
+from service.papers.domain.types import BadEntry
+from service.papers.sources.base import SourceUnreadable
+from service.platform.one_line import plain_words
+
+# lxml publishes no types.
+Element: TypeAlias = Any
+
+_Entry = TypeVar("_Entry")
+_Read = TypeVar("_Read")
+
+# Forbidden in XML 1.0; one of them in one title must not cost the page.
+_CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
+_HTML = re.compile(rb"<!doctype html|<html[\s>]", re.IGNORECASE)
+_OPENING = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
+
+
+def read_xml(payload: bytes, what: str) -> Element:
+    """The root of one whole document; `what` is its kind as the error should call it.
+
+    Raises SourceUnreadable for nothing, for HTML, for XML that is cut off or malformed, and for
+    any document type: no provider here sends one, and every bomb of entities needs one.
+    """
+    if not payload.strip():
+        raise SourceUnreadable(f"not {what}: the answer is empty, line 1")
+    if not _OPENING.match(payload):
+        raise SourceUnreadable(f"not {what}: the answer is not XML, line 1")
+    if _HTML.search(payload[:1024]):
+        raise SourceUnreadable(f"not {what}: the answer is a page of HTML, line 1")
+    # One parser a call: lxml's default one resolves entities, and a parser is not thread-safe.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(payload.translate(None, _CONTROL_BYTES), parser)
+    except etree.XMLSyntaxError as error:
+        kind = what.removeprefix("an ")
+        raise SourceUnreadable(f"malformed {kind}: {one_line(str(error.msg))}") from error
+    if root.getroottree().docinfo.doctype:
+        raise SourceUnreadable(f"not {what}: it declares a document type, line 1")
+    return root
+
+
+def read_each(
+    entries: Iterable[_Entry],
+    read_one: Callable[[_Entry], _Read],
+    place_of: Callable[[_Entry], str] = lambda _: "",
+) -> tuple[tuple[_Read, ...], tuple[BadEntry, ...]]:
+    """Read every entry; one that `read_one` refuses with a ValueError is counted and named.
+
+    `place_of` says where an entry stands; it is asked for the bad ones only.
+    """
+    read: list[_Read] = []
+    bad: list[BadEntry] = []
+    for position, entry in enumerate(entries):
+        try:
+            read.append(read_one(entry))
+        except ValueError as error:
+            place = place_of(entry)
+            bad.append(BadEntry(position, one_line(f"{error}, {place}" if place else f"{error}")))
+    return tuple(read), tuple(bad)
+
+
+def line_of(element: Element) -> str:
+    """`line 12`, for messages."""
+    return f"line {element.sourceline}"
+
+
+def local_name(element: Element) -> str:
+    """An element's name without its namespace."""
+    return str(etree.QName(element).localname)
+
+
+def text_of(element: Element, path: str) -> str:
+    """All text below the first match, as it came but for blanks around it; else empty."""
+    found = element.find(path)
+    return "" if found is None else "".join(found.itertext()).strip()
+
+
+def line_text_of(element: Element, path: str) -> str:
+    """The same on one line, for fields that mean nothing by their line breaks."""
+    return " ".join(text_of(element, path).split())
+
+
+def number_of(element: Element, path: str) -> int | None:
+    """A whole number of 0 or more, or None."""
+    text = text_of(element, path)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def moment(text: str) -> datetime | None:
+    """An ISO 8601 moment as aware UTC, or None; UTC where no zone is named."""
+    try:
+        when = datetime.fromisoformat(text)
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def one_line(text: str) -> str:
+    """For messages: no line breaks, no control characters, at most 300 characters."""
+    return plain_words(text)[:300]

@@ -1,0 +1,184 @@
+"""The tables of papers and of how they came: batches, announcements, versions, signals, events."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Computed, Double, ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
+from service.platform.database.base import Base, announce_type, batch_state, paper_event_kind
+
+
+class PaperRow(Base):
+    """One scholarly work at one source. `first_announced_*` stay empty until it was new here.
+
+    Rows that turn out to be one work (a preprint here and there, its DOI) share a `work_id`, the
+    id of the first of them: the ledger and the editions count works, and no row ever moves.
+    """
+
+    __tablename__ = "papers"
+    __table_args__ = (
+        Index("ix_papers_title_lexemes", "title_lexemes", postgresql_using="gin"),
+        Index("ix_papers_abstract_lexemes", "abstract_lexemes", postgresql_using="gin"),
+        Index("ix_papers_title_words", "title_words", postgresql_using="gin"),
+        Index("ix_papers_abstract_words", "abstract_words", postgresql_using="gin"),
+        Index("ix_papers_author_keys", "author_keys", postgresql_using="gin"),
+        Index("ix_papers_categories", "categories", postgresql_using="gin"),
+        Index("ix_papers_work_id", "work_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    work_id: Mapped[int | None] = mapped_column(ForeignKey("papers.id", ondelete="SET NULL"))
+    source: Mapped[str]
+    identifier: Mapped[str]
+    version: Mapped[int] = mapped_column(SmallInteger)
+    title: Mapped[str]
+    title_raw: Mapped[str]
+    abstract: Mapped[str]
+    abstract_raw: Mapped[str]
+    authors: Mapped[list[str]]
+    author_keys: Mapped[list[str]]
+    categories: Mapped[list[str]]
+    primary_category: Mapped[str] = mapped_column(server_default="")
+    url: Mapped[str] = mapped_column(server_default="")
+    license: Mapped[str] = mapped_column(server_default="")
+    doi: Mapped[str] = mapped_column(server_default="")
+    journal_ref: Mapped[str] = mapped_column(server_default="")
+    comment: Mapped[str] = mapped_column(server_default="")
+    is_withdrawn: Mapped[bool] = mapped_column(server_default=text("false"))
+    first_announced_on: Mapped[date | None] = mapped_column(index=True)
+    first_announced_at: Mapped[datetime | None]
+    announced_as: Mapped[AnnounceType | None] = mapped_column(announce_type)
+    replaced_on: Mapped[date | None] = mapped_column(index=True)
+    sources: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    trend: Mapped[float] = mapped_column(Double, server_default="50")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    title_lexemes: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("to_tsvector('english'::regconfig, title)", persisted=True),
+        deferred=True,
+    )
+    abstract_lexemes: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("to_tsvector('english'::regconfig, abstract)", persisted=True),
+        deferred=True,
+    )
+    title_words: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("strip(to_tsvector('simple'::regconfig, title))", persisted=True),
+        deferred=True,
+    )
+    abstract_words: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("strip(to_tsvector('simple'::regconfig, abstract))", persisted=True),
+        deferred=True,
+    )
+
+
+class PaperIdentifier(Base):
+    """Every name a paper goes by (`arxiv:…`, `doi:…`): where two papers meet, they are one work."""
+
+    __tablename__ = "paper_identifiers"
+    __table_args__ = (UniqueConstraint("value", "paper_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
+
+
+class PaperEvent(Base):
+    """Something that happened to a paper later: readers who were sent it hear of it once."""
+
+    __tablename__ = "paper_events"
+    __table_args__ = (UniqueConstraint("paper_id", "kind", "detail"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
+    kind: Mapped[PaperEventKind] = mapped_column(paper_event_kind)
+    detail: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PaperVersion(Base):
+    """What each version said, raw: a replacement never overwrites what readers were sent."""
+
+    __tablename__ = "paper_versions"
+    __table_args__ = (UniqueConstraint("paper_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(SmallInteger)
+    title_raw: Mapped[str]
+    abstract_raw: Mapped[str]
+    seen_at: Mapped[datetime]
+
+
+class Batch(Base):
+    """What one source announced for one category on one date."""
+
+    __tablename__ = "batches"
+    __table_args__ = (UniqueConstraint("source", "category", "announced_on"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    category: Mapped[str] = mapped_column(server_default="")
+    announced_on: Mapped[date] = mapped_column(index=True)
+    state: Mapped[BatchState] = mapped_column(batch_state)
+    announced_count: Mapped[int] = mapped_column(server_default="0")
+    expected_count: Mapped[int | None]
+    late_count: Mapped[int] = mapped_column(server_default="0")
+    bad_count: Mapped[int] = mapped_column(server_default="0")
+    etag: Mapped[str] = mapped_column(server_default="")
+    note: Mapped[str] = mapped_column(server_default="")
+    fetched_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class AnnouncementRow(Base):
+    """A paper in a batch: the cross-lists, and how each category called it."""
+
+    __tablename__ = "announcements"
+    __table_args__ = (UniqueConstraint("batch_id", "paper_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
+    announce_type: Mapped[AnnounceType] = mapped_column(announce_type)
+    version: Mapped[int] = mapped_column(SmallInteger)
+
+
+class Signal(Base):
+    """What others thought of a paper on a day; the last look of a day stays."""
+
+    __tablename__ = "signals"
+    __table_args__ = (UniqueConstraint("paper_id", "source", "observed_on"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
+    source: Mapped[str]
+    observed_on: Mapped[date]
+    observed_at: Mapped[datetime | None]
+    upvotes: Mapped[int] = mapped_column(server_default="0")
+    comments: Mapped[int] = mapped_column(server_default="0")
+    github_stars: Mapped[int | None]
+    github_url: Mapped[str] = mapped_column(server_default="")
+    summary: Mapped[str] = mapped_column(server_default="")
+    keywords: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+
+
+class Gate(Base):
+    """A host that asks for politeness: when it may be asked again, whoever asks."""
+
+    __tablename__ = "gates"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    next_at: Mapped[datetime]
+    failure_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")

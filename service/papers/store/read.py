@@ -1,0 +1,295 @@
+"""Papers out: as values for mails and pages, and as the day's index for matching."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, true
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from service.papers.domain.types import AnnounceType, Paper
+from service.platform.database.base import is_among
+from service.platform.database.models import AnnouncementRow, Batch, PaperRow, Signal
+from service.topics.domain.matching.paper_index import IndexedPaper, parse_tsvector
+
+
+def _latest_signals() -> LateralFromClause:
+    """The last look at a paper's signals, whichever day it was; one index probe a paper."""
+    return (
+        select(Signal.upvotes, Signal.github_url, Signal.summary)
+        .where(Signal.paper_id == PaperRow.id)
+        .order_by(Signal.observed_on.desc())
+        .limit(1)
+        .lateral("latest_signals")
+    )
+
+
+def _select_papers() -> Select[PaperRow, Any, Any, Any]:
+    signals = _latest_signals()
+    return select(
+        PaperRow,
+        func.coalesce(signals.c.upvotes, 0).label("upvotes"),
+        func.coalesce(signals.c.github_url, "").label("github_url"),
+        func.coalesce(signals.c.summary, "").label("summary"),
+    ).outerjoin(signals, true())
+
+
+def _to_paper(row: Row[Any]) -> Paper:
+    stored: PaperRow = row[0]
+    return Paper(
+        id=stored.id,
+        key=stored.key,
+        source=stored.source,
+        identifier=stored.identifier,
+        title=stored.title,
+        abstract=stored.abstract,
+        authors=tuple(stored.authors),
+        categories=tuple(stored.categories),
+        primary_category=stored.primary_category,
+        announced_as=stored.announced_as or AnnounceType.REPLACE,
+        announced_on=stored.first_announced_on or stored.created_at.date(),
+        url=stored.url,
+        version=stored.version,
+        comment=stored.comment,
+        is_withdrawn=stored.is_withdrawn,
+        upvotes=row.upvotes,
+        github_url=row.github_url,
+        summary=row.summary,
+        trend=stored.trend,
+    )
+
+
+def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
+    """The papers with these ids, by id; unknown ids are left out."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    rows = session.execute(_select_papers().where(is_among(PaperRow.id, wanted)))
+    return {paper.id: paper for paper in map(_to_paper, rows)}
+
+
+def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[datetime, int]]]:
+    """Every look at the papers' upvotes: paper id -> (when, upvotes), oldest first."""
+    rows = session.execute(
+        select(Signal.paper_id, Signal.observed_at, Signal.observed_on, Signal.upvotes)
+        .where(is_among(Signal.paper_id, ids))
+        .order_by(Signal.observed_on)
+    )
+    snapshots: dict[int, list[tuple[datetime, int]]] = {}
+    for paper_id, observed_at, observed_on, upvotes in rows:
+        at = observed_at or datetime.combine(observed_on, time(12), UTC)
+        snapshots.setdefault(paper_id, []).append((at, upvotes))
+    return snapshots
+
+
+def list_ids_since(session: Session, since: date) -> list[int]:
+    """Papers of which anything was announced on or after a date, new or replaced."""
+    is_recent = or_(PaperRow.first_announced_on >= since, PaperRow.replaced_on >= since)
+    return list(session.execute(select(PaperRow.id).where(is_recent)).scalars())
+
+
+def list_days_since(session: Session, since: date) -> list[date]:
+    """The dates on or after `since` on which any paper was announced."""
+    days = select(PaperRow.first_announced_on).where(PaperRow.first_announced_on >= since)
+    return [on for on in session.execute(days.distinct()).scalars() if on]
+
+
+def list_days_noticed(session: Session, since: date) -> list[date]:
+    """The announcement dates of the papers whose signals were looked at on or after `since`."""
+    days = (
+        select(PaperRow.first_announced_on)
+        .join(Signal, Signal.paper_id == PaperRow.id)
+        .where(Signal.observed_on >= since)
+    )
+    return [on for on in session.execute(days.distinct()).scalars() if on]
+
+
+def list_announced_on(session: Session, on: date) -> dict[int, str]:
+    """The papers announced on a date: id -> primary category."""
+    rows = session.execute(
+        select(PaperRow.id, PaperRow.primary_category).where(PaperRow.first_announced_on == on)
+    )
+    return dict(rows.all())
+
+
+def find_paper(session: Session, key: str) -> Paper | None:
+    row = session.execute(_select_papers().where(PaperRow.key == key)).one_or_none()
+    return _to_paper(row) if row else None
+
+
+class ListedPaper(NamedTuple):
+    """What a page needs to know of a day's papers to choose those that it shows."""
+
+    id: int
+    key: str
+    categories: Sequence[str]
+    announced_as: AnnounceType
+    trend: float
+    upvotes: int
+
+
+def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
+    """The papers that became new on a date, in short: a day has a thousand, and a page shows forty."""
+    signals = _latest_signals()
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            PaperRow.key,
+            PaperRow.categories,
+            func.coalesce(PaperRow.announced_as, AnnounceType.REPLACE),
+            PaperRow.trend,
+            func.coalesce(signals.c.upvotes, 0),
+        )
+        .outerjoin(signals, true())
+        .where(PaperRow.first_announced_on == on)
+    )
+    return [ListedPaper(*row) for row in rows]
+
+
+def announced_day(*, is_replaced: bool) -> ColumnElement[date | None]:
+    """The day a paper counts for: its first, or where replacements count, that of the last one."""
+    if not is_replaced:
+        return PaperRow.first_announced_on.expression
+    return func.greatest(PaperRow.first_announced_on, PaperRow.replaced_on)
+
+
+def find_papers(
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    limit: int,
+    on: ColumnElement[date | None] | None = None,
+) -> list[Paper]:
+    """The newest papers of a span, its last day included, for which a compiled topic holds.
+
+    `on` is the day that counts (see `announced_day`), the first one if it is not given.
+    """
+    day = announced_day(is_replaced=False) if on is None else on
+    statement = _select_papers().where(condition, day.between(*span))
+    newest = statement.order_by(day.desc(), PaperRow.key.desc())
+    return [_to_paper(row) for row in session.execute(newest.limit(limit))]
+
+
+def count_by_day(
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    on: ColumnElement[date | None] | None = None,
+) -> dict[date, int]:
+    """How many papers of a span a compiled topic holds for, per day on which there were any."""
+    day = announced_day(is_replaced=False) if on is None else on
+    rows = session.execute(
+        select(day, func.count()).where(condition, day.between(*span)).group_by(day)
+    )
+    return {counted: count for counted, count in rows if counted}
+
+
+def which_hold(
+    session: Session, paper_id: int, conditions: Sequence[ColumnElement[bool]]
+) -> list[bool]:
+    """Which of several compiled topics bring a paper; none where the paper is unknown."""
+    if not conditions:
+        return []
+    asked = select(*(one.label(f"c{n}") for n, one in enumerate(conditions)))
+    row = session.execute(asked.where(PaperRow.id == paper_id)).one_or_none()
+    return [bool(one) for one in row] if row else [False] * len(conditions)
+
+
+def count_each(
+    session: Session, conditions: Sequence[ColumnElement[bool]], since: date
+) -> list[int]:
+    """How many papers announced since then each of several compiled topics would have brought."""
+    if not conditions:
+        return []
+    counts = (
+        select(func.count())
+        .select_from(PaperRow)
+        .where(one, PaperRow.first_announced_on >= since)
+        .scalar_subquery()
+        for one in conditions
+    )
+    return list(session.execute(select(*counts)).one())
+
+
+def latest_day(session: Session, until: date) -> date | None:
+    """The last date on or before `until` on which a paper was announced."""
+    return session.execute(
+        select(func.max(PaperRow.first_announced_on)).where(PaperRow.first_announced_on <= until)
+    ).scalar_one()
+
+
+def newest_paper_ids(session: Session, limit: int) -> list[int]:
+    """The papers that were stored last, the newest first."""
+    return list(
+        session.execute(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)).scalars()
+    )
+
+
+def index_papers(
+    session: Session, ids: Sequence[int], revisions: Collection[int] = ()
+) -> list[IndexedPaper]:
+    """The papers as matching sees them: the lexemes and positions that Postgres computed.
+
+    Those among `revisions` are there because a newer version was announced, and are not new.
+    """
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            cast(PaperRow.title_lexemes, Text),
+            cast(PaperRow.abstract_lexemes, Text),
+            func.tsvector_to_array(PaperRow.title_words),
+            func.tsvector_to_array(PaperRow.abstract_words),
+            PaperRow.authors,
+            PaperRow.categories,
+            PaperRow.sources,
+            PaperRow.primary_category,
+            PaperRow.trend,
+            PaperRow.announced_as,
+        )
+        .where(is_among(PaperRow.id, ids))
+        .order_by(PaperRow.id)
+    )
+    return [
+        IndexedPaper(
+            paper_id=paper_id,
+            title=parse_tsvector(title),
+            abstract=parse_tsvector(abstract),
+            authors=tuple(authors),
+            categories=frozenset(categories),
+            title_words=title_words,
+            abstract_words=abstract_words,
+            sources=frozenset(sources),
+            primary_category=primary,
+            trend=trend,
+            is_first=paper_id not in revisions,
+            is_cross=announced_as is AnnounceType.CROSS,
+            is_replaced=paper_id in revisions,
+        )
+        for (
+            paper_id,
+            title,
+            abstract,
+            title_words,
+            abstract_words,
+            authors,
+            categories,
+            sources,
+            primary,
+            trend,
+            announced_as,
+        ) in rows
+    ]
+
+
+def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, AnnouncementRow]]:
+    """Where and how a paper was announced, first first."""
+    rows = session.execute(
+        select(Batch, AnnouncementRow)
+        .join(AnnouncementRow, AnnouncementRow.batch_id == Batch.id)
+        .where(AnnouncementRow.paper_id == paper_id)
+        .order_by(Batch.announced_on, Batch.category)
+    )
+    return [(batch, told) for batch, told in rows]

@@ -1,0 +1,341 @@
+"""Papers in: one upsert per canonical key, versions and signals apart, nothing done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Announcement, AnnounceType
+from service.platform.database.models import AnnouncementRow, PaperRow, PaperVersion, Signal
+
+# A paper that only such a source has named is a stub: the first real announcement completes it.
+LISTING_SOURCES = ("huggingface",)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperDraft:
+    """An announcement with its readable forms, ready to be stored."""
+
+    announcement: Announcement
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    author_keys: tuple[str, ...]
+    categories: tuple[str, ...]
+    primary_category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """`ids`: key -> id of every paper; `inserted` and `updated` say which rows changed."""
+
+    ids: dict[str, int]
+    inserted: frozenset[str]
+    updated: frozenset[str]
+
+
+def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> Upserted:
+    """Insert unknown papers, move known ones to a newer version, leave the rest untouched.
+
+    Another process may store some of them at the same time. The upsert locks every row, changed or
+    not, so all writers take them in the order of their keys and none waits for another in circles.
+    """
+    if not drafts:
+        return Upserted({}, frozenset(), frozenset())
+    before = _find_ids(session, drafts)
+    ordered = sorted(drafts, key=lambda draft: draft.announcement.key)
+    statement = insert(PaperRow).values([_paper_values(draft, now) for draft in ordered])
+    new = statement.excluded
+    is_stub = PaperRow.source.in_(LISTING_SOURCES)
+    changed = session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[PaperRow.key],
+            set_={
+                name: getattr(new, name)
+                for name in _paper_values(drafts[0], now)
+                if name not in {"key", "sources", "created_at"}
+            },
+            where=and_(
+                new.source.not_in(LISTING_SOURCES),
+                or_(is_stub, new.version > PaperRow.version),
+            ),
+        ).returning(PaperRow.key, PaperRow.id)
+    )
+    touched = dict(changed.all())
+    # Asked again: a row that came in between and needed no change is in neither answer.
+    ids = _find_ids(session, drafts)
+    _extend_categories(session, drafts, ids, now)
+    _extend_sources(session, drafts, ids)
+    _insert_versions(session, drafts, ids, now)
+    return Upserted(
+        ids, frozenset(touched.keys() - before.keys()), frozenset(touched.keys() & before.keys())
+    )
+
+
+def _find_ids(session: Session, drafts: Sequence[PaperDraft]) -> dict[str, int]:
+    keys = [draft.announcement.key for draft in drafts]
+    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    return dict(rows.all())
+
+
+def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
+    told = draft.announcement
+    return {
+        "key": told.key,
+        "source": told.source,
+        "sources": [told.source],
+        "identifier": told.identifier,
+        "version": told.version,
+        "title": draft.title,
+        "title_raw": told.title,
+        "abstract": draft.abstract,
+        "abstract_raw": told.abstract,
+        "authors": list(draft.authors),
+        "author_keys": list(draft.author_keys),
+        "categories": list(draft.categories),
+        "primary_category": draft.primary_category,
+        "url": told.url,
+        "license": told.license,
+        "doi": told.doi,
+        "journal_ref": told.journal_ref,
+        "comment": told.comment,
+        "is_withdrawn": told.is_withdrawn,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _extend_categories(
+    session: Session,
+    drafts: Sequence[PaperDraft],
+    ids: Mapping[str, int],
+    now: datetime,
+) -> None:
+    """A cross-list adds a category without a new version; the list only ever grows here."""
+    known = dict(
+        session.execute(
+            select(PaperRow.id, PaperRow.categories).where(PaperRow.id.in_(ids.values()))
+        ).all()
+    )
+    for draft in drafts:
+        paper_id = ids[draft.announcement.key]
+        added = [c for c in draft.categories if c not in known[paper_id]]
+        if added:
+            session.execute(
+                update(PaperRow)
+                .where(PaperRow.id == paper_id)
+                .values(categories=[*known[paper_id], *added], updated_at=now)
+            )
+
+
+def _extend_sources(session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int]) -> None:
+    """Who has told of a paper; the list only ever grows."""
+    for source in sorted({draft.announcement.source for draft in drafts}):
+        told = [ids[d.announcement.key] for d in drafts if d.announcement.source == source]
+        session.execute(
+            update(PaperRow)
+            .where(PaperRow.id.in_(told), ~PaperRow.sources.contains([source]))
+            .values(sources=func.array_append(PaperRow.sources, source))
+        )
+
+
+def _insert_versions(
+    session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int], now: datetime
+) -> None:
+    rows = [
+        {
+            "paper_id": ids[draft.announcement.key],
+            "version": draft.announcement.version,
+            "title_raw": draft.announcement.title,
+            "abstract_raw": draft.announcement.abstract,
+            "seen_at": now,
+        }
+        for draft in drafts
+        if draft.announcement.source not in LISTING_SOURCES
+    ]
+    if rows:
+        session.execute(insert(PaperVersion).values(rows).on_conflict_do_nothing())
+
+
+def record_announcements(
+    session: Session, batch_id: int, told: Sequence[Announcement], ids: Mapping[str, int]
+) -> None:
+    """Put the papers into the batch; a paper already there keeps its row."""
+    rows = [
+        {
+            "batch_id": batch_id,
+            "paper_id": ids[one.key],
+            "announce_type": one.announce_type,
+            "version": one.version,
+        }
+        for one in told
+    ]
+    if rows:
+        statement = insert(AnnouncementRow).values(rows)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["batch_id", "paper_id"],
+                set_={
+                    "announce_type": statement.excluded.announce_type,
+                    "version": statement.excluded.version,
+                },
+                where=or_(
+                    AnnouncementRow.announce_type != statement.excluded.announce_type,
+                    AnnouncementRow.version != statement.excluded.version,
+                ),
+            )
+        )
+
+
+def record_first_announcement(
+    session: Session, ids: Sequence[int], announce_type: AnnounceType, on: date, now: datetime
+) -> None:
+    """Make papers new to readers from this date, unless they were announced before.
+
+    The same day's later categories may still raise `cross` to `new`: a paper is new where its
+    primary category is read, in whatever order the categories come.
+    """
+    is_unannounced = PaperRow.first_announced_on.is_(None)
+    raises = and_(
+        PaperRow.first_announced_on == on,
+        PaperRow.announced_as != AnnounceType.NEW,
+        literal(announce_type is AnnounceType.NEW),
+    )
+    session.execute(
+        update(PaperRow)
+        .where(PaperRow.id.in_(ids), or_(is_unannounced, raises))
+        .values(
+            first_announced_on=on,
+            first_announced_at=case((is_unannounced, now), else_=PaperRow.first_announced_at),
+            announced_as=announce_type,
+        )
+    )
+
+
+def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
+    """Note the last date on which a newer version of these papers was announced."""
+    session.execute(
+        update(PaperRow)
+        .where(PaperRow.id.in_(ids), or_(PaperRow.replaced_on.is_(None), PaperRow.replaced_on < on))
+        .values(replaced_on=on)
+    )
+
+
+def record_signals(
+    session: Session,
+    told: Sequence[Announcement],
+    ids: Mapping[str, int],
+    now: datetime,
+) -> list[tuple[int, str]]:
+    """Keep the last look of each day (UTC) at each paper's signals.
+
+    Returns the papers whose code was not known before: (id, address of the repository).
+    """
+    seen = {ids[one.key]: one.signals for one in told if one.signals}
+    if not seen:
+        return []
+    had_code = set(
+        session.execute(
+            select(Signal.paper_id).where(Signal.paper_id.in_(seen), Signal.github_url != "")
+        ).scalars()
+    )
+    had_signals = set(
+        session.execute(select(Signal.paper_id).where(Signal.paper_id.in_(seen))).scalars()
+    )
+    rows = [
+        {
+            "paper_id": ids[one.key],
+            "source": one.source,
+            "observed_on": now.date(),
+            "observed_at": now,
+            "upvotes": one.signals.upvotes,
+            "comments": one.signals.comments,
+            "github_stars": one.signals.github_stars,
+            "github_url": one.signals.github_url,
+            "summary": one.signals.summary,
+            "keywords": list(one.signals.keywords),
+        }
+        for one in told
+        if one.signals
+    ]
+    statement = insert(Signal).values(rows)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["paper_id", "source", "observed_on"],
+            set_={
+                name: getattr(statement.excluded, name)
+                for name in rows[0]
+                if name not in {"paper_id", "source", "observed_on"}
+            },
+        )
+    )
+    return [
+        (paper_id, signals.github_url)
+        for paper_id, signals in seen.items()
+        if signals.github_url and paper_id in had_signals - had_code
+    ]
+
+
+def record_trends(session: Session, trends: Mapping[int, float]) -> int:
+    """Set the trend of papers, by id; returns how many rows changed."""
+    if not trends:
+        return 0
+    # The rows are locked in the order of their keys, as every writer of many papers takes them.
+    given = (
+        func.unnest(
+            cast(list(trends), ARRAY(BigInteger)), cast(list(trends.values()), ARRAY(Double))
+        )
+        .table_valued("paper_id", "trend")
+        .render_derived()
+    )
+    locked = (
+        select(PaperRow.id, given.c.trend)
+        .join(given, given.c.paper_id == PaperRow.id)
+        .where(PaperRow.trend != given.c.trend)
+        .order_by(PaperRow.key)
+        .with_for_update(of=PaperRow)
+        .cte("locked")
+    )
+    changed = session.execute(
+        update(PaperRow)
+        .where(PaperRow.id == locked.c.id)
+        .values(trend=locked.c.trend)
+        .returning(PaperRow.id)
+    )
+    return len(changed.all())
+
+
+def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> None:
+    """Take over what arrives without a new version: the DOI, the journal, the comment."""
+    for draft in drafts:
+        told = draft.announcement
+        given = {"doi": told.doi, "journal_ref": told.journal_ref, "comment": told.comment}
+        given = {name: value for name, value in given.items() if value}
+        if given:
+            column = PaperRow.__table__.c
+            session.execute(
+                update(PaperRow)
+                .where(
+                    PaperRow.key == told.key,
+                    PaperRow.version <= told.version,
+                    or_(*(column[name] != value for name, value in given.items())),
+                )
+                .values(**given, updated_at=now)
+            )

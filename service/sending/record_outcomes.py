@@ -1,0 +1,109 @@
+"""What came of messages: a decision for each, told to the row, its provider and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.states import Decision, SendOutcome
+from service.deliveries.store.claimed_rows import Claim
+from service.papers.domain.types import DeliveryState, SubscriberState
+from service.platform.settings.settings import Settings
+from service.sending.apply_limits import Heard
+from service.sending.domain.providers import provider_of
+from service.sending.domain.retries import Tries, decide, read_reply
+from service.sending.store.in_flight import Recorded, Result, record_results
+from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.store.suppressions import insert_suppression
+
+
+class Flight(NamedTuple):
+    """A row on the wire: at which attempt, and what a decision on it needs."""
+
+    attempt: int
+    deferral_count: int
+    send_not_after: datetime
+    provider: str
+
+
+def flight_of(claim: Claim) -> Flight:
+    row, reader = claim.delivery, claim.subscriber
+    provider = provider_of(reader.email) if reader is not None else ""
+    return Flight(row.attempt, row.deferral_count, row.send_not_after, provider)
+
+
+def heard_in(outcomes: Mapping[int, SendOutcome], flights: Mapping[int, Flight]) -> list[Heard]:
+    """The outcomes as their providers' answers; what concerns the operator alone is none."""
+    return [
+        Heard(flights[number].provider, read_reply(outcome), outcome.reply)
+        for number, outcome in outcomes.items()
+        if flights[number].provider
+    ]
+
+
+def record(
+    session: Session,
+    outcomes: Mapping[int, SendOutcome],
+    flights: Mapping[int, Flight],
+    held: Collection[str],
+    now: datetime,
+) -> tuple[list[DeliveryState], list[tuple[Recorded, Decision]]]:
+    """Write what came of messages; returns the states, and the rows whose address is dead.
+
+    `held` are the providers that take nothing now: a refusal of theirs ends no mail.
+    """
+    results = [
+        Result(
+            number,
+            flights[number].attempt,
+            _decide(number, outcome, flights, held, now),
+            outcome.phase,
+            outcome.relay,
+        )
+        for number, outcome in outcomes.items()
+    ]
+    recorded = record_results(session, results, now)
+    dead = [
+        (recorded[one.id], one.decision)
+        for one in results
+        if one.decision.suppress is not None and one.id in recorded
+    ]
+    return [one.state for one in recorded.values()], dead
+
+
+def _decide(
+    number: int,
+    outcome: SendOutcome,
+    flights: Mapping[int, Flight],
+    held: Collection[str],
+    now: datetime,
+) -> Decision:
+    flight = flights[number]
+    is_held = flight.provider in held
+    return decide(
+        outcome, Tries(number, flight.deferral_count, flight.send_not_after, is_held), now
+    )
+
+
+def suppress_dead(
+    session: Session,
+    dead: Sequence[tuple[Recorded, Decision]],
+    settings: Settings,
+    now: datetime,
+) -> None:
+    """A reply that says the address is dead ends its subscription, once and for all mails."""
+    for row, decision in dead:
+        reader = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
+        if decision.suppress is None or reader is None:
+            continue
+        if reader.confirmed_at is not None and row.created_at < reader.confirmed_at:
+            # The address was proved since; the mail may have been on its way to the one before.
+            continue
+        insert_suppression(
+            session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
+        )
+        reader.state = SubscriberState.SUPPRESSED
+    session.flush()

@@ -1,0 +1,123 @@
+"""`SEND_RATE`: messages a second of all workers on all hosts together, counted in Valkey.
+
+Slots in time are given out in a row, each worker takes some at once (the "generic cell rate
+algorithm", one number in Valkey): nothing is saved up while nobody sends, so no burst follows a
+quiet hour. While Valkey is away each worker sends its share by itself, as many as were last seen
+sending: mail neither stops nor flies unlimited, and the log says so.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from service.platform.logs import get_logger
+from service.platform.settings.settings import Settings
+
+_KEY = "paperboy:send_rate"
+# A worker that asked for no slot for so long is not sending.
+_SEEN_SECONDS = 30
+# Slots taken at once: what a worker that dies takes with it, and how long others wait behind it.
+_AT_ONCE_SECONDS = 0.25
+_TIMEOUT_SECONDS = 1.0
+# How long Valkey is not asked again after it did not answer: each question may cost the timeout.
+_ASK_AGAIN_SECONDS = 5.0
+# The share of one worker where Valkey was never reached, so that nobody knows of how many it is.
+ASSUMED_WORKERS = 4
+
+# KEYS: the time of the next free slot, the workers by when they last asked. ARGV: rate, slots
+# wanted, this worker, how long a worker counts. Gives seconds until the first slot, and workers.
+_RESERVE = """
+local told = redis.call('TIME')
+local now = tonumber(told[1]) + tonumber(told[2]) / 1000000
+local free = tonumber(redis.call('GET', KEYS[1]) or '0')
+if free < now then free = now end
+local next = free + tonumber(ARGV[2]) / tonumber(ARGV[1])
+redis.call('SET', KEYS[1], string.format('%.6f', next), 'PX', math.ceil((next - now) * 1000) + 1000)
+redis.call('ZADD', KEYS[2], now, ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[4]))
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return {string.format('%.6f', free - now), redis.call('ZCARD', KEYS[2])}
+"""
+
+log = get_logger(__name__)
+
+
+class SendRate:
+    """One worker's part in the common rate. For one thread; times are those of `time.monotonic`."""
+
+    def __init__(self, redis_url: str, rate: float) -> None:
+        self._rate = rate
+        self._client = redis.Redis.from_url(
+            redis_url,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            # The client's own patience would hold up messages that are on the wire.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._reserve = self._client.register_script(_RESERVE)
+        self._name = secrets.token_hex(8)
+        self._worker_count = 0
+        self._ask_at = 0.0
+        self._is_alone = False
+        self._next_slot = 0.0
+        self._gap = 1 / rate
+        self._in_hand = 0
+
+    def wait_seconds(self, wanted: int) -> float:
+        """How long until the next message may go, of `wanted` that wait; 0 for now."""
+        if not self._in_hand:
+            self._take_slots(max(1, min(wanted, math.ceil(self._rate * _AT_ONCE_SECONDS))))
+        return max(0.0, self._next_slot - time.monotonic())
+
+    def spend(self) -> None:
+        """A message goes: its slot is used."""
+        self._in_hand -= 1
+        self._next_slot += self._gap
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _take_slots(self, count: int) -> None:
+        if time.monotonic() >= self._ask_at and self._take_shared(count):
+            return
+        share = self._rate / (self._worker_count or ASSUMED_WORKERS)
+        self._gap = 1 / share
+        self._next_slot = max(self._next_slot, time.monotonic())
+        # One at a time: Valkey may be back before the second.
+        self._in_hand = 1
+
+    def _take_shared(self, count: int) -> bool:
+        keys = [f"{_KEY}:free", f"{_KEY}:workers"]
+        try:
+            told = self._reserve(keys=keys, args=[self._rate, count, self._name, _SEEN_SECONDS])
+        except (RedisError, OSError) as error:
+            self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
+            if not self._is_alone:
+                log.warning(
+                    "send_rate.own",
+                    reason=str(error),
+                    share=round(self._rate / (self._worker_count or ASSUMED_WORKERS), 3),
+                )
+            self._is_alone = True
+            return False
+        if self._is_alone:
+            log.info("send_rate.shared")
+        self._is_alone = False
+        self._gap, self._in_hand = 1 / self._rate, count
+        self._next_slot = time.monotonic() + float(told[0])
+        self._worker_count = int(told[1])
+        return True
+
+
+def open_rate(settings: Settings) -> SendRate | None:
+    """This process's part in the operator's rate; None where there is no limit."""
+    if settings.send_rate is None:
+        return None
+    return SendRate(settings.redis_url, settings.send_rate)

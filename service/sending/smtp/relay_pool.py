@@ -1,0 +1,147 @@
+"""A connection to one of several relays: whose turn it is, who rests, and what to tell of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosmtplib
+
+from service.deliveries.domain.states import Phase, SendOutcome
+from service.platform.logs import get_logger
+from service.platform.one_line import plain_words
+from service.platform.settings.settings import SmtpRelay
+from service.sending.domain.relay_health import (
+    REST_SECONDS,
+    RelayHealth,
+    after_failure,
+    after_success,
+    next_relay,
+    wakes_at,
+)
+from service.sending.domain.retries import ReplyKind, read_reply
+
+# How long a relay is waited for while another could take its place.
+IMPATIENT_SECONDS = 60.0
+
+log = get_logger(__name__)
+
+
+class RelaysResting(aiosmtplib.SMTPException):
+    """Every relay failed lately and is left alone for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTrouble:
+    """A relay that refuses us for good, or has not answered for minutes: for the operator."""
+
+    relay: str
+    words: str
+
+
+class RelayPool:
+    """The relays of a process and how they fare. `mark` names a relay by its place in the list."""
+
+    def __init__(self, relays: Sequence[SmtpRelay]) -> None:
+        self._relays = tuple(relays)
+        self._healths = [RelayHealth(relay.weight) for relay in self._relays]
+        # Relays that offered TLS once. One that does not any more is another one, or somebody
+        # stands between: it gets neither mail nor password.
+        self._secured: set[int] = set()
+        self._troubles: list[RelayTrouble] = []
+
+    @property
+    def is_away(self) -> bool:
+        """Whether all relays rest: nothing can be sent now."""
+        return wakes_at(self._healths) > time.monotonic()
+
+    def name(self, mark: int) -> str:
+        return self._relays[mark].name
+
+    def is_resting(self, mark: int) -> bool:
+        return not self._healths[mark].is_awake(time.monotonic())
+
+    def take_troubles(self) -> list[RelayTrouble]:
+        troubles, self._troubles = self._troubles, []
+        return troubles
+
+    async def connect(self, busy: frozenset[int], seconds: float) -> tuple[aiosmtplib.SMTP, int]:
+        """A connection to the relay whose turn it is, or to the next that takes one.
+
+        `seconds` is how long each step of it may take, less where another relay is at hand.
+        A relay in `busy` has connections of ours that work: it only wants no more of them. Raises
+        the last relay's error, `RelaysResting` where none could be asked.
+        """
+        tried: set[int] = set()
+        patience = min(seconds, IMPATIENT_SECONDS) if len(self._relays) > 1 else seconds
+        failure: Exception = RelaysResting("all relays rest after failures")
+        while True:
+            mark, self._healths = next_relay(self._healths, time.monotonic(), frozenset(tried))
+            if mark is None:
+                raise failure
+            try:
+                return await self._open(mark, patience), mark
+            except (aiosmtplib.SMTPException, OSError) as error:
+                tried.add(mark)
+                failure = error
+                if mark not in busy:
+                    self._fail(mark, getattr(error, "code", 0) or 0, words_of(error))
+
+    def hear(self, mark: int, outcome: SendOutcome) -> None:
+        """Learn from what a relay said of a message: at MAIL it speaks of us, not of the reader."""
+        if outcome.phase is Phase.REPLIED:
+            if self._healths[mark].failure_count:
+                self._healths[mark] = after_success(self._healths[mark])
+        elif _is_ours(outcome):
+            self._fail(mark, outcome.code, outcome.reply)
+
+    def _fail(self, mark: int, code: int, words: str) -> None:
+        before, name = self._healths[mark], self._relays[mark].name
+        self._healths[mark] = after = after_failure(before, time.monotonic())
+        if after == before:
+            return
+        log.warning("relay.resting", relay=name, failures=after.failure_count, reason=words)
+        if code >= 500 or after.failure_count == len(REST_SECONDS):
+            self._troubles.append(RelayTrouble(name, words))
+
+    async def _open(self, mark: int, seconds: float) -> aiosmtplib.SMTP:
+        needs_tls = mark in self._secured
+        client = await _open_relay(self._relays[mark], seconds, needs_tls=needs_tls)
+        wire = client.protocol.transport if client.protocol is not None else None
+        if wire is not None and wire.get_extra_info("sslcontext") is not None:
+            self._secured.add(mark)
+        return client
+
+
+def _is_ours(outcome: SendOutcome) -> bool:
+    is_refused = outcome.phase is Phase.MAIL and outcome.code >= 400
+    return is_refused and read_reply(outcome) is ReplyKind.RELAY
+
+
+async def _open_relay(relay: SmtpRelay, seconds: float, *, needs_tls: bool) -> aiosmtplib.SMTP:
+    """A connection that is ready for its first MAIL. With `needs_tls` STARTTLS must succeed."""
+    # None lets aiosmtplib upgrade where the server offers it; True fails rather than go on in the
+    # clear.
+    start_tls = {"required": True, "off": False, "auto": None}[relay.starttls]
+    client = aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        username=relay.username or None,
+        password=relay.password or None,
+        use_tls=relay.use_tls,
+        start_tls=True if start_tls is None and needs_tls else start_tls,
+        timeout=seconds,
+    )
+    await client.connect()
+    if client.is_ehlo_or_helo_needed:
+        try:
+            await client.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            await client.helo()
+    return client
+
+
+def words_of(error: Exception) -> str:
+    """An error in one line, with its name."""
+    return f"{type(error).__name__}: {plain_words(str(error))}".rstrip(": ")

@@ -1,0 +1,183 @@
+"""Paces and the lanes in which rows wait for a provider.
+
+A row in a lane is `queued` with `due_at` at the end of its time, so that claiming what is due never
+walks over it, however many wait; it comes back through its lane, or in the end as too late. Lanes
+are only filled under the lock of their provider's pace, and a pace goes only when its lane is empty:
+no row waits for a provider that nobody looks at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.deliveries.store.claimed_rows import Claim, claiming, take_claims
+from service.papers.domain.types import DeliveryState
+from service.platform.database.base import write_numbers, write_texts
+from service.platform.database.models import Delivery
+from service.sending.domain.provider_limits import Pace
+from service.sending.store.models_provider_limits import PaceRow
+
+_FIELDS = [field.name for field in dataclasses.fields(Pace)]
+
+
+def find_paces(session: Session) -> dict[str, Pace]:
+    """Every provider that has a pace, by name; unlocked, for a look."""
+    rows = session.execute(select(PaceRow).order_by(PaceRow.provider)).scalars()
+    return {row.provider: _pace_of(row) for row in rows}
+
+
+def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, Pace]:
+    """The paces of these providers, so far as there are any, locked in order of their names."""
+    rows = session.execute(
+        select(PaceRow)
+        .where(PaceRow.provider.in_(sorted(providers)))
+        .order_by(PaceRow.provider)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalars()
+    return {row.provider: _pace_of(row) for row in rows}
+
+
+def insert_paces(session: Session, providers: Iterable[str], now: datetime) -> None:
+    """Begin to remember these providers; those that are known stay as they are."""
+    rows = [{"provider": name, "changed_at": now} for name in sorted(providers)]
+    if rows:
+        session.execute(insert(PaceRow).values(rows).on_conflict_do_nothing())
+
+
+def update_pace(session: Session, pace: Pace) -> None:
+    """Write a pace that this transaction has locked."""
+    row = session.get_one(PaceRow, pace.provider)
+    for name in _FIELDS:
+        setattr(row, name, getattr(pace, name))
+    session.flush()
+
+
+def find_waiting(session: Session) -> frozenset[str]:
+    """The providers for which rows wait: one look into the index for each that has a pace."""
+    waits = select(Delivery.id).where(_is_in_lane(PaceRow.provider)).exists()
+    return frozenset(session.execute(select(PaceRow.provider).where(waits)).scalars())
+
+
+def _is_in_lane(lane: Any) -> ColumnElement[bool]:
+    return and_(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "", Delivery.lane == lane)
+
+
+def delete_pace(session: Session, provider: str) -> bool:
+    """Forget a provider that this transaction has locked; not while rows wait in its lane."""
+    waits = select(Delivery.id).where(_is_in_lane(provider)).exists()
+    gone = session.execute(
+        delete(PaceRow).where(PaceRow.provider == provider, ~waits).returning(PaceRow.provider)
+    ).all()
+    return bool(gone)
+
+
+def _pace_of(row: PaceRow) -> Pace:
+    return Pace(**{name: getattr(row, name) for name in _FIELDS})
+
+
+_PARK = text("""
+UPDATE deliveries
+SET state = 'queued', lane = given.lane, due_at = deliveries.send_not_after, lease_owner = NULL,
+    lease_until = NULL, updated_at = :now
+FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:lanes AS text[]))
+  AS given (id, attempt, lane)
+WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
+  AND deliveries.state = 'claimed'
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """A claimed row that goes into the lane of its provider."""
+
+    id: int
+    attempt: int
+    lane: str
+
+
+def park_claimed(session: Session, rows: Sequence[Parking], now: datetime) -> None:
+    """Put claimed rows into lanes; the caller holds the locks of the lanes' paces."""
+    if rows:
+        given = {
+            "ids": write_numbers(row.id for row in rows),
+            "attempts": write_numbers(row.attempt for row in rows),
+            "lanes": write_texts(row.lane for row in rows),
+            "now": now,
+        }
+        session.execute(_PARK, given)
+
+
+_CLAIM_LANE = claiming(
+    """waiting AS (
+  SELECT deliveries.id
+  FROM deliveries LEFT JOIN editions ON editions.id = deliveries.edition_id
+  WHERE deliveries.lane = :lane AND deliveries.lane <> '' AND deliveries.state = 'queued'
+    AND (CAST(:edition_id AS bigint) IS NULL OR deliveries.edition_id = :edition_id)
+    AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
+  ORDER BY deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
+)""",
+    "waiting",
+    ", due_at = :now",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClaim:
+    """Who claims from lanes: the sender's number, its lease, and the one edition it is about."""
+
+    owner: int
+    lease: timedelta
+    edition_id: int | None = None
+
+
+def claim_lane(
+    session: Session, claim: LaneClaim, lane: str, limit: int, now: datetime
+) -> list[Claim]:
+    """Take up to `limit` rows that wait for a provider, the oldest first.
+
+    They are due from now on, so that nothing waits for the end of its time should the sender die.
+    """
+    given = {
+        "owner": claim.owner,
+        "until": now + claim.lease,
+        "edition_id": claim.edition_id,
+        "lane": lane,
+        "limit": limit,
+        "now": now,
+    }
+    rows = take_claims(session, _CLAIM_LANE, given)
+    return sorted((Claim(row, reader) for row, reader in rows), key=lambda claim: claim.id)
+
+
+# From one lane to the next by the index, however many rows wait in each.
+_ORPHANED = text("""
+WITH RECURSIVE lanes AS (
+  (SELECT lane FROM deliveries WHERE state = 'queued' AND lane <> '' ORDER BY lane LIMIT 1)
+  UNION ALL
+  SELECT (SELECT lane FROM deliveries
+          WHERE state = 'queued' AND lane <> '' AND lane > lanes.lane ORDER BY lane LIMIT 1)
+  FROM lanes WHERE lanes.lane IS NOT NULL
+)
+SELECT lane FROM lanes WHERE lane IS NOT NULL
+EXCEPT SELECT provider FROM paces
+""")
+_RELEASE = text("""
+UPDATE deliveries SET lane = '', due_at = :now, updated_at = :now
+WHERE state = 'queued' AND lane <> '' AND lane = :lane
+RETURNING id
+""")
+
+
+def release_orphans(session: Session, now: datetime) -> int:
+    """Rows whose provider has no pace any more, as after an operator deleted it: due at once."""
+    lanes = session.execute(_ORPHANED).scalars().all()
+    return sum(len(session.execute(_RELEASE, {"lane": lane, "now": now}).all()) for lane in lanes)

@@ -1,0 +1,133 @@
+"""Texts as directions: the models that install from a package and never ask the network.
+
+The files are read as they are, without the packages' own code: `wordllama` would pull in an HTTP
+client and set up logging, and all that is needed of it is a table of vectors and a tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.platform.settings.settings import Fault, SettingsError
+from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+class Embedder(Protocol):
+    """A model. `name` is kept with everything it made: two names never compare."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        """Each text's direction as signed bytes (see `meaning.quantize`); empty where it has none."""
+        ...
+
+
+class NoEmbedder:
+    """The lexical fallback: every text without a direction, so that its words alone count."""
+
+    name = WORDS_ONLY
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        return [b""] * len(texts)
+
+
+class WordLlama:
+    """A vector for each of 32,000 word pieces, averaged: 256 dimensions, some 2,000 papers a second.
+
+    WordLlama (github.com/dleemiller/WordLlama, MIT), the model `l2_supercat` of the package. Texts
+    are read in lower case, since clauses are folded and must point where they did as written.
+    """
+
+    name = "wordllama-l2-256-folded"
+
+    def __init__(self) -> None:
+        folder = _find_package("wordllama", "wordllama")
+        weights = _check(folder / "weights" / "l2_supercat_256.safetensors", _WORDLLAMA_WEIGHTS)
+        names = _check(
+            folder / "tokenizers" / "l2_supercat_tokenizer_config.json", _WORDLLAMA_TOKENIZER
+        )
+        from safetensors.numpy import load_file
+
+        self._vectors = load_file(weights)["embedding.weight"].astype(np.float32)
+        self._tokenizer = _load_tokenizer(names)
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        pieces = self._tokenizer.encode_batch(
+            [text.lower() for text in texts], add_special_tokens=False
+        )
+        return [_quantize(self._vectors[piece.ids].sum(axis=0)) for piece in pieces]
+
+
+# Pinned: vectors of another file would not compare with those that are stored.
+_WORDLLAMA_WEIGHTS: Final = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"
+_WORDLLAMA_TOKENIZER: Final = "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"
+
+
+def load_embedder(name: str) -> Embedder:
+    """The model that the setting `EMBEDDER` names, loaded once a process.
+
+    Raises `SettingsError`, one line, where its package or its file is missing or another one.
+    """
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> Embedder:
+    return WordLlama() if name == "wordllama" else NoEmbedder()
+
+
+MODEL_NAMES: Final = {"wordllama": WordLlama.name, "none": WORDS_ONLY}
+"""The setting -> the name under which its vectors are stored, without loading anything."""
+
+
+def _find_package(module: str, package: str) -> Path:
+    # find_spec imports nothing of a top-level package.
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise _refuse(f"the package {package} is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _check(path: Path, expected: str) -> Path:
+    try:
+        found = sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise _refuse(f"its file {path} cannot be read ({error.strerror})") from error
+    if found != expected:
+        raise _refuse(f"its file {path} is not the one that was checked")
+    return path
+
+
+def _refuse(problem: str) -> SettingsError:
+    hint = "Install the packages of requirements/run.txt, or set it to none"
+    return SettingsError([Fault("embedder", problem, hint)])
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _quantize(vector: NDArray[np.float32]) -> bytes:
+    """`meaning.quantize` for arrays."""
+    length = float(np.linalg.norm(vector))
+    if not length:
+        return b""
+    rounded = np.rint(vector * (DENSE_SCALE / length)).clip(-DENSE_LIMIT, DENSE_LIMIT)
+    return bytes(rounded.astype(np.int8).tobytes())

@@ -1,0 +1,91 @@
+"""A day's papers against every probe: one bitset each, the same pairs as `meaning.is_like`.
+
+The dense side is one matrix product; the sparse side gathers, for each probe, the rows of its own
+lexemes from a table of lexeme by paper. Both are sums of integers below 2**24 in 32-bit floats,
+which are exact in whatever order BLAS takes them; what joins them is below 2**53 in 64-bit floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.similarity.domain.vectors import PaperMeaning, Probe
+
+Matrix: TypeAlias = NDArray[np.float32]
+
+# Probes and papers taken at once: 256 x 2,048 scores are 4 MB, and a table of lexemes 8 KB a row.
+_PROBES_AT_ONCE = 256
+_PAPERS_AT_ONCE = 2048
+
+
+def like_sets(probes: Sequence[Probe], papers: Sequence[PaperMeaning]) -> list[int]:
+    """For each probe the papers that are like it: bit i of the integer is the i-th paper."""
+    sets = [0] * len(probes)
+    for start in range(0, len(papers), _PAPERS_AT_ONCE):
+        day = _Day(papers[start : start + _PAPERS_AT_ONCE], probes)
+        for first, found in day.iterate_found(probes):
+            for number, row in enumerate(found, first):
+                sets[number] |= int.from_bytes(row.tobytes(), "little") << start
+    return sets
+
+
+class _Day:
+    """Some papers as arrays, with a row for each lexeme that a probe asks for."""
+
+    def __init__(self, papers: Sequence[PaperMeaning], probes: Sequence[Probe]) -> None:
+        self._count = len(papers)
+        self._models = np.array([paper.model for paper in papers], dtype=object)
+        self._papers = papers
+        asked = {key for probe in probes for key, _ in probe.sparse}
+        said = {key for paper in papers for key, _ in paper.sparse}
+        self._rows = {key: row for row, key in enumerate(sorted(asked & said))}
+        self._table: Matrix = np.zeros((len(self._rows), self._count), dtype=np.float32)
+        for column, paper in enumerate(papers):
+            for key, weight in paper.sparse:
+                row = self._rows.get(key)
+                if row is not None:
+                    self._table[row, column] = weight
+
+    def iterate_found(self, probes: Sequence[Probe]) -> Iterable[tuple[int, NDArray[np.uint8]]]:
+        """(number of the first probe, a row of packed bits for each probe from there on)."""
+        start = 0
+        for model, same in groupby(probes, key=lambda probe: probe.model):
+            dense, is_known = self._stack(model), self._models == model
+            run = list(same)
+            for offset in range(0, len(run), _PROBES_AT_ONCE):
+                some = run[offset : offset + _PROBES_AT_ONCE]
+                is_like = self._score(some, dense) >= _column(p.threshold for p in some)
+                yield start + offset, np.packbits(is_like & is_known, axis=1, bitorder="little")
+            start += len(run)
+
+    def _stack(self, model: str) -> Matrix:
+        """The papers' vectors as columns; zeros for a paper of another model or without any."""
+        length = max((len(p.dense) for p in self._papers if p.model == model), default=0)
+        stacked = np.zeros((self._count, length), dtype=np.float32)
+        for row, paper in enumerate(self._papers):
+            if paper.model == model and paper.dense:
+                stacked[row] = np.frombuffer(paper.dense, dtype=np.int8)
+        return np.ascontiguousarray(stacked.T)
+
+    def _score(self, probes: Sequence[Probe], papers: Matrix) -> NDArray[np.float64]:
+        dense = np.zeros((len(probes), len(papers)), dtype=np.float32)
+        sparse = np.zeros((len(probes), self._count), dtype=np.float32)
+        for number, probe in enumerate(probes):
+            if probe.dense and len(papers):
+                dense[number] = np.frombuffer(probe.dense, dtype=np.int8)
+            known = [(self._rows[key], weight) for key, weight in probe.sparse if key in self._rows]
+            if known:
+                rows, weights = zip(*known, strict=True)
+                sparse[number] = np.array(weights, dtype=np.float32) @ self._table[list(rows)]
+        scores: NDArray[np.float64] = (dense @ papers) * _column(p.dense_factor for p in probes)
+        scores += sparse * _column(p.sparse_factor for p in probes)
+        return scores
+
+
+def _column(values: Iterable[int]) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values])[:, None]

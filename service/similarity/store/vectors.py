@@ -1,0 +1,217 @@
+"""Meanings in, likeness out: what `like:` needs of the database.
+
+Every dot product here is a sum of integers below 2**24, so pgvector's 32-bit floats are exact and
+Postgres agrees with `scoring.like_sets` on every pair (see `domain.meaning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy import literal_column as sql
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from service.papers.domain.tsvector import parse_tsvector
+from service.platform.database.base import is_among
+from service.platform.database.models import PaperRow
+from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
+from service.similarity.store.models import PaperMeaningRow
+from service.topics.domain.matching.bitsets import Lexemes
+
+
+@dataclass(frozen=True, slots=True)
+class PaperText:
+    """What has to be read of a paper to know what it means."""
+
+    paper_id: int
+    title: str
+    abstract: str
+    title_lexemes: Lexemes
+    abstract_lexemes: Lexemes
+    updated_at: datetime
+
+
+def find_unlearned(
+    session: Session, model: str, limit: int, among: Sequence[int] | None = None
+) -> list[int]:
+    """Papers whose meaning is missing, of another model or of an older text, newest first."""
+    statement = _select_unlearned(PaperRow.id, model).order_by(PaperRow.id.desc()).limit(limit)
+    if among is not None:
+        statement = statement.where(PaperRow.id.in_(among))
+    return list(session.scalars(statement))
+
+
+def count_unlearned(session: Session, model: str) -> int:
+    return session.execute(_select_unlearned(func.count(), model)).scalar_one()
+
+
+def _select_unlearned(column: Any, model: str) -> Select[int]:
+    known = PaperMeaningRow
+    joined = select(column).select_from(PaperRow).outerjoin(known, known.paper_id == PaperRow.id)
+    return joined.where(
+        or_(
+            known.paper_id.is_(None),
+            known.model != model,
+            known.paper_updated_at < PaperRow.updated_at,
+        )
+    )
+
+
+def read_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            PaperRow.title,
+            PaperRow.abstract,
+            cast(PaperRow.title_lexemes, Text),
+            cast(PaperRow.abstract_lexemes, Text),
+            PaperRow.updated_at,
+        ).where(PaperRow.id.in_(ids))
+    )
+    return [
+        PaperText(i, title, abstract, parse_tsvector(said), parse_tsvector(told), at)
+        for i, title, abstract, said, told, at in rows
+    ]
+
+
+def upsert_meanings(
+    session: Session, meanings: Sequence[PaperMeaning], read_at: Mapping[int, datetime]
+) -> None:
+    """Keep what papers mean; `read_at` is each paper's `updated_at` when its text was read.
+
+    A paper that was erased meanwhile is left out, and rows are taken in the order of their ids, so
+    that two processes that learn the same papers do not wait for each other in circles.
+    """
+    wanted = sorted(meanings, key=lambda meaning: meaning.paper_id)
+    held = set(
+        session.scalars(
+            select(PaperRow.id)
+            .where(PaperRow.id.in_([meaning.paper_id for meaning in wanted]))
+            .order_by(PaperRow.id)
+            .with_for_update(read=True, key_share=True)
+        )
+    )
+    rows = [
+        {
+            "paper_id": meaning.paper_id,
+            "model": meaning.model,
+            "dense": meaning.dense,
+            "sparse": meaning.sparse,
+            "paper_updated_at": read_at[meaning.paper_id],
+        }
+        for meaning in wanted
+        if meaning.paper_id in held
+    ]
+    if rows:
+        statement = insert(PaperMeaningRow).values(rows)
+        new = {name: getattr(statement.excluded, name) for name in rows[0] if name != "paper_id"}
+        session.execute(statement.on_conflict_do_update(index_elements=["paper_id"], set_=new))
+
+
+def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperMeaning]:
+    """What these papers mean, in this order; one that is not learned yet is like nothing."""
+    found = {
+        row.paper_id: PaperMeaning(row.paper_id, row.model, row.dense or b"", row.sparse)
+        for row in session.scalars(
+            select(PaperMeaningRow).where(is_among(PaperMeaningRow.paper_id, ids))
+        )
+    }
+    return [found.get(i) or PaperMeaning(i, "", b"", ()) for i in ids]
+
+
+def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+    """The vectors of the papers among `ids` that are learned with `model`, as pgvector sends them."""
+    known = PaperMeaningRow
+    rows = session.execute(
+        select(
+            known.paper_id, func.halfvec_send(known.dense), func.sparsevec_send(known.sparse)
+        ).where(known.model == model, is_among(known.paper_id, ids))
+    )
+    return [(paper_id, dense or b"", sparse) for paper_id, dense, sparse in rows]
+
+
+def newest_learned(session: Session, model: str, most: int) -> list[int]:
+    """The ids of the newest papers that are learned with `model`, the newest first."""
+    known = PaperMeaningRow
+    newest = select(known.paper_id).where(known.model == model).order_by(known.paper_id.desc())
+    return list(session.scalars(newest.limit(most)))
+
+
+def like_condition(probe: Probe, papers: type[PaperRow] = PaperRow) -> ColumnElement[bool]:
+    """The papers that are like `probe`: the same as `meaning.is_like`, over every stored paper.
+
+    `papers` is the table's class or an alias of it. OFFSET keeps Postgres from turning the
+    question round and asking every paper ever stored where a window of days is meant: it is then
+    asked of each paper that the topic's other clauses left, at 2 µs each.
+    """
+    known = aliased(PaperMeaningRow)
+    found = select(literal(1)).where(known.paper_id == papers.id, _is_like(probe, known))
+    return found.correlate(papers).offset(sql("0")).exists()
+
+
+def _is_like(probe: Probe, known: type[PaperMeaningRow]) -> ColumnElement[bool]:
+    return score_column(probe, known) >= literal(float(probe.threshold), Double)
+
+
+def score_column(probe: Probe, known: type[PaperMeaningRow]) -> ColumnElement[float]:
+    """The score of each row, a whole number below 2**53 in a 64-bit float; null for other models.
+
+    Only CASE keeps Postgres from multiplying vectors of different lengths, which is an error.
+    """
+    dense, sparse = dot_columns(probe.dense, probe.sparse, known)
+    score = dense * literal(float(probe.dense_factor), Double)
+    score += sparse * literal(float(probe.sparse_factor), Double)
+    return case((known.model == probe.model, score))
+
+
+def dot_columns(
+    dense: bytes, sparse: Sparse, known: type[PaperMeaningRow]
+) -> tuple[ColumnElement[float], ColumnElement[float]]:
+    """Each row's inner products with a vector and with lexemes; 0 where a side has none."""
+    nothing = literal(0.0, Double)
+    return (
+        func.coalesce(_product(known.dense, dense), nothing) if dense else nothing,
+        _product(known.sparse, sparse) if sparse else nothing,
+    )
+
+
+def _product(column: Any, value: object) -> ColumnElement[float]:
+    """pgvector's `<#>` is the inner product with its sign turned, as a 64-bit float."""
+    given = cast(bindparam(None, value, type_=column.type, unique=True), column.type)
+    product: ColumnElement[float] = -column.op("<#>", return_type=Double())(given)
+    return product
+
+
+def find_nearest(
+    session: Session, probe: Probe, paper_id: int, limit: int
+) -> list[tuple[int, int]]:
+    """The papers that are like `probe`, as (id, score), highest first, without `paper_id`.
+
+    Equal scores go by id, so the order is the same each time.
+    """
+    known = PaperMeaningRow
+    score = score_column(probe, known)
+    statement = (
+        select(known.paper_id, score)
+        .where(known.paper_id != paper_id, _is_like(probe, known))
+        .order_by(score.desc(), known.paper_id.desc())
+        .limit(limit)
+    )
+    return [(i, int(value)) for i, value in session.execute(statement)]

@@ -1,0 +1,109 @@
+"""Another address for a reader: the new one must say yes, the old one is told and may take it back.
+
+The new address waits as a subscriber of its own, pending, with `moves_from_id`: so one address is
+one row, suppressions and limits are those of signing up, and a bounce blames the right row. When it
+says yes, the two rows change addresses in one commit: the reader keeps topics, links and history;
+the other row, unsubscribed, keeps the old address. What is queued for the reader goes to the new
+address from that moment on, what was on the wire already goes to the old one, nothing to both.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.deliveries.store.deliveries import insert_mail
+from service.messages.transactional import MAIL_LIFETIME
+from service.papers.domain.types import DeliveryKind, SubscriberState, SuppressionReason
+from service.platform.database.models import Subscriber
+from service.platform.signing.address_hash import email_key, fingerprint
+from service.platform.signing.tokens import Token, TokenExpired
+from service.subscribers.sign_up import SignUpError, ask_by_mail, read_address, remind
+from service.subscribers.store.subscribers import (
+    Preferences,
+    find_by_email,
+    forget_other_moves,
+    get_subscriber,
+    insert_subscriber,
+    record_consent,
+    swap_addresses,
+)
+from service.subscribers.store.suppressions import delete_suppression, find_reason
+
+_MOVABLE = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
+_WAITING = {SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}
+
+
+def request_address(
+    session: Session, reader: Subscriber, text: str, secrets: tuple[str, ...], now: datetime
+) -> None:
+    """Ask a new address whether it is the reader's; at most one mail goes out, to that address.
+
+    Nothing tells whether the address is known, suppressed or asked already: the answer is the
+    same. Raises `SignUpError` for what is no address, or where the reader gets no mail at all.
+    """
+    if reader.state not in _MOVABLE:
+        raise SignUpError("address", "You get no mail from us: sign up with the other address.")
+    address = _read(text)
+    key = email_key(address)
+    if find_reason(session, key, secrets) not in {None, SuppressionReason.ERASED}:
+        return
+    delete_suppression(session, key, secrets)
+    chosen = Preferences(reader.cadence, reader.hour, reader.timezone)
+    insert_subscriber(session, address, key, chosen, now)
+    other = find_by_email(session, key)
+    if other is not None and other.state in _MOVABLE:
+        remind(session, other, now)
+        return
+    other = find_by_email(session, key, lock=True)
+    if other is None or other.state not in _WAITING:
+        return
+    other.state = SubscriberState.PENDING
+    other.moves_from_id = reader.id
+    forget_other_moves(session, reader.id, other.id)
+    ask_by_mail(session, other, DeliveryKind.ADDRESS_CHANGE, now)
+
+
+def _read(text: str) -> str:
+    try:
+        return read_address(text)
+    except SignUpError as error:
+        raise SignUpError("address", str(error)) from error
+
+
+def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber:
+    """Let a reader's digests go to the address that said yes; again changes nothing.
+
+    The same link, sent to the old address, takes the move back. Raises `TokenExpired` where either
+    side has changed since: the reader left, another address was asked for, or this one subscribed.
+    """
+    reader_id, _, mark = token.detail.partition(".")
+    # In the order of ids, as everybody locks subscribers.
+    held = {
+        i: get_subscriber(session, i, lock=True) for i in sorted({int(reader_id), token.subject})
+    }
+    reader, other = held[int(reader_id)], held[token.subject]
+    if reader is None or reader.state not in _MOVABLE:
+        raise TokenExpired
+    if fingerprint(reader.email_key) == mark:
+        return reader
+    if (
+        other is None
+        or other.state not in _WAITING
+        or other.moves_from_id != reader.id
+        or fingerprint(other.email_key) != mark
+    ):
+        raise TokenExpired
+    swap_addresses(session, reader, other)
+    # What bounced before was another mailbox: bounces count from here on.
+    reader.confirmed_at = now
+    other.state = SubscriberState.UNSUBSCRIBED
+    other.unsubscribed_at = now
+    other.confirmed_at = None
+    other.confirmation_count = 0
+    record_consent(session, reader.id, "address changed", "/address", now)
+    insert_mail(
+        session, DeliveryKind.ADDRESS_NOTICE, other.id, now.isoformat(), now, now + MAIL_LIFETIME
+    )
+    return reader

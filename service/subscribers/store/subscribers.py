@@ -1,0 +1,333 @@
+"""Subscribers, their consents and their topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import case, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.deliveries.store.sent_copies import delete_copies
+from service.papers.domain.types import Cadence, DeliveryState, SubscriberState
+from service.platform.database.base import write_numbers
+from service.platform.database.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.topics import list_topics
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a reader chose: cadence, local hour (0..23) and tz database zone.
+
+    `has_empty_digests`: a short mail also where nothing matched.
+    """
+
+    cadence: Cadence
+    hour: int
+    timezone: str
+    has_empty_digests: bool = False
+
+
+def insert_subscriber(
+    session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
+) -> Subscriber | None:
+    """A pending subscriber, or None if the address is there already."""
+    inserted = session.execute(
+        insert(Subscriber)
+        .values(
+            email=email,
+            email_key=email_key,
+            state=SubscriberState.PENDING,
+            cadence=preferences.cadence,
+            hour=preferences.hour,
+            timezone=preferences.timezone,
+            has_empty_digests=preferences.has_empty_digests,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Subscriber.id)
+    ).scalar_one_or_none()
+    return session.get(Subscriber, inserted) if inserted else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscriber:
+    """A subscriber of an import. `topics`: (text as written, canonical form)."""
+
+    email: str
+    email_key: str
+    preferences: Preferences
+    topics: tuple[tuple[str, str], ...]
+
+
+def insert_subscribers(
+    session: Session, new: Sequence[NewSubscriber], now: datetime, *, is_confirmed: bool
+) -> list[int]:
+    """Insert those whose address is not there yet, with topics and consents; returns their ids."""
+    state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
+    action = "confirmed" if is_confirmed else "requested"
+    ids: list[int] = []
+    # psycopg sends at most 65,535 parameters in one statement.
+    for start in range(0, len(new), IMPORT_ROWS):
+        some = {one.email_key: one for one in new[start : start + IMPORT_ROWS]}
+        inserted = session.execute(
+            insert(Subscriber)
+            .values([_values(one, state, now, is_confirmed) for one in some.values()])
+            .on_conflict_do_nothing()
+            .returning(Subscriber.id, Subscriber.email_key)
+        ).all()
+        ids += [subscriber_id for subscriber_id, _ in inserted]
+        _insert_belongings(session, [(i, some[key]) for i, key in inserted], action, now)
+    return ids
+
+
+IMPORT_ROWS = 1000
+
+
+def _values(
+    one: NewSubscriber, state: SubscriberState, now: datetime, is_confirmed: bool
+) -> dict[str, object]:
+    return {
+        "email": one.email,
+        "email_key": one.email_key,
+        "state": state,
+        "cadence": one.preferences.cadence,
+        "hour": one.preferences.hour,
+        "timezone": one.preferences.timezone,
+        "has_empty_digests": one.preferences.has_empty_digests,
+        "created_at": now,
+        "confirmed_at": now if is_confirmed else None,
+    }
+
+
+def _insert_belongings(
+    session: Session, readers: Sequence[tuple[int, NewSubscriber]], action: str, now: datetime
+) -> None:
+    numbers = save_canonicals(session, {text for _, one in readers for _, text in one.topics})
+    topics = [
+        {
+            "subscriber_id": i,
+            "query": query,
+            "canonical": canonical,
+            "canonical_id": numbers[canonical],
+            "position": position,
+            "created_at": now,
+        }
+        for i, one in readers
+        for position, (canonical, query) in enumerate(_distinct(one.topics).items())
+    ]
+    consents = [
+        {
+            "subscriber_id": i,
+            "action": action,
+            "text_version": CONSENT_TEXT_VERSION,
+            "page": "operator",
+            "created_at": now,
+        }
+        for i, _ in readers
+    ]
+    for table, rows in ((Topic, topics), (Consent, consents)):
+        if rows:
+            session.execute(insert(table), rows)
+
+
+def _distinct(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Canonical form -> text as first written, in the order in which they were written."""
+    distinct: dict[str, str] = {}
+    for query, canonical in topics:
+        distinct.setdefault(canonical, query)
+    return distinct
+
+
+def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Subscriber | None:
+    statement = select(Subscriber).where(Subscriber.email_key == email_key)
+    return session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+
+
+def get_subscriber(
+    session: Session, subscriber_id: int, *, lock: bool = False
+) -> Subscriber | None:
+    """The subscriber; with `lock`, held until the transaction ends and read afresh."""
+    return session.get(
+        Subscriber, subscriber_id, with_for_update=lock or None, populate_existing=lock
+    )
+
+
+def list_subscribers(session: Session) -> Sequence[Subscriber]:
+    return session.execute(select(Subscriber).order_by(Subscriber.id)).scalars().all()
+
+
+def count_by_state(session: Session) -> dict[SubscriberState, int]:
+    rows = session.execute(select(Subscriber.state, func.count()).group_by(Subscriber.state))
+    return dict(rows.all())
+
+
+def swap_addresses(session: Session, one: Subscriber, other: Subscriber) -> None:
+    """Exchange two subscribers' addresses; both rows are locked by the caller."""
+    address, key = one.email, one.email_key
+    other_address, other_key = other.email, other.email_key
+    # No address is in two rows even for a moment; no real key is without an @.
+    other.email_key = f"moving {other.id}"
+    session.flush()
+    one.email, one.email_key = other_address, other_key
+    session.flush()
+    other.email, other.email_key = address, key
+    session.flush()
+
+
+def forget_other_moves(session: Session, reader_id: int, kept_id: int) -> None:
+    """Of several addresses that a reader asked for only the last can still say yes."""
+    session.execute(
+        update(Subscriber)
+        .where(
+            Subscriber.moves_from_id == reader_id,
+            Subscriber.id != kept_id,
+            Subscriber.state == SubscriberState.PENDING,
+        )
+        .values(moves_from_id=None)
+    )
+
+
+def record_consent(
+    session: Session, subscriber_id: int, action: str, page: str, now: datetime
+) -> None:
+    """Keep what was agreed to, where and when. The address of the visitor is not kept."""
+    session.add(
+        Consent(
+            subscriber_id=subscriber_id,
+            action=action,
+            text_version=CONSENT_TEXT_VERSION,
+            page=page,
+            created_at=now,
+        )
+    )
+
+
+# Changes whenever the words beside the sign-up button change.
+CONSENT_TEXT_VERSION = "2026-11"
+
+
+def list_consents(session: Session, subscriber_id: int) -> Sequence[Consent]:
+    return (
+        session.execute(
+            select(Consent).where(Consent.subscriber_id == subscriber_id).order_by(Consent.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def delete_subscriber(session: Session, subscriber_id: int) -> None:
+    """Erase a reader: topics and consents go along, deliveries stay as rows without a person.
+
+    A relay's words go as well: a refusal repeats the address. Reasons of skips are our own words.
+    """
+    own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
+    session.execute(
+        update(DeliveryEvent).where(DeliveryEvent.delivery_id.in_(own)).values(detail="")
+    )
+    is_failed = Delivery.state == DeliveryState.FAILED
+    session.execute(
+        update(Delivery)
+        .where(Delivery.subscriber_id == subscriber_id)
+        .values(digest=None, last_reply="", reason=case((is_failed, ""), else_=Delivery.reason))
+    )
+    delete_copies(session, subscriber_id)
+    moves = select(Subscriber.id).where(Subscriber.moves_from_id == subscriber_id)
+    for other_id in session.execute(moves).scalars().all():
+        delete_subscriber(session, other_id)
+    session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
+
+
+def replace_topics(
+    session: Session, subscriber_id: int, topics: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Set a reader's topics to exactly these (text as written, canonical form).
+
+    A topic that was there already keeps its row, because links in mails name it by its id.
+    """
+    distinct = _distinct(topics)
+    numbers = save_canonicals(session, distinct)
+    session.execute(
+        delete(Topic).where(
+            Topic.subscriber_id == subscriber_id, Topic.canonical.not_in(list(distinct))
+        )
+    )
+    kept = {topic.canonical: topic for topic in list_topics(session, subscriber_id)}
+    for position, (canonical, query) in enumerate(distinct.items()):
+        topic = kept.get(canonical) or Topic(
+            subscriber_id=subscriber_id, canonical=canonical, created_at=now
+        )
+        topic.query = query
+        topic.canonical_id = numbers[canonical]
+        topic.position = position
+        session.add(topic)
+    session.flush()
+
+
+_GET_TOPICS = text("""
+SELECT subscriber_id, query, canonical FROM topics
+WHERE subscriber_id = ANY(CAST(:ids AS bigint[]))
+ORDER BY position, id
+""")
+
+
+def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
+    """The topics (text as written, canonical form) by subscriber, in the reader's order."""
+    session.flush()  # which a statement in plain text does not do by itself
+    rows = session.execute(_GET_TOPICS, {"ids": write_numbers(subscriber_ids)}).all()
+    topics: dict[int, list[tuple[str, str]]] = {}
+    for subscriber_id, query, canonical in rows:
+        topics.setdefault(subscriber_id, []).append((query, canonical))
+    return topics
+
+
+def resume_paused(session: Session, on: date) -> int:
+    """Wake the readers whose pause has ended; returns how many.
+
+    Those who want what they missed are marked for it (`store.catch_ups`), the others forget when
+    the pause began.
+    """
+    began = func.date(func.timezone("UTC", Subscriber.paused_at))
+    wants = Subscriber.has_catch_up
+    resumed = session.execute(
+        update(Subscriber)
+        .where(Subscriber.state == SubscriberState.PAUSED, Subscriber.paused_until <= on)
+        .values(
+            state=SubscriberState.ACTIVE,
+            paused_until=None,
+            catch_up_since=case((wants, began)),
+            paused_at=case((wants, Subscriber.paused_at)),
+        )
+        .returning(Subscriber.id)
+    ).all()
+    return len(resumed)
+
+
+class Candidate(NamedTuple):
+    """What an edition needs to know of a subscriber: when the mail is due, and if it may be empty."""
+
+    id: int
+    hour: int
+    timezone: str
+    has_empty_digests: bool
+
+
+def get_candidates(
+    session: Session, cadence: Cadence, first_id: int, last_id: int
+) -> list[Candidate]:
+    """The active readers of a cadence with ids in a closed range, by id."""
+    rows = session.execute(
+        select(Subscriber.id, Subscriber.hour, Subscriber.timezone, Subscriber.has_empty_digests)
+        .where(
+            Subscriber.id.between(first_id, last_id),
+            Subscriber.state == SubscriberState.ACTIVE,
+            Subscriber.cadence == cadence,
+        )
+        .order_by(Subscriber.id)
+    )
+    return [Candidate(*row) for row in rows]

@@ -1,0 +1,79 @@
+"""Suppressed addresses, as keyed hashes. The secret may rotate: every key is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import SuppressionReason
+from service.platform.database.base import write_octets
+from service.platform.database.models import Suppression
+from service.platform.signing.address_hash import address_hash
+
+
+def insert_suppression(
+    session: Session,
+    email_key: str,
+    secrets: tuple[str, ...],
+    reason: SuppressionReason,
+    detail: str,
+    now: datetime,
+) -> bool:
+    """Suppress an address; true if it was not suppressed before."""
+    if is_suppressed(session, email_key, secrets):
+        return False
+    inserted = session.execute(
+        insert(Suppression)
+        .values(
+            address_hash=address_hash(email_key, secrets[0]),
+            reason=reason,
+            detail=detail,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Suppression.id)
+    ).scalar_one_or_none()
+    return inserted is not None
+
+
+def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
+    """Release an address; true if it was suppressed."""
+    hashes = [address_hash(email_key, secret) for secret in secrets]
+    released = session.execute(
+        delete(Suppression).where(Suppression.address_hash.in_(hashes)).returning(Suppression.id)
+    ).all()
+    return bool(released)
+
+
+def is_suppressed(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
+    return bool(find_suppressed(session, [email_key], secrets))
+
+
+_FIND = text("""
+SELECT address_hash FROM suppressions WHERE address_hash = ANY(CAST(:hashes AS bytea[]))
+""")
+
+
+def find_suppressed(
+    session: Session, email_keys: Iterable[str], secrets: tuple[str, ...]
+) -> frozenset[str]:
+    """Which of these addresses must not be mailed."""
+    by_hash = {address_hash(key, secret): key for key in email_keys for secret in secrets}
+    if not by_hash:
+        return frozenset()
+    found = session.execute(_FIND, {"hashes": write_octets(by_hash)}).scalars().all()
+    return frozenset(by_hash[value] for value in found)
+
+
+def find_reason(
+    session: Session, email_key: str, secrets: tuple[str, ...]
+) -> SuppressionReason | None:
+    """Why an address is suppressed, or None if it is not."""
+    hashes = [address_hash(email_key, secret) for secret in secrets]
+    return session.execute(
+        select(Suppression.reason).where(Suppression.address_hash.in_(hashes)).limit(1)
+    ).scalar_one_or_none()

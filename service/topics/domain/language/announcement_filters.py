@@ -1,0 +1,99 @@
+"""`new:` `cross:` `replaced:`: which announcements a topic wants, said once for the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.topics.domain.language.lexer import SWITCHES, Token
+from service.topics.domain.language.syntax_tree import And, Announced, Query, QueryError
+
+_VALUES = {"": True, "yes": True, "on": True, "no": False, "off": False}
+_NOTHING_LEFT = "These switches leave no announcement to be told of"
+
+
+def split_switches(text: str, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], Announced]:
+    """The tokens without switches, and what the switches say together.
+
+    A switch can only concern the whole topic, so it is understood wherever it stands, beside an OR
+    too, but for parentheses: there it seems to concern a part, and is refused (`QueryError`).
+    """
+    left: list[Token] = []
+    usual = Announced()
+    chosen = {name: bool(getattr(usual, name)) for name in SWITCHES}
+    depth, last = 0, None
+    for token in tokens:
+        depth += (token.kind == "open") - (token.kind == "close")
+        if token.field not in SWITCHES:
+            left.append(token)
+            continue
+        if depth > 0:
+            raise QueryError(
+                f"{token.field}: concerns the whole topic",
+                text,
+                token.start,
+                token.length,
+                "Write it outside the parentheses.",
+            )
+        is_negated = False
+        while left and left[-1].kind == "not":
+            left.pop()
+            is_negated = not is_negated
+        chosen |= _turned(token, text, is_negated=is_negated)
+        last = token
+    if last is not None and not any(chosen.values()):
+        raise QueryError(_NOTHING_LEFT, text, last.start, last.length, "Leave one of them on.")
+    announced = Announced(chosen["new"], chosen["cross"], chosen["replaced"])
+    return tuple(_without_idle_ands(left, tokens)), announced
+
+
+def _turned(token: Token, text: str, *, is_negated: bool) -> dict[str, bool]:
+    """What one switch changes."""
+    value = token.text.lower()
+    if value == "only" and not is_negated:
+        return {name: name == token.field for name in SWITCHES}
+    if value not in _VALUES or (is_negated and not _VALUES[value]):
+        raise QueryError(
+            f"{token.field}: is yes, no or only",
+            text,
+            token.start,
+            token.length,
+            f"Write {token.field}:yes, {token.field}:no or {token.field}:only.",
+        )
+    return {token.field: _VALUES[value] is not is_negated}
+
+
+def _without_idle_ands(left: Sequence[Token], tokens: Sequence[Token]) -> list[Token]:
+    """`left` without each AND that only joined a switch to the rest."""
+    idle = set()
+    for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
+        if token.kind == "and":
+            joins_switch = before.field in SWITCHES or (
+                after is not None and after.field in SWITCHES
+            )
+            if joins_switch:
+                idle.add(token)
+    return [token for token in left if token not in idle]
+
+
+def write_switches(announced: Announced) -> str:
+    """The fewest switches that say it; empty where it is what every topic means by itself."""
+    values = {name: getattr(announced, name) for name in SWITCHES}
+    wanted = [name for name, is_wanted in values.items() if is_wanted]
+    if len(wanted) == 1:
+        return f"{wanted[0]}:only"
+    usual = Announced()
+    return " ".join(
+        f"{name}:{'yes' if is_wanted else 'no'}"
+        for name, is_wanted in values.items()
+        if is_wanted is not getattr(usual, name)
+    )
+
+
+def bind_home(query: Query, patterns: tuple[str, ...]) -> Query:
+    """`query` whose `Announced` knows the categories that the topic asks for."""
+    if isinstance(query, Announced):
+        return replace(query, home=patterns)
+    if isinstance(query, And):
+        return And(tuple(bind_home(each, patterns) for each in query.operands))
+    return query

@@ -1,0 +1,220 @@
+"""Cuts a topic into tokens: parentheses, operators, and terms with their field."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from service.topics.domain.language.syntax_tree import QueryError, TextField
+
+Kind: TypeAlias = Literal["open", "close", "and", "or", "not", "term", "trend"]
+
+TEXT_FIELDS: dict[str, TextField] = {"": "any", "ti": "title", "abs": "abstract"}
+SWITCHES = ("new", "cross", "replaced")
+FIELDS = ("ti", "abs", "au", "cat", "src", "like", *SWITCHES)
+# What people type from habit, where spelling alone would not lead to our name.
+_LONG_NAMES = {
+    "title": "ti",
+    "abstract": "abs",
+    "summary": "abs",
+    "author": "au",
+    "authors": "au",
+    "category": "cat",
+    "categories": "cat",
+    "subject": "cat",
+    "source": "src",
+    "from": "src",
+    "similar": "like",
+    "replacements": "replaced",
+    "replacement": "replaced",
+    "revised": "replaced",
+    "crosslist": "cross",
+    "cross-list": "cross",
+    "crosslists": "cross",
+}
+_OPERATORS: dict[str, Kind] = {"AND": "and", "OR": "or", "NOT": "not"}
+_PARENTHESES: dict[str, Kind] = {"(": "open", ")": "close"}
+_QUOTES = '"“”„‟'
+
+# Control characters and invisible spaces come with pasted text; Postgres refuses the first kind.
+_BLANKS = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORD = re.compile(rf"[^\s(){_QUOTES}]+")
+_PHRASE_END = re.compile(f"[{_QUOTES}]")
+_FIELD = re.compile(r"([^\W\d_][\w-]*):")
+_TREND = re.compile(r"trend\s*([<>]=?)\s*([0-9]{1,3})%?(?=[\s()]|$)", re.IGNORECASE)
+_CONDITION = re.compile(r"[A-Za-z]+\s*[<>]")
+_MARKS = re.compile(r"[^\w*]+")
+_STARRED = re.compile(r"\w[\w.+#'’-]*\*")
+SHORTEST_PREFIX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`start` and `end` are character offsets in the reader's text; `text` is without its field."""
+
+    kind: Kind
+    start: int
+    end: int
+    field: str = ""
+    text: str = ""
+    is_quoted: bool = False
+    is_prefix: bool = False
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+def iterate_tokens(text: str) -> Iterator[Token]:
+    """The tokens of `text` from left to right; raises `QueryError` where it cannot be cut."""
+    if broken := _SURROGATE.search(text):
+        raise QueryError("This is half a character", text, broken.start())
+    clean, position = _BLANKS.sub(" ", text), 0
+    while position < len(clean):
+        if clean[position].isspace():
+            position += 1
+            continue
+        token = _cut_token(text, clean, position)
+        position = token.end
+        # A lone comma separates as a space does, so it leaves a term without text behind.
+        if token.kind != "term" or token.text or token.is_quoted or token.field:
+            yield token
+
+
+def _cut_token(text: str, clean: str, start: int) -> Token:
+    first = clean[start]
+    if kind := _PARENTHESES.get(first):
+        return Token(kind, start, start + 1)
+    if first == "-":
+        return _cut_minus(text, clean, start)
+    if first in _QUOTES:
+        return _cut_phrase(text, clean, start, "", start)
+    return _cut_word(text, clean, start)
+
+
+def _cut_minus(text: str, clean: str, start: int) -> Token:
+    following = clean[start + 1 : start + 2]
+    if not following or following.isspace() or following in "-)":
+        raise QueryError(
+            "A minus sign stands right before what it excludes",
+            text,
+            start,
+            suggestion='Write -survey, or put it in quotes: "-".',
+        )
+    return Token("not", start, start + 1)
+
+
+def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) -> Token:
+    end = _PHRASE_END.search(clean, quote_at + 1)
+    if end is None:
+        raise QueryError(
+            "This quote is never closed", text, quote_at, suggestion='Add a " where it ends.'
+        )
+    words = " ".join(clean[quote_at + 1 : end.start()].split())
+    if not words:
+        raise QueryError("There is nothing between these quotes", text, quote_at, 2)
+    return Token("term", start, end.end(), field, words, is_quoted=True)
+
+
+def _cut_word(text: str, clean: str, start: int) -> Token:
+    if trend := _TREND.match(clean, start):
+        return _cut_trend(text, trend)
+    matched = _WORD.match(clean, start)
+    # The caller has seen that no blank, parenthesis or quote stands here.
+    whole = matched.group() if matched else clean[start]
+    end = start + len(whole)
+    if kind := _OPERATORS.get(whole):
+        return Token(kind, start, end)
+    if prefix := _FIELD.match(whole):
+        return _cut_field(text, clean, start, prefix.group(1), whole[prefix.end() :])
+    if condition := _CONDITION.match(clean, start):
+        raise _unknown_condition(text, start, max(end, condition.end()))
+    word, is_prefix = _split_star(text, start, whole.rstrip(",;"))
+    return Token("term", start, end, "", word, is_prefix=is_prefix)
+
+
+def _cut_trend(text: str, trend: re.Match[str]) -> Token:
+    comparison, percent = trend.groups()
+    if int(percent) > 100:
+        raise QueryError(
+            "A trend is a percentile from 0 to 100",
+            text,
+            trend.start(2),
+            len(percent),
+            "trend>90 wants the tenth of a field's papers that is noticed most.",
+        )
+    return Token("trend", trend.start(), trend.end(), comparison, str(int(percent)))
+
+
+def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token:
+    field = name.lower()
+    if field not in FIELDS:
+        raise _unknown_field(text, start, name, rest)
+    value_at = start + len(name) + 1
+    if not rest and clean[value_at : value_at + 1] in tuple(_QUOTES):
+        return _cut_phrase(text, clean, start, field, value_at)
+    word = rest.rstrip(",;")
+    if not word and field not in SWITCHES:
+        raise QueryError(
+            f"{name}: needs a word or a phrase right after it",
+            text,
+            start,
+            len(name) + 1,
+            f'Write {field}:word or {field}:"some words".',
+        )
+    is_prefix = False
+    if field in TEXT_FIELDS:
+        word, is_prefix = _split_star(text, value_at, word)
+    elif field == "au" and "*" in word:
+        raise QueryError(
+            "A name cannot be cut short by a star",
+            text,
+            value_at + word.index("*"),
+            suggestion='A family name alone finds all who bear it: au:bengio, au:"Y. Bengio".',
+        )
+    return Token("term", start, value_at + len(rest), field, word, is_prefix=is_prefix)
+
+
+def _unknown_field(text: str, start: int, name: str, rest: str) -> QueryError:
+    known = " ".join(f"{field}:" for field in FIELDS)
+    near = _LONG_NAMES.get(name.lower()) or next(
+        iter(difflib.get_close_matches(name.lower(), [*FIELDS, *_LONG_NAMES], n=1)), ""
+    )
+    near = _LONG_NAMES.get(near, near)
+    hint = f"Did you mean {near}:?" if near else f'As plain text it needs quotes: "{name}:{rest}".'
+    return QueryError(
+        f"There is no field {name}: here; the fields are {known}", text, start, len(name) + 1, hint
+    )
+
+
+def _unknown_condition(text: str, start: int, end: int) -> QueryError:
+    return QueryError(
+        "The only condition with < or > is trend, against a whole number",
+        text,
+        start,
+        end - start,
+        f'Write trend>90; as plain text it needs quotes: "{text[start:end]}".',
+    )
+
+
+def _split_star(text: str, start: int, word: str) -> tuple[str, bool]:
+    """The word and whether a star ends it; refuses stars that would not mean what they seem to."""
+    if "*" not in word:
+        return word, False
+    if not _STARRED.fullmatch(word):
+        raise QueryError(
+            "A star stands for the rest of a word, at its end",
+            text,
+            start + word.index("*"),
+            suggestion='Write optimi*; as plain text it needs quotes: "' + word + '".',
+        )
+    beginning = word.removesuffix("*")
+    if len(_MARKS.sub("", beginning)) < SHORTEST_PREFIX:
+        raise QueryError(
+            f"A star needs at least {SHORTEST_PREFIX} letters before it", text, start, len(word)
+        )
+    return beginning, True

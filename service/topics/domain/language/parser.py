@@ -1,0 +1,158 @@
+"""Reads tokens into a tree: OR binds least, then AND (written or not), then NOT and the minus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.topics.domain.language.announcement_filters import split_switches
+from service.topics.domain.language.leaves import build_leaf, build_trend
+from service.topics.domain.language.lexer import Token, iterate_tokens
+from service.topics.domain.language.syntax_tree import (
+    And,
+    Announced,
+    Not,
+    Or,
+    Query,
+    QueryError,
+    join,
+)
+
+MAX_CHARACTERS = 4096
+MAX_CLAUSES = 200
+MAX_NESTING = 50
+
+_SPELLING = {"and": "AND", "or": "OR", "not": "NOT"}
+_WANT_FIRST = "Say what you want, then what you don't."
+
+
+def parse_tree(text: str) -> Query:
+    """The tree of `text` exactly as written; raises `QueryError`."""
+    if len(text) > MAX_CHARACTERS:
+        raise QueryError(
+            f"A topic has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}",
+            text,
+            MAX_CHARACTERS,
+        )
+    tokens, announced = split_switches(text, _read_tokens(text))
+    if not tokens:
+        message = "This topic only says how its papers are announced"
+        raise QueryError(message, text, 0, len(text), _WANT_FIRST)
+    query = _Reader(text, tokens).read_topic()
+    if _matches_blank(query):
+        first = next(token for token in tokens if token.kind == "not")
+        message = "This topic only says what it excludes"
+        raise QueryError(message, text, first.start, first.length, _WANT_FIRST)
+    return query if announced == Announced() else join(And, (query, announced))
+
+
+def _read_tokens(text: str) -> tuple[Token, ...]:
+    tokens: list[Token] = []
+    clauses = 0
+    for token in iterate_tokens(text):
+        tokens.append(token)
+        clauses += token.kind in {"term", "trend"}
+        if clauses > MAX_CLAUSES:
+            raise QueryError(
+                f"A topic has at most {MAX_CLAUSES} words, phrases and fields",
+                text,
+                token.start,
+                token.length,
+            )
+    if not tokens:
+        raise QueryError("This topic is empty", text, 0, suggestion=_WANT_FIRST)
+    return tuple(tokens)
+
+
+def _matches_blank(query: Query) -> bool:
+    """Whether a paper without a word, author or category would match: the topic wants nothing."""
+    if isinstance(query, Not):
+        return not _matches_blank(query.operand)
+    if isinstance(query, And):
+        return all(_matches_blank(each) for each in query.operands)
+    if isinstance(query, Or):
+        return any(_matches_blank(each) for each in query.operands)
+    return False
+
+
+class _Reader:
+    """Recursive descent; `MAX_NESTING` bounds the recursion far below Python's own limit."""
+
+    def __init__(self, text: str, tokens: tuple[Token, ...]) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._at = 0
+        self._open: list[Token] = []
+
+    def read_topic(self) -> Query:
+        query = self._read_any()
+        if self._peek() == "close":
+            raise self._fault("This parenthesis was never opened", self._tokens[self._at])
+        return query
+
+    def _read_any(self) -> Query:
+        return join(Or, self._iterate_any())
+
+    def _iterate_any(self) -> Iterator[Query]:
+        yield self._read_all()
+        while self._peek() == "or":
+            self._at += 1
+            yield self._read_all()
+
+    def _read_all(self) -> Query:
+        return join(And, self._iterate_all())
+
+    def _iterate_all(self) -> Iterator[Query]:
+        yield self._read_operand()
+        while self._peek() in {"and", "not", "open", "term", "trend"}:
+            self._at += self._peek() == "and"
+            yield self._read_operand()
+
+    def _read_operand(self) -> Query:
+        is_negated = False
+        while self._peek() == "not":  # a loop, so that a thousand NOTs cost no stack
+            is_negated = not is_negated
+            self._at += 1
+        if self._peek() == "open":
+            operand = self._read_group()
+        elif self._peek() in {"term", "trend"}:
+            operand = self._read_leaf(self._tokens[self._at])
+            self._at += 1
+        else:
+            raise self._missing_operand()
+        return Not(operand) if is_negated else operand
+
+    def _read_leaf(self, token: Token) -> Query:
+        return build_trend(token) if token.kind == "trend" else build_leaf(self._text, token)
+
+    def _read_group(self) -> Query:
+        opening = self._tokens[self._at]
+        if len(self._open) == MAX_NESTING:
+            raise self._fault(f"Parentheses nest at most {MAX_NESTING} deep", opening)
+        self._open.append(opening)
+        self._at += 1
+        query = self._read_any()
+        if self._peek() != "close":
+            raise self._fault("This parenthesis is never closed", opening)
+        self._open.pop()
+        self._at += 1
+        return query
+
+    def _peek(self) -> str:
+        return self._tokens[self._at].kind if self._at < len(self._tokens) else "end"
+
+    def _missing_operand(self) -> QueryError:
+        """The fault at a place where a term should stand but does not."""
+        before = self._tokens[self._at - 1] if self._at else None
+        if before is not None and before.kind in _SPELLING:
+            return self._fault(f"{_SPELLING[before.kind]} needs something after it", before)
+        here = self._tokens[self._at] if self._at < len(self._tokens) else None
+        if here is not None and here.kind in _SPELLING:
+            return self._fault(f"{_SPELLING[here.kind]} needs something before it", here)
+        if before is None:
+            return self._fault("This parenthesis was never opened", self._tokens[0])
+        if here is None:
+            return self._fault("This parenthesis is never closed", before)
+        return self._fault("There is nothing between these parentheses", before)
+
+    def _fault(self, message: str, token: Token) -> QueryError:
+        return QueryError(message, self._text, token.start, token.length)

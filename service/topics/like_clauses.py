@@ -1,0 +1,104 @@
+"""`like:` clauses where topics are asked: of the store, and of an edition's papers in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings, SettingsError
+from service.similarity.domain.calibration import Aim, Pool
+from service.similarity.domain.vectors import Probe
+from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.embeddings.scoring import like_sets
+from service.similarity.embeddings.vector_pool import Shelf
+from service.similarity.store.vectors import (
+    get_meanings,
+    like_condition,
+    newest_learned,
+    read_packed,
+)
+from service.topics.domain.language import Query, like_leaves
+from service.topics.domain.matching.bitsets import Bits
+from service.topics.like_queries import make_probes, read_probe
+from service.topics.store.like_queries import POOL_SIZE
+from service.topics.store.read_compiled import list_likes
+from service.topics.store.to_sql import to_sql
+
+# Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
+_PROBES_AT_ONCE = 50
+
+
+def topic_condition(session: Session, settings: Settings, query: Query) -> ColumnElement[bool]:
+    """The stored papers that a topic wants, whatever it asks: what previews and searches use.
+
+    Raises `LikeError` where the topic names a paper that is not stored.
+    """
+    probes = {
+        clause: read_probe(session, settings, leaf.text)
+        for clause, leaf in like_leaves(query).items()
+    }
+    return to_sql(query, likes={clause: like_condition(one) for clause, one in probes.items()})
+
+
+def fill_shelf(session: Session, settings: Settings, paper_ids: Iterable[int]) -> Shelf:
+    """These papers and the newest of all, in memory, to try `like:` clauses on."""
+    with suppress(SettingsError):  # who has no model hears of it from the clause that asks for it
+        load_embedder(settings.embedder)  # so that the first clause need not wait for the reading
+    model = MODEL_NAMES[settings.embedder]
+    newest = newest_learned(session, model, POOL_SIZE)
+    # Where there are fewer, every paper that is learned later will be one of the newest.
+    floor = newest[-1] if len(newest) == POOL_SIZE else 0
+    packed = read_packed(session, model, sorted({*newest, *paper_ids}))
+    return Shelf(model, packed, POOL_SIZE, floor)
+
+
+def follow_shelf(
+    session: Session, shelf: Shelf, changed: Iterable[int], paper_ids: Iterable[int]
+) -> Shelf | None:
+    """The shelf after papers changed, as far as they belong on it; None where it must be refilled."""
+    wanted = {*paper_ids}
+    own = [i for i in changed if i >= shelf.floor or i in wanted]
+    return shelf.with_changes(read_packed(session, shelf.model, own), changed)
+
+
+def probe_on(session: Session, settings: Settings, like_text: str, shelf: Shelf) -> Probe:
+    """The probe of a clause, the same as everywhere, made from the papers on a shelf."""
+
+    def scan(_session: Session, model: str, aim: Aim, without: int | None) -> Pool:
+        return shelf.scan(aim, without) if model == shelf.model else Pool((), (), ())
+
+    return read_probe(session, settings, like_text, scan)
+
+
+def find_likes(
+    session: Session, settings: Settings, likes: Mapping[str, str], paper_ids: Sequence[int]
+) -> dict[str, Bits]:
+    """For each `like:` clause (canonical text -> its text or paper's key) the papers it is like.
+
+    Bit i is the i-th of `paper_ids`. A clause whose paper is no longer stored is like nothing.
+    Many clauses at once cost little more than one, since the papers are read and laid out once.
+    """
+    if not likes:
+        return {}
+    probes = make_probes(session, settings, sorted(set(likes.values())))
+    known = [clause for clause, text in likes.items() if text in probes]
+    meanings = get_meanings(session, paper_ids)
+    sets = like_sets([probes[likes[clause]] for clause in known], meanings)
+    return dict.fromkeys(likes, 0) | dict(zip(known, sets, strict=True))
+
+
+def prepare_probes(sessions: sessionmaker[Session], settings: Settings) -> int:
+    """Make the probes of saved topics that have none, so that no edition waits for them.
+
+    Returns how many clauses were looked at. Safe to repeat: a probe that is there is kept.
+    """
+    with transaction(sessions) as session:
+        texts = sorted(set(list_likes(session).values()))
+    for start in range(0, len(texts), _PROBES_AT_ONCE):
+        with transaction(sessions) as session:
+            make_probes(session, settings, texts[start : start + _PROBES_AT_ONCE])
+    return len(texts)

@@ -1,0 +1,239 @@
+"""A `like:` clause becomes a probe once for all.
+
+A probe is read from the table by everybody (preview, search, feeds, the daily match), so a clause
+means the same everywhere until the corpus has doubled or the model has changed; then the stored
+probes are made again, some at a time, and the old one of each serves until its new one is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.papers.store.read import find_paper
+from service.platform.database.engine import transaction
+from service.platform.logs import get_logger
+from service.platform.settings.settings import Settings
+from service.similarity.domain.bm25 import (
+    Corpus,
+    ShippedCorpus,
+    pack_paper,
+    rarity,
+    weigh_paper,
+    weigh_text,
+)
+from service.similarity.domain.calibration import (
+    Aim,
+    Feedback,
+    Origin,
+    Pool,
+    admit,
+    build_probe,
+    choose_feedback,
+    draw_line,
+    draw_shipped_line,
+    expand,
+    gauge_pool,
+    gauge_shipped,
+)
+from service.similarity.domain.vectors import PaperMeaning, Probe, like_key
+from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.store.vectors import PaperText, get_meanings, read_texts
+from service.topics.domain.language.syntax_tree import fold_words
+from service.topics.store.like_queries import (
+    delete_probes,
+    find_probes,
+    find_stale_probes,
+    get_corpus,
+    get_generation,
+    insert_probe,
+    scan_pool,
+)
+from service.topics.store.to_sql import fetch_lexemes
+
+log = get_logger(__name__)
+
+
+Scan: TypeAlias = Callable[[Session, str, Aim, int | None], Pool]
+"""The newest papers of a model against an aim, without one of them: `scan_pool` or its like."""
+
+
+class LikeError(ValueError):
+    """A `like:` clause names a paper that is not stored. One line that says what to do."""
+
+
+def make_probe(session: Session, settings: Settings, like_text: str) -> Probe:
+    """The probe of a clause, kept from now on: for saving a topic, and for matching.
+
+    Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
+    the model is missing.
+    """
+    return _find_probe(session, settings, like_text) or insert_probe(
+        session, _build(session, settings, like_text)
+    )
+
+
+def read_probe(
+    session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
+) -> Probe:
+    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does.
+
+    `scan` is what asks the newest papers, for who has them in memory.
+    """
+    kept = _find_probe(session, settings, like_text)
+    return kept or _build(session, settings, like_text, scan)
+
+
+def make_probes(
+    session: Session, settings: Settings, like_texts: Iterable[str]
+) -> dict[str, Probe]:
+    """The probes of many clauses, by the clause's text as given; one query for those that are kept.
+
+    A clause whose paper is not stored is left out: a topic that was saved must not stop the rest.
+    """
+    texts = {text: probe_text(text) for text in like_texts}
+    kept = find_probes(session, MODEL_NAMES[settings.embedder], sorted(set(texts.values())))
+    probes = {}
+    for given, text in texts.items():
+        try:
+            probes[given] = kept.get(text) or make_probe(session, settings, text)
+        except LikeError as error:
+            log.warning("probe.unknown", reason=str(error))
+    return probes
+
+
+def renew_probes(sessions: sessionmaker[Session], settings: Settings, limit: int = 100) -> int:
+    """Make probes of older generations and other models again; returns how many were."""
+    model = MODEL_NAMES[settings.embedder]
+    with transaction(sessions) as session:
+        generation = get_generation(session)
+        number = generation.generation if generation and generation.model == model else 0
+        stale = find_stale_probes(session, model, number, limit)
+    for text in stale:
+        with transaction(sessions) as session:
+            try:
+                insert_probe(session, _build(session, settings, text))
+            except LikeError as error:
+                log.warning("probe.unknown", reason=str(error))
+                delete_probes(session, text)
+    return len(stale)
+
+
+def probe_text(like_text: str) -> str:
+    """The form in which equal clauses are equal: a paper's key, or the words folded."""
+    return like_key(like_text) or fold_words(like_text)
+
+
+def _find_probe(session: Session, settings: Settings, like_text: str) -> Probe | None:
+    text = probe_text(like_text)
+    return find_probes(session, MODEL_NAMES[settings.embedder], [text]).get(text)
+
+
+def _build(session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool) -> Probe:
+    """The probe of a clause as the database stands now."""
+    text = probe_text(like_text)
+    model = MODEL_NAMES[settings.embedder]
+    generation = get_generation(session)
+    is_counted = generation is not None and generation.model == model
+    number = generation.generation if generation and is_counted else 0
+    origin = Origin(text, model, number)
+    if like_key(like_text) is None:
+        return _build_for_text(session, settings, origin, scan)
+    paper = find_paper(session, text)
+    if paper is None:
+        name = text.removeprefix("arxiv:")
+        raise LikeError(
+            f"like:{name} names a paper that is not stored here;"
+            f' say what it is about instead: like:"…"'
+        )
+    return _build_for_paper(session, settings, origin, paper.id, scan)
+
+
+def _build_for_text(session: Session, settings: Settings, origin: Origin, scan: Scan) -> Probe:
+    lexemes = fetch_lexemes(session, [origin.text])[origin.text]
+    weights = weigh_text(lexemes, _read_corpus(session, lexemes))
+    (dense,) = load_embedder(settings.embedder).embed([origin.text])
+    aim = Aim(dense, weights)
+    pool = scan(session, origin.model, aim, None)
+    if not pool.is_telling:
+        gauge = gauge_shipped(aim)
+        return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
+    best = choose_feedback(pool, gauge_pool(pool, has_dense=bool(dense)))
+    return _measure(session, origin, expand(aim, _read_feedback(session, best)), scan)
+
+
+def _build_for_paper(
+    session: Session, settings: Settings, origin: Origin, paper_id: int, scan: Scan
+) -> Probe:
+    paper = meaning_of(session, settings, paper_id)
+    probe = _measure(session, origin, aim_at_paper(session, paper), scan, paper_id)
+    return admit(probe, paper)
+
+
+def _measure(
+    session: Session, origin: Origin, aim: Aim, scan: Scan, without: int | None = None
+) -> Probe:
+    pool = scan(session, origin.model, aim, without)
+    if not pool.is_telling:
+        gauge = gauge_shipped(aim)
+        return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
+    gauge = gauge_pool(pool, has_dense=bool(aim.dense))
+    return build_probe(origin, aim, gauge, draw_line(pool, gauge))
+
+
+def aim_at_paper(session: Session, paper: PaperMeaning) -> Aim:
+    """What a stored paper would look for if it were a probe: its own vector, its rarest words."""
+    (text,) = read_texts(session, [paper.paper_id])
+    return Aim(paper.dense, _rare_words(text, _read_corpus(session, _lexemes_of([text]))))
+
+
+def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperMeaning:
+    """What a stored paper means: as it was learned, or read now where it was not yet."""
+    (known,) = get_meanings(session, [paper_id])
+    if known.model == MODEL_NAMES[settings.embedder]:
+        return known
+    return read_meanings(settings, read_texts(session, [paper_id]))[0]
+
+
+def read_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperMeaning]:
+    """What papers mean, from their texts. Raises `SettingsError` where the model is missing."""
+    if not texts:
+        return []
+    embedder = load_embedder(settings.embedder)
+    vectors = embedder.embed([f"{text.title}\n{text.abstract}" for text in texts])
+    return [
+        PaperMeaning(
+            text.paper_id,
+            embedder.name,
+            dense,
+            pack_paper(weigh_paper(text.title_lexemes, text.abstract_lexemes)),
+        )
+        for text, dense in zip(texts, vectors, strict=True)
+    ]
+
+
+def _read_feedback(session: Session, ids: Sequence[int]) -> list[Feedback]:
+    texts = {text.paper_id: text for text in read_texts(session, ids)}
+    corpus = _read_corpus(session, _lexemes_of(texts.values()))
+    return [
+        Feedback(paper.dense, _rare_words(texts[paper.paper_id], corpus))
+        for paper in get_meanings(session, ids)
+    ]
+
+
+def _rare_words(text: PaperText, corpus: Corpus | ShippedCorpus) -> dict[str, float]:
+    said = weigh_paper(text.title_lexemes, text.abstract_lexemes)
+    return {lexeme: weight * rarity(corpus, lexeme) for lexeme, weight in said.items()}
+
+
+def _lexemes_of(texts: Iterable[PaperText]) -> set[str]:
+    return {lexeme for text in texts for lexeme in (*text.title_lexemes, *text.abstract_lexemes)}
+
+
+def _read_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
+    generation = get_generation(session)
+    if generation is None:
+        return ShippedCorpus()
+    return get_corpus(session, generation.paper_count, lexemes)

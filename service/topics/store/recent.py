@@ -1,0 +1,254 @@
+"""The papers of the last days for previews, and the newest that a topic finds for searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from math import ceil
+
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import AnnounceType
+from service.papers.store.models_paper_changes import PaperChange
+from service.papers.store.read import announced_day
+from service.platform.database.base import is_among
+from service.platform.database.models import PaperRow
+from service.topics.domain.matching.recent_index import RecentPaper
+
+# The newest days are searched first, and how much they brought tells how far to look next. A word
+# in every other paper fills the page from four days in ten milliseconds; a rare one is looked for
+# everywhere at once, since to look it up costs the same however few days it is wanted of.
+_FIRST_DAYS, _MOST_DAYS = 4, 365
+_LEAST_GROWTH, _MARGIN = 4, 1.5
+
+
+def open_view(session: Session, milliseconds: int) -> str:
+    """Begin a transaction that reads only and sees one state of the store; returns that state.
+
+    Must come first. No statement of it may take longer than `milliseconds`; Postgres cancels the one
+    that does.
+    """
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    state: str = session.execute(
+        select(
+            cast(func.pg_current_snapshot(), Text),
+            func.set_config("statement_timeout", str(milliseconds), True),
+            _prefer_indexes(),
+        )
+    ).one()[0]
+    return state
+
+
+def prefer_indexes(session: Session) -> None:
+    """Tell the planner, for this transaction, what it costs to look into a text vector.
+
+    It counts `@@` as cheap as a comparison of two numbers, but the vector of an abstract is stored
+    compressed and apart: looking into 25,000 of them takes a tenth of a second and more, where the
+    index knows the answer. With this an OR of ten words takes a fifth of the time.
+    """
+    session.execute(select(_prefer_indexes()))
+
+
+def _prefer_indexes() -> ColumnElement[str]:
+    return func.set_config("cpu_operator_cost", "0.2", True)
+
+
+def covers(state: str, other: str) -> bool:
+    """Whether whoever sees `state` sees everything that was there in `other`, as `open_view` tells both."""
+    xmax, running = _read_state(state)
+    other_xmax, other_running = _read_state(other)
+    return xmax >= other_xmax and all(one in other_running for one in running if one < other_xmax)
+
+
+def _read_state(state: str) -> tuple[int, frozenset[int]]:
+    """What `pg_snapshot` says: the first transaction not yet begun, and those not yet over."""
+    _, xmax, running = state.split(":")
+    return int(xmax), frozenset(int(one) for one in running.split(",") if one)
+
+
+def list_changes(session: Session, since: str) -> list[int]:
+    """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
+    return list(session.execute(_LIST_CHANGES, {"since": since}).scalars())
+
+
+_LIST_CHANGES = text("""
+    SELECT DISTINCT paper_id FROM paper_changes
+    WHERE changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
+    AND NOT pg_visible_in_snapshot(
+        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
+    )
+""")
+
+
+def delete_old_changes(session: Session) -> None:
+    """Forget what every process has long followed; by the clock that wrote it, which is Postgres' own."""
+    old = func.now() - text("interval '2 days'")
+    session.execute(delete(PaperChange).where(PaperChange.changed_at < old))
+
+
+def count_recent(session: Session, span: tuple[date, date]) -> int:
+    counted = select(func.count()).where(PaperRow.first_announced_on.between(*span))
+    return session.execute(counted).scalar_one()
+
+
+def read_recent(
+    session: Session, span: tuple[date, date], among: Sequence[int] | None = None
+) -> list[RecentPaper]:
+    """The papers that were new or replaced in the span, its last day included.
+
+    Those `among` some ids come with the words of their abstracts.
+    """
+    first, counted = PaperRow.first_announced_on, announced_day(is_replaced=True)
+    abstract = PaperRow.abstract_lexemes if among is not None else cast("", TSVECTOR)
+    statement = select(
+        PaperRow.id,
+        PaperRow.key,
+        PaperRow.title,
+        PaperRow.categories,
+        PaperRow.primary_category,
+        case((first.between(*span), first)),
+        case((counted.between(*span), counted)),
+        first.is_not(None),
+        PaperRow.replaced_on.is_not(None),
+        PaperRow.announced_as,
+        func.tsvector_to_array(PaperRow.title_lexemes),
+        func.tsvector_to_array(abstract),
+    ).where(is_within(span, is_replaced=True))
+    if among is not None:
+        statement = statement.where(is_among(PaperRow.id, among))
+    return [
+        RecentPaper(
+            paper_id=paper_id,
+            announced_on=announced_on,
+            title=title,
+            categories=tuple(categories),
+            title_lexemes=tuple(said),
+            key=key,
+            counted_on=counted_on,
+            primary_category=primary,
+            is_first=is_first,
+            is_cross=announced_as is AnnounceType.CROSS,
+            is_replaced=is_replaced,
+            abstract_lexemes=tuple(told),
+        )
+        for (
+            paper_id,
+            key,
+            title,
+            categories,
+            primary,
+            announced_on,
+            counted_on,
+            is_first,
+            is_replaced,
+            announced_as,
+            said,
+            told,
+        ) in session.execute(statement)
+    ]
+
+
+def is_within(span: tuple[date, date], *, is_replaced: bool) -> ColumnElement[bool]:
+    """Papers that count for a span of days. Each day by itself, since each has its own index."""
+    first = PaperRow.first_announced_on.between(*span)
+    return or_(first, PaperRow.replaced_on.between(*span)) if is_replaced else first
+
+
+def iterate_common_words(
+    session: Session, span: tuple[date, date], fewest: int
+) -> Iterator[tuple[str, list[int]]]:
+    """The lexemes of at least `fewest` papers of a span, each with the ids of those papers."""
+    both = PaperRow.title_lexemes.op("||")(PaperRow.abstract_lexemes)
+    words = func.unnest(func.tsvector_to_array(both)).table_valued("word", name="words")
+    words = words.render_derived()
+    rows = session.execute(
+        select(words.c.word, func.array_agg(PaperRow.id))
+        .select_from(PaperRow)
+        .join(words, true())
+        .where(is_within(span, is_replaced=True))
+        .group_by(words.c.word)
+        .having(func.count() >= fewest),
+        execution_options={"yield_per": 50},
+    )
+    yield from rows
+
+
+def find_ids(
+    session: Session,
+    condition: ColumnElement[bool],
+    span: tuple[date, date],
+    *,
+    is_replaced: bool = False,
+) -> list[int]:
+    """The ids of the papers that count for a span for which a compiled topic holds, in no order."""
+    found: Sequence[int] | None = session.execute(
+        select(func.array_agg(PaperRow.id)).where(
+            condition, is_within(span, is_replaced=is_replaced)
+        )
+    ).scalar_one()
+    return list(found or ())
+
+
+def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
+    """The ids of the newest `most` papers for which a compiled topic holds, newest first."""
+    prefer_indexes(session)
+    newest = session.execute(select(func.max(PaperRow.first_announced_on))).scalar_one()
+    if newest is None:
+        return []
+    found: list[int] = []
+    after: date = newest + timedelta(days=1)
+    days: int | None = _FIRST_DAYS
+    while True:
+        since = newest - timedelta(days=days) if days else date.min
+        found += _find_newest_between(session, condition, (since, after), most - len(found))
+        if days is None or len(found) >= most:
+            return found
+        after, days = since, _days_to_look(days, len(found), most)
+
+
+def _days_to_look(days: int, found_count: int, most: int) -> int | None:
+    """How many days are likely to fill the page, where so many brought so few; None for all."""
+    if not found_count:
+        return None
+    wanted = max(days * _LEAST_GROWTH, ceil(days * most / found_count * _MARGIN))
+    return wanted if wanted <= _MOST_DAYS else None
+
+
+def _find_newest_between(
+    session: Session, condition: ColumnElement[bool], span: tuple[date, date], most: int
+) -> list[int]:
+    since, before = span
+    # Kept apart from its LIMIT: with it the planner would walk the index of dates through the
+    # whole archive for a word that it wrongly takes for a common one.
+    found = (
+        select(PaperRow.id, PaperRow.first_announced_on, PaperRow.key)
+        .where(
+            condition, PaperRow.first_announced_on >= since, PaperRow.first_announced_on < before
+        )
+        .cte("found")
+        .prefix_with("MATERIALIZED")
+    )
+    newest = select(found.c.id).order_by(found.c.first_announced_on.desc(), found.c.key.desc())
+    return list(session.execute(newest.limit(most)).scalars())
+
+
+def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
+    """When the last of these papers came or changed; None for no papers."""
+    changed = func.greatest(PaperRow.updated_at, PaperRow.first_announced_at)
+    found: datetime | None = session.execute(
+        select(func.max(changed)).where(is_among(PaperRow.id, paper_ids))
+    ).scalar_one()
+    return found

@@ -1,0 +1,160 @@
+"""A topic as a WHERE clause: the same meaning as `domain.matching`, over every stored paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, bindparam, cast, func, not_, or_, select
+from sqlalchemy import literal_column as sql
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.orm import Session
+
+from service.papers.domain.author_keys import author_query_keys
+from service.papers.domain.categories import expand
+from service.papers.domain.types import AnnounceType
+from service.platform.database.models import PaperRow
+from service.topics.domain.language.canonical import normalize, write_leaf
+from service.topics.domain.language.syntax_tree import (
+    TREND_TIE,
+    And,
+    Announced,
+    Author,
+    Category,
+    Like,
+    Not,
+    Or,
+    Prefix,
+    Query,
+    Source,
+    TextField,
+    Trend,
+    iterate_leaves,
+)
+from service.topics.domain.language.syntax_tree import Text as TextLeaf
+from service.topics.domain.matching.paper_index import Lexicon, parse_tsvector
+
+# Spelled out, because only a constant configuration lets Postgres use the indexes.
+_ENGLISH: ColumnElement[Any] = sql("'english'::regconfig")
+
+
+Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
+"""Canonical `like:` clause -> the condition that holds for the papers that are like it."""
+
+
+def to_sql(
+    query: Query, papers: type[PaperRow] = PaperRow, likes: Likes | None = None
+) -> ColumnElement[bool]:
+    """The papers that `query` wants; `papers` is the table's class or an alias of it.
+
+    Agrees with `match_query` on every paper whose `author_keys` were made by
+    `author_index.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
+    `like:` clause that `likes` does not hold.
+    """
+    normal = normalize(query)
+    condition = _compile(normal, papers, likes or {})
+    if any(isinstance(leaf, Announced) for leaf in iterate_leaves(normal)):
+        return condition
+    return and_(papers.first_announced_on.is_not(None), condition)
+
+
+def _compile(query: Query, papers: type[PaperRow], likes: Likes) -> ColumnElement[bool]:
+    match query:
+        case And():
+            return and_(*(_compile(each, papers, likes) for each in query.operands))
+        case Or():
+            return or_(*(_compile(each, papers, likes) for each in query.operands))
+        case Not():
+            return not_(_compile(query.operand, papers, likes))
+        case Like():
+            return likes[write_leaf(query)]
+        case _:
+            return _compile_leaf(query, papers)
+
+
+_StoredLeaf: TypeAlias = TextLeaf | Prefix | Author | Category | Source | Trend | Announced
+
+
+def _compile_leaf(leaf: _StoredLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
+    condition: ColumnElement[bool]
+    match leaf:
+        case TextLeaf():
+            condition = _compile_text(leaf, papers)
+        case Prefix():
+            condition = _compile_prefix(leaf, papers)
+        case Author():
+            condition = _overlaps(papers.author_keys, author_query_keys(leaf.name))
+        case Category():
+            condition = _overlaps(papers.categories, expand(leaf.pattern))
+        case Source():
+            condition = _overlaps(papers.sources, [leaf.name])
+        case Trend():
+            condition = _compile_trend(leaf, papers)
+        case Announced():
+            condition = _compile_announced(leaf, papers)
+    return condition
+
+
+def _compile_text(leaf: TextLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
+    phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
+    return _in_fields(leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase)
+
+
+def _compile_prefix(leaf: Prefix, papers: type[PaperRow]) -> ColumnElement[bool]:
+    # Written as a tsquery and not parsed by one of its functions, which would cut it at a hyphen.
+    quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
+    begins = cast(f"'{quoted}':*", TSQUERY)
+    return _in_fields(leaf.field, papers.title_words, papers.abstract_words, begins)
+
+
+def _in_fields(
+    field: TextField, title: Any, abstract: Any, wanted: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    in_title: ColumnElement[bool] = title.bool_op("@@")(wanted)
+    in_abstract: ColumnElement[bool] = abstract.bool_op("@@")(wanted)
+    if field == "title":
+        return in_title
+    return in_abstract if field == "abstract" else or_(in_title, in_abstract)
+
+
+def _compile_trend(leaf: Trend, papers: type[PaperRow]) -> ColumnElement[bool]:
+    beyond = leaf.percent + TREND_TIE
+    conditions: dict[str, ColumnElement[bool]] = {
+        ">": papers.trend > beyond,
+        ">=": papers.trend >= leaf.percent,
+        "<": papers.trend < leaf.percent,
+        "<=": papers.trend <= beyond,
+    }
+    return conditions[leaf.comparison]
+
+
+def _compile_announced(leaf: Announced, papers: type[PaperRow]) -> ColumnElement[bool]:
+    is_first = papers.first_announced_on.is_not(None)
+    is_cross: ColumnElement[bool]
+    if leaf.home:
+        own = {member for pattern in leaf.home for member in expand(pattern)}
+        is_cross = papers.primary_category.not_in(sorted({*own, ""}))
+    else:
+        is_cross = papers.announced_as.is_not_distinct_from(AnnounceType.CROSS)
+    wanted: list[ColumnElement[bool]] = []
+    if leaf.new:
+        wanted.append(and_(is_first, not_(is_cross)))
+    if leaf.cross:
+        wanted.append(and_(is_first, is_cross))
+    if leaf.replaced:
+        wanted.append(papers.replaced_on.is_not(None))
+    return or_(*wanted)
+
+
+def _overlaps(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    wanted = bindparam(None, sorted(values), type_=ARRAY(Text), unique=True)
+    overlap: ColumnElement[bool] = column.bool_op("&&")(cast(wanted, ARRAY(Text)))
+    return overlap
+
+
+def fetch_lexemes(session: Session, texts: Iterable[str]) -> Lexicon:
+    """What Postgres makes of each folded text (see `query.leaf_texts`), with positions."""
+    given = func.unnest(cast(sorted(set(texts)), ARRAY(Text))).table_valued("text").render_derived()
+    vector = cast(func.to_tsvector(_ENGLISH, given.c.text), Text)
+    rows = session.execute(select(given.c.text, vector))
+    return {text: parse_tsvector(lexemes) for text, lexemes in rows}

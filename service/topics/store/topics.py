@@ -1,0 +1,85 @@
+"""A reader's topics one by one; all together they are set and read in subscribers.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
+
+from service.platform.database.base import is_among
+from service.platform.database.models import Topic
+from service.topics.store.save_compiled import save_canonicals
+
+
+def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
+    """One reader's topics as rows, read afresh, in the reader's order."""
+    own = select(Topic).where(Topic.subscriber_id == subscriber_id)
+    ordered = own.order_by(Topic.position, Topic.id).execution_options(populate_existing=True)
+    return session.execute(ordered).scalars().all()
+
+
+class TopicColumns(NamedTuple):
+    """Topics as they are stored, in each reader's order: the first of every column is one topic.
+
+    A canonical id is None where nobody compiled the topic yet.
+    """
+
+    subscriber_ids: list[int]
+    topic_ids: list[int]
+    titles: list[str]
+    canonical_ids: list[int | None]
+
+
+def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
+    """The topics of some readers. As columns, because a morning reads a million of them."""
+    own = (
+        select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)
+        .where(is_among(Topic.subscriber_id, subscriber_ids))
+        .order_by(Topic.position, Topic.id)
+        .subquery()
+    )
+    gathered = (func.array_agg(column, type_=NullType()) for column in own.columns)
+    columns = session.execute(select(*gathered)).one()
+    return TopicColumns._make(column or [] for column in columns)
+
+
+def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
+    """A reader's own topic; somebody else's is not there."""
+    own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
+    return session.execute(select(Topic).where(*own)).scalar_one_or_none()
+
+
+def append_topic(
+    session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
+) -> Topic:
+    """A new topic after the reader's others; the caller has seen that it is none of them."""
+    last = select(func.coalesce(func.max(Topic.position), -1)).where(
+        Topic.subscriber_id == subscriber_id
+    )
+    topic = Topic(
+        subscriber_id=subscriber_id,
+        query=query,
+        canonical=canonical,
+        canonical_id=save_canonicals(session, [canonical])[canonical],
+        position=session.execute(last).scalar_one() + 1,
+        created_at=now,
+    )
+    session.add(topic)
+    session.flush()
+    return topic
+
+
+def change_topic(session: Session, topic: Topic, query: str, canonical: str) -> None:
+    """Let a topic say something else; it stays the row that mails name."""
+    topic.canonical_id = save_canonicals(session, [canonical])[canonical]
+    topic.query, topic.canonical = query, canonical
+    session.flush()
+
+
+def delete_topic(session: Session, topic: Topic) -> None:
+    session.delete(topic)
+    session.flush()

@@ -1,0 +1,97 @@
+"""Topics as readers write them: checked against the language and against Postgres' dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Paper
+from service.papers.store.read import announced_day, count_by_day, find_paper, find_papers
+from service.platform.settings.settings import Settings
+from service.topics.domain.language import (
+    Query,
+    QueryError,
+    canonical,
+    leaf_texts,
+    like_leaves,
+    parse_query,
+    wants_replaced,
+)
+from service.topics.domain.matching.paper_index import meaningless_leaves
+from service.topics.like_clauses import topic_condition
+from service.topics.store.to_sql import fetch_lexemes
+
+MOST_TOPICS = 20
+
+
+class TopicError(ValueError):
+    """A topic cannot be used. `topic` is its text, `position` the character (0-based) or None."""
+
+    def __init__(self, topic: str, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPreview:
+    """What a topic would have brought: papers a day (every day of the span), the newest ones."""
+
+    per_day: tuple[tuple[date, int], ...]
+    newest: tuple[Paper, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.per_day)
+
+
+def read_topic(session: Session, text: str) -> Query:
+    """The topic as a query. Raises `TopicError` that says where it is wrong."""
+    try:
+        query = parse_query(text)
+    except QueryError as error:
+        raise TopicError(text, str(error), error.position) from error
+    lexicon = fetch_lexemes(session, leaf_texts(query))
+    empty = sorted({leaf.text for leaf in meaningless_leaves(query, lexicon)})
+    if empty:
+        words = ", ".join(f"“{word}”" for word in empty)
+        message = f"{words} is too common a word to search for; add what it is about."
+        raise TopicError(text, message, max(0, text.casefold().find(empty[0].casefold())))
+    for leaf in like_leaves(query).values():
+        if leaf.is_key and find_paper(session, leaf.text) is None:
+            message = f'There is no paper {leaf.text} here yet; describe it: like:"some words".'
+            raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))
+    return query
+
+
+def read_topics(session: Session, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """The topics that are not blank, as (text, canonical form). Raises `TopicError`."""
+    wanted = [" ".join(text.split()) for text in texts if text.strip()]
+    if len(wanted) > MOST_TOPICS:
+        raise TopicError(wanted[MOST_TOPICS], f"At most {MOST_TOPICS} topics; join some with OR.")
+    return [(text, canonical(read_topic(session, text))) for text in wanted]
+
+
+def preview_topic(
+    session: Session,
+    settings: Settings,
+    text: str,
+    until: date,
+    days: int = 30,
+    limit: int = 10,
+) -> TopicPreview:
+    """What the topic would have brought in the `days` days up to and including `until`.
+
+    Replacements, where the topic wants them, count on the day of the last one.
+    """
+    query = read_topic(session, text)
+    condition = topic_condition(session, settings, query)
+    since = until - timedelta(days=days - 1)
+    on = announced_day(is_replaced=wants_replaced(query))
+    counts = count_by_day(session, condition, (since, until), on)
+    newest = find_papers(session, condition, (since, until), limit, on)
+    every_day = (since + timedelta(days=n) for n in range(days))
+    return TopicPreview(tuple((on, counts.get(on, 0)) for on in every_day), tuple(newest))

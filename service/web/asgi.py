@@ -1,0 +1,41 @@
+"""What `uvicorn --factory service.web.asgi:app_from_environment` starts."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+
+from fastapi import FastAPI
+
+from service.papers.domain.announcement_days import announcement_date
+from service.platform import logs
+from service.platform.clock import system_clock
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.embedded import resolve_services
+from service.platform.queue import make_ring
+from service.platform.settings.settings import load_settings
+from service.web.app import create_app
+
+# Starlette serves sync routes from up to 40 threads; each may hold one connection.
+_POOL_SIZE = 15
+
+# This process's share in the embedded servers; the last process to leave stops them.
+_shares = ExitStack()
+atexit.register(_shares.close)
+
+
+def app_from_environment() -> FastAPI:
+    """The site of this environment's settings; servers that it does not name are started here.
+
+    Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
+    """
+    settings = _shares.enter_context(resolve_services(load_settings()))
+    logs.configure(settings.log_level)
+    app = create_app(
+        settings,
+        make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
+        ring=make_ring(settings.broker_url),
+        clock=system_clock,
+    )
+    app.state.site.previews.warm(announcement_date(system_clock()))
+    return app

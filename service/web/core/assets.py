@@ -1,0 +1,31 @@
+"""Static files under an address that holds their content's hash, so that browsers keep them."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from mimetypes import guess_type
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import Response
+
+_DIRECTORY = Path(__file__).parents[1] / "static"
+# Read once: a handful of small files that change only with a new version of the program.
+_FILES = {path.name: path.read_bytes() for path in sorted(_DIRECTORY.iterdir()) if path.is_file()}
+_HASHES = {name: sha256(content).hexdigest()[:12] for name, content in _FILES.items()}
+
+router = APIRouter(include_in_schema=False)
+
+
+def asset(name: str) -> str:
+    """The address of a static file. Raises KeyError for a file that is not there."""
+    return f"/static/{_HASHES[name]}/{name}"
+
+
+@router.get("/static/{digest}/{name}")
+def show_asset(digest: str, name: str) -> Response:
+    if name not in _FILES or _HASHES[name] != digest:
+        raise HTTPException(404)
+    kind = guess_type(name)[0] or "application/octet-stream"
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(_FILES[name], media_type=kind, headers=headers)

@@ -1,0 +1,51 @@
+"""What every page needs, gathered once per application: settings, sessions, bell, clock, looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.messages.rendering.renderer import Renderer
+from service.platform.settings.settings import Settings
+from service.topics.live_preview import LivePreviews
+from service.web.core.cached_response import FreshAnswer
+from service.web.core.rate_limits import SignUpLimits
+from service.web.views.environment import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`ring` is called after a commit with a task's name, and never raises.
+
+    `fetch` gets what a provider's webhook must be checked against.
+    """
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    ring: Callable[..., None]
+    clock: Callable[[], datetime]
+    renderer: Renderer
+    limits: SignUpLimits
+    pages: Pages
+    fetch: Callable[[str], bytes]
+    previews: LivePreviews
+    metrics: FreshAnswer
+
+    @property
+    def maildir(self) -> Path:
+        """Where the development mailbox keeps its messages."""
+        return self.settings.data_dir / "mailbox"
+
+
+def get_site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+SiteHere = Annotated[Site, Depends(get_site)]

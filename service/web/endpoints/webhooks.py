@@ -1,0 +1,48 @@
+"""`POST /hooks/{provider}`: bounces and complaints from mail providers.
+
+No session, no cookie, no form: who calls is proved by the provider's own signature. A call that
+proves nothing is answered 401 and leaves no trace but a line in the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+
+from service.bounces.inbound.webhook_signatures import Call, HookForged
+from service.bounces.inbound.webhooks import HookUnreadable
+from service.bounces.webhooks import HookDoor, HookUnknown, take_hook
+from service.platform.logs import get_logger
+from service.web.core.context import SiteHere
+
+router = APIRouter(include_in_schema=False)
+
+log = get_logger(__name__)
+
+
+async def read_call(request: Request) -> Call:
+    """The call's own bytes: a signature is over these, not over what a parser makes of them."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(await request.body(), headers)
+
+
+@router.post("/hooks/{provider}")
+def take_call(
+    site: SiteHere, provider: str, call: Annotated[Call, Depends(read_call)]
+) -> JSONResponse:
+    door = HookDoor(site.sessions, site.settings, site.fetch)
+    try:
+        report = take_hook(door, provider, call, site.clock())
+    except HookUnknown:
+        return JSONResponse({"fault": "there is no such hook"}, 404)
+    except HookForged as error:
+        # Told to the log alone: whoever tries signatures need not know how close they came.
+        log.warning("hook.refused", provider=provider, reason=str(error))
+        headers = {"WWW-Authenticate": "Basic"} if provider == "postmark" else None
+        return JSONResponse({"fault": "not signed as it should be"}, 401, headers)
+    except HookUnreadable as error:
+        return JSONResponse({"fault": f"the body is {error}"}, 400)
+    return JSONResponse(dataclasses.asdict(report))

@@ -1,0 +1,81 @@
+"""Who may see the operator's pages: HTTP Basic with `ADMIN_PASSWORD`, under any name.
+
+Without the setting there are no such pages. Wrong passwords are counted by where they come from,
+and an answer to one says nothing of how close it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, HTTPException, Request
+
+from service.platform.logs import get_logger
+from service.platform.settings.checks import is_loopback
+from service.web.core.context import Site, SiteHere
+from service.web.core.errors import NotHere
+
+# RFC 7617: with the charset a browser sends names and passwords as UTF-8.
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
+
+log = get_logger(__name__)
+
+
+def check_operator(request: Request, site: SiteHere) -> None:
+    """Let the operator in. Raises `NotHere` (404) where the pages are off, else 401 or 429."""
+    if not site.settings.admin_password:
+        raise NotHere("There is no such page", "Today’s papers are on the front page.")
+    _check_password(request, site)
+
+
+def check_monitor(request: Request, site: SiteHere) -> None:
+    """As for the operator; with no password set, a monitor on this machine may ask, too.
+
+    But only where the whole site is for this machine: behind a proxy every visitor may seem to
+    come from it.
+    """
+    if site.settings.admin_password:
+        _check_password(request, site)
+    elif not (_is_local_site(site) and is_loopback(_address(request))):
+        raise NotHere("There is no such page", "Today’s papers are on the front page.")
+
+
+OperatorHere = Annotated[None, Depends(check_operator)]
+MonitorHere = Annotated[None, Depends(check_monitor)]
+
+
+def _is_local_site(site: Site) -> bool:
+    return is_loopback(urlsplit(site.settings.base_url).hostname or "")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _check_password(request: Request, site: Site) -> None:
+    given = read_password(request.headers.get("authorization", ""))
+    if given is None:
+        raise HTTPException(401, headers=CHALLENGE)
+    wait = site.limits.seconds_until_password(_address(request))
+    if wait:
+        raise HTTPException(429, headers={"Retry-After": str(wait)})
+    if not hmac.compare_digest(given, site.settings.admin_password.encode()):
+        site.limits.count_wrong_password(_address(request))
+        log.warning("admin.refused")
+        raise HTTPException(401, headers=CHALLENGE)
+
+
+def read_password(header: str) -> bytes | None:
+    """The password in an Authorization header (RFC 7617), or None where there is none."""
+    scheme, _, told = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(told.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return pair.partition(b":")[2]

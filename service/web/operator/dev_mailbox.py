@@ -1,0 +1,88 @@
+"""The development mailbox in the browser: what went out while no relay is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.responses import HTMLResponse
+
+from service.platform.dev_mailbox import NoSuchMessage, list_messages, read_message
+from service.web.core.context import SiteHere
+from service.web.core.middleware import FRAMED_MAIL_POLICY
+
+MOST_LISTED = 200
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One message, taken apart for reading."""
+
+    key: str
+    subject: str
+    sender: str
+    to: str
+    date: str
+    text: str
+    source: str
+
+
+def require_development(site: SiteHere) -> None:
+    """Other people's mail is nobody's to read here: with a real relay this page does not exist."""
+    if site.settings.smtp_url:
+        raise HTTPException(404)
+
+
+DevelopmentOnly = Annotated[None, Depends(require_development)]
+
+
+@router.get("/mailbox")
+def show_mailbox(site: SiteHere, _only: DevelopmentOnly) -> HTMLResponse:
+    messages = list_messages(site.maildir, limit=MOST_LISTED)
+    return site.pages.show("mailbox.html", messages=messages)
+
+
+@router.get("/mailbox/{key}")
+def show_message(site: SiteHere, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+    raw = _read(site, key)
+    message = _parse(raw)
+    shown = Shown(
+        key=key,
+        subject=str(message["Subject"] or "(no subject)"),
+        sender=str(message["From"] or ""),
+        to=str(message["To"] or ""),
+        date=str(message["Date"] or ""),
+        text=_part(message, "plain"),
+        source=raw.decode("utf-8", "replace"),
+    )
+    return site.pages.show("message.html", message=shown)
+
+
+@router.get("/mailbox/{key}/html")
+def show_message_html(site: SiteHere, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+    """The HTML part by itself, for the frame that shuts it in."""
+    html = _part(_parse(_read(site, key)), "html")
+    return HTMLResponse(html, headers={"Content-Security-Policy": FRAMED_MAIL_POLICY})
+
+
+def _read(site: SiteHere, key: str) -> bytes:
+    try:
+        return read_message(site.maildir, key)
+    except NoSuchMessage as error:
+        raise HTTPException(404) from error
+
+
+def _parse(raw: bytes) -> EmailMessage:
+    message = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)  # noqa: S101  # what policy.default makes, by its types
+    return message
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return str(part.get_content()) if part is not None else ""

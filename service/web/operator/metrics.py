@@ -1,0 +1,116 @@
+"""`GET /metrics`: the balance and what else a monitor should watch, in the format of Prometheus.
+
+Who may ask is who may see `/admin`; see `service.web.operator.auth`. Read from the rows at most every
+15 seconds, whoever asks how often; the figures are the same from every web process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.operations.metrics import Measures, measure
+from service.platform.logs import get_logger
+from service.web.core.context import SiteHere
+from service.web.operator.auth import MonitorHere
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
+
+router = APIRouter(include_in_schema=False)
+
+log = get_logger(__name__)
+
+
+@router.get("/metrics")
+def answer_metrics(site: SiteHere, _: MonitorHere) -> Response:
+    try:
+        content = site.metrics.read(
+            lambda: write_metrics(measure(site.sessions, site.settings, site.clock()))
+        )
+    except SQLAlchemyError as error:
+        log.warning("metrics.unreadable", reason=type(error).__name__)
+        return PlainTextResponse("the database does not answer in time\n", status_code=503)
+    return Response(content, media_type=CONTENT_TYPE_LATEST)
+
+
+def write_metrics(found: Measures) -> bytes:
+    """The measures in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Told(found))
+    return generate_latest(registry)
+
+
+class _Told(Collector):
+    def __init__(self, found: Measures) -> None:
+        self.found = found
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        found = self.found
+        yield from _of_editions(found)
+        yield _single("due_mails", "Mails that are due and not sent", found.due_count)
+        yield _single("oldest_due_seconds", "Age of the oldest due mail", found.oldest_due_seconds)
+        yield _by("queued_mails", "Mails that wait, due or not", "kind", found.queued)
+        yield _single("in_doubt_mails", "Mails whose fate is not known", found.in_doubt_count)
+        yield _pairs("recent_sends", "Tries of the last hour", ("provider", "reply"), found.sends)
+        yield from _of_providers(found)
+        yield _pairs("batches", "Batches of the day", ("source", "state"), found.batches)
+        yield _by("batch_faults", "Batches of the day with a fault", "source", found.batch_faults)
+        yield _by("unreadable_papers", "Entries of the day left out", "source", found.unreadable)
+        yield _by("subscribers", "Readers", "state", found.subscribers)
+        yield _by("recent_bounces", "What came back in the last day", "verdict", found.bounces)
+        yield _by("suppressions", "Suppressed addresses", "reason", found.suppressions)
+        yield _single("restored", "1 while a restored backup is refused", int(found.is_restored))
+
+
+def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
+    names = ("cadence", "date")
+    rows = _family("edition_deliveries", "Digests of an edition", (*names, "state", "reason"))
+    candidates = _family("edition_candidates", "Readers of an edition when it was frozen", names)
+    balanced = _family("edition_balanced", "1 where the states add up to the candidates", names)
+    for edition in found.editions:
+        labels = (edition.cadence, edition.on.isoformat())
+        for (state, reason), count in sorted(edition.states.items()):
+            rows.add_metric((*labels, state, reason), count)
+        # While it is composed there is nothing yet that could balance.
+        if edition.candidate_count is not None:
+            candidates.add_metric(labels, edition.candidate_count)
+            balanced.add_metric(labels, int(edition.closes))
+    yield from (rows, candidates, balanced)
+
+
+def _of_providers(found: Measures) -> Iterator[GaugeMetricFamily]:
+    paused = _family("provider_paused", "1 while a provider gets no mail", ("provider",))
+    rate = _family("provider_rate", "Mails a second that a provider gets", ("provider",))
+    for one in found.providers:
+        paused.add_metric((one.provider,), int(one.breaker != "closed"))
+        if one.rate is not None:
+            rate.add_metric((one.provider,), one.rate)
+    yield from (paused, rate)
+
+
+def _family(name: str, told: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"paperboy_{name}", told, labels=labels)
+
+
+def _single(name: str, told: str, value: float) -> GaugeMetricFamily:
+    family = _family(name, told)
+    family.add_metric((), value)
+    return family
+
+
+def _by(name: str, told: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    return _pairs(name, told, (label,), {(key,): count for key, count in counts.items()})
+
+
+def _pairs(name: str, told: str, labels: Labels, counts: Mapping[Labels, int]) -> GaugeMetricFamily:
+    family = _family(name, told, labels)
+    for key, count in sorted(counts.items()):
+        family.add_metric(key, count)
+    return family

@@ -1,0 +1,218 @@
+"""`/admin`: the operator's pages, behind a password. What changes something is asked once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse
+
+from service.editions.store.editions import get_edition
+from service.operations.dashboard import find_overview
+from service.operations.explain import tell_why
+from service.operations.status import EditionStory, tell_edition
+from service.operations.store.edition_reports import list_reader_days
+from service.papers.domain.announcement_days import announcement_date
+from service.platform.database.engine import transaction
+from service.platform.signing.address_hash import email_key
+from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.presentation.phrases import count_of
+from service.sending.deliver import RESOLUTIONS, resolve
+from service.sending.restore_guard import accept_restored
+from service.subscribers.sign_up import SignUpError, read_address
+from service.subscribers.store.subscribers import find_by_email
+from service.subscribers.store.suppressions import find_reason
+from service.web.core.context import Site, SiteHere
+from service.web.core.errors import NotHere
+from service.web.core.signed_links import open_link
+from service.web.operator.auth import check_operator
+from service.web.operator.charts import BOUNCE_KEYS, EDITION_KEYS, draw_bounces, draw_edition
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator)])
+
+# Postgres' bigint; larger numbers are nobody's.
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is changed: by a form that says the same with `sure`."""
+
+    title: str
+    text: str
+    action: str
+    button: str
+    back: str
+    answer: str = ""
+
+
+def _sign(site: Site, subject: int) -> str:
+    """What a form of these pages holds, so that no other site can send one for the operator."""
+    token = Token(Purpose.OPERATOR, subject, site.clock())
+    return sign_token(token, site.settings.secret_key)
+
+
+def _check(site: Site, token: str, subject: int) -> None:
+    """Raises `TokenInvalid` or `TokenExpired`, which are pages of their own."""
+    if open_link(site, token, Purpose.OPERATOR).subject != subject:
+        raise NotHere("This form is not complete", "Open the page again, and press once more.")
+
+
+@router.get("/admin")
+def show_overview(site: SiteHere) -> HTMLResponse:
+    found = find_overview(site.sessions, site.settings, site.clock())
+    return site.pages.show(
+        "admin.html",
+        found=found,
+        bars={line.edition_id: draw_edition(line.states) for line in found.editions},
+        keys=EDITION_KEYS,
+        bounces=draw_bounces(found.bounces),
+        bounce_keys=BOUNCE_KEYS,
+        today=announcement_date(site.clock()),
+        token=_sign(site, 0),
+    )
+
+
+@router.get("/admin/editions/{number}")
+def show_edition(site: SiteHere, number: int) -> HTMLResponse:
+    return _show_edition(site, number)
+
+
+def _show_edition(site: Site, number: int, said: str = "") -> HTMLResponse:
+    story = _tell(site, number)
+    return site.pages.show(
+        "admin_edition.html",
+        story=story,
+        picture=draw_edition(_by_state(story)),
+        keys=EDITION_KEYS,
+        said=said,
+        token=_sign(site, number),
+    )
+
+
+def _tell(site: Site, number: int) -> EditionStory:
+    with transaction(site.sessions) as session:
+        edition = get_edition(session, number) if 0 < number <= _LARGEST else None
+        if edition is None:
+            raise NotHere("There is no such edition", "The last ones are listed at /admin.")
+        return tell_edition(session, edition, site.clock())
+
+
+def _by_state(story: EditionStory) -> dict[str, int]:
+    """The balance without the reasons of skips."""
+    told: dict[str, int] = {}
+    for name, count in story.states.items():
+        state = name.partition(":")[0]
+        told[state] = told.get(state, 0) + count
+    return told
+
+
+@router.post("/admin/editions/{number}/resolve")
+def take_answer(
+    *,
+    site: SiteHere,
+    number: int,
+    token: Annotated[str, Form()] = "",
+    answer: Annotated[str, Form()] = "",
+    sure: Annotated[str, Form()] = "",
+) -> HTMLResponse:
+    """The operator's answer for what is in doubt; `0` stands for mails of no edition."""
+    _check(site, token, number)
+    if answer not in RESOLUTIONS or (number == 0 and answer == "carry"):
+        raise NotHere("There is no such answer", "It is sent, resend or carry.")
+    if sure != "yes":
+        return _ask(site, number, _question(site, number, answer))
+    count = resolve(site.sessions, number or None, answer, site.clock())
+    if answer == "resend" and count:
+        site.ring("deliver")
+    said = f"{count_of(count, 'mail')}: {RESOLUTIONS[answer][1]}."
+    return _show_edition(site, number, said) if number else _show_done(site, said)
+
+
+def _question(site: Site, number: int, answer: str) -> Question:
+    if number:
+        story = _tell(site, number)
+        what = f"{count_of(sum(doubt.count for doubt in story.doubts), 'digest')} in doubt"
+        back = f"/admin/editions/{number}"
+    else:
+        what, back = "The mails in doubt that belong to no edition", "/admin"
+    text = {
+        "sent": f"{what}: they count as sent, and their papers do not come again.",
+        "carry": f"{what}: their papers come again in each reader’s next edition, marked.",
+        "resend": f"{what}: they go out again now. Whoever has theirs already gets a second copy.",
+    }[answer]
+    button = {"sent": "They arrived", "carry": "Carry them", "resend": "Send them again"}[answer]
+    action = f"/admin/editions/{number}/resolve"
+    return Question("Are you sure?", text, action, button, back, answer)
+
+
+def _ask(site: Site, subject: int, question: Question) -> HTMLResponse:
+    return site.pages.show("admin_sure.html", asked=question, token=_sign(site, subject))
+
+
+def _show_done(site: Site, said: str) -> HTMLResponse:
+    return site.pages.show("admin_done.html", said=said)
+
+
+@router.post("/admin/restored")
+def take_restored(
+    site: SiteHere, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
+) -> HTMLResponse:
+    """The operator's word that the database was restored from a backup."""
+    _check(site, token, 0)
+    if sure != "yes":
+        text = (
+            "What may have been sent since the backup falls in doubt instead of being sent again, "
+            "and sending goes on."
+        )
+        asked = Question(
+            "Was it restored from a backup?", text, "/admin/restored", "Yes, it was", "/admin"
+        )
+        return _ask(site, 0, asked)
+    report = accept_restored(site.sessions, site.settings, site.clock())
+    site.ring("deliver")
+    doubtful = count_of(sum(report.doubtful.values()), "mail")
+    return _show_done(site, f"{doubtful} in doubt; sending goes on.")
+
+
+@router.post("/admin/reader")
+def show_reader(
+    site: SiteHere,
+    email: Annotated[str, Form()] = "",
+    on: Annotated[str, Form()] = "",
+) -> HTMLResponse:
+    """One reader's story of a day. By POST, so that no address stands in a log or a history."""
+    today = announcement_date(site.clock())
+    fault, story, days = "", None, []
+    try:
+        day = date.fromisoformat(on) if on else today
+        address = read_address(email)
+    except SignUpError as error:
+        fault = str(error)
+    except ValueError:
+        fault = "A day looks like 2026-09-18."
+    else:
+        keys = site.settings.secret_key
+        with transaction(site.sessions) as session:
+            reader = find_by_email(session, email_key(address))
+            if reader is None:
+                reason = find_reason(session, email_key(address), keys)
+                fault = f"Nobody has this address. {_suppressed(reason)}".strip()
+            else:
+                story = tell_why(session, reader, day, keys)
+                days = list_reader_days(session, reader.id)
+    return site.pages.show(
+        "admin_reader.html",
+        status=422 if fault else 200,
+        story=story,
+        days=days,
+        fault=fault,
+        email=email.strip()[:320],
+        on=on.strip()[:20] or today.isoformat(),
+    )
+
+
+def _suppressed(reason: str | None) -> str:
+    return f"It is suppressed: {reason}." if reason else ""

@@ -1,0 +1,47 @@
+"""A digest in the browser, for whoever holds the link that came with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.deliveries import get_delivery
+from service.messages.browser_copy import page_html, sent_html, whole_html
+from service.messages.edition_data import Materials, gather_materials
+from service.platform.database.engine import transaction
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.subscribers import get_subscriber
+from service.web.core.context import SiteHere
+from service.web.core.errors import NotHere
+from service.web.core.middleware import MAIL_POLICY
+from service.web.core.signed_links import open_link
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/editions/{token}")
+def show_edition(
+    site: SiteHere, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
+) -> Response:
+    """The digest as it was sent, byte for byte; before that, as it would be.
+
+    With `all` the papers for which the mail had no room stand there as well.
+    """
+    link = open_link(site, token, Purpose.EDITION)
+    with transaction(site.sessions) as session:
+        delivery = get_delivery(session, link.subject)
+        reader = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
+        if delivery is None or reader is None or delivery.digest is None:
+            raise NotHere("This digest is gone", "It was erased, or its time to be kept is over.")
+        html = None if everything else sent_html(session, delivery.id)
+        if html is None:
+            materials = Materials()
+            claims = [Claim(delivery, reader)]
+            gather_materials(session, claims, materials, everything=bool(everything))
+            write = whole_html if everything else page_html
+            html = write(delivery, reader, materials, site.settings, site.renderer)
+    headers = {"Content-Security-Policy": MAIL_POLICY}
+    return Response(html, media_type="text/html", headers=headers)

@@ -1,0 +1,280 @@
+"""Feeds for whoever prefers a reader to a mail: a search, and the days one by one.
+
+Atom by RFC 4287, JSON Feed by version 1.1 (https://www.jsonfeed.org/version/1.1/). An entry's
+identifier is its page here, which never changes; a reader that asks again gets 304 while nothing
+has (RFC 9110, section 13).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse, Response
+from markupsafe import Markup, escape
+from sqlalchemy.orm import Session
+
+from service.editions.domain.ranking import rank_papers
+from service.messages.contexts.digest import BRAND
+from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.types import Paper
+from service.papers.store.read import get_papers, latest_day, list_papers_announced_on
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
+from service.presentation.dates import long_date
+from service.presentation.phrases import count_of
+from service.presentation.sanitize import clean
+from service.topics.like_clauses import topic_condition
+from service.topics.store.recent import find_newest_ids, read_changed_at
+from service.topics.topics import TopicError, read_topic
+from service.web.core.context import Site, SiteHere
+
+MOST_ENTRIES: Final = 50
+MOST_DAYS: Final = 5
+PAPERS_A_DAY: Final = 25
+# Papers come once a day; a reader that asks every minute is answered from its own cache.
+_MAX_AGE_SECONDS = 900
+_ATOM = "http://www.w3.org/2005/Atom"
+_ATOM_TYPE = "application/atom+xml; charset=utf-8"
+_JSON_TYPE = "application/feed+json; charset=utf-8"
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry; `url` is its identifier too, `html` its content."""
+
+    url: str
+    title: str
+    html: str
+    published_at: datetime
+    authors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed. `url` is where it is, `page_url` what it is the feed of.
+
+    `changed_at` is when the newest of its papers came or changed; of an empty feed, the beginning
+    of time as feeds know it.
+    """
+
+    title: str
+    url: str
+    page_url: str
+    entries: tuple[Entry, ...]
+    changed_at: datetime
+
+
+@router.get("/feeds/search.atom")
+def show_search_atom(site: SiteHere, request: Request, q: str = "") -> Response:
+    return _answer_search(site, request, q, "atom")
+
+
+@router.get("/feeds/search.json")
+def show_search_json(site: SiteHere, request: Request, q: str = "") -> Response:
+    return _answer_search(site, request, q, "json")
+
+
+@router.get("/feeds/daily.atom")
+def show_daily_atom(site: SiteHere, request: Request) -> Response:
+    """One entry a day, with the best of its papers: the newsletter without topics, as a feed."""
+    with transaction(site.sessions) as session:
+        feed = _read_days(session, _base(site), announcement_date(site.clock()))
+    return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
+
+
+def _answer_search(site: Site, request: Request, text: str, form: str) -> Response:
+    topic = clean(text).strip()
+    try:
+        with transaction(site.sessions) as session:
+            papers = _find(session, site.settings, topic)
+            changed_at = _changed_at(session, [paper.id for paper in papers])
+    except TopicError as error:
+        return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
+    asked = quote(topic, safe="")
+    feed = Feed(
+        title=f"{topic} · {BRAND}",
+        url=f"{_base(site)}/feeds/search.{form}?q={asked}",
+        page_url=f"{_base(site)}/search?q={asked}",
+        entries=tuple(_paper_entry(paper, _base(site)) for paper in papers),
+        changed_at=changed_at,
+    )
+    if form == "json":
+        return _answer(request, write_json(feed), _JSON_TYPE, feed.changed_at)
+    return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
+
+
+def _base(site: Site) -> str:
+    return site.settings.base_url.rstrip("/")
+
+
+def _find(session: Session, settings: Settings, topic: str) -> list[Paper]:
+    ids = find_newest_ids(
+        session, topic_condition(session, settings, read_topic(session, topic)), MOST_ENTRIES
+    )
+    papers = get_papers(session, ids)
+    return [papers[paper_id] for paper_id in ids]
+
+
+def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
+    changed_at = read_changed_at(session, paper_ids)
+    return changed_at or datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _paper_entry(paper: Paper, base: str) -> Entry:
+    return Entry(
+        url=_paper_url(paper, base),
+        title=paper.title,
+        html=str(Markup("<p>{}</p>").format(paper.summary or paper.abstract)),
+        published_at=_morning(paper.announced_on),
+        authors=paper.authors,
+        tags=paper.categories,
+        source_url=paper.url,
+    )
+
+
+def _paper_url(paper: Paper, base: str) -> str:
+    return f"{base}/papers/{quote(paper.key, safe=':/')}"
+
+
+def _morning(on: date) -> datetime:
+    """A day as an instant. It must never change, or readers would show an old entry as new."""
+    return datetime.combine(on, time(), UTC)
+
+
+def _read_days(session: Session, base: str, today: date) -> Feed:
+    entries: list[Entry] = []
+    everything: list[int] = []
+    on = latest_day(session, today)
+    while on is not None and len(entries) < MOST_DAYS:
+        listed = list_papers_announced_on(session, on)
+        best = [one.id for one in rank_papers(listed)[:PAPERS_A_DAY]]
+        papers = get_papers(session, best)
+        entries.append(_day_entry(on, [papers[i] for i in best], len(listed), base))
+        everything += [one.id for one in listed]
+        on = latest_day(session, on - timedelta(days=1))
+    return Feed(
+        title=f"New papers · {BRAND}",
+        url=f"{base}/feeds/daily.atom",
+        page_url=f"{base}/",
+        entries=tuple(entries),
+        changed_at=_changed_at(session, everything),
+    )
+
+
+def _day_entry(on: date, best: Sequence[Paper], count: int, base: str) -> Entry:
+    items = "".join(
+        f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
+        for paper in best
+    )
+    title = f"{long_date(on)}: {count_of(count, 'new paper')}"
+    return Entry(f"{base}/daily/{on}", title, f"<ol>{items}</ol>", _morning(on))
+
+
+def write_atom(feed: Feed) -> bytes:
+    """The feed as Atom."""
+    ET.register_namespace("", _ATOM)
+    root = ET.Element(f"{{{_ATOM}}}feed")
+    _add(root, "id", feed.url)
+    _add(root, "title", feed.title)
+    _add(root, "updated", _stamp(feed.changed_at))
+    _add(root, "link", rel="self", type="application/atom+xml", href=feed.url)
+    _add(root, "link", rel="alternate", type="text/html", href=feed.page_url)
+    # Whoever wrote no entry of its own has this one (RFC 4287, section 4.1.1).
+    _add(_add(root, "author"), "name", BRAND)
+    for entry in feed.entries:
+        _add_entry(_add(root, "entry"), entry)
+    written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
+
+
+def _add_entry(parent: ET.Element, entry: Entry) -> None:
+    _add(parent, "id", entry.url)
+    _add(parent, "title", entry.title)
+    _add(parent, "published", _stamp(entry.published_at))
+    _add(parent, "updated", _stamp(entry.published_at))
+    _add(parent, "link", rel="alternate", type="text/html", href=entry.url)
+    if entry.source_url:
+        _add(parent, "link", rel="via", href=entry.source_url)
+    for name in entry.authors:
+        _add(_add(parent, "author"), "name", name)
+    for tag in entry.tags:
+        _add(parent, "category", term=tag)
+    _add(parent, "content", entry.html, type="html")
+
+
+def _add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
+    element = ET.SubElement(
+        parent, f"{{{_ATOM}}}{tag}", {name: clean(value) for name, value in attributes.items()}
+    )
+    element.text = clean(text) or None
+    return element
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_json(feed: Feed) -> bytes:
+    """The feed as JSON Feed 1.1."""
+    told = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": feed.title,
+        "home_page_url": feed.page_url,
+        "feed_url": feed.url,
+        "language": "en",
+        "items": [_to_item(entry) for entry in feed.entries],
+    }
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _to_item(entry: Entry) -> dict[str, object]:
+    item: dict[str, object] = {
+        "id": entry.url,
+        "url": entry.url,
+        "title": entry.title,
+        "content_html": entry.html,
+        "date_published": _stamp(entry.published_at),
+        "authors": [{"name": name} for name in entry.authors],
+        "tags": list(entry.tags),
+    }
+    return {**item, "external_url": entry.source_url} if entry.source_url else item
+
+
+def _answer(request: Request, content: bytes, kind: str, changed_at: datetime) -> Response:
+    """The feed, or 304 where the reader has it. An ETag that was sent decides alone."""
+    etag = f'"{sha256(content).hexdigest()[:32]}"'
+    headers = {
+        "ETag": etag,
+        "Last-Modified": format_datetime(changed_at, usegmt=True),
+        "Cache-Control": f"public, max-age={_MAX_AGE_SECONDS}",
+        "X-Robots-Tag": "noindex",
+    }
+    if _is_known(request, etag, changed_at):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=kind, headers=headers)
+
+
+def _is_known(request: Request, etag: str, changed_at: datetime) -> bool:
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+        return bool({etag, "*"} & known)
+    try:
+        since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
+    except ValueError:
+        return False
+    # HTTP tells whole seconds.
+    return since.tzinfo is not None and changed_at.replace(microsecond=0) <= since

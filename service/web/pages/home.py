@@ -1,0 +1,175 @@
+"""The front page and the pages of earlier days: what was announced, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from service.editions.domain.ranking import rank_papers
+from service.papers.domain.announcement_days import announcement_date, is_announcement_day
+from service.papers.domain.categories import UnknownCategory, expand
+from service.papers.domain.types import BatchState, Paper
+from service.papers.store.batches import count_announced, get_batches
+from service.papers.store.read import (
+    ListedPaper,
+    get_papers,
+    latest_day,
+    list_papers_announced_on,
+)
+from service.papers.watched_sources import gating_sources
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
+from service.presentation.dates import long_date
+from service.presentation.phrases import count_of
+from service.web.core.context import Site, SiteHere
+from service.web.core.errors import NotHere
+from service.web.core.signed_links import sign_form
+from service.web.views.pagination import Slice, cut, read_number
+from service.web.views.sign_up_form import blank_form
+
+PAGE_SIZE = 40
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a day we have: `is_complete` decides the colour of the dot."""
+
+    text: str
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day as its page shows it. `field` is the category asked for, empty for all of them."""
+
+    on: date
+    field: str
+    listed: Slice[Paper]
+    total: int
+    coverage: Coverage | None
+    earlier: date | None
+    later: date | None
+    silence: str
+
+
+@router.get("/")
+def show_front(site: SiteHere, field: str = "", page: str = "1") -> HTMLResponse:
+    """The latest day that has papers."""
+    today = announcement_date(site.clock())
+    with transaction(site.sessions) as session:
+        on = latest_day(session, today)
+        day = read_day(session, site.settings, on or today, today, (field, page))
+    return show_day(site, day, path="/")
+
+
+@router.get("/daily/{date_text}")
+def show_daily(site: SiteHere, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
+    today = announcement_date(site.clock())
+    on = _read_date(date_text)
+    if on > today:
+        raise NotHere(
+            f"{long_date(on)} has not come yet",
+            "Its papers will be here on the morning they are announced.",
+        )
+    with transaction(site.sessions) as session:
+        day = read_day(session, site.settings, on, today, (field, page))
+    return show_day(site, day, path=f"/daily/{on}")
+
+
+def _read_date(text: str) -> date:
+    try:
+        on = date.fromisoformat(text)
+    except ValueError:
+        on = None
+    # ISO 8601 knows more spellings than the one that we link to; the first papers are of 1991.
+    if on is None or str(on) != text or on.year < 1991:
+        raise NotHere("There is no such day", "Days are written like 2026-04-21.")
+    return on
+
+
+def show_day(site: Site, day: Day, path: str) -> HTMLResponse:
+    form = blank_form(site.settings, sign_form(site))
+    tabs = _tabs(site.settings, day.field)
+    return site.pages.show("front.html", day=day, form=form, path=path, tabs=tabs)
+
+
+def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("", *settings.arxiv_categories, chosen)))
+
+
+def read_day(
+    session: Session, settings: Settings, on: date, today: date, chosen: tuple[str, str]
+) -> Day:
+    """One day's papers. `chosen` is the category and the page as they stand in the address."""
+    field, page = chosen
+    announced = list_papers_announced_on(session, on)
+    shown = _in_field(announced, field)
+    later = _next_announcement_day(on)
+    short = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
+    papers = get_papers(session, [one.id for one in short.items])
+    return Day(
+        on=on,
+        field=field,
+        listed=Slice(
+            tuple(papers[one.id] for one in short.items),
+            short.number,
+            short.pages,
+            short.first,
+        ),
+        total=len(shown),
+        coverage=_describe_coverage(session, settings, on),
+        earlier=latest_day(session, on - timedelta(days=1)),
+        later=later if later <= today else None,
+        silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
+    )
+
+
+def _in_field(papers: list[ListedPaper], field: str) -> list[ListedPaper]:
+    if not field:
+        return papers
+    try:
+        wanted = expand(field)
+    except UnknownCategory as error:
+        raise NotHere("There is no such field", str(error)) from error
+    return [paper for paper in papers if wanted & {*paper.categories}]
+
+
+def _next_announcement_day(on: date) -> date:
+    later = on + timedelta(days=1)
+    while not is_announcement_day(later):
+        later += timedelta(days=1)
+    return later
+
+
+def _explain_silence(on: date, today: date, *, has_other_fields: bool) -> str:
+    if has_other_fields:
+        return "Nothing was announced in this field on this day."
+    if not is_announcement_day(on):
+        return "arXiv announces nothing on Saturdays and Sundays. Have a good weekend."
+    if on == today:
+        return "Today’s papers are not announced yet. They usually come shortly after midnight in New York."
+    return "No papers were announced on this day."
+
+
+def _describe_coverage(session: Session, settings: Settings, on: date) -> Coverage | None:
+    """What the sources announced and what we have of it; None where nothing was to be expected."""
+    gating = gating_sources(settings)
+    batches = [batch for batch in get_batches(session, on) if batch.source in gating]
+    if not batches:
+        return None
+    open_states = {BatchState.EXPECTED, BatchState.PARTIAL}
+    missing = [b.category or b.source for b in batches if b.state in open_states]
+    read = count_announced(session, on, gating)
+    announced = read + sum(batch.bad_count for batch in batches)
+    if not announced and not missing:
+        return None
+    said = f"{read:,} of {count_of(announced, 'announced paper')} checked"
+    if missing:
+        said += f" · still to come: {', '.join(missing)}"
+    return Coverage(said, is_complete=not missing)

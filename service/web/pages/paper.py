@@ -1,0 +1,103 @@
+"""The page of one paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
+from service.papers.domain.types import AnnounceType, Paper
+from service.papers.store.read import find_paper, get_announcements, get_papers
+from service.platform.database.engine import transaction
+from service.platform.database.models import PaperRow, PaperVersion
+from service.platform.settings.settings import Settings
+from service.presentation.sanitize import clean
+from service.similarity.embed_papers import meaning_note, similar_papers
+from service.web.core.context import SiteHere
+from service.web.core.errors import NotHere
+
+SIMILAR_COUNT = 6
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One announcement: when, by whom, in which category and how."""
+
+    on: date
+    source: str
+    category: str
+    announced_as: AnnounceType
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPage:
+    """A paper with what only its own page tells. `versions`: number and the day we saw it."""
+
+    paper: Paper
+    told: tuple[Told, ...]
+    versions: tuple[tuple[int, date], ...]
+    doi: str
+    journal_ref: str
+    similar: tuple[Paper, ...]
+
+
+@router.get("/papers/{key:path}")
+def show_paper(site: SiteHere, key: str) -> Response:
+    wanted = clean(key)
+    with transaction(site.sessions) as session:
+        paper = find_paper(session, wanted)
+        page = _read_page(session, site.settings, paper) if paper else None
+    if page:
+        return site.pages.show("paper.html", page=page, note=meaning_note(site.settings))
+    canonical = _canonical_key(wanted)
+    if canonical and canonical != wanted:
+        return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
+    raise NotHere(
+        "We do not know this paper",
+        "It may be older than this service, or in a category that is not watched here.",
+    )
+
+
+def _canonical_key(text: str) -> str:
+    """The key that somebody meant who wrote an arXiv identifier in another way, or nothing."""
+    try:
+        return f"arxiv:{canonical_arxiv_id(text)}"
+    except IdentifierError:
+        return ""
+
+
+def _read_page(session: Session, settings: Settings, paper: Paper) -> PaperPage:
+    versions = session.execute(
+        select(PaperVersion.version, PaperVersion.seen_at)
+        .where(PaperVersion.paper_id == paper.id)
+        .order_by(PaperVersion.version)
+    )
+    doi, journal_ref = session.execute(
+        select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id)
+    ).one()
+    return PaperPage(
+        paper=paper,
+        told=tuple(
+            Told(batch.announced_on, batch.source, batch.category, row.announce_type, row.version)
+            for batch, row in get_announcements(session, paper.id)
+        ),
+        versions=tuple((number, seen_at.date()) for number, seen_at in versions),
+        doi=doi,
+        journal_ref=journal_ref,
+        similar=_read_similar(session, settings, paper),
+    )
+
+
+def _read_similar(session: Session, settings: Settings, paper: Paper) -> tuple[Paper, ...]:
+    nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT)
+    papers = get_papers(session, [paper_id for paper_id, _ in nearest])
+    return tuple(papers[paper_id] for paper_id, _ in nearest)

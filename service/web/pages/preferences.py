@@ -1,0 +1,264 @@
+"""A reader's own page: topics, times, a pause, the data we hold, and leaving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy.orm import Session
+
+from service.messages.transactional import queue_paused, queue_resumed
+from service.platform.database.engine import transaction
+from service.platform.database.models import Subscriber
+from service.platform.signing.tokens import Purpose
+from service.presentation.sanitize import clean
+from service.subscribers.address_change import request_address
+from service.subscribers.export import export_reader
+from service.subscribers.sign_up import (
+    SignUpError,
+    erase,
+    leave,
+    pause,
+    read_preferences,
+    resume,
+    undo_unsubscribe,
+    update_preferences,
+)
+from service.subscribers.store.subscribers import get_topics
+from service.topics.topics import TopicError
+from service.web.core.context import Site, SiteHere
+from service.web.core.signed_links import find_holder, open_link
+from service.web.pages.saved import read_own_choices
+from service.web.pages.subscribe import show_busy
+from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_fault
+
+MOST_PAUSE_DAYS = 366
+_WELCOME_BACK = "Welcome back: your digests go on."
+# The same for every address, known or not.
+_ASKED = "If that address can get our mails, one is on its way to it: nothing changes before it says yes."
+_MISSED = "What you missed comes in a mail of its own."
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the preferences form asks for: an action, and the values that go with some of them.
+
+    Blank values and `topics=None` were not sent and stay as they are. `empty_digests` is `yes` or
+    `no`; a form sends `no` before its tick box, so that an empty box can be told from none.
+    """
+
+    action: str
+    topics: tuple[str, ...] | None
+    cadence: str
+    hour: str
+    timezone: str
+    empty_digests: str
+    pause_days: str
+    catch_up: str
+    address: str
+    is_sure: bool
+
+
+def read_asked(
+    *,
+    topic: Annotated[list[str] | None, Form()] = None,
+    cadence: Annotated[str, Form()] = "",
+    hour: Annotated[str, Form()] = "",
+    timezone: Annotated[str, Form()] = "",
+    empty_digests: Annotated[list[str] | None, Form()] = None,
+    action: Annotated[str, Form()] = "save",
+    pause_days: Annotated[str, Form()] = "",
+    catch_up: Annotated[list[str] | None, Form()] = None,
+    address: Annotated[str, Form()] = "",
+    sure: Annotated[str, Form()] = "",
+) -> Asked:
+    topics = None if topic is None else read_rows(topic)
+    hour, timezone = read_word(hour), read_word(timezone)
+    return Asked(
+        action=action,
+        topics=topics,
+        cadence=cadence,
+        hour=hour,
+        timezone=timezone,
+        empty_digests=_last(empty_digests),
+        pause_days=read_word(pause_days),
+        catch_up=_last(catch_up),
+        address=clean(address).strip(),
+        is_sure=sure == "yes",
+    )
+
+
+def _last(answers: list[str] | None) -> str:
+    """What a tick box says: its own word after the hidden one, if it is ticked."""
+    return answers[-1] if answers else ""
+
+
+@router.get("/preferences/{token}")
+def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
+    link = open_link(site, token, Purpose.PREFERENCES)
+    with transaction(site.sessions) as session:
+        reader = find_holder(session, link.subject)
+        typed = _typed_by(session, reader)
+    return _show(site, token, reader, typed)
+
+
+@router.post("/preferences/{token}")
+def take_preferences(
+    site: SiteHere,
+    request: Request,
+    token: str,
+    asked: Annotated[Asked, Depends(read_asked)],
+) -> Response:
+    """Do what was asked and show the page as it is then."""
+    link = open_link(site, token, Purpose.PREFERENCES)
+    if asked.action == "erase":
+        return _take_erasure(site, token, link.subject, is_sure=asked.is_sure)
+    wait = _seconds_to_wait(site, request) if asked.action == "address" else 0
+    if wait:
+        return show_busy(site, wait)
+    try:
+        with transaction(site.sessions) as session:
+            reader = find_holder(session, link.subject, lock=True)
+            said = _act(site, session, reader, asked)
+            typed = _typed_by(session, reader)
+    except (SignUpError, TopicError) as error:
+        return _show_fault(site, token, link.subject, asked, error)
+    return _show(site, token, reader, typed, said)
+
+
+def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    """Carry out one action; returns the sentence that says so, or nothing where it was so already.
+
+    Raises `SignUpError` or `TopicError` for input that cannot be used.
+    """
+    match asked.action:
+        case "save":
+            return _save(site, session, reader, asked)
+        case "pause":
+            return _pause(site, session, reader, asked)
+        case "resume":
+            return _resume(site, session, reader, asked)
+        case "address":
+            request_address(session, reader, asked.address, site.settings.secret_key, site.clock())
+            return _ASKED
+        case "unsubscribe":
+            leave(session, site.settings, reader.id, "/preferences", site.clock())
+            return "You will get no more mail from us."
+        case "undo":
+            is_back = undo_unsubscribe(session, reader.id, site.clock())
+            return _WELCOME_BACK if is_back else ""
+        case _:
+            raise SignUpError("action", "This form does not know that action.")
+
+
+def _seconds_to_wait(site: Site, request: Request) -> int:
+    """A new address may be anybody's, so asking one counts as a sign-up."""
+    ip = request.client.host if request.client else ""
+    return site.limits.seconds_to_wait(ip, is_from_form=True)
+
+
+def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    typed = _merge(asked, _typed_by(session, reader))
+    chosen = read_preferences(typed.cadence, typed.hour, typed.timezone)
+    chosen = replace(chosen, has_empty_digests=typed.has_empty_digests)
+    update_preferences(session, reader, chosen, typed.topics, site.clock())
+    return "Saved. Your next digest follows this."
+
+
+def _resume(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    wants = None if asked.catch_up == "" else asked.catch_up == "yes"
+    if not resume(reader, catches_up=wants):
+        return ""
+    queue_resumed(session, reader, site.clock())
+    return f"{_WELCOME_BACK} {_MISSED}" if reader.catch_up_since else _WELCOME_BACK
+
+
+def _pause(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+    days = asked.pause_days
+    is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
+    if days and not is_usable:
+        raise SignUpError("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days.")
+    today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
+    until = today + timedelta(days=int(days)) if days else None
+    if not pause(reader, until, site.clock(), catches_up=asked.catch_up == "yes"):
+        return ""
+    queue_paused(session, reader, site.clock())
+    return "Paused. Nothing comes until you are back."
+
+
+def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) -> HTMLResponse:
+    """Ask once more, because this cannot be taken back; then forget the reader."""
+    with transaction(site.sessions) as session:
+        reader = find_holder(session, subscriber_id, lock=is_sure)
+        if is_sure:
+            erase(session, reader, site.settings.secret_key, site.clock())
+    return site.pages.show("erased.html" if is_sure else "erase.html", token=token)
+
+
+@router.get("/preferences/{token}/export")
+def export_data(site: SiteHere, token: str) -> JSONResponse:
+    """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
+    link = open_link(site, token, Purpose.PREFERENCES)
+    with transaction(site.sessions) as session:
+        held = export_reader(session, find_holder(session, link.subject))
+    headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
+    return JSONResponse(held, headers=headers)
+
+
+def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
+    topics = tuple(text for text, _ in get_topics(session, [reader.id]).get(reader.id, []))
+    hour = str(reader.hour)
+    return TypedForm(
+        reader.email,
+        topics,
+        cadence=reader.cadence,
+        hour=hour,
+        timezone=reader.timezone,
+        has_empty_digests=reader.has_empty_digests,
+    )
+
+
+def _merge(asked: Asked, before: TypedForm) -> TypedForm:
+    """What was typed, and what stands already where a field was not sent."""
+    return replace(
+        before,
+        topics=before.topics if asked.topics is None else asked.topics,
+        cadence=asked.cadence or before.cadence,
+        hour=asked.hour or before.hour,
+        timezone=asked.timezone or before.timezone,
+        has_empty_digests=asked.empty_digests == "yes"
+        if asked.empty_digests
+        else before.has_empty_digests,
+    )
+
+
+def _show_fault(
+    site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError | TopicError
+) -> HTMLResponse:
+    with transaction(site.sessions) as session:
+        reader = find_holder(session, subscriber_id)
+        before = _typed_by(session, reader)
+    typed = _merge(asked, before) if asked.action == "save" else before
+    return _show(site, token, reader, with_fault(typed, error))
+
+
+def _show(
+    site: Site, token: str, reader: Subscriber, typed: TypedForm, said: str = ""
+) -> HTMLResponse:
+    with transaction(site.sessions) as session:
+        own = read_own_choices(session, reader.id)
+    return site.pages.show(
+        "preferences.html",
+        status=422 if typed.faults else 200,
+        token=token,
+        reader=reader,
+        form=typed,
+        said=said,
+        own=own,
+    )

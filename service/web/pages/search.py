@@ -1,0 +1,82 @@
+"""Search in everything that was ever announced here, in the language of topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Paper
+from service.papers.store.read import get_papers
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
+from service.presentation.sanitize import clean
+from service.topics.domain.language import leaf_texts
+from service.topics.like_clauses import topic_condition
+from service.topics.store.recent import find_newest_ids
+from service.topics.topics import TopicError, read_topic
+from service.web.core.context import SiteHere
+from service.web.views.pagination import MOST_PAGES, Slice, read_number
+from service.web.views.sign_up_form import point_at
+
+PAGE_SIZE = 20
+# Counted exactly on the first pages: to count on would cost more than to find.
+MOST_COUNTED = 200
+# From here on a few more pages are looked for than the one that is shown.
+_PAGES_AHEAD = 5
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of the papers for a query. `words` are the query's own, to be marked.
+
+    `is_cut` tells that there are more than `total`.
+    """
+
+    listed: Slice[Paper]
+    total: int
+    is_cut: bool
+    words: tuple[str, ...]
+
+
+@router.get("/search")
+def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
+    text = clean(q).strip()
+    if not text:
+        return site.pages.show("search.html", query="", found=None)
+    try:
+        with transaction(site.sessions) as session:
+            found = search(session, site.settings, text, read_number(page))
+    except TopicError as error:
+        return site.pages.show(
+            "search.html",
+            status=422,
+            query=text,
+            found=None,
+            fault=str(error),
+            pointer=point_at(error),
+        )
+    return site.pages.show("search.html", query=text, found=found)
+
+
+def search(session: Session, settings: Settings, text: str, number: int) -> Found:
+    """Page `number` of the papers that `text` finds, newest first. Raises `TopicError`."""
+    query = read_topic(session, text)
+    most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
+    ids = find_newest_ids(session, topic_condition(session, settings, query), most + 1)
+    total = min(len(ids), most)
+    pages = max(1, -(-total // PAGE_SIZE))
+    number = min(number, pages)
+    start = (number - 1) * PAGE_SIZE
+    shown = ids[start : min(start + PAGE_SIZE, total)]
+    papers = get_papers(session, shown)
+    return Found(
+        Slice(tuple(papers[each] for each in shown), number, pages, start + 1),
+        total,
+        len(ids) > total,
+        tuple(sorted(leaf_texts(query))),
+    )

@@ -1,0 +1,143 @@
+"""Signing up, and proving the address by the link in the mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from service.platform.database.engine import transaction
+from service.platform.signing.tokens import Purpose
+from service.presentation.dates import read_locale
+from service.presentation.sanitize import clean
+from service.subscribers.sign_up import (
+    SignUp,
+    SignUpError,
+    confirm,
+    read_address,
+    read_preferences,
+    request_subscription,
+)
+from service.topics.topics import TopicError, read_topics
+from service.web.core.context import Site, SiteHere
+from service.web.core.signed_links import is_from_form, open_link, preferences_url, sign_form
+from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_fault
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The sign-up form as it came. `trap` is the field that no person sees.
+
+    `instead` is the suggestion that was clicked, for the first topic.
+    """
+
+    typed: TypedForm
+    trap: str
+    instead: str
+
+
+def read_form(
+    site: SiteHere,
+    *,
+    email: Annotated[str, Form()] = "",
+    topic: Annotated[list[str] | None, Form()] = None,
+    timezone: Annotated[str, Form()] = "",
+    hour: Annotated[str, Form()] = "",
+    cadence: Annotated[str, Form()] = "daily",
+    token: Annotated[str, Form()] = "",
+    homepage: Annotated[str, Form()] = "",
+    instead: Annotated[str, Form()] = "",
+) -> Posted:
+    """A dependency of every route that takes the form; what is missing gets its default."""
+    typed = TypedForm(
+        email=clean(email).strip(),
+        topics=read_rows(topic),
+        timezone=read_word(timezone) or site.settings.digest_timezone,
+        hour=read_word(hour) or str(site.settings.digest_hour),
+        cadence=read_word(cadence),
+        token=token,
+    )
+    return Posted(typed, homepage, clean(instead).strip())
+
+
+PostedHere = Annotated[Posted, Depends(read_form)]
+
+
+@router.post("/subscribe")
+def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLResponse:
+    """Take a sign-up. The answer is the same for every address, known or not."""
+    if posted.trap:
+        # A program filled what people cannot see. It learns nothing from the answer.
+        return site.pages.show("sent.html")
+    try:
+        with transaction(site.sessions) as session:
+            _check(session, posted.typed, takes_utf8=site.settings.smtputf8)
+        wait = _seconds_to_wait(site, request, posted.typed.token)
+        if wait:
+            return show_busy(site, wait)
+        with transaction(site.sessions) as session:
+            form = _to_sign_up(posted.typed, request.headers.get("accept-language", ""))
+            form = replace(form, takes_utf8=site.settings.smtputf8)
+            request_subscription(session, form, site.settings.secret_key, site.clock())
+    except (SignUpError, TopicError) as error:
+        return _show_fault(site, posted.typed, error)
+    site.ring("deliver")
+    return site.pages.show("sent.html")
+
+
+def _check(session: Session, typed: TypedForm, *, takes_utf8: bool) -> None:
+    """Complain about what cannot be used before it is counted: a typing error is no flood."""
+    read_address(typed.email, takes_utf8=takes_utf8)
+    read_preferences(typed.cadence, typed.hour, typed.timezone)
+    read_topics(session, typed.topics)
+
+
+def _to_sign_up(typed: TypedForm, languages: str) -> SignUp:
+    return SignUp(
+        email=typed.email,
+        topics=typed.topics,
+        cadence=typed.cadence,
+        hour=typed.hour,
+        timezone=typed.timezone,
+        page="/subscribe",
+        locale=read_locale(languages),
+    )
+
+
+def _seconds_to_wait(site: Site, request: Request, token: str) -> int:
+    ip = request.client.host if request.client else ""
+    return site.limits.seconds_to_wait(ip, is_from_form=is_from_form(site, token))
+
+
+def show_busy(site: Site, wait: int) -> HTMLResponse:
+    headers = {"Retry-After": str(wait)}
+    return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
+
+
+def _show_fault(site: Site, typed: TypedForm, error: SignUpError | TopicError) -> HTMLResponse:
+    # A form that came without its token gets one now, so that its second try counts as a form's.
+    form = with_fault(replace(typed, token=typed.token or sign_form(site)), error)
+    return site.pages.show("signup.html", status=422, form=form)
+
+
+@router.get("/confirm/{token}")
+def ask_to_confirm(site: SiteHere, token: str) -> HTMLResponse:
+    """A button and nothing else: link checkers open every link in a mail."""
+    open_link(site, token, Purpose.CONFIRM)
+    return site.pages.show("confirm.html", token=token)
+
+
+@router.post("/confirm/{token}")
+def take_confirmation(site: SiteHere, token: str) -> HTMLResponse:
+    link = open_link(site, token, Purpose.CONFIRM)
+    with transaction(site.sessions) as session:
+        reader = confirm(session, site.settings, link, site.clock())
+    site.ring("deliver")
+    return site.pages.show(
+        "confirmed.html", reader=reader, preferences=preferences_url(site, reader.id)
+    )

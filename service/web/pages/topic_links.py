@@ -1,0 +1,160 @@
+"""The links beside a paper in a mail: mute, follow, less, save. A page asks, its button acts.
+
+GET changes nothing, because programs open links before people do. The holder of a link may change
+topics and opinions, nothing else; who has left gets no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import OpinionKind, SubscriberState
+from service.platform.database.engine import transaction
+from service.platform.database.models import Subscriber
+from service.platform.signing.tokens import Purpose
+from service.presentation.sanitize import clean
+from service.topics.edit_by_link import ChangeRefused, TopicGone
+from service.web.core.context import Site, SiteHere
+from service.web.core.errors import NotHere
+from service.web.core.signed_links import find_holder, open_link, preferences_url
+from service.web.pages.topic_link_pages import ChangePage, Undo, Wish, ask, carry_out, take_back
+
+router = APIRouter(include_in_schema=False)
+
+_SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
+
+
+def read_query(
+    *,
+    topic: str = "",
+    mute: str = "",
+    follow: str = "",
+    less: str = "",
+    keep: str = "",
+    also: str = "",
+) -> Wish:
+    asked = {"mute": mute, "follow": follow, "less": less, "keep": keep, "also": also}
+    return _read_wish(asked, topic)
+
+
+def read_form(
+    *,
+    topic: Annotated[str, Form()] = "",
+    mute: Annotated[str, Form()] = "",
+    follow: Annotated[str, Form()] = "",
+    less: Annotated[str, Form()] = "",
+    keep: Annotated[str, Form()] = "",
+    also: Annotated[str, Form()] = "",
+) -> Wish:
+    asked = {"mute": mute, "follow": follow, "less": less, "keep": keep, "also": also}
+    return _read_wish(asked, topic)
+
+
+def _read_wish(given: dict[str, str], topic: str) -> Wish:
+    """The one thing that a link asks for; a wish without a verb where it is not one."""
+    asked = [(verb, clean(text).strip()) for verb, text in given.items() if text]
+    verb, words = asked[0] if len(asked) == 1 else ("", "")
+    return Wish(verb, words, read_number(words), read_number(topic))
+
+
+def read_undo(
+    *,
+    change: Annotated[str, Form()] = "",
+    paper: Annotated[str, Form()] = "",
+    said: Annotated[str, Form()] = "",
+    was: Annotated[str, Form()] = "",
+    also: Annotated[str, Form()] = "",
+) -> Undo:
+    """What the undo button of a page carries."""
+    return Undo(
+        change_id=read_number(change),
+        paper_id=read_number(paper),
+        said=_read_opinion(said),
+        was=_read_opinion(was),
+        also=also,
+    )
+
+
+def read_number(text: str) -> int:
+    """A row's id; 0, which no row has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
+def _read_opinion(text: str) -> OpinionKind | None:
+    return OpinionKind(text) if text in set(OpinionKind) else None
+
+
+@router.get("/change/{token}")
+def ask_to_change(
+    site: SiteHere, token: str, wish: Annotated[Wish, Depends(read_query)]
+) -> HTMLResponse:
+    def make(session: Session, reader: Subscriber) -> ChangePage:
+        return ask(session, site.settings, reader, wish, site.clock())
+
+    return _show(site, token, "change.html", make, lock=False)
+
+
+@router.post("/change/{token}")
+def take_change(
+    site: SiteHere, token: str, wish: Annotated[Wish, Depends(read_form)]
+) -> HTMLResponse:
+    """Do what was asked; the same again finds it done."""
+
+    def make(session: Session, reader: Subscriber) -> ChangePage:
+        return carry_out(session, reader, wish, site.clock())
+
+    return _show(site, token, "changed.html", make, lock=True)
+
+
+@router.post("/change/{token}/undo")
+def take_undo(
+    site: SiteHere, token: str, undo: Annotated[Undo, Depends(read_undo)]
+) -> HTMLResponse:
+    def make(session: Session, reader: Subscriber) -> ChangePage:
+        return take_back(session, reader, undo, site.clock())
+
+    return _show(site, token, "changed.html", make, lock=True)
+
+
+def _show(
+    site: Site,
+    token: str,
+    template: str,
+    make: Callable[[Session, Subscriber], ChangePage],
+    *,
+    lock: bool,
+) -> HTMLResponse:
+    """The page that `make` makes for the holder of the link, or the one that says why not."""
+    link = open_link(site, token, Purpose.CHANGE)
+    preferences = preferences_url(site, link.subject)
+    try:
+        with transaction(site.sessions) as session:
+            page = make(session, _find_changer(session, link.subject, lock=lock))
+    except TopicGone as error:
+        raise NotHere(
+            "This topic is gone",
+            "It was removed or written anew since the mail was sent. The newest mail has links "
+            "that fit, and your preferences show every topic as it is.",
+            410,
+        ) from error
+    except ChangeRefused as error:
+        return site.pages.show(
+            "unchanged.html", status=409, text=str(error), preferences=preferences
+        )
+    return site.pages.show(template, page=page, token=token, preferences=preferences)
+
+
+def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:
+    reader = find_holder(session, subscriber_id, lock=lock)
+    if reader.state not in _SUBSCRIBED:
+        raise NotHere(
+            "You get no mail from us",
+            "So there is nothing to change. If you come back, your topics are as you left them.",
+            410,
+        )
+    return reader

@@ -1,0 +1,61 @@
+"""From a template to a page: one Jinja environment in which everything is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.papers.domain.categories import category_name
+from service.platform.logs import mask_addresses
+from service.presentation import dates, highlight, phrases
+from service.presentation.sanitize import finalize, safe_url
+from service.web.views import category_labels, labels
+
+TEMPLATE_DIR = Path(__file__).parents[1] / "templates"
+
+_FILTERS: tuple[Callable[..., object], ...] = (
+    category_name, mask_addresses,
+    category_labels.field_name, category_labels.other_categories, category_labels.origin_category,
+    highlight.excerpt, highlight.first_sentences, highlight.mark,
+    safe_url,
+    phrases.byline, phrases.clock, phrases.count_of, phrases.how_often,
+    dates.long_date, dates.moment, dates.plain_date, dates.short_date,
+    labels.announced_how, labels.cadence_name, labels.paragraphs, labels.pdf_url,
+    labels.short_cadence,
+)  # fmt: skip
+
+
+class Pages:
+    """The compiled templates of one application; threads share one."""
+
+    def __init__(self, **everywhere: object) -> None:
+        """`everywhere` is what each template may use: names and addresses that never change."""
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATE_DIR),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update({each.__name__: each for each in _FILTERS})
+        self._environment.globals.update(everywhere)
+
+    def show(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> HTMLResponse:
+        """The page. The same values always give the same bytes."""
+        return HTMLResponse(self.write(template, **values), status_code=status, headers=headers)
+
+    def write(self, template: str, **values: object) -> str:
+        """A template's text: a page, or a piece of one."""
+        return self._environment.get_template(template).render(**values)

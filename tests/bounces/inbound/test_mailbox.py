@@ -1,0 +1,99 @@
+"""Bounces that wait in a mailbox: each is handed out once it is there, and marked once taken."""
+
+from __future__ import annotations
+
+from mailbox import Maildir
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from support.mail.bounce_mails import dsn, letter
+from support.mail.imap_server import LOGIN, ImapServer
+
+from service.bounces.inbound.mailbox import MailboxUnavailable, read_mailbox
+
+
+class Interrupted(Exception):
+    """The process dies while a message is taken."""
+
+
+def die(_raw: bytes) -> None:
+    raise Interrupted
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    box = Maildir(tmp_path / "box", create=True)
+    for raw in (dsn(), letter("one"), letter("two")):
+        box.add(raw)
+    return tmp_path / "box"
+
+
+def test_every_message_of_a_maildir_is_handed_out_once(maildir: Path) -> None:
+    taken: list[bytes] = []
+    assert read_mailbox(f"maildir:{maildir}", taken.append) == 3
+    assert sorted(taken) == sorted([dsn(), letter("one"), letter("two")])
+    assert read_mailbox(f"maildir:{maildir}", taken.append) == 0
+    assert len(list((maildir / "cur").iterdir())) == 3
+    assert list((maildir / "new").iterdir()) == []
+
+
+def test_a_message_that_was_not_taken_stays_new(maildir: Path) -> None:
+    with pytest.raises(Interrupted):
+        read_mailbox(f"maildir:{maildir}", die)
+    taken: list[bytes] = []
+    assert read_mailbox(f"maildir:{maildir}", taken.append) == 3
+
+
+def test_a_message_that_somebody_takes_away_meanwhile_is_no_error(maildir: Path) -> None:
+    def take_and_delete(_raw: bytes) -> None:
+        for file in (maildir / "new").iterdir():
+            file.unlink()
+
+    for file in sorted((maildir / "new").iterdir())[1:]:
+        file.unlink()
+    assert read_mailbox(f"maildir:{maildir}", take_and_delete) == 1
+
+
+def test_a_maildir_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MailboxUnavailable, match="not a Maildir"):
+        read_mailbox(f"maildir:{tmp_path}/nowhere", die)
+
+
+def address(server: ImapServer, folder: str = "") -> str:
+    user, password = LOGIN
+    return f"imap://{user}:{quote(password)}@127.0.0.1:{server.port}{folder}"
+
+
+def test_every_unseen_message_of_a_folder_is_handed_out_and_marked() -> None:
+    taken: list[bytes] = []
+    with ImapServer({1: b"old", 2: dsn(), 3: letter("two"), 4: b""}, seen={1}) as server:
+        assert read_mailbox(address(server, "/Bounced%20%22mail%22"), taken.append) == 2
+        assert read_mailbox(address(server), taken.append) == 0
+    assert taken == [dsn(), letter("two")]
+    assert server.seen == {1, 2, 3, 4}
+    assert server.selected == ['"Bounced \\"mail\\""', '"INBOX"']
+
+
+def test_a_message_of_a_folder_that_was_not_taken_stays_unseen() -> None:
+    with ImapServer({1: dsn()}) as server, pytest.raises(Interrupted):
+        read_mailbox(address(server), die)
+    assert server.seen == set()
+
+
+@pytest.mark.parametrize("command", ["LOGIN", "SELECT", "UID SEARCH", "UID FETCH", "UID STORE"])
+def test_a_folder_that_is_refused_is_named_without_its_password(command: str) -> None:
+    taken: list[bytes] = []
+    with (
+        ImapServer({1: dsn()}, refuses={command}) as server,
+        pytest.raises(MailboxUnavailable) as caught,
+    ):
+        read_mailbox(address(server), taken.append)
+    assert "127.0.0.1" in str(caught.value)
+    assert "password" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    for scheme in ("imap", "imaps"):
+        with pytest.raises(MailboxUnavailable, match="refused"):
+            read_mailbox(f"{scheme}://user:secret@127.0.0.1:1/INBOX", die)

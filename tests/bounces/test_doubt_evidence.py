@@ -1,0 +1,180 @@
+"""Evidence that settles a doubt, by every channel it may come: and the next edition knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.mail.bounce_mails import READER, dsn, refused
+from support.mail.hook_calls import (
+    TOPIC,
+    basic,
+    certificate,
+    generic,
+    mailgun,
+    sendgrid,
+    sendgrid_public_key,
+    sns,
+)
+from support.newsletter.bounce_press import path_of, send_digest, take
+from support.newsletter.press import SILENCE, PlannedTransport, Press, read_mail
+from support.web.papers import FRIDAY
+
+from service.bounces.inbound.webhook_signatures import Call
+from service.bounces.webhooks import HookDoor, take_hook
+from service.deliveries.domain.digest import digest_from_json
+from service.papers.domain.types import DeliveryState
+from service.platform.database.models import Delivery
+
+KEY, PAIR = "a webhook key of a test", "postmark:a long password"
+SATURDAY = FRIDAY + timedelta(days=1)
+
+# A provider, and its call about the message with an identity, sent from a return path.
+Said = Callable[[str, str], Call]
+
+
+def as_json(value: object, headers: dict[str, str] | None = None) -> Call:
+    return Call(json.dumps(value).encode(), headers or {})
+
+
+def ses(kind: str, **more: Any) -> Said:
+    def say(identity: str, path: str) -> Call:
+        mail = {
+            "messageId": "ses-1",
+            "source": path,
+            "destination": [READER],
+            "headers": [{"name": "Message-ID", "value": identity}],
+        }
+        return as_json(sns({"eventType": kind, "mail": mail, **more}))
+
+    return say
+
+
+def postmark(identity: str, path: str) -> Call:
+    told = {
+        "RecordType": "Delivery",
+        "MessageID": "pm-1",
+        "Recipient": READER,
+        "Metadata": {"message-id": identity},
+    }
+    return as_json(told, basic(PAIR))
+
+
+def say_mailgun(kind: str) -> Said:
+    def say(identity: str, path: str) -> Call:
+        headers = {"headers": {"message-id": identity.strip("<>")}}
+        event = {"event": kind, "id": "mg-1", "recipient": READER, "message": headers}
+        return as_json(mailgun(event, KEY))
+
+    return say
+
+
+def say_sendgrid(kind: str) -> Said:
+    def say(identity: str, path: str) -> Call:
+        told = {"event": kind, "email": READER, "sg_event_id": "sg-1", "smtp-id": identity}
+        return sendgrid([told])
+
+    return say
+
+
+def say_generic(identity: str, path: str) -> Call:
+    told = {"event": "delivered", "address": READER, "return_path": path}
+    return generic(json.dumps(told).encode(), KEY)
+
+
+ARRIVED: dict[str, tuple[str, Said]] = {
+    "ses, send": ("ses", ses("Send", send={})),
+    "ses, delivery": ("ses", ses("Delivery", delivery={"recipients": [READER]})),
+    "ses, delay": ("ses", ses("DeliveryDelay", deliveryDelay={"delayType": "TransientCommunicationFailure"})),
+    "postmark, delivery": ("postmark", postmark),
+    "mailgun, accepted": ("mailgun", say_mailgun("accepted")),
+    "mailgun, delivered": ("mailgun", say_mailgun("delivered")),
+    "sendgrid, processed": ("sendgrid", say_sendgrid("processed")),
+    "sendgrid, deferred": ("sendgrid", say_sendgrid("deferred")),
+    "sendgrid, delivered": ("sendgrid", say_sendgrid("delivered")),
+    "generic, delivered": ("generic", say_generic),
+}  # fmt: skip
+
+
+@pytest.fixture
+def doubtful(press: Press) -> Delivery:
+    hooks = (
+        f"ses={TOPIC}",
+        f"postmark={PAIR}",
+        f"mailgun={KEY}",
+        f"sendgrid={sendgrid_public_key()}",
+        f"generic={KEY}",
+    )
+    press.settings = press.settings.model_copy(update={"hooks": hooks})
+    delivery = send_digest(press, PlannedTransport(lambda _: SILENCE))
+    assert delivery.state is DeliveryState.IN_DOUBT
+    return delivery
+
+
+def publish_next(press: Press) -> list[tuple[int, bool]]:
+    """What the reader's next digest brings: (paper, whether it is marked)."""
+    press.clock.forward(days=1)
+    row = press.row(press.publish(SATURDAY))
+    digest = digest_from_json(row.digest or {"groups": [], "cut": []})
+    return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
+
+
+@pytest.mark.parametrize("name", ARRIVED)
+def test_a_providers_word_that_it_took_the_mail_settles_the_doubt(
+    press: Press, doubtful: Delivery, name: str
+) -> None:
+    provider, say = ARRIVED[name]
+    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
+    call = say(doubtful.message_id, path_of(press, doubtful))
+    for _ in range(2):  # Providers say everything twice.
+        assert take_hook(door, provider, call, press.clock()).arrived == 1
+    assert press.row().state is DeliveryState.SENT
+    assert press.history(doubtful.id)[-2:] == [
+        (1, DeliveryState.IN_DOUBT),
+        (1, DeliveryState.SENT),
+    ]
+    assert publish_next(press) == []
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed"])
+def test_a_receipt_settles_the_doubt(press: Press, doubtful: Delivery, action: str) -> None:
+    raw = dsn(refused(status="2.0.0", action=action, reply=""), to=path_of(press, doubtful))
+    take(press, raw)
+    assert press.row().state is DeliveryState.SENT
+    assert publish_next(press) == []
+
+
+def test_a_bounce_settles_the_doubt_against_the_mail(press: Press, doubtful: Delivery) -> None:
+    take(press, dsn(refused(status="5.2.2", reply=""), to=path_of(press, doubtful)))
+    assert press.row().state is DeliveryState.BOUNCED
+    assert publish_next(press) == []
+
+
+def test_without_evidence_the_papers_come_again_marked_and_evidence_is_too_late_then(
+    press: Press, doubtful: Delivery
+) -> None:
+    assert publish_next(press) == [(paper_id, True) for paper_id in doubtful.paper_ids]
+    _, say = ARRIVED["mailgun, delivered"]
+    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
+    take_hook(door, "mailgun", say(doubtful.message_id, ""), press.clock())
+    assert [row.state for row in press.rows()] == [DeliveryState.CARRIED, DeliveryState.QUEUED]
+
+
+def test_a_strangers_word_settles_nothing(press: Press, doubtful: Delivery) -> None:
+    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
+    _, say = ARRIVED["mailgun, delivered"]
+    forged = doubtful.message_id[:-30] + "0" * 20 + "@paperboy.example>"
+    assert take_hook(door, "mailgun", say(forged, ""), press.clock()).arrived == 1
+    assert press.row().state is DeliveryState.IN_DOUBT
+
+
+def test_mails_bring_what_postmark_needs_to_name_them(press: Press) -> None:
+    relay = ("smtps://key:key@smtp.postmarkapp.com",)
+    press.settings = press.settings.model_copy(update={"smtp_url": relay})
+    transport = PlannedTransport(lambda _: SILENCE)
+    delivery = send_digest(press, transport)
+    (sent,) = transport.sent
+    assert read_mail(sent.payload)["X-PM-Metadata-message-id"] == delivery.message_id

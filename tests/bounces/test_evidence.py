@@ -1,0 +1,175 @@
+"""What comes back as evidence: of an arrival, ahead of our own records, by whichever channel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from mailbox import Maildir
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from support.mail.bounce_mails import READER, dsn, letter, refused
+from support.newsletter.bounce_press import (
+    count_events,
+    outcomes,
+    path_of,
+    reader_of,
+    send_digest,
+    take,
+)
+from support.newsletter.press import ACCEPTED, SILENCE, PlannedTransport, Press, dump_tables
+
+from service.bounces.inbound.mime_parts import MOST_BYTES
+from service.bounces.inbound.notice import Notice
+from service.bounces.record import (
+    Channel,
+    open_listener,
+    read_bounce_mailbox,
+    record_notices,
+    settle_bounces,
+)
+from service.bounces.store.bounces import count_verdicts
+from service.bounces.store.models import BounceEventRow
+from service.papers.domain.types import BounceVerdict, DeliveryState, SubscriberState
+from service.platform.database.models import Delivery
+from service.subscribers.export import export_reader
+
+V, S = BounceVerdict, DeliveryState
+
+
+@pytest.fixture
+def sent(press: Press) -> Delivery:
+    """A digest that the relay has taken, to the only reader."""
+    return send_digest(press)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        dsn(refused(status="4.4.1", action="delayed"), to="PATH"),
+        letter("I am away.", sender=READER, subject="Out of office", to="PATH"),
+    ],
+)
+def test_what_proves_an_arrival_settles_a_doubt(press: Press, raw: bytes) -> None:
+    delivery = send_digest(press, PlannedTransport(plan=lambda _: SILENCE))
+    assert delivery.state is S.IN_DOUBT
+    reading = take(press, raw.replace(b"PATH", path_of(press, delivery).encode()))
+    assert outcomes(reading) == ["arrived"]
+    assert press.row().state is S.SENT
+    assert count_events(press) == 0
+    assert reader_of(press).state is SubscriberState.ACTIVE
+
+
+def test_an_arrival_of_what_was_sent_changes_nothing(press: Press, sent: Delivery) -> None:
+    before = dump_tables(press.sessions)
+    raw = letter("Away.", sender=READER, subject="Out of office", to=path_of(press, sent))
+    assert outcomes(take(press, raw)) == ["arrived"]
+    assert dump_tables(press.sessions) == before
+
+
+def test_an_arrival_on_a_providers_word_needs_no_delivery(press: Press, sent: Delivery) -> None:
+    channel = Channel(press.settings, "ses", trusts_addresses=True)
+    notice = Notice("ses:1", V.NOT_A_BOUNCE, READER)
+    (told,) = record_notices(press.sessions, channel, [notice], press.clock())
+    assert told.outcome == "arrived"
+
+
+def test_a_bounce_settles_a_doubt_as_well(press: Press) -> None:
+    delivery = send_digest(press, PlannedTransport(plan=lambda _: SILENCE))
+    take(press, dsn(to=path_of(press, delivery)))
+    assert press.row().state is S.BOUNCED
+
+
+def test_a_bounce_that_is_faster_than_the_record_waits_for_it(press: Press) -> None:
+    """A relay on the same machine can bounce before the sender has written down its 250."""
+    transport = PlannedTransport(plan=lambda _: ACCEPTED)
+    seen: list[S] = []
+
+    def bounce() -> None:
+        take(press, dsn(to=path_of(press, press.row())))
+        assert settle_bounces(press.sessions, press.clock()) == 0
+        seen.append(press.row().state)
+
+    transport.meanwhile = bounce
+    delivery = send_digest(press, transport)
+    assert (seen, delivery.state) == ([S.IN_FLIGHT], S.SENT)
+    assert settle_bounces(press.sessions, press.clock()) == 1
+    assert press.row().state is S.BOUNCED
+    assert settle_bounces(press.sessions, press.clock()) == 0
+    assert reader_of(press).state is SubscriberState.SUPPRESSED
+
+
+def test_a_waiting_bounce_whose_delivery_is_gone_is_settled(press: Press) -> None:
+    transport = PlannedTransport()
+    transport.meanwhile = lambda: take(press, dsn(to=path_of(press, press.row())))
+    delivery = send_digest(press, transport)
+    with press.sessions.begin() as session:
+        session.delete(session.get_one(Delivery, delivery.id))
+    assert settle_bounces(press.sessions, press.clock()) == 0
+    with press.sessions() as session:
+        assert session.execute(select(BounceEventRow.settled_at)).scalar_one() is not None
+
+
+# --- Times, channels, records ---------------------------------------------------------------
+
+
+def test_a_strangers_clock_is_held_between_our_sending_and_our_now(
+    press: Press, sent: Delivery
+) -> None:
+    press.clock.forward(hours=2)
+    for number, date in enumerate(
+        ("Mon, 01 Jan 1990 00:00:00 +0000", "Fri, 01 Jan 2100 00:00:00 +0000", "never")
+    ):
+        take(press, dsn(refused(status="5.2.2", reply=""), to=path_of(press, sent), date=date, message_id=f"<{number}@x>"))  # fmt: skip
+    with press.sessions() as session:
+        times = session.execute(
+            select(BounceEventRow.occurred_at).order_by(BounceEventRow.id)
+        ).scalars()
+        assert list(times) == [sent.created_at, press.clock(), press.clock()]
+
+
+def test_what_cannot_be_read_is_told_and_changes_nothing(press: Press, sent: Delivery) -> None:
+    before = dump_tables(press.sessions)
+    reading = take(press, b"x" * (MOST_BYTES + 1), path_of(press, sent))
+    assert (reading.mail, reading.recorded) == (None, ())
+    assert "larger" in reading.fault
+    assert dump_tables(press.sessions) == before
+
+
+def test_a_mailbox_is_read_to_its_end(press: Press, sent: Delivery, tmp_path: Path) -> None:
+    box = Maildir(tmp_path / "box", create=True)
+    for raw in (dsn(to=path_of(press, sent)), letter("hello"), b"x" * (MOST_BYTES + 1)):
+        box.add(raw)
+    settings = press.settings.model_copy(update={"bounce_mailbox": f"maildir:{tmp_path}/box"})
+    total = read_bounce_mailbox(press.sessions, settings, press.clock)
+    assert (total.mails, total.unreadable, total.suppressed) == (3, 1, 1)
+    assert dict(total.outcomes) == {"recorded": 1, "unattributed": 1}
+    assert read_bounce_mailbox(press.sessions, settings, press.clock).mails == 0
+    assert read_bounce_mailbox(press.sessions, press.settings, press.clock).mails == 0
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_a_listener_records_what_comes_to_our_paths_alone(
+    press: Press, sent: Delivery, *, lmtp: bool
+) -> None:
+    import smtplib
+
+    listener = open_listener(press.sessions, press.settings, press.clock, lmtp=lmtp)
+    with listener.start() as started:
+        kind = smtplib.LMTP if lmtp else smtplib.SMTP
+        client = kind("127.0.0.1", started.port)
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("", ["bounce+1-forged@bounces.paperboy.example"], dsn())
+        client.sendmail("", [path_of(press, sent).upper()], dsn(original_id=""))
+        client.quit()
+    assert press.row().state is S.BOUNCED
+
+
+def test_what_came_back_is_counted_and_exported(press: Press, sent: Delivery) -> None:
+    take(press, dsn(to=path_of(press, sent)))
+    with press.sessions() as session:
+        hour_ago = press.clock() - timedelta(hours=1)
+        assert count_verdicts(session, hour_ago) == {V.ADDRESS: 1}
+        assert count_verdicts(session, press.clock() + timedelta(hours=1)) == {}
+        told = export_reader(session, reader_of(press))
+    assert [event["code"] for event in told["bounce_events"]] == ["5.1.1"]

@@ -1,0 +1,53 @@
+"""`paperboy meanings`: what is stored is learned, and a model that is missing is one line."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from support.newsletter.commands import NOW, Paperboy
+
+from service.similarity.embeddings import embedders
+
+
+def test_ingest_learns_what_it_stored_and_meanings_finds_nothing_left(
+    paperboy: Paperboy, sample_day: date
+) -> None:
+    assert paperboy(*NOW, "ingest").code == 0
+    again = paperboy(*NOW, "meanings", "--json")
+    assert (again.code, again.value) == (0, {"papers": 0, "is_counted": False, "probes": 0})
+
+
+def test_meanings_learns_everything_anew_for_another_model(
+    paperboy: Paperboy, sample_day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paperboy(*NOW, "ingest").code == 0
+    monkeypatch.setenv("PAPERBOY_EMBEDDER", "none")
+    told = paperboy(*NOW, "meanings")
+    assert told.code == 0
+    learned, note = told.out.splitlines()
+    assert int(learned.split()[0]) > 10
+    assert learned.endswith("papers learned.")
+    assert "No language model" in note
+
+
+def test_a_missing_model_is_one_line_and_wrong_use(
+    paperboy: Paperboy, sample_day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_EMBEDDER", "none")
+    assert paperboy(*NOW, "ingest").code == 0
+    monkeypatch.setenv("PAPERBOY_EMBEDDER", "wordllama")
+    embedders._load.cache_clear()
+    monkeypatch.setattr(embedders, "find_spec", lambda _: None)
+    result = paperboy(*NOW, "meanings")
+    assert (result.code, result.out) == (2, "")
+    assert result.complaint.startswith("PAPERBOY_EMBEDDER: the package wordllama is not installed")
+
+
+def test_an_unknown_model_is_refused_with_those_that_are_known(
+    paperboy: Paperboy, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_EMBEDDER", "bert")
+    result = paperboy("meanings")
+    assert result.code == 2
+    assert "'wordllama' or 'none'" in result.complaint

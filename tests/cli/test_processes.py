@@ -1,0 +1,257 @@
+"""Child processes of one command: they end with it, and one that ends by itself is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.newsletter.commands import Paperboy
+from support.rules import ROOT
+from support.smtp.smtp_sink import free_port, wait_until
+
+from service.cli import processes as stack_module
+from service.cli.context import CommandError
+from service.cli.processes import (
+    Stack,
+    child_environment,
+    ending_at_signals,
+    is_free,
+    listening_port,
+)
+from service.platform.settings.settings import Settings
+
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
+QUICK = "import sys; print('one'); print('the last words', flush=True); sys.exit(3)"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two more things that a stack can start."""
+    monkeypatch.setitem(stack_module.COMMANDS, "stubborn", ["-c", STUBBORN])
+    monkeypatch.setitem(stack_module.COMMANDS, "quick", ["-c", QUICK])
+    monkeypatch.setitem(stack_module.COMMANDS, "silent", ["-c", "import sys; sys.exit(3)"])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process, or anything in the group that it leads, still runs."""
+    for look in (os.kill, os.killpg):
+        with suppress(ProcessLookupError):
+            look(pid, 0)
+            return True
+    return False
+
+
+def say_ready(settings: Settings) -> None:
+    log = settings.data_dir / "logs" / "stubborn.log"
+    wait_until(lambda: log.exists() and "ready" in log.read_text())
+
+
+def test_a_child_that_will_not_end_is_killed_after_its_time(settings: Settings) -> None:
+    with Stack(settings, {}, stop_seconds=0.2) as stack:
+        stack.start("stubborn")
+        (pid,) = stack.pids().values()
+        say_ready(settings)
+        stack.check()
+    assert not is_alive(pid)
+
+
+def test_a_second_ctrl_c_ends_the_waiting(settings: Settings) -> None:
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    began = time.monotonic()
+    with Stack(settings, {}, stop_seconds=30) as stack:
+        stack.start("stubborn")
+        (pid,) = stack.pids().values()
+        say_ready(settings)
+        threading.Timer(0.3, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+    assert time.monotonic() - began < 10
+    assert not is_alive(pid)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("quick", "quick ended by itself: the last words (see {})"),
+        ("silent", "silent ended by itself (see {})"),
+    ],
+)
+def test_a_child_that_ends_by_itself_is_told_with_its_last_words(
+    settings: Settings, name: str, line: str
+) -> None:
+    log = settings.data_dir / "logs" / f"{name}.log"
+    with Stack(settings, {}) as stack:
+        stack.start(name)
+        with pytest.raises(CommandError) as told:
+            stack.stay_up()
+    assert str(told.value) == line.format(log)
+
+
+def test_a_site_that_never_answers_is_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "READY_SECONDS", 0.3)
+    monkeypatch.setitem(stack_module.COMMANDS, "web", ["-c", STUBBORN])
+    with Stack(settings, {}, stop_seconds=0.1) as stack:
+        stack.start("web")
+        with pytest.raises(CommandError, match="the site did not answer"):
+            stack.wait_for_web(f"http://127.0.0.1:{free_port()}")
+
+
+def test_signals_that_are_ignored_stay_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_at_signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_children_get_the_servers_that_were_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_DATABASE_URL_FILE", "/run/secrets/database")
+    environ = child_environment(settings, {"PAPERBOY_BASE_URL": "http://127.0.0.1:1"})
+    assert environ["PAPERBOY_DATABASE_URL"] == settings.database_url
+    assert environ["PAPERBOY_REDIS_URL"] == settings.redis_url
+    assert environ["PAPERBOY_BASE_URL"] == "http://127.0.0.1:1"
+    assert "PAPERBOY_DATABASE_URL_FILE" not in environ
+    assert environ["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "port"),
+    [
+        ("http://127.0.0.1:8000", 8000),
+        ("http://localhost", 80),
+        ("https://papers.example.org", 8000),
+        ("https://papers.example.org:8443", 8000),
+    ],
+)
+def test_the_site_listens_where_its_address_says_or_behind_the_proxy(
+    settings: Settings, base_url: str, port: int
+) -> None:
+    assert listening_port(settings.model_copy(update={"base_url": base_url})) == port
+
+
+@contextmanager
+def running(*arguments: str, changes: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A command as a process of its own that stays; killed if it has not ended by then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **changes},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=60)
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        process.stderr.close()
+
+
+def read_value(process: subprocess.Popen[str]) -> Any:
+    """The JSON value that a command prints once it is up."""
+    assert process.stdout
+    assert select.select([process.stdout], [], [], 60)[0], "nothing came within a minute"
+    line = process.stdout.readline()
+    assert line, process.stderr and process.stderr.read()
+    return json.loads(line)
+
+
+@pytest.fixture
+def address(environment: None) -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_up_ends_with_everything_it_started(address: str, number: signal.Signals) -> None:
+    with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
+        told = read_value(process)
+        assert told["url"] == address
+        assert set(told["processes"]) == {"web", "worker", "beat"}
+        assert all(map(is_alive, told["processes"].values()))
+        assert httpx.get(f"{address}/healthz").is_success
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert not any(map(is_alive, told["processes"].values()))
+
+
+@pytest.mark.slow
+def test_up_ends_in_one_line_when_a_part_dies(address: str) -> None:
+    with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
+        told = read_value(process)
+        os.kill(told["processes"]["beat"], signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert err.startswith("paperboy: beat ended by itself")
+        assert err.count("\n") == 1
+    assert not any(map(is_alive, told["processes"].values()))
+
+
+@pytest.mark.slow
+def test_up_tells_people_where_to_look(
+    address: str, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PAPERBOY_BASE_URL", address)
+    monkeypatch.delenv("PAPERBOY_SMTP_URL")
+    beat_log = tmp_path / "data" / "logs" / "beat.log"
+
+    def stop_when_up() -> None:
+        wait_until(lambda: beat_log.exists() and not is_free(listening_port_of(address)), 60)
+        wait_until(lambda: httpx.get(f"{address}/readyz").is_success, 60)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopper = threading.Thread(target=stop_when_up)
+    stopper.start()
+    result = paperboy("up")
+    stopper.join()
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[:3] == [
+        f"Paperboy: {address}",
+        f"Its mail:  {address}/mailbox",
+        f"Its logs:  {beat_log.parent}",
+    ]
+
+
+def listening_port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def test_up_does_not_take_a_port_from_somebody_else(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, loopback_http: Any
+) -> None:
+    monkeypatch.setenv("PAPERBOY_BASE_URL", loopback_http.url)
+    result = paperboy("up")
+    assert (result.code, result.out) == (1, "")
+    assert result.complaint == (
+        f"port {loopback_http.port} is taken; set PAPERBOY_BASE_URL to another one"
+    )

@@ -1,0 +1,147 @@
+"""Subscribers by hand: add, list, import, export, erase, suppress, release."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.newsletter.commands import LATER, NOW, Paperboy
+from support.smtp.smtp_sink import SmtpSink
+
+from service.platform.queue import TASK_QUEUES
+from service.platform.settings.settings import broker_url
+
+EMAIL = "ada@example.org"
+
+
+def addresses(paperboy: Paperboy) -> dict[str, str]:
+    """Address -> state of everybody."""
+    return {row["email"]: row["state"] for row in paperboy("--json", "subscribers", "list").value}
+
+
+def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink: SmtpSink) -> None:
+    result = paperboy(
+        *NOW, "--json", "subscribers", "add", EMAIL, "--confirmed", "--topic", "cat:cs.CL",
+        "--topic", "graph OR tree", "--timezone", "Europe/Berlin", "--hour", "6",
+        "--cadence", "weekly", "--empty-digests",
+    )  # fmt: skip
+    assert result.code == 0
+    (row,) = paperboy("--json", "subscribers", "list").value
+    assert row == result.value | {"topics": ["cat:cs.CL", "graph OR tree"]}
+    assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
+    assert row["timezone"] == "Europe/Berlin"
+    assert row["has_empty_digests"] is True
+    paperboy(*LATER, "deliver")
+    assert smtp_sink.messages == []
+
+
+def test_adding_somebody_twice_changes_nothing_and_is_exit_1(paperboy: Paperboy) -> None:
+    paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed", "--hour", "6")
+    result = paperboy(*NOW, "subscribers", "add", EMAIL.upper(), "--hour", "9")
+    assert result.code == 1
+    assert "subscribed already or suppressed; nothing was changed" in result.complaint
+    assert [row["hour"] for row in paperboy("--json", "subscribers", "list").value] == [6]
+
+
+def test_adding_works_while_the_broker_is_away(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_REDIS_URL", "redis://127.0.0.1:1/0")
+    result = paperboy(*NOW, "subscribers", "add", EMAIL)
+    assert (result.code, result.out) == (0, f"{EMAIL} is pending; a confirmation mail is queued.\n")
+    assert "ring.unheard" in result.err
+    assert addresses(paperboy) == {EMAIL: "pending"}
+
+
+def test_the_list_is_a_table_for_people(paperboy: Paperboy) -> None:
+    assert paperboy("subscribers", "list").out == "0 subscribers.\n"
+    paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "[graph] tree")
+    head, row, total = paperboy("subscribers", "list").out.splitlines()
+    assert head.split() == ["email", "state", "cadence", "hour", "zone", "topics"]
+    assert row.split()[:3] == [EMAIL, "pending", "daily"]
+    assert total == "1 subscriber."
+
+
+def test_a_file_is_imported_whole(paperboy: Paperboy, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text(
+        "\ufeffemail,topic,topic2,hour\nada@example.org,graph,,6\ngrace@example.org,tree,cat:cs.CL,\n",
+        encoding="utf-8",
+    )
+    paperboy(*NOW, "suppress", "grace@example.org", "--why", "asked")
+    result = paperboy(*NOW, "subscribers", "import", str(file), "--confirmed")
+    assert result.out == "1 added, 0 known already, 1 suppressed.\n"
+    assert addresses(paperboy) == {"ada@example.org": "active"}
+    again = paperboy(*NOW, "--json", "subscribers", "import", str(file))
+    assert again.value == {"added": 0, "known": 1, "suppressed": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("email\na@example.org\nnobody\n", "line 3: This is not an email address"),
+        ("email,hour\na@example.org,7\nb@example.org,25\n", "line 3: The hour is"),
+        ("email,topic\na@example.org,graph\nb@example.org,(tree\n", "line 3: topic '(tree'"),
+        ("address\na@example.org\n", "line 1: the first line must name the columns"),
+        ("", "line 1: the first line must name the columns"),
+    ],
+)
+def test_a_file_with_one_bad_line_imports_nothing(
+    paperboy: Paperboy, tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text(text)
+    result = paperboy(*NOW, "subscribers", "import", str(file), "--confirmed")
+    assert (result.code, result.out) == (2, "")
+    assert f"{file}: {complaint}" in result.complaint
+    assert result.complaint.endswith("nothing was imported")
+    assert addresses(paperboy) == {}
+
+
+def test_a_file_that_is_no_text_imports_nothing(paperboy: Paperboy, tmp_path: Path) -> None:
+    file = tmp_path / "readers.xlsx"
+    file.write_bytes(b"PK\x03\x04\xff\xfe")
+    result = paperboy("subscribers", "import", str(file))
+    assert (result.code, result.complaint) == (2, f"{file} is not UTF-8 text; nothing was imported")
+
+
+def test_export_is_json_lines_or_one_json_value(paperboy: Paperboy) -> None:
+    for email in (EMAIL, "grace@example.org"):
+        paperboy(*NOW, "subscribers", "add", email, "--confirmed")
+    lines = [json.loads(line) for line in paperboy("subscribers", "export").out.splitlines()]
+    assert [held["subscriber"]["email"] for held in lines] == [EMAIL, "grace@example.org"]
+    assert paperboy("--json", "subscribers", "export").value == lines
+    assert paperboy("--json", "subscribers", "export", EMAIL).value == lines[0]
+    assert json.loads(paperboy("subscribers", "export", EMAIL).out) == lines[0]
+    assert [consent["action"] for consent in lines[0]["consents"]] == ["requested", "confirmed"]
+
+
+def test_who_is_erased_is_gone_and_no_import_brings_them_back(
+    paperboy: Paperboy, tmp_path: Path
+) -> None:
+    paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed")
+    assert paperboy(*NOW, "subscribers", "erase", EMAIL).out == f"{EMAIL} is forgotten.\n"
+    assert addresses(paperboy) == {}
+    file = tmp_path / "readers.csv"
+    file.write_text(f"email\n{EMAIL}\n")
+    assert paperboy(*NOW, "--json", "subscribers", "import", str(file)).value["suppressed"] == 1
+    assert addresses(paperboy) == {}
+
+
+def test_a_suppressed_address_gets_nothing_until_it_is_released(paperboy: Paperboy) -> None:
+    paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed")
+    assert paperboy("suppress", EMAIL, "--why", "asked").out == f"{EMAIL} is suppressed.\n"
+    assert paperboy("suppress", EMAIL, "--why", "x").out == f"{EMAIL} was suppressed already.\n"
+    assert addresses(paperboy) == {EMAIL: "suppressed"}
+    assert paperboy("--json", "release", EMAIL).value == {"released": EMAIL}
+    assert addresses(paperboy) == {EMAIL: "unsubscribed"}
+
+
+def test_the_bell_is_rung_for_a_confirmation(paperboy: Paperboy, redis_url: str) -> None:
+    import redis
+
+    paperboy(*NOW, "subscribers", "add", EMAIL)
+    assert broker_url(redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen(TASK_QUEUES["deliver"]) == 1

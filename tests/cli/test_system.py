@@ -1,0 +1,140 @@
+"""The machine by hand: migrate, doctor, and the schema that every command stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from support.newsletter.commands import LATER, NOW, Paperboy
+from support.servers.databases import TestServers, with_database
+from support.smtp.smtp_sink import SmtpSink, free_port
+
+from service.platform.database.migrate import current_revision, head_revision
+
+
+@pytest.fixture
+def empty_database(
+    servers: TestServers, worker: str, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A database of this test's own without a schema, named in the environment."""
+    name = sql.Identifier(f"empty_{servers.run}_{worker}")
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = with_database(servers.database_url, f"empty_{servers.run}_{worker}")
+        monkeypatch.setenv("PAPERBOY_DATABASE_URL", url)
+        yield url
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.mark.parametrize("command", [["status"], ["publish"], ["subscribers", "list"]])
+def test_an_operators_database_is_never_migrated_unasked(
+    empty_database: str, paperboy: Paperboy, command: list[str]
+) -> None:
+    result = paperboy(*command)
+    assert (result.code, result.out) == (1, "")
+    hint = "the database is not at the newest schema; run: paperboy migrate"
+    assert result.complaint == hint
+    assert current_revision(empty_database) is None
+
+
+def test_migrate_brings_it_to_head_and_again_changes_nothing(
+    empty_database: str, paperboy: Paperboy
+) -> None:
+    first = paperboy("migrate")
+    assert (first.code, first.err) == (0, "")
+    assert first.out == f"The schema is at revision {head_revision()}.\n"
+    assert paperboy("--json", "migrate").value == {"revision": head_revision()}
+    assert paperboy("status").code == 0
+
+
+@pytest.mark.slow
+def test_the_embedded_servers_need_no_word(
+    process: Paperboy, monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SMTP_URL"):
+        monkeypatch.delenv(f"PAPERBOY_{name}")
+    monkeypatch.setenv("PAPERBOY_DATA_DIR", str(data_dir))
+    result = process("--json", "status")
+    assert (result.code, result.err) == (0, "")
+    assert result.value["subscribers"] == {}
+    added = process("subscribers", "add", "a@example.org")
+    assert added.out == "a@example.org is pending; a confirmation mail is queued.\n"
+    assert process("--json", "deliver").value["sent"] == 1
+    assert len(list((data_dir / "mailbox" / "new").iterdir())) == 1
+
+
+def findings(paperboy: Paperboy, *more: str) -> dict[str, tuple[str, str]]:
+    """Subject -> (state, detail)."""
+    told = paperboy("--json", "doctor", *more).value
+    return {finding["subject"]: (finding["state"], finding["detail"]) for finding in told}
+
+
+@pytest.fixture
+def quiet_doctor(monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
+    """A sender without public DNS, since name servers are out of reach here."""
+    monkeypatch.setenv("PAPERBOY_MAIL_FROM", "Paperboy <digest@localhost>")
+    monkeypatch.setenv("PAPERBOY_BASE_URL", f"http://127.0.0.1:{free_port()}")
+
+
+def test_the_doctor_looks_at_every_part(
+    quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
+) -> None:
+    told = findings(paperboy)
+    assert told["database"][0] == "good"
+    assert told["broker"] == ("good", "answers")
+    assert told[f"relay 127.0.0.1:{smtp_sink.port}"] == ("good", "listens")
+    assert told["source arxiv"][0] == "warn"
+    assert told["one-click"][0] == "warn"
+    assert smtp_sink.messages == []
+
+
+def test_the_doctor_tells_what_to_do(quiet_doctor: None, paperboy: Paperboy) -> None:
+    result = paperboy("doctor")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert "✓ broker: answers" in lines
+    assert lines[lines.index("! sender: localhost is no public domain") + 1] == (
+        "    Set PAPERBOY_MAIL_FROM"
+    )
+
+
+def test_the_doctor_sends_a_probe_to_nobody_else(
+    quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
+) -> None:
+    told = findings(paperboy, "--probe", "me@example.org")
+    assert told["probe"][0] == "good"
+    assert smtp_sink.recipients() == ["me@example.org"]
+
+
+def test_the_doctor_examines_a_house_without_database_and_relay(
+    quiet_doctor: None, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, smtp_sink: SmtpSink
+) -> None:
+    monkeypatch.setenv("PAPERBOY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("PAPERBOY_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("PAPERBOY_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
+    result = paperboy("doctor")
+    assert result.code == 1
+    assert result.complaint.startswith("3 faults: database, broker, relay 127.0.0.1:")
+    assert sum(line.startswith("✗") for line in result.out.splitlines()) == 3
+
+
+def test_the_doctor_knows_an_old_schema(
+    empty_database: str, quiet_doctor: None, paperboy: Paperboy
+) -> None:
+    result = paperboy("doctor")
+    assert result.code == 1
+    assert "Run: paperboy migrate" in result.out
+    assert result.complaint == "1 fault: database"
+
+
+def test_a_command_without_a_relay_mails_into_its_own_mailbox(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PAPERBOY_SMTP_URL")
+    paperboy(*NOW, "subscribers", "add", "a@example.org")
+    assert paperboy(*LATER, "--json", "deliver").value["sent"] == 1
+    (kept,) = (tmp_path / "data" / "mailbox" / "new").iterdir()
+    assert b"X-Envelope-To: a@example.org" in kept.read_bytes()

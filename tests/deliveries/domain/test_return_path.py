@@ -1,0 +1,61 @@
+"""The signed return path: names its delivery to us, and nobody else can make one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.deliveries.domain.return_path import make_return_path, read_return_path
+
+KEYS = ("the first key of a test", "an older key of a test")
+DOMAIN = "bounces.paperboy.example"
+BIGINT = st.integers(0, 2**63 - 1)
+
+
+@given(BIGINT)
+def test_a_return_path_names_its_delivery(number: int) -> None:
+    assert read_return_path(make_return_path(number, DOMAIN, KEYS[0]), DOMAIN, KEYS) == number
+
+
+@given(BIGINT)
+def test_its_local_part_fits_every_server(number: int) -> None:
+    local = make_return_path(number, DOMAIN, KEYS[0]).rpartition("@")[0]
+    assert local == local.lower()
+    assert local.isascii()
+    assert len(local) <= 64
+
+
+def test_a_server_that_changes_case_or_adds_brackets_changes_nothing() -> None:
+    path = make_return_path(123, DOMAIN, KEYS[0])
+    assert read_return_path(f"<{path.upper()}>", DOMAIN, KEYS) == 123
+    assert read_return_path(f"{path}.", DOMAIN, KEYS) == 123
+
+
+def test_an_older_key_still_counts_and_a_strange_one_does_not() -> None:
+    assert read_return_path(make_return_path(7, DOMAIN, KEYS[1]), DOMAIN, KEYS) == 7
+    assert read_return_path(make_return_path(7, DOMAIN, "somebody else's"), DOMAIN, KEYS) is None
+
+
+def test_the_signature_of_one_delivery_opens_no_other() -> None:
+    proof = make_return_path(1, DOMAIN, KEYS[0]).partition("-")[2]
+    assert read_return_path(f"bounce+2-{proof}", DOMAIN, KEYS) is None
+
+
+def test_another_domain_or_none_is_not_ours() -> None:
+    path = make_return_path(1, "elsewhere.example", KEYS[0])
+    assert read_return_path(path, DOMAIN, KEYS) is None
+    assert read_return_path(path, "", KEYS) is None
+
+
+@given(st.text(max_size=80))
+def test_no_text_is_ours_by_chance_and_none_raises(text: str) -> None:
+    assert read_return_path(text, DOMAIN, KEYS) is None
+    assert read_return_path(f"bounce+{text}@{DOMAIN}", DOMAIN, KEYS) is None
+
+
+@given(BIGINT, st.integers(0, 15), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_one_changed_letter_of_the_proof_is_refused(number: int, place: int, letter: str) -> None:
+    head, proof = make_return_path(number, DOMAIN, KEYS[0]).split("@")[0].split("-")
+    changed = proof[:place] + letter + proof[place + 1 :]
+    expected = number if changed == proof else None
+    assert read_return_path(f"{head}-{changed}@{DOMAIN}", DOMAIN, KEYS) == expected

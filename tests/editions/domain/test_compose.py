@@ -1,0 +1,276 @@
+"""Composing: every matched paper once, shown or cut, in the order that ranking.py defines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.deliveries.domain.digest import TRENDING_TITLE, Digest, Happening
+from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
+from service.editions.domain.edition_index import Day
+from service.editions.domain.ranking import rank_matches, standings
+from service.papers.domain.author_names import author_key
+from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
+from service.topics.domain.language import canonical, parse_query
+from service.topics.domain.matching.paper_index import IndexedPaper, clause_texts
+
+WORDS = ("alpha", "beta", "gamma", "delta")
+AUTHORS = ("Ada Lovelace", "Grace Hopper", "G. Hopper", "Emmy Noether")
+TOPICS = (
+    *WORDS,
+    *("alpha beta", "alpha -beta", "ti:alpha", 'abs:"beta gamma"', "alpha OR (beta -delta)"),
+    *("cat:cs.CL", "au:hopper", 'au:"Grace Hopper"', "alpha au:lovelace", "al* beta", "trend>60"),
+    *("beta replaced:", "gamma replaced:only", "alpha cross:no", "nothing"),
+)
+
+
+def make_paper(number: int, title: str = "", abstract: str = "", **others: object) -> Paper:
+    paper = Paper(
+        id=number,
+        key=f"arxiv:2609.{number:05d}",
+        source="arxiv",
+        identifier="",
+        title=title,
+        abstract=abstract,
+        authors=(),
+        categories=("cs.CL",),
+        primary_category="cs.CL",
+        announced_as=AnnounceType.NEW,
+        announced_on=date(2026, 9, 18),
+        url="",
+    )
+    return replace(paper, **others)  # type: ignore[arg-type]  # the names of Paper's own fields
+
+
+def lexemes(text: str) -> dict[str, tuple[int, ...]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for at, word in enumerate(text.split(), start=1):
+        found[word].append(at)
+    return {word: tuple(positions) for word, positions in found.items()}
+
+
+def make_day(papers: Iterable[Paper], revisions: dict[int, int] | None = None) -> Day:
+    papers = list(papers)
+    indexed = [
+        IndexedPaper(
+            paper.id,
+            lexemes(paper.title),
+            lexemes(paper.abstract),
+            paper.authors,
+            frozenset(paper.categories),
+            paper.title.split(),
+            paper.abstract.split(),
+            primary_category=paper.primary_category,
+            trend=paper.trend,
+            is_first=paper.id not in (revisions or {}),
+            is_replaced=paper.id in (revisions or {}),
+            is_cross=paper.announced_as is AnnounceType.CROSS,
+        )
+        for paper in papers
+    ]
+    texts = clause_texts(canonical(parse_query(topic)) for topic in TOPICS)
+    lexicon = {text: lexemes(text) for text in texts}
+    return Day({paper.id: paper for paper in papers}, indexed, lexicon, revisions=revisions)
+
+
+def topic_of(topic_id: int, text: str) -> ReaderTopic:
+    return ReaderTopic(topic_id, f"Topic {text}", canonical(parse_query(text)))
+
+
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)
+PAPERS = st.lists(
+    st.builds(
+        make_paper,
+        number=st.integers(1, 40),
+        title=TEXTS,
+        abstract=TEXTS,
+        authors=st.lists(st.sampled_from(AUTHORS), max_size=2).map(tuple),
+        trend=st.sampled_from([0.0, 50.0, 61.0, 95.0, 100.0]),
+        upvotes=st.sampled_from([0, 0, 5]),
+        announced_as=st.sampled_from([AnnounceType.NEW, AnnounceType.CROSS]),
+        categories=st.sampled_from([("cs.CL",), ("cs.LG",)]),
+    ),
+    max_size=25,
+    unique_by=lambda paper: paper.id,
+)
+IDS = st.frozensets(st.integers(1, 45), max_size=5)
+READERS = st.builds(
+    Reader,
+    subscriber_id=st.just(1),
+    topics=st.lists(st.sampled_from(TOPICS), max_size=4, unique=True).map(
+        lambda chosen: tuple(topic_of(n, text) for n, text in enumerate(chosen, start=1))
+    ),
+    seen_ids=IDS,
+    carried_ids=IDS,
+    unsent_ids=IDS,
+).map(lambda reader: replace(reader, seen_ids=reader.seen_ids - reader.carried_ids))
+REVISIONS = st.dictionaries(st.integers(1, 40), st.integers(2, 9), max_size=6)
+
+
+def make_days() -> st.SearchStrategy[Day]:
+    return st.builds(
+        lambda papers, revisions: make_day(
+            papers, {i: v for i, v in revisions.items() if i in {paper.id for paper in papers}}
+        ),
+        PAPERS,
+        REVISIONS,
+    )
+
+
+def told_to(digest: Digest | None) -> list[int]:
+    return [*digest.paper_ids, *digest.cut_ids] if digest else []
+
+
+def expected(reader: Reader, day: Day) -> set[int]:
+    """What the reader should be told of, shown or cut, without any set of papers as bits."""
+    wanted = set()
+    for topic in reader.topics:
+        for paper_id, _ in day.index.match(parse_query(topic.canonical)):
+            if paper_id not in reader.seen_ids or paper_id in day.revisions:
+                wanted.add(paper_id)
+    if not reader.topics:
+        new = day.papers.keys() - day.revisions.keys() - reader.seen_ids
+        wanted = {i for i in new if day.papers[i].upvotes} or new
+    return wanted | (reader.carried_ids & day.papers.keys())
+
+
+@settings(max_examples=300)
+@given(READERS, make_days(), st.integers(1, 12))
+def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
+    reader: Reader, day: Day, max_papers: int
+) -> None:
+    digest = compose_digest(reader, day, max_papers)
+    told = told_to(digest)
+    assert len(told) == len(set(told))
+    assert set(told) == expected(reader, day)
+    if digest is not None:
+        assert 1 <= len(digest.paper_ids) <= max_papers
+        assert not digest.cut_ids or len(digest.paper_ids) == max_papers
+        for entry in (entry for group in digest.groups for entry in group.entries):
+            assert entry.is_maybe_seen is (entry.paper_id in reader.carried_ids - reader.unsent_ids)
+            assert entry.revision == day.revisions.get(entry.paper_id, 0)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(TOPICS), make_days(), IDS)
+def test_the_order_is_that_of_ranking(topic: str, day: Day, followed: frozenset[int]) -> None:
+    text = canonical(parse_query(topic))
+    matches = list(day.index.match(parse_query(topic)))
+    expected_order = rank_matches(matches, standings(day.papers.values()), followed)
+    bits = sum(1 << at for at, paper_id in enumerate(day.ids) if paper_id in followed)
+    ordered = [day.ids[at] for at in day.order(text, day.find(text), bits)]
+    assert ordered == expected_order
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(TOPICS), make_days(), IDS, st.integers(1, 8))
+def test_the_first_few_are_those_of_the_whole_order(
+    topic: str, day: Day, followed: frozenset[int], most: int
+) -> None:
+    text = canonical(parse_query(topic))
+    bits = sum(1 << at for at, paper_id in enumerate(day.ids) if paper_id in followed)
+    whole = day.order(text, day.find(text), bits)
+    assert day.order(text, day.find(text), bits, most) == whole[:most]
+
+
+def test_a_followed_author_counts_under_every_topic() -> None:
+    quiet = make_paper(1, abstract="alpha", authors=("Grace Hopper",))
+    loud = make_paper(2, title="alpha", authors=("Emmy Noether",))
+    day = make_day([quiet, loud])
+    topics = (topic_of(1, "alpha"), topic_of(2, 'au:"Grace Hopper"'))
+    assert author_key("Grace Hopper") in topics[1].canonical
+    for reader_id in (1, 2):
+        digest = compose_digest(Reader(reader_id, topics), day, 10)
+        assert digest is not None
+        assert digest.paper_ids == (1, 2)
+    digest = compose_digest(Reader(1, topics[:1]), day, 10)
+    assert digest is not None
+    assert digest.paper_ids == (2, 1)
+
+
+def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
+    day = make_day(
+        [make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")],
+    )
+    digest = compose_digest(Reader(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), day, 10)
+    assert digest is not None
+    placed = [(g.title, g.topic_id, [e.paper_id for e in g.entries]) for g in digest.groups]
+    assert placed == [("Topic beta", 8, [3, 2]), ("Topic alpha", 9, [1])]
+    assert [r.clause for e in digest.groups[0].entries for r in e.reasons] == ["beta", "beta"]
+
+
+def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
+    day = make_day([make_paper(1, "alpha"), make_paper(2, "beta")])
+    digest = compose_digest(Reader(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), day, 1)
+    assert digest is not None
+    assert [group.title for group in digest.groups] == ["Topic alpha"]
+    assert digest.cut_ids == (2,)
+
+
+def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition() -> None:
+    old = make_paper(99)
+    day = make_day([make_paper(1, "alpha"), make_paper(7, "beta")])
+    reader = Reader(1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
+    digest = compose_digest(reader, day, 10, {99: old})
+    assert digest is not None
+    assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
+        ("Topic alpha", [1]),
+        ("From your last edition", [99, 7]),
+    ]
+    assert all(e.is_maybe_seen for g in digest.groups for e in g.entries)
+    digest = compose_digest(reader, day, 2, {99: old})
+    assert digest is not None
+    assert (digest.paper_ids, digest.cut_ids) == ((1, 99), (7,))
+
+
+def test_a_reader_without_topics_gets_what_is_trending() -> None:
+    noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
+    day = make_day([make_paper(1), make_paper(2), *noticed])
+    reader = Reader(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
+    digest = compose_digest(reader, day, 2)
+    assert digest is not None
+    assert [group.title for group in digest.groups] == [TRENDING_TITLE]
+    assert (digest.paper_ids, digest.cut_ids) == ((6, 5), (2,))
+
+
+def test_where_nobody_has_noticed_anything_yet_everything_new_is_told() -> None:
+    day = make_day([make_paper(n) for n in range(1, 5)], {3: 2})
+    digest = compose_digest(Reader(1, seen_ids=frozenset({4})), day, 1)
+    assert digest is not None
+    assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
+
+
+def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -> None:
+    day = make_day([make_paper(1, "beta")], {1: 3})
+    told = (Happening(1, PaperEventKind.REVISED, "v3"), Happening(1, PaperEventKind.CODE, "url"))
+    reader = Reader(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
+    assert compose_digest(reader, day, 5) is None
+    asking = replace(reader, topics=(topic_of(1, "beta replaced:"),))
+    digest = compose_digest(asking, day, 5)
+    assert digest is not None
+    (entry,) = digest.groups[0].entries
+    assert (entry.paper_id, entry.revision) == (1, 3)
+    assert digest.happenings == told[1:]
+
+
+def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
+    happening = Happening(99, PaperEventKind.WITHDRAWN, "v2")
+    reader = Reader(1, (topic_of(1, "alpha"),), happenings=(happening,))
+    assert compose_digest(reader, make_day([make_paper(1, "beta")]), 5) is None
+    digest = compose_digest(reader, make_day([make_paper(1, "alpha")]), 5)
+    assert digest is not None
+    assert digest.happenings == (happening,)
+    assert 99 not in digest.paper_ids
+
+
+@pytest.mark.parametrize("topics", [(), (topic_of(1, "nothing"),)])
+def test_an_empty_digest_is_none(topics: tuple[ReaderTopic, ...]) -> None:
+    assert compose_digest(Reader(1, topics), make_day([]), 10) is None
+    day = make_day([make_paper(1, "alpha")])
+    assert compose_digest(Reader(1, topics, frozenset({1})), day, 10) is None

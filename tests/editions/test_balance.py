@@ -1,0 +1,150 @@
+"""The accounts: what was announced, what is missing, and what became of every candidate."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+from support.newsletter.press import NOBODY, PlannedTransport, Press
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+from service.editions.balance import (
+    describe_coverage,
+    find_balance,
+    find_unfinished,
+    gating_sources,
+)
+from service.editions.store.editions import assign_papers, insert_edition
+from service.operations.status import find_status
+from service.papers.domain.types import BatchState, Cadence
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from service.subscribers.sign_up import suppress_address
+
+SATURDAY = FRIDAY + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("sources", "gating"),
+    [
+        (("arxiv", "huggingface"), ("arxiv",)),
+        (("huggingface", "biorxiv", "medrxiv"), ("biorxiv", "medrxiv")),
+        (("huggingface",), ("huggingface",)),
+    ],
+)
+def test_an_edition_waits_for_those_who_announce_and_else_for_whoever_there_is(
+    settings: Settings, sources: tuple[str, ...], gating: tuple[str, ...]
+) -> None:
+    assert gating_sources(settings.model_copy(update={"sources": sources})) == gating
+
+
+def only(press: Press, *categories: str) -> Settings:
+    return press.settings.model_copy(update={"arxiv_categories": categories})
+
+
+def test_a_balance_names_what_became_of_each_candidate(press: Press) -> None:
+    press.add_readers("anne@example.org", "bert@example.org")
+    press.add_readers("cleo@example.org", topics=("nothing at all",))
+    press.add_readers("dora@example.org")
+    press.add_papers(1)
+    assert find_balance(press.sessions, Cadence.DAILY, FRIDAY) is None
+    edition_id = press.publish()
+    with press.sessions.begin() as session:
+        keys = press.settings.secret_key
+        suppress_address(session, "dora@example.org", keys, "asked", press.clock())
+    refuses = PlannedTransport(
+        lambda envelope: (
+            NOBODY if envelope.recipient.startswith("bert") else PlannedTransport.plan(envelope)
+        )
+    )
+    open_balance = press.balance(edition_id)
+    assert open_balance.states == {"queued": 3, "skipped: empty": 1}
+    assert open_balance.closes
+    deliver(press.sender(refuses))
+    balance = find_balance(press.sessions, Cadence.DAILY, FRIDAY)
+    assert balance is not None
+    assert balance.states == {
+        "sent": 1,
+        "failed": 1,
+        "skipped: empty": 1,
+        "skipped: suppressed": 1,
+    }
+    assert (balance.candidate_count, balance.paper_count, balance.closes) == (4, 1, True)
+
+
+def test_an_edition_whose_rows_were_not_counted_does_not_balance(
+    press: Press, session: Session
+) -> None:
+    insert_edition(session, Cadence.WEEKLY, FRIDAY, press.clock(), sends_now=True)
+    session.commit()
+    balance = find_balance(press.sessions, Cadence.WEEKLY, FRIDAY)
+    assert balance is not None
+    assert (balance.candidate_count, balance.closes) == (None, False)
+
+
+def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
+    press.add_readers("anne@example.org", "bert@example.org")
+    press.add_papers(1, 2)
+    press.add_papers(3, on=THURSDAY)
+    press.publish()
+    status = find_status(press.sessions, FRIDAY, press.clock.forward(minutes=5))
+    (batch,) = status.batches
+    assert (batch.source, batch.category, batch.announced_on) == ("arxiv", "cs.CL", FRIDAY)
+    assert (batch.state, batch.announced_count) == ("complete", 2)
+    assert [edition.cadence for edition in status.editions] == [Cadence.DAILY]
+    assert status.subscribers == {"active": 2}
+    assert (status.due_count, status.in_doubt_count) == (2, 0)
+    assert status.oldest_due_at == press.clock() - timedelta(minutes=5)
+    deliver(press.sender(PlannedTransport()))
+    assert find_status(press.sessions, FRIDAY, press.clock()).due_count == 0
+    empty = find_status(press.sessions, SATURDAY, press.clock())
+    assert (empty.batches, empty.editions) == ((), ())
+
+
+def test_the_coverage_counts_what_was_announced_and_what_came_late(
+    press: Press, session: Session
+) -> None:
+    press.add_papers(1, on=THURSDAY)
+    press.publish(THURSDAY)
+    press.add_papers(2, on=THURSDAY)
+    press.add_papers(3, 4)
+    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
+    assert edition is not None
+    assign_papers(session, edition, timedelta(days=7))
+    coverage = describe_coverage(session, edition, only(press, "cs.CL"))
+    assert (coverage["announced"], coverage["late"]) == (2, 1)
+    assert (coverage["is_complete"], coverage["note"]) == (True, "")
+
+
+@pytest.mark.parametrize("state", [BatchState.EXPECTED, BatchState.PARTIAL])
+def test_the_coverage_names_what_is_missing(
+    press: Press, session: Session, state: BatchState
+) -> None:
+    store_papers(session, [make_announcement(1, "Parsing")], category="cs.LG", state=state)
+    press.add_papers(2)
+    settings = only(press, "cs.CL", "cs.LG", "cs.CV")
+    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
+    assert edition is not None
+    coverage = describe_coverage(session, edition, settings)
+    assert not coverage["is_complete"]
+    # One is partly in, and of one nothing was ever seen: silence is not completeness.
+    assert coverage["note"] == "Not complete yet: cs.LG, cs.CV."
+    session.commit()
+    waiting = find_unfinished(press.sessions, settings, FRIDAY)
+    assert {batch.category for batch in waiting} == {"cs.LG", "cs.CV"}
+
+
+def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> None:
+    notes = {}
+    for on in (FRIDAY, SATURDAY):
+        store_papers(session, [], on)
+        edition = insert_edition(session, Cadence.DAILY, on, press.clock(), sends_now=True)
+        assert edition is not None
+        coverage = describe_coverage(session, edition, only(press, "cs.CL"))
+        assert (coverage["announced"], coverage["is_complete"]) == (0, True)
+        notes[on] = coverage["note"]
+    assert notes == {
+        FRIDAY: "Nothing was announced: a holiday, or arXiv deferred.",
+        SATURDAY: "arXiv announces nothing at the weekend.",
+    }

@@ -1,0 +1,312 @@
+"""What a pause missed comes in one mail, if the reader wants it: all of it, once, and bounded."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from threading import Thread
+
+import pytest
+from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
+from support.web.papers import FRIDAY, make_announcement
+
+from service.deliveries.domain.states import Phase, SendOutcome
+from service.editions import catch_up
+from service.editions.catch_up import compose_catch_ups
+from service.editions.store.editions import insert_edition
+from service.papers.domain.types import AnnounceType, Cadence, DeliveryKind, SubscriberState
+from service.platform.database.models import Delivery, Subscriber
+from service.sending.deliver import deliver
+from service.subscribers.export import export_reader
+from service.subscribers.sign_up import pause, resume, unsubscribe
+from service.subscribers.store.subscribers import resume_paused
+
+# For good, and not for what the address is.
+REFUSED = SendOutcome(Phase.REPLIED, 554, "5.6.0 not this one")
+ANNE, BERT = "anne@example.org", "bert@example.org"
+MONDAY = FRIDAY + timedelta(days=3)
+
+
+@pytest.fixture(autouse=True)
+def _morning(press: Press) -> None:
+    """Past the readers' hour, so that what is queued is due at once."""
+    press.clock.forward(hours=3)
+
+
+def sent(press: Press) -> dict[str, tuple[str, str]]:
+    """Everything that is due, sent: kind and address -> subject and text."""
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    told = {}
+    for one in transport.sent:
+        message = read_mail(one.payload)
+        kind = str(message["Message-ID"])[1:].partition(".")[0]
+        told[f"{kind} {one.recipient}"] = (
+            str(message["Subject"]),
+            " ".join(plain_text(one.payload).split()),
+        )
+    assert len(told) == len(transport.sent)
+    return told
+
+
+def make_pause(press: Press, reader: int, until: date | None = None, *, wants: bool = True) -> None:
+    with press.sessions.begin() as session:
+        pause(session.get_one(Subscriber, reader), until, press.clock(), catches_up=wants)
+
+
+def come_back(press: Press, reader: int, *, wants: bool | None = None) -> None:
+    with press.sessions.begin() as session:
+        assert resume(session.get_one(Subscriber, reader), catches_up=wants)
+
+
+def gather(press: Press) -> int:
+    return compose_catch_ups(press.sessions, press.settings, press.clock())
+
+
+def days_go_by(press: Press, *numbers: int) -> None:
+    """A day for each number, with a paper of that number in its edition, which goes out."""
+    for number in numbers:
+        press.clock.forward(days=1)
+        on = press.clock().date()
+        press.add_papers(number, on=on)
+        press.publish(on)
+
+
+def test_all_that_was_missed_comes_in_one_mail_with_its_reasons(press: Press) -> None:
+    (anne, bert) = press.add_readers(ANNE, BERT, topics=["parsing", "cat:cs.CL"])
+    make_pause(press, anne)
+    days_go_by(press, 1, 2, 3)
+    come_back(press, anne)
+    assert gather(press) == 1
+    press.change(bert, state=SubscriberState.UNSUBSCRIBED)
+    ((name, (subject, text)),) = sent(press).items()
+    assert name == f"catch_up {ANNE}"
+    assert subject == "3 papers from your pause · Fri 18 Sep to Mon 21 Sep"
+    for number in (1, 2, 3):
+        assert f"Parsing number {number}" in text
+    assert "the title says “parsing”" in text
+    assert "What came while your digests were paused" in text
+    assert "Unsubscribe: http" in text
+
+
+def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    press.add_papers(1)
+    press.publish()
+    assert list(sent(press)) == [f"digest {ANNE}"]
+    make_pause(press, anne)
+    days_go_by(press, 2)
+    come_back(press, anne)
+    running = [Thread(target=gather, args=(press,)) for _ in range(3)]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join()
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 2" in text
+    assert "Parsing number 1" not in text
+    # Neither the next catch-up nor the next edition brings it again.
+    assert gather(press) == 0
+    make_pause(press, anne)
+    come_back(press, anne)
+    assert gather(press) == 0
+    days_go_by(press, 3)
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 3" in text
+    assert "Parsing number 2" not in text
+
+
+def test_a_digest_that_the_pause_held_back_is_made_up_for(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    press.add_papers(1)
+    edition = press.publish()
+    make_pause(press, anne)
+    assert sent(press) == {}
+    assert press.states(edition) == {"skipped: paused": 1}
+    press.clock.forward(hours=2)
+    come_back(press, anne)
+    assert gather(press) == 1
+    assert "Parsing number 1" in sent(press)[f"catch_up {ANNE}"][1]
+    assert press.balance(edition).closes
+
+
+@pytest.mark.parametrize(("chosen", "at_the_end"), [(False, None), (True, False), (False, False)])
+def test_who_does_not_want_it_is_not_told(
+    press: Press, *, chosen: bool, at_the_end: bool | None
+) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne, wants=chosen)
+    days_go_by(press, 1)
+    come_back(press, anne, wants=at_the_end)
+    assert gather(press) == 0
+    assert sent(press) == {}
+
+
+def test_a_pause_that_ends_by_itself_is_made_up_for_as_well(press: Press) -> None:
+    (anne, bert) = press.add_readers(ANNE, BERT, topics=["parsing"])
+    for reader, wants in ((anne, True), (bert, False)):
+        make_pause(press, reader, MONDAY, wants=wants)
+    days_go_by(press, 1, 2)
+    with press.sessions.begin() as session:
+        assert resume_paused(session, MONDAY) == 2
+    assert gather(press) == 1
+    assert list(sent(press)) == [f"catch_up {ANNE}"]
+
+
+def test_the_word_at_the_end_counts(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne, wants=False)
+    days_go_by(press, 1)
+    come_back(press, anne, wants=True)
+    assert gather(press) == 1
+
+
+def test_a_long_pause_is_made_up_for_by_its_last_month_and_says_so(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    press.clock.forward(days=40)
+    days_go_by(press, 2)
+    come_back(press, anne)
+    assert gather(press) == 1
+    _, text = sent(press)[f"catch_up {ANNE}"]
+    assert "Your pause was longer than 31 days" in text
+    assert "Parsing number 2" in text
+    assert "Parsing number 1" not in text
+
+
+def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "MOST_MISSED", 40)
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    press.clock.forward(days=1)
+    press.add_papers(*range(1, 46), on=press.clock().date())
+    press.publish(press.clock().date())
+    come_back(press, anne)
+    assert gather(press) == 1
+    row = next(row for row in press.rows() if row.kind is DeliveryKind.CATCH_UP)
+    assert len(row.paper_ids) == press.settings.digest_max_papers
+    assert len((row.digest or {})["cut"]) == 40 - press.settings.digest_max_papers
+    _, text = sent(press)[f"catch_up {ANNE}"]
+    assert "And 15 more papers" in text
+    assert "Of each topic these are the newest 40 papers." in text
+
+
+def test_a_second_pause_before_the_mail_went_out_loses_nothing(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    come_back(press, anne)
+    assert gather(press) == 1
+    press.clock.forward(minutes=1)
+    make_pause(press, anne)
+    assert sent(press) == {}
+    days_go_by(press, 2)
+    come_back(press, anne)
+    assert gather(press) == 1
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 1" in text
+    assert "Parsing number 2" in text
+
+
+def test_before_the_readers_hour_it_waits_for_it(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    press.clock.forward(hours=-3)
+    days_go_by(press, 1)
+    come_back(press, anne)
+    assert gather(press) == 1
+    assert sent(press) == {}
+    press.clock.forward(hours=2)
+    assert list(sent(press)) == [f"catch_up {ANNE}"]
+
+
+def test_back_while_an_edition_is_being_composed_waits_for_it(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    with press.sessions.begin() as session:
+        insert_edition(session, Cadence.DAILY, MONDAY, press.clock(), sends_now=True)
+    come_back(press, anne)
+    assert gather(press) == 0
+    press.publish(MONDAY)
+    assert gather(press) == 1
+
+
+def test_without_topics_it_is_what_came_those_days(press: Press) -> None:
+    (anne, bert) = press.add_readers(ANNE, BERT, topics=[])
+    make_pause(press, anne)
+    press.change(bert, cadence=Cadence.WEEKLY)
+    days_go_by(press, 1, 2)
+    come_back(press, anne)
+    assert gather(press) == 1
+    text = sent(press)[f"catch_up {ANNE}"][1]
+    assert "Parsing number 1" in text
+    assert "Parsing number 2" in text
+
+
+def test_new_versions_come_to_topics_that_ask_for_them(press: Press) -> None:
+    (anne, bert) = press.add_readers(ANNE, topics=["parsing replaced:"]) + press.add_readers(
+        BERT, topics=["parsing"]
+    )
+    press.add_papers(1)
+    press.publish()
+    assert len(sent(press)) == 2
+    for reader in (anne, bert):
+        make_pause(press, reader)
+    press.clock.forward(days=3)
+    newer = make_announcement(1, "Parsing number 1", version=2, announce_type=AnnounceType.REPLACE)
+    press.add_papers(on=press.clock().date(), told=[newer])
+    press.publish(press.clock().date())
+    for reader in (anne, bert):
+        come_back(press, reader)
+    assert gather(press) == 1
+    ((name, (_, text)),) = sent(press).items()
+    assert name == f"catch_up {ANNE}"
+    assert "revised: v2" in text
+
+
+def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    come_back(press, anne)
+    assert gather(press) == 1
+    with press.sessions.begin() as session:
+        unsubscribe(session, anne, "/unsubscribe", press.clock())
+    assert sent(press) == {}
+    with press.sessions() as session:
+        row = session.query(Delivery).filter_by(kind=DeliveryKind.CATCH_UP).one()
+        assert row.reason == "unsubscribed"
+        held = export_reader(session, session.get_one(Subscriber, anne))
+    assert [one["kind"] for one in held["deliveries"]] == ["catch_up"]
+
+
+@pytest.mark.parametrize("answer", [SILENCE, REFUSED])
+def test_what_did_not_arrive_comes_in_the_next_edition(press: Press, answer: SendOutcome) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    come_back(press, anne)
+    assert gather(press) == 1
+    deliver(press.sender(PlannedTransport(plan=lambda _: answer)))
+    days_go_by(press, 2)
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 1" in text
+    assert "Parsing number 2" in text
+    assert ("you may have seen this" in text) is (answer is SILENCE)
+    days_go_by(press, 3)
+    ((_, text),) = sent(press).values()
+    assert "Parsing number 1" not in text
+
+
+def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    make_pause(press, anne)
+    press.clock.forward(days=1)
+    on = press.clock().date()
+    press.add_papers(on=on, told=[make_announcement(9, "Of other things")])
+    press.publish(on)
+    come_back(press, anne)
+    assert gather(press) == 0

@@ -1,0 +1,166 @@
+"""Suggestions in digests: from what was kept, never twice, never what was excluded; off means off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import event
+from support.newsletter.press import Press
+from support.web.papers import FRIDAY, THURSDAY, make_announcement
+
+from service.deliveries.domain.digest import Digest, digest_from_json
+from service.editions.recommend import stock_shelf, suggestions_for
+from service.papers.domain.types import Announcement, OpinionKind
+from service.papers.store.works import link_works
+from service.platform.database.models import Subscriber
+from service.subscribers.feedback import judge_paper, set_suggestions
+from service.topics.edit_by_link import apply_draft, draft_mute
+from service.topics.store.topics import list_topics
+
+SPLATS = "gaussian splatting renders radiance fields of dynamic scenes"
+FIELDS = ("protein folding", "graph sampling", "speech codecs", "wireless beams", "theorem proving")
+
+
+def tell(number: int, title: str, abstract: str) -> Announcement:
+    return make_announcement(number, title, abstract=abstract)
+
+
+def ids(by_key: dict[str, int]) -> list[int]:
+    return [by_key[key] for key in sorted(by_key)]
+
+
+@pytest.fixture
+def old(press: Press) -> list[int]:
+    """Papers of the day before, three of which are of one kind."""
+    told = [
+        tell(1, "Splatting Scenes", f"{SPLATS} quickly"),
+        tell(2, "Fast Gaussian Splatting", f"{SPLATS} on phones"),
+        tell(3, "Splatting for Robots", f"{SPLATS} for robots"),
+        *(tell(10 + n, f"On {field}", f"We study {field} again") for n, field in enumerate(FIELDS)),
+    ]
+    return ids(press.add_papers(on=THURSDAY, told=told))
+
+
+@pytest.fixture
+def new(press: Press) -> list[int]:
+    """Papers of the day: two near the kept ones, one of which is a survey; some others."""
+    told = [
+        tell(21, "Gaussian Splatting of Forests", f"{SPLATS} in forests"),
+        tell(22, "A Survey of Gaussian Splatting", f"{SPLATS} surveyed"),
+        tell(23, "Parsing Trees", "We parse trees with grammars"),
+        *(
+            tell(30 + n, f"More {field}", f"We study {field} more")
+            for n, field in enumerate(FIELDS)
+        ),
+    ]
+    return ids(press.add_papers(on=FRIDAY, told=told))
+
+
+def judge(press: Press, reader: int, papers: Sequence[int], kind: OpinionKind) -> None:
+    with press.sessions.begin() as session:
+        row = session.get_one(Subscriber, reader)
+        for paper in papers:
+            judge_paper(session, row, paper, kind, press.clock())
+
+
+def digest_of(press: Press, reader: int) -> Digest:
+    edition = press.publish()
+    row = next(row for row in press.rows(edition) if row.subscriber_id == reader)
+    digest = digest_from_json(row.digest or {"groups": [], "cut": []})
+    assert tuple(row.paper_ids) == digest.paper_ids
+    return digest
+
+
+def also(digest: Digest) -> list[int]:
+    return [entry.paper_id for entry in digest.also]
+
+
+def test_a_digest_ends_with_papers_near_those_that_were_kept(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    first, second = press.add_readers("a@example.org", "b@example.org", topics=("parsing",))
+    judge(press, first, old[:2], OpinionKind.KEPT)
+    judge(press, second, old[:1], OpinionKind.KEPT)
+    digest = digest_of(press, first)
+    assert [entry.paper_id for group in digest.groups for entry in group.entries] == [new[2]]
+    # The edition carries the day before as well.
+    assert sorted(also(digest)) == sorted([old[2], *new[:2]])
+    # One kept paper is too little.
+    assert also(digest_of(press, second)) == []
+
+
+def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: list[int]) -> None:
+    (reader,) = press.add_readers("a@example.org", topics=("nothing such",))
+    judge(press, reader, old[:2], OpinionKind.KEPT)
+    edition = press.publish()
+    assert press.states(edition) == {"skipped: empty": 1}
+
+
+def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_suggested(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    held, muting, dismissing = press.add_readers(
+        "a@example.org", "b@example.org", "c@example.org", topics=("parsing OR forests",)
+    )
+    for reader in (held, muting, dismissing):
+        judge(press, reader, old[:3], OpinionKind.KEPT)
+    judge(press, dismissing, [new[1]], OpinionKind.DISMISSED)
+    with press.sessions.begin() as session:
+        row = session.get_one(Subscriber, muting)
+        topic = list_topics(session, muting)[0].id
+        draft = draft_mute(session, row, topic, "survey")
+        apply_draft(session, row, draft, press.clock())
+    assert also(digest_of(press, held)) == [new[1]]
+    assert also(digest_of(press, muting)) == []
+    assert also(digest_of(press, dismissing)) == []
+
+
+def test_who_switched_suggestions_off_gets_none(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    (reader,) = press.add_readers("a@example.org", topics=("parsing",))
+    judge(press, reader, old[:2], OpinionKind.KEPT)
+    with press.sessions.begin() as session:
+        set_suggestions(session.get_one(Subscriber, reader), is_wanted=False)
+    assert also(digest_of(press, reader)) == []
+
+
+def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    (reader,) = press.add_readers("a@example.org")
+    judge(press, reader, old[:2], OpinionKind.KEPT)
+    with press.sessions.begin() as session:
+        found = suggestions_for(session, [reader], new, {reader: {new[0]}}.get)
+        assert found == {reader: (new[1],)}
+        link_works(session, {old[0]: ["doi:10.1/x"], new[1]: ["doi:10.1/x"]})
+        assert suggestions_for(session, [reader], new, {reader: {new[0]}}.get) == {}
+        assert suggestions_for(session, [reader], [], {}.get) == {}
+
+
+def test_many_readers_cost_as_many_questions_as_one(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    readers = press.add_readers(*(f"r{n}@example.org" for n in range(8)), topics=("parsing -x",))
+    for reader in readers:
+        judge(press, reader, old[:2], OpinionKind.KEPT)
+    asked: list[str] = []
+    with press.sessions() as session:
+        engine = session.get_bind()
+        shelf = stock_shelf(session, new)
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            counts = []
+            for some in (readers[:1], readers):
+                asked.clear()
+                found = suggestions_for(session, some, new, lambda _: (), lambda: shelf)
+                assert {*found} == {*some}
+                counts.append(len(asked))
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+    assert counts[0] == counts[1] <= 6

@@ -1,0 +1,187 @@
+"""Runs: what is joined is what would have been encoded as a whole."""
+
+from __future__ import annotations
+
+import quopri
+import zlib
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.messages.contexts.digest import Brand, DigestContext, DigestPaper
+from service.messages.contexts.transactional import FarewellContext, MailContext
+from service.messages.domain.errors import RenderError
+from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_keys
+from service.messages.rendering.fast_path.fragments import CHANGE, TOPIC, Part, own_run, shared_run
+from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.renderer import RenderedMail, Renderer
+from service.papers.domain.types import DeliveryKind
+
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufdd0\ufdd1\ufdd2\ufdd3")
+    | st.just("\n")
+    | st.just("=")
+    | st.just(" "),
+    max_size=200,
+)
+
+
+@given(texts=st.lists(TEXT, max_size=6), change=st.text("abc/=?-_.é", min_size=1, max_size=150))
+def test_joined_runs_decode_to_the_joined_texts(texts: list[str], change: str) -> None:
+    texts = [text + CHANGE + f"?topic={TOPIC}&amp;" for text in texts]
+    part = Part(tuple((shared_run(text), 12) for text in texts), change)
+    whole = "".join(texts).replace(CHANGE, change).replace(TOPIC, "12")
+    assert part.text == whole
+    assert quopri.decodestring(part.wire) == part.octets == whole.replace("\n", "\r\n").encode()
+    assert part.wire.isascii()
+    assert all(len(line) <= 76 for line in part.wire.split(b"\r\n"))
+    assert not any(line.endswith((b" ", b"\t")) for line in part.wire.split(b"\r\n"))
+    assert b"\n" not in part.wire.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("length", range(70, 82))
+@pytest.mark.parametrize("letter", ["x", "é", "="])
+def test_a_run_of_any_length_ends_softly_within_its_line(length: int, letter: str) -> None:
+    run = own_run(letter * length)
+    assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
+    assert quopri.decodestring(run.wire).decode() == letter * length
+
+
+@given(text=st.text("ab./: ~", max_size=260))
+def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str) -> None:
+    run = own_run(text)
+    assert quopri.decodestring(run.wire) == run.octets == text.encode()
+    assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
+    assert not any(line.startswith(b".") for line in run.wire.split(b"\r\n"))
+    assert not run.wire or run.wire.endswith(b"=\r\n")
+
+
+def test_runs_of_the_same_text_have_one_name_and_own_runs_none() -> None:
+    assert shared_run("a").key == shared_run("a").key != shared_run("b").key
+    assert own_run("a").key == b""
+
+
+def test_a_mails_words_never_pass_through_mjml() -> None:
+    markup = '<mjml><mj-body><mj-section><mj-column><mj-text css-class="t"><p>%s</p></mj-text><mj-button href="https://x.example/%s">Go</mj-button></mj-column></mj-section></mj-body></mjml>'
+    shape, contents = split_shape(markup % ("a <b", "1"))
+    other, _ = split_shape(markup % ("c", "2"))
+    assert shape == other
+    assert contents == ["<p>a <b</p>", "https://x.example/1"]
+    numbers = [piece for piece in press_shape(shape) if isinstance(piece, int)]
+    assert sorted(numbers) == [0, 1]
+
+
+def test_a_copy_gives_back_every_byte(
+    renderer: Renderer,
+    make_entry: Callable[..., DigestPaper],
+    make_digest: Callable[..., DigestContext],
+) -> None:
+    mail = renderer.render(
+        DeliveryKind.DIGEST, make_digest(make_entry(1, title="é < ü"), make_entry(2))
+    )
+    copy = copy_mail(mail)
+    assert set(shared_keys(copy.recipe)) == set(copy.shared)
+    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
+    assert len(copy.recipe) < len(mail.html_part.octets) / 4
+    key = next(iter(copy.shared))
+    with pytest.raises(KeyError):
+        restore_copy(copy.recipe, {k: v for k, v in copy.shared.items() if k != key})
+
+
+# A run of a mail: its text, whether others share it, its topic.
+PIECES = st.lists(st.tuples(TEXT, st.booleans(), st.integers(0, 10**12)), max_size=8)
+CHANGES = st.text("abc/=?-_.é", max_size=50)
+
+
+def make_mail(pieces: list[tuple[str, bool, int]], change: str) -> RenderedMail:
+    runs = []
+    for text, is_shared, topic in pieces:
+        make = shared_run if is_shared else own_run
+        runs.append((make(f"{text}{CHANGE}?topic={TOPIC}" if is_shared else text), topic))
+    return RenderedMail("", Part(tuple(runs), change), Part(()))
+
+
+@given(PIECES, CHANGES)
+def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
+    pieces: list[tuple[str, bool, int]], change: str
+) -> None:
+    mail = make_mail(pieces, change)
+    copy = copy_mail(mail)
+    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
+    assert set(shared_keys(copy.recipe)) == set(copy.shared)
+    assert copy.content_hash == sha256(mail.html_part.octets).digest()
+
+
+def write_first_recipe(part: Part) -> bytes:
+    """A recipe as the first release with copies wrote it."""
+    runs = [
+        f"s{run.key.hex()}{topic}".encode() if run.key else b"o" + run.octets
+        for run, topic in part.runs
+    ]
+    return zlib.compress(b"\x1e".join([part.change.encode(), *runs]), 1)
+
+
+@given(PIECES, CHANGES)
+def test_a_copy_of_an_earlier_release_is_still_shown(
+    pieces: list[tuple[str, bool, int]], change: str
+) -> None:
+    mail = make_mail(pieces, change)
+    recipe = write_first_recipe(mail.html_part)
+    shared = copy_mail(mail).shared
+    assert restore_copy(recipe, shared) == mail.html_part.octets
+    assert set(shared_keys(recipe)) == set(shared)
+
+
+def test_what_a_mail_says_twice_of_its_reader_is_kept_once() -> None:
+    address = "https://papers.example.org/preferences/" + "x" * 80
+    once, thrice = (
+        copy_mail(make_mail([(address, False, 0), ("<p>", True, 0)] * count, "")).recipe
+        for count in (1, 3)
+    )
+    assert len(thrice) - len(once) < len(address)
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_an_operators_file_stands_in_for_ours_and_the_rest_stays(
+    tmp_path: Path, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    write(tmp_path, "farewell/subject.txt", "So long, from {{ mail.brand.name }}")
+    own = Renderer(own_dir=tmp_path)
+    farewell = every_mail[DeliveryKind.FAREWELL]
+    assert own.render(DeliveryKind.FAREWELL, farewell).subject == "So long, from Paperboy"
+    ours = Renderer().render(DeliveryKind.FAREWELL, farewell)
+    assert own.render(DeliveryKind.FAREWELL, farewell).text == ours.text
+    pause = every_mail[DeliveryKind.PAUSED]
+    assert own.render(DeliveryKind.PAUSED, pause) == Renderer().render(DeliveryKind.PAUSED, pause)
+
+
+def test_an_operators_template_is_escaped_and_strict_like_ours(
+    tmp_path: Path, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    farewell = every_mail[DeliveryKind.FAREWELL]
+    assert isinstance(farewell, FarewellContext)
+    body = '{% extends "_base/layout.mjml" %}{% block opening %}<p>{{ mail.brand.footer }}</p>{% endblock %}'
+    write(tmp_path, "farewell/body.mjml", body)
+    context = FarewellContext(
+        undo_url=farewell.undo_url,
+        home=farewell.home,
+        operator_address="",
+        on=farewell.on,
+        brand=Brand("<b>", footer="<script>&"),
+    )
+    html = Renderer(own_dir=tmp_path).render(DeliveryKind.FAREWELL, context).html
+    assert "<p>&lt;script&gt;&amp;</p>" in html
+    assert "<script>" not in html
+    assert "<h1>&lt;b&gt;</h1>" in html
+    write(tmp_path, "farewell/body.mjml", "{{ mail.no_such_thing }}")
+    with pytest.raises(RenderError, match="no_such_thing"):
+        Renderer(own_dir=tmp_path).render(DeliveryKind.FAREWELL, context)

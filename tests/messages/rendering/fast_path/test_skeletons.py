@@ -1,0 +1,220 @@
+"""Frames: a digest that is filled in says what the same digest says when it is written alone."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.mail.mail_states import every_state
+
+from service.messages.contexts.digest import (
+    Coverage,
+    DigestContext,
+    DigestGroup,
+    DigestHappening,
+    DigestPaper,
+)
+from service.messages.domain.errors import RenderError
+from service.messages.rendering.environment import make_environment
+from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
+from service.messages.rendering.renderer import TEMPLATE_DIR, RenderedMail, Renderer
+from service.papers.domain.types import Cadence, DeliveryKind, PaperEventKind, Reason
+
+MakeEntry = Callable[..., DigestPaper]
+MakeDigest = Callable[..., DigestContext]
+
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.sampled_from(list(" \n<>&\"'=\u2028\ufdd0\ufdd5")),
+    max_size=120,
+)
+
+
+def said(mail: RenderedMail) -> tuple[str, str, str]:
+    return mail.subject, mail.html, mail.text
+
+
+def test_every_state_of_the_gallery_is_filled_in_as_if_it_were_written_alone() -> None:
+    renderer = Renderer()
+    digests = [one for one in every_state() if isinstance(one.context, DigestContext)]
+    assert len(digests) > 10
+    for state in digests:
+        kind = state.context.kind
+        for _ in range(2):
+            filled = renderer.render(kind, state.context)
+            assert said(filled) == said(renderer.render_alone(kind, state.context)), state.name
+
+
+@st.composite
+def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) -> DigestContext:
+    numbers = iter(range(1, 100))
+
+    def entry() -> DigestPaper:
+        title = draw(WORDS)
+        reasons = (Reason(title[:9] or "x", "title", (title[:9] or "x",)),)
+        links = draw(st.booleans())
+        made = make_entry(
+            next(numbers), title=title, reasons=reasons, upvotes=draw(st.integers(0, 9))
+        )
+        return made if links else replace(made, mutes=(("survey", "?topic=0&mute=survey"),))
+
+    groups = tuple(
+        DigestGroup(
+            title=draw(WORDS),
+            papers=tuple(entry() for _ in range(draw(st.integers(1, 4)))),
+            topic_id=draw(st.integers(0, 12)),
+        )
+        for _ in range(draw(st.integers(0, 4)))
+    )
+    happenings = tuple(
+        DigestHappening(
+            title=draw(WORDS),
+            url=draw(
+                st.sampled_from(["https://arxiv.org/abs/2604.90001", "javascript:alert(1)", ""])
+            ),
+            kind=draw(st.sampled_from(list(PaperEventKind))),
+            detail=draw(st.sampled_from(["", "v3"])),
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    )
+    digest = make_digest()
+    change = draw(st.sampled_from(["", "https://papers.example.org/change/abc"]))
+    return replace(
+        digest,
+        groups=groups,
+        happenings=happenings,
+        also=tuple(entry() for _ in range(draw(st.integers(0, 2)))),
+        most_happenings=draw(st.sampled_from([1, 20])),
+        cut_count=draw(st.sampled_from([0, 1, 2_345])),
+        topics=tuple(draw(st.lists(WORDS, max_size=14))),
+        subscribed_on=date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 90))),
+        locale=draw(st.sampled_from(["", "de-AT", "ar"])),
+        cadence=draw(st.sampled_from(list(Cadence))),
+        since=draw(st.sampled_from([None, date(2026, 4, 3)])),
+        coverage=Coverage(
+            announced=9, checked=9, note=draw(st.sampled_from(["", "Late <today>."]))
+        ),
+        excerpt_characters=draw(st.sampled_from([0, 350])),
+        links=replace(
+            digest.links,
+            unsubscribe=f"https://papers.example.org/unsubscribe/{draw(st.integers(0, 9**9))}",
+            change=change,
+            also_off=f"{change}?also=off" if change else "",
+        ),
+    )
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_a_digest_holds_its_frames_change_nothing(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, data: st.DataObject
+) -> None:
+    context = data.draw(contexts(make_entry, make_digest))
+    filled = renderer.render(context.kind, context)
+    assert said(filled) == said(renderer.render_alone(context.kind, context))
+
+
+def test_readers_whose_digests_are_alike_share_their_frames(
+    make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    frames = Frames(make_environment(TEMPLATE_DIR, None))
+    for number in range(40):
+        context = make_digest(
+            *(make_entry(n) for n in range(1 + number % 5)),
+            topics=(f"topic {number}", "another"),
+            subscribed_on=date(2026, 1, 1) + timedelta(days=number),
+            cut_count=1 + number,
+            links=replace(make_digest().links, unsubscribe=f"https://papers.example.org/{number}"),
+        )
+        frames.fill(context)
+    # The preview in the HTML names one, two or three papers.
+    assert frames.count == 1 + 3 + 1
+
+
+OWN = {
+    "looks": "{{ mail.topics | join('/') }} {{ mail.total }} {{ mail.links.browser ~ '?all=1' }}",
+    "decides": "{% if mail.topics[0] > 'm' %}late{% else %}early{% endif %} {{ mail.papers[-1].paper.id }}",
+    "works on what was written": "{% set said %}{{ mail.total }} papers{% endset %}{{ said | upper }}",
+    "works on open values": "{{ mail.total | count_of('paper') | upper }} {{ mail.cut_count + 1 }}",
+    "a macro": "{% macro two(x) %}{{ x }}{{ x }}{% endmacro %}{{ two(mail.topics | listed_topics) }}",
+    "blanks": "a{{ mail.topics[1] }}b {{ mail.topics[1] }}",
+}
+
+
+@pytest.mark.parametrize("said_by_us", OWN)
+@pytest.mark.parametrize("name", ["body.txt", "body.mjml", "subject.txt"])
+def test_an_operators_template_may_do_what_no_frame_can_hold(
+    tmp_path: Path, make_entry: MakeEntry, make_digest: MakeDigest, said_by_us: str, name: str
+) -> None:
+    own = OWN[said_by_us]
+    (tmp_path / "digest").mkdir()
+    said_as = (
+        f"<mjml><mj-body><mj-section><mj-column><mj-text>{own}</mj-text></mj-column></mj-section></mj-body></mjml>"
+        if name == "body.mjml"
+        else own
+    )
+    (tmp_path / "digest" / name).write_text(said_as)
+    renderer = Renderer(own_dir=tmp_path)
+    for number in range(6):
+        context = make_digest(
+            make_entry(number),
+            topics=(f"{'az'[number % 2]} <topic>", ["x", " ", "", "y\n\n\n\nz"][number % 4]),
+            cut_count=number % 3,
+            links=replace(make_digest().links, browser=f"https://papers.example.org/{number}"),
+        )
+        filled, alone = (
+            way(DeliveryKind.DIGEST, context) for way in (renderer.render, renderer.render_alone)
+        )
+        assert said(filled) == said(alone)
+
+
+def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
+    tmp_path: Path, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    (tmp_path / "digest").mkdir()
+    (tmp_path / "digest" / "subject.txt").write_text("{{ mail.links.browser ~ '' }}")
+    frames = Frames(make_environment(TEMPLATE_DIR, tmp_path))
+    links = make_digest().links
+
+    def fill(number: int) -> None:
+        browser = f"https://papers.example.org/{number}"
+        frames.fill(make_digest(make_entry(1), links=replace(links, browser=browser)))
+
+    for number in range(256):
+        fill(number)
+    kept = frames.count
+    with pytest.raises(NotAlike):
+        fill(256)
+    assert frames.count == kept
+    for day in range(80):
+        frames.fill(make_digest(local_date=date(2026, 5, 1) + timedelta(days=day)))
+    assert frames.count <= 64 * 3
+
+
+def test_frames_do_not_keep_the_mail_that_they_were_written_with(
+    make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    frames = Frames(make_environment(TEMPLATE_DIR, None))
+    entry = make_entry(1)
+    frames.fill(make_digest(entry, topics=("one", "two")))
+    gc.collect()
+    holders = [one for one in gc.get_objects() if isinstance(one, DigestContext)]
+    assert not [one for one in holders if one.papers == (entry,) and one.topics == ("one", "two")]
+
+
+def test_a_link_that_must_not_go_is_refused_from_a_frame_too(
+    renderer: Renderer, make_digest: MakeDigest
+) -> None:
+    links = make_digest().links
+    renderer.render(DeliveryKind.DIGEST, make_digest())
+    with pytest.raises(RenderError, match="PAPERBOY_BASE_URL"):
+        renderer.render(
+            DeliveryKind.DIGEST,
+            make_digest(links=replace(links, unsubscribe="javascript:alert(1)")),
+        )

@@ -1,0 +1,59 @@
+"""The lines of a card as HTML: the same words as in the text twin, and nothing unescaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.messages.contexts.digest import DigestPaper
+from service.messages.rendering.html_filters import marked_because, marked_byline
+from service.messages.rendering.text_part import said_because, said_byline
+from service.papers.domain.types import Reason
+
+MakeEntry = Callable[..., DigestPaper]
+
+_TAG = re.compile(r'<(?:/?mark|/span|span dir="auto")>')
+NAMES = st.lists(st.text(st.characters(categories=["L", "P", "Sm"]), max_size=12), max_size=5)
+
+
+def words_of(markup: str) -> str:
+    """What a reader sees of it, where no other tags than ours stand in it."""
+    bare = _TAG.sub("", markup)
+    assert "<" not in bare
+    return html.unescape(bare)
+
+
+def test_a_byline_marks_the_direction_of_each_name(make_entry: MakeEntry) -> None:
+    entry = make_entry(authors=("Ada <b>", "نور حسن"), upvotes=4)
+    assert marked_byline(entry) == (
+        'Ada &lt;b&gt; and <span dir="auto">نور حسن</span>\u00a0· Computation and Language, '
+        "Machine Learning\u00a0· new\u00a0· ▲\u00a04"
+    )
+    assert marked_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
+
+
+def test_a_reason_marks_the_readers_words(make_entry: MakeEntry) -> None:
+    reasons = (Reason('"prompt <tuning>"', "title", ("prompt", "<tuning>")),)
+    assert marked_because(reasons) == (
+        "You get this because the title says <mark>prompt &lt;tuning&gt;</mark>."
+    )
+    assert not marked_because(make_entry(reasons=()).reasons)
+
+
+@given(NAMES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_byline_says_what_the_text_says(make_entry: MakeEntry, names: list[str]) -> None:
+    entry = make_entry(authors=tuple(names), upvotes=12)
+    assert words_of(marked_byline(entry)).replace("\u00a0·", " ·") == said_byline(entry)
+
+
+@given(NAMES)
+def test_a_reason_says_what_the_text_says(words: list[str]) -> None:
+    reasons = tuple(Reason(word, "title", (word,)) for word in words if word)
+    bare = said_because(reasons).translate({ord(quote): None for quote in "“”"})
+    told = words_of(marked_because(reasons)).translate({ord(quote): None for quote in "“”"})
+    assert told == bare

@@ -1,0 +1,524 @@
+"""Every email renders, whatever the papers say, and stays small enough to be read to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.messages.contexts.digest import (
+    Brand,
+    Coverage,
+    DigestContext,
+    DigestGroup,
+    DigestHappening,
+    DigestPaper,
+    PaperLinks,
+)
+from service.messages.contexts.transactional import MailContext
+from service.messages.domain.errors import MailTooLarge, RenderError
+from service.messages.rendering.renderer import Renderer, keep_first
+from service.papers.domain.types import Cadence, DeliveryKind, PaperEventKind, Reason
+from service.presentation.sanitize import clean, safe_url
+
+MakeEntry = Callable[..., DigestPaper]
+MakeDigest = Callable[..., DigestContext]
+
+ALLOWED_TAGS = {
+    "a", "b", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
+    "p", "span", "style", "table", "tbody", "td", "title", "tr", "ul",
+}  # fmt: skip
+
+HOSTILE = {
+    "tex": "$a<b$ and $x>y$ & $\\mathcal{O}(n)$",
+    "closing": "</mj-text></mj-column></mj-section></mjml> after",
+    "entity": "&amp; &lt;b&gt; &bogus; &#0;",
+    "comment": "<!-- [if mso]> --> <![CDATA[ x ]]>",
+    "controls": "a\x00b\x0bc\x1fd\x7fe\x85f\ufffeg\ud800h",
+    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "template": "{{ mail.links }} {% raw %} {# x #}",
+    "rtl": "\u202eשיטה חדשה\u2066 الشبكات",
+    "cjk": "連続学習のためのプロンプト調整",
+    "emoji": "Agents 🤖 and 👩‍🔬 \U0001f3f4",
+    "quotes": "\"double\" 'single' ` \\ `",
+    "line": "a title\u2028Unsubscribe: https://evil.example\n\nAbstract: https://evil.example",
+}
+
+
+class Page(HTMLParser):
+    """What a mail program sees: tags, links and words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.attributes: list[str] = []
+        self.is_style = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.is_style = tag == "style"
+        self.attributes += [name for name, _ in attrs]
+        self.addresses += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser's signature
+        self.is_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self.is_style:
+            self.words.append(data)
+
+    @property
+    def said(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def letters(text: str) -> str:
+    """What is left of a text when only the words count: line ends may fall anywhere."""
+    return "".join(clean(text).split())
+
+
+def paragraphs(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("kind", list(DeliveryKind))
+def test_each_email_renders_in_both_parts(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
+) -> None:
+    mail = renderer.render(kind, every_mail[kind])
+    page = Page(mail.html)
+    assert mail.subject
+    assert "\n" not in mail.subject
+    assert mail.html.startswith("<!doctype html>")
+    assert 'lang="en"' in mail.html
+    assert f"<title>{mail.subject}</title>" in mail.html
+    assert '<meta name="color-scheme" content="light dark"' in mail.html
+    assert page.tags.count("h1") == 1
+    assert set(page.tags) <= ALLOWED_TAGS
+    assert "Example Institute, 1 Sample Street, 12345 Sampletown" in page.said
+    assert "Example Institute, 1 Sample Street, 12345 Sampletown" in paragraphs(mail.text)
+
+
+@pytest.mark.parametrize("kind", list(DeliveryKind))
+def test_the_text_twin_has_every_address_of_the_html(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
+) -> None:
+    mail = renderer.render(kind, every_mail[kind])
+    addresses = set(Page(mail.html).addresses)
+    assert addresses
+    assert all(f" {address} " in f" {paragraphs(mail.text)} " for address in addresses)
+
+
+@pytest.mark.parametrize("kind", list(DeliveryKind))
+def test_text_lines_have_at_most_78_columns_unless_they_hold_an_address(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
+) -> None:
+    lines = renderer.render(kind, every_mail[kind]).text.splitlines()
+    assert [line for line in lines if len(line) > 78 and "://" not in line] == []
+
+
+def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    note = "arXiv deferred today's announcement."
+    coverage = Coverage(announced=412, checked=380, late=3, is_complete=False, note=note)
+    entry = make_entry(upvotes=4, github_url="https://github.com/example/code", maybe_seen=True)
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(entry, coverage=coverage, cut_count=23))
+    assert mail.subject == "24 new on prompt tuning · Tue 21 Apr"
+    for said in (Page(mail.html).said, paragraphs(mail.text)):
+        assert "Tuesday 21 April 2026 · 24 papers for you" in said
+        assert "380 of 412 announced papers checked, not all of the day · 3 late" in said
+        assert note in said
+        assert "Efficient Prompt Tuning by Invented Means" in said
+        assert (
+            "Computation and Language, Machine Learning · you may have seen this · ▲ 4 · code"
+            in said
+        )
+        assert "It attaches a soft prompt to the input." in said
+        assert "And 23 more papers" in said
+        assert "You asked for this on 3 March 2026 with topic “prompt tuning”" in said
+        assert "every weekday" in said
+    assert "<mark>Prompt Tuning</mark> by Invented Means" in mail.html
+    assert "the title says “prompt tuning”." in mail.text
+
+
+def test_the_subject_counts_papers_where_it_cannot_name_a_topic(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    groups = (DigestGroup(title="x" * 70, papers=(make_entry(1), make_entry(2))),)
+    subject = renderer.render(DeliveryKind.DIGEST, make_digest(groups=groups)).subject
+    assert subject == "2 new papers · Tue 21 Apr"
+
+
+def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDigest) -> None:
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(topics=()))
+    assert mail.subject == "No new papers · Tue 21 Apr"
+    for said in (Page(mail.html).said, paragraphs(mail.text)):
+        assert "Nothing new was noted by other readers today." in said
+        assert "You asked for this on 3 March 2026. It comes every weekday." in said
+
+
+def test_a_long_digest_begins_with_a_list_of_its_titles(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    nine = make_digest(*(make_entry(number) for number in range(9)))
+    assert "In brief" in renderer.render(DeliveryKind.DIGEST, nine).html
+    assert "In brief" not in renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8)).html
+
+
+def test_a_welcome_without_topics_says_what_comes(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    context = replace(every_mail[DeliveryKind.WELCOME], topics=())
+    mail = renderer.render(DeliveryKind.WELCOME, context)
+    assert "You chose no topics yet" in Page(mail.html).said
+    assert "You chose no topics yet" in mail.text
+
+
+def test_a_welcome_with_many_topics_counts_the_rest(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    topics = tuple(f"topic {number}" for number in range(23))
+    context = replace(every_mail[DeliveryKind.WELCOME], topics=topics, cadence=Cadence.WEEKLY)
+    mail = renderer.render(DeliveryKind.WELCOME, context)
+    assert "once a week" in mail.text
+    assert "and 3 more" in mail.text
+    assert "and 3 more" in Page(mail.html).said
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_paper_stays_text(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, name: str
+) -> None:
+    value = HOSTILE[name]
+    entry = make_entry(
+        title=value,
+        abstract=f"{value} " * 20,
+        authors=(value, "Ada Example"),
+        categories=(value,),
+        primary_category=value,
+        github_url=value,
+        reasons=(Reason(value, "title", (value,)), Reason("x", "category", (value,))),
+    )
+    context = make_digest(
+        groups=(DigestGroup(title=value, papers=(entry, make_entry(2))),),
+        topics=(value,),
+        coverage=Coverage(announced=1, checked=1, note=value),
+        operator_address=value,
+        brand=Brand(value, footer=value),
+    )
+    mail = renderer.render(DeliveryKind.DIGEST, context)
+    page = Page(mail.html)
+    assert set(page.tags) <= ALLOWED_TAGS
+    assert not [name for name in page.attributes if name.startswith("on")]
+    assert letters(value) in letters(page.said)
+    assert letters(value) in letters(mail.text)
+    assert "Efficient Prompt Tuning by Invented Means" in page.said
+    assert clean(mail.html) == mail.html
+    assert clean(mail.text) == mail.text
+    assert "\n" not in mail.subject
+    # One line for each of the two papers, and none that the stranger wrote.
+    assert sum(line.startswith("Abstract:") for line in mail.text.splitlines()) == 2
+    assert sum(line.startswith("Unsubscribe:") for line in mail.text.splitlines()) == 1
+    mail.html.encode()
+    mail.text.encode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)", "java\nscript:x",
+        "data:text/html,x", "//evil.example/x", "http:", "https://", "ftp://x.example", "",
+        "https://[::1", "https://x.example/a b", 'https://x.example/"onclick=', "https://x<y",
+        "https://x.example/\u202egpj", "https://x.example/" + "a" * 2_000, "\x01https://x.example",
+        "mailto:a@example.org", "https://x\\@evil.example",
+    ],
+)  # fmt: skip
+def test_only_http_addresses_become_links(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, address: str
+) -> None:
+    assert safe_url(address) == ""
+    links = PaperLinks(abstract=address, pdf=address, similar=address)
+    nine = [make_entry(number, links=links, github_url=address) for number in range(9)]
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(*nine))
+    addresses = Page(mail.html).addresses
+    assert all(found.startswith(("https://papers.example.org", "#p")) for found in addresses)
+    assert "Abstract:" not in mail.text
+    assert "Efficient Prompt Tuning by Invented Means" in mail.html.replace("<mark>", "").replace(
+        "</mark>", ""
+    )
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000/x?a=1&b=2", "https://x.example/é#y"])
+def test_http_addresses_stay_as_they_are(address: str) -> None:
+    assert safe_url(address) == address
+
+
+@pytest.mark.parametrize("name", ["unsubscribe", "preferences", "pause", "home"])
+def test_a_digest_without_a_working_footer_is_refused(
+    renderer: Renderer, make_digest: MakeDigest, name: str
+) -> None:
+    context = make_digest()
+    context = replace(context, links=replace(context.links, **{name: "javascript:x"}))
+    with pytest.raises(RenderError, match="PAPERBOY_BASE_URL"):
+        renderer.render(DeliveryKind.DIGEST, context)
+
+
+def test_a_confirmation_cannot_echo_what_a_visitor_typed(
+    every_mail: dict[DeliveryKind, MailContext],
+) -> None:
+    names = set(type(every_mail[DeliveryKind.CONFIRMATION]).__dataclass_fields__)
+    assert names == {
+        "confirm_url", "never_url", "home", "operator_address", "expires_days", "on", "brand"
+    }  # fmt: skip
+
+
+def test_the_wrong_context_is_named(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    with pytest.raises(RenderError, match="farewell email cannot be made of a DigestContext"):
+        renderer.render(DeliveryKind.FAREWELL, every_mail[DeliveryKind.DIGEST])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{{ mail.nothing }}", "nothing"),
+        ("<mjml><p></mjml>", "unexpected element"),
+        ("{% if %}", ""),
+    ],
+)
+def test_a_broken_template_is_one_error_with_its_reason(
+    tmp_path: Path,
+    every_mail: dict[DeliveryKind, MailContext],
+    body: str,
+    reason: str,
+) -> None:
+    for name in ("_base/paper.mjml", "_base/paper.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{% macro card() %}{% endmacro %}{% macro brief() %}{% endmacro %}")
+    folder = tmp_path / "farewell"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Subject")
+    (folder / "body.mjml").write_text(body)
+    (folder / "body.txt").write_text("Text")
+    with pytest.raises(RenderError, match=f"the farewell email cannot be rendered: .*{reason}"):
+        Renderer(tmp_path).render(DeliveryKind.FAREWELL, every_mail[DeliveryKind.FAREWELL])
+
+
+def hard_entries(make_entry: MakeEntry, count: int) -> Iterator[DigestPaper]:
+    for number in range(count):
+        yield make_entry(
+            number,
+            title=f"{number} " + "An Unusually Long Title about $x<y$ & Prompt Tuning " * 30,
+            abstract="Prompt tuning <is> & stays a promising méthode. " * 200,
+            authors=tuple(f"Firstname{n} Ünusually-Long-Surname" for n in range(3000)),
+        )
+
+
+def test_sixty_hard_papers_stay_within_the_limit_with_their_footer(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    context = make_digest(*hard_entries(make_entry, 60), cut_count=5)
+    mail = renderer.fit(context, 90_000)
+    assert 80_000 < mail.wire_size <= 90_000
+    shown = mail.text.count("Abstract: ")
+    assert 0 < shown < 60
+    for said in (Page(mail.html).said, paragraphs(mail.text)):
+        assert f"And {65 - shown} more papers" in said
+        assert context.links.unsubscribe in mail.text
+    assert context.links.unsubscribe in Page(mail.html).addresses
+    assert renderer.fit(context, 90_000) == mail
+
+
+def test_twenty_five_ordinary_papers_are_not_touched(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    abstract = "An ordinary sentence of an ordinary abstract about prompt tuning. " * 20
+    context = make_digest(*(make_entry(number, abstract=abstract) for number in range(25)))
+    assert renderer.fit(context) == renderer.render(DeliveryKind.DIGEST, context)
+
+
+def test_excerpts_get_shorter_before_papers_go(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    abstract = "An ordinary sentence of an ordinary abstract about prompt tuning. " * 20
+    context = make_digest(*(make_entry(number, abstract=abstract) for number in range(20)))
+    whole = renderer.render(DeliveryKind.DIGEST, context)
+    mail = renderer.fit(context, whole.wire_size - 1)
+    assert mail.text.count("Abstract: ") == 20
+    assert mail.text.count("ordinary sentence") < whole.text.count("ordinary sentence")
+
+
+def test_a_limit_below_the_footer_is_an_error_and_one_at_it_drops_all_papers(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    context = make_digest(make_entry(), make_entry(2), excerpt_characters=0)
+    empty = renderer.render(DeliveryKind.DIGEST, keep_first(context, 0))
+    least = empty.wire_size
+    with pytest.raises(MailTooLarge):
+        renderer.fit(context, least - 1)
+    assert renderer.fit(context, least) == empty
+
+
+def test_every_topic_keeps_its_best_paper_longest(
+    make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    groups = (
+        DigestGroup(title="a", papers=tuple(make_entry(number) for number in range(5))),
+        DigestGroup(title="b", papers=tuple(make_entry(number) for number in range(5, 7))),
+    )
+    kept = keep_first(make_digest(groups=groups, cut_count=1), 3)
+    assert [[entry.paper.id for entry in group.papers] for group in kept.groups] == [[0, 1], [5]]
+    assert kept.cut_count == 5
+    assert keep_first(kept, 1).cut_count == 7
+    assert [group.title for group in keep_first(kept, 1).groups] == ["a"]
+
+
+ANY_TEXT = st.text(max_size=80) | st.text("<>&\"'/{}%#$ab\x00\n-", max_size=40)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(title=ANY_TEXT, author=ANY_TEXT, abstract=ANY_TEXT, words=ANY_TEXT)
+def test_no_text_ever_breaks_a_digest_or_appears_unescaped(
+    renderer: Renderer,
+    make_entry: MakeEntry,
+    make_digest: MakeDigest,
+    *,
+    title: str,
+    author: str,
+    abstract: str,
+    words: str,
+) -> None:
+    entry = make_entry(
+        title=f"[{title}]",
+        authors=(author,),
+        abstract=abstract,
+        reasons=(Reason(words, "title", (words,)),),
+    )
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(entry, make_entry(2)))
+    page = Page(mail.html)
+    assert set(page.tags) <= ALLOWED_TAGS
+    assert set(page.addresses) == set(
+        Page(
+            renderer.render(DeliveryKind.DIGEST, make_digest(make_entry(1), make_entry(2))).html
+        ).addresses
+    )
+    assert letters(f"[{title}]") in letters(page.said)
+    assert letters(f"[{title}]") in letters(mail.text)
+    assert mail.text.splitlines()[0] == "Paperboy"
+
+
+ANY_ADDRESS = (
+    st.sampled_from(
+        ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>", "vbscript:x",
+         'https://evil.example/"onmouseover=', "https://arxiv.org\\@evil.example", "//evil.example",
+         "https://arxiv.org/abs/1\nBcc: x", "file:///etc/passwd", "https://[", " https://x.example"]
+    )
+    | st.text(max_size=60)
+    | st.builds("{}:{}".format, st.text("abcJAVASCRIPTscript\t\n:", max_size=12), ANY_TEXT)
+)  # fmt: skip
+
+
+@settings(max_examples=1_000 if os.environ.get("PAPERBOY_TEST_WHOLE") else 100, deadline=None,
+          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@given(abstract=ANY_ADDRESS, pdf=ANY_ADDRESS, code=ANY_ADDRESS, happened=ANY_ADDRESS)
+def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
+    renderer: Renderer,
+    make_entry: MakeEntry,
+    make_digest: MakeDigest,
+    *,
+    abstract: str,
+    pdf: str,
+    code: str,
+    happened: str,
+) -> None:
+    links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
+    told = DigestHappening(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
+    context = make_digest(make_entry(links=links, github_url=code), happenings=(told,))
+    mail = renderer.render(DeliveryKind.DIGEST, context)
+    page = Page(mail.html)
+    given_addresses = {abstract, pdf, code, happened}
+    for address in page.addresses:
+        if address.startswith(("https://papers.example.org", "#p")):
+            continue
+        assert address in given_addresses
+        assert urlsplit(address).scheme in {"http", "https"}
+        assert urlsplit(address).hostname
+        assert not set(address) & set(' \t\r\n"<>\\')
+    assert set(page.tags) <= ALLOWED_TAGS
+    assert not [name for name in page.attributes if name.startswith("on")]
+    for line in mail.text.splitlines():
+        label, _, address = line.partition(": ")
+        if label in {"Abstract", "PDF", "Code", "Similar"}:
+            assert address.startswith(("http://", "https://"))
+
+
+def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    befallen = tuple(
+        DigestHappening(
+            title=f"{n} " + "A title without an end " * 50,
+            url=f"https://arxiv.org/abs/2604.{n:05d}",
+            kind=PaperEventKind.REVISED,
+            detail="v3",
+        )
+        for n in range(3_000)
+    )
+    groups = tuple(
+        DigestGroup(title="topic " * 700, papers=tuple(hard_entries(make_entry, 9)), topic_id=n)
+        for n in range(20)
+    )
+    context = make_digest(
+        groups=groups,
+        happenings=befallen,
+        also=tuple(hard_entries(make_entry, 3)),
+        topics=("topic " * 700,) * 20,
+        cut_count=9_999,
+        coverage=Coverage(
+            announced=10**9,
+            checked=1,
+            is_complete=False,
+            note="Not complete yet: " + ", ".join(f"cs.X{n}" for n in range(150)) + ".",
+        ),
+    )
+    mail = renderer.fit(context)
+    assert mail.wire_size <= 90_000
+    page = Page(mail.html)
+    for address in (context.links.unsubscribe, context.links.preferences, context.links.pause):
+        assert address in page.addresses
+        assert address in mail.text
+    assert "and 2,980 more papers" in page.said
+    assert "and 2,980 more papers" in mail.text
+
+
+@pytest.mark.real
+def test_real_papers_with_raw_tex_render_and_fit(
+    renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, real_data: Path
+) -> None:
+    lines = (real_data / "seed" / "daily_papers_page.jsonl").read_text().splitlines()
+    papers = [json.loads(line) for line in lines]
+    assert len(papers) == 90
+    entries = [
+        make_entry(number, title=paper["title"], abstract=paper["abstract"])
+        for number, paper in enumerate(papers)
+    ]
+    for start in range(0, 90, 25):
+        mail = renderer.fit(make_digest(*entries[start : start + 25]))
+        said = letters(Page(mail.html).said)
+        assert all(letters(entry.paper.title) in said for entry in entries[start : start + 25])
+    assert 0 < renderer.fit(make_digest(*entries)).text.count("Abstract: ") < 90

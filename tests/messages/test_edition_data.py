@@ -1,0 +1,109 @@
+"""What the mails of an edition share: each paper placed once, whichever release froze the row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.mail.made_digests import MORNING, make_settings
+
+from service.deliveries.domain.digest import (
+    Digest,
+    DigestEntry,
+    DigestGroup,
+    digest_from_json,
+    digest_to_json,
+    newest_json,
+)
+from service.messages.edition_data import Materials, Shelf
+from service.papers.domain.types import AnnounceType, Cadence, EditionState, Paper, Reason
+from service.platform.database.models import Edition
+
+PAPER = Paper(
+    id=1,
+    key="arxiv:1",
+    source="arxiv",
+    identifier="1",
+    title="On Cats",
+    abstract="Cats are animals.",
+    authors=("Ada Lovelace",),
+    categories=("cs.CL",),
+    primary_category="cs.CL",
+    announced_as=AnnounceType.NEW,
+    announced_on=MORNING.date(),
+    url="https://arxiv.org/abs/1",
+)
+TITLE = (Reason("cats", "title", ("cats",)),)
+BOTH = (*TITLE, Reason("cats", "abstract", ("cats",)))
+DIGEST = Digest(
+    (
+        DigestGroup("cats", (DigestEntry(1, TITLE), DigestEntry(2, BOTH)), 7),
+        DigestGroup("animals", (DigestEntry(3, TITLE), DigestEntry(9, TITLE)), 8),
+    ),
+    also=(DigestEntry(4),),
+)
+SECOND = {
+    "v": 2,
+    "told": [["cats", "title", ["cats"], False], ["cats", "abstract", ["cats"], False]],
+    "groups": [["cats", 7, [[1, [0]], [2, [0, 1]]]], ["animals", 8, [[3, [0]], [9, [0]]]]],
+    "cut": [],
+    "happenings": [],
+    "also": [[4, []]],
+}
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    papers = {number: replace(PAPER, id=number) for number in (1, 2, 3, 4)}
+    return Shelf(papers, frozenset({2}), make_settings())
+
+
+def test_a_row_gives_the_papers_of_its_entries_without_those_that_are_gone(shelf: Shelf) -> None:
+    cats, animals = shelf.read_groups(digest_to_json(DIGEST))
+    assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
+        "cats", 7, "animals", 8,
+    )  # fmt: skip
+    assert [one.paper.id for one in (*cats.papers, *animals.papers)] == [1, 2, 3]
+    assert [one.reasons for one in cats.papers] == [TITLE, BOTH]
+    assert [one.paper.is_late for one in cats.papers] == [False, True]
+    (also,) = shelf.read_also(digest_to_json(DIGEST))
+    assert (also.paper.id, also.is_suggested, also.reasons) == (4, True, ())
+
+
+def test_entries_and_rows_of_every_form_meet_the_same_placed_paper(shelf: Shelf) -> None:
+    assert digest_from_json(SECOND) == DIGEST
+    groups = shelf.read_groups(digest_to_json(DIGEST))
+    again = shelf.read_groups(newest_json(SECOND))
+    for group, other, entries in zip(groups, again, DIGEST.groups, strict=True):
+        taken = tuple(shelf.take(entries.entries, entries.title))
+        assert all(a is b is c for a, b, c in zip(group.papers, other.papers, taken, strict=True))
+
+
+def test_another_topic_reason_or_note_is_another_placed_paper(shelf: Shelf) -> None:
+    entries = (
+        DigestEntry(1, TITLE),
+        DigestEntry(1, BOTH),
+        DigestEntry(1, TITLE, is_maybe_seen=True),
+        DigestEntry(1, TITLE, revision=2),
+    )
+    rows = [DigestGroup(topic, (entry,)) for topic in ("cats", "animals") for entry in entries]
+    placed = [group.papers[0] for group in shelf.read_groups(digest_to_json(Digest(tuple(rows))))]
+    assert len({id(one) for one in placed}) == 8
+    assert [one.maybe_seen for one in placed[:4]] == [False, False, True, False]
+    assert [one.revision for one in placed[:4]] == [0, 0, 0, 2]
+
+
+def test_all_readers_of_an_edition_are_told_the_same_days() -> None:
+    edition = Edition(
+        id=5,
+        cadence=Cadence.DAILY,
+        local_date=MORNING.date(),
+        state=EditionState.FROZEN,
+        coverage={"announced": 3, "checked": 2, "late": 1, "late_days": {"2026-09-17": 1}},
+    )
+    materials = Materials(editions={5: edition})
+    days = materials.days(5)
+    assert days is not None
+    assert days is materials.days(5)
+    assert (days.coverage.checked, days.coverage.is_complete) == (2, False)
+    assert materials.days(0) is None

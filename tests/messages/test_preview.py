@@ -1,0 +1,106 @@
+"""The preview is the mail itself, and leaves no trace."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+from support.newsletter.press import (
+    SILENCE,
+    PlannedTransport,
+    Press,
+    dump_tables,
+    make_press,
+    plain_text,
+)
+from support.web.papers import FRIDAY
+
+from service.messages.preview import Preview, preview_digest
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver, resolve
+
+ANNE = "anne@example.org"
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+def preview(press: Press, reader_id: int) -> Preview:
+    return preview_digest(press.sessions, press.settings, reader_id, FRIDAY, press.clock())
+
+
+def test_a_preview_writes_nothing(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1, 2)
+    before = dump_tables(press.sessions)
+    shown = preview(press, anne)
+    assert dump_tables(press.sessions) == before
+    assert shown.payload is not None
+    assert (shown.edition_on, shown.paper_count, shown.reason) == (FRIDAY, 2, "")
+    assert "Parsing number 2" in plain_text(shown.payload)
+
+
+def test_a_preview_of_a_published_digest_is_the_mail_that_goes_out(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1, 2)
+    press.publish()
+    before = dump_tables(press.sessions)
+    shown = preview(press, anne)
+    assert dump_tables(press.sessions) == before
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert transport.sent[0].payload == shown.payload
+
+
+def test_a_preview_before_publishing_does_not_change_what_is_published(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    shown = preview(press, anne)
+    press.publish()
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert shown.payload is not None
+    assert (
+        plain_text(shown.payload).splitlines()[:8]
+        == (plain_text(transport.sent[0].payload).splitlines()[:8])
+    )
+
+
+def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(press: Press) -> None:
+    press.add_papers(1)
+    press.publish()
+    (anne,) = press.add_readers(ANNE)
+    before = dump_tables(press.sessions)
+    assert preview(press, anne).paper_count == 1
+    assert dump_tables(press.sessions) == before
+
+
+def test_no_mail_is_previewed_where_nothing_matched(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["quasars"])
+    press.add_papers(1)
+    assert preview(press, anne) == Preview(FRIDAY, None, reason="empty")
+
+
+def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> None:
+    (anne,) = press.add_readers("an..ne@example.org")
+    press.add_papers(1)
+    before = dump_tables(press.sessions)
+    with pytest.raises(ValueError, match="no plain ASCII part"):
+        preview(press, anne)
+    assert dump_tables(press.sessions) == before
+
+
+def test_a_preview_carries_doubtful_papers_without_using_them_up(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    thursday = FRIDAY - timedelta(days=1)
+    press.add_papers(1, on=thursday)
+    first = press.publish(thursday)
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    resolve(press.sessions, first, "carry", press.clock())
+    before = dump_tables(press.sessions)
+    assert [preview(press, anne).paper_count for _ in range(2)] == [1, 1]
+    assert dump_tables(press.sessions) == before
+    assert press.states(press.publish()) == {"queued": 1}

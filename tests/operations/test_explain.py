@@ -1,0 +1,149 @@
+"""Why a reader got what they got: papers, reasons, cuts, and every word of the relay."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+from support.mail.bounce_mails import dsn, refused
+from support.newsletter.bounce_press import path_of, take
+from support.newsletter.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press, make_press
+from support.web.papers import FRIDAY, make_announcement
+
+from service.cli.report_lines_stories import story_lines
+from service.deliveries.store.deliveries import insert_mail
+from service.operations.explain import EditionName, EventStory, Story, tell_why
+from service.papers.domain.types import BreakerState, DeliveryKind
+from service.platform.database.models import Subscriber
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from service.sending.domain.retries import RETRY_MINUTES, ReplyKind
+from service.sending.store.models_provider_limits import PaceRow
+from service.subscribers.sign_up import suppress_address
+
+ANNE = "anne@example.org"
+SATURDAY = FRIDAY + timedelta(days=1)
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+def tell(press: Press, reader_id: int) -> Story:
+    with press.sessions() as session:
+        return tell_why(session, session.get_one(Subscriber, reader_id), FRIDAY)
+
+
+def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
+    press.settings = press.settings.model_copy(update={"digest_max_papers": 2})
+    (anne,) = press.add_readers(ANNE, topics=["parsing", 'au:"Lovelace, A"'])
+    press.add_papers(1, 2, told=[make_announcement(3, "Something else")])
+    edition_id = press.publish()
+    transport = PlannedTransport(lambda _: LATER)
+    deliver(press.sender(transport))
+    started = press.clock()
+    transport.plan = lambda _: ACCEPTED
+    press.clock.forward(minutes=RETRY_MINUTES[ReplyKind.GREYLISTED][0] * 1.2)
+    deliver(press.sender(transport))
+    story = tell(press, anne)
+    assert (story.email, story.state) == (ANNE, "active")
+    assert story.topics == ("parsing", 'au:"Lovelace, A"')
+    (told,) = story.deliveries
+    assert (told.kind, told.edition_id, told.cadence) == ("digest", edition_id, "daily")
+    assert (told.state, told.attempt, told.reason) == ("sent", 2, "")
+    assert [paper.topic for paper in told.papers] == ["parsing", "parsing"]
+    assert told.papers[0].reasons[0] == "parsing in the title"
+    assert told.cut == ("arxiv:2609.00003",)
+    assert told.message_id.startswith("<digest.")
+    assert told.events == (
+        EventStory(started, 1, "queued", "451 4.7.1 greylisted", "rcpt"),
+        EventStory(press.clock(), 2, "sent", "250 2.0.0 taken", "replied"),
+    )
+
+
+def test_a_guess_is_told_as_one(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=['au:"Lovelace, Augusta"'])
+    press.add_papers(told=[make_announcement(1, "By initials", authors=("A. Lovelace",))])
+    press.publish()
+    (told,) = tell(press, anne).deliveries
+    assert [reason.endswith("in the author (a guess)") for reason in told.papers[0].reasons] == [
+        True
+    ]
+
+
+def test_a_skip_is_told_with_its_reason(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE, topics=["quasars"])
+    press.publish()
+    (told,) = tell(press, anne).deliveries
+    assert (told.state, told.reason, told.papers) == ("skipped", "empty", ())
+
+
+def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    with press.sessions.begin() as session:
+        for days, occasion in ((0, "today"), (1, "tomorrow")):
+            at = press.clock() + timedelta(days=days)
+            insert_mail(session, DeliveryKind.WELCOME, anne, occasion, at, at)
+    (told,) = tell(press, anne).deliveries
+    assert (told.kind, told.edition_id, told.cadence) == ("welcome", None, "")
+
+
+def test_a_day_without_anything_is_told_as_such(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    assert tell(press, anne).deliveries == ()
+
+
+def test_what_came_back_later_is_told_with_the_mail_it_is_about(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    press.clock.forward(hours=1)
+    row = press.row()
+    full = dsn(refused(status="5.2.2", reply="550 5.2.2 mailbox full"), to=path_of(press, row))
+    take(press, full)
+    story = tell(press, anne)
+    (told,) = story.deliveries
+    (bounce,) = told.bounces
+    assert (bounce.source, bounce.verdict, bounce.code) == ("file", "full", "5.2.2")
+    assert (told.state, told.events[-1].state, story.bounces) == ("bounced", "bounced", ())
+
+
+def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    first = press.publish()
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    press.clock.forward(days=1)
+    second = press.publish(SATURDAY)
+    (told,) = tell(press, anne).deliveries
+    assert (told.state, told.carried_into) == (
+        "carried",
+        EditionName(second, "daily", SATURDAY),
+    )
+    with press.sessions() as session:
+        after = tell_why(session, session.get_one(Subscriber, anne), SATURDAY)
+    (again,) = after.deliveries
+    assert again.carried_from == (EditionName(first, "daily", FRIDAY),)
+    assert [paper.is_maybe_seen for paper in again.papers] == [True]
+
+
+def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    now, keys = press.clock(), press.settings.secret_key
+    with press.sessions.begin() as session:
+        suppress_address(session, ANNE, keys, "asked by telephone", now)
+        session.add(
+            PaceRow(
+                provider="example.org", changed_at=now, opened_at=now, breaker=BreakerState.OPEN
+            )
+        )
+    with press.sessions() as session:
+        story = tell_why(session, session.get_one(Subscriber, anne), FRIDAY, keys)
+    assert (story.state, story.suppressed) == ("suppressed", "operator")
+    assert story.pace is not None
+    assert (story.provider, story.pace.breaker) == ("example.org", "open")
+    assert any("suppressed" in line for line in story_lines(story))
+    assert any(line.startswith("example.org is paused since") for line in story_lines(story))

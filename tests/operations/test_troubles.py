@@ -1,0 +1,193 @@
+"""What the operator is told unasked: each trouble once, by a mail that is really sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from threading import Thread
+
+import pytest
+from sqlalchemy import delete, update
+from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
+from support.web.papers import FRIDAY
+
+from service.editions.store.editions import insert_edition
+from service.operations.troubles import find_troubles, report_mailbox, report_troubles
+from service.papers.domain.types import BatchState, Cadence, DeliveryKind, DeliveryState
+from service.platform.database.models import Batch, Delivery, Edition
+from service.sending.deliver import deliver
+
+OPERATOR = "Desk <desk@example.org>"
+
+
+@pytest.fixture(autouse=True)
+def _told_to_the_desk(press: Press) -> None:
+    press.settings = press.settings.model_copy(
+        update={"alert_to": OPERATOR, "sources": ("arxiv", "huggingface")}
+    )
+
+
+def read_day(press: Press, on: date, at: datetime, state: BatchState = BatchState.COMPLETE) -> None:
+    """Every watched batch of a day, read at a time."""
+    with press.sessions.begin() as session:
+        session.execute(delete(Batch).where(Batch.announced_on == on))
+        batches = [("arxiv", category) for category in press.settings.arxiv_categories]
+        for source, category in [*batches, ("huggingface", "")]:
+            session.add(
+                Batch(
+                    source=source,
+                    category=category,
+                    announced_on=on,
+                    state=state,
+                    fetched_at=at,
+                    created_at=at,
+                )
+            )
+
+
+def troubles(press: Press) -> list[str]:
+    with press.sessions() as session:
+        return [t.occasion for t in find_troubles(session, press.settings, press.clock())]
+
+
+def of(press: Press, kind: str) -> list[str]:
+    return [occasion for occasion in troubles(press) if occasion.startswith(kind)]
+
+
+def at_utc(press: Press, hour: int, day: int = 18) -> None:
+    press.clock.now = datetime(2026, 9, day, hour, tzinfo=UTC)
+
+
+def test_a_quiet_machine_has_no_trouble(press: Press) -> None:
+    at_utc(press, 13)
+    read_day(press, FRIDAY, press.clock() - timedelta(minutes=10))
+    press.add_readers("anne@example.org")
+    for cadence in (Cadence.DAILY, Cadence.WEEKDAYS):
+        press.publish(cadence=cadence)
+    deliver(press.sender(PlannedTransport()))
+    assert troubles(press) == []
+    assert report_troubles(press.sessions, press.settings, press.clock()) == 0
+
+
+def test_a_source_whose_day_is_missing_is_silent_after_six_hours(press: Press) -> None:
+    # Midnight in New York, from which arXiv's day is waited for, is 04:00 UTC.
+    read_day(press, FRIDAY - timedelta(days=1), datetime(2026, 9, 17, 5, tzinfo=UTC))
+    at_utc(press, 9)
+    assert "silent arxiv" not in " ".join(troubles(press))
+    assert of(press, "silent huggingface")
+    at_utc(press, 10)
+    (occasion,) = of(press, "silent arxiv")
+    at_utc(press, 12)
+    assert of(press, "silent arxiv") == [occasion]
+    read_day(press, FRIDAY, press.clock(), BatchState.PARTIAL)
+    assert of(press, "silent") == []
+    press.clock.forward(hours=6)
+    assert of(press, "silent arxiv") != [occasion]
+
+
+def test_a_source_whose_day_is_in_may_rest(press: Press) -> None:
+    read_day(press, FRIDAY, datetime(2026, 9, 18, 5, tzinfo=UTC))
+    at_utc(press, 23)
+    assert [one for one in of(press, "silent") if "arxiv" in one] == []
+
+
+def test_an_edition_that_did_not_open_or_is_not_composed_is_late(press: Press) -> None:
+    at_utc(press, 14)
+    assert of(press, "late") == []
+    at_utc(press, 15)
+    assert of(press, "late") == [f"late daily {FRIDAY}", f"late weekdays {FRIDAY}"]
+    with press.sessions.begin() as session:
+        edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
+        assert edition is not None
+        number = edition.id
+    assert of(press, "late") == [f"late weekdays {FRIDAY}"]
+    assert of(press, "composing") == []
+    press.clock.forward(hours=2)
+    assert of(press, "composing") == [f"composing {number}"]
+
+
+def test_an_edition_that_does_not_balance_is_told_with_its_numbers(press: Press) -> None:
+    press.add_readers("anne@example.org", "bert@example.org")
+    press.add_papers(1)
+    number = press.publish()
+    assert of(press, "balance") == []
+    with press.sessions.begin() as session:
+        session.execute(update(Edition).values(candidate_count=3))
+    assert of(press, "balance") == [f"balance {number}"]
+
+
+def test_doubts_are_told_after_an_hour_and_mail_that_waits_after_two(press: Press) -> None:
+    press.add_readers("anne@example.org")
+    press.add_papers(1)
+    number = press.publish()
+    press.clock.forward(hours=2)
+    assert len(of(press, "waiting")) == 1
+    deliver(press.sender(PlannedTransport(plan=lambda _: SILENCE)))
+    assert press.states(number) == {"in_doubt": 1}
+    assert of(press, "waiting") == of(press, "in doubt") == []
+    press.clock.forward(hours=1, seconds=1)
+    assert of(press, "in doubt") == [f"in doubt {number}"]
+
+
+def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press) -> None:
+    press.add_readers("anne@example.org")
+    press.add_papers(1)
+    press.publish()
+    with press.sessions.begin() as session:
+        session.execute(delete(Delivery))
+        session.execute(update(Edition).values(candidate_count=1))
+    read_day(press, FRIDAY, press.clock())
+    watching = [
+        Thread(target=report_troubles, args=(press.sessions, press.settings, press.clock()))
+        for _ in range(3)
+    ]
+    for one in watching:
+        one.start()
+    for one in watching:
+        one.join()
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (sent,) = transport.sent
+    message, text = read_mail(sent.payload), " ".join(plain_text(sent.payload).split())
+    assert sent.recipient == "desk@example.org"
+    assert str(message["Subject"]).startswith(
+        "Paperboy: The daily edition of 2026-09-18 does not balance"
+    )
+    assert "List-Unsubscribe" not in message
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "1 readers when it was frozen" in text
+    assert "-> paperboy status --date 2026-09-18" in text
+    assert "/status" in text
+    assert report_troubles(press.sessions, press.settings, press.clock()) == 0
+    row = press.row()
+    assert (row.kind, row.state) == (DeliveryKind.OPERATOR_ALERT, DeliveryState.SENT)
+    assert row.last_reply == "250 2.0.0 taken"
+
+
+def test_a_mailbox_that_cannot_be_read_is_told_once_a_day(press: Press) -> None:
+    for _ in range(3):
+        report_mailbox(press.sessions, press.settings, "the login was refused", press.clock())
+    assert len(press.rows()) == 1
+    press.clock.forward(days=1)
+    report_mailbox(press.sessions, press.settings, "the login was refused", press.clock())
+    assert len(press.rows()) == 2
+
+
+def test_an_alert_whose_operator_is_gone_or_that_is_too_old_ends_with_its_reason(
+    press: Press,
+) -> None:
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    deliver(press.sender(PlannedTransport(), alert_to=""))
+    assert press.row().reason == "render: nobody is set in PAPERBOY_ALERT_TO any more"
+    press.clock.forward(days=1)
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    press.clock.forward(days=3)
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert transport.sent == []
+    assert [row.reason for row in press.rows()][1] == "late"
+
+
+def test_without_an_operator_the_log_says_it(press: Press) -> None:
+    press.settings = press.settings.model_copy(update={"alert_to": ""})
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    assert press.rows() == []

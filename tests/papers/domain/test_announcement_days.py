@@ -1,0 +1,220 @@
+"""Dates, hours and zones: every local date has one hour, and it is sent in once."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.papers.domain.announcement_days import (
+    ARXIV_ZONE,
+    DEADLINE_HOUR,
+    LOOKBACK_DAYS,
+    BatchStatus,
+    announcement_date,
+    due_at,
+    editions_due,
+    is_announcement_day,
+    is_cadence_day,
+    is_past_deadline,
+    is_zone,
+    next_hour,
+    polled_date,
+    reader_hour,
+    unfinished,
+)
+from service.papers.domain.types import BatchState, Cadence
+
+ZONES = st.sampled_from(sorted(z for z in available_timezones() if not z.startswith("right/")))
+HOURS = st.integers(0, 23)
+DATES = st.dates(date(2024, 1, 1), date(2030, 12, 31))
+# Where clocks jump by an hour, by half of one, at midnight, and away from it.
+JUMPS = st.sampled_from(
+    [
+        ("Europe/Berlin", date(2026, 3, 29)),
+        ("Europe/Berlin", date(2026, 10, 25)),
+        ("America/New_York", date(2026, 3, 8)),
+        ("America/New_York", date(2026, 11, 1)),
+        ("Australia/Lord_Howe", date(2026, 4, 5)),
+        ("Australia/Lord_Howe", date(2026, 10, 4)),
+        ("America/Havana", date(2026, 3, 8)),
+        ("America/Havana", date(2026, 11, 1)),
+        ("America/Santiago", date(2026, 4, 4)),
+        ("America/Santiago", date(2026, 9, 6)),
+        ("Africa/Cairo", date(2026, 4, 24)),
+        ("Africa/Casablanca", date(2026, 3, 22)),
+        ("Antarctica/Troll", date(2026, 3, 29)),
+    ]
+)
+PLACES = st.tuples(ZONES, DATES) | JUMPS
+FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2026, 9, day) for day in (18, 19, 20, 21))
+
+
+@given(PLACES, HOURS)
+def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
+    place: tuple[str, date], hour: int
+) -> None:
+    zone, on = place
+    instant = reader_hour(on, hour, zone)
+    assert instant.tzinfo is UTC
+    local = instant.astimezone(ZoneInfo(zone))
+    assert local.date() == on
+    # Either the clock shows the hour for the first time, or it skipped it.
+    if local.time() == time(hour):
+        assert local.fold == 0
+    else:
+        assert local.time() > time(hour)
+    spans = reader_hour(on + timedelta(days=1), hour, zone) - instant
+    assert timedelta(hours=21) <= spans <= timedelta(hours=27)
+
+
+@pytest.mark.parametrize(
+    ("on", "hour", "instant"),
+    [
+        # 02:00 does not exist on this night: 01:59:59 is followed by 03:00:00.
+        (date(2026, 3, 29), 2, datetime(2026, 3, 29, 1, tzinfo=UTC)),
+        (date(2026, 3, 29), 3, datetime(2026, 3, 29, 1, tzinfo=UTC)),
+        # 02:00 comes twice on this one; the first counts.
+        (date(2026, 10, 25), 2, datetime(2026, 10, 25, 0, tzinfo=UTC)),
+        (date(2026, 10, 25), 3, datetime(2026, 10, 25, 2, tzinfo=UTC)),
+        (date(2026, 7, 1), 7, datetime(2026, 7, 1, 5, tzinfo=UTC)),
+    ],
+)
+def test_an_hour_skipped_or_doubled_in_berlin_is_one_instant(
+    on: date, hour: int, instant: datetime
+) -> None:
+    assert reader_hour(on, hour, "Europe/Berlin") == instant
+
+
+@given(PLACES, HOURS, st.integers(-100, 100))
+def test_a_digest_is_due_at_the_readers_hour_or_when_its_edition_opens(
+    place: tuple[str, date], hour: int, offset_hours: int
+) -> None:
+    zone, on = place
+    comes = reader_hour(on, hour, zone)
+    opened_at = comes + timedelta(hours=offset_hours)
+    due = due_at(on, hour, zone, opened_at)
+    assert due in {comes, opened_at}
+    assert due >= comes
+    assert due >= opened_at
+
+
+@given(PLACES, HOURS, st.integers(0, 86_400 * 2))
+def test_the_next_hour_is_the_first_one_after_now(
+    place: tuple[str, date], hour: int, seconds: int
+) -> None:
+    zone, on = place
+    now = reader_hour(on, 0, zone) + timedelta(seconds=seconds)
+    around = [reader_hour(on + timedelta(days=n), hour, zone) for n in range(-2, 6)]
+    assert next_hour(now, hour, zone) == min(instant for instant in around if instant > now)
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Etc/GMT+5"])
+def test_a_zone_of_the_database_is_one(name: str) -> None:
+    assert is_zone(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Europe",
+        "Europe/Nowhere",
+        "../etc/passwd",
+        "/etc/passwd",
+        "a\x00b",
+        "\ud800",
+        "x" * 5000,
+    ],
+)
+def test_what_is_no_zone_is_refused_without_a_fault(name: str) -> None:
+    assert not is_zone(name)
+
+
+def test_a_feeds_date_is_new_yorks() -> None:
+    assert announcement_date(datetime(2026, 9, 18, 3, 59, tzinfo=UTC)) == date(2026, 9, 17)
+    assert announcement_date(datetime(2026, 9, 18, 4, 0, tzinfo=UTC)) == FRIDAY
+    assert announcement_date(datetime(2026, 1, 5, 4, 59, tzinfo=UTC)) == date(2026, 1, 4)
+
+
+def test_nothing_is_announced_at_the_weekend() -> None:
+    days = [FRIDAY, SATURDAY, SUNDAY, MONDAY]
+    assert [is_announcement_day(on) for on in days] == [True, False, False, True]
+
+
+def test_each_cadence_has_its_days() -> None:
+    week = [FRIDAY + timedelta(days=n) for n in range(7)]
+    assert [on for on in week if is_cadence_day(Cadence.DAILY, on)] == week
+    assert [on for on in week if not is_cadence_day(Cadence.WEEKDAYS, on)] == [SATURDAY, SUNDAY]
+    assert [on for on in week if is_cadence_day(Cadence.WEEKLY, on)] == [MONDAY]
+    assert LOOKBACK_DAYS.keys() == set(Cadence)
+
+
+def status(category: str, state: BatchState, on: date = FRIDAY) -> BatchStatus:
+    return BatchStatus("arxiv", category, on, state)
+
+
+def test_an_edition_waits_for_what_is_expected_or_partly_in_and_for_no_other_day() -> None:
+    batches = [status(state, state) for state in BatchState]
+    yesterday = status("cs.CL", BatchState.EXPECTED, FRIDAY - timedelta(days=1))
+    waiting = unfinished([*batches, yesterday], FRIDAY)
+    assert [b.state for b in waiting] == [BatchState.EXPECTED, BatchState.PARTIAL]
+
+
+EARLY = datetime(2026, 9, 18, 6, 0, tzinfo=UTC)
+DEADLINE = datetime.combine(FRIDAY, time(DEADLINE_HOUR), tzinfo=ARXIV_ZONE).astimezone(UTC)
+IN = status("cs.CL", BatchState.COMPLETE)
+OUT = status("cs.LG", BatchState.EXPECTED)
+NONE: frozenset[tuple[Cadence, date]] = frozenset()
+
+
+def test_editions_open_when_every_batch_is_in() -> None:
+    assert editions_due(EARLY, [IN], NONE) == ((Cadence.DAILY, FRIDAY), (Cadence.WEEKDAYS, FRIDAY))
+    assert editions_due(EARLY, [IN, OUT], NONE) == ()
+
+
+def test_editions_do_not_open_for_silence_or_for_another_days_batch() -> None:
+    yesterday = status("cs.CL", BatchState.COMPLETE, FRIDAY - timedelta(days=1))
+    assert editions_due(EARLY, [], NONE) == ()
+    assert editions_due(EARLY, [yesterday], NONE) == ()
+
+
+def test_editions_open_at_the_deadline_with_what_there_is() -> None:
+    just_before = DEADLINE - timedelta(seconds=1)
+    assert not is_past_deadline(FRIDAY, just_before)
+    assert editions_due(just_before, [OUT], NONE) == ()
+    assert is_past_deadline(FRIDAY, DEADLINE)
+    assert len(editions_due(DEADLINE, [OUT], NONE)) == 2
+    assert len(editions_due(DEADLINE, [], NONE)) == 2
+
+
+def test_an_edition_that_was_published_does_not_open_again() -> None:
+    published = frozenset({(Cadence.DAILY, FRIDAY), (Cadence.WEEKLY, FRIDAY)})
+    assert editions_due(EARLY, [IN], published) == ((Cadence.WEEKDAYS, FRIDAY),)
+
+
+def test_each_weekday_has_its_editions() -> None:
+    opened = {
+        on: [c for c, _ in editions_due(EARLY + (on - FRIDAY), [status("x", IN.state, on)], NONE)]
+        for on in (FRIDAY, SATURDAY, MONDAY)
+    }
+    assert opened[FRIDAY] == [Cadence.DAILY, Cadence.WEEKDAYS]
+    assert opened[SATURDAY] == [Cadence.DAILY]
+    assert opened[MONDAY] == list(Cadence)
+
+
+@pytest.mark.parametrize(
+    ("now", "on"),
+    [
+        ("2026-09-18T00:29+00:00", date(2026, 9, 17)),  # 20:29 on Thursday in New York
+        ("2026-09-18T00:30+00:00", date(2026, 9, 18)),
+        ("2026-09-18T23:59+00:00", date(2026, 9, 18)),
+        ("2026-12-18T01:29+00:00", date(2026, 12, 17)),  # the same in winter
+        ("2026-12-18T01:30+00:00", date(2026, 12, 18)),
+    ],
+)
+def test_from_half_past_eight_in_new_york_tomorrow_is_waited_for(now: str, on: date) -> None:
+    assert polled_date(datetime.fromisoformat(now)) == on

@@ -1,0 +1,145 @@
+"""What an answer says of a batch: in, partly in, or yesterday's again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from itertools import product
+
+import pytest
+
+from service.papers.domain.completeness import advance, judge_batch, judge_closed, telling
+from service.papers.domain.types import (
+    Announcement,
+    AnnounceType,
+    BadEntry,
+    BatchState,
+    ParsedBatch,
+)
+
+FRIDAY, SATURDAY = date(2026, 9, 18), date(2026, 9, 19)
+NEW = Announcement(
+    key="arxiv:2609.00001",
+    source="arxiv",
+    identifier="2609.00001",
+    version=1,
+    announce_type=AnnounceType.NEW,
+    title="A title",
+    abstract="An abstract.",
+    authors=("Ada Lovelace",),
+    categories=("cs.CL",),
+)
+CROSS = replace(NEW, key="arxiv:2609.00002", announce_type=AnnounceType.CROSS)
+BAD = BadEntry(3, "has no title")
+
+
+def test_a_day_with_papers_is_complete_and_keeps_them() -> None:
+    verdict = judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, repeated_count=0)
+    assert verdict.state is BatchState.COMPLETE
+    assert verdict.keeps
+    assert verdict.note == ""
+
+
+def test_a_day_is_told_by_its_new_papers_and_where_there_are_none_by_all() -> None:
+    assert telling(ParsedBatch((CROSS, NEW))) == (NEW,)
+    assert telling(ParsedBatch((CROSS,))) == (CROSS,)
+
+
+def test_a_list_may_show_the_same_papers_for_days() -> None:
+    listed = ParsedBatch((replace(NEW, announce_type=AnnounceType.LISTED),))
+    assert telling(listed) == ()
+    assert judge_batch(listed, FRIDAY, repeated_count=0).keeps
+
+
+@pytest.mark.parametrize("announcements", [(NEW,), (NEW, CROSS), (CROSS,)])
+def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday(
+    announcements: tuple[Announcement, ...],
+) -> None:
+    verdict = judge_batch(ParsedBatch(announcements), FRIDAY, repeated_count=1)
+    assert verdict.state is BatchState.EXPECTED
+    assert not verdict.keeps
+
+
+def test_one_paper_that_is_not_repeated_makes_the_day_its_own() -> None:
+    other = replace(NEW, key="arxiv:2609.00003")
+    assert judge_batch(ParsedBatch((NEW, other)), FRIDAY, repeated_count=1).keeps
+
+
+def test_yesterday_cut_at_the_limit_is_still_yesterday() -> None:
+    verdict = judge_batch(ParsedBatch((NEW,), is_truncated=True), FRIDAY, repeated_count=1)
+    assert verdict.state is BatchState.EXPECTED
+    assert not verdict.keeps
+
+
+def test_a_cut_day_is_partial_and_says_so() -> None:
+    verdict = judge_batch(ParsedBatch((NEW,), is_truncated=True), FRIDAY, repeated_count=0)
+    assert (verdict.state, verdict.keeps) == (BatchState.PARTIAL, True)
+    assert "limit" in verdict.note
+
+
+def test_unreadable_entries_are_counted_and_the_day_is_complete() -> None:
+    verdict = judge_batch(ParsedBatch((NEW,), (BAD, BAD)), FRIDAY, repeated_count=0)
+    assert (verdict.state, verdict.note) == (BatchState.COMPLETE, "2 entries unreadable")
+
+
+def test_a_day_of_which_no_entry_could_be_read_is_not_complete() -> None:
+    assert judge_batch(ParsedBatch((), (BAD,)), FRIDAY, 0).state is BatchState.PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("on", "is_skip_day", "state"),
+    [
+        (FRIDAY, False, BatchState.EXPECTED),
+        (FRIDAY, True, BatchState.COMPLETE),
+        (SATURDAY, False, BatchState.COMPLETE),
+        (SATURDAY, True, BatchState.COMPLETE),
+    ],
+)
+def test_an_empty_day_is_complete_only_where_nothing_is_announced(
+    on: date, is_skip_day: bool, state: BatchState
+) -> None:
+    verdict = judge_batch(ParsedBatch((), is_skip_day=is_skip_day), on, 0)
+    assert verdict.state is state
+    assert verdict.note
+
+
+def test_a_batch_never_goes_back_and_a_closed_one_stays_closed() -> None:
+    order = list(BatchState)
+    for current, found in product(order, order):
+        reached = advance(current, found)
+        assert order.index(reached) == max(order.index(current), order.index(found))
+    assert advance(BatchState.CLOSED, BatchState.EXPECTED) is BatchState.CLOSED
+
+
+def test_fewer_papers_than_the_listing_counts_are_a_part_of_the_day() -> None:
+    verdict = judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, expected_count=3)
+    assert (verdict.state, verdict.note) == (BatchState.PARTIAL, "2 of 3 papers so far")
+    assert judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, 2).state is BatchState.COMPLETE
+    # An unreadable entry is a paper that came.
+    assert judge_batch(ParsedBatch((NEW, CROSS), (BAD,)), FRIDAY, 0, 3).state is BatchState.COMPLETE
+
+
+def test_an_empty_day_is_complete_where_the_listing_says_so() -> None:
+    verdict = judge_batch(ParsedBatch(()), FRIDAY, 0, expected_count=0)
+    assert (verdict.state, verdict.note) == (
+        BatchState.COMPLETE,
+        "the listing says: no updates today",
+    )
+    assert judge_batch(ParsedBatch(()), FRIDAY, 0, expected_count=4).state is BatchState.EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("announced", "expected", "start"),
+    [
+        (0, None, "nothing was announced by the deadline: a holiday"),
+        (0, 0, "nothing was announced by the deadline: a holiday"),
+        (0, 8, "closed with 0 of 8 papers"),
+        (5, 8, "closed with 5 of 8 papers"),
+        (8, 8, "closed at the deadline"),
+        (8, None, "closed at the deadline"),
+    ],
+)
+def test_a_batch_that_is_closed_says_what_it_lacks(
+    announced: int, expected: int | None, start: str
+) -> None:
+    assert judge_closed(announced, expected).startswith(start)

@@ -1,0 +1,37 @@
+"""How long a host is left alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from service.papers.domain.crawl_delay import (
+    FIRST_BACK_OFF,
+    GAP,
+    LONGEST_BACK_OFF,
+    GateClosed,
+    back_off,
+)
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked", "delay"),
+    [
+        (1, None, FIRST_BACK_OFF),
+        (2, None, 2 * FIRST_BACK_OFF),
+        (3, None, 4 * FIRST_BACK_OFF),
+        (100, None, LONGEST_BACK_OFF),
+        (1, 90.0, timedelta(seconds=90)),
+        (5, 0.0, GAP),
+        (1, 1e9, LONGEST_BACK_OFF),
+    ],
+)
+def test_the_wait_is_what_was_asked_for_or_doubles(
+    failures: int, asked: float | None, delay: timedelta
+) -> None:
+    assert back_off(failures, asked) == delay
+
+
+def test_a_closed_gate_says_for_how_long() -> None:
+    assert str(GateClosed("arxiv", 12.4)) == "arxiv asked to be left alone for another 12 s"

@@ -1,0 +1,15 @@
+"""The values' few questions."""
+
+from __future__ import annotations
+
+from service.papers.domain.types import AnnounceType, DeliveryState
+
+
+def test_a_replacement_never_makes_a_paper_new_to_a_reader() -> None:
+    first = {t for t in AnnounceType if t.is_first}
+    assert first == {AnnounceType.NEW, AnnounceType.CROSS, AnnounceType.LISTED}
+
+
+def test_a_row_is_final_unless_somebody_still_has_to_send_it() -> None:
+    moving = {state for state in DeliveryState if not state.is_final}
+    assert moving == {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}

@@ -1,0 +1,82 @@
+"""One work under several names, and what happened to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
+from service.papers.domain.works import PaperFacts, is_substantial, names_of, what_happened
+
+
+def told(key: str = "arxiv:2604.00001", source: str = "arxiv", **changes: str) -> Announcement:
+    fields = {"doi": "", "journal_ref": "", **changes}
+    return Announcement(
+        key=key,
+        source=source,
+        identifier=key.partition(":")[2],
+        version=1,
+        announce_type=AnnounceType.NEW,
+        title="A title",
+        abstract="An abstract",
+        authors=("An Author",),
+        categories=("cs.CL",),
+        **fields,
+    )
+
+
+def facts(**changes: object) -> PaperFacts:
+    fields: dict[str, object] = {
+        "version": 1,
+        "abstract": "We study the habits of prompts in small models of language.",
+        "doi": "",
+        "journal_ref": "",
+        "is_withdrawn": False,
+    }
+    return PaperFacts(**(fields | changes))  # type: ignore[arg-type]  # each name is a field
+
+
+@pytest.mark.parametrize(
+    ("one", "names"),
+    [
+        (told(), {"arxiv:2604.00001"}),
+        (told(doi="10.1000/ABC"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
+        (told(doi="https://doi.org/10.1000/abc"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
+        (told(doi="to appear"), {"arxiv:2604.00001"}),
+        (told(doi="10.48550/arXiv.2604.00001"), {"arxiv:2604.00001"}),
+        (told("biorxiv:10.1101/1", "biorxiv"), {"biorxiv:10.1101/1", "doi:10.1101/1"}),
+        (told("doi:10.1000/x", "journal.j", doi="10.48550/arXiv.2604.00007v2"),
+         {"doi:10.1000/x", "arxiv:2604.00007"}),
+        (told(doi="10.48550/arXiv.nonsense"), {"arxiv:2604.00001", "doi:10.48550/arxiv.nonsense"}),
+    ],
+)  # fmt: skip
+def test_a_paper_goes_by_its_key_and_its_dois(one: Announcement, names: set[str]) -> None:
+    assert names_of(one) == names
+
+
+def test_a_polished_abstract_is_no_event_and_another_text_is() -> None:
+    before = facts()
+    polished = facts(version=2, abstract=f"{before.abstract} Code is available.")
+    rewritten = facts(version=3, abstract="Graphs of proteins fold under quite different laws.")
+    assert what_happened(before, polished) == ()
+    assert what_happened(before, rewritten) == ((PaperEventKind.REVISED, "v3"),)
+    assert what_happened(rewritten, facts(version=3, abstract="Same version, other words")) == ()
+
+
+def test_a_withdrawal_is_told_once_and_not_as_a_revision() -> None:
+    gone = facts(version=2, abstract="This paper has been withdrawn.", is_withdrawn=True)
+    assert what_happened(facts(), gone) == ((PaperEventKind.WITHDRAWN, "v2"),)
+    assert what_happened(gone, gone) == ()
+
+
+def test_publication_is_told_by_its_doi_or_its_journal() -> None:
+    published = PaperEventKind.PUBLISHED
+    assert what_happened(facts(), facts(doi="10.1/a")) == ((published, "10.1/a"),)
+    assert what_happened(facts(), facts(journal_ref="J. 1")) == ((published, "J. 1"),)
+    both = facts(doi="10.1/a", journal_ref="J. 1")
+    assert what_happened(facts(), both) == ((published, "10.1/a"),)
+    assert what_happened(both, both) == ()
+
+
+def test_two_empty_abstracts_are_the_same_text() -> None:
+    assert not is_substantial("", "")
+    assert is_substantial("something", "")

@@ -1,0 +1,273 @@
+"""Fetching: polite to the source, bounded in time and size, and clear about what went wrong."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from support.servers.loopback_http import LoopbackHttp, Request, Response
+from support.sources.open_gate import OpenGate
+
+from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
+from service.papers.sources.http_fetch import (
+    Caller,
+    Fetcher,
+    LocalGate,
+    _version,
+    is_arxiv_host,
+    retry_after_seconds,
+)
+
+CALLER = Caller("https://paperboy.example", "ops@paperboy.example", timeout_seconds=5)
+
+
+@pytest.fixture
+def passed() -> list[str]:
+    """The addresses that the gate let through."""
+    return []
+
+
+@pytest.fixture
+def fetcher(passed: list[str]) -> Fetcher:
+    return Fetcher(CALLER, OpenGate(passed), max_bytes=10_000)
+
+
+def refused(fetcher: Fetcher, url: str) -> SourceUnavailable:
+    with pytest.raises(SourceUnavailable) as caught:
+        fetcher.fetch(url, accept="*/*", state=FetchState())
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_request_says_who_asks_and_what_it_accepts(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    loopback_http.routes["/feed?q=a+b"] = (200, {"ETag": '"one"'}, b"body")
+    fetched = fetcher.fetch(
+        f"{loopback_http.url}/feed", accept="text/xml", state=FetchState(), params={"q": "a b"}
+    )
+    assert (fetched.payload, fetched.etag, fetched.not_modified) == (b"body", '"one"', False)
+    assert fetched.url == f"{loopback_http.url}/feed?q=a+b"
+    (request,) = loopback_http.requests
+    agent = request.headers["User-Agent"]
+    assert agent.startswith("Paperboy/")
+    assert agent.endswith(" (+https://paperboy.example; ops@paperboy.example)")
+    assert request.headers["Accept"] == "text/xml"
+    assert request.headers["If-None-Match"] is None
+
+
+def test_a_caller_without_address_sends_a_plain_and_printable_name() -> None:
+    assert " (" not in Caller().user_agent
+    assert Caller(contact="Zoë\r\nX: y").user_agent.endswith("(ZoX: y)")
+
+
+def test_an_uninstalled_checkout_still_has_a_name() -> None:
+    assert _version("no-such-distribution") == "dev"
+
+
+def test_what_has_not_changed_does_not_travel_again(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    loopback_http.routes["/feed"] = (304, {}, b"")
+    fetched = fetcher.fetch(f"{loopback_http.url}/feed", accept="*/*", state=FetchState('"one"'))
+    assert (fetched.payload, fetched.etag, fetched.not_modified) == (None, '"one"', True)
+    assert loopback_http.requests[0].headers["If-None-Match"] == '"one"'
+
+
+@pytest.mark.parametrize("status", [406, 408, 425, 429, 500, 502, 503, 504])
+def test_a_busy_source_may_be_asked_again_when_it_says(
+    fetcher: Fetcher, loopback_http: LoopbackHttp, status: int
+) -> None:
+    loopback_http.routes["/feed"] = (status, {"Retry-After": "120"}, b"Rate exceeded.\n")
+    error = refused(fetcher, f"{loopback_http.url}/feed")
+    assert not error.permanent
+    assert error.retry_after_seconds == 120
+    assert str(error).endswith(f"/feed: HTTP {status}, Rate exceeded.")
+    assert len(loopback_http.requests) == 1
+
+
+@pytest.mark.parametrize("status", [204, 300, 400, 401, 403, 404, 410])
+def test_what_will_not_change_is_permanent(
+    fetcher: Fetcher, loopback_http: LoopbackHttp, status: int
+) -> None:
+    loopback_http.routes["/feed"] = (status, {"Retry-After": "120"}, b"")
+    error = refused(fetcher, f"{loopback_http.url}/feed")
+    assert error.permanent
+    assert error.retry_after_seconds is None
+
+
+def test_an_error_feed_is_quoted_with_its_telling_sentence(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    body = b"<rss><channel><title>Feed error</title><description>Invalid archive: 'cs.XX'.\nCheck.</description>"
+    loopback_http.routes["/feed"] = (400, {}, body + b"x" * 9000)
+    assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith(
+        "HTTP 400, Invalid archive: 'cs.XX'. Check."
+    )
+    loopback_http.routes["/feed"] = (400, {}, b"<p>" + b"long \x07words " * 50)
+    assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith("...")
+
+
+def test_a_redirect_is_followed_and_passes_the_gate_each_time(
+    fetcher: Fetcher, loopback_http: LoopbackHttp, passed: list[str]
+) -> None:
+    loopback_http.routes["/old"] = (301, {"Location": "/new"}, b"")
+    loopback_http.routes["/new"] = (200, {}, b"here")
+    fetched = fetcher.fetch(f"{loopback_http.url}/old", accept="*/*", state=FetchState())
+    assert (fetched.payload, fetched.etag) == (b"here", "")
+    assert passed == [f"{loopback_http.url}/old", f"{loopback_http.url}/new"]
+
+
+def test_a_redirect_in_circles_ends_soon(fetcher: Fetcher, loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes["/a"] = (302, {"Location": "/a"}, b"")
+    assert refused(fetcher, f"{loopback_http.url}/a").permanent
+    assert len(loopback_http.requests) < 10
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "nonsense", "http://[::1"])
+def test_an_address_that_is_none_is_permanent(fetcher: Fetcher, url: str) -> None:
+    assert refused(fetcher, url).permanent
+
+
+def test_a_source_that_is_down_may_be_asked_again(fetcher: Fetcher) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    error = refused(fetcher, f"http://127.0.0.1:{port}/")
+    assert (error.permanent, error.retry_after_seconds) == (False, None)
+
+
+def test_an_answer_cut_off_may_be_asked_for_again(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    headers = {"Content-Length": "100", "Connection": "close"}
+    loopback_http.routes["/feed"] = (200, headers, b"too short")
+    assert not refused(fetcher, f"{loopback_http.url}/feed").permanent
+
+
+def test_an_answer_that_never_ends_is_given_up(loopback_http: LoopbackHttp) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(0.3)
+        return 200, {}, b"late"
+
+    loopback_http.routes["/feed"] = slow
+    fetcher = Fetcher(Caller(timeout_seconds=0.1), OpenGate())
+    assert not refused(fetcher, f"{loopback_http.url}/feed").permanent
+
+
+def test_an_answer_that_only_drips_is_given_up(loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes["/feed"] = (200, {}, b"some bytes")
+    # Six times this timeout is over before any answer can be read to its end.
+    caller = Caller(timeout_seconds=5)
+    fetcher = Fetcher(caller, OpenGate())
+    fetcher._longest_seconds = 0.0
+    assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith("did not end in time")
+
+
+def test_an_answer_too_large_is_refused_even_when_it_travelled_small(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    packed = gzip.compress(b"a" * 1_000_000)
+    loopback_http.routes["/feed"] = (200, {"Content-Encoding": "gzip"}, packed)
+    with pytest.raises(SourceUnreadable, match="larger than 10000 bytes"):
+        fetcher.fetch(f"{loopback_http.url}/feed", accept="*/*", state=FetchState())
+
+
+def test_a_compressed_answer_is_unpacked_and_a_broken_one_refused(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    loopback_http.routes["/ok"] = (200, {"Content-Encoding": "gzip"}, gzip.compress(b"body"))
+    loopback_http.routes["/bad"] = (200, {"Content-Encoding": "gzip"}, b"\x1f\x8bgarbage")
+    ok = fetcher.fetch(f"{loopback_http.url}/ok", accept="*/*", state=FetchState())
+    assert ok.payload == b"body"
+    with pytest.raises(SourceUnreadable, match="badly compressed"):
+        fetcher.fetch(f"{loopback_http.url}/bad", accept="*/*", state=FetchState())
+
+
+def test_an_error_keeps_its_meaning_when_it_is_pickled() -> None:
+    error = pickle.loads(pickle.dumps(SourceUnavailable("busy", False, 3.0)))  # noqa: S301  # our own bytes
+    assert (str(error), error.permanent, error.retry_after_seconds) == ("busy", False, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Fri, 18 Sep 2026 05:02:00 GMT", 120.0),
+        ("Fri, 18 Sep 2026 05:02:00 -0000", 120.0),
+        ("Fri, 18 Sep 2026 04:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 400, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(
+    now: datetime, value: str | None, seconds: float | None
+) -> None:
+    assert retry_after_seconds(value, now) == seconds
+
+
+def test_a_retry_after_date_of_a_real_answer_is_counted_from_now(
+    fetcher: Fetcher, loopback_http: LoopbackHttp
+) -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    loopback_http.routes["/feed"] = (503, {"Retry-After": until}, b"")
+    wait = refused(fetcher, f"{loopback_http.url}/feed").retry_after_seconds
+    assert wait is not None
+    assert 90 < wait <= 100
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_two_requests_to_arxivs_hosts_are_three_seconds_apart() -> None:
+    clock = Clock()
+    gate = LocalGate(clock=clock, sleep=clock.sleep)
+    gate.wait("https://rss.arxiv.org/rss/cs.CL")
+    clock.now += 1
+    gate.wait("https://export.arxiv.org/api/query")
+    clock.now += 5
+    gate.wait("https://arxiv.org/list/cs.CL/new")
+    assert clock.slept == [2.0]
+
+
+def test_other_hosts_pass_the_gate_at_once() -> None:
+    clock = Clock()
+    gate = LocalGate(clock=clock, sleep=clock.sleep)
+    for url in ("http://127.0.0.1:8000/rss/cs.CL", "https://huggingface.co/api") * 2:
+        gate.wait(url)
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("url", "is_arxiv"),
+    [
+        ("https://arxiv.org/x", True),
+        ("https://RSS.arXiv.org./x", True),
+        ("http://127.0.0.1/arxiv.org", False),
+        ("https://notarxiv.org", False),
+        ("https://arxiv.org.example.com", False),
+        ("nonsense", False),
+    ],
+)
+def test_arxivs_hosts_are_known_by_their_domain(url: str, is_arxiv: bool) -> None:
+    assert is_arxiv_host(url) is is_arxiv

@@ -1,0 +1,186 @@
+"""Hugging Face's list: what people put forward, with everything but the identifier optional."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.papers.domain.types import AnnounceType, Signals
+from service.papers.sources.base import SourceUnreadable
+from service.papers.sources.huggingface import parse_daily_papers
+
+
+def listed(**changed: object) -> dict[str, Any]:
+    paper: dict[str, Any] = {
+        "id": "2609.18323",
+        "authors": [{"name": "Ada Lovelace", "hidden": True}, {"name": None}, "Alan Turing"],
+        "publishedAt": "2026-09-16T00:00:00.000Z",
+        "title": "A title",
+        "summary": "An abstract.",
+        "upvotes": 21,
+        "githubRepo": "https://github.com/a/b",
+        "githubStars": 19,
+        "ai_summary": "In short.",
+        "ai_keywords": ["one", 2, "two"],
+        "withdrawnAt": None,
+    }
+    return {"paper": {**paper, **changed}, "title": "Outer", "summary": "Outer.", "numComments": 3}
+
+
+def parsed(*entries: object) -> Any:
+    return parse_daily_papers(json.dumps(entries).encode())
+
+
+def test_every_field_is_read() -> None:
+    (announcement,) = parsed(listed()).announcements
+    assert announcement.key == "arxiv:2609.18323"
+    assert announcement.source == "huggingface"
+    assert announcement.announce_type is AnnounceType.LISTED
+    assert (announcement.identifier, announcement.version) == ("2609.18323", 1)
+    assert (announcement.title, announcement.abstract) == ("A title", "An abstract.")
+    assert announcement.authors == ("Ada Lovelace", "Alan Turing")
+    assert announcement.categories == ()
+    assert announcement.url == "https://arxiv.org/abs/2609.18323"
+    assert announcement.published_at == datetime(2026, 9, 16, tzinfo=UTC)
+    assert not announcement.is_withdrawn
+    assert announcement.signals == Signals(
+        upvotes=21,
+        comments=3,
+        github_stars=19,
+        github_url="https://github.com/a/b",
+        summary="In short.",
+        keywords=("one", "two"),
+    )
+
+
+def test_an_entry_with_nothing_but_identifier_and_title_is_a_paper() -> None:
+    (announcement,) = parsed({"paper": {"id": "2609.18323v2"}, "title": "Outer"}).announcements
+    assert announcement.key == "arxiv:2609.18323"
+    assert announcement.title == "Outer"
+    assert announcement.authors == ()
+    assert announcement.published_at is None
+    assert announcement.signals == Signals()
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "value"),
+    [
+        ({"upvotes": -1}, "upvotes", 0),
+        ({"upvotes": True}, "upvotes", 0),
+        ({"upvotes": "12"}, "upvotes", 0),
+        ({"githubStars": 2**40}, "github_stars", None),
+        ({"githubRepo": "javascript:alert(1)"}, "github_url", ""),
+        ({"ai_keywords": "one"}, "keywords", ()),
+        ({"ai_summary": "a\x00b\ud800c"}, "summary", "abc"),
+    ],
+)
+def test_a_signal_of_the_wrong_shape_counts_as_absent(
+    changed: dict[str, object], field: str, value: object
+) -> None:
+    batch = parsed(listed(**changed))
+    assert getattr(batch.announcements[0].signals, field) == value
+    assert batch.bad_entries == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2026-09-16T02:00:00+02:00", datetime(2026, 9, 16, tzinfo=UTC)),
+        ("2026-09-16T00:00:00", datetime(2026, 9, 16, tzinfo=UTC)),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+14:00", None),
+    ],
+)
+def test_a_moment_is_utc_or_unknown(written: str, moment: datetime | None) -> None:
+    assert parsed(listed(publishedAt=written)).announcements[0].published_at == moment
+
+
+def test_a_withdrawn_paper_says_so() -> None:
+    (announcement,) = parsed(listed(withdrawnAt="2026-09-17T00:00:00Z")).announcements
+    assert announcement.is_withdrawn
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("{'paper': {'id': '2609.18323'}}", "is a str, not an object"),
+        (None, "is a NoneType, not an object"),
+        ([], "is a list, not an object"),
+        ({}, "not an arXiv identifier: ''"),
+        ({"paper": "2609.18323"}, "not an arXiv identifier: ''"),
+        ({"paper": {"id": 2609.18323}}, "not an arXiv identifier: ''"),
+        ({"paper": {"id": "2609.18323"}}, "2609.18323 has no title"),
+        (listed(), "repeats 2609.18323"),
+    ],
+)
+def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: object, reason: str) -> None:
+    batch = parsed(listed(), bad, listed(id="2609.18324"))
+    assert [a.identifier for a in batch.announcements] == ["2609.18323", "2609.18324"]
+    (counted,) = batch.bad_entries
+    assert (counted.position, counted.reason) == (1, reason)
+
+
+def test_an_empty_list_is_a_day_without_papers() -> None:
+    batch = parse_daily_papers(b"[]")
+    assert batch.announcements == batch.bad_entries == ()
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "Expecting value, line 1 column 1"),
+        (b"<!DOCTYPE html><html></html>", "Expecting value, line 1 column 1"),
+        (b'[{"paper":\n', "line 2 column 1"),
+        (b'{"error": "Invalid date"}', "the answer is a dict, it says 'Invalid date', line 1"),
+        (b'{"data": {}}', "the answer is a dict, line 1"),
+        (b'"busy"', "the answer is a str, line 1"),
+        (b"\xff\xfe\xff", "not readable as JSON"),
+        (b"[" * 200_000, "not readable as JSON"),
+    ],
+)
+def test_anything_but_a_list_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+    with pytest.raises(SourceUnreadable) as caught:
+        parse_daily_papers(payload)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["paper", "id", "title", "authors", "upvotes"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON, max_size=5))
+def test_every_entry_of_any_list_is_read_or_counted(entries: list[object]) -> None:
+    batch = parsed(*entries)
+    assert len(batch.announcements) + len(batch.bad_entries) == len(entries)
+
+
+@pytest.mark.real
+def test_every_entry_of_382_real_days_is_read_or_counted(real_data: Path) -> None:
+    days = string_days = papers = 0
+    for path in sorted((real_data / "wire" / "hf_daily_papers" / "dev").glob("*.json.gz")):
+        payload = gzip.decompress(path.read_bytes())
+        answer = json.loads(payload)
+        entries = answer["data"] if isinstance(answer, dict) else answer
+        strings = sum(isinstance(entry, str) for entry in entries)
+        batch = parse_daily_papers(payload)
+        assert len(batch.bad_entries) == strings, path.name
+        assert len(batch.announcements) == len(entries) - strings, path.name
+        assert all(bad.reason == "is a str, not an object" for bad in batch.bad_entries)
+        days += 1
+        string_days += bool(strings)
+        papers += len(batch.announcements)
+    assert (days, string_days, papers) == (382, 22, 5317)

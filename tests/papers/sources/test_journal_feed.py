@@ -1,0 +1,279 @@
+"""Journals' feeds: RSS, Atom and RDF, plain text out of markup, a key for every paper."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.servers.loopback_http import LoopbackHttp
+from support.sources.open_gate import OpenGate
+
+from service.papers.domain.types import Announcement, AnnounceType
+from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
+from service.papers.sources.http_fetch import Caller, Fetcher
+from service.papers.sources.journal_feed import JournalFeed, _stripped, parse_journal
+
+ITEM = """<item><title>A &lt;i&gt;first&lt;/i&gt; paper</title>
+<link>https://journal.example/doi/abs/10.1234/AB.1?af=R</link>
+<dc:creator>Ada Example</dc:creator><dc:creator>Sample, Bob</dc:creator>
+<prism:doi>10.1234/AB.1</prism:doi>
+<prism:publicationName>Journal of  Examples</prism:publicationName>
+<pubDate>Fri, 18 Sep 2026 07:30:00 +0200</pubDate>
+<description>&lt;p&gt;We invent&lt;script&gt;alert(1)&lt;/script&gt; CO&lt;sub&gt;2&lt;/sub&gt;
+and x &amp;lt; y.&lt;/p&gt;&lt;p onclick="x()"&gt;More.&lt;/p&gt;</description></item>"""
+
+
+def rss(*items: str) -> bytes:
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:content="http://purl.org/rss/1.0/modules/content/"
+ xmlns:prism="http://prismstandard.org/namespaces/basic/2.0/">
+<channel><title>Journal</title><link>https://journal.example</link>{"".join(items)}</channel>
+</rss>""".encode()
+
+
+def item(inside: str, title: str = "A paper") -> str:
+    return f"<item><title>{title}</title>{inside}</item>"
+
+
+def the_paper(*items: str) -> Announcement:
+    batch = parse_journal(rss(*items), "J of Ex")
+    assert batch.bad_entries == ()
+    (told,) = batch.announcements
+    return told
+
+
+def test_an_item_is_a_paper_in_plain_text() -> None:
+    told = the_paper(ITEM)
+    assert (told.key, told.identifier, told.doi) == ("doi:10.1234/ab.1",) + ("10.1234/ab.1",) * 2
+    assert (told.source, told.version) == ("J of Ex", 1)
+    assert told.announce_type is AnnounceType.LISTED
+    assert told.title == "A first paper"
+    assert told.abstract == "We invent CO2 and x < y.\nMore."
+    assert told.authors == ("Ada Example", "Sample, Bob")
+    assert (told.categories, told.primary_category) == (("journal.j-of-ex",), "journal.j-of-ex")
+    assert told.url == "https://journal.example/doi/abs/10.1234/AB.1?af=R"
+    assert told.journal_ref == "Journal of Examples"
+    assert told.published_at == datetime(2026, 9, 18, 5, 30, tzinfo=UTC)
+
+
+def test_an_atom_feed_is_read_too() -> None:
+    payload = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>J</title>
+<entry><id>https://doi.org/10.1234/AB.2</id><title type="text">x &lt; y</title>
+<link href="https://journal.example/2"/><updated>2026-09-18T05:00:00Z</updated>
+<author><name>Ada Example</name></author><rights>CC BY</rights>
+<link rel="license" href="https://creativecommons.org/licenses/by/4.0/"/>
+<content type="html">&lt;p&gt;Long abstract.&lt;/p&gt;</content><summary>Short</summary></entry></feed>"""
+    (told,) = parse_journal(payload, "J").announcements
+    assert (told.key, told.title, told.abstract) == ("doi:10.1234/ab.2", "x < y", "Long abstract.")
+    assert told.license == "https://creativecommons.org/licenses/by/4.0/"
+    assert told.published_at == datetime(2026, 9, 18, 5, tzinfo=UTC)
+
+
+def test_an_rdf_feed_is_read_too() -> None:
+    payload = b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+ xmlns="http://purl.org/rss/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<channel rdf:about="https://j.example"><title>J</title></channel>
+<item rdf:about="https://j.example/3"><title>Third</title><link>https://j.example/3</link>
+<dc:identifier>doi:10.1234/ab.3</dc:identifier><dc:date>2026-09-18</dc:date>
+<dc:source>J. Ex. 3</dc:source></item></rdf:RDF>"""
+    (told,) = parse_journal(payload, "J").announcements
+    assert (told.key, told.journal_ref) == ("doi:10.1234/ab.3", "J. Ex. 3")
+    assert told.published_at == datetime(2026, 9, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<guid isPermaLink='false'>doi:10.1234/AB.4</guid>",
+        "<link>https://journal.example/doi/full/10.1234/AB.4?rss=1</link>",
+        "<link>https://journal.example/doi/10.1234/AB.4/full#top</link>",
+        "<link>https://journal.example/content/10.1234/ab.4.abstract</link>",
+        "<dc:identifier>10.1234/AB.4</dc:identifier><guid>10.9999/other</guid>",
+        "<prism:doi>none</prism:doi><dc:identifier>doi: 10.1234/AB.4.</dc:identifier>",
+        "<prism:doi>10.1234/.,</prism:doi><dc:identifier>10.1234/AB.4</dc:identifier>",
+    ],
+)
+def test_a_doi_is_found_wherever_it_stands(inside: str) -> None:
+    assert the_paper(item(inside)).key == "doi:10.1234/ab.4"
+
+
+def test_a_preprint_of_arxiv_has_arxivs_key() -> None:
+    told = the_paper(item("<prism:doi>10.48550/arXiv.2609.10001</prism:doi>"))
+    assert (told.key, told.identifier) == ("arxiv:2609.10001", "2609.10001")
+
+
+@pytest.mark.parametrize(
+    ("inside", "identifier", "url"),
+    [
+        (
+            "<guid isPermaLink='false'>tag:5</guid><link>https://j.example/5</link>",
+            "tag:5",
+            "https://j.example/5",
+        ),
+        ("<link>https://j.example/5</link>", "https://j.example/5", "https://j.example/5"),
+        ("<guid isPermaLink='false'>tag:5</guid><link>javascript:x()</link>", "tag:5", ""),
+    ],
+)
+def test_without_a_doi_the_key_is_a_hash_of_what_identifies_it(
+    inside: str, identifier: str, url: str
+) -> None:
+    told = the_paper(item(inside))
+    assert told.key == f"feed:{hashlib.sha256(identifier.encode()).hexdigest()[:32]}"
+    assert (told.identifier, told.url, told.doi) == (identifier, url, "")
+
+
+def test_a_paper_without_a_link_is_linked_by_its_doi() -> None:
+    assert the_paper(item("<prism:doi>10.1234/x</prism:doi>")).url == "https://doi.org/10.1234/x"
+
+
+@pytest.mark.parametrize(
+    ("creator", "authors"),
+    [
+        ("Ada Example", ("Ada Example",)),
+        ("Ada Example, Bob Sample and Cy Third", ("Ada Example", "Bob Sample", "Cy Third")),
+        ("Ada Example, Bob Sample", ("Ada Example", "Bob Sample")),
+        ("Example, Ada", ("Example, Ada",)),
+        ("Example, A., van Sample, B.-C.", ("A. Example", "B.-C. van Sample")),
+        ("Example, Ada; Sample, Bob;", ("Example, Ada", "Sample, Bob")),
+        ("Ada &lt;b&gt;Example&lt;/b&gt;", ("Ada Example",)),
+        ("", ()),
+    ],
+)
+def test_one_string_of_authors_is_taken_apart(creator: str, authors: tuple[str, ...]) -> None:
+    told = the_paper(item(f"<link>https://j.example/6</link><dc:creator>{creator}</dc:creator>"))
+    assert told.authors == authors
+
+
+@pytest.mark.parametrize(
+    ("stamp", "when"),
+    [
+        (
+            "<prism:publicationDate>2026-9-1</prism:publicationDate>",
+            datetime(2026, 9, 1, tzinfo=UTC),
+        ),
+        (
+            "<prism:publicationDate>2026-09</prism:publicationDate>",
+            datetime(2026, 9, 1, tzinfo=UTC),
+        ),
+        ("<prism:publicationDate>2026-13-01</prism:publicationDate>", None),
+        ("<prism:publicationDate>soon</prism:publicationDate>", None),
+        ("<pubDate>Sat, 31 Dec 2016 23:59:60 GMT</pubDate>", None),
+        ("<dc:date>2026-09-18T01:00:00-04:00</dc:date>", datetime(2026, 9, 18, 5, tzinfo=UTC)),
+        ("<pubDate>whenever</pubDate>", None),
+        ("", None),
+    ],
+)
+def test_a_day_is_read_in_many_spellings(stamp: str, when: datetime | None) -> None:
+    told = the_paper(item(f"<link>https://j.example/7</link>{stamp}"))
+    assert told.published_at == when
+
+
+def test_markup_that_hides_nothing_leaves_nothing() -> None:
+    told = the_paper(
+        item("<link>https://j.example/8</link><description><![CDATA[<!-- x -->]]></description>")
+    )
+    assert told.abstract == ""
+
+
+def test_scripts_are_taken_out_even_where_feedparser_would_leave_them() -> None:
+    assert _stripped("<p>a<script>b()</script> c<style>d</style></p>", "text/html") == "a c"
+
+
+def test_the_longer_text_is_the_abstract() -> None:
+    both = "<description>Short.</description><content:encoded>A longer text.</content:encoded>"
+    assert the_paper(item(f"<link>https://j.example/9</link>{both}")).abstract == "A longer text."
+
+
+def test_control_characters_never_reach_a_paper() -> None:
+    payload = rss(item("<link>https://j.example/10</link>", title="A\x0b pa\x00per"))
+    (told,) = parse_journal(payload, "J").announcements
+    assert told.title == "A paper"
+
+
+def test_a_bad_entry_is_counted_and_the_others_are_kept() -> None:
+    batch = parse_journal(
+        rss(item("<link>https://j.example/1</link>", title=""), ITEM, ITEM, item("")), "J"
+    )
+    assert [told.identifier for told in batch.announcements] == ["10.1234/ab.1"]
+    assert sorted((bad.position, bad.reason) for bad in batch.bad_entries) == [
+        (0, "has no title"),
+        (2, "repeats 10.1234/ab.1"),
+        (3, "'A paper' has no identifier and no link"),
+    ]
+
+
+def test_a_feed_without_entries_is_an_empty_batch() -> None:
+    batch = parse_journal(rss(), "J")
+    assert (batch.announcements, batch.bad_entries) == ((), ())
+
+
+def test_a_feed_that_is_badly_written_is_read_as_far_as_it_goes() -> None:
+    payload = rss(ITEM, item("<link>https://j.example/2?a=1&b=2</link>", title="Q & A"))
+    batch = parse_journal(payload, "J")
+    assert [told.title for told in batch.announcements] == ["A first paper", "Q & A"]
+
+
+def test_a_feed_that_is_cut_off_loses_only_the_entry_it_breaks_in() -> None:
+    payload = rss(ITEM, item("<link>https://j.example/2</link><description>An abstract"))
+    batch = parse_journal(payload[: payload.index(b" abstract")], "J")
+    assert [told.identifier for told in batch.announcements] == ["10.1234/ab.1"]
+    assert [(bad.position, bad.reason) for bad in batch.bad_entries] == [
+        (1, "the feed breaks off here")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "not a feed: the answer is empty"),
+        (b"<html><body><p>Sign in</p></body></html>", "not a feed: it holds no entries"),
+        (rss(ITEM)[:120], "not a feed: "),
+        (b"Rate exceeded.", "not a feed: "),
+        (b'<?xml version="1.0" encoding="\xe2\x28"?><rss/>', "not a feed: UnicodeDecodeError: "),
+        (rss(ITEM.replace("We invent", "&#xD800;&lt;b&gt;")), "not a feed: UnicodeEncodeError: "),
+        (b'<!DOCTYPE r [<!ENTITY a "b">]><rss/>', "not a feed: it declares entities"),
+    ],
+)
+def test_what_is_no_feed_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+    with pytest.raises(SourceUnreadable) as caught:
+        parse_journal(payload, "J")
+    assert str(caught.value).startswith(reason)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_is_the_name_of_a_file_is_not_opened(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.xml"
+    feed.write_bytes(rss(ITEM))
+    with pytest.raises(SourceUnreadable):
+        parse_journal(str(feed).encode(), "J")
+
+
+# The client, against a server on loopback.
+
+
+@pytest.fixture
+def journal(loopback_http: LoopbackHttp) -> JournalFeed:
+    fetcher = Fetcher(Caller(timeout_seconds=5), OpenGate())
+    return JournalFeed("J of Ex", f"{loopback_http.url}/feed.xml", fetcher)
+
+
+def test_a_feed_is_asked_for_and_read(journal: JournalFeed, loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes["/feed.xml"] = 200, {"ETag": '"1"'}, rss(ITEM)
+    fetched = journal.fetch("", None, FetchState('"0"'))
+    assert fetched.payload is not None
+    assert fetched.etag == '"1"'
+    assert loopback_http.requests[0].headers["If-None-Match"] == '"0"'
+    assert len(journal.parse(fetched.payload).announcements) == 1
+    assert (journal.name, journal.gates_editions) == ("J of Ex", False)
+
+
+def test_a_busy_server_says_when_to_come_back(
+    journal: JournalFeed, loopback_http: LoopbackHttp
+) -> None:
+    loopback_http.routes["/feed.xml"] = 503, {"Retry-After": "5"}, b""
+    with pytest.raises(SourceUnavailable) as caught:
+        journal.fetch("", None, FetchState())
+    assert caught.value.retry_after_seconds == 5

@@ -1,0 +1,94 @@
+"""The listing as oracle: what it says late still counts, while there is time."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.servers.loopback_http import LoopbackHttp
+from support.sources.feeds import Told, render_feed
+from support.sources.open_gate import OpenGate
+from support.sources.provider import morning
+
+from service.papers.domain.types import BatchState
+from service.papers.ingest import ingest_source
+from service.papers.listing_check import close_overdue, consult
+from service.papers.sources.base import Source
+from service.papers.sources.registry import build_sources
+from service.papers.store.batches import find_batch
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Batch
+from service.platform.settings.settings import Settings
+
+FRIDAY = date(2026, 9, 18)
+LISTING = """<html><body><h3>Showing new listings for Friday, 18 September 2026</h3>
+<dl id='articles'><h3>New submissions (showing {0} of {0} entries)</h3></dl></body></html>"""
+
+
+def make_source(settings: Settings, http: LoopbackHttp) -> tuple[Settings, Source]:
+    settings = settings.model_copy(
+        update={
+            "sources": ("arxiv",),
+            "arxiv_categories": ("cs.CL",),
+            "arxiv_feed_url": http.url,
+            "arxiv_list_url": http.url,
+        }
+    )
+    (source,) = build_sources(settings, OpenGate())
+    return settings, source
+
+
+def found(session: Session) -> Batch:
+    session.expire_all()
+    batch = find_batch(session, "arxiv", "cs.CL", FRIDAY)
+    assert batch is not None
+    return batch
+
+
+def test_a_day_that_looked_whole_is_read_again_when_the_listing_speaks_up(
+    settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
+) -> None:
+    settings, source = make_source(settings, loopback_http)
+    sessions, now = make_sessions(engine), morning(FRIDAY)
+    first, second = Told(1), Told(2)
+    loopback_http.routes["/rss/cs.CL"] = (200, {"ETag": '"half"'}, render_feed(FRIDAY, first))
+    ingest_source(sessions, settings, source, None, now)
+    assert found(session).state is BatchState.COMPLETE
+    loopback_http.routes["/cs.CL/new"] = (200, {}, LISTING.format(2).encode())
+    consult(sessions, source, "cs.CL", now)
+    batch = found(session)
+    assert (batch.state, batch.expected_count, batch.etag) == (BatchState.PARTIAL, 2, "")
+    assert batch.note == "1 of 2 papers, as the listing says now"
+    whole = render_feed(FRIDAY, first, second)
+    loopback_http.routes["/rss/cs.CL"] = (200, {"ETag": '"whole"'}, whole)
+    ingest_source(sessions, settings, source, None, now + timedelta(minutes=10))
+    assert found(session).state is BatchState.COMPLETE
+    assert len(loopback_http.requests) == 4
+
+
+def test_after_the_deadline_the_listing_takes_nothing_back(
+    settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
+) -> None:
+    settings, source = make_source(settings, loopback_http)
+    sessions, late = make_sessions(engine), morning(FRIDAY) + timedelta(hours=9)
+    loopback_http.routes["/rss/cs.CL"] = (200, {}, render_feed(FRIDAY, Told(1)))
+    ingest_source(sessions, settings, source, None, morning(FRIDAY))
+    loopback_http.routes["/cs.CL/new"] = (200, {}, LISTING.format(2).encode())
+    consult(sessions, source, "cs.CL", late)
+    assert found(session).state is BatchState.COMPLETE
+
+
+def test_a_day_on_which_nobody_answered_is_closed_at_its_deadline_and_says_so(
+    settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
+) -> None:
+    settings, source = make_source(settings, loopback_http)
+    sessions, now = make_sessions(engine), morning(FRIDAY)
+    ingest_source(sessions, settings, source, None, now)
+    assert close_overdue(sessions, now) == 0
+    later: datetime = now + timedelta(hours=9)
+    assert close_overdue(sessions, later) == 1
+    batch = found(session)
+    assert (batch.state, batch.closed_at) == (BatchState.CLOSED, later)
+    assert batch.note.startswith("nothing was announced by the deadline")
+    assert close_overdue(sessions, later) == 0

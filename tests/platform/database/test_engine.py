@@ -1,0 +1,67 @@
+"""The connection to Postgres: in UTC, impatient with locks, committed as a whole or not at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from service.papers.domain.types import SuppressionReason
+from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.database.models import Suppression
+from service.subscribers.store.suppressions import insert_suppression, is_suppressed
+
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+KEYS = ("a secret",)
+
+
+def suppress(engine: Engine, *, fails: bool) -> None:
+    with transaction(make_sessions(engine)) as session:
+        insert_suppression(session, "a@b.c", KEYS, SuppressionReason.OPERATOR, "", NOW)
+        if fails:
+            raise LookupError("something else")
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(engine: Engine) -> None:
+    with pytest.raises(LookupError):
+        suppress(engine, fails=True)
+    with transaction(make_sessions(engine)) as session:
+        assert not is_suppressed(session, "a@b.c", KEYS)
+    suppress(engine, fails=False)
+    with transaction(make_sessions(engine)) as session:
+        assert is_suppressed(session, "a@b.c", KEYS)
+
+
+def test_a_value_may_be_read_after_its_transaction(engine: Engine) -> None:
+    suppress(engine, fails=False)
+    with transaction(make_sessions(engine)) as session:
+        row = session.query(Suppression).one()
+    assert row.created_at == NOW
+    assert row.created_at.utcoffset() == UTC.utcoffset(None)
+
+
+def test_every_session_is_in_utc_and_waits_ten_seconds_for_a_lock_at_most(
+    engine: Engine,
+) -> None:
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW timezone")).scalar_one() == "UTC"
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced(engine: Engine, database_url: str) -> None:
+    with engine.connect() as connection:
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [number])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != number
+
+
+def test_a_database_that_is_not_there_is_an_error_with_its_name(database_url: str) -> None:
+    engine = make_engine(f"{database_url}".replace("test_", "nowhere_", 1))
+    with pytest.raises(OperationalError, match="nowhere_"):
+        engine.connect()
+    engine.dispose()

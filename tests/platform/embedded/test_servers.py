@@ -1,0 +1,198 @@
+"""The embedded servers: shared by processes, ended by the last, and hard to break by killing.
+
+The sharing tests use Valkey, which starts in a blink; the promise is the same code for both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from kombu.connection import Connection
+from support.servers.embedded_using import (
+    execute,
+    is_running,
+    kill,
+    other_user,
+    pid_of,
+    ping,
+    postgres_of,
+    query,
+    start_user,
+    urls_of,
+    valkey_of,
+)
+from support.smtp.smtp_sink import wait_until
+
+from service.platform.embedded import Embedded, resolve_services
+from service.platform.settings.settings import Settings
+
+
+def test_a_first_start_makes_a_database_with_vectors_and_unicode(data_dir: Path) -> None:
+    with postgres_of(data_dir) as services:
+        execute(services.database_url, "CREATE EXTENSION vector")
+        assert query(services.database_url, "SELECT '[1,2]'::vector <-> '[1,2]'::vector") == "0.0"
+        assert query(services.database_url, "SELECT lower('ÄÖÉ')") == "äöé"
+        assert query(services.database_url, "SHOW server_version").startswith("18.")
+
+
+def test_nothing_listens_on_the_network(data_dir: Path) -> None:
+    with Embedded(data_dir, durable=False) as services:
+        assert query(services.database_url, "SHOW listen_addresses") == ""
+        assert query(services.database_url, "SHOW unix_socket_permissions") == "0700"
+        with redis.Redis.from_url(services.redis_url) as client:
+            assert client.config_get("port") == {"port": "0"}
+        socket = Path(services.redis_url.removeprefix("unix://"))
+        assert socket.stat().st_mode & 0o777 == 0o700
+
+
+def test_crash_safety_is_on_unless_a_test_turns_it_off(data_dir: Path) -> None:
+    with Embedded(data_dir, valkey=False) as services:
+        assert query(services.database_url, "SHOW fsync") == "on"
+    with postgres_of(data_dir) as services:
+        assert query(services.database_url, "SHOW fsync") == "off"
+
+
+def test_what_was_stored_is_there_at_the_next_start(data_dir: Path) -> None:
+    with postgres_of(data_dir) as services:
+        execute(services.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
+    with postgres_of(data_dir) as services:
+        assert query(services.database_url, "SELECT answer FROM kept") == "42"
+
+
+def test_the_queue_can_be_reached_by_celery(data_dir: Path) -> None:
+    with valkey_of(data_dir) as services:
+        settings = Settings(redis_url=f"{services.redis_url}?db=3")
+        with Connection(settings.broker_url) as connection:  # type: ignore[no-untyped-call]  # kombu has no annotations
+            queue = connection.SimpleQueue("bell")
+            queue.put({"ids": [7]})
+            with redis.Redis.from_url(settings.redis_url) as client:
+                assert client.llen("bell") == 1
+            message = queue.get(timeout=5)
+            assert message.payload == {"ids": [7]}
+            message.ack()
+            queue.close()
+
+
+def test_two_users_share_one_server_and_the_last_to_leave_stops_it(data_dir: Path) -> None:
+    first, second = valkey_of(data_dir), valkey_of(data_dir)
+    url = first.start().redis_url
+    pid = pid_of(data_dir, "valkey.server")
+    assert second.start().redis_url == url
+    assert pid_of(data_dir, "valkey.server") == pid
+    first.stop()
+    assert ping(url)
+    second.stop()
+    assert not is_running(data_dir, "valkey")
+
+
+def test_processes_that_start_at_once_share_one_server(data_dir: Path) -> None:
+    users = [start_user(data_dir, "valkey") for _ in range(4)]
+    assert len({urls_of(user)[1] for user in users}) == 1
+    pid = pid_of(data_dir, "valkey.server")
+    for user in users[:3]:
+        user.communicate()
+    assert pid_of(data_dir, "valkey.server") == pid
+    assert is_running(data_dir, "valkey")
+    users[3].communicate()
+    assert not is_running(data_dir, "valkey")
+
+
+def test_stopping_twice_or_without_a_start_is_harmless(data_dir: Path) -> None:
+    embedded = valkey_of(data_dir)
+    embedded.stop()
+    embedded.start()
+    embedded.stop()
+    embedded.stop()
+    assert not is_running(data_dir, "valkey")
+
+
+def test_a_killed_user_neither_stops_the_server_nor_keeps_it_alive(data_dir: Path) -> None:
+    with valkey_of(data_dir) as services:
+        with other_user(data_dir) as user:
+            assert urls_of(user)[1] == services.redis_url
+            user.kill()
+        assert ping(services.redis_url)
+    assert not is_running(data_dir, "valkey")
+
+
+def test_the_servers_stop_when_all_their_users_are_killed(data_dir: Path) -> None:
+    with other_user(data_dir, "both") as user:
+        urls_of(user)
+        assert is_running(data_dir, "postgres")
+        user.kill()
+    wait_until(lambda: not is_running(data_dir, "postgres"), 30)
+    wait_until(lambda: not is_running(data_dir, "valkey"))
+
+
+def test_a_server_that_dies_is_started_again_for_those_who_use_it(data_dir: Path) -> None:
+    with valkey_of(data_dir) as services:
+        first = pid_of(data_dir, "valkey.server")
+        kill(first)
+        wait_until(lambda: pid_of(data_dir, "valkey.server") != first)
+        wait_until(lambda: can(lambda: ping(services.redis_url)))
+
+
+def can(act: Callable[[], bool]) -> bool:
+    try:
+        return act()
+    except redis.ConnectionError:
+        return False
+
+
+def test_a_server_whose_keeper_was_killed_is_adopted_and_then_stopped(data_dir: Path) -> None:
+    first = valkey_of(data_dir)
+    url = first.start().redis_url
+    pid = pid_of(data_dir, "valkey.server")
+    kill(pid_of(data_dir, "valkey.keeper"))
+    with valkey_of(data_dir):
+        assert pid_of(data_dir, "valkey.server") == pid
+        assert ping(url)
+        first.stop()
+        assert ping(url)
+    assert not is_running(data_dir, "valkey")
+
+
+def test_it_starts_again_after_everything_was_killed_at_once(data_dir: Path) -> None:
+    with other_user(data_dir, "both", "durable") as user:
+        database_url, _ = urls_of(user)
+        execute(database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
+        for name in ("postgres.keeper", "valkey.keeper", "postgres.server", "valkey.server"):
+            kill(pid_of(data_dir, name))
+        user.kill()
+    # As after a reboot: the number in the stale pid file now belongs to somebody who lives.
+    stale = data_dir / "postgres" / "data" / "postmaster.pid"
+    lines = stale.read_text().splitlines()
+    wait_until(lambda: not is_running(data_dir, "postgres"))
+    stale.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    with Embedded(data_dir) as services:
+        assert query(services.database_url, "SELECT answer FROM kept") == "42"
+        assert ping(services.redis_url)
+
+
+def test_a_start_killed_in_the_middle_of_making_the_database_is_forgotten(data_dir: Path) -> None:
+    left = data_dir / "postgres" / "data.new"
+    with postgres_of(data_dir):
+        pass
+    (data_dir / "postgres" / "data").rename(left)
+    (left / "PG_VERSION").write_text("half")
+    with postgres_of(data_dir) as services:
+        assert query(services.database_url, "SELECT 1") == "1"
+    assert not left.exists()
+
+
+def test_only_the_missing_server_is_started(data_dir: Path) -> None:
+    given = Settings(data_dir=data_dir, database_url="postgresql://named.example/db")
+    with resolve_services(given) as settings:
+        assert settings.database_url == "postgresql://named.example/db"
+        assert ping(settings.redis_url)
+    assert not (data_dir / "postgres").exists()
+
+
+def test_nothing_is_started_where_both_are_named(data_dir: Path) -> None:
+    given = Settings(data_dir=data_dir, database_url="postgresql://a/b", redis_url="redis://c/0")
+    with resolve_services(given) as settings:
+        assert settings == given
+    assert not data_dir.exists()

@@ -1,0 +1,35 @@
+"""What strangers say, made fit to be kept."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.platform.one_line import plain_words
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("550 5.1.1  no such user", "550 5.1.1 no such user"),
+        ("a\0b", "a b"),
+        ("\x1b[31mred", "[31mred"),
+        ("one\r\ntwo\tthree", "one two three"),
+        ("half \ud83d of a pair", "half of a pair"),
+        ("Empfänger 不明 🙂", "Empfänger 不明 🙂"),
+        ("\u202eturned", "turned"),
+        ("", ""),
+    ],
+)
+def test_it_keeps_words_and_takes_the_rest(text: str, plain: str) -> None:
+    assert plain_words(text) == plain
+
+
+@given(st.text(st.characters()))
+def test_whatever_comes_it_is_one_printable_line(text: str) -> None:
+    plain = plain_words(text)
+    assert plain.isprintable()
+    assert plain == plain_words(plain) == plain.strip()
+    assert len(plain) <= len(text)
+    assert plain.encode().decode() == plain

@@ -1,0 +1,83 @@
+"""Dates as readers write them, whatever they or their browsers ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from service.messages.contexts.digest import DigestContext, DigestPaper
+from service.messages.rendering.renderer import Renderer
+from service.papers.domain.types import DeliveryKind
+from service.presentation.dates import (
+    long_date,
+    moment,
+    plain_date,
+    read_locale,
+    said_in,
+    short_date,
+)
+
+DAY = date(2026, 4, 21)
+
+
+@pytest.mark.parametrize(
+    ("locale", "long", "plain", "short"),
+    [
+        ("", "Tuesday 21 April 2026", "21 April 2026", "Tue 21 Apr"),
+        ("en-US", "Tuesday, April 21, 2026", "April 21, 2026", "Tue, Apr 21"),
+        ("de-AT", "Dienstag, 21. April 2026", "21. April 2026", "Di., 21. Apr."),
+        ("ja", "2026年4月21日火曜日", "2026年4月21日", "4月21日(火)"),
+        ("xx-nowhere", "Tuesday 21 April 2026", "21 April 2026", "Tue 21 Apr"),
+    ],
+)
+def test_a_date_is_written_as_its_reader_writes_it(
+    locale: str, long: str, plain: str, short: str
+) -> None:
+    assert long_date(DAY, locale) == long
+    assert plain_date(DAY, locale) == plain
+    assert short_date(DAY, locale) == short
+
+
+@pytest.mark.parametrize(
+    ("header", "locale"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de-AT"),
+        ("zz-ZZ, fr;q=0.5", "fr"),
+        ("*", ""),
+        ("", ""),
+        ("en", "en"),
+        ("../../etc/passwd, <b>, \u00e9", ""),
+        ("de-" + "x" * 300, ""),
+        (",".join(["zz"] * 50 + ["fr"]), ""),
+    ],
+)
+def test_the_first_known_language_is_the_readers(header: str, locale: str) -> None:
+    assert read_locale(header) == locale
+
+
+def test_a_date_in_another_language_says_so_to_screen_readers() -> None:
+    assert said_in("Dienstag", "de-AT") == '<span lang="de-AT" dir="auto">Dienstag</span>'
+    assert said_in("<Tuesday>", "en-US") == "&lt;Tuesday&gt;"
+    assert said_in("Tuesday", "") == "Tuesday"
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    there = timezone(timedelta(hours=9))
+    assert moment(datetime(2026, 4, 21, 3, 5, tzinfo=there)) == "Mon 20 Apr, 18:05 UTC"
+    assert moment(datetime(2026, 4, 21, 3, 5, tzinfo=UTC)) == "Tue 21 Apr, 03:05 UTC"
+
+
+def test_a_digest_has_its_dates_in_the_readers_locale(
+    renderer: Renderer,
+    make_entry: Callable[..., DigestPaper],
+    make_digest: Callable[..., DigestContext],
+) -> None:
+    context = replace(make_digest(make_entry()), locale="de-DE")
+    mail = renderer.render(DeliveryKind.DIGEST, context)
+    assert mail.subject == "1 new on prompt tuning · Di., 21. Apr."
+    assert '<span lang="de-DE" dir="auto">Dienstag, 21. April 2026</span>' in mail.html
+    assert "Dienstag, 21. April 2026 · 1 paper for you" in mail.text
+    assert "You asked for this on 3. März 2026" in " ".join(mail.text.split())

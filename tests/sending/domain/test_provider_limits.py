@@ -1,0 +1,224 @@
+"""How a provider is slowed down, spared, tried again and trusted again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.papers.domain.types import BreakerState
+from service.sending.domain.provider_limits import (
+    BURST,
+    FULL_RATE,
+    LOOKS_BACK,
+    OPENS_AT,
+    PROBE_AGAIN,
+    PROBE_LOST,
+    PROBE_MINUTES,
+    RECOVERY_EVERY,
+    RECOVERY_STEP,
+    SLOWEST_RATE,
+    SLOWING_EVERY,
+    START_RATE,
+    Pace,
+    is_trouble,
+    next_at,
+    next_pace,
+    take,
+)
+from service.sending.domain.retries import ReplyKind
+
+K = ReplyKind
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+FRESH = Pace("gmail", NOW)
+SECOND = timedelta(seconds=1)
+
+
+def hear(pace: Pace, *kinds: ReplyKind, at: datetime = NOW) -> Pace:
+    return next_pace(pace, [(kind, f"{kind} it says") for kind in kinds], at)
+
+
+def opened(at: datetime = NOW) -> Pace:
+    return hear(FRESH, *[K.POLICY] * OPENS_AT, at=at)
+
+
+def test_the_first_complaint_of_speed_sets_a_pace_and_the_next_ones_halve_it() -> None:
+    pace = hear(FRESH, K.THROTTLED)
+    assert pace.rate == START_RATE
+    assert pace.last_reply == "throttled it says"
+    # What was on the wire complains of the old speed.
+    at = NOW + SLOWING_EVERY - SECOND
+    assert hear(pace, *[K.THROTTLED] * 30, at=at).rate == START_RATE
+    for times in range(1, 20):
+        pace = hear(pace, K.THROTTLED, at=NOW + SLOWING_EVERY * times)
+        assert pace.rate == max(START_RATE / 2**times, SLOWEST_RATE)
+
+
+def test_a_pace_recovers_step_by_step_while_mail_is_taken_and_not_by_waiting() -> None:
+    pace, at = hear(FRESH, K.THROTTLED), NOW
+    for step in range(1, 6):
+        at += RECOVERY_EVERY
+        pace = hear(pace, *[K.ACCEPTED] * 40, at=at)
+        assert pace.rate == START_RATE + RECOVERY_STEP * step
+    assert hear(pace, K.ACCEPTED, at=at + timedelta(hours=9)).rate == pace.rate + RECOVERY_STEP
+
+
+def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
+    pace, at = hear(FRESH, K.THROTTLED), NOW
+    while pace.rate is not None:
+        at += RECOVERY_EVERY
+        pace = hear(pace, K.ACCEPTED, at=at)
+    assert at - NOW == RECOVERY_EVERY * int((FULL_RATE - START_RATE) / RECOVERY_STEP)
+    assert pace.is_healthy
+    assert not hear(pace, K.POLICY).is_healthy
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ReplyKind), st.integers(0, 7200), st.integers(0, 50)),
+        max_size=60,
+    )
+)
+def test_whatever_is_heard_the_pace_stays_within_its_bounds(
+    told: list[tuple[ReplyKind, int, int]],
+) -> None:
+    pace, at = FRESH, NOW
+    for kind, seconds, wanted in told:
+        at += timedelta(seconds=seconds)
+        count, pace = take(pace, wanted, at)
+        assert 0 <= count <= wanted
+        pace = hear(pace, kind, at=at)
+        assert pace.rate is None or SLOWEST_RATE <= pace.rate < FULL_RATE
+        assert len(pace.recent) <= LOOKS_BACK
+        assert pace.is_open == (pace.probe_at is not None) == (pace.open_count > 0)
+        assert pace.is_open == (pace.opened_at is not None)
+        assert next_at(pace, at) >= at
+        assert next_pace(pace, [], at) == pace
+
+
+@given(st.floats(SLOWEST_RATE, FULL_RATE), st.lists(st.integers(0, 300), min_size=1, max_size=80))
+def test_no_more_is_taken_than_the_pace_allows(rate: float, gaps: list[int]) -> None:
+    pace, at, taken = replace(FRESH, rate=rate), NOW, 0
+    for gap in gaps:
+        at += timedelta(seconds=gap)
+        count, pace = take(pace, 10_000, at)
+        taken += count
+    seconds = (at - NOW + BURST) / SECOND
+    assert taken <= rate * seconds + 1
+
+
+def test_a_slow_provider_still_gets_one_at_a_time() -> None:
+    pace = replace(FRESH, rate=SLOWEST_RATE)
+    count, pace = take(pace, 5, NOW)
+    assert count == 1
+    assert take(pace, 5, NOW + timedelta(seconds=59))[0] == 0
+    assert next_at(pace, NOW) == NOW + timedelta(minutes=1)
+    assert take(pace, 5, NOW + timedelta(minutes=1))[0] == 1
+
+
+@given(st.floats(SLOWEST_RATE, FULL_RATE), st.integers(0, 50), st.integers(0, 30))
+def test_the_next_one_goes_when_it_is_said_to(rate: float, before: int, gap: int) -> None:
+    _, pace = take(replace(FRESH, rate=rate), before, NOW)
+    now = NOW + timedelta(seconds=gap)
+    at = next_at(pace, now)
+    # Microseconds are what a time can hold.
+    assert take(pace, 1, at + timedelta(microseconds=2))[0] == 1
+    if at > now:
+        assert take(pace, 1, at - timedelta(milliseconds=1))[0] == 0
+
+
+def test_without_a_pace_everything_is_taken_and_nothing_of_nothing() -> None:
+    assert take(FRESH, 7, NOW) == (7, FRESH)
+    assert take(opened(), 0, NOW + timedelta(days=1))[0] == 0
+    assert next_at(FRESH, NOW) == NOW
+
+
+def test_the_breaker_opens_at_enough_refusals_among_the_last_answers() -> None:
+    pace = hear(FRESH, *[K.POLICY] * (OPENS_AT - 1))
+    assert not pace.is_open
+    mixed = hear(FRESH, *[K.POLICY, K.ACCEPTED, K.ACCEPTED] * 20)
+    assert not mixed.is_open, "a third of refusals is some readers' trouble"
+    pace = hear(pace, K.POLICY)
+    assert pace.breaker is BreakerState.OPEN
+    assert pace.opened_at == NOW
+    assert pace.probe_at == NOW + timedelta(minutes=PROBE_MINUTES[0])
+    assert pace.last_reply == "policy it says"
+
+
+@pytest.mark.parametrize("kind", [K.GREYLISTED, K.FULL, K.PUT_OFF, K.REFUSED, K.RELAY])
+def test_what_is_about_one_reader_or_the_relay_moves_nothing(kind: ReplyKind) -> None:
+    assert hear(FRESH, *[kind] * 50) == FRESH
+    assert not is_trouble(kind)
+
+
+def test_an_open_breaker_takes_nothing_until_one_probe() -> None:
+    pace = opened()
+    assert take(pace, 100, NOW + timedelta(minutes=29))[0] == 0
+    at = NOW + timedelta(minutes=30)
+    assert next_at(pace, NOW) == at
+    count, pace = take(pace, 100, at)
+    assert (count, pace.breaker) == (1, BreakerState.PROBING)
+    assert take(pace, 100, at + SECOND)[0] == 0
+
+
+def test_leftovers_on_the_wire_say_nothing_while_open() -> None:
+    pace = opened()
+    for kind in (K.ACCEPTED, K.POLICY, K.THROTTLED):
+        assert hear(pace, kind) == pace
+
+
+def probing(at: datetime) -> Pace:
+    return take(opened(), 1, at)[1]
+
+
+def test_a_probe_that_is_taken_closes_the_breaker_and_begins_slowly() -> None:
+    at = NOW + timedelta(minutes=30)
+    pace = hear(probing(at), K.ACCEPTED, at=at)
+    assert not pace.is_open
+    assert pace.rate == START_RATE
+    assert pace.recent.count("p") == 0
+
+
+def test_a_probe_that_is_refused_opens_it_again_for_longer() -> None:
+    pace, at, waits = opened(), NOW, []
+    for _ in range(len(PROBE_MINUTES) + 1):
+        at = next_at(pace, at)
+        _, pace = take(pace, 1, at)
+        pace = hear(pace, K.POLICY, at=at)
+        assert pace.probe_at is not None
+        waits.append((pace.probe_at - at) / timedelta(minutes=1))
+    assert waits == [*PROBE_MINUTES[1:], PROBE_MINUTES[-1], PROBE_MINUTES[-1]]
+    assert pace.opened_at == NOW, "the operator is told since when"
+
+
+def test_a_probe_that_meets_another_trouble_is_repeated_soon() -> None:
+    at = NOW + timedelta(minutes=30)
+    pace = hear(probing(at), K.GREYLISTED, at=at)
+    assert pace.breaker is BreakerState.OPEN
+    assert next_at(pace, at) == at + PROBE_AGAIN
+
+
+def test_a_probe_whose_worker_died_is_replaced() -> None:
+    at = NOW + timedelta(minutes=30)
+    pace = probing(at)
+    assert take(pace, 9, at + PROBE_LOST - SECOND)[0] == 0
+    assert take(pace, 9, at + PROBE_LOST)[0] == 1
+
+
+def test_replies_are_folded_in_their_order() -> None:
+    told: Iterable[tuple[ReplyKind, str]] = ((K.POLICY, "x" * 900) for _ in range(9))
+    pace = next_pace(FRESH, told, NOW)
+    assert pace.is_open
+    assert len(pace.last_reply) == 300
+    assert is_trouble(K.THROTTLED)
+    assert is_trouble(K.POLICY)
+
+
+def test_a_readers_address_is_not_kept_with_the_pace() -> None:
+    words = "4.7.0 <anne@example.org>: slower, anne@example.org (to=<b@x.example>)"
+    pace = next_pace(FRESH, [(K.THROTTLED, words)], NOW)
+    assert pace.last_reply == "4.7.0 <<address>>: slower, <address> (to=<<address>>)"

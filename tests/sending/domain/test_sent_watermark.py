@@ -1,0 +1,67 @@
+"""A mark of how far the sending has come, and what it says of a database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+
+from service.papers.domain.types import Cadence, DeliveryState
+from service.sending.domain.sent_watermark import (
+    Mark,
+    MarkedRow,
+    MarkUnreadable,
+    is_behind,
+    read_mark,
+    write_mark,
+)
+
+S = DeliveryState
+MARK = Mark("6f1e", 17, 2, datetime(2026, 9, 18, 5, tzinfo=UTC), {Cadence.DAILY: date(2026, 9, 18)})
+
+
+def test_a_mark_is_read_as_it_was_written() -> None:
+    text = write_mark(MARK)
+    assert "\n" not in text
+    assert read_mark(text) == MARK
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"at": "2026-09-18T05:00:00"},
+        {"at": 5},
+        {"attempt": "two"},
+        {"delivery_id": None},
+        {"editions": ["daily"]},
+        {"editions": {"hourly": "2026-09-18"}},
+        {"editions": {"daily": "Friday"}},
+    ],
+)
+def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
+    told = json.loads(write_mark(MARK))
+    with pytest.raises(MarkUnreadable):
+        read_mark(json.dumps({**told, **changes}))
+    with pytest.raises(MarkUnreadable):
+        read_mark(write_mark(MARK)[:-5])
+
+
+@pytest.mark.parametrize(
+    ("row", "behind"),
+    [
+        (None, True),
+        (MarkedRow(1, S.SENT, True), True),
+        (MarkedRow(1, S.QUEUED, True), True),
+        (MarkedRow(2, S.CLAIMED, True), True),
+        (MarkedRow(2, S.QUEUED, False), True),
+        (MarkedRow(2, S.QUEUED, True), False),
+        (MarkedRow(2, S.IN_FLIGHT, True), False),
+        (MarkedRow(2, S.SENT, True), False),
+        (MarkedRow(3, S.CLAIMED, True), False),
+    ],
+)
+def test_a_row_that_is_not_that_far_is_of_an_older_database(
+    row: MarkedRow | None, behind: bool
+) -> None:
+    assert is_behind(MARK, row) is behind

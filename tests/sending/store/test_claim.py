@@ -1,0 +1,304 @@
+"""Each step of sending is conditional: whoever changes no row has lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session
+from support.newsletter.decisions import decide_now
+from support.newsletter.press import ACCEPTED, OUR_LOCKS, SILENCE, Press, make_press
+from support.smtp.smtp_sink import wait_until
+from support.web.papers import FRIDAY
+
+from service.deliveries.store.deliveries import insert_mail
+from service.editions.publish import open_edition
+from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.models import Delivery, Edition
+from service.platform.settings.settings import Settings
+from service.sending.store.claim import (
+    Claimer,
+    claim_due,
+    count_due,
+    count_in_doubt,
+    hold_sender_lock,
+    make_due,
+    sweep_abandoned,
+)
+from service.sending.store.in_flight import (
+    Ending,
+    Result,
+    end_claimed,
+    hold_claimed,
+    put_in_flight,
+    record_results,
+)
+
+LEASE = timedelta(minutes=15)
+ME, OTHER = 11, 12
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+@pytest.fixture
+def edition_id(press: Press) -> int:
+    press.add_readers(*(f"reader{n}@example.org" for n in range(5)))
+    press.add_papers(1)
+    return press.publish()
+
+
+def claim(press: Press, owner: int = ME, limit: int = 10, edition: int | None = None) -> list[int]:
+    with press.sessions.begin() as session:
+        claims = claim_due(session, Claimer(owner, LEASE, edition), limit, press.clock())
+        return [one.delivery.id for one in claims]
+
+
+def fly(press: Press, ids: list[int], attempt: int = 1) -> set[int]:
+    with press.sessions.begin() as session:
+        names = {i: f"<{i}@example.org>" for i in ids}
+        return put_in_flight(session, dict.fromkeys(ids, attempt), names, press.clock() + LEASE)
+
+
+def test_a_claim_takes_the_oldest_due_rows_with_their_readers(
+    press: Press, edition_id: int
+) -> None:
+    with press.sessions.begin() as session:
+        claims = claim_due(session, Claimer(ME, LEASE, edition_id), 3, press.clock())
+        assert [one.delivery.id for one in claims] == [1, 2, 3]
+        assert [one.subscriber.email for one in claims if one.subscriber] == [
+            "reader0@example.org",
+            "reader1@example.org",
+            "reader2@example.org",
+        ]
+    row = press.rows()[0]
+    assert (row.state, row.attempt, row.lease_owner) == (DeliveryState.CLAIMED, 1, ME)
+    assert row.lease_until == press.clock() + LEASE
+
+
+def test_claimed_rows_are_nobody_elses(press: Press, edition_id: int) -> None:
+    assert claim(press, ME, 3) == [1, 2, 3]
+    assert claim(press, OTHER) == [4, 5]
+    assert claim(press) == []
+
+
+def test_many_senders_claim_each_row_once(press: Press, edition_id: int) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        taken = [i for ids in pool.map(lambda n: claim(press, n, 1), range(1, 9)) for i in ids]
+    assert sorted(taken) == [1, 2, 3, 4, 5]
+
+
+def test_rows_that_another_is_taking_are_passed_over(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        claim_due(session, Claimer(OTHER, LEASE), 2, press.clock())
+        assert claim(press) == [3, 4, 5]
+
+
+def test_a_sender_goes_on_from_its_place_and_comes_back_for_what_lies_behind(
+    press: Press, edition_id: int
+) -> None:
+    claimer = Claimer(ME, LEASE)
+
+    def take() -> list[int]:
+        with press.sessions.begin() as session:
+            return [one.id for one in claim_due(session, claimer, 2, press.clock())]
+
+    assert [take(), take()] == [[1, 2], [3, 4]]
+    with press.sessions.begin() as session:
+        # The first came back to the queue with the time at which it was due.
+        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
+    assert [take(), take(), take()] == [[5], [1], []]
+
+
+def test_a_sender_that_begins_goes_on_where_others_are_and_looks_behind_in_the_end(
+    press: Press, edition_id: int
+) -> None:
+    assert claim(press, limit=3) == [1, 2, 3]
+    with press.sessions.begin() as session:
+        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 2"))
+    # The first claim left a note; one that is older than what is known changes nothing.
+    press.clock.forward(seconds=1)
+    assert claim(press, OTHER, limit=1) == [4]
+    assert [claim(press, limit=1), claim(press, limit=1)] == [[5], [2]]
+    with press.sessions.begin() as session:
+        edition = session.get(Edition, edition_id)
+        assert edition is not None
+        assert edition.passed_id == 5
+
+
+def test_a_note_of_the_place_waits_for_nobody(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        session.execute(text("SELECT 1 FROM editions FOR NO KEY UPDATE"))
+        with press.sessions.begin() as another:
+            another.execute(text("SET LOCAL lock_timeout = '2s'"))
+            claimer = Claimer(ME, LEASE)
+            assert len(claim_due(another, claimer, 2, press.clock())) == 2
+
+
+def test_letters_are_not_kept_waiting_behind_an_edition(press: Press, edition_id: int) -> None:
+    reader = press.rows()[0].subscriber_id
+    assert reader is not None
+    press.clock.forward(minutes=1)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        letter = insert_mail(session, DeliveryKind.WELCOME, reader, "1", now, now + LEASE)
+    assert sorted(claim(press, limit=2)) == [1, letter]
+
+
+def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
+    (reader,) = press.add_readers("reader@example.org")
+    press.add_papers(1)
+    open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    with press.sessions.begin() as session:
+        for edition_id, due in ((1, press.clock()), (None, press.clock() + LEASE)):
+            kind = DeliveryKind.DIGEST if edition_id else DeliveryKind.WELCOME
+            session.add(
+                Delivery(
+                    kind=kind, edition_id=edition_id, subscriber_id=reader, due_at=due,
+                    state=DeliveryState.QUEUED, send_not_after=due,
+                    created_at=due, updated_at=due,
+                )
+            )  # fmt: skip
+    assert claim(press) == []
+    press.clock.forward(minutes=15)
+    assert claim(press) == [2]
+
+
+def test_only_its_own_claims_are_still_a_senders(press: Press, edition_id: int) -> None:
+    claim(press, ME, 3)
+    claim(press, OTHER, 1)
+    with press.sessions.begin() as session:
+        held = hold_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
+    assert [one.id for one in held] == [1, 2]
+
+
+def test_a_row_whose_lease_is_over_is_known_as_such(press: Press, edition_id: int) -> None:
+    attempts = dict.fromkeys(claim(press, limit=2), 1)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        assert [one.is_over for one in hold_claimed(session, ME, attempts, now)] == [False] * 2
+        late = hold_claimed(session, ME, attempts, now + LEASE)
+        assert [one.is_over for one in late] == [True] * 2
+
+
+def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int) -> None:
+    ids = claim(press)
+    assert fly(press, ids, attempt=2) == set()
+    assert fly(press, ids) == set(ids)
+    assert fly(press, ids) == set()
+    assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
+    assert press.rows()[0].message_id == "<1@example.org>"
+
+
+def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
+    with press.sessions.begin() as session:
+        result = Result(delivery_id, attempt, decide_now(ACCEPTED))
+        return delivery_id in record_results(session, [result], press.clock())
+
+
+def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition_id: int) -> None:
+    ids = claim(press)
+    assert not record(press, ids[0])
+    fly(press, ids)
+    assert not record(press, ids[0], attempt=2)
+    assert record(press, ids[0])
+    assert not record(press, ids[0])
+    assert not record(press, 4711)
+    assert press.history(ids[0]) == [(1, DeliveryState.SENT)]
+
+
+def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
+    fly(press, claim(press, limit=1))
+    doubt = [Result(1, 1, decide_now(SILENCE))]
+    with press.sessions.begin() as session:
+        assert set(record_results(session, doubt, press.clock())) == {1}
+        assert record_results(session, doubt, press.clock()) == {}
+        assert count_in_doubt(session) == 1
+    assert press.history(1) == [(1, DeliveryState.IN_DOUBT)]
+
+
+def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
+    press: Press, edition_id: int
+) -> None:
+    claim(press, limit=2)
+    endings = [
+        Ending(1, 1, DeliveryState.SKIPPED, "late"),
+        Ending(2, 1, DeliveryState.FAILED, "render: " + "x" * 900),
+    ]
+    with press.sessions.begin() as session:
+        assert end_claimed(session, endings, press.clock()) == {1, 2}
+        assert end_claimed(session, endings, press.clock()) == set()
+        assert (
+            end_claimed(session, [Ending(3, 0, DeliveryState.FAILED, "?")], press.clock()) == set()
+        )
+    rows = press.rows()
+    assert [(row.state, len(row.reason), row.lease_owner) for row in rows[:2]] == [
+        ("skipped", 4, None),
+        ("failed", 500, None),
+    ]
+
+
+def locks(session: Session) -> list[int]:
+    """The numbers of the senders that hold a lock."""
+    return list(session.execute(text("SELECT objid::bigint" + OUR_LOCKS)).scalars())
+
+
+def test_a_senders_lock_lives_as_long_as_its_run_and_not_in_the_pool(
+    press: Press, session: Session
+) -> None:
+    with hold_sender_lock(press.sessions, ME):
+        assert locks(session) == [ME]
+    session.rollback()
+    assert locks(session) == []
+
+
+def test_a_sender_whose_connection_is_cut_counts_as_dead(
+    press: Press, session: Session, edition_id: int
+) -> None:
+    other = make_engine(press.settings.database_url)
+    with hold_sender_lock(make_sessions(other), ME):
+        fly(press, claim(press, limit=1))
+        claim(press, limit=1)
+        assert sweep_abandoned(session, press.clock()) == (0, 0)
+        session.execute(text("SELECT pg_terminate_backend(pid)" + OUR_LOCKS)).all()
+        session.commit()
+        # The backend ends a moment after it was told to.
+        wait_until(lambda: locks(session) == [])
+        assert sweep_abandoned(session, press.clock()) == (1, 1)
+        session.commit()
+    other.dispose()
+
+
+def test_a_sweep_passes_over_rows_that_somebody_holds(
+    press: Press, session: Session, edition_id: int
+) -> None:
+    claim(press, limit=2)
+    with press.sessions.begin() as holder:
+        holder.execute(select(Delivery).where(Delivery.id == 1).with_for_update())
+        assert sweep_abandoned(session, press.clock()) == (1, 0)
+        session.rollback()
+
+
+def test_what_is_due_is_counted_with_the_oldest(press: Press, edition_id: int) -> None:
+    with press.sessions() as session:
+        assert count_due(session, press.clock()) == (5, press.clock())
+    claim(press)
+    with press.sessions() as session:
+        assert count_due(session, press.clock()) == (0, None)
+
+
+def test_waiting_rows_of_one_edition_are_made_due(press: Press, edition_id: int) -> None:
+    with press.sessions.begin() as session:
+        reader = press.rows()[0].subscriber_id
+        assert reader is not None
+        later = press.clock() + LEASE
+        insert_mail(session, DeliveryKind.WELCOME, reader, "1", later, later)
+        session.execute(text("UPDATE deliveries SET due_at = due_at + interval '1 hour'"))
+        assert make_due(session, edition_id, press.clock()) == 5
+        assert make_due(session, edition_id, press.clock()) == 0
+    assert claim(press) == [1, 2, 3, 4, 5]

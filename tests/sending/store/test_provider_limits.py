@@ -1,0 +1,184 @@
+"""Lanes: rows that wait for a provider are out of everybody's way, and none is forgotten there."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.orm import Session
+from support.newsletter.stored import count_lanes
+
+from service.papers.domain.types import (
+    BreakerState,
+    Cadence,
+    DeliveryKind,
+    DeliveryState,
+    EditionState,
+)
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Delivery, Edition
+from service.sending.domain.provider_limits import Pace
+from service.sending.store.provider_limits import (
+    LaneClaim,
+    Parking,
+    claim_lane,
+    delete_pace,
+    find_paces,
+    find_waiting,
+    insert_paces,
+    lock_paces,
+    park_claimed,
+    release_orphans,
+    update_pace,
+)
+
+LEASE = timedelta(minutes=15)
+ME = LaneClaim(owner=7, lease=LEASE)
+
+
+def add_rows(session: Session, now: datetime, count: int, **values: object) -> list[int]:
+    """Claimed rows, ids in order."""
+    row = {
+        "kind": DeliveryKind.WELCOME,
+        "state": DeliveryState.CLAIMED,
+        "attempt": 1,
+        "lease_owner": 7,
+        "lease_until": now + LEASE,
+        "due_at": now,
+        "send_not_after": now + timedelta(hours=20),
+        "created_at": now,
+        "updated_at": now,
+    }
+    made = session.execute(
+        insert(Delivery).returning(Delivery.id), [{**row, **values} for _ in range(count)]
+    ).scalars()
+    return sorted(made)
+
+
+def park(session: Session, ids: list[int], lane: str, now: datetime) -> None:
+    insert_paces(session, [lane], now)
+    park_claimed(session, [Parking(i, 1, lane) for i in ids], now)
+
+
+def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> None:
+    insert_paces(session, ["gmail", "outlook"], now)
+    insert_paces(session, ["gmail"], now + LEASE)
+    assert find_paces(session) == {name: Pace(name, now) for name in ("gmail", "outlook")}
+    changed = Pace(
+        "gmail",
+        now,
+        rate=0.5,
+        free_at=now + LEASE,
+        recent="ap",
+        breaker=BreakerState.OPEN,
+        opened_at=now,
+        open_count=2,
+        probe_at=now + LEASE,
+        last_reply="550 5.7.1 no",
+    )
+    assert list(lock_paces(session, ["outlook", "gmail", "unknown"])) == ["gmail", "outlook"]
+    update_pace(session, changed)
+    session.commit()
+    assert find_paces(session)["gmail"] == changed
+
+
+def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
+    session: Session, now: datetime
+) -> None:
+    first, second = add_rows(session, now, 2)
+    park(session, [first], "gmail", now)
+    park_claimed(session, [Parking(second, 99, "gmail")], now)  # an attempt that is not ours
+    session.expire_all()
+    row = session.get_one(Delivery, first)
+    assert (row.state, row.lane, row.due_at) == (DeliveryState.QUEUED, "gmail", row.send_not_after)
+    assert (row.lease_owner, row.lease_until) == (None, None)
+    assert session.get_one(Delivery, second).state is DeliveryState.CLAIMED
+    assert count_lanes(session) == {"gmail": 1}
+    assert find_waiting(session) == {"gmail"}
+
+
+def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
+    session: Session, engine: Engine, now: datetime
+) -> None:
+    ids = add_rows(session, now, 5)
+    park(session, ids, "gmail", now)
+    session.commit()
+    later = now + timedelta(hours=1)
+    with make_sessions(engine)() as other:
+        assert [one.id for one in claim_lane(session, ME, "gmail", 2, later)] == ids[:2]
+        rows = claim_lane(other, LaneClaim(8, LEASE), "gmail", 2, later)
+        assert [one.id for one in rows] == ids[2:4]
+        assert claim_lane(other, ME, "outlook", 2, later) == []
+        other.commit()
+    session.commit()
+    row = session.get_one(Delivery, ids[0])
+    assert (row.state, row.lane, row.attempt) == (DeliveryState.CLAIMED, "", 2)
+    assert (row.lease_owner, row.lease_until, row.due_at) == (7, later + LEASE, later)
+    assert count_lanes(session) == {"gmail": 1}
+
+
+@pytest.mark.parametrize(("state", "count"), [(EditionState.FROZEN, 1), (EditionState.OPEN, 0)])
+def test_only_rows_of_editions_that_may_be_sent_leave_a_lane(
+    session: Session, now: datetime, state: EditionState, count: int
+) -> None:
+    edition = Edition(
+        cadence=Cadence.DAILY, local_date=now.date(), state=state, sends_now=True, opened_at=now
+    )
+    session.add(edition)
+    session.flush()
+    ids = add_rows(session, now, 1, kind=DeliveryKind.DIGEST, edition_id=edition.id)
+    park(session, ids, "gmail", now)
+    other = LaneClaim(7, LEASE, edition_id=edition.id + 1)
+    assert claim_lane(session, other, "gmail", 5, now) == []
+    assert len(claim_lane(session, LaneClaim(7, LEASE, edition.id), "gmail", 5, now)) == count
+
+
+def test_a_pace_goes_only_with_an_empty_lane(session: Session, now: datetime) -> None:
+    ids = add_rows(session, now, 1)
+    park(session, ids, "gmail", now)
+    assert not delete_pace(session, "gmail")
+    claim_lane(session, ME, "gmail", 1, now)
+    assert delete_pace(session, "gmail")
+    assert not delete_pace(session, "gmail")
+    assert find_paces(session) == {}
+
+
+def test_rows_of_a_provider_that_nobody_remembers_are_due_at_once(
+    session: Session, now: datetime
+) -> None:
+    ids = add_rows(session, now, 2)
+    park(session, ids[:1], "gmail", now)
+    park(session, ids[1:], "outlook", now)
+    session.execute(text("DELETE FROM paces WHERE provider = 'gmail'"))
+    later = now + timedelta(minutes=1)
+    assert release_orphans(session, later) == 1
+    assert release_orphans(session, later) == 0
+    session.expire_all()
+    assert (session.get_one(Delivery, ids[0]).lane, session.get_one(Delivery, ids[0]).due_at) == (
+        "",
+        later,
+    )
+    assert count_lanes(session) == {"outlook": 1}
+
+
+def test_lanes_are_read_by_their_index_however_much_waits_elsewhere(
+    session: Session, now: datetime
+) -> None:
+    ids = add_rows(session, now, 3000)
+    park(session, ids[:1000], "gmail", now)
+    park(session, ids[1000:2000], "outlook", now)
+    session.commit()
+    session.execute(text("ANALYZE deliveries"))
+    waiting = (
+        select(Delivery.id)
+        .where(
+            Delivery.lane == "outlook", Delivery.lane != "", Delivery.state == DeliveryState.QUEUED
+        )
+        .order_by(Delivery.id)
+        .limit(20)
+    )
+    said = str(waiting.compile(session.connection(), compile_kwargs={"literal_binds": True}))
+    plan = "\n".join(session.execute(text(f"EXPLAIN {said}")).scalars())
+    assert "ix_deliveries_lane" in plan
+    assert "Sort" not in plan

@@ -1,0 +1,19 @@
+"""Garbage is looked for seldom while a run lasts, and as ever afterwards."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from service.sending.gc_pause import seldom_collecting
+
+
+def test_a_run_leaves_the_search_for_garbage_as_it_was() -> None:
+    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(LookupError), seldom_collecting():  # noqa: PT012
+        assert gc.get_threshold()[0] > 10 * usual[0]
+        assert gc.get_freeze_count() > frozen
+        raise LookupError
+    assert gc.get_threshold() == usual
+    assert gc.get_freeze_count() == 0

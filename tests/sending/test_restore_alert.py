@@ -1,0 +1,216 @@
+"""The operator hears of a restored database at once, and nobody else hears anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from support.newsletter.press import LATER, PlannedTransport, Press, plain_text
+from support.servers.dumps import Again
+
+from service.deliveries.alerts import alert_operator
+from service.deliveries.store.deliveries import insert_mail
+from service.messages.contexts.transactional import Alert
+from service.papers.domain.types import DeliveryKind, SubscriberState
+from service.platform.database.models import Delivery
+from service.sending.deliver import deliver
+from service.sending.restore_guard import (
+    DatabaseRestored,
+    accept_restored,
+    alerting_restored,
+    find_mark_ahead,
+    mark_paths,
+    refuse_restored,
+)
+
+ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
+OPERATOR = "ops@paperboy.example"
+
+
+@pytest.fixture(autouse=True)
+def address_of_the_operator(press: Press) -> None:
+    press.settings = press.settings.model_copy(update={"alert_to": OPERATOR})
+
+
+@pytest.fixture
+def restored(press: Press, backup: Callable[[], Again]) -> Again:
+    """A database with two digests, a confirmation and an alert that all went out after its backup.
+
+    Restores it once more.
+    """
+    press.add_readers(ANNE, BERT)
+    (cleo,) = press.add_readers(CLEO)
+    press.change(cleo, state=SubscriberState.PENDING, confirmed_at=None)
+    press.add_papers(1)
+    press.publish()
+    queue_letter(press, DeliveryKind.CONFIRMATION, cleo)
+    queue_alert(press, "relay of yesterday")
+    restore = backup()
+    assert deliver(press.sender(PlannedTransport())).sent == 4
+    restore()
+    press.clock.forward(minutes=1)
+    return restore
+
+
+def queue_letter(press: Press, kind: DeliveryKind, reader: int) -> None:
+    now = press.clock()
+    with press.sessions.begin() as session:
+        insert_mail(session, kind, reader, "first", now, now + timedelta(hours=5))
+
+
+def queue_alert(press: Press, occasion: str) -> None:
+    alert = Alert(subject="The relay takes no mail", detail=occasion)
+    with press.sessions.begin() as session:
+        alert_operator(session, press.settings, occasion, alert, press.clock())
+
+
+def own_alerts(press: Press) -> list[Delivery]:
+    return [row for row in press.rows() if row.occasion.startswith("restored ")]
+
+
+def others(press: Press) -> list[tuple[int, str, int]]:
+    """Every row but the guard's own, as far as sending would change it."""
+    return [
+        (row.id, row.state, row.attempt)
+        for row in press.rows()
+        if not row.occasion.startswith("restored ")
+    ]
+
+
+def work(press: Press, transport: PlannedTransport) -> list[str]:
+    """A worker's turn at a database that is refused; returns what it rang."""
+    rung: list[str] = []
+    with alerting_restored(press.sessions, press.settings, press.clock(), rung.append):
+        deliver(press.sender(transport))
+        pytest.fail("the guard let it through")
+    return rung
+
+
+def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
+    press: Press, restored: Again
+) -> None:
+    queue_alert(press, "relay of today")
+    before, mark = others(press), mark_paths(press.settings.data_dir)[0].read_text()
+    assert len(before) == 5
+    assert {(state, attempt) for _, state, attempt in before} == {("queued", 0)}
+    transport = PlannedTransport()
+    # The first turn writes the mail and rings, the second sends it; then there is no more to do.
+    assert [work(press, transport) for _ in range(4)] == [["deliver"], [], [], []]
+    assert transport.recipients == [OPERATOR]
+    assert "run: paperboy restored" in " ".join(plain_text(transport.sent[0].payload).split())
+    (alert,) = own_alerts(press)
+    assert (alert.state, alert.attempt) == ("sent", 1)
+    assert press.history(alert.id) == [(1, "sent")]
+    assert others(press) == before
+    assert mark_paths(press.settings.data_dir)[0].read_text() == mark
+
+
+def test_a_command_says_the_same_whether_the_alert_leaves_or_not(
+    press: Press, restored: Again
+) -> None:
+    work(press, PlannedTransport())
+    said = []
+    for _ in range(2):
+        with pytest.raises(DatabaseRestored) as caught:
+            deliver(press.sender(PlannedTransport()), 1)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert own_alerts(press)[0].state == "sent"
+
+
+def test_an_alert_with_the_number_of_the_marked_row_does_not_lift_the_guard(
+    press: Press, backup: Callable[[], Again]
+) -> None:
+    """Numbers begin again where the backup was taken, so the very next one is the alert's."""
+    (anne,) = press.add_readers(ANNE)
+    restore = backup()
+    queue_letter(press, DeliveryKind.WELCOME, anne)
+    assert deliver(press.sender(PlannedTransport())).sent == 1
+    restore()
+    transport = PlannedTransport()
+    work(press, transport)
+    work(press, transport)
+    mark = find_mark_ahead(press.sessions, press.settings)
+    assert mark is not None
+    (alert,) = own_alerts(press)
+    assert (alert.id, alert.attempt, alert.state) == (mark.delivery_id, mark.attempt, "sent")
+    with pytest.raises(DatabaseRestored):
+        refuse_restored(press.sessions, press.settings)
+
+
+def test_an_alert_that_goes_out_after_the_operators_word_is_no_mark(
+    press: Press, restored: Again
+) -> None:
+    work(press, PlannedTransport())
+    accept_restored(press.sessions, press.settings, press.clock())
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    # The relay's of yesterday goes again, which is no harm, and the guard's own, late.
+    assert transport.recipients == [OPERATOR, OPERATOR]
+    assert find_mark_ahead(press.sessions, press.settings) is None
+
+
+def test_an_alert_that_is_put_off_is_tried_again(press: Press, restored: Again) -> None:
+    work(press, PlannedTransport())
+    work(press, PlannedTransport(lambda _: LATER))
+    (alert,) = own_alerts(press)
+    assert (alert.state, alert.attempt) == ("queued", 1)
+    early, late = PlannedTransport(), PlannedTransport()
+    work(press, early)
+    press.clock.forward(hours=1)
+    work(press, late)
+    assert (early.recipients, late.recipients) == ([], [OPERATOR])
+
+
+def test_two_workers_at_once_send_it_once(press: Press, restored: Again) -> None:
+    work(press, PlannedTransport())
+    other = PlannedTransport()
+    transport = PlannedTransport(meanwhile=lambda: work(press, other))
+    work(press, transport)
+    assert (transport.recipients, other.recipients) == ([OPERATOR], [])
+
+
+def test_a_second_restoring_is_told_again_and_the_alert_of_the_first_does_not_go_again(
+    press: Press, restored: Again, backup: Callable[[], Again]
+) -> None:
+    work(press, PlannedTransport())
+    # A backup between the writing of the alert and its sending.
+    again = backup()
+    work(press, PlannedTransport())
+    (first,) = own_alerts(press)
+    accept_restored(press.sessions, press.settings, press.clock.forward(minutes=5))
+    queue_letter(press, DeliveryKind.WELCOME, press.add_readers("dora@example.org")[0])
+    assert deliver(press.sender(PlannedTransport())).sent == 2
+    again()
+    transport = PlannedTransport()
+    work(press, transport)
+    work(press, transport)
+    assert transport.recipients == [OPERATOR]
+    assert [(row.occasion == first.occasion, row.state) for row in own_alerts(press)] == [
+        (True, "queued"),
+        (False, "sent"),
+    ]
+
+
+def test_where_nobody_is_to_be_told_nothing_is_rung(press: Press, restored: Again) -> None:
+    press.settings = press.settings.model_copy(update={"alert_to": ""})
+    transport = PlannedTransport()
+    assert [work(press, transport) for _ in range(2)] == [[], []]
+    assert (transport.recipients, own_alerts(press)) == ([], [])
+
+
+def test_what_a_dead_sender_left_of_the_alert_is_not_sent_again(
+    press: Press, restored: Again
+) -> None:
+    """In flight when its sender died: it may have been sent, and waits for the operator's word."""
+    work(press, PlannedTransport())
+    with press.sessions.begin() as session:
+        session.execute(
+            text("UPDATE deliveries SET state = 'in_flight', attempt = 1 WHERE occasion ^@ :own"),
+            {"own": "restored "},
+        )
+    transport = PlannedTransport()
+    work(press, transport)
+    assert transport.recipients == []

@@ -1,0 +1,85 @@
+"""A day's papers against every probe at once: the pairs that the rule names, and no others."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.similarity.domain.vectors import (
+    FACTOR_LIMIT,
+    PROBE_LIMIT,
+    SPARSE_DIMENSIONS,
+    SPARSE_LIMIT,
+    PaperMeaning,
+    Probe,
+    Sparse,
+    is_like,
+    score_paper,
+)
+from service.similarity.embeddings import scoring
+from service.similarity.embeddings.scoring import like_sets
+
+MODELS = {"small": 4, "large": 7, "words": 0}
+KEYS = st.sampled_from([0, 1, 2, 17, SPARSE_DIMENSIONS - 1])
+
+
+def sparse(most: int) -> st.SearchStrategy[Sparse]:
+    weights = st.dictionaries(KEYS, st.integers(1, most), max_size=5)
+    return weights.map(lambda by_key: tuple(sorted(by_key.items())))
+
+
+def dense(model: str) -> st.SearchStrategy[bytes]:
+    length = MODELS[model]
+    vector = st.lists(st.integers(-127, 127), min_size=length, max_size=length)
+    return st.one_of(st.just(b""), vector.map(lambda values: array("b", values).tobytes()))
+
+
+@st.composite
+def papers(draw: st.DrawFn) -> PaperMeaning:
+    model = draw(st.sampled_from([*MODELS]))
+    if draw(st.integers(0, 9)) == 0:
+        return PaperMeaning(0, "", b"", ())
+    return PaperMeaning(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
+
+
+@st.composite
+def probes(draw: st.DrawFn) -> Probe:
+    model = draw(st.sampled_from([*MODELS]))
+    factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
+    made = Probe(
+        "t",
+        model,
+        0,
+        draw(dense(model)),
+        draw(sparse(PROBE_LIMIT)),
+        draw(factors),
+        draw(factors),
+        0,
+    )
+    # Near the score of some paper, where a rounding would show.
+    near = score_paper(made, draw(papers())) + draw(st.integers(-1, 1))
+    return Probe(*(getattr(made, name) for name in made.__slots__[:-1]), threshold=near)
+
+
+@settings(max_examples=300)
+@given(st.lists(probes(), max_size=12), st.lists(papers(), max_size=20))
+def test_sets_say_what_the_rule_says(some: list[Probe], day: list[PaperMeaning]) -> None:
+    expected = [sum(is_like(probe, paper) << i for i, paper in enumerate(day)) for probe in some]
+    assert like_sets(some, day) == expected
+
+
+def test_more_papers_and_probes_than_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "_PAPERS_AT_ONCE", 8)
+    monkeypatch.setattr(scoring, "_PROBES_AT_ONCE", 3)
+    day = [PaperMeaning(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
+    some = [Probe("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
+    expected = [sum((i % 5 == n % 5) << i for i in range(30)) for n in range(10)]
+    assert like_sets(some, day) == expected
+
+
+def test_no_probes_and_no_papers() -> None:
+    assert like_sets([], [PaperMeaning(1, "m", b"", ())]) == []
+    assert like_sets([Probe("t", "m", 0, b"", (), 1, 1, 0)], []) == [0]

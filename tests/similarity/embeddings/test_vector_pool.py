@@ -1,0 +1,194 @@
+"""A shelf in memory says what Postgres says of every paper, and goes on doing so as papers change."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from service.platform.database.models import PaperRow
+from service.platform.settings.settings import Settings
+from service.similarity.domain.calibration import Aim, Pool, gauge_pool
+from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
+from service.similarity.embeddings.embedders import MODEL_NAMES
+from service.similarity.embeddings.vector_pool import ArrayPool, Shelf
+from service.similarity.store.vectors import like_condition, upsert_meanings
+from service.topics.like_clauses import fill_shelf, follow_shelf
+from service.topics.store import like_queries as probe_store
+from service.topics.store.like_queries import scan_pool
+
+NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
+POOL = 30
+
+
+@pytest.fixture(autouse=True)
+def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_store, "POOL_SIZE", POOL)
+    monkeypatch.setattr("service.topics.like_clauses.POOL_SIZE", POOL)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"embedder": "wordllama"})
+
+
+class Library:
+    """Papers with made-up meanings."""
+
+    def __init__(self, session: Session, model: str) -> None:
+        self.session = session
+        self.model = model
+        self.chance = Random(11)  # the same papers in every run
+        self.ids: list[int] = []
+
+    def vector(self) -> bytes:
+        return array("b", (self.chance.randint(-127, 127) for _ in range(6))).tobytes()
+
+    def words(self, most: int) -> Sparse:
+        keys = self.chance.sample(range(9), self.chance.randint(0, 5))
+        return tuple((key, self.chance.randint(1, most)) for key in sorted(keys))
+
+    def learn(self, ids: Sequence[int], model: str = "") -> None:
+        told = [
+            PaperMeaning(
+                paper_id,
+                model or self.model,
+                self.vector() if self.chance.random() < 0.8 else b"",
+                self.words(255),
+            )
+            for paper_id in ids
+        ]
+        upsert_meanings(self.session, told, dict.fromkeys(ids, NOW))
+
+    def add(self, count: int) -> list[int]:
+        rows = [
+            {"key": f"t:{len(self.ids) + n}", "source": "t", "identifier": "", "version": 1}
+            | dict.fromkeys(("title", "title_raw", "abstract", "abstract_raw"), "x")
+            | {"authors": [], "author_keys": [], "categories": []}
+            | dict.fromkeys(("created_at", "updated_at"), NOW)
+            for n in range(count)
+        ]
+        new = list(self.session.scalars(insert(PaperRow).returning(PaperRow.id), rows))
+        self.ids += new
+        return new
+
+    def agrees(self, shelf: Shelf, known: Sequence[int]) -> bool:
+        """Whether the shelf and Postgres say the same of aims and probes of every kind."""
+        for dense, sparse in (
+            (self.vector(), self.words(1023)),
+            (self.vector(), ()),
+            (b"", self.words(1023)),
+        ):
+            aim = Aim(dense, {str(key): float(weight) for key, weight in sparse})
+            for without in (None, self.ids[-1]):
+                there = scan_pool(self.session, self.model, aim, without)
+                here = shelf.scan(aim, without)
+                if _said(here) != _said(there):
+                    return False
+            probe = Probe("t", self.model, 0, dense, sparse, 3, 5, self.chance.randint(1, 60_000))
+            found = {*self.session.scalars(select(PaperRow.id).where(like_condition(probe)))}
+            if found & {*known} != {*shelf.find_like(probe)} & {*known}:
+                return False
+        return True
+
+
+def _said(pool: Pool) -> dict[int, tuple[float, float]]:
+    return {
+        int(i): (float(d), float(s))
+        for i, d, s in zip(pool.paper_ids, pool.dense, pool.sparse, strict=True)
+    }
+
+
+@pytest.fixture
+def library(session: Session, settings: Settings) -> Library:
+    return Library(session, MODEL_NAMES[settings.embedder])
+
+
+def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -> None:
+    ids = library.add(50)
+    library.learn(ids[:-3])
+    library.learn(ids[-3:-1], "another model")
+    shelf = fill_shelf(library.session, settings, ids[:10])
+    # Of the older papers only those that were asked for are there.
+    assert library.agrees(shelf, [*ids[:10], *ids[20:]])
+    assert shelf.find_like(Probe("t", "another model", 0, b"", (), 0, 0, 0)) == []
+
+
+def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings: Settings) -> None:
+    ids = library.add(50)
+    library.learn(ids[:40])
+    shelf = fill_shelf(library.session, settings, ids[:10])
+    span = ids[:10]
+    for changed in ([ids[45]], [ids[2], ids[39]], [ids[12]], [*library.add(3)], [ids[2]]):
+        library.learn(changed)
+        followed = follow_shelf(library.session, shelf, changed, span)
+        assert followed is not None
+        assert library.agrees(followed, span)
+        shelf = followed
+
+
+def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
+    library: Library, settings: Settings
+) -> None:
+    ids = library.add(20)
+    library.learn(ids[5:10])
+    shelf = fill_shelf(library.session, settings, [])
+    library.learn(ids[:2])
+    followed = follow_shelf(library.session, shelf, ids[:2], [])
+    assert followed is not None
+    assert library.agrees(followed, ids)
+
+
+def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Settings) -> None:
+    ids = library.add(40)
+    library.learn(ids)
+    shelf = fill_shelf(library.session, settings, [])
+    library.session.execute(delete(PaperRow).where(PaperRow.id == ids[35]))
+    assert follow_shelf(library.session, shelf, [ids[35]], []) is None
+    # One that was never on it is no loss.
+    library.session.execute(delete(PaperRow).where(PaperRow.id == ids[0]))
+    assert follow_shelf(library.session, shelf, [ids[0]], []) is not None
+
+
+def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings) -> None:
+    ids = library.add(5)
+    library.learn(ids)
+    shelf: Shelf | None = fill_shelf(library.session, settings, [])
+    followed = 0
+    while shelf is not None:
+        shelf = follow_shelf(library.session, shelf, ids[:1], [])
+        followed += 1
+    assert followed > 5
+
+
+def test_an_empty_shelf_is_one_too(library: Library, settings: Settings) -> None:
+    library.add(1)
+    shelf = fill_shelf(library.session, settings, [])
+    assert library.agrees(shelf, library.ids)
+
+
+NUMBERS = st.lists(
+    st.tuples(st.integers(-(2**18), 2**18), st.integers(0, 2**23)), min_size=1, max_size=60
+)
+
+
+@given(NUMBERS, st.integers(1, 12))
+def test_arrays_and_lists_measure_and_choose_alike(
+    numbers: list[tuple[int, int]], count: int
+) -> None:
+    dense, sparse = ([float(one) for one in column] for column in zip(*numbers, strict=True))
+    lists = Pool(range(len(numbers), 0, -1), dense, sparse)
+    ids = np.arange(len(numbers), 0, -1)
+    arrays = ArrayPool(ids, np.array(dense), np.array(sparse))  # type: ignore[arg-type]  # an array is no Sequence by name
+    assert arrays.measure() == lists.measure()
+    gauge = gauge_pool(lists, has_dense=True)
+    assert gauge_pool(arrays, has_dense=True) == gauge
+    assert arrays.find_best(gauge, count) == lists.find_best(gauge, count)

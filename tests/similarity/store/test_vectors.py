@@ -1,0 +1,348 @@
+"""Likeness in Postgres and in memory: every pair of probe and paper agrees."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from array import array
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, not_, or_, select, text
+from sqlalchemy.orm import Session, aliased
+
+from service.platform.database.models import PaperRow
+from service.platform.settings.settings import Settings
+from service.similarity.domain.bm25 import ShippedCorpus, weigh_text
+from service.similarity.domain.calibration import (
+    Aim,
+    Origin,
+    build_probe,
+    draw_line,
+    gauge_pool,
+    gauge_shipped,
+)
+from service.similarity.domain.vectors import (
+    FACTOR_LIMIT,
+    PROBE_LIMIT,
+    SPARSE_DIMENSIONS,
+    SPARSE_LIMIT,
+    PaperMeaning,
+    Probe,
+    Sparse,
+    is_like,
+    score_paper,
+)
+from service.similarity.embeddings.embedders import load_embedder
+from service.similarity.embeddings.scoring import like_sets
+from service.similarity.store.vectors import (
+    count_unlearned,
+    find_nearest,
+    find_unlearned,
+    get_meanings,
+    like_condition,
+    read_texts,
+    upsert_meanings,
+)
+from service.topics.like_queries import read_meanings
+from service.topics.store.like_queries import (
+    count_meanings,
+    find_probes,
+    find_stale_probes,
+    get_corpus,
+    get_generation,
+    insert_probe,
+    open_generation,
+    scan_pool,
+)
+from service.topics.store.to_sql import fetch_lexemes
+
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+MODELS = {"small": 4, "large": 7, "words": 0}
+KEYS = st.sampled_from([0, 1, 2, 17, SPARSE_DIMENSIONS - 1])
+
+
+def store(session: Session, texts: Sequence[tuple[str, str]]) -> list[int]:
+    """Rows for papers with these titles and abstracts; their ids."""
+    rows: list[dict[str, Any]] = [
+        {
+            "key": f"test:{number}",
+            "source": "test",
+            "identifier": str(number),
+            "version": 1,
+            "title": title,
+            "title_raw": title,
+            "abstract": abstract,
+            "abstract_raw": abstract,
+            "authors": [],
+            "author_keys": [],
+            "categories": ["cs.CL"] if number % 2 else ["math.NA"],
+            "created_at": NOW,
+            "updated_at": NOW,
+        }
+        for number, (title, abstract) in enumerate(texts)
+    ]
+    return list(session.scalars(insert(PaperRow).returning(PaperRow.id), rows))
+
+
+def learn(session: Session, meanings: Sequence[PaperMeaning]) -> None:
+    upsert_meanings(session, meanings, {meaning.paper_id: NOW for meaning in meanings})
+
+
+def found_in_sql(session: Session, probe: Probe) -> set[int]:
+    return set(session.scalars(select(PaperRow.id).where(like_condition(probe))))
+
+
+# -- the same in SQL as in memory ----------------------------------------------------------------
+
+
+def sparse(most: int) -> st.SearchStrategy[Sparse]:
+    weights = st.dictionaries(KEYS, st.integers(1, most), max_size=5)
+    return weights.map(lambda by_key: tuple(sorted(by_key.items())))
+
+
+def dense(model: str) -> st.SearchStrategy[bytes]:
+    length = MODELS[model]
+    vector = st.lists(st.integers(-127, 127), min_size=length, max_size=length)
+    return st.one_of(st.just(b""), vector.map(lambda values: array("b", values).tobytes()))
+
+
+@st.composite
+def meanings(draw: st.DrawFn) -> PaperMeaning:
+    model = draw(st.sampled_from([*MODELS]))
+    return PaperMeaning(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
+
+
+@st.composite
+def probes(draw: st.DrawFn) -> Probe:
+    model = draw(st.sampled_from([*MODELS]))
+    factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
+    made = Probe(
+        "t",
+        model,
+        0,
+        draw(dense(model)),
+        draw(sparse(PROBE_LIMIT)),
+        draw(factors),
+        draw(factors),
+        0,
+    )
+    near = score_paper(made, draw(meanings())) + draw(st.integers(-1, 1))
+    return Probe(*(getattr(made, name) for name in made.__slots__[:-1]), threshold=near)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(probes(), min_size=1, max_size=8),
+    st.lists(st.one_of(st.none(), meanings()), min_size=1, max_size=12),
+)
+def test_postgres_and_memory_agree_on_every_pair(
+    session: Session, some: list[Probe], day: list[PaperMeaning | None]
+) -> None:
+    """Papers that are not learned, vectors of other lengths and scores on the very line included."""
+    session.execute(text("TRUNCATE papers CASCADE"))
+    ids = store(session, [("t", "a")] * len(day))
+    learn(
+        session,
+        [PaperMeaning(i, m.model, m.dense, m.sparse) for i, m in zip(ids, day, strict=True) if m],
+    )
+    papers = get_meanings(session, ids)
+    for probe, bits in zip(some, like_sets(some, papers), strict=True):
+        in_memory = {i for n, i in enumerate(ids) if bits >> n & 1}
+        assert found_in_sql(session, probe) == in_memory
+        assert in_memory == {p.paper_id for p in papers if is_like(probe, p)}
+
+
+def test_a_condition_can_be_denied_joined_and_asked_of_an_alias(session: Session) -> None:
+    ids = store(session, [("t", "a")] * 4)
+    learn(session, [PaperMeaning(i, "words", b"", ((1, n),)) for n, i in enumerate(ids[:3], 1)])
+    probe = Probe("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
+    other = aliased(PaperRow)
+    is_math = PaperRow.categories == ["math.NA"]
+    assert found_in_sql(session, probe) == set(ids[1:3])
+    denied = select(PaperRow.id).where(not_(like_condition(probe)))
+    assert set(session.scalars(denied)) == {ids[0], ids[3]}
+    joined = select(PaperRow.id).where(or_(like_condition(probe), is_math))
+    assert set(session.scalars(joined)) == {ids[0], ids[1], ids[2]}
+    assert set(session.scalars(select(other.id).where(like_condition(probe, other)))) == set(
+        ids[1:3]
+    )
+
+
+def _read_real(folder: Path, count: int) -> list[tuple[str, str]]:
+    papers = []
+    for name in ("arxiv_cs", "arxiv_astro", "arxiv_hep"):
+        with gzip.open(folder / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
+            papers += [(paper["title"], paper["abstract"]) for paper in map(json.loads, lines)]
+    return papers[:: len(papers) // count][:count]
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: Path) -> None:
+    """2,000 papers by 300 probes: titles, fragments of abstracts, and papers themselves."""
+    texts = _read_real(real_data, 2000)
+    ids = store(session, texts)
+    settings_ = Settings()
+    learn(session, read_meanings(settings_, read_texts(session, ids)))
+    papers = get_meanings(session, ids)
+    some = _real_probes(session, texts, papers)
+    pairs = 0
+    for probe, bits in zip(some, like_sets(some, papers), strict=True):
+        in_memory = {i for n, i in enumerate(ids) if bits >> n & 1}
+        assert found_in_sql(session, probe) == in_memory
+        pairs += len(in_memory)
+    assert len(some) == 300
+    assert pairs > 1000
+
+
+def _real_probes(
+    session: Session, texts: Sequence[tuple[str, str]], papers: Sequence[PaperMeaning]
+) -> list[Probe]:
+    asked = [title for title, _ in texts[:150]] + [said[:300] for _, said in texts[150:300]]
+    lexicon = fetch_lexemes(session, asked)
+    vectors = load_embedder("wordllama").embed(asked)
+    made = []
+    for wanted, vector in zip(asked, vectors, strict=True):
+        aim = Aim(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
+        pool = scan_pool(session, papers[0].model, aim)
+        gauge = gauge_pool(pool, has_dense=True)
+        made.append(
+            build_probe(Origin(wanted, papers[0].model), aim, gauge, draw_line(pool, gauge))
+        )
+    return made
+
+
+# -- what is kept --------------------------------------------------------------------------------
+
+
+def test_meanings_come_back_as_they_were_kept_and_in_the_order_asked(session: Session) -> None:
+    ids = store(session, [("t", "a")] * 3)
+    first = PaperMeaning(
+        ids[0], "m", array("b", [-127, 0, 127]).tobytes(), ((0, 1), (999_999_999, 255))
+    )
+    second = PaperMeaning(ids[1], "words", b"", ())
+    learn(session, [second, first])
+    unknown = PaperMeaning(ids[2], "", b"", ())
+    assert get_meanings(session, [ids[2], ids[1], ids[0]]) == [unknown, second, first]
+
+
+def test_learning_again_writes_over_and_an_erased_paper_is_left_out(session: Session) -> None:
+    (paper_id,) = store(session, [("t", "a")])
+    learn(session, [PaperMeaning(paper_id, "old", b"", ())])
+    again = PaperMeaning(paper_id, "new", b"\x01", ((1, 2),))
+    learn(session, [again, PaperMeaning(paper_id + 1000, "new", b"\x01", ())])
+    assert get_meanings(session, [paper_id]) == [again]
+    assert count_meanings(session, "new") == 1
+
+
+def test_a_paper_is_to_be_learned_when_new_changed_or_of_another_model(session: Session) -> None:
+    ids = store(session, [("t", "a")] * 4)
+    learn(session, [PaperMeaning(i, "m", b"", ()) for i in ids[:2]])
+    learn(session, [PaperMeaning(ids[2], "other", b"", ())])
+    session.execute(
+        text("UPDATE papers SET updated_at = updated_at + interval '1 s' WHERE id = :i"),
+        {"i": ids[1]},
+    )
+    assert find_unlearned(session, "m", 10) == [ids[3], ids[2], ids[1]]
+    assert find_unlearned(session, "m", 2) == [ids[3], ids[2]]
+    assert find_unlearned(session, "m", 10, among=ids[:2]) == [ids[1]]
+    assert count_unlearned(session, "m") == 3
+
+
+def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
+    session: Session,
+) -> None:
+    ids = store(session, [("t", "a")] * 6)
+    weights = [5, 9, 9, 1, 7, 8]
+    learn(
+        session,
+        [PaperMeaning(i, "words", b"", ((1, w),)) for i, w in zip(ids, weights, strict=True)],
+    )
+    probe = Probe("t", "words", 0, b"", ((1, 2),), 0, 10, 100)
+    expected = [(ids[2], 180), (ids[1], 180), (ids[4], 140), (ids[0], 100)]
+    assert find_nearest(session, probe, ids[5], 10) == expected
+    assert find_nearest(session, probe, ids[5], 2) == expected[:2]
+
+
+# -- the corpus and its probes -------------------------------------------------------------------
+
+
+def test_a_pool_is_the_learned_papers_of_one_model_without_the_one_named(session: Session) -> None:
+    ids = store(session, [("t", "a")] * 4)
+    vector = array("b", [2, 1]).tobytes()
+    learn(session, [PaperMeaning(i, "m", vector, ((1, 10),)) for i in ids[:2]])
+    learn(session, [PaperMeaning(ids[2], "m", b"", ()), PaperMeaning(ids[3], "other", b"", ())])
+    aim = Aim(array("b", [3, -1]).tobytes(), {})
+    found = scan_pool(session, "m", aim)
+    assert dict(zip(found.paper_ids, found.dense, strict=True)) == {ids[0]: 5, ids[1]: 5, ids[2]: 0}
+    assert set(found.sparse) == {0}
+    assert set(scan_pool(session, "m", aim, without=ids[0]).paper_ids) == set(ids[1:3])
+    assert scan_pool(session, "nobody", aim).paper_ids == ()
+
+
+def test_a_generation_counts_in_how_many_papers_each_lexeme_stands(session: Session) -> None:
+    store(session, [("Graph models", "model model")] * 4 + [("Rare", "words")] * 2)
+    assert get_generation(session) is None
+    assert open_generation(session, "m", 6)
+    newest = get_generation(session)
+    assert newest is not None
+    assert (newest.generation, newest.model, newest.paper_count) == (1, "m", 6)
+    corpus = get_corpus(session, 6, ["graph", "model", "rare", "unknown"])
+    assert {word: corpus.count(word) for word in ("graph", "model", "unknown")} == {
+        "graph": 4,
+        "model": 4,
+        "unknown": 0,
+    }
+    assert corpus.count("rare") == 0, "two papers are as rare as none"
+
+
+def test_the_next_generation_replaces_the_counts(session: Session) -> None:
+    store(session, [("Graph", "old")] * 4)
+    open_generation(session, "m", 4)
+    session.execute(text("UPDATE papers SET abstract = 'fresh'"))
+    open_generation(session, "m", 8)
+    assert get_generation(session).generation == 2  # type: ignore[union-attr]
+    corpus = get_corpus(session, 8, ["old", "fresh"])
+    assert (corpus.count("old"), corpus.count("fresh")) == (0, 4)
+
+
+def test_only_one_process_counts_at_a_time(session: Session, engine: Any) -> None:
+    assert open_generation(session, "m", 4)
+    with Session(engine) as other:
+        assert not open_generation(other, "m", 4)
+    session.rollback()
+
+
+def make(words: str, generation: int, model: str = "words") -> Probe:
+    aim = Aim(b"", {words: 1.0})
+    return build_probe(Origin(words, model, generation), aim, gauge_shipped(aim), generation)
+
+
+def test_the_newest_generation_of_a_probe_serves_and_older_ones_go(session: Session) -> None:
+    first, second = make("graph", 1), make("graph", 2)
+    assert insert_probe(session, first) == first
+    assert find_probes(session, "words", ["graph", "other"]) == {"graph": first}
+    assert insert_probe(session, second) == second
+    assert find_probes(session, "words", ["graph"]) == {"graph": second}
+    assert session.execute(text("SELECT count(*) FROM probes")).scalar_one() == 1
+
+
+def test_of_two_probes_made_at_the_same_time_the_first_stays(session: Session) -> None:
+    first = insert_probe(session, make("graph", 1))
+    other = Probe(*(getattr(first, name) for name in first.__slots__[:-1]), threshold=99)
+    assert insert_probe(session, other) == first
+
+
+def test_stale_probes_are_those_of_older_generations_and_other_models(session: Session) -> None:
+    for probe in (make("old", 1), make("fresh", 2), make("elsewhere", 2, "m")):
+        insert_probe(session, probe)
+    assert sorted(find_stale_probes(session, "words", 2, 10)) == ["elsewhere", "old"]
+    assert len(find_stale_probes(session, "words", 2, 1)) == 1

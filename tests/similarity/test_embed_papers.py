@@ -1,0 +1,417 @@
+"""Papers are learned, clauses become probes, and each paper has others like it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.orm import Session, sessionmaker
+from support.web.papers import THURSDAY, make_announcement, store_papers
+
+from service.papers.domain.types import Announcement, AnnounceType
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import PaperRow
+from service.platform.settings.settings import Settings
+from service.similarity import embed_papers as learning
+from service.similarity.domain import calibration
+from service.similarity.domain.vectors import WORDS_ONLY, is_like
+from service.similarity.embed_papers import (
+    count_lexemes,
+    count_waiting,
+    learn_meanings,
+    learn_papers,
+    meaning_note,
+    similar_papers,
+)
+from service.similarity.store.models import PaperMeaningRow, ProbeRow
+from service.similarity.store.vectors import get_meanings, like_condition
+from service.topics.like_queries import (
+    LikeError,
+    make_probe,
+    make_probes,
+    probe_text,
+    read_probe,
+    renew_probes,
+)
+from service.topics.store import like_queries as probe_store
+from service.topics.store.like_queries import get_generation, open_generation
+
+SUBJECTS = {
+    "splatting": "Real-time rendering of novel views with 3D Gaussian splatting of scene {}",
+    "grasping": "Teaching robot hands to grasp fragile objects by demonstration {}",
+    "lensing": "Weak gravitational lensing constrains the growth of cosmic structure {}",
+    "parsing": "Dependency parsing of low-resource languages with treebanks {}",
+}
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return make_sessions(engine)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"embedder": "wordllama"})
+
+
+def told(number: int, subject: str) -> Announcement:
+    title = SUBJECTS[subject].format(number)
+    return make_announcement(number, title, abstract=f"{title}. We describe method {number}.")
+
+
+@pytest.fixture
+def ids(session: Session) -> dict[str, int]:
+    """Six papers of each subject; key -> id."""
+    subjects = [subject for subject in SUBJECTS for _ in range(6)]
+    return store_papers(session, [told(n, subject) for n, subject in enumerate(subjects, 1)])
+
+
+FILLERS = ("quark", "market", "protein", "traffic", "theorem", "laser", "soil", "music", "battery")
+
+
+@pytest.fixture
+def crowd(session: Session, ids: dict[str, int]) -> None:
+    """Papers on quite other things, among which six are few."""
+    others = [
+        make_announcement(n, f"On the {FILLERS[n % 9]} and the {FILLERS[n // 9 % 9]}, part {n}")
+        for n in range(1000, 1160)
+    ]
+    store_papers(session, others, on=THURSDAY)
+
+
+@pytest.fixture
+def large_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Twenty papers tell as much as a thousand do elsewhere."""
+    for module in (calibration, learning):
+        monkeypatch.setattr(module, "LEAST_POOL", 20)
+    return
+
+
+def found(session: Session, probe: object) -> set[int]:
+    return set(session.scalars(select(PaperRow.id).where(like_condition(probe))))  # type: ignore[arg-type]
+
+
+def of_subject(ids: dict[str, int], subject: str) -> set[int]:
+    start = 1 + 6 * list(SUBJECTS).index(subject)
+    return {ids[f"arxiv:2609.{n:05d}"] for n in range(start, start + 6)}
+
+
+# -- learning ------------------------------------------------------------------------------------
+
+
+def test_every_paper_is_learned_once(
+    sessions: sessionmaker[Session], settings: Settings, ids: dict[str, int]
+) -> None:
+    told_counts: list[int] = []
+    assert count_waiting(sessions, settings) == 24
+    assert learn_meanings(sessions, settings, on_learned=told_counts.append) == 24
+    assert told_counts == [24]
+    assert count_waiting(sessions, settings) == 0
+    assert learn_meanings(sessions, settings) == 0
+
+
+def test_learning_stops_at_its_limit_and_goes_on_later(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    ids: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learning, "LEARNED_AT_ONCE", 4)
+    assert learn_meanings(sessions, settings, 10) == 10
+    assert learn_meanings(sessions, settings, 100) == 14
+
+
+def test_a_new_version_is_learned_again(
+    sessions: sessionmaker[Session], settings: Settings, session: Session
+) -> None:
+    first = told(1, "lensing")
+    (paper_id,) = store_papers(session, [first], on=THURSDAY).values()
+    learn_meanings(sessions, settings)
+    before = get_meanings(session, [paper_id])
+    session.rollback()
+    other = told(1, "grasping")
+    changed = replace(other, version=2, announce_type=AnnounceType.REPLACE)
+    store_papers(session, [changed])
+    assert learn_meanings(sessions, settings) == 1
+    assert get_meanings(session, [paper_id]) != before
+
+
+def test_another_model_learns_everything_again(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    lexical = settings.model_copy(update={"embedder": "none"})
+    assert learn_meanings(sessions, lexical) == 24
+    assert set(session.scalars(select(PaperMeaningRow.model))) == {WORDS_ONLY}
+    assert session.scalars(select(PaperMeaningRow.dense)).first() == b""
+
+
+def test_a_days_papers_are_learned_before_they_are_matched(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    some = sorted(ids.values())[:5]
+    assert learn_papers(sessions, settings, some) == 5
+    assert learn_papers(sessions, settings, some) == 0
+    assert learn_papers(sessions, settings, []) == 0
+    assert set(session.scalars(select(PaperMeaningRow.paper_id))) == set(some)
+
+
+def test_pages_say_where_only_words_count(settings: Settings) -> None:
+    assert meaning_note(settings) == ""
+    assert "words" in meaning_note(settings.model_copy(update={"embedder": "none"}))
+
+
+# -- probes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("crowd", "large_pool")
+@pytest.mark.parametrize("embedder", ["wordllama", "none"])
+def test_a_clause_brings_the_papers_it_describes(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    embedder: str,
+) -> None:
+    settings = settings.model_copy(update={"embedder": embedder})
+    learn_meanings(sessions, settings)
+    probe = make_probe(session, settings, "Gaussian Splatting for rendering")
+    assert found(session, probe) == of_subject(ids, "splatting")
+
+
+def test_a_clause_brings_what_it_describes_with_few_papers_stored_too(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    probe = make_probe(session, settings, "grasping with robot hands")
+    assert probe.generation == 0
+    assert found(session, probe) == of_subject(ids, "grasping")
+
+
+def test_a_clause_is_looked_at_without_being_kept_and_kept_once(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    seen = read_probe(session, settings, "Robot  hands")
+    assert session.scalars(select(ProbeRow)).all() == []
+    kept = make_probe(session, settings, "robot hands")
+    assert kept == seen
+    assert make_probe(session, settings, "ROBOT hands") == read_probe(
+        session, settings, "robot hands"
+    )
+    assert len(session.scalars(select(ProbeRow)).all()) == 1
+
+
+def test_a_kept_probe_serves_although_more_papers_came(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    learn_meanings(sessions, settings)
+    kept = make_probe(session, settings, "robot hands")
+    session.commit()
+    store_papers(session, [told(n, "grasping") for n in range(100, 110)], on=THURSDAY)
+    learn_meanings(sessions, settings)
+    assert read_probe(session, settings, "robot hands") == kept
+
+
+@pytest.mark.usefixtures("crowd", "large_pool")
+@pytest.mark.parametrize("spelling", ["2609.00001", "arXiv:2609.00001v2", "arxiv:2609.00001"])
+def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    spelling: str,
+) -> None:
+    learn_meanings(sessions, settings)
+    probe = make_probe(session, settings, spelling)
+    assert probe.text == "arxiv:2609.00001"
+    assert found(session, probe) == of_subject(ids, "splatting")
+
+
+def test_a_paper_finds_itself_however_many_papers_there_are(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    for key, paper_id in ids.items():
+        probe = read_probe(session, settings, key)
+        assert is_like(probe, get_meanings(session, [paper_id])[0])
+
+
+def test_a_paper_that_is_not_learned_yet_can_be_named(
+    settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    probe = make_probe(session, settings, "2609.00001")
+    assert probe.dense
+    assert found(session, probe) == set()
+
+
+def test_an_unknown_paper_is_an_error_that_says_so(settings: Settings, session: Session) -> None:
+    with pytest.raises(LikeError, match=r"like:2609\.99999 names a paper that is not stored here"):
+        make_probe(session, settings, "2609.99999")
+    with pytest.raises(LikeError, match="not stored here"):
+        read_probe(session, settings, "biorxiv:10.1101/1")
+
+
+def test_many_clauses_are_made_at_once_and_a_lost_paper_does_not_stop_them(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    made = make_probes(session, settings, ["Robot hands", "robot  hands", "2609.99999", "lensing"])
+    assert set(made) == {"Robot hands", "robot  hands", "lensing"}
+    assert made["Robot hands"] == made["robot  hands"]
+    assert make_probes(session, settings, ["lensing"]) == {"lensing": made["lensing"]}
+
+
+def test_words_without_meaning_find_nothing(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    lexical = settings.model_copy(update={"embedder": "none"})
+    learn_meanings(sessions, lexical)
+    assert found(session, make_probe(session, lexical, "the of and")) == set()
+
+
+def test_equal_clauses_have_one_text() -> None:
+    assert probe_text("Graph  NETWORKS") == "graph networks"
+    assert probe_text("https://arxiv.org/abs/2609.00001v3") == "arxiv:2609.00001"
+
+
+# -- generations ---------------------------------------------------------------------------------
+
+
+def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doubled(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    assert not count_lexemes(sessions, settings), "nothing is learned yet"
+    learn_meanings(sessions, settings)
+    assert count_lexemes(sessions, settings)
+    assert not count_lexemes(sessions, settings)
+    more = [told(n, "parsing") for n in range(100, 124)]
+    store_papers(session, more, on=THURSDAY)
+    learn_meanings(sessions, settings)
+    assert count_lexemes(sessions, settings)
+    newest = get_generation(session)
+    assert newest is not None
+    assert (newest.generation, newest.paper_count) == (2, 48)
+
+
+def test_another_model_begins_a_generation(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    learn_meanings(sessions, settings)
+    count_lexemes(sessions, settings)
+    lexical = settings.model_copy(update={"embedder": "none"})
+    learn_meanings(sessions, lexical)
+    assert count_lexemes(sessions, lexical)
+    assert get_generation(session).model == WORDS_ONLY  # type: ignore[union-attr]
+
+
+def test_too_few_papers_are_not_counted(
+    sessions: sessionmaker[Session], settings: Settings, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    assert not count_lexemes(sessions, settings)
+
+
+def test_kept_probes_are_made_again_for_a_new_generation(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    learn_meanings(sessions, settings)
+    old = make_probe(session, settings, "robot hands")
+    make_probe(session, settings, "2609.00001")
+    session.commit()
+    assert renew_probes(sessions, settings) == 0
+    count_lexemes(sessions, settings)
+    assert make_probe(session, settings, "robot hands") == old, "the old one serves until then"
+    session.rollback()
+    assert renew_probes(sessions, settings, limit=1) == 1
+    assert renew_probes(sessions, settings) == 1
+    assert renew_probes(sessions, settings) == 0
+    renewed = make_probe(session, settings, "robot hands")
+    assert renewed.generation == 1
+    assert len(session.scalars(select(ProbeRow)).all()) == 2
+
+
+def test_a_probe_whose_paper_is_gone_is_dropped(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    learn_meanings(sessions, settings)
+    make_probe(session, settings, "2609.00001")
+    session.execute(text("DELETE FROM papers WHERE key = 'arxiv:2609.00001'"))
+    open_generation(session, get_meanings(session, [ids["arxiv:2609.00002"]])[0].model, 23)
+    session.commit()
+    assert renew_probes(sessions, settings) == 1
+    assert renew_probes(sessions, settings) == 0
+    assert session.scalars(select(ProbeRow)).all() == []
+
+
+def test_counted_words_are_used_for_what_is_rare(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    large_pool: None,
+) -> None:
+    learn_meanings(sessions, settings)
+    shipped = read_probe(session, settings, "method treebanks")
+    session.rollback()
+    count_lexemes(sessions, settings)
+    counted = read_probe(session, settings, "method treebanks")
+    assert shipped.sparse != counted.sparse
+    assert probe_store.get_corpus(session, 24, ["method"]).count("method") == 24
+
+
+# -- similar papers ------------------------------------------------------------------------------
+
+
+def test_similar_papers_are_of_the_same_subject_best_first(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    learn_meanings(sessions, settings)
+    own = ids["arxiv:2609.00001"]
+    nearest = similar_papers(session, settings, own, 10)
+    assert {paper_id for paper_id, _ in nearest} == of_subject(ids, "splatting") - {own}
+    scores = [score for _, score in nearest]
+    assert scores == sorted(scores, reverse=True)
+    assert len(similar_papers(session, settings, own, 2)) == 2
+
+
+def test_one_work_is_shown_once_and_never_beside_itself(
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    own, sibling, one, same = (ids[f"arxiv:2609.0000{n}"] for n in (1, 2, 3, 4))
+    for paper_id, work in ((own, own), (sibling, own), (one, one), (same, one)):
+        session.execute(update(PaperRow).where(PaperRow.id == paper_id).values(work_id=work))
+    session.commit()
+    learn_meanings(sessions, settings)
+    nearest = {paper_id for paper_id, _ in similar_papers(session, settings, own, 10)}
+    assert sibling not in nearest
+    assert len(nearest & {one, same}) == 1
+    assert len(nearest) == 3
+
+
+def test_a_paper_that_is_not_learned_yet_has_no_similar_ones(
+    settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    assert similar_papers(session, settings, min(ids.values()), 5) == []

@@ -1,0 +1,146 @@
+"""Readers, their suppressions and what is left of them, in Postgres."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Cadence, SubscriberState, SuppressionReason
+from service.platform.database.models import Subscriber, Suppression
+from service.platform.signing.address_hash import address_hash
+from service.subscribers.store.subscribers import (
+    NewSubscriber,
+    Preferences,
+    count_by_state,
+    get_candidates,
+    get_subscriber,
+    get_topics,
+    insert_subscriber,
+    insert_subscribers,
+    list_subscribers,
+    replace_topics,
+    resume_paused,
+)
+from service.subscribers.store.suppressions import (
+    delete_suppression,
+    find_reason,
+    find_suppressed,
+    insert_suppression,
+    is_suppressed,
+)
+
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+DAILY = Preferences(Cadence.DAILY, 7, "UTC")
+OLD, NEW = ("old secret",), ("new secret", "old secret")
+KEY = "ada@example.org"
+
+
+def add(session: Session, *names: str, preferences: Preferences = DAILY) -> list[int]:
+    new = [NewSubscriber(f"{n}@example.org", f"{n}@example.org", preferences, ()) for n in names]
+    return insert_subscribers(session, new, NOW, is_confirmed=True)
+
+
+def test_an_address_has_one_row_whoever_inserts_it(session: Session) -> None:
+    first = insert_subscriber(session, "Ada@example.org", KEY, DAILY, NOW)
+    assert first is not None
+    assert insert_subscriber(session, "ADA@example.org", KEY, DAILY, NOW) is None
+    assert add(session, "ada", "grace") == [list_subscribers(session)[1].id]
+    assert count_by_state(session) == {SubscriberState.PENDING: 1, SubscriberState.ACTIVE: 1}
+
+
+def test_an_hour_that_no_day_has_is_refused_by_the_database(session: Session) -> None:
+    with pytest.raises(IntegrityError, match="ck_subscribers_hour"):
+        insert_subscriber(session, KEY, KEY, Preferences(Cadence.DAILY, 24, "UTC"), NOW)
+
+
+def test_a_locked_reader_is_read_afresh(session: Session) -> None:
+    (number,) = add(session, "ada")
+    reader = get_subscriber(session, number)
+    assert reader is not None
+    session.commit()
+    with Session(session.get_bind()) as other:
+        row = other.get_one(Subscriber, number)
+        row.state = SubscriberState.UNSUBSCRIBED
+        other.commit()
+    assert get_subscriber(session, number) is reader
+    assert reader.state is SubscriberState.ACTIVE
+    assert get_subscriber(session, number, lock=True) is reader
+    assert reader.state is SubscriberState.UNSUBSCRIBED
+
+
+def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(
+    session: Session,
+) -> None:
+    weekly = Preferences(Cadence.WEEKLY, 7, "UTC")
+    first, second, third, paused = add(session, "a", "b", "c", "d")
+    add(session, "w", preferences=weekly)
+    session.get_one(Subscriber, paused).state = SubscriberState.PAUSED
+    session.flush()
+    assert [r.id for r in get_candidates(session, Cadence.DAILY, second, paused)] == [second, third]
+    assert len(get_candidates(session, Cadence.DAILY, first, 10**9)) == 3
+
+
+def test_a_pause_ends_on_its_day_and_one_without_end_does_not(session: Session) -> None:
+    until = {
+        "yesterday": date(2026, 9, 17),
+        "today": date(2026, 9, 18),
+        "tomorrow": date(2026, 9, 19),
+        "never": None,
+    }
+    for number, end in zip(add(session, *until), until.values(), strict=True):
+        reader = session.get_one(Subscriber, number)
+        reader.state, reader.paused_until = SubscriberState.PAUSED, end
+    session.flush()
+    assert resume_paused(session, date(2026, 9, 18)) == 2
+    assert resume_paused(session, date(2026, 9, 18)) == 0
+    session.expire_all()
+    active = [r for r in list_subscribers(session) if r.state is SubscriberState.ACTIVE]
+    assert [r.email for r in active] == ["yesterday@example.org", "today@example.org"]
+    assert all(r.paused_until is None for r in active)
+
+
+def test_topics_keep_the_readers_order_and_equal_ones_are_one(session: Session) -> None:
+    first, second = add(session, "a", "b")
+    replace_topics(session, first, [("z", "z"), ("A", "a"), ("m", "m"), ("a", "a")], NOW)
+    replace_topics(session, second, [("only", "only")], NOW)
+    assert get_topics(session, [first, second]) == {
+        first: [("z", "z"), ("A", "a"), ("m", "m")],
+        second: [("only", "only")],
+    }
+    replace_topics(session, first, [("m", "m"), ("new", "new")], NOW)
+    assert get_topics(session, [first])[first] == [("m", "m"), ("new", "new")]
+    replace_topics(session, first, [], NOW)
+    assert get_topics(session, [first]) == {}
+
+
+def test_an_import_keeps_the_order_of_topics_too(session: Session) -> None:
+    topics = (("z", "z"), ("A", "a"), ("m", "m"), ("a", "a"))
+    new = [NewSubscriber(KEY, KEY, DAILY, topics)]
+    (number,) = insert_subscribers(session, new, NOW, is_confirmed=False)
+    assert get_topics(session, [number])[number] == [("z", "z"), ("A", "a"), ("m", "m")]
+
+
+def test_a_suppression_names_nobody_and_is_there_once(session: Session) -> None:
+    assert insert_suppression(session, KEY, OLD, SuppressionReason.OPERATOR, "asked", NOW)
+    assert not insert_suppression(session, KEY, OLD, SuppressionReason.COMPLAINT, "", NOW)
+    (row,) = session.execute(select(Suppression)).scalars()
+    assert row.address_hash == address_hash(KEY, OLD[0])
+    assert (row.reason, row.detail) == (SuppressionReason.OPERATOR, "asked")
+    assert find_reason(session, KEY, OLD) is SuppressionReason.OPERATOR
+    assert find_reason(session, "grace@example.org", OLD) is None
+
+
+def test_a_suppression_outlives_a_change_of_the_secret(session: Session) -> None:
+    insert_suppression(session, KEY, OLD, SuppressionReason.HARD_BOUNCE, "", NOW)
+    assert is_suppressed(session, KEY, NEW)
+    assert not insert_suppression(session, KEY, NEW, SuppressionReason.HARD_BOUNCE, "", NOW)
+    assert not is_suppressed(session, KEY, NEW[:1])
+    assert find_suppressed(session, [KEY, "grace@example.org"], NEW) == {KEY}
+    assert find_suppressed(session, [], NEW) == frozenset()
+    assert delete_suppression(session, KEY, NEW)
+    assert not delete_suppression(session, KEY, NEW)
+    assert not is_suppressed(session, KEY, NEW)

@@ -1,0 +1,425 @@
+"""A reader's life: the same answer for everybody, few mails, and a word that is final."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session
+from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
+
+from service.deliveries.store.deliveries import count_mails
+from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState, SubscriberState
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Delivery, DeliveryEvent, Subscriber
+from service.platform.settings.settings import Settings
+from service.platform.signing.address_hash import email_key
+from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid
+from service.subscribers.sign_up import (
+    SignUp,
+    SignUpError,
+    activate,
+    confirm,
+    erase,
+    never_mail,
+    pause,
+    read_address,
+    read_preferences,
+    release_address,
+    request_subscription,
+    resume,
+    suppress_address,
+    undo_unsubscribe,
+    unsubscribe,
+    update_preferences,
+)
+from service.subscribers.store.subscribers import (
+    Preferences,
+    find_by_email,
+    get_topics,
+    list_consents,
+)
+from service.subscribers.store.suppressions import find_reason, is_suppressed
+from service.topics.topics import TopicError
+
+KEYS = ("a secret", "an older secret")
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+EMAIL = "reader@example.org"
+FORM = SignUp(EMAIL, ("cat:cs.CL", '"prompt tuning"'), "weekdays", "6", "Europe/Berlin", "/")
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
+
+
+def at(hours: float) -> datetime:
+    return NOW + timedelta(hours=hours)
+
+
+def never(subscriber_id: int) -> Token:
+    return Token(Purpose.NEVER, subscriber_id, NOW)
+
+
+def sign_up(session: Session, hours: float = 0, form: SignUp = FORM) -> None:
+    # Without an annotation for the result: nobody is told anything.
+    answer = request_subscription(session, form, KEYS, at(hours))  # type: ignore[func-returns-value]
+    assert answer is None
+    session.commit()
+
+
+def reader_of(session: Session, email: str = EMAIL) -> Subscriber:
+    session.expire_all()
+    reader = find_by_email(session, email_key(email), lock=True)
+    assert reader is not None
+    return reader
+
+
+def make_reader(session: Session, hours: float = 0) -> Subscriber:
+    """A confirmed reader."""
+    sign_up(session, hours)
+    reader = reader_of(session)
+    activate(session, reader, "test", at(hours))
+    session.commit()
+    return reader
+
+
+def confirmations(session: Session) -> int:
+    return count_mails(session, DeliveryKind.CONFIRMATION, reader_of(session).id)
+
+
+def link(session: Session, hours: float) -> Token:
+    return Token(Purpose.CONFIRM, reader_of(session).id, at(hours))
+
+
+def test_a_sign_up_is_pending_with_one_mail_and_a_record_of_consent(session: Session) -> None:
+    sign_up(session)
+    reader = reader_of(session)
+    assert (reader.state, reader.confirmed_at) == (SubscriberState.PENDING, None)
+    assert (reader.cadence, reader.hour, reader.timezone) == (
+        Cadence.WEEKDAYS,
+        6,
+        "Europe/Berlin",
+    )
+    assert [text for text, _ in get_topics(session, [reader.id])[reader.id]] == list(FORM.topics)
+    (mail,) = session.execute(select(Delivery)).scalars()
+    assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
+    assert (mail.due_at, mail.send_not_after) == (NOW, at(24))
+    (consent,) = list_consents(session, reader.id)
+    assert (consent.action, consent.page, consent.created_at) == ("requested", "/", NOW)
+
+
+@pytest.mark.parametrize("spelling", ["READER@Example.ORG", " reader@example.org "])
+def test_two_spellings_of_an_address_are_one_reader(session: Session, spelling: str) -> None:
+    sign_up(session)
+    sign_up(session, 1, replace(FORM, email=spelling))
+    assert session.execute(select(Subscriber.email_key)).scalars().all() == [EMAIL]
+    assert confirmations(session) == 1
+
+
+def test_three_confirmations_at_most_and_one_a_day(session: Session) -> None:
+    sent = []
+    for hours in (0, 1, 23.9, 24, 25, 48, 72, 96, 24 * 365):
+        sign_up(session, hours)
+        sent.append(confirmations(session))
+    assert sent == [1, 1, 1, 2, 2, 3, 3, 3, 3]
+
+
+def test_two_sign_ups_at_once_are_one_reader_and_one_mail(session: Session, engine: Engine) -> None:
+    def sign_up_elsewhere() -> None:
+        with make_sessions(engine).begin() as other:
+            request_subscription(other, FORM, KEYS, at(0.001))
+
+    request_subscription(session, FORM, KEYS, NOW)
+    other = threading.Thread(target=sign_up_elsewhere)
+    other.start()
+    other.join(timeout=0.3)
+    assert other.is_alive(), "the second must wait for the first"
+    session.commit()
+    other.join(timeout=10)
+    assert confirmations(session) == 1
+
+
+def test_somebody_subscribed_who_signs_up_is_told_so_once_a_day_and_keeps_everything(
+    session: Session, engine: Engine
+) -> None:
+    make_reader(session)
+    before = read_tables(engine)
+    changed = replace(FORM, topics=("something else",), cadence="daily", hour="9")
+    for hours in (1, 2, 20):
+        sign_up(session, hours, changed)
+    assert changed_tables(before, read_tables(engine)) == {"deliveries"}
+    reader = reader_of(session)
+    # The 18th until midnight, and the 19th.
+    assert count_mails(session, DeliveryKind.ALREADY_SUBSCRIBED, reader.id) == 2
+
+
+def test_a_suppressed_address_gets_the_same_silence_and_no_mail(
+    session: Session, engine: Engine
+) -> None:
+    suppress_address(session, EMAIL, KEYS, "asked by post", NOW)
+    session.commit()
+    before = read_tables(engine)
+    sign_up(session)
+    assert changed_tables(before, read_tables(engine)) == set()
+
+
+def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
+    session: Session, engine: Engine, settings: Settings
+) -> None:
+    reader = make_reader(session)
+    assert suppress_address(session, EMAIL, KEYS, "complained", NOW)
+    assert not suppress_address(session, EMAIL, KEYS, "complained", NOW)
+    session.commit()
+    assert reader_of(session).state is SubscriberState.SUPPRESSED
+    before = read_tables(engine)
+    sign_up(session, 1)
+    with pytest.raises(TokenInvalid):
+        confirm(session, settings, Token(Purpose.CONFIRM, reader.id, at(1)), at(2))
+    assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
+    assert not undo_unsubscribe(session, reader.id, at(2))
+    session.commit()
+    assert changed_tables(before, read_tables(engine)) == set()
+
+
+def test_a_reader_marked_suppressed_without_a_hash_is_left_alone(
+    session: Session, engine: Engine
+) -> None:
+    make_reader(session).state = SubscriberState.SUPPRESSED
+    session.commit()
+    before = read_tables(engine)
+    sign_up(session, 1)
+    assert changed_tables(before, read_tables(engine)) == set()
+
+
+def test_a_released_address_has_left_until_it_signs_up_anew(session: Session) -> None:
+    make_reader(session)
+    suppress_address(session, EMAIL, KEYS, "", NOW)
+    assert release_address(session, EMAIL.upper(), KEYS)
+    assert not release_address(session, EMAIL, KEYS)
+    assert reader_of(session).state is SubscriberState.UNSUBSCRIBED
+    sign_up(session, 30)
+    assert reader_of(session).state is SubscriberState.PENDING
+
+
+@pytest.mark.parametrize("address", ["reader@bücher.example", "reader@xn--bcher-kva.example"])
+def test_a_suppression_is_found_in_every_spelling_of_its_domain(
+    session: Session, address: str
+) -> None:
+    suppress_address(session, "Reader@BÜCHER.example", KEYS, "", NOW)
+    session.commit()
+    sign_up(session, 1, replace(FORM, email=address))
+    assert session.execute(select(Subscriber)).all() == []
+    assert release_address(session, address, KEYS)
+
+
+def test_confirming_twice_is_confirming_once(
+    session: Session, engine: Engine, settings: Settings
+) -> None:
+    sign_up(session)
+    assert confirm(session, settings, link(session, 0.1), at(1)).state is SubscriberState.ACTIVE
+    session.commit()
+    before = read_tables(engine)
+    assert confirm(session, settings, link(session, 0.1), at(2)).confirmed_at == at(1)
+    session.commit()
+    assert changed_tables(before, read_tables(engine)) == set()
+    assert [c.action for c in list_consents(session, reader_of(session).id)] == [
+        "requested",
+        "confirmed",
+    ]
+    assert reader_of(session).confirmation_count == 0
+
+
+def test_an_old_link_does_not_subscribe_again_somebody_who_left(
+    session: Session, settings: Settings
+) -> None:
+    sign_up(session)
+    old = link(session, 0.1)
+    confirm(session, settings, old, at(1))
+    assert unsubscribe(session, old.subject, "/unsubscribe", at(2))
+    session.commit()
+    with pytest.raises(TokenExpired):
+        confirm(session, settings, old, at(3))
+    session.rollback()
+    sign_up(session, 30)
+    with pytest.raises(TokenExpired):
+        confirm(session, settings, old, at(31))
+    session.rollback()
+    assert confirm(session, settings, link(session, 30.1), at(31)).state is SubscriberState.ACTIVE
+
+
+def test_a_new_link_of_somebody_who_left_meanwhile_is_refused(
+    session: Session, settings: Settings
+) -> None:
+    sign_up(session)
+    fresh = link(session, 5)
+    unsubscribe(session, fresh.subject, "/unsubscribe", at(2))
+    with pytest.raises(TokenExpired):
+        confirm(session, settings, fresh, at(6))
+
+
+def test_a_link_of_somebody_erased_is_refused(session: Session, settings: Settings) -> None:
+    with pytest.raises(TokenInvalid):
+        confirm(session, settings, Token(Purpose.CONFIRM, 4711, NOW), NOW)
+
+
+def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> None:
+    reader = make_reader(session)
+    unsubscribe(session, reader.id, "/unsubscribe", at(1))
+    session.commit()
+    sign_up(session, 2)
+    assert confirmations(session) == 2
+    sign_up(session, 3)
+    assert confirmations(session) == 2
+
+
+@pytest.mark.parametrize("is_paused", [True, False])
+def test_leaving_is_at_once_final_and_may_be_repeated(session: Session, is_paused: bool) -> None:
+    reader = make_reader(session)
+    if is_paused:
+        assert pause(reader, date(2026, 12, 1), NOW)
+    assert unsubscribe(session, reader.id, "/unsubscribe", at(1))
+    assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
+    assert not unsubscribe(session, 4711, "/unsubscribe", at(2))
+    session.commit()
+    reader = reader_of(session)
+    assert (reader.state, reader.unsubscribed_at) == (SubscriberState.UNSUBSCRIBED, at(1))
+    assert not pause(reader, None, NOW)
+    assert not resume(reader)
+
+
+def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
+    session: Session,
+) -> None:
+    sign_up(session)
+    pending = reader_of(session)
+    assert not undo_unsubscribe(session, pending.id, at(1))
+    unsubscribe(session, pending.id, "/unsubscribe", at(1))
+    assert not undo_unsubscribe(session, pending.id, at(2))
+    activate(session, pending, "test", at(3))
+    unsubscribe(session, pending.id, "/unsubscribe", at(4))
+    assert undo_unsubscribe(session, pending.id, at(5))
+    assert not undo_unsubscribe(session, pending.id, at(6))
+    assert not undo_unsubscribe(session, 4711, at(6))
+    assert (pending.state, pending.unsubscribed_at) == (SubscriberState.ACTIVE, None)
+
+
+def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
+    session: Session, engine: Engine
+) -> None:
+    make_reader(session)
+    told = f"550 5.1.1 <{EMAIL}>: no such mailbox"
+    session.execute(
+        text("UPDATE deliveries SET state = 'failed', last_reply = :told, reason = :told"),
+        {"told": told},
+    )
+    mail = session.execute(select(Delivery.id)).scalar_one()
+    session.add(
+        DeliveryEvent(
+            delivery_id=mail, attempt=1, state=DeliveryState.FAILED, detail=told, created_at=NOW
+        )
+    )
+    session.commit()
+    erase(session, reader_of(session), KEYS, NOW)
+    session.commit()
+    tables = read_tables(engine)
+    assert not any("reader@" in row for rows in tables.values() for row in rows)
+    assert tables["subscribers"] == tables["topics"] == tables["consents"] == ()
+    assert len(tables["deliveries"]) == len(tables["delivery_events"]) == 1
+    assert is_suppressed(session, EMAIL, KEYS)
+    sign_up(session, 48)
+    assert reader_of(session).state is SubscriberState.PENDING
+    assert not is_suppressed(session, EMAIL, KEYS)
+
+
+def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
+    session: Session, engine: Engine
+) -> None:
+    sign_up(session)
+    never_mail(session, never(reader_of(session).id), KEYS, at(1))
+    never_mail(session, never(4711), KEYS, at(1))
+    session.commit()
+    before = read_tables(engine)
+    assert before["subscribers"] == ()
+    for hours in (2, 48):
+        sign_up(session, hours)
+    assert changed_tables(before, read_tables(engine)) == set()
+    assert find_reason(session, EMAIL, KEYS) == "unsubscribed_for_good"
+
+
+def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> None:
+    sign_up(session)
+    never_mail(session, never(reader_of(session).id), KEYS[1:], at(1))
+    session.commit()
+    sign_up(session, 2)
+    assert session.execute(select(Subscriber)).all() == []
+
+
+def test_a_pause_ends_when_told_so(session: Session) -> None:
+    reader = make_reader(session)
+    assert not resume(reader)
+    assert pause(reader, date(2026, 12, 1), NOW)
+    assert pause(reader, None, NOW)
+    assert (reader.state, reader.paused_until) == (SubscriberState.PAUSED, None)
+    assert resume(reader)
+    assert reader.state is SubscriberState.ACTIVE
+
+
+def test_preferences_change_together_or_not_at_all(session: Session, engine: Engine) -> None:
+    reader = make_reader(session)
+    wanted = Preferences(Cadence.WEEKLY, 20, "Asia/Tokyo")
+    before = read_tables(engine)
+    with pytest.raises(TopicError):
+        update_preferences(session, reader, wanted, ["good", '"open'], at(1))
+    session.commit()
+    assert changed_tables(before, read_tables(engine)) == set()
+    update_preferences(session, reader, wanted, ["graphs", "GRAPHS", "cat:cs.LG"], at(1))
+    session.commit()
+    reader = reader_of(session)
+    assert (reader.cadence, reader.hour, reader.timezone) == (Cadence.WEEKLY, 20, "Asia/Tokyo")
+    assert [text for text, _ in get_topics(session, [reader.id])[reader.id]] == [
+        "graphs",
+        "cat:cs.LG",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "form"),
+    [
+        ("email", replace(FORM, email="no address")),
+        ("email", replace(FORM, email="")),
+        ("email", replace(FORM, email="a\x00b@example.org")),
+        ("email", replace(FORM, email="søren@example.org")),
+        ("email", replace(FORM, email=f"{'x' * 65}@example.org")),
+        ("email", replace(FORM, email="a@b.org\r\nBcc: c@d.org")),
+        ("cadence", replace(FORM, cadence="hourly")),
+        ("hour", replace(FORM, hour="24")),
+        ("hour", replace(FORM, hour="-1")),
+        ("hour", replace(FORM, hour="٧")),
+        ("hour", replace(FORM, hour="9" * 5000)),
+        ("hour", replace(FORM, hour="")),
+        ("timezone", replace(FORM, timezone="Europe/Nowhere")),
+        ("timezone", replace(FORM, timezone="")),
+    ],
+)
+def test_what_cannot_be_used_names_its_field_and_changes_nothing(
+    session: Session, engine: Engine, field: str, form: SignUp
+) -> None:
+    with pytest.raises(SignUpError) as refused:
+        request_subscription(session, form, KEYS, NOW)
+    assert refused.value.field == field
+    session.commit()
+    assert not any(read_tables(engine).values())
+
+
+def test_an_address_is_kept_as_typed_with_its_domain_in_ascii() -> None:
+    assert read_address(" Reader+News@BÜCHER.example ") == "Reader+News@xn--bcher-kva.example"
+    assert read_address("Änne@Bücher.example", takes_utf8=True) == "Änne@xn--bcher-kva.example"
+    with pytest.raises(SignUpError, match="outside ASCII before the @"):
+        read_address("änne@bücher.example")
+    assert read_preferences("weekly", "0", "UTC") == Preferences(Cadence.WEEKLY, 0, "UTC")

@@ -1,0 +1,120 @@
+"""A suppressed address gets nothing, whatever was forgotten of its reader and whoever brings it back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import Engine
+from support.newsletter.press import PlannedTransport, Press, dump_tables, make_press
+
+from service.deliveries.store.deliveries import insert_mail
+from service.papers.domain.types import DeliveryKind
+from service.platform.settings.settings import Settings
+from service.sending.deliver import DeliverReport, deliver
+from service.subscribers.bulk_import import ImportReport, import_subscribers, read_import
+from service.subscribers.sign_up import erase, release_address, suppress_address
+from service.subscribers.store.subscribers import get_subscriber
+
+ANNE = "anne@example.org"
+OLD, NEW = "the key of last year, sixteen", "the key of this year, sixteen"
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    here = settings.model_copy(update={"secret_key": (OLD,)})
+    return make_press(here, engine, now)
+
+
+def forget(press: Press, reader_id: int) -> None:
+    with press.sessions.begin() as session:
+        reader = get_subscriber(session, reader_id)
+        assert reader is not None
+        erase(session, reader, press.settings.secret_key, press.clock())
+
+
+def import_again(press: Press, address: str) -> ImportReport:
+    rows = read_import(f"email,topic\n{address},cat:cs.CL\n", press.settings)
+    with press.sessions.begin() as session:
+        return import_subscribers(
+            session, rows, press.settings.secret_key, press.clock(), is_confirmed=True
+        )
+
+
+def test_an_erased_reader_leaves_a_hash_and_no_address(press: Press) -> None:
+    (reader_id,) = press.add_readers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    forget(press, reader_id)
+    assert "anne" not in str(dump_tables(press.sessions))
+
+
+@pytest.mark.parametrize("address", [ANNE, "Anne@EXAMPLE.org", " anne@example.org."])
+def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
+    press: Press, address: str
+) -> None:
+    (reader_id,) = press.add_readers(ANNE)
+    forget(press, reader_id)
+    # The key was changed since; old ones stay behind the new one, for good.
+    press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
+    assert import_again(press, address.strip().rstrip(".")) == ImportReport(0, 0, 1)
+    press.add_papers(1)
+    press.publish()
+    transport = PlannedTransport()
+    assert deliver(press.sender(transport)).total == 0
+    assert transport.sent == []
+
+
+@pytest.mark.parametrize(
+    ("address", "again"),
+    [(ANNE, "ANNE@example.ORG"), ("änne@example.org", "ÄNNE@example.org")],
+)
+def test_the_claim_asks_whoever_brought_the_address_back(
+    press: Press, address: str, again: str
+) -> None:
+    """As after a restored backup, or rows written by another program: no import saw them."""
+    (reader_id,) = press.add_readers(address)
+    forget(press, reader_id)
+    press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
+    (back,) = press.add_readers(again.casefold())
+    press.add_papers(1)
+    edition_id = press.publish()
+    with press.sessions.begin() as session:
+        until = press.settings.send_not_after_hours
+        now = press.clock()
+        insert_mail(session, DeliveryKind.WELCOME, back, "again", now, now.replace(hour=until))
+    transport = PlannedTransport()
+    assert deliver(press.sender(transport)) == DeliverReport(skipped=2)
+    assert transport.sent == []
+    assert press.states(edition_id) == {"skipped: suppressed": 1}
+    assert press.balance(edition_id).closes
+
+
+def test_an_address_that_was_released_is_mailed_again_when_it_signs_up(press: Press) -> None:
+    (reader_id,) = press.add_readers(ANNE)
+    forget(press, reader_id)
+    with press.sessions.begin() as session:
+        assert release_address(session, ANNE, press.settings.secret_key)
+    assert import_again(press, ANNE) == ImportReport(1, 0, 0)
+    press.add_papers(1)
+    press.publish()
+    assert deliver(press.sender(PlannedTransport())) == DeliverReport(sent=1)
+
+
+def test_an_address_suppressed_while_its_mail_is_built_is_not_sent(press: Press) -> None:
+    press.add_readers(ANNE, "bert@example.org")
+    press.add_papers(1)
+    edition_id = press.publish()
+
+    def suppress() -> None:
+        with press.sessions.begin() as session:
+            key = press.settings.secret_key
+            suppress_address(session, "bert@example.org", key, "asked", press.clock())
+
+    transport = PlannedTransport(meanwhile=suppress)
+    # One row a window: the second is claimed after the first was on the wire.
+    report = deliver(press.sender(transport, send_window=1))
+    assert report == DeliverReport(sent=1, skipped=1)
+    assert transport.recipients == [ANNE]
+    assert press.states(edition_id) == {"sent": 1, "skipped: suppressed": 1}

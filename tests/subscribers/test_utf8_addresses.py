@@ -1,0 +1,112 @@
+"""Readers whose addresses are not ASCII: from the sign-up through the queue onto the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+from support.mail.dkim_keys import ed25519_key, verdicts, write_key
+from support.newsletter.press import Press, make_press
+from support.smtp.scripted_smtp import ScriptedSmtp
+from support.smtp.smtp_sink import SmtpSink
+
+from service.papers.domain.types import SubscriberState
+from service.platform.database.models import Subscriber
+from service.platform.settings.dkim_keys import DkimKey
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from service.subscribers.bulk_import import add_subscriber, blank_sign_up
+from service.subscribers.sign_up import SignUpError, erase
+from service.subscribers.store.subscribers import find_by_email
+
+ANNE = "Änne.Müller@Bücher.example"
+ON_THE_WIRE = "Änne.Müller@xn--bcher-kva.example"
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings.model_copy(update={"smtputf8": True}), engine, now)
+
+
+def sign_up(press: Press, address: str) -> None:
+    with press.sessions.begin() as session:
+        form = blank_sign_up(press.settings, address, ["cat:cs.CL"])
+        keys = press.settings.secret_key
+        add_subscriber(session, form, keys, press.clock(), is_confirmed=True)
+
+
+def state_of(press: Press) -> SubscriberState:
+    with press.sessions() as session:
+        return session.execute(select(Subscriber.state)).scalar_one()
+
+
+def test_a_digest_reaches_an_address_outside_ascii_signed(
+    press: Press, smtp_sink: SmtpSink, tmp_path: Path
+) -> None:
+    sign_up(press, ANNE)
+    press.add_papers(1)
+    press.publish()
+    words = (f"s={write_key(tmp_path / 'ed.pem', ed25519_key())}",)
+    sender = press.sender(dkim_keys=words)
+    deliver(sender)
+    sender.transport.close()
+    digest = smtp_sink.messages[-1]
+    assert digest.envelope.rcpt_tos == [ON_THE_WIRE]
+    assert "SMTPUTF8" in digest.envelope.mail_options
+    content = digest.envelope.original_content or b""
+    assert f"\r\nTo: {ON_THE_WIRE}\r\n".encode() in content
+    record = DkimKey("s", ed25519_key()).record
+    assert verdicts(content, {"s._domainkey.paperboy.example": record}) == [True]
+
+
+def test_a_relay_without_smtputf8_fails_that_mail_alone_and_suppresses_nobody(
+    press: Press,
+) -> None:
+    sign_up(press, ANNE)
+    press.add_papers(1)
+    edition_id = press.publish()
+    relay = ScriptedSmtp()
+    sender = press.sender(smtp_url=(f"smtp://127.0.0.1:{relay.port}?starttls=off",))
+    deliver(sender)
+    sender.transport.close()
+    relay.stop()
+    assert press.states(edition_id) == {"failed": 1}
+    assert press.rows(edition_id)[0].reason == "553 5.6.7 the relay takes no such address"
+    assert relay.taken == []
+    assert state_of(press) is SubscriberState.ACTIVE
+
+
+def test_only_a_domain_outside_ascii_needs_nothing_of_the_relay(press: Press) -> None:
+    sign_up(press, "anne@Bücher.example")
+    press.add_papers(1)
+    press.publish()
+    relay = ScriptedSmtp()
+    sender = press.sender(smtp_url=(f"smtp://127.0.0.1:{relay.port}?starttls=off",))
+    report = deliver(sender)
+    sender.transport.close()
+    relay.stop()
+    assert report.failed == 0
+    assert {one.recipient for one in relay.taken} == {"anne@xn--bcher-kva.example"}
+    assert not [line for line in relay.lines if "SMTPUTF8" in line]
+
+
+def test_both_spellings_of_a_domain_are_one_reader_and_one_suppression(press: Press) -> None:
+    sign_up(press, ANNE)
+    with press.sessions.begin() as session:
+        reader = find_by_email(session, ON_THE_WIRE.casefold())
+        assert reader is not None
+        erase(session, reader, press.settings.secret_key, press.clock())
+    sign_up(press, "änne.müller@XN--BCHER-KVA.example")
+    with press.sessions() as session:
+        assert session.execute(select(Subscriber.id)).first() is None
+
+
+def test_without_the_setting_such_an_address_is_refused_at_sign_up(
+    press: Press, settings: Settings
+) -> None:
+    press.settings = settings
+    with pytest.raises(SignUpError, match="outside ASCII before the @"):
+        sign_up(press, ANNE)
+    sign_up(press, "anne@Bücher.example")

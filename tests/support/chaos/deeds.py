@@ -1,0 +1,99 @@
+"""What is done to a day from outside: readers leave, messages are doubled, connections are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+import redis
+from fastapi import FastAPI
+from sqlalchemy import Engine, text
+
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose, Token, sign_token
+from support.chaos.lane import email_of
+
+
+@dataclass(frozen=True)
+class Left:
+    """A reader who unsubscribed: when the site had answered, and what was committed by then."""
+
+    subscriber_id: int
+    email: str
+    status: int
+    answered_at: float
+    snapshot: str
+
+
+def choose_leaver(engine: Engine, left: Sequence[int], who: int) -> int:
+    """Rather somebody whose mail is not out yet."""
+    waiting = text(
+        "SELECT s.id FROM subscribers s LEFT JOIN deliveries d"
+        " ON d.subscriber_id = s.id AND d.state IN ('queued', 'claimed', 'in_flight')"
+        " WHERE s.id <> ALL(:left) ORDER BY d.id IS NULL, s.id LIMIT 12"
+    )
+    with engine.connect() as connection:
+        ids = list(connection.execute(waiting, {"left": list(left)}).scalars())
+    return ids[who % len(ids)]
+
+
+def unsubscribe(
+    site: FastAPI, settings: Settings, engine: Engine, reader_id: int, now: datetime
+) -> Left:
+    """As a mail program does it (RFC 8058), and what was committed when the answer was there."""
+    token = sign_token(Token(Purpose.UNSUBSCRIBE, reader_id, now), settings.secret_key)
+    status = asyncio.run(_post(site, f"/unsubscribe/{token}"))
+    answered_at = time.monotonic()
+    with engine.connect() as connection:
+        snapshot = str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar())
+    return Left(reader_id, email_of(reader_id - 1), status, answered_at, snapshot)
+
+
+async def _post(site: FastAPI, path: str) -> int:
+    transport = httpx.ASGITransport(app=site)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.post(path, data={"List-Unsubscribe": "One-Click"})
+    return answer.status_code
+
+
+def double(queue: redis.Redis) -> None:
+    """Every waiting message twice."""
+    for name in ("send", "compose"):
+        for message in queue.lrange(name, 0, -1):
+            queue.rpush(name, message)
+
+
+def redeliver(queue: redis.Redis) -> None:
+    """What the transport does after its visibility timeout, though the work may be under way."""
+    for kept in queue.hgetall("unacked").values():
+        message, _, name = json.loads(kept)
+        message["headers"]["redelivered"] = True
+        queue.lpush(name, json.dumps(message))
+
+
+def cut_database(engine: Engine, worker: str, *, only_lock: bool) -> bool:
+    """End a worker's connections, or the one alone that says it lives; whether there were any."""
+    ending = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity a"
+        " WHERE datname = current_database() AND application_name = :worker"
+        " AND (NOT :only_lock OR EXISTS (SELECT 1 FROM pg_locks l"
+        "      WHERE l.pid = a.pid AND l.locktype = 'advisory'))"
+    )
+    with engine.begin() as connection:
+        return bool(connection.execute(ending, {"worker": worker, "only_lock": only_lock}).all())
+
+
+def find_held(engine: Engine, worker: str) -> list[int]:
+    """The readers whose rows a worker holds as claimed."""
+    held = text(
+        "SELECT subscriber_id FROM deliveries d WHERE state = 'claimed' AND"
+        " (SELECT worker FROM moves WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) = :worker"
+        " ORDER BY id"
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(held, {"worker": worker}).scalars())

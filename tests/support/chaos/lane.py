@@ -1,0 +1,171 @@
+"""What seeds that follow one another share: servers, a filled database to copy, the web site.
+
+The processes are forked from one that has imported everything, so that a worker costs 50 ms.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Engine, text
+
+from service.papers.domain.types import Cadence
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.settings.settings import Settings
+from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.topics.domain.language import canonical, parse_query
+from service.web.app import create_app
+from support.chaos.orders import WATCH
+from support.rules import ROOT
+from support.servers.databases import TestServers, clone_database
+from support.servers.processes import SECRET_KEY
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+# Half past three in New York: the day's batches are in, and the readers' hour (7 UTC) has come.
+START = datetime(2026, 9, 17, 7, 30, tzinfo=UTC)
+MOST_READERS = 60
+LEASE_SECONDS = 900
+_TOPICS = ("cat:cs.CL", "alpha", "beta OR gamma", "parsing -delta")
+_TITLES = {
+    THURSDAY: ("Alpha parsing", "Beta parsing", "Gamma parsing", "Delta tagging"),
+    FRIDAY: ("Alpha again", "Beta and gamma parsing", "Epsilon"),
+}
+
+
+_forking = threading.Lock()
+
+
+def email_of(number: int) -> str:
+    return f"reader{number:02}@example.org"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Seeds one after the other on shared servers; each gets a database, all empty one queue.
+
+    Whoever sets `ended` wants no more of it: the seed under way stops where it is.
+    """
+
+    servers: TestServers
+    template: str
+    redis_url: str
+    name: str
+    home: Path
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def processes(self) -> Any:
+        """The fork server. It needs servers of its own to look at while it imports the workers."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["support.chaos.worker"])
+        return context
+
+    def fork(self, run: Callable[..., None], *args: object) -> Any:
+        """Start `run` in a new process; returns the process.
+
+        Its child would import this program's main module (pytest, a bench) before it begins, which
+        takes longer than all the rest; it needs nothing of it, so it is shown an empty one.
+        """
+        process = self.processes.Process(target=run, args=args, daemon=True)
+        with _forking:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                process.start()
+            finally:
+                sys.modules["__main__"] = main
+        return process
+
+    def settings(self, database_url: str, home: Path) -> Settings:
+        """Of a seed, whose home holds its data directory: what one seed notes is no other's."""
+        return Settings(
+            data_dir=home / "data",
+            database_url=database_url,
+            redis_url=self.redis_url,
+            smtp_url=("smtp://127.0.0.1:9?starttls=off",),
+            secret_key=(SECRET_KEY,),
+            mail_from="Paperboy <digest@paperboy.example>",
+            bounce_domain="bounces.paperboy.example",
+            sources=("arxiv",),
+            arxiv_categories=("cs.CL",),
+            lease_seconds=LEASE_SECONDS,
+            embedder="none",
+        )
+
+    @cached_property
+    def site(self) -> Any:
+        """The web site; each seed puts its own database and clock into it."""
+        settings = self.settings(self.servers.database_url, self.home)
+        engine = make_engine(self.servers.database_url)
+        return create_app(
+            settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: START
+        )
+
+
+@contextmanager
+def open_lane(servers: TestServers, template: str, redis_url: str, name: str) -> Iterator[Lane]:
+    """A lane with its template: a migrated database with readers, papers of two days, a watch."""
+    with ExitStack() as stack:
+        url = stack.enter_context(clone_database(servers, template, f"lane_{name}"))
+        home = Path(tempfile.mkdtemp(prefix="paperboy-chaos-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        engine = make_engine(url)
+        _fill(engine)
+        engine.dispose()
+        yield Lane(servers, urlsplit(url).path.lstrip("/"), redis_url, name, home)
+
+
+@contextmanager
+def fork_environment(servers: TestServers) -> Iterator[None]:
+    """What the fork server inherits: where to import from, and servers that it need not start.
+
+    There is one fork server in a process, so this is opened once, around all lanes.
+    """
+    ours = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PAPERBOY_DATABASE_URL": servers.database_url,
+        "PAPERBOY_REDIS_URL": servers.redis_url,
+        "PAPERBOY_SECRET_KEY": SECRET_KEY,
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _fill(engine: Engine) -> None:
+    sessions = make_sessions(engine)
+    with sessions.begin() as session:
+        session.execute(text(WATCH))
+        for number in range(MOST_READERS):
+            # Some find nothing, and some are readers of another cadence: another edition.
+            topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
+            cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY
+            email, written = email_of(number), ((topic, canonical(parse_query(topic))),)
+            new = NewSubscriber(email, email, Preferences(cadence, 7, "UTC"), written)
+            insert_subscribers(session, [new], START - timedelta(days=9), is_confirmed=True)
+    number = 0
+    for on, titles in _TITLES.items():
+        told = [make_announcement(number := number + 1, title) for title in titles]
+        with sessions() as session:
+            store_papers(session, told, on)

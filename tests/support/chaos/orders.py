@@ -1,0 +1,96 @@
+"""What a worker of the chaos tests is told, and the clock that it shares with the rest of its seed.
+
+Apart from the worker itself: that imports the Celery application, which looks for its servers at
+once, and so may be imported in the fork server alone.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from support.chaos.plan import ProcessFault
+
+
+class SharedClock:
+    """A clock that runs by itself, and that all processes of one seed see being set forward."""
+
+    def __init__(self, path: Path, start: datetime, skew: float = 0.0) -> None:
+        with path.open("r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), 16)
+        self._start = start + timedelta(seconds=skew)
+
+    def __call__(self) -> datetime:
+        began, forward = struct.unpack("dd", self._shared)
+        return self._start + timedelta(seconds=time.monotonic() - began + forward)
+
+    def forward(self, **span: float) -> None:
+        began, forward = struct.unpack("dd", self._shared)
+        forward += timedelta(**span).total_seconds()
+        self._shared[:] = struct.pack("dd", began, forward)
+
+    def close(self) -> None:
+        self._shared.close()
+
+    @staticmethod
+    def make_file(path: Path) -> None:
+        path.write_bytes(struct.pack("dd", time.monotonic(), 0.0))
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host.
+
+    `spoil` breaks something of the service in the worker, to see that it is noticed.
+    """
+
+    name: str
+    environ: dict[str, str]
+    clock_file: Path
+    start: datetime
+    skew: float
+    fault: ProcessFault | None
+    timeout_seconds: float
+    chunk: int
+    log_file: Path
+    namespace: str = ""
+    spoil: Callable[[], None] | None = None
+
+
+def work(orders: Orders) -> None:
+    """What the forked process runs."""
+    from support.chaos.worker import run
+
+    run(orders)
+
+
+# What tells the points (`Point`) from one another, in SQL: run once in the template of the seeds' databases.
+WATCH = """
+CREATE TABLE moves (
+    id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state, attempt int,
+    worker text DEFAULT current_setting('application_name'), owner int,
+    xid xid8 DEFAULT pg_current_xact_id(), at timestamptz DEFAULT clock_timestamp()
+);
+CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO moves (delivery_id, old, new, attempt, owner)
+    VALUES (NEW.id, OLD.state, NEW.state, NEW.attempt, NEW.lease_owner);
+    RAISE NOTICE 'moved %', CASE
+        WHEN NEW.state = 'claimed' THEN 'claimed'
+        WHEN NEW.state = 'in_flight' THEN 'in_flight'
+        WHEN OLD.state = 'in_flight' THEN 'recorded'
+        ELSE 'otherwise' END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch AFTER UPDATE ON deliveries FOR EACH ROW
+WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_move();
+CREATE FUNCTION note_composed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'moved composed'; RETURN NULL; END $$;
+CREATE TRIGGER watch_composed AFTER INSERT ON deliveries FOR EACH STATEMENT
+EXECUTE FUNCTION note_composed();
+"""

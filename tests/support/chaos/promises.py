@@ -1,0 +1,266 @@
+"""What must hold after any seed, whatever went wrong in it: each promise returns what broke it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from email import message_from_bytes, policy
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import select, text
+
+from service.deliveries.domain.states import may_follow
+from service.editions.balance import edition_balance
+from service.papers.domain.types import DeliveryState, SubscriberState
+from service.platform.database.models import Delivery, Edition, Subscriber
+from support.chaos.relay import Exchange
+from support.chaos.world import Story
+from support.web.papers import FRIDAY, THURSDAY
+
+_IDENTITY = re.compile(rb"^Message-ID:\s*<digest\.(\d+)\.", re.MULTILINE | re.IGNORECASE)
+_ADDRESSEE = re.compile(rb"^To:\s*(\S+)\r$", re.MULTILINE | re.IGNORECASE)
+S = DeliveryState
+
+
+@dataclass(frozen=True)
+class Result:
+    """A seed in figures, and the promises that it broke."""
+
+    seed: int
+    kind: str
+    kills: int
+    stops: int
+    mails: int
+    resent: int
+    in_doubt: int
+    skipped: int
+    failed: int
+    left: int
+    broken: tuple[str, ...]
+
+    def told(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _Aftermath:
+    """The rows and the wire of a finished seed, read once."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        with story.sessions() as session:
+            self.rows = {row.id: row for row in session.execute(select(Delivery)).scalars()}
+            self.readers = {one.id: one for one in session.execute(select(Subscriber)).scalars()}
+            self.editions = {one.id: one for one in session.execute(select(Edition)).scalars()}
+            moves = session.execute(text("SELECT * FROM moves ORDER BY id")).mappings()
+            self.moves = [dict(move) for move in moves]
+
+    @cached_property
+    def exchanges(self) -> dict[int, list[Exchange]]:
+        """What came to its final dot, by delivery."""
+        found: defaultdict[int, list[Exchange]] = defaultdict(list)
+        for exchange in self.story.relay.exchanges:
+            if exchange.dot_at is not None:
+                named = _IDENTITY.search(exchange.content)
+                found[int(named[1]) if named else 0].append(exchange)
+        return found
+
+    def kept(self, delivery_id: int) -> list[Exchange]:
+        return [one for one in self.exchanges.get(delivery_id, []) if one.is_kept]
+
+    def row_of(self, subscriber_id: int, on: object) -> Delivery | None:
+        for row in self.rows.values():
+            edition = self.editions[row.edition_id or 0]
+            if row.subscriber_id == subscriber_id and edition.local_date == on:
+                return row
+        return None
+
+
+def _each_message_is_whole(after: _Aftermath) -> Iterator[str]:
+    for delivery_id, exchanges in after.exchanges.items():
+        row = after.rows.get(delivery_id)
+        if row is None:
+            yield f"a message of no delivery ({delivery_id}) was on the wire"
+            continue
+        email = after.readers[row.subscriber_id or 0].email
+        for one in exchanges:
+            told = _ADDRESSEE.search(one.content)
+            if one.recipient != email or told is None or told[1].decode() != email:
+                yield f"delivery {delivery_id} of {email} went to {one.recipient}"
+            if not one.content.endswith(b"--\r\n"):
+                yield f"delivery {delivery_id} has no end"
+
+
+def _nobody_has_two_copies(after: _Aftermath) -> Iterator[str]:
+    may_repeat = after.story.doubted if after.story.plan.answer == "resend" else set()
+    for delivery_id in after.exchanges:
+        copies = len(after.kept(delivery_id))
+        if copies > 1 + (delivery_id in may_repeat):
+            yield f"delivery {delivery_id} is {copies} times on the wire"
+    pairs = Counter((row.edition_id, row.subscriber_id) for row in after.rows.values())
+    yield from (f"two rows for {pair}" for pair, count in pairs.items() if count > 1)
+
+
+def _each_message_was_in_flight(after: _Aftermath) -> Iterator[str]:
+    flights = Counter(move["delivery_id"] for move in after.moves if move["new"] == "in_flight")
+    for delivery_id, exchanges in after.exchanges.items():
+        if len(exchanges) > flights[delivery_id]:
+            yield (
+                f"delivery {delivery_id} came {len(exchanges)} times to its dot"
+                f" and was {flights[delivery_id]} times in flight"
+            )
+
+
+def _each_row_has_ended(after: _Aftermath) -> Iterator[str]:
+    for row in after.rows.values():
+        if not row.state.is_final or row.state is S.IN_DOUBT:
+            yield f"delivery {row.id} is {row.state} in the end"
+        if row.state in {S.SKIPPED, S.FAILED} and not row.reason:
+            yield f"delivery {row.id} is {row.state} without a reason"
+
+
+def _rows_tell_what_happened(after: _Aftermath) -> Iterator[str]:
+    """Sent means answered with 250 (or the operator's word), and the other way round."""
+    for row in after.rows.values():
+        is_taken = any(one.code == 250 for one in after.exchanges.get(row.id, []))
+        was_doubted = row.id in after.story.doubted
+        if row.state is S.SENT and not is_taken and not was_doubted:
+            yield f"delivery {row.id} is called sent, and the relay took none"
+        if row.state is not S.SENT and is_taken and not was_doubted:
+            yield f"delivery {row.id} was taken by the relay and is called {row.state}"
+        if row.state in {S.SKIPPED, S.FAILED} and after.kept(row.id) and not was_doubted:
+            yield f"delivery {row.id} is {row.state}, and the relay may have it"
+
+
+def _steps_are_foreseen(after: _Aftermath) -> Iterator[str]:
+    for old, new in {(move["old"], move["new"]) for move in after.moves}:
+        if not may_follow(S(old), S(new)):
+            yield f"a row went from {old} to {new}"
+
+
+def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
+    """No sender has more rows in flight than SEND_WINDOW says; what it lost is the sweep's."""
+    flying: defaultdict[int, set[int]] = defaultdict(set)
+    for move in after.moves:
+        for rows in flying.values():
+            rows.discard(move["delivery_id"])
+        if move["new"] == "in_flight":
+            flying[move["owner"]].add(move["delivery_id"])
+            if len(flying[move["owner"]]) > after.story.plan.window:
+                yield f"{move['worker']} had more rows in flight than its window"
+                return
+
+
+def _doubt_is_bounded(after: _Aftermath) -> Iterator[str]:
+    """In doubt are windows that were open at a fault, and messages that nobody answered."""
+    story = after.story
+    bound = story.windows * story.plan.window + story.relay.silence_count
+    if len(story.doubted) > bound:
+        yield f"{len(story.doubted)} in doubt, and the faults explain {bound}"
+
+
+def _balances_close(after: _Aftermath) -> Iterator[str]:
+    with after.story.sessions() as session:
+        for edition in session.execute(select(Edition)).scalars():
+            balance = edition_balance(session, edition)
+            if not balance.closes:
+                yield f"edition {edition.id} does not balance: {balance}"
+
+
+def _who_left_gets_nothing(after: _Aftermath) -> Iterator[str]:
+    for one in after.story.left:
+        if one.status != 200:
+            yield f"{one.email} could not unsubscribe: {one.status}"
+        with after.story.sessions() as session:
+            later = session.execute(
+                text(
+                    "SELECT m.id FROM moves m JOIN deliveries d ON d.id = m.delivery_id"
+                    " WHERE d.subscriber_id = :reader AND m.new = 'in_flight'"
+                    " AND NOT pg_visible_in_snapshot(m.xid, CAST(:snapshot AS pg_snapshot))"
+                ),
+                {"reader": one.subscriber_id, "snapshot": one.snapshot},
+            ).all()
+        if later:
+            yield f"{one.email} went into flight after the unsubscribe was answered"
+
+
+def _no_paper_is_lost(after: _Aftermath) -> Iterator[str]:
+    """Whoever stayed was sent each paper of the first day, or has it in the next edition.
+
+    Not owed: what the operator called sent.
+    """
+    for reader in after.readers.values():
+        first = after.row_of(reader.id, THURSDAY)
+        if reader.state is not SubscriberState.ACTIVE or first is None or not first.paper_ids:
+            continue
+        has_it = any(one.code == 250 for one in after.exchanges.get(first.id, []))
+        if has_it or first.state is S.SENT:
+            continue
+        second = after.row_of(reader.id, FRIDAY)
+        brought = set(second.paper_ids) if second and second.state is S.SENT else set()
+        if lost := set(first.paper_ids) - brought:
+            told = f"{first.state} ({first.reason or first.last_reply})"
+            yield f"{reader.email} never gets papers {sorted(lost)}; delivery {first.id} is {told}"
+
+
+def _nothing_comes_twice(after: _Aftermath) -> Iterator[str]:
+    """What was surely sent on the first day is not in the next edition."""
+    for reader in after.readers.values():
+        first, second = (after.row_of(reader.id, on) for on in (THURSDAY, FRIDAY))
+        if first and second and first.state is S.SENT:
+            again = set(first.paper_ids) & set(second.paper_ids)
+            if again:
+                yield f"{reader.email} was sent papers {sorted(again)} again"
+
+
+def _the_mail_shows_its_papers(after: _Aftermath) -> Iterator[str]:
+    """One message of the seed, read whole: a parser finds no fault, and the titles are there."""
+    for delivery_id in after.exchanges:
+        for one in after.kept(delivery_id)[:1]:
+            message = message_from_bytes(one.content, policy=policy.default)
+            body = message.get_body(("plain",))
+            if message.defects or body is None or not body.get_content().strip():
+                yield f"delivery {delivery_id} cannot be read: {message.defects}"
+            return
+
+
+PROMISES: tuple[Callable[[_Aftermath], Iterator[str]], ...] = (
+    _each_message_is_whole,
+    _nobody_has_two_copies,
+    _each_message_was_in_flight,
+    _each_row_has_ended,
+    _rows_tell_what_happened,
+    _steps_are_foreseen,
+    _windows_are_kept,
+    _doubt_is_bounded,
+    _balances_close,
+    _who_left_gets_nothing,
+    _no_paper_is_lost,
+    _nothing_comes_twice,
+    _the_mail_shows_its_papers,
+)
+
+
+def check(story: Story) -> Result:
+    """Ask every promise of a finished seed."""
+    after = _Aftermath(story)
+    broken = [*story.broken]
+    if not broken:
+        broken += [told for promise in PROMISES for told in promise(after)]
+    states = Counter(row.state for row in after.rows.values())
+    copies = [len(after.kept(delivery_id)) for delivery_id in after.exchanges]
+    return Result(
+        seed=story.plan.seed,
+        kind=story.plan.kind,
+        kills=story.kill_count,
+        stops=story.stop_count,
+        mails=sum(copies),
+        resent=sum(copy - 1 for copy in copies if copy > 1),
+        in_doubt=len(story.doubted),
+        skipped=states[S.SKIPPED],
+        failed=states[S.FAILED],
+        left=len(story.left),
+        broken=tuple(broken),
+    )

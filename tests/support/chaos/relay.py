@@ -1,0 +1,299 @@
+"""An SMTP relay that does what a plan says, and writes down every message with its moments.
+
+Each sender has a port of its own, so that the relay knows whom to kill. It may offer PIPELINING;
+pipelined or not, commands are answered one by one, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from support.chaos.plan import Phase, Plan, WireFault
+from support.servers.hosts import enter_host
+
+Answer = TypeVar("Answer")
+
+_POLITE = {
+    Phase.GREETING: "220 relay.example ESMTP",
+    Phase.MAIL: "250 2.1.0 ok",
+    Phase.RCPT: "250 2.1.5 ok",
+    Phase.DATA: "354 go on",
+    Phase.DOT: "250 2.0.0 taken",
+}
+# So that a sender is still writing when it is killed in the middle of a message.
+_NARROW_BYTES = 4096
+# Through how many lines of a message a fault in its middle waits.
+_LINES_BEFORE = 20
+
+
+@dataclass
+class Exchange:
+    """One attempt at one message. Times are `time.monotonic()`, None for what never came.
+
+    `code` is what was answered after the final dot, 0 for nothing.
+    """
+
+    worker: str
+    mail_at: float
+    recipient: str = ""
+    rcpt_at: float | None = None
+    dot_at: float | None = None
+    content: bytes = b""
+    code: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a relay in the real world may have this message, and pass it on."""
+        return self.dot_at is not None and (self.code == 0 or 200 <= self.code < 300)
+
+
+class _Gone(Exception):
+    """This connection ends here, without another word."""
+
+
+class ChaosRelay:
+    """`pid_of` tells which process is behind a worker's name; `namespace` is the relay's host."""
+
+    def __init__(self, plan: Plan, pid_of: Callable[[str], int], namespace: str = "") -> None:
+        self._plan = plan
+        self._pid_of = pid_of
+        self._counts: Counter[Phase] = Counter()
+        self._is_calm = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._servers: list[asyncio.Server] = []
+        self.exchanges: list[Exchange] = []
+        self.dot_count = 0
+        self.killed: list[str] = []
+        # How often a message that may be whole was left without a timely answer.
+        self.silence_count = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+        self._thread.start()
+
+    def _run(self, namespace: str) -> None:
+        if namespace:
+            enter_host(namespace)
+        self._loop.run_forever()
+
+    def open(self, worker: str, address: str = "127.0.0.1") -> int:
+        """A port for a worker; returns its number."""
+        return self._call(self._open(worker, address))
+
+    def calm(self) -> None:
+        """From here on everything is polite."""
+        self._is_calm = True
+
+    def stop(self) -> None:
+        self._call(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _call(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _open(self, worker: str, address: str) -> int:
+        listener = socket.create_server((address, 0))
+        if any(fault.phase is Phase.BODY for fault in self._plan.wire):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task
+            self._tasks.add(task)
+            try:
+                await _Conversation(self, worker, reader, writer).hold()
+            except (_Gone, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                pass  # Cut by the plan, or the other end died: both are the point here.
+            finally:
+                self._tasks.discard(task)
+                writer.transport.abort()
+
+        server = await asyncio.start_server(serve, sock=listener, limit=2**20)
+        self._servers.append(server)
+        return int(listener.getsockname()[1])
+
+    async def _stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def offers_pipelining(self) -> bool:
+        return self._plan.pipelining
+
+    @property
+    def is_late_to_refuse(self) -> bool:
+        return self._plan.is_late_to_refuse
+
+    def next_fault(self, phase: Phase) -> WireFault | None:
+        self._counts[phase] += 1
+        if self._is_calm:
+            return None
+        number = self._counts[phase]
+        for fault in self._plan.wire:
+            if fault.phase is phase and fault.nth <= number < fault.nth + fault.times:
+                self.silence_count += self._is_silence(fault)
+                return fault
+        return None
+
+    def _is_silence(self, fault: WireFault) -> bool:
+        """Also a 421 at the end of a message: the closing may be faster than the line."""
+        if fault.phase not in {Phase.BODY, Phase.DOT, Phase.DONE}:
+            return False
+        is_in_time = fault.seconds and fault.seconds < self._plan.timeout_seconds
+        is_said = fault.reply and not fault.reply.startswith("421")
+        return not (is_in_time or is_said)
+
+    def kill(self, worker: str) -> None:
+        self.killed.append(worker)
+        try:
+            os.kill(self._pid_of(worker), signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # It died of something else meanwhile.
+
+
+class _Conversation:
+    def __init__(
+        self,
+        relay: ChaosRelay,
+        worker: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._relay = relay
+        self._worker = worker
+        self._reader = reader
+        self._writer = writer
+        self._exchange: Exchange | None = None
+        self._is_recipient_known = False
+
+    async def hold(self) -> None:
+        if not (await self._act(Phase.GREETING)).startswith("220"):
+            raise _Gone
+        while line := await self._reader.readline():
+            verb, _, rest = line.decode("ascii", "replace").strip().partition(" ")
+            match verb.upper():
+                case "EHLO" | "HELO":
+                    await self._greet(verb.upper())
+                case "MAIL":
+                    await self._mail()
+                case "RCPT":
+                    await self._rcpt(rest)
+                case "DATA":
+                    await self._data()
+                case "QUIT":
+                    await self._say("221 2.0.0 bye")
+                    return
+                case "RSET" | "NOOP":
+                    self._forget()
+                    await self._say("250 2.0.0 ok")
+                case _:
+                    await self._say("502 5.5.1 what?")
+
+    async def _act(self, phase: Phase) -> str:
+        """Say what the plan says at this phase, or what is polite; returns what was said."""
+        reply = await self._decide(phase)
+        await self._say(reply)
+        return reply
+
+    async def _decide(self, phase: Phase) -> str:
+        fault = self._relay.next_fault(phase)
+        if fault is None:
+            return _POLITE.get(phase, "")
+        if fault.kills:
+            self._relay.kill(self._worker)
+            raise _Gone
+        if fault.seconds:
+            await asyncio.sleep(fault.seconds)
+            return _POLITE.get(phase, "")
+        if not fault.reply:
+            raise _Gone
+        return fault.reply
+
+    async def _say(self, reply: str) -> None:
+        self._writer.write(reply.encode() + b"\r\n")
+        await self._writer.drain()
+        if reply.startswith("421"):
+            raise _Gone
+
+    def _forget(self) -> None:
+        self._exchange = None
+        self._is_recipient_known = False
+
+    async def _greet(self, verb: str) -> None:
+        self._forget()
+        reply = await self._decide(Phase.EHLO)
+        if reply or verb == "HELO":
+            await self._say(reply or "250 relay.example")
+            return
+        offers = ["8BITMIME", "ENHANCEDSTATUSCODES"]
+        if self._relay.offers_pipelining:
+            offers.append("PIPELINING")
+        lines = ["250-relay.example", *(f"250-{one}" for one in offers[:-1]), f"250 {offers[-1]}"]
+        await self._say("\r\n".join(lines))
+
+    async def _mail(self) -> None:
+        self._forget()
+        exchange = Exchange(self._worker, time.monotonic())
+        if (await self._act(Phase.MAIL)).startswith("250"):
+            self._exchange = exchange
+            self._relay.exchanges.append(exchange)
+
+    async def _rcpt(self, rest: str) -> None:
+        if self._exchange is None:
+            await self._say("503 5.5.1 MAIL first")
+            return
+        self._exchange.rcpt_at = time.monotonic()
+        self._exchange.recipient = rest.partition("<")[2].partition(">")[0]
+        self._is_recipient_known = (await self._act(Phase.RCPT)).startswith("250")
+
+    async def _data(self) -> None:
+        if self._exchange is None or not self._is_recipient_known:
+            await self._refuse_data()
+            return
+        exchange = self._exchange
+        if not (await self._act(Phase.DATA)).startswith("354"):
+            return
+        exchange.content = await self._read_body(Phase.BODY)
+        exchange.dot_at = time.monotonic()
+        self._relay.dot_count += 1
+        reply = await self._decide(Phase.DOT)
+        # Before it is said: who is killed while we say it may have heard it.
+        exchange.code = int(reply[:3])
+        self._forget()
+        await self._say(reply)
+        if reply.startswith("250"):
+            await self._decide(Phase.DONE)
+
+    async def _refuse_data(self) -> None:
+        """No recipient: RFC 2920 §3.1 lets a server say so now, or after an empty message."""
+        if self._exchange is None or not self._relay.is_late_to_refuse:
+            await self._say("503 5.5.1 no valid recipients")
+            return
+        await self._say("354 go on")
+        content = await self._read_body(None)
+        assert not content, "a message was sent to nobody"
+        await self._say("554 5.5.1 no valid recipients")
+
+    async def _read_body(self, phase: Phase | None) -> bytes:
+        """A message up to its dot, with the doubled dots made single."""
+        lines: list[bytes] = []
+        while (line := await self._reader.readline()) != b".\r\n":
+            if not line.endswith(b"\r\n"):
+                raise _Gone
+            lines.append(line.removeprefix(b"."))
+            if len(lines) == _LINES_BEFORE and phase is not None:
+                await self._decide(phase)
+        return b"".join(lines)

@@ -1,0 +1,376 @@
+"""One seed from its plan to its end: workers, relay, queue, readers who leave, and the next day.
+
+`Story` plays beat, supervisor, operator and misfortune, and keeps what the promises are checked
+against.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import redis
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.papers.domain.types import DeliveryState
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.models import Delivery
+from service.platform.queue import make_ring
+from service.platform.settings.settings import Settings
+from service.sending.deliver import resolve, sweep
+from support.chaos.deeds import (
+    Left,
+    choose_leaver,
+    cut_database,
+    double,
+    find_held,
+    redeliver,
+    unsubscribe,
+)
+from support.chaos.lane import LEASE_SECONDS, START, Lane
+from support.chaos.orders import Orders, SharedClock, work
+from support.chaos.plan import PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
+from support.chaos.relay import ChaosRelay
+from support.servers.databases import clone_database
+from support.servers.processes import settings_environ
+from support.web.papers import FRIDAY, THURSDAY
+
+# A seed that is not through by then hangs, however busy the machine is.
+_LONGEST_SECONDS = 60.0
+_BEAT_SECONDS = 0.2
+
+
+class StoryEnded(Exception):
+    """Somebody wants no more of this lane, whose seed is in the middle of its day."""
+
+
+@dataclass
+class Worker:
+    name: str
+    process: Any
+    fault: ProcessFault | None
+    has_slept: bool = False
+
+    @property
+    def is_stopped(self) -> bool:
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return stat.rpartition(") ")[2].startswith("T")
+
+
+def _end(worker: Worker) -> None:
+    worker.process.kill()
+    worker.process.join(5)
+    worker.process.close()
+
+
+@dataclass
+class Story:
+    """One seed while it happens. `windows` counts the windows that faults may have left open."""
+
+    spoil: ClassVar[Callable[[], None] | None] = None
+
+    lane: Lane
+    plan: Plan
+    settings: Settings
+    engine: Engine
+    home: Path
+    workers: list[Worker] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    doubted: set[int] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
+    kill_count: int = 0
+    stop_count: int = 0
+    windows: int = 0
+
+    def __post_init__(self) -> None:
+        self.sessions: sessionmaker[Session] = make_sessions(self.engine)
+        self.dice = random.Random(self.plan.seed)
+        self.relay = self.make_relay()
+        self.queue = redis.Redis.from_url(self.lane.redis_url)
+        self.queue.flushdb()
+        self._ring = make_ring(self.settings.broker_url)
+        SharedClock.make_file(self.home / "clock")
+        self.clock = SharedClock(self.home / "clock", START)
+        self._faults = list(self.plan.faults)
+        self._events = list(self.plan.events)
+        self._next_beat = 0.0
+        self._beats = 0
+        self._spawned = 0
+        site = self.lane.site
+        site.state.site = replace(
+            site.state.site,
+            settings=self.settings,
+            sessions=self.sessions,
+            clock=self.clock,
+            ring=lambda *_: None,
+        )
+
+    # -- the day ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The day of the faults, the hours after it, the operator's word, and the next day."""
+        with self.sessions.begin() as session:
+            session.execute(
+                text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.readers}
+            )
+        for _ in range(self.plan.workers):
+            self._spawn()
+        self._settle("open_editions", "sweep", "deliver")
+        self.relay.calm()
+        self._relieve()
+        self._end_day()
+        self.doubted = self._find_doubted()
+        for edition_id in self._edition_ids():
+            resolve(self.sessions, edition_id, self.plan.answer, self.clock())
+        self._settle("deliver")
+        self.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
+        self._settle("open_editions", "sweep", "deliver", on=FRIDAY)
+        self._end_day()
+
+    def forget_until(self, moment: datetime) -> None:
+        """Let the clock jump to a moment, if that is still to come."""
+        self.clock.forward(seconds=max(0.0, (moment - self.clock()).total_seconds()))
+
+    def _end_day(self) -> None:
+        """Retry to the end: every two hours, until nothing waits or it is too late to send it."""
+        for _ in range(14):
+            if not self._count(Delivery.state == DeliveryState.QUEUED):
+                return
+            self.clock.forward(hours=2)
+            self._settle("sweep", "deliver")
+
+    def _settle(self, *bells: str, on: date = THURSDAY) -> None:
+        """Ring as beat does until the day's editions are there and nothing is due or under way."""
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        self._next_beat, self._beats = 0.0, 0
+        while time.monotonic() < deadline and not self.broken:
+            self._tick(bells)
+            if self._is_settled(on):
+                return
+            time.sleep(0.03)
+        if not self.broken:
+            self.broken.append(f"nothing moved any more: {self._states()}")
+
+    def _tick(self, bells: tuple[str, ...]) -> None:
+        if self.lane.ended.is_set():
+            raise StoryEnded
+        while self._events and self._events[0].after <= self.relay.dot_count:
+            self._do(self._events.pop(0))
+        self._bury()
+        for worker in self.workers:
+            if worker.is_stopped and not worker.has_slept:
+                self._oversleep(worker)
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + _BEAT_SECONDS
+            # A queue that nobody empties must not grow for ever.
+            is_short = self.queue.llen("send") + self.queue.llen("compose") < 3
+            for bell in bells:
+                # It rings for every chunk each time, so it comes more rarely than the others.
+                if is_short and (bell != "open_editions" or self._beats % 3 == 0):
+                    self._ring_unless_lost(bell)
+            self._beats += 1
+
+    def _ring_unless_lost(self, bell: str) -> None:
+        if self.dice.random() >= self.plan.unheard:
+            self._ring(bell)
+
+    def _is_settled(self, on: date) -> bool:
+        with self.engine.connect() as connection:
+            editions, frozen = connection.execute(
+                text(
+                    "SELECT count(*), count(*) FILTER (WHERE state <> 'open')"
+                    " FROM editions WHERE local_date = :on"
+                ),
+                {"on": on},
+            ).one()
+        # Workers' clocks differ by seconds, and what one of them composed is due by its own.
+        soon = self.clock() + timedelta(seconds=2)
+        busy = or_(
+            Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
+            and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= soon),
+        )
+        return editions >= 2 and editions == frozen and not self._count(busy)
+
+    # -- processes -------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        number, self._spawned = self._spawned, self._spawned + 1
+        name = f"worker{number}"
+        orders = self._orders(name, self.plan.skews[number % len(self.plan.skews)])
+        process = self.lane.fork(work, orders)
+        self.workers.append(Worker(name, process, orders.fault))
+
+    def _relieve(self) -> None:
+        """No fault of the day may come later; workers who hold one, or are impatient, are replaced."""
+        self._faults.clear()
+        self._events.clear()
+        is_short = self.plan.timeout_seconds < PATIENCE_SECONDS
+        self.plan = replace(self.plan, timeout_seconds=PATIENCE_SECONDS)
+        for worker in [one for one in self.workers if one.fault or is_short]:
+            self.workers.remove(worker)
+            _end(worker)
+            self._spawn()
+
+    def _orders(self, name: str, skew: float) -> Orders:
+        environ = settings_environ(
+            self.settings,
+            SEND_WINDOW=str(self.plan.window),
+            SEND_CONNECTIONS=str(self.plan.connections),
+            BOUNCE_DOMAIN=self.settings.bounce_domain,
+            EMBEDDER="none",
+            LOG_LEVEL="ERROR",
+            **self.reach(name),
+        )
+        return Orders(
+            name=name,
+            environ={k: v for k, v in environ.items() if k.startswith("PAPERBOY_")},
+            clock_file=self.home / "clock",
+            start=START,
+            skew=skew,
+            fault=self._faults.pop(0) if self._faults else None,
+            timeout_seconds=self.plan.timeout_seconds,
+            chunk=self.plan.chunk,
+            log_file=self.home / "log",
+            namespace=self.namespace(name),
+            spoil=type(self).spoil,
+        )
+
+    def reach(self, name: str) -> dict[str, str]:
+        """Where a worker finds what it needs, as far as that is its own."""
+        ports = [self.relay.open(name) for _ in range(self.plan.relays)]
+        return {"SMTP_URL": " ".join(f"smtp://127.0.0.1:{port}?starttls=off" for port in ports)}
+
+    def namespace(self, _name: str) -> str:
+        """The host of a worker; empty for this machine."""
+        return ""
+
+    def make_relay(self) -> ChaosRelay:
+        return ChaosRelay(self.plan, self._pid_of)
+
+    def _pid_of(self, name: str) -> int:
+        return next(one.process.pid for one in self.workers if one.name == name)
+
+    def _bury(self) -> None:
+        """Note who died, and start somebody else, as a supervisor does."""
+        for worker in [one for one in self.workers if one.process.exitcode is not None]:
+            self.workers.remove(worker)
+            if worker.process.exitcode != -signal.SIGKILL:
+                self.broken.append(f"{worker.name} ended by itself: {worker.process.exitcode}")
+            self.kill_count += 1
+            self.windows += 1
+            worker.process.close()
+            self._spawn()
+
+    def _oversleep(self, worker: Worker) -> None:
+        """Its lease runs out, one of its readers leaves, others take what it held; it wakes."""
+        worker.has_slept = True
+        self.stop_count += 1
+        # With the clock everybody's lease runs out.
+        self.windows += len(self.workers)
+        for reader_id in find_held(self.engine, worker.name)[:1]:
+            self._leave(reader_id)
+        self.clock.forward(seconds=LEASE_SECONDS + 60)
+        for _ in range(self.dice.randint(1, 12)):
+            sweep(self.sessions, self.clock())
+            self._ring("deliver")
+            time.sleep(0.03)
+        os.kill(worker.process.pid, signal.SIGCONT)
+
+    # -- what is done from outside ---------------------------------------------------------------
+
+    def _do(self, event: Event) -> None:
+        match event.deed:
+            case Deed.LEAVE:
+                left = [one.subscriber_id for one in self.left]
+                self._leave(choose_leaver(self.engine, left, event.who))
+            case Deed.WIPE:
+                self.queue.flushdb()
+            case Deed.LOSE:
+                self.queue.delete("send", "compose")
+            case Deed.DOUBLE:
+                double(self.queue)
+                for bell in ("deliver", "deliver", "sweep", "open_editions"):
+                    self._ring(bell)
+            case Deed.REDELIVER:
+                redeliver(self.queue)
+            case Deed.CUT_DATABASE | Deed.CUT_LOCK:
+                worker = self.workers[event.who % len(self.workers)]
+                only_lock = event.deed is Deed.CUT_LOCK
+                self.windows += cut_database(self.engine, worker.name, only_lock=only_lock)
+
+    def _leave(self, reader_id: int) -> None:
+        self.left.append(
+            unsubscribe(self.lane.site, self.settings, self.engine, reader_id, self.clock())
+        )
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
+        with self.engine.connect() as connection:
+            chosen = select(func.count()).select_from(Delivery).where(*conditions)
+            return connection.execute(chosen).scalar_one()
+
+    def _states(self) -> dict[str, int]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT state::text AS state, count(*) AS row_count FROM deliveries GROUP BY state"
+                )
+            )
+            return {row.state: row.row_count for row in rows}
+
+    def _find_doubted(self) -> set[int]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(text("SELECT id FROM deliveries WHERE state = 'in_doubt'"))
+            return set(rows.scalars())
+
+    def _edition_ids(self) -> list[int]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text("SELECT id FROM editions ORDER BY id")).scalars())
+
+    def log(self) -> str:
+        file = self.home / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def close(self) -> None:
+        for worker in self.workers:
+            _end(worker)
+        self.relay.stop()
+        self.queue.close()
+        self.clock.close()
+        self.engine.dispose()
+
+
+@contextmanager
+def play(lane: Lane, plan: Plan) -> Iterator[Story]:
+    """A seed from beginning to end, and what is left of it to be looked at."""
+    with open_story(lane, plan) as story:
+        story.run()
+        yield story
+
+
+@contextmanager
+def open_story(lane: Lane, plan: Plan, kind: type[Story] = Story) -> Iterator[Any]:
+    """A seed that has not begun, with a database and a home of its own."""
+    home = Path(tempfile.mkdtemp(dir=lane.home))
+    with clone_database(lane.servers, lane.template, lane.name) as url:
+        story = kind(lane, plan, lane.settings(url, home), make_engine(url), home)
+        try:
+            yield story
+        finally:
+            story.close()
+            shutil.rmtree(home, ignore_errors=True)

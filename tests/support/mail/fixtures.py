@@ -1,0 +1,193 @@
+"""Makers of invented papers and digests, one renderer for the whole run, and relays to talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from service.messages.contexts.digest import (
+    Coverage,
+    DigestContext,
+    DigestGroup,
+    DigestPaper,
+    PaperLinks,
+    ReaderLinks,
+)
+from service.messages.contexts.transactional import (
+    AddressChangeContext,
+    AddressNoticeContext,
+    Alert,
+    AlreadySubscribedContext,
+    ConfirmationContext,
+    FarewellContext,
+    MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TestContext,
+    TopicsChangedContext,
+    WelcomeContext,
+)
+from service.messages.rendering.renderer import Renderer
+from service.papers.domain.types import AnnounceType, Cadence, DeliveryKind, Paper, Reason
+from service.platform.settings.settings import SmtpRelay
+from service.sending.smtp.rate_limit import SendRate
+from service.sending.smtp.transport import SmtpTransport
+from support.smtp.scripted_smtp import ScriptedSmtp
+
+TUESDAY = date(2026, 4, 21)
+BASE = "https://papers.example.org"
+TOKEN = "eyJzIjoxMjM0fQ." + "Ab9_" * 20
+ADDRESS = "Example Institute\n1 Sample Street, 12345 Sampletown"
+
+A_PAPER = Paper(
+    id=1,
+    key="arxiv:2604.90001",
+    source="arxiv",
+    identifier="2604.90001",
+    title="Efficient Prompt Tuning by Invented Means",
+    abstract="Prompt tuning is a promising method. It attaches a soft prompt to the input.",
+    authors=("Ada Example", "Bo Sample"),
+    categories=("cs.CL", "cs.LG"),
+    primary_category="cs.CL",
+    announced_as=AnnounceType.NEW,
+    announced_on=date(2026, 4, 21),
+    url="https://arxiv.org/abs/2604.90001",
+)
+
+A_REASON = Reason('"prompt tuning"', "title", ("prompt tuning",))
+
+A_DIGEST = DigestContext(
+    cadence=Cadence.WEEKDAYS,
+    local_date=date(2026, 4, 21),
+    coverage=Coverage(announced=412, checked=412),
+    groups=(),
+    links=ReaderLinks(
+        preferences=f"{BASE}/preferences/{TOKEN}",
+        unsubscribe=f"{BASE}/unsubscribe/{TOKEN}",
+        pause=f"{BASE}/preferences/{TOKEN}#pause",
+        browser=f"{BASE}/editions/{TOKEN}",
+        home=BASE,
+    ),
+    topics=('"prompt tuning"',),
+    subscribed_on=date(2026, 3, 3),
+    operator_address=ADDRESS,
+)
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Renderer:
+    return Renderer()
+
+
+@pytest.fixture(scope="session")
+def make_entry() -> Callable[..., DigestPaper]:
+    """A paper in a digest; keywords change the paper, `reasons` and `links` the entry."""
+
+    def make(number: int = 1, **changes: Any) -> DigestPaper:
+        identifier = f"2604.{90000 + number}"
+        links = PaperLinks(
+            abstract=f"https://arxiv.org/abs/{identifier}",
+            pdf=f"https://arxiv.org/pdf/{identifier}",
+            similar=f"{BASE}/papers/arxiv:{identifier}",
+        )
+        return DigestPaper(
+            links=changes.pop("links", links),
+            reasons=changes.pop("reasons", (A_REASON,)),
+            maybe_seen=changes.pop("maybe_seen", False),
+            paper=replace(A_PAPER, id=number, identifier=identifier, **changes),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_digest() -> Callable[..., DigestContext]:
+    """A digest with one group of the given entries; keywords change the context."""
+
+    def make(*entries: DigestPaper, **changes: Any) -> DigestContext:
+        groups = (DigestGroup(title='"prompt tuning"', papers=entries),) if entries else ()
+        return replace(A_DIGEST, **{"groups": groups, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def every_mail(
+    make_entry: Callable[..., DigestPaper], make_digest: Callable[..., DigestContext]
+) -> dict[DeliveryKind, MailContext]:
+    """One context of each kind."""
+    own: dict[str, Any] = {"home": BASE, "operator_address": ADDRESS}
+    ways: dict[str, Any] = {
+        "preferences": f"{BASE}/preferences/{TOKEN}",
+        "unsubscribe": f"{BASE}/unsubscribe/{TOKEN}",
+        **own,
+    }
+    proof: dict[str, Any] = {
+        "confirm_url": f"{BASE}/confirm/{TOKEN}",
+        "never_url": f"{BASE}/never/{TOKEN}",
+        "expires_days": 7,
+        "on": TUESDAY,
+        **own,
+    }
+    topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
+    hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
+    shown = DigestGroup(title=topics[0], papers=(make_entry(3),))
+    at = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
+    alert = Alert(
+        subject="arXiv has not answered for 6 hours",
+        detail="The batches of cs.CL and cs.LG are not complete.",
+        hint="See whether the source is reachable from this machine: paperboy doctor",
+    )
+    return {
+        DeliveryKind.DIGEST: make_digest(make_entry(1), make_entry(2)),
+        DeliveryKind.CONFIRMATION: ConfirmationContext(**proof),
+        DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext(
+            preferences_url=ways["preferences"],
+            unsubscribe_url=ways["unsubscribe"],
+            on=TUESDAY,
+            **own,
+        ),
+        DeliveryKind.WELCOME: WelcomeContext(
+            on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways
+        ),
+        DeliveryKind.TOPICS_CHANGED: TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
+        DeliveryKind.PAUSED: PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways),
+        DeliveryKind.RESUMED: ResumedContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),
+        DeliveryKind.FAREWELL: FarewellContext(undo_url=f"{BASE}/undo/{TOKEN}", on=TUESDAY, **own),
+        DeliveryKind.ADDRESS_CHANGE: AddressChangeContext(**proof),
+        DeliveryKind.OPERATOR_ALERT: OperatorAlertContext(
+            alerts=(alert,), status_url=f"{BASE}/status", at=at, **own
+        ),
+        DeliveryKind.TEST: TestContext(at=at, **own),
+        DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext(
+            undo_url=f"{BASE}/address/{TOKEN}", expires_days=7, on=TUESDAY, **own
+        ),
+        DeliveryKind.CATCH_UP: make_digest(make_entry(1), since=date(2026, 4, 3)),
+    }
+
+
+@pytest.fixture
+def relay() -> Iterator[ScriptedSmtp]:
+    relay = ScriptedSmtp()
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture
+def make_transport() -> Iterator[Callable[..., SmtpTransport]]:
+    made: list[SmtpTransport] = []
+
+    def make(
+        *relays: SmtpRelay, connections: int = 1, rate: SendRate | None = None
+    ) -> SmtpTransport:
+        made.append(SmtpTransport(relays, connections=connections, rate=rate))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()

@@ -1,0 +1,191 @@
+"""Digests of real papers for invented readers, as rows that no database has seen.
+
+The papers are those of `bulk/dev`; topics are pairs of words that stand in their titles.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, digest_to_json
+from service.deliveries.store.claimed_rows import Claim
+from service.messages.edition_data import Materials
+from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.papers.domain.types import (
+    AnnounceType,
+    Cadence,
+    DeliveryKind,
+    EditionState,
+    Paper,
+    Reason,
+    SubscriberState,
+)
+from service.platform.database.models import Delivery, Edition, Subscriber
+from service.platform.settings.settings import Settings
+
+MORNING = datetime(2026, 9, 18, 7, 0, tzinfo=UTC)
+FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
+_WORD = re.compile(r"[a-z]{4,}")
+_EDITION = 1
+
+Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The papers of one edition, and what each topic finds among them."""
+
+    papers: Mapping[int, Paper]
+    matches: Matches
+
+
+def read_papers(folder: Path, count: int) -> list[Paper]:
+    """`count` papers spread over all files."""
+    share = -(-count // len(FILES))
+    found: list[Paper] = []
+    for name in FILES:
+        with gzip.open(folder / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
+            for _, line in zip(range(share), lines, strict=False):
+                found.append(_paper(len(found) + 1, json.loads(line)))
+    return found[:count]
+
+
+def _paper(number: int, told: dict[str, object]) -> Paper:
+    authors = told["authors"] or ()
+    names = authors.split(", ") if isinstance(authors, str) else authors
+    categories = tuple(str(one) for one in told["categories"] or ("cs.LG",))  # type: ignore[attr-defined]
+    identifier = str(told["id"])
+    return Paper(
+        id=number,
+        key=f"arxiv:{identifier}",
+        source="arxiv",
+        identifier=identifier,
+        title=to_readable_line(str(told["title"])),
+        abstract=to_readable(str(told["abstract"] or "")),
+        authors=tuple(to_readable_line(str(name)) for name in names),  # type: ignore[attr-defined]
+        categories=categories,
+        primary_category=categories[0],
+        announced_as=AnnounceType.NEW,
+        announced_on=MORNING.date(),
+        url=f"https://arxiv.org/abs/{identifier}",
+        upvotes=int(str(told["upvotes"] or 0)),
+        github_url=str(told.get("github") or ""),
+        summary=str(told.get("ai_summary") or ""),
+    )
+
+
+def make_day(papers: Sequence[Paper], topic_count: int) -> Day:
+    """The commonest pairs of words in the titles as topics, and where they stand."""
+    pairs: Counter[str] = Counter()
+    for paper in papers:
+        pairs.update(" ".join(pair) for pair in pairwise(_WORD.findall(paper.title.lower())))
+    matches = {}
+    for phrase, _ in pairs.most_common(topic_count):
+        matches[f'"{phrase}"'] = {
+            paper.id: reasons for paper in papers if (reasons := tuple(_reasons(phrase, paper)))
+        }
+    return Day({paper.id: paper for paper in papers}, matches)
+
+
+def _reasons(phrase: str, paper: Paper) -> Iterator[Reason]:
+    for field, text in (("title", paper.title), ("abstract", paper.abstract)):
+        if phrase in text.lower():
+            yield Reason(f'"{phrase}"', field, tuple(phrase.split()))
+
+
+def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> Materials:
+    """What sending would have read from the database."""
+    count = len(day.papers)
+    edition = Edition(
+        id=_EDITION,
+        cadence=Cadence.DAILY,
+        local_date=date(2026, 9, 18),
+        state=EditionState.FROZEN,
+        coverage={"announced": count, "checked": count, "is_complete": True},
+    )
+    return Materials(
+        editions={_EDITION: edition},
+        papers=dict(day.papers),
+        late_ids={_EDITION: frozenset(i for i in day.papers if i % 40 == 0)},
+        topics={reader: [(text, text) for text in texts] for reader, texts in topics.items()},
+    )
+
+
+def make_claims(day: Day, count: int, most_papers: int = 25, seed: int = 1) -> list[Claim]:
+    """`count` readers with one to six topics each, popular ones more often, and their digests."""
+    chance = random.Random(seed)
+    topics = list(day.matches)
+    weights = [1 / (rank + 3) for rank in range(len(topics))]
+    claims: list[Claim] = []
+    while len(claims) < count:
+        number = len(claims) + 1
+        chosen = tuple(dict.fromkeys(chance.choices(topics, weights, k=chance.randint(1, 6))))
+        digest = _make_digest(day, number, chosen, most_papers)
+        frozen = digest_to_json(digest)
+        claims.append(Claim(_delivery(number, digest.paper_ids, frozen), _subscriber(number)))
+    return claims
+
+
+def _make_digest(day: Day, number: int, topics: Sequence[str], most_papers: int) -> Digest:
+    """Each paper under the first topic that finds it, as many as there is room for."""
+    placed: set[int] = set()
+    cut: set[int] = set()
+    groups = []
+    for place, topic in enumerate(topics, 1):
+        found = [i for i in day.matches[topic] if i not in placed]
+        shown = found[: most_papers - len(placed)]
+        cut.update(found[len(shown) :])
+        placed.update(shown)
+        if shown:
+            entries = tuple(DigestEntry(i, day.matches[topic][i]) for i in shown)
+            groups.append(DigestGroup(topic, entries, 10 * number + place))
+    return Digest(tuple(groups), tuple(sorted(cut - placed)))
+
+
+def make_settings(**changes: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "base_url": "https://papers.example.org",
+            "mail_from": "Paperboy <digest@papers.example.org>",
+            "operator_address": "Example Institute, 1 Sample Street, 12345 Sampletown",
+            "secret_key": "a-key-for-made-digests-only-0123456789",
+            **changes,
+        }
+    )
+
+
+def _delivery(number: int, paper_ids: tuple[int, ...], digest: dict[str, object]) -> Delivery:
+    return Delivery(
+        id=number,
+        kind=DeliveryKind.DIGEST,
+        edition_id=_EDITION,
+        subscriber_id=number,
+        attempt=1,
+        paper_ids=list(paper_ids),
+        digest=digest,
+        created_at=MORNING,
+    )
+
+
+def _subscriber(number: int) -> Subscriber:
+    return Subscriber(
+        id=number,
+        email=f"reader{number}@example.org",
+        email_key=f"reader{number}@example.org",
+        state=SubscriberState.ACTIVE,
+        cadence=Cadence.DAILY,
+        hour=7,
+        timezone="UTC",
+        created_at=MORNING,
+        confirmed_at=MORNING,
+        locale="",
+    )

@@ -1,0 +1,421 @@
+"""Every mail in every state that matters, of invented papers and people: for looking and testing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from service.deliveries.domain.digest import TRENDING_TITLE
+from service.messages.contexts.digest import (
+    Brand,
+    Coverage,
+    DigestContext,
+    DigestGroup,
+    DigestHappening,
+    DigestPaper,
+    PaperLinks,
+    ReaderLinks,
+)
+from service.messages.contexts.transactional import (
+    AddressChangeContext,
+    AddressNoticeContext,
+    Alert,
+    AlreadySubscribedContext,
+    ConfirmationContext,
+    FarewellContext,
+    MailContext,
+    OperatorAlertContext,
+    PausedContext,
+    ResumedContext,
+    TestContext,
+    TopicsChangedContext,
+    WelcomeContext,
+)
+from service.messages.rendering.renderer import RenderedMail, Renderer
+from service.papers.domain.types import (
+    AnnounceType,
+    Cadence,
+    DeliveryKind,
+    Paper,
+    PaperEventKind,
+    Reason,
+)
+
+HOME = "https://papers.example.org"
+TOKEN = "WzEyMzQsMTc3Njc1MTIwMCwiIl0.c2lnbmVkLWJ5LW5vYm9keS1idXQtdGhlLWdhbGxlcnk"
+TUESDAY = date(2026, 4, 21)
+AT = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
+ADDRESS = "Example Institute, 1 Sample Street, 12345 Sampletown"
+KNOWN_HOSTS = frozenset({"papers.example.org", "arxiv.org", "github.com", "logo.example.org"})
+
+_ABSTRACT = (
+    "Prompt tuning adapts a language model by learning a few vectors instead of all its weights. "
+    "We ask how many of these vectors are needed, and find that 12 suffice on 14 of 16 invented "
+    "tasks. The method needs no more memory than inference does. Code and data are available."
+)
+_TITLES = (
+    "Twelve Vectors Are Enough: Prompt Tuning on a Budget",
+    "Prompt Tuning Without Gradients, by Patient Search",
+    "When Does Prompt Tuning Forget? A Study of Invented Tasks",
+    "A Field Guide to Soft Prompts and Where They Fail",
+    "Reading Soft Prompts Aloud: Towards Words Behind Vectors",
+)
+_REASONS = (
+    Reason('"prompt tuning"', "title", ("prompt", "tuning")),
+    Reason('"prompt tuning"', "abstract", ("prompt", "tuning")),
+    Reason("cat:cs.CL", "category", ("cs.CL",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A mail to look at. `name` is its file's, `title` says what is special about it."""
+
+    name: str
+    title: str
+    kind: DeliveryKind
+    context: MailContext
+
+
+def make_paper(number: int, **changes: Any) -> Paper:
+    identifier = f"2604.{90000 + number}"
+    values: dict[str, Any] = {
+        "id": number,
+        "key": f"arxiv:{identifier}",
+        "source": "arxiv",
+        "identifier": identifier,
+        "title": _TITLES[number % len(_TITLES)],
+        "abstract": _ABSTRACT,
+        "authors": ("Ada Example", "Bo Sample", "Cleo Placeholder", "Dan Muster")[: number % 4 + 1],
+        "categories": ("cs.CL", "cs.LG"),
+        "primary_category": "cs.CL",
+        "announced_as": AnnounceType.NEW,
+        "announced_on": TUESDAY,
+        "url": f"https://arxiv.org/abs/{identifier}",
+        **changes,
+    }
+    return Paper(**values)
+
+
+def make_entry(number: int, **changes: Any) -> DigestPaper:
+    own = {
+        name: changes.pop(name)
+        for name in ("reasons", "maybe_seen", "revision", "mutes", "is_suggested")
+        if name in changes
+    }
+    paper = make_paper(number, **changes)
+    links = PaperLinks(
+        abstract=paper.url,
+        pdf=paper.url.replace("/abs/", "/pdf/"),
+        similar=f"{HOME}/papers/{paper.key}#similar",
+        keep=f"?keep={number}",
+        less=f"?less={number}",
+        follow="?follow=Ada%20Example",
+    )
+    if any(reason.field == "author" for reason in own.get("reasons", ())):
+        links = replace(links, follow="")
+    entry = DigestPaper(
+        paper=paper,
+        links=links,
+        reasons=_REASONS,
+        mutes=(("language model", "?topic=0&mute=language%20model"),),
+    )
+    return replace(entry, **own)
+
+
+def make_digest(*groups: DigestGroup, **changes: Any) -> DigestContext:
+    context = DigestContext(
+        cadence=Cadence.WEEKDAYS,
+        local_date=TUESDAY,
+        coverage=Coverage(announced=412, checked=412),
+        groups=groups,
+        links=ReaderLinks(
+            preferences=f"{HOME}/preferences/{TOKEN}",
+            unsubscribe=f"{HOME}/unsubscribe/{TOKEN}",
+            pause=f"{HOME}/preferences/{TOKEN}#pause",
+            browser=f"{HOME}/editions/{TOKEN}",
+            home=f"{HOME}/",
+            change=f"{HOME}/change/{TOKEN}",
+            also_off=f"{HOME}/change/{TOKEN}?also=off",
+        ),
+        topics=('"prompt tuning" OR "language model"',),
+        subscribed_on=date(2026, 3, 3),
+        operator_address=ADDRESS,
+    )
+    return replace(context, **changes)
+
+
+def _group(title: str, *entries: DigestPaper, topic_id: int = 12) -> DigestGroup:
+    return DigestGroup(title=title, papers=entries, topic_id=topic_id)
+
+
+def _digests() -> Iterator[tuple[str, str, DigestContext]]:
+    topic = '"prompt tuning" OR "language model"'
+    yield "one", "One paper", make_digest(_group(topic, make_entry(0)))
+    yield "typical", "A typical day", _typical()
+    many = tuple(make_entry(n, upvotes=n % 5) for n in range(25))
+    yield (
+        "forty",
+        "Forty papers: a list in brief, and a link to what did not fit",
+        make_digest(_group(topic, *many), cut_count=15),
+    )
+    yield (
+        "empty",
+        "Nothing today, for readers who want to be told",
+        make_digest(topics=('"prompt tuning"',)),
+    )
+    yield (
+        "empty-so-far",
+        "Nothing yet, and not all of the day was in",
+        make_digest(
+            topics=('"prompt tuning"',),
+            coverage=Coverage(
+                announced=412, checked=371, is_complete=False, note="Not complete yet: stat.ML."
+            ),
+        ),
+    )
+    yield (
+        "catch-up",
+        "What came during a pause",
+        replace(
+            _typical(),
+            since=date(2026, 4, 6),
+            coverage=Coverage(announced=4_512, checked=4_512),
+            happenings=(),
+            also=(),
+            cut_count=4,
+        ),
+    )
+    yield "hard", "Hard titles: formulas, markup, code, endless words", _hard()
+    yield "right-to-left", "Titles and names from right to left", _right_to_left()
+    yield "wide", "Chinese, Japanese, Korean", _wide()
+    yield (
+        "trending",
+        "A weekly edition for a reader without topics, in a locale",
+        make_digest(
+            _group(
+                TRENDING_TITLE,
+                *(make_entry(n, reasons=(), mutes=(), upvotes=40 - n) for n in range(3)),
+                topic_id=0,
+            ),
+            cadence=Cadence.WEEKLY,
+            topics=(),
+            locale="de-DE",
+        ),
+    )
+    brand = Brand(
+        name="The Example Reading Room",
+        accent="#14507a",
+        accent_night="#8fc3ea",
+        footer="Made by the library of the Example Institute.",
+    )
+    yield "brand", "With an operator's own name and colour", replace(_typical(), brand=brand)
+    yield (
+        "logo",
+        "With a logo that does not load: its text stands there",
+        make_digest(
+            _group(topic, make_entry(0)),
+            brand=Brand(name="Example Reading Room", logo="https://logo.example.org/none.png"),
+        ),
+    )
+
+
+def _typical() -> DigestContext:
+    return make_digest(
+        _group(
+            '"prompt tuning" OR "language model"',
+            make_entry(0, upvotes=14, github_url="https://github.com/example/twelve"),
+            make_entry(1, revision=3, announced_as=AnnounceType.REPLACE, version=3),
+            make_entry(2, is_late=True, announced_on=date(2026, 4, 20), maybe_seen=True),
+        ),
+        _group(
+            'au:"Ada Example"',
+            make_entry(
+                3,
+                announced_as=AnnounceType.CROSS,
+                primary_category="stat.ML",
+                categories=("stat.ML", "cs.LG"),
+                reasons=(Reason('au:"Ada Example"', "author", ("Ada Example",), True),),
+                mutes=(),
+                summary="Soft prompts fail in four ways; each has a sign one can look for.",
+            ),
+            topic_id=13,
+        ),
+        also=(make_entry(4, reasons=(), mutes=(), is_suggested=True),),
+        coverage=Coverage(
+            announced=412,
+            checked=408,
+            late=1,
+            late_days=((date(2026, 4, 20), 1),),
+            is_complete=False,
+            note="arXiv had not announced stat.ML when this was sent; its papers come tomorrow.",
+        ),
+        happenings=(
+            DigestHappening(
+                title="Soft Prompts for Hard Times",
+                url="https://arxiv.org/abs/2603.90001",
+                kind=PaperEventKind.WITHDRAWN,
+            ),
+            DigestHappening(
+                title="How Much Prompt Is Enough?",
+                url="https://arxiv.org/abs/2602.90002",
+                kind=PaperEventKind.REVISED,
+                detail="v3",
+            ),
+        ),
+        topics=('"prompt tuning" OR "language model"', 'au:"Ada Example"'),
+    )
+
+
+def _hard() -> DigestContext:
+    titles = (
+        "On the $O(n\\log n)$ bound for $a<b$ & $x>y$: an <i>unescaped</i> story",
+        "`for i in range(n): x[i] <- f(x[i-1])` considered harmful </p></td>",
+        "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2,
+        "α → β, ‖x‖₂ ≤ ε, 𝔼[X²] < ∞ and ∇·F = 0: a formula in a title 🤖",
+    )
+    entries = (
+        make_entry(
+            10 + n,
+            title=title,
+            abstract=f"{title}. " + _ABSTRACT,
+            authors=tuple(f"Firstname{m} Ünusually-Long-Surname" for m in range(3_000)),
+            reasons=(Reason('"<script>"', "title", ("<script>", "bound")),),
+        )
+        for n, title in enumerate(titles)
+    )
+    return make_digest(_group('"<script>alert(1)</script>" OR bound', *entries))
+
+
+def _right_to_left() -> DigestContext:
+    entries = (
+        make_entry(
+            20,
+            title="כיוונון הנחיות למודלי שפה: מחקר לדוגמה",
+            abstract="אנו שואלים כמה וקטורים נדרשים, ומוצאים כי 12 מספיקים. " * 4,
+            authors=("עדה לדוגמה", "Bo Sample"),
+        ),
+        make_entry(
+            21,
+            title="ضبط التوجيهات لنماذج اللغة: دراسة مثال (Prompt Tuning)",
+            abstract="نسأل كم من المتجهات يلزم، ونجد أن 12 منها تكفي في معظم المهام. " * 4,
+            authors=("آدا مثال", "Cleo Placeholder"),
+        ),
+    )
+    return make_digest(_group('"prompt tuning"', *entries))
+
+
+def _wide() -> DigestContext:
+    entries = (
+        make_entry(30, title="言語モデルのプロンプト調整:架空の研究", authors=("見本 花子",)),
+        make_entry(
+            31, title="语言模型的提示调优:一个虚构的研究", abstract="我们提出一个问题。" * 40
+        ),
+        make_entry(32, title="언어 모델의 프롬프트 튜닝: 가상의 연구", authors=("홍 길동",)),
+    )
+    return make_digest(_group('"prompt tuning"', *entries))
+
+
+def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
+    own: dict[str, Any] = {"home": f"{HOME}/", "operator_address": ADDRESS}
+    ways: dict[str, Any] = {
+        "preferences": f"{HOME}/preferences/{TOKEN}",
+        "unsubscribe": f"{HOME}/unsubscribe/{TOKEN}",
+        **own,
+    }
+    proof: dict[str, Any] = {
+        "confirm_url": f"{HOME}/confirm/{TOKEN}",
+        "never_url": f"{HOME}/never/{TOKEN}",
+        "expires_days": 7,
+        "on": TUESDAY,
+        **own,
+    }
+    hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
+    topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
+    kind = DeliveryKind
+    yield (
+        "confirmation",
+        "Confirm the address",
+        kind.CONFIRMATION,
+        ConfirmationContext(**proof),
+    )
+    yield (
+        "already-subscribed",
+        "Signed up again",
+        kind.ALREADY_SUBSCRIBED,
+        AlreadySubscribedContext(
+            preferences_url=ways["preferences"],
+            unsubscribe_url=ways["unsubscribe"],
+            on=TUESDAY,
+            **own,
+        ),
+    )
+    shown = DigestGroup(title=topics[0], papers=(make_entry(0), make_entry(1)))
+    welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
+    yield "welcome", "Welcome, with papers of the last days", kind.WELCOME, welcome
+    yield (
+        "welcome-without-topics",
+        "Welcome without topics",
+        kind.WELCOME,
+        replace(welcome, topics=(), preview=()),
+    )
+    yield (
+        "topics-changed",
+        "Topics were changed",
+        kind.TOPICS_CHANGED,
+        TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
+    )
+    paused = PausedContext(
+        until=date(2026, 5, 4), on=TUESDAY, catches_up=True, locale="fr-FR", **ways
+    )
+    yield "paused", "A pause", kind.PAUSED, paused
+    yield (
+        "paused-open",
+        "A pause without an end",
+        kind.PAUSED,
+        replace(paused, until=None, catches_up=False),
+    )
+    yield (
+        "resumed",
+        "After a pause",
+        kind.RESUMED,
+        ResumedContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),
+    )
+    undo = f"{HOME}/unsubscribe/{TOKEN}/undo"
+    yield (
+        "farewell",
+        "The last mail, where the operator wants one",
+        kind.FAREWELL,
+        FarewellContext(undo_url=undo, on=TUESDAY, **own),
+    )
+    moving = {**proof, "confirm_url": f"{HOME}/address/{TOKEN}"}
+    yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**moving)
+    undo = f"{HOME}/address/{TOKEN}"
+    notice = AddressNoticeContext(undo_url=undo, expires_days=7, on=TUESDAY, **own)
+    yield "address-notice", "To the address that was left", kind.ADDRESS_NOTICE, notice
+    alerts = (
+        Alert(
+            subject="arXiv has not answered for 6 hours",
+            detail="The batches of cs.CL and cs.LG are not complete: 503 Service Unavailable.",
+            hint="Nothing to do while arXiv is down; the papers come with the next edition.",
+        ),
+        Alert(subject="3 deliveries are in doubt", detail="Edition 41, since 07:02 UTC."),
+    )
+    alert = OperatorAlertContext(alerts=alerts, status_url=f"{HOME}/status", at=AT, **own)
+    yield "operator-alert", "What the operator should look at", kind.OPERATOR_ALERT, alert
+    yield "test", "A test mail", kind.TEST, TestContext(at=AT, **own)
+
+
+def every_state() -> tuple[State, ...]:
+    digests = tuple(
+        State(f"digest-{name}", title, context.kind, context) for name, title, context in _digests()
+    )
+    return digests + tuple(State(*letter) for letter in _letters())
+
+
+def render_state(renderer: Renderer, state: State) -> RenderedMail:
+    if isinstance(state.context, DigestContext):
+        return renderer.fit(state.context)
+    return renderer.render(state.kind, state.context)

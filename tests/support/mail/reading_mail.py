@@ -1,0 +1,132 @@
+"""Reading a mail as others do: two MIME parsers that share no code, and a strict HTML parser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
+
+import fast_mail_parser
+import html5lib
+
+from service.papers.domain.latex import symbols
+
+_XHTML = "{http://www.w3.org/1999/xhtml}"
+# A raw macro whose plain form we know; a macro nobody knows stays as its author wrote it.
+_MACRO = re.compile(
+    r"\\(?:"
+    + "|".join(sorted({*symbols.STYLES, *symbols.GREEK, *symbols.CITATIONS}, key=len))
+    + r")(?![A-Za-z])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMail:
+    """What both parsers agree on; texts with newlines."""
+
+    message: EmailMessage
+    subject: str
+    html: str
+    text: str
+
+
+def read_twice(payload: bytes) -> ReadMail:
+    """The mail as Python's parser and as a parser in Rust read it; fails where they differ."""
+    message = message_from_bytes(payload, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    other = fast_mail_parser.parse_email(payload)
+    assert message.defects == []
+    assert [part.get_content_type() for part in message.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    texts = {}
+    for name, theirs in (("plain", other.text_plain), ("html", other.text_html)):
+        part = message.get_body((name,))
+        assert part is not None
+        assert part.defects == []
+        octets = part.get_payload(decode=True)
+        assert isinstance(octets, bytes)
+        assert len(theirs) == 1
+        # The end of a part's last line may count to the boundary.
+        assert octets.decode().rstrip("\r\n") == theirs[0].rstrip("\r\n")
+        texts[name] = octets.decode().replace("\r\n", "\n")
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    told = dict(plain["Content-Type"].params)
+    assert (told["format"], told["delsp"]) == ("flowed", "no")
+    subject = str(message["Subject"])
+    assert subject == other.subject
+    return ReadMail(message, subject, texts["html"], texts["plain"])
+
+
+def unflow(text: str) -> str:
+    """A text as a program that knows RFC 3676 shows it: paragraphs whole, stuffing taken away."""
+    lines: list[str] = []
+    goes_on = False
+    for raw in text.splitlines():
+        assert not raw.startswith(">"), "a quote that nobody wrote"
+        line = raw.removeprefix(" ")
+        if goes_on:
+            assert line, "a paragraph that goes on with nothing"
+            lines[-1] += line
+        else:
+            lines.append(line)
+        goes_on = line.endswith(" ") and line != "-- "
+    assert not goes_on, "a paragraph that never ends"
+    return "\n".join(lines) + "\n"
+
+
+def parse_strictly(html: str) -> Element:
+    """The HTML as a tree; raises where it is not what the HTML standard calls valid syntax."""
+    root: Element = html5lib.HTMLParser(strict=True).parse(html)
+    return root
+
+
+def addresses(root: Element) -> list[str]:
+    """Every address a reader could open or a program would fetch."""
+    found = [one.get(name) for one in root.iter() for name in ("href", "src", "background")]
+    return [address for address in found if address is not None]
+
+
+def said(root: Element) -> str:
+    """The words that a reader sees or hears, in single spaces."""
+    body = root.find(f"{_XHTML}body")
+    assert body is not None
+    return " ".join("".join(body.itertext()).split())
+
+
+def tags(root: Element) -> list[str]:
+    names = (one.tag for one in root.iter() if isinstance(one.tag, str))
+    return [name.removeprefix(_XHTML) for name in names]
+
+
+def foreign_addresses(found: list[str], own_host: str, known: frozenset[str]) -> list[str]:
+    """Those that lead neither into the mail itself, nor to us by a signed or public path, nor to a
+    host that we name."""
+    return [address for address in found if not _is_known(address, own_host, known)]
+
+
+def _is_known(address: str, own_host: str, known: frozenset[str]) -> bool:
+    if re.fullmatch(r"#p\d+", address):
+        return True
+    parts = urlsplit(address)
+    if parts.hostname == own_host:
+        return bool(_SIGNED.match(parts.path) or _PUBLIC.fullmatch(parts.path))
+    return parts.scheme in {"http", "https"} and parts.hostname in known
+
+
+# A token has a payload and a signature of 32 bytes in base64.
+_SIGNED = re.compile(
+    r"/(?:preferences|unsubscribe|editions|change|confirm|never|address)/[\w-]+\.[\w-]{43}(?:/undo)?\Z"
+)
+_PUBLIC = re.compile(r"/|/status|/papers/[\w:./-]+")
+
+
+def raw_macros(text: str) -> list[str]:
+    """TeX macros that should have become plain text."""
+    return _MACRO.findall(text)

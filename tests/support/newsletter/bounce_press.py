@@ -1,0 +1,53 @@
+"""A press whose mails come back: what tests of bounces do and ask again and again."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from service.bounces.record import Channel, Reading, read_bounce_mail, verp_address
+from service.bounces.store.models import BounceEventRow
+from service.papers.domain.types import SuppressionReason
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.signing.address_hash import email_key
+from service.sending.deliver import deliver
+from service.subscribers.store.suppressions import find_reason
+from support.mail.bounce_mails import READER
+from support.newsletter.press import PlannedTransport, Press
+
+
+def send_digest(press: Press, transport: PlannedTransport | None = None) -> Delivery:
+    press.add_readers(READER)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(transport or PlannedTransport()))
+    return press.row()
+
+
+def take(press: Press, raw: bytes, *receivers: str, trust: bool = False) -> Reading:
+    channel = Channel(press.settings, "file", trusts_addresses=trust)
+    return read_bounce_mail(press.sessions, channel, raw, press.clock(), receivers)
+
+
+def outcomes(reading: Reading) -> list[str]:
+    return [one.outcome for one in reading.recorded]
+
+
+def path_of(press: Press, delivery: Delivery) -> str:
+    path = verp_address(press.settings, delivery.id)
+    assert path is not None
+    return path
+
+
+def reader_of(press: Press) -> Subscriber:
+    with press.sessions() as session:
+        return session.execute(select(Subscriber)).scalar_one()
+
+
+def reason_for(press: Press, address: str = READER) -> SuppressionReason | None:
+    with press.sessions() as session:
+        return find_reason(session, email_key(address), press.settings.secret_key)
+
+
+def count_events(press: Press) -> int:
+    with press.sessions() as session:
+        return session.execute(select(func.count()).select_from(BounceEventRow)).scalar_one()

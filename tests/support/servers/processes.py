@@ -1,0 +1,72 @@
+"""Real processes of the service on a test's own servers: commands and a Celery worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.platform.settings.settings import Settings
+from support.rules import ROOT
+
+# The fixture's key has spaces, which stand between keys in the environment.
+SECRET_KEY = "a-key-that-is-only-used-in-tests"
+
+
+def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
+    """The environment of a process that works with these settings; nothing of ours leaks in."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
+    own = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SMTP_URL": " ".join(settings.smtp_url),
+        "SECRET_KEY": SECRET_KEY,
+        "DATA_DIR": str(settings.data_dir),
+        "MAIL_FROM": settings.mail_from,
+        "SOURCES": "arxiv",
+        "ARXIV_CATEGORIES": "cs.CL",
+        **changes,
+    }
+    return inherited | {f"PAPERBOY_{name}": value for name, value in own.items()}
+
+
+def start_command(environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """A `paperboy` command in a process of its own; the caller waits for it or kills it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "service.cli", *arguments],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_command(environ: dict[str, str], *arguments: str) -> str:
+    """What a command printed. It must end well."""
+    process = start_command(environ, *arguments)
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 0, complained
+    return said
+
+
+@contextmanager
+def running_worker(environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A Celery worker that takes one task at a time, from all queues."""
+    command = [
+        sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
+        "--queues", "ingest,compose,send", "--loglevel", "WARNING",
+        "--without-gossip", "--without-mingle", "--without-heartbeat",
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, env=environ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()

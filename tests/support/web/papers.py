@@ -1,0 +1,60 @@
+"""Papers for the tests of pages: invented, stored the way that ingest stores them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Announcement, AnnounceType, BatchState, Signals
+from service.papers.store.batches import open_batch
+from service.papers.store_announcements import store_announcements
+from service.platform.database.models import PaperRow
+
+FRIDAY = date(2026, 9, 18)
+THURSDAY = date(2026, 9, 17)
+
+
+def make_announcement(number: int, title: str, **changes: object) -> Announcement:
+    """An announced paper of cs.CL, `changes` aside."""
+    identifier = f"2609.{number:05d}"
+    told = Announcement(
+        key=f"arxiv:{identifier}",
+        source="arxiv",
+        identifier=identifier,
+        version=1,
+        announce_type=AnnounceType.NEW,
+        title=title,
+        abstract=f"We study {title.lower()}. It works.",
+        authors=("Ada Lovelace", "Grace Hopper"),
+        categories=("cs.CL",),
+        primary_category="cs.CL",
+        url=f"https://arxiv.org/abs/{identifier}",
+    )
+    return replace(told, **changes)
+
+
+def store_papers(
+    session: Session,
+    told: list[Announcement],
+    on: date = FRIDAY,
+    category: str = "cs.CL",
+    state: BatchState = BatchState.COMPLETE,
+) -> dict[str, int]:
+    """Store a batch and commit; returns key -> id."""
+    now = datetime(on.year, on.month, on.day, 4, tzinfo=UTC)
+    batch = open_batch(session, "arxiv", category, on, now)
+    batch.state = state
+    batch.announced_count = len(told)
+    store_announcements(session, batch, told, now)
+    keys = [one.key for one in told]
+    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    ids = {key: paper_id for key, paper_id in rows}  # noqa: C416  # mypy does not take rows for pairs
+    session.commit()
+    return ids
+
+
+def upvoted(count: int, github_url: str = "") -> Signals:
+    return Signals(upvotes=count, github_url=github_url)

@@ -1,0 +1,79 @@
+"""What tests of the web site hold in their hands: a clock to turn, a bell, readers and their links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, inspect, select
+from sqlalchemy.orm import Session
+
+from service.platform.database.models import Base, Subscriber
+from service.platform.settings.settings import Settings
+from service.platform.signing.address_hash import email_key
+from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.subscribers.sign_up import SignUp, activate, request_subscription
+from service.subscribers.store.subscribers import find_by_email
+
+
+@dataclass
+class Turnable:
+    """A clock that stands still until the test moves it."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, span: timedelta) -> None:
+        self.now += span
+
+
+@dataclass
+class Bell:
+    """Keeps what was rung."""
+
+    rung: list[tuple[object, ...]] = field(default_factory=list)
+
+    def __call__(self, *told: object) -> None:
+        self.rung.append(told)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Makes readers and signs their links as the mails do."""
+
+    session: Session
+    settings: Settings
+    clock: Turnable
+
+    def add(
+        self, email: str = "reader@example.org", *topics: str, is_confirmed: bool = True
+    ) -> Subscriber:
+        form = SignUp(email, topics, "daily", "7", "Europe/Berlin")
+        request_subscription(self.session, form, self.settings.secret_key, self.clock())
+        reader = find_by_email(self.session, email_key(email))
+        assert reader is not None
+        if is_confirmed:
+            activate(self.session, reader, "test", self.clock())
+        self.session.commit()
+        return reader
+
+    def token(self, purpose: Purpose, subject: int) -> str:
+        return sign_token(Token(purpose, subject, self.clock()), self.settings.secret_key)
+
+    def reread(self, reader: Subscriber) -> Subscriber | None:
+        """The reader as the database has them now; None once they were erased."""
+        identity = inspect(reader).identity
+        self.session.rollback()
+        self.session.expunge_all()
+        return self.session.get(Subscriber, identity)
+
+
+def count_rows(session: Session) -> dict[str, int]:
+    """How many rows each table has: what a request changed, or did not."""
+    session.rollback()
+    return {
+        table.name: session.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in Base.metadata.sorted_tables
+    }

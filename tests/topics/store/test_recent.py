@@ -1,0 +1,175 @@
+"""Reading the last days, and the newest papers that a topic finds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, select, text, true
+from sqlalchemy.orm import Session, sessionmaker
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+from service.papers.store.models_paper_changes import PaperChange
+from service.platform.database.engine import make_sessions, transaction
+from service.platform.database.models import PaperRow
+from service.platform.settings.settings import Settings
+from service.similarity.embed_papers import learn_meanings
+from service.topics.domain.language import parse_query
+from service.topics.store.recent import (
+    count_recent,
+    covers,
+    delete_old_changes,
+    find_newest_ids,
+    iterate_common_words,
+    list_changes,
+    open_view,
+    read_changed_at,
+    read_recent,
+)
+from service.topics.store.to_sql import to_sql
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return make_sessions(engine)
+
+
+def store_years(session: Session) -> list[int]:
+    """Papers of four years, ever rarer; returns their ids, newest first."""
+    for number in range(1, 41):
+        on = FRIDAY - timedelta(days=number * number)
+        store_papers(session, [make_announcement(number, f"Cats {number}")], on=on)
+    return list(session.scalars(select(PaperRow.id).order_by(PaperRow.first_announced_on.desc())))
+
+
+def test_the_newest_come_first_and_no_more_than_asked(session: Session) -> None:
+    newest_first = store_years(session)
+    cats = to_sql(parse_query("cats"))
+    for most in (1, 2, 3, 10, 40, 1000):
+        assert find_newest_ids(session, cats, most) == newest_first[:most], most
+    assert find_newest_ids(session, to_sql(parse_query("unicorns")), 10) == []
+
+
+def test_papers_of_one_day_come_by_key_and_stubs_not_at_all(session: Session) -> None:
+    told = [make_announcement(n, f"Cats {n}") for n in (2, 1, 3)]
+    ids = store_papers(session, told)
+    session.execute(text("UPDATE papers SET first_announced_on = NULL WHERE title = 'Cats 2'"))
+    assert find_newest_ids(session, true(), 9) == [ids["arxiv:2609.00003"], ids["arxiv:2609.00001"]]
+
+
+def test_an_empty_store_has_nothing_recent(session: Session) -> None:
+    assert find_newest_ids(session, true(), 10) == []
+    assert read_recent(session, (THURSDAY, FRIDAY)) == []
+    assert count_recent(session, (THURSDAY, FRIDAY)) == 0
+    assert read_changed_at(session, []) is None
+    assert list(iterate_common_words(session, (THURSDAY, FRIDAY), 1)) == []
+
+
+def look(sessions: sessionmaker[Session]) -> str:
+    """The state of the store now."""
+    with transaction(sessions) as session:
+        return open_view(session, 1_000)
+
+
+def test_every_paper_that_came_changed_or_went_is_told_once(
+    session: Session, sessions: sessionmaker[Session]
+) -> None:
+    start = look(sessions)
+    ids = store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2, 3)])
+    first, second, third = ids.values()
+    assert sorted(list_changes(session, start)) == [first, second, third]
+    stored = look(sessions)
+    assert list_changes(session, stored) == []
+    session.execute(text("UPDATE papers SET title = 'Dogs' WHERE id = :i"), {"i": second})
+    # What no preview reads of a paper is no change, and neither is a title that stays the same.
+    session.execute(text("UPDATE papers SET trend = 99, title = title WHERE id = :i"), {"i": third})
+    session.commit()
+    assert list_changes(session, stored) == [second]
+    changed = look(sessions)
+    session.execute(text("DELETE FROM papers WHERE id = :i"), {"i": first})
+    session.commit()
+    assert list_changes(session, changed) == [first]
+    assert sorted(list_changes(session, start)) == [first, second, third]
+
+
+def test_what_a_paper_means_is_a_change_of_it(
+    session: Session, sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    ids = store_papers(session, [make_announcement(1, "Cats")])
+    state = look(sessions)
+    assert learn_meanings(sessions, settings) == 1
+    assert list_changes(session, state) == [*ids.values()]
+
+
+def test_a_transaction_that_ends_late_is_told_though_its_number_is_low(
+    session: Session, sessions: sessionmaker[Session]
+) -> None:
+    with sessions() as late:
+        store_one(late, "late")
+        with sessions.begin() as early:
+            store_one(early, "early")
+        state = look(sessions)
+        assert list_changes(session, state) == []
+        late.commit()
+    session.rollback()
+    (late_id,) = session.scalars(select(PaperRow.id).where(PaperRow.title == "late"))
+    assert list_changes(session, state) == [late_id]
+    assert covers(look(sessions), state)
+    assert not covers(state, look(sessions))
+    assert covers(state, state)
+
+
+def store_one(session: Session, title: str) -> None:
+    session.execute(
+        text(
+            "INSERT INTO papers (key, source, identifier, version, title, title_raw, abstract,"
+            " abstract_raw, authors, author_keys, categories, created_at, updated_at)"
+            " VALUES (:t, 's', :t, 1, :t, '', '', '', '{}', '{}', '{}', now(), now())"
+        ),
+        {"t": title},
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "other", "is_covered"),
+    [
+        ("5:9:5,7", "5:9:5,7", True),
+        ("7:9:7", "5:9:5,7", True),
+        ("5:9:5,7", "7:9:7", False),
+        ("5:12:5,7,11", "5:9:5,7", True),
+        ("5:9:5", "5:12:5", False),
+        ("9:9:", "9:9:", True),
+        ("10:11:", "9:9:", True),
+    ],
+)
+def test_a_state_covers_another_where_it_sees_all_of_it(
+    state: str, other: str, *, is_covered: bool
+) -> None:
+    assert covers(state, other) is is_covered
+
+
+def test_changes_are_forgotten_after_two_days(session: Session) -> None:
+    store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2)])
+    session.execute(
+        text(
+            "UPDATE paper_changes SET changed_at = now() - interval '3 days' WHERE paper_id % 2 = 0"
+        )
+    )
+    kept = {i for i in session.scalars(select(PaperChange.paper_id)) if i % 2}
+    delete_old_changes(session)
+    assert {*session.scalars(select(PaperChange.paper_id))} == kept
+    assert len(kept) == 1
+
+
+def test_recent_papers_bring_their_lexemes_and_common_words_their_papers(session: Session) -> None:
+    ids = store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2)])
+    second, first = sorted(read_recent(session, (THURSDAY, FRIDAY)), key=lambda one: one.title)
+    assert (first.title, second.title) == ("Cats 2", "Cats 1")
+    assert set(first.title_lexemes) == {"cat", "2"}
+    assert first.categories == ("cs.CL",)
+    assert first.abstract_lexemes == ()
+    (again,) = read_recent(session, (THURSDAY, FRIDAY), [first.paper_id])
+    assert {"cat", "studi"} <= set(again.abstract_lexemes)
+    words = dict(iterate_common_words(session, (THURSDAY, FRIDAY), 2))
+    assert set(words["cat"]) == set(ids.values())
+    assert "1" not in words

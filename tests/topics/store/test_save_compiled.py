@@ -1,0 +1,239 @@
+"""Distinct topics and clauses in Postgres: stored once, healed when met, pruned when unused."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy.orm import Session
+
+from service.papers.domain.types import Cadence, ClauseKind
+from service.platform.database.engine import make_sessions, transaction
+from service.platform.database.models import Topic
+from service.subscribers.store.subscribers import (
+    NewSubscriber,
+    Preferences,
+    insert_subscribers,
+    replace_topics,
+)
+from service.topics.domain.language import canonical, parse_query
+from service.topics.store import save_compiled
+from service.topics.store.models import Canonical, ClauseRow
+from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
+from service.topics.store.save_compiled import (
+    heal_topics,
+    prune_forms,
+    renew_forms,
+    save_canonicals,
+)
+from service.topics.store.topics import append_topic, change_topic, list_topics
+
+NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
+DAILY = Preferences(Cadence.DAILY, 7, "UTC")
+
+
+def add_reader(session: Session, name: str, *topics: str) -> int:
+    address = f"{name}@example.org"
+    written = tuple((topic, topic) for topic in topics)
+    new = [NewSubscriber(address, address, DAILY, written)]
+    return insert_subscribers(session, new, NOW, is_confirmed=True)[0]
+
+
+def spell(session: Session, topic: str) -> list[str]:
+    """The stored form of a topic with the clauses' texts for their numbers."""
+    row = session.execute(select(Canonical).where(Canonical.text == topic)).scalar_one()
+    session.refresh(row)
+    texts = {one.id: one.text for one in session.scalars(select(ClauseRow))}
+    return [("-" if n < 0 else "") + texts[abs(n)] if n else "" for n in row.form]
+
+
+def count(session: Session, table: type[Canonical | ClauseRow | Topic]) -> int:
+    return session.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
+    add_reader(session, "ada", "graph -survey", "cats")
+    add_reader(session, "grace", "graph -survey", "cats survey")
+    assert count(session, Topic) == 4
+    assert sorted(session.scalars(select(Canonical.text))) == [
+        "cats", "cats survey", "graph -survey"
+    ]  # fmt: skip
+    assert sorted(session.scalars(select(ClauseRow.text))) == ["cats", "graph", "survey"]
+    assert spell(session, "graph -survey") == ["", "graph", "-survey"]
+
+
+def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> None:
+    save_canonicals(session, ['"state of the arts"', "models", 'ti:"pre-trained models"'])
+    found = {row.text: (row.kind, row.keys) for row in session.scalars(select(ClauseRow))}
+    assert found == {
+        '"state of the arts"': (ClauseKind.PHRASE, "any\tstate\t0\tart\t3"),
+        "models": (ClauseKind.WORD, "model"),
+        'ti:"pre-trained models"': (
+            ClauseKind.PHRASE, "title\tpre-train\t0\tpre\t1\ttrain\t2\tmodel\t3"
+        ),
+    }  # fmt: skip
+
+
+def test_a_group_is_a_clause_whose_own_clauses_are_stored_too(session: Session) -> None:
+    topic = "(cats OR dogs -(birds fish)) graph"
+    wanted = canonical(parse_query(topic))
+    save_canonicals(session, [wanted])
+    group = session.execute(
+        select(ClauseRow).where(ClauseRow.kind == ClauseKind.GROUP)
+    ).scalar_one()
+    assert spell(session, wanted) == ["", group.text, "graph"]
+    numbers = {row.text: str(row.id) for row in session.scalars(select(ClauseRow))}
+    shape = ["(", "cats", "OR", "dogs", "(", "-birds", "OR", "-fish", ")", ")"]
+    assert wanted == "(cats OR dogs (-birds OR -fish)) graph"
+    assert group.keys.split("\t") == [
+        f"-{numbers[part[1:]]}" if part.startswith("-") else numbers.get(part, part)
+        for part in shape
+    ]
+
+
+def test_saving_again_keeps_the_row(session: Session) -> None:
+    first = save_canonicals(session, ["cats", "dogs"])
+    again = save_canonicals(session, ["dogs", "cats", "birds"])
+    assert again == first | {"birds": again["birds"]}
+    assert len(set(again.values())) == 3
+    assert save_canonicals(session, []) == {}
+
+
+def test_every_way_to_save_a_topic_compiles_it(session: Session) -> None:
+    reader = add_reader(session, "ada", "imported")
+    replace_topics(session, reader, [("imported", "imported"), ("set", "set")], NOW)
+    appended = append_topic(session, reader, "appended", "appended", NOW)
+    change_topic(session, appended, "Changed", "changed")
+    texts = dict(session.execute(select(Canonical.id, Canonical.text)).all())
+    topics = list_topics(session, reader)
+    assert [topic.canonical for topic in topics] == ["imported", "set", "changed"]
+    assert [texts[topic.canonical_id or 0] for topic in topics] == ["imported", "set", "changed"]
+
+
+def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session) -> None:
+    reader = add_reader(session, "ada", "cats", "dogs")
+    session.execute(
+        update(Topic).where(Topic.canonical == "cats").values(query="birds", canonical="birds")
+    )
+    session.execute(update(Topic).values(position=Topic.position + 1))
+    topics = {topic.canonical: topic.canonical_id for topic in list_topics(session, reader)}
+    assert topics["birds"] is None
+    assert topics["dogs"] is not None
+    assert heal_topics(session) == 1
+    session.expire_all()
+    assert all(topic.canonical_id for topic in list_topics(session, reader))
+    assert spell(session, "birds") == ["", "birds"]
+    assert heal_topics(session) == 0
+
+
+def test_rows_of_an_older_release_are_healed_some_at_a_time_or_some_readers_first(
+    session: Session,
+) -> None:
+    ada = add_reader(session, "ada", "a1", "shared")
+    grace = add_reader(session, "grace", "g1", "g2", "shared")
+    session.execute(update(Topic).values(canonical_id=None))
+    session.execute(text("DELETE FROM canonicals"))
+    assert heal_topics(session, subscriber_ids=[ada]) == 2
+    session.expire_all()
+    assert all(topic.canonical_id for topic in list_topics(session, ada))
+    assert not any(topic.canonical_id for topic in list_topics(session, grace))
+    assert [heal_topics(session, 2), heal_topics(session, 2), heal_topics(session, 2)] == [2, 1, 0]
+    session.expire_all()
+    shared = {t.canonical_id for t in session.scalars(select(Topic)) if t.canonical == "shared"}
+    assert len(shared) == 1
+    assert None not in shared
+
+
+def test_forms_of_another_compiler_are_renewed_when_met(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = save_canonicals(session, ["cats", "dogs graph"])
+    session.execute(update(ClauseRow).values(keys="spoilt", kind=ClauseKind.WORD))
+    session.execute(update(Canonical).values(form=[0]))
+    monkeypatch.setattr(save_compiled, "FORM_VERSION", save_compiled.FORM_VERSION + 1)
+    (some,) = get_stored_topics(session, [numbers["dogs graph"]])
+    assert (some.ids, some.texts) == ([numbers["dogs graph"]], ["dogs graph"])
+    found = {
+        keys
+        for one in get_stored_clauses(session, [column[0] for column in some.columns])
+        for keys in one.keys
+    }
+    assert found == {"dog", "graph"}
+    # What nobody met yet is renewed apart from editions, and keeps its number.
+    assert spell(session, "cats") == [""]
+    assert renew_forms(session, 10) == 1
+    assert spell(session, "cats") == ["", "cats"]
+    assert renew_forms(session, 10) == 0
+    assert save_canonicals(session, ["cats", "dogs graph"]) == numbers
+
+
+def test_a_text_that_is_no_topic_finds_nothing_and_stops_nobody(session: Session) -> None:
+    numbers = save_canonicals(session, ["nosuchfield:x cats", "cats"])
+    assert spell(session, "nosuchfield:x cats") == ["", "?"]
+    (nothing,) = [
+        some for some in get_stored_clauses(session, range(1, 10)) if some.kind is ClauseKind.PHRASE
+    ]
+    assert (nothing.texts, nothing.keys) == (["?"], ["any"])
+    assert numbers.keys() == {"nosuchfield:x cats", "cats"}
+
+
+def test_a_topic_of_the_greatest_length_has_a_row(session: Session) -> None:
+    words = " ".join(f"w{number:05x}{number * 7919:08x}" for number in range(199))
+    assert save_canonicals(session, [words]).keys() == {words}
+    assert len(spell(session, words)) == 200
+
+
+def test_likes_of_all_topics_are_listed(session: Session) -> None:
+    save_canonicals(session, ['like:"soft prompts" -survey', "(cats OR like:arxiv:2507.17189)"])
+    assert list_likes(session) == {
+        'like:"soft prompts"': "soft prompts",
+        "like:arxiv:2507.17189": "arxiv:2507.17189",
+    }
+
+
+def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> None:
+    reader = add_reader(session, "ada", "cats -dogs", "(birds OR fish) graph")
+    save_canonicals(session, ["dogs horses", "(fish OR snails)"])
+    session.commit()
+    assert prune_forms(session) == 5  # two topics, horses, snails and the group with them
+    assert {*session.scalars(select(ClauseRow.text))} == {
+        *("cats", "dogs", "birds", "fish", "graph", "(birds OR fish)")
+    }
+    replace_topics(session, reader, [], NOW)
+    session.commit()
+    assert prune_forms(session) == 8
+    assert count(session, ClauseRow) == count(session, Canonical) == 0
+
+
+def test_nothing_is_pruned_while_somebody_saves(session: Session, engine: Engine) -> None:
+    save_canonicals(session, ["cats"])
+    session.commit()
+    sessions = make_sessions(engine)
+    with transaction(sessions) as saver:
+        save_canonicals(saver, ["dogs"])
+        assert prune_forms(session) == 0
+    session.commit()
+    assert prune_forms(session) == 4
+
+
+def test_two_who_save_the_same_at_once_share_its_row(engine: Engine) -> None:
+    sessions = make_sessions(engine)
+    texts = [f"w{number} x{number}" for number in range(200)]
+    found: list[dict[str, int]] = []
+    gate = threading.Barrier(4)
+
+    def save(order: int) -> None:
+        with transaction(sessions) as own:
+            gate.wait()
+            found.append(save_canonicals(own, texts[order:] + texts[:order]))
+
+    threads = [threading.Thread(target=save, args=(n * 50,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(one == found[0] for one in found)
+    assert len(set(found[0].values())) == 200

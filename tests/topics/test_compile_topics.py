@@ -1,0 +1,144 @@
+"""Compiled topics in an edition: whatever way a topic came, its reader gets what it says."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+from support.newsletter.press import Press
+from support.newsletter.stored import list_uncompiled
+
+from service.editions.edition_cache import EditionDay, PapersDay
+from service.editions.store.editions import get_edition
+from service.papers.domain.types import DeliveryState
+from service.platform.database.models import PaperRow
+from service.topics.compile_topics import compile_topics
+from service.topics.domain.language import canonical, parse_query
+from service.topics.domain.matching.bitsets import Bits, iterate_bits
+from service.topics.store import save_compiled
+from service.topics.store.models import Canonical, ClauseRow
+from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.to_sql import to_sql
+
+TOPICS = (
+    "parsing",
+    '"parsing number"',
+    '"number 3"',
+    "(3 OR 4 -parsing) number",
+    "ti:pars* -5",
+    "cat:cs.CL new:no",
+    "cat:cs.* cross:no replaced:",
+    "trend<99 src:arxiv",
+    'au:"Ada Lovelace" OR 2',
+    "absent",
+)
+
+
+def find_in_memory(press: Press, edition_id: int, topics: list[str]) -> dict[str, set[int]]:
+    with press.sessions.begin() as session:
+        edition = get_edition(session, edition_id)
+        assert edition is not None
+        here = EditionDay(session, press.settings, edition)
+        here.learn(session, save_canonicals(session, topics).values())
+        found: dict[str, Bits] = {topic: here.day.find(topic) for topic in topics}
+        return {
+            topic: {here.day.ids[at] for at in iterate_bits(bits)} for topic, bits in found.items()
+        }
+
+
+def test_an_edition_finds_for_each_topic_what_a_search_finds(press: Press) -> None:
+    papers = press.add_papers(1, 2, 3, 4, 5)
+    press.add_readers("ada@example.org")
+    edition_id = press.publish()
+    topics = [canonical(parse_query(topic)) for topic in TOPICS]
+    found = find_in_memory(press, edition_id, topics)
+    with press.sessions() as session:
+        searched = {
+            topic: set(session.scalars(select(PaperRow.id).where(to_sql(parse_query(topic)))))
+            for topic in topics
+        }
+    assert found == searched
+    assert found["parsing"] == set(papers.values())
+    assert 0 < len(found[topics[3]]) < 5
+
+
+def test_topics_that_came_by_plain_sql_are_compiled_by_the_edition_itself(
+    press: Press, engine: Engine
+) -> None:
+    press.add_papers(1, 2)
+    press.add_readers("ada@example.org", topics=("nothing",))
+    press.add_readers("grace@example.org", topics=('"number 2"',))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE topics SET canonical_id = NULL"))
+        connection.execute(text("DELETE FROM canonicals"))
+        connection.execute(text("DELETE FROM clauses"))
+        connection.execute(
+            text("UPDATE topics SET query = 'parsing', canonical = 'parsing'"
+                 " WHERE canonical = 'nothing'")
+        )  # fmt: skip
+    press.publish()
+    states = [row.state for row in press.rows()]
+    assert states == [DeliveryState.QUEUED, DeliveryState.QUEUED]
+    assert [len(row.paper_ids) for row in press.rows()] == [2, 1]
+    assert list_uncompiled(engine) == []
+
+
+def test_an_edition_never_asks_forms_of_another_compiler(
+    press: Press, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press.add_papers(1, 2)
+    press.add_readers("ada@example.org", topics=("parsing (1 OR 2)",))
+    with engine.begin() as connection:
+        connection.execute(update(ClauseRow).values(keys="spoilt"))
+        connection.execute(update(Canonical).values(form=[0]))
+    monkeypatch.setattr(save_compiled, "FORM_VERSION", save_compiled.FORM_VERSION + 1)
+    press.publish()
+    assert len(press.row().paper_ids) == 2
+
+
+def test_an_unreadable_topic_brings_nothing_and_the_others_come(
+    press: Press, engine: Engine
+) -> None:
+    press.add_papers(1)
+    press.add_readers("ada@example.org", topics=("parsing",))
+    press.add_readers("grace@example.org", topics=("spoilt",))
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE topics SET canonical = 'nosuchfield:x' WHERE canonical = 'spoilt'")
+        )
+    edition_id = press.publish()
+    assert press.states(edition_id) == {"queued": 1, "skipped: empty": 1}
+
+
+def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_unused(
+    press: Press, engine: Engine
+) -> None:
+    press.add_readers("ada@example.org", topics=("one", "two (a OR b)"))
+    press.add_readers("grace@example.org", topics=("one",))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE topics SET canonical_id = NULL WHERE canonical = 'one'"))
+        connection.execute(update(Canonical).where(Canonical.text != "one").values(version=0))
+    with press.sessions.begin() as session:
+        save_canonicals(session, ["nobody wants this"])
+    assert compile_topics(press.sessions) == 2
+    assert compile_topics(press.sessions) == 0
+    assert list_uncompiled(engine) == []
+    with press.sessions() as session:
+        assert {*session.scalars(select(Canonical.text))} == {"one", "(a OR b) two"}
+        assert {*session.scalars(select(ClauseRow.text))} == {"one", "(a OR b)", "a", "b", "two"}
+
+
+def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
+    press.add_papers(1)
+    ada, grace = press.add_readers("ada@example.org", "grace@example.org", topics=("parsing", "x"))
+    with press.sessions.begin() as session:
+        ids = [*session.scalars(select(PaperRow.id))]
+        here = PapersDay(session, press.settings, ids, {})
+        topics = here.read_topics(session, [ada])
+        assert [topic.canonical for topic in topics[ada]] == ["parsing", "x"]
+        session.execute(update(ClauseRow).values(keys="spoilt"))
+        again = here.read_topics(session, [grace, ada])
+        # The very same text: what was found for it is one look-up by a string that knows its hash.
+        assert again[grace][0].canonical is topics[ada][0].canonical
+        assert here.day.find(again[grace][0].canonical) == 1
+        assert here.read_topics(session, [0]) == {}
+        session.rollback()

@@ -1,0 +1,97 @@
+"""Topics as readers write them: refused with the place of the fault, previewed before they cost."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+from service.papers.domain.types import AnnounceType
+from service.platform.settings.settings import Settings
+from service.topics.domain.language import canonical
+from service.topics.topics import (
+    MOST_TOPICS,
+    TopicError,
+    preview_topic,
+    read_topic,
+    read_topics,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "words"),
+    [
+        ('lora AND "open', 9, "quote"),
+        ("graphs AND the", 11, "“the” is too common"),
+        ("cat:cs.NOPE", None, "cs.NOPE"),
+        ("", None, "."),
+        ("(a OR b", None, "."),
+    ],
+)
+def test_a_topic_that_cannot_be_used_says_where_and_why(
+    session: Session, text: str, position: int | None, words: str
+) -> None:
+    with pytest.raises(TopicError, match=words) as refused:
+        read_topic(session, text)
+    assert refused.value.topic == text
+    assert refused.value.position is not None
+    assert 0 <= refused.value.position <= len(text)
+    if position is not None:
+        assert refused.value.position == position
+    assert str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "lora \x00", '"\x00"', "au:\x00", "x" * 100_000])
+def test_what_no_database_can_hold_is_refused_or_read_but_never_a_fault(
+    session: Session, text: str
+) -> None:
+    try:
+        read = canonical(read_topic(session, text))
+    except TopicError as error:
+        read = str(error)
+    assert read
+    assert "\x00" not in read
+
+
+def test_blank_topics_are_left_out_and_blanks_made_one(session: Session) -> None:
+    read = read_topics(session, ["  graph \n networks ", "", "   ", "cat:cs.CL"])
+    assert [text for text, _ in read] == ["graph networks", "cat:cs.CL"]
+
+
+def test_two_spellings_of_a_topic_have_one_canonical_form(session: Session) -> None:
+    (_, first), (_, second) = read_topics(session, ["LoRA  AND cat:cs.cl", "lora AND cat:cs.CL"])
+    assert read_topic(session, first) == read_topic(session, second)
+
+
+def test_more_topics_than_allowed_are_refused_with_the_first_too_many(session: Session) -> None:
+    texts = [f"word{n}" for n in range(MOST_TOPICS + 1)]
+    assert len(read_topics(session, texts[:-1])) == MOST_TOPICS
+    with pytest.raises(TopicError, match="At most 20") as refused:
+        read_topics(session, texts)
+    assert refused.value.topic == texts[-1]
+    assert refused.value.position is None
+
+
+def test_a_preview_counts_every_day_and_shows_the_newest(
+    session: Session, settings: Settings
+) -> None:
+    store_papers(session, [make_announcement(1, "Graph networks")], THURSDAY)
+    friday = [
+        make_announcement(2, "Deep graph networks"),
+        make_announcement(3, "Something else"),
+        make_announcement(4, "Graph networks again"),
+        make_announcement(5, "Graph networks", announce_type=AnnounceType.REPLACE, version=2),
+    ]
+    store_papers(session, friday, FRIDAY)
+    preview = preview_topic(session, settings, '"graph networks"', FRIDAY, days=3, limit=2)
+    wednesday = THURSDAY - timedelta(days=1)
+    assert preview.per_day == ((wednesday, 0), (THURSDAY, 1), (FRIDAY, 2))
+    assert preview.total == 3
+    assert [paper.identifier for paper in preview.newest] == ["2609.00004", "2609.00002"]
+
+
+def test_a_preview_of_a_time_without_papers_is_empty(session: Session, settings: Settings) -> None:
+    preview = preview_topic(session, settings, "lora", date(2026, 1, 1))
+    assert (len(preview.per_day), preview.total, preview.newest) == (30, 0, ())

@@ -1,0 +1,224 @@
+"""`/metrics`: the balance and the rest, for a monitor; nobody is named, and not everybody may ask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, event
+from support.newsletter.press import LATER, NOBODY, SILENCE, PlannedTransport, Press, Turnable
+from support.web.server import serve
+from support.web.site import Bell
+
+from service.operations.metrics import MOST_PROVIDERS, OTHERS, count_by_provider
+from service.operations.store.counts import SendCount
+from service.papers.domain.types import BreakerState
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from service.sending.restore_guard import mark_paths
+from service.sending.store.models_provider_limits import PaceRow
+from service.subscribers.sign_up import suppress_address
+from service.web import app as web_app
+from service.web.app import create_app
+from service.web.core.cached_response import FreshAnswer
+
+PASSWORD = "a long password of the operator's"
+
+Samples = dict[str, dict[tuple[str, ...], float]]
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, clock: Turnable) -> Press:
+    return Press(settings, make_sessions(engine), clock)
+
+
+@pytest.fixture
+def clock(now: object) -> Turnable:
+    return Turnable(now)
+
+
+def read(answer: httpx.Response) -> Samples:
+    """Every sample by name and label values, in alphabetical order of the labels' names."""
+    assert answer.status_code == 200
+    told: Samples = {}
+    for family in text_string_to_metric_families(answer.text):
+        assert family.documentation
+        assert family.type == "gauge"
+        for sample in family.samples:
+            values = tuple(sample.labels.values())
+            told.setdefault(sample.name.removeprefix("paperboy_"), {})[values] = sample.value
+    return told
+
+
+def answer_by_name(envelope: object) -> object:
+    answers = {"later": LATER, "nobody": NOBODY, "silence": SILENCE}
+    name = envelope.recipient.partition("@")[0]
+    return answers.get(name) or PlannedTransport.plan(envelope)
+
+
+def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press) -> None:
+    press.add_readers(
+        "anne@gmail.com", "later@gmail.com", "nobody@uni.example", "silence@uni.example"
+    )
+    press.add_readers("cleo@example.org", topics=("nothing at all",))
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport(answer_by_name)))
+    press.clock.forward(minutes=20)
+    with press.sessions.begin() as session:
+        keys = press.settings.secret_key
+        suppress_address(session, "x@example.org", keys, "asked", press.clock())
+        session.add(
+            PaceRow(provider="gmail", rate=2.5, changed_at=press.clock(), breaker=BreakerState.OPEN)
+        )
+    answer = web.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["cache-control"] == "no-store"
+    told = read(answer)
+    assert told["edition_deliveries"] == {
+        ("daily", "2026-09-18", "", "sent"): 1,
+        ("daily", "2026-09-18", "", "queued"): 1,
+        ("daily", "2026-09-18", "", "failed"): 1,
+        ("daily", "2026-09-18", "", "in_doubt"): 1,
+        ("daily", "2026-09-18", "empty", "skipped"): 1,
+    }
+    assert told["edition_candidates"] == {("daily", "2026-09-18"): 5}
+    assert sum(told["edition_deliveries"].values()) == 5
+    assert told["edition_balanced"] == {("daily", "2026-09-18"): 1}
+    assert told["due_mails"] == {(): 1}
+    assert 0 < told["oldest_due_seconds"][()] <= 20 * 60
+    assert told["queued_mails"] == {("digest",): 1}
+    assert told["in_doubt_mails"] == {(): 1}
+    assert told["recent_sends"] == {
+        ("gmail", "2xx"): 1,
+        ("gmail", "4xx"): 1,
+        ("uni.example", "5xx"): 1,
+        ("uni.example", "none"): 1,
+    }
+    assert told["provider_paused"] == {("gmail",): 1}
+    assert told["provider_rate"] == {("gmail",): 2.5}
+    assert told["batches"] == {("arxiv", "complete"): 1}
+    assert told["batch_faults"] == told["unreadable_papers"] == {("arxiv",): 0}
+    assert told["subscribers"] == {("active",): 4, ("suppressed",): 1}
+    assert told["suppressions"] == {("hard_bounce",): 1, ("operator",): 1}
+    assert told["restored"] == {(): 0}
+    # No address of anybody, whole or in part.
+    assert "@" not in answer.text
+    assert not re.search(r"anne|nobody|silence", answer.text)
+
+
+def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
+    web: httpx.Client, press: Press
+) -> None:
+    press.add_readers("anne@example.org")
+    press.add_papers(1)
+    days = [press.clock().date() + timedelta(days=n) for n in range(3)]
+    for number, on in enumerate(days):
+        press.publish(on)
+        if number != 1:  # the second waits for its readers' hour
+            deliver(press.sender(PlannedTransport()), press.rows()[-1].edition_id)
+        press.clock.forward(days=1)
+    told = read(web.get("/metrics"))["edition_candidates"]
+    assert [on for _, on in told] == [days[2].isoformat()]
+
+
+def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx.Client) -> None:
+    told = read(web.get("/metrics"))
+    assert (told["due_mails"], told["in_doubt_mails"]) == ({(): 0}, {(): 0})
+    assert "edition_deliveries" not in told
+
+
+def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> None:
+    press.add_readers("anne@example.org")
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    beside, _ = mark_paths(press.settings.data_dir)
+    beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
+    assert read(web.get("/metrics"))["restored"] == {(): 1}
+
+
+def test_asking_often_costs_nothing(web: httpx.Client, engine: Engine) -> None:
+    first = web.get("/metrics").text
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    assert {web.get("/metrics").text for _ in range(5)} == {first}
+    assert asked == []
+
+
+def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
+    kept, made = FreshAnswer(60), iter([OSError("away"), b"one", b"two"])
+
+    def make() -> bytes:
+        found = next(made)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with pytest.raises(OSError, match="away"):
+        kept.read(make)
+    assert [kept.read(make) for _ in range(2)] == [b"one", b"one"]
+    kept.fresh_until = 0.0
+    assert kept.read(make) == b"two"
+
+
+def test_a_database_that_does_not_answer_is_a_503(
+    web: httpx.Client, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    monkeypatch.setattr("service.operations.metrics.MOST_SECONDS", 1)
+    with engine.begin() as blocker:
+        blocker.exec_driver_sql("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
+        answer = web.get("/metrics")
+    assert (answer.status_code, answer.text) == (503, "the database does not answer in time\n")
+    assert read(web.get("/metrics"))
+
+
+@pytest.fixture
+def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[httpx.Client]:
+    here = settings.model_copy(
+        update={"admin_password": PASSWORD, "base_url": "https://papers.example.org"}
+    )
+    app = create_app(here, make_sessions(engine), ring=Bell(), clock=clock)
+    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+        yield client
+
+
+def test_a_password_opens_it_and_nothing_else_does(guarded: httpx.Client) -> None:
+    bare = guarded.get("/metrics")
+    assert bare.status_code == 401
+    assert bare.headers["www-authenticate"] == 'Basic realm="Paperboy", charset="UTF-8"'
+    assert "paperboy_" not in bare.text
+    assert guarded.get("/metrics", auth=("monitor", PASSWORD[:-1])).status_code == 401
+    assert (
+        guarded.get("/metrics", headers={"Authorization": f"Bearer {PASSWORD}"}).status_code == 401
+    )
+    assert guarded.get("/metrics", headers={"Authorization": "Basic ???"}).status_code == 401
+    assert read(guarded.get("/metrics", auth=("anybody", PASSWORD)))
+
+
+def test_a_public_site_without_a_password_has_none(
+    settings: Settings, engine: Engine, clock: Turnable
+) -> None:
+    public = settings.model_copy(update={"base_url": "https://papers.example.org"})
+    app = create_app(public, make_sessions(engine), ring=Bell(), clock=clock)
+    with serve(app) as address:
+        assert httpx.get(f"{address}/metrics").status_code == 404
+
+
+def test_small_providers_share_a_label() -> None:
+    rows = [SendCount(f"d{n}.example", "2xx", 100 - n) for n in range(MOST_PROVIDERS + 5)]
+    rows += [
+        SendCount("", "none", 7),
+        SendCount("hotmail.fr", "2xx", 500),
+        SendCount("live.de", "5xx", 1),
+    ]
+    told = count_by_provider(rows)
+    assert len({provider for provider, _ in told}) == MOST_PROVIDERS + 1
+    assert (told["outlook", "2xx"], told["outlook", "5xx"], told[OTHERS, "none"]) == (500, 1, 7)
+    assert sum(told.values()) == sum(row.count for row in rows)
+    assert web_app.METRICS_SECONDS > 0

@@ -1,0 +1,323 @@
+"""`/admin`: only for the operator; what changes something is asked once, by forms of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+from support.newsletter.accounts_world import fill_accounts
+from support.newsletter.press import SILENCE, PlannedTransport, Press, make_press
+from support.web.server import serve
+from support.web.site import Bell
+
+from service.deliveries.store.deliveries import insert_mail
+from service.operations.dashboard import BounceDay, describe_relays
+from service.papers.domain.types import DeliveryKind
+from service.platform.database.engine import make_sessions
+from service.platform.settings.settings import Settings
+from service.sending.deliver import deliver
+from service.sending.restore_guard import mark_paths
+from service.web.app import create_app
+from service.web.core.rate_limits import WRONG_PASSWORDS
+from service.web.operator.auth import read_password
+from service.web.operator.charts import WIDTH, draw_bounces, draw_edition
+
+PASSWORD = "a long password: of the operator's"
+ANNE = "anne@example.org"
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings.model_copy(update={"admin_password": PASSWORD}), engine, now)
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def site(press: Press, engine: Engine, bell: Bell) -> Iterator[str]:
+    app = create_app(press.settings, make_sessions(engine), ring=bell, clock=press.clock)
+    with serve(app) as address:
+        yield address
+
+
+@pytest.fixture
+def operator(site: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site, auth=("me", PASSWORD), timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(site: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def doubtful(press: Press) -> int:
+    """An edition whose only digest is in doubt."""
+    press.add_readers(ANNE)
+    press.add_papers(1)
+    edition_id = press.publish()
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    return edition_id
+
+
+def token_in(page: httpx.Response) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+PAGES: dict[str, Callable[[httpx.Client], httpx.Response]] = {
+    "overview": lambda web: web.get("/admin"),
+    "edition": lambda web: web.get("/admin/editions/1"),
+    "no such edition": lambda web: web.get("/admin/editions/99999999999999999999"),
+    "answer": lambda web: web.post("/admin/editions/1/resolve", data={"answer": "resend"}),
+    "reader": lambda web: web.post("/admin/reader", data={"email": ANNE}),
+    "restored": lambda web: web.post("/admin/restored", data={"sure": "yes"}),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
+    stranger: httpx.Client, press: Press, doubtful: int, name: str
+) -> None:
+    answer = PAGES[name](stranger)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert "This is for the operator" in answer.text
+    assert ANNE not in answer.text
+    assert press.states(doubtful) == {"in_doubt": 1}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_where_no_password_is_set_there_are_no_such_pages(web: httpx.Client, name: str) -> None:
+    assert PAGES[name](web).status_code == 404
+    web.auth = ("me", "")
+    assert PAGES[name](web).status_code == 404
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_kept_by_a_cache_or_found_by_a_search_engine(
+    operator: httpx.Client, doubtful: int, name: str
+) -> None:
+    headers = PAGES[name](operator).headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-robots-tag"] == "noindex"
+
+
+def test_after_many_wrong_passwords_even_the_right_one_waits(
+    stranger: httpx.Client, operator: httpx.Client
+) -> None:
+    assert operator.get("/admin").status_code == 200
+    for _ in range(WRONG_PASSWORDS.amount):
+        assert stranger.get("/admin", auth=("me", PASSWORD[:-1])).status_code == 401
+    answer = operator.get("/admin")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 3601
+    assert "Too many wrong passwords" in answer.text
+    # Whoever sends none at all is asked for it, and not counted.
+    assert stranger.get("/admin").status_code == 401
+
+
+def test_wrong_passwords_are_counted_while_valkey_is_away(
+    press: Press, engine: Engine, bell: Bell
+) -> None:
+    away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    app = create_app(away, make_sessions(engine), ring=bell, clock=press.clock)
+    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+        for _ in range(WRONG_PASSWORDS.amount):
+            assert client.get("/admin", auth=("me", "wrong")).status_code == 401
+        assert client.get("/admin", auth=("me", PASSWORD)).status_code == 429
+
+
+def test_the_overview_tells_editions_queue_providers_and_what_came_back(
+    operator: httpx.Client, press: Press
+) -> None:
+    edition_id = fill_accounts(press)
+    text = operator.get("/admin").text
+    assert f'<a href="/admin/editions/{edition_id}">Daily, Tue 22 Sep</a>' in text
+    assert "17 sent, 7 waiting, 3 in doubt or carried, 5 refused or came back, 1 skipped" in text
+    assert "10 address or mailbox, 10 policy, content or configuration" in text
+    assert "<strong>outlook</strong>" in text
+    assert "at 2.5 a second" in text
+    assert "<dt>Hard bounce</dt><dd>9</dd>" in text
+    assert "The balance does not close" not in text
+    assert "@" not in re.sub(r"<style.*?</style>", "", text).replace("&#64;", "@")
+
+
+def test_an_edition_tells_its_whole_story(operator: httpx.Client, press: Press) -> None:
+    edition_id = fill_accounts(press)
+    text = operator.get(f"/admin/editions/{edition_id}").text
+    assert "The balance closes." in text
+    assert "7 digests, the next at Tue 22 Sep, 05:" in text
+    assert "552 5.3.4 Message too big for system" in text
+    assert "1 mail at lab.example since Tue 22 Sep, 05:00 UTC" in text
+    assert operator.get("/admin/editions/0").status_code == 404
+
+
+def test_an_answer_is_asked_once_and_then_given(
+    operator: httpx.Client, press: Press, doubtful: int, bell: Bell
+) -> None:
+    path = f"/admin/editions/{doubtful}"
+    form = {"token": token_in(operator.get(path)), "answer": "resend"}
+    asked = operator.post(f"{path}/resolve", data=form)
+    assert "a second copy" in asked.text
+    assert press.states(doubtful) == {"in_doubt": 1}
+    done = operator.post(f"{path}/resolve", data={**form, "token": token_in(asked), "sure": "yes"})
+    assert "1 mail: the operator asked for it to be sent again." in done.text
+    assert press.states(doubtful) == {"queued": 1}
+    assert bell.rung == [("deliver",)]
+    again = operator.post(f"{path}/resolve", data={**form, "sure": "yes"})
+    assert "0 mails" in again.text
+    assert len(bell.rung) == 1
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"token": ""},
+        {"token": "x.y"},
+        {"answer": "lost"},
+        {"answer": ""},
+    ],
+)
+def test_a_form_that_is_not_ours_changes_nothing(
+    operator: httpx.Client, press: Press, doubtful: int, forged: dict[str, str]
+) -> None:
+    path = f"/admin/editions/{doubtful}"
+    form = {"token": token_in(operator.get(path)), "answer": "sent", "sure": "yes"}
+    assert operator.post(f"{path}/resolve", data={**form, **forged}).status_code == 404
+    # A token of one edition answers for no other, and for none after some hours.
+    assert operator.post("/admin/editions/99/resolve", data=form).status_code == 404
+    press.clock.forward(hours=3)
+    assert operator.post(f"{path}/resolve", data=form).status_code == 410
+    assert press.states(doubtful) == {"in_doubt": 1}
+
+
+def test_mails_of_no_edition_are_answered_for_as_well(operator: httpx.Client, press: Press) -> None:
+    (anne,) = press.add_readers(ANNE)
+    now = press.clock()
+    with press.sessions.begin() as session:
+        insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    page = operator.get("/admin")
+    assert "In doubt, of no edition" in page.text
+    form = {"token": token_in(page), "answer": "sent", "sure": "yes"}
+    carry = operator.post("/admin/editions/0/resolve", data={**form, "answer": "carry"})
+    assert carry.status_code == 404
+    assert "1 mail: " in operator.post("/admin/editions/0/resolve", data=form).text
+    assert press.row().state == "sent"
+
+
+def test_a_readers_story_is_told_by_post_alone(
+    operator: httpx.Client, press: Press, doubtful: int
+) -> None:
+    assert operator.get("/admin/reader", params={"email": ANNE}).status_code == 405
+    page = operator.post("/admin/reader", data={"email": f" {ANNE} ", "on": "2026-09-18"})
+    assert page.status_code == 200
+    assert f"<h1>{ANNE}</h1>" in page.text
+    assert "in doubt" in page.text
+    assert "no reply after the final dot" in page.text
+    assert "Parsing number 1" in page.text
+    quiet = operator.post("/admin/reader", data={"email": ANNE, "on": "2026-09-17"})
+    assert "Nothing was queued for Thu 17 Sep." in quiet.text
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"email": "nobody@example.org"}, "Nobody has this address."),
+        ({"email": "<script>"}, 'class="fault"'),
+        ({"email": ANNE, "on": "someday"}, "A day looks like 2026-09-18."),
+        ({}, 'class="fault"'),
+    ],
+)
+def test_what_nobody_can_be_told_about_is_one_sentence(
+    operator: httpx.Client, form: dict[str, str], said: str
+) -> None:
+    page = operator.post("/admin/reader", data=form)
+    assert page.status_code == 422
+    assert said in page.text
+    assert "<script>" not in page.text.replace('<script src="', "")
+
+
+def test_a_restored_backup_is_told_and_accepted_after_one_question(
+    operator: httpx.Client, press: Press, bell: Bell
+) -> None:
+    press.add_readers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    beside, _ = mark_paths(press.settings.data_dir)
+    beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
+    page = operator.get("/admin")
+    assert "it was restored from a backup" in page.text
+    form = {"token": token_in(page)}
+    asked = operator.post("/admin/restored", data=form)
+    assert "Was it restored from a backup?" in asked.text
+    assert operator.post("/admin/restored", data={"sure": "yes"}).status_code == 404
+    assert "it was restored from a backup" in operator.get("/admin").text
+    done = operator.post("/admin/restored", data={"token": token_in(asked), "sure": "yes"})
+    assert "0 mails in doubt; sending goes on." in done.text
+    assert "it was restored from a backup" not in operator.get("/admin").text
+    assert bell.rung == [("deliver",)]
+
+
+def test_one_row_among_a_million_is_seen_and_the_bar_is_whole() -> None:
+    picture = draw_edition({"sent": 1_000_000, "in_doubt": 1, "skipped": 0})
+    assert [piece.look for piece in picture.pieces] == ["sent", "doubtful"]
+    assert picture.pieces[1].width > 2.5
+    assert sum(piece.width for piece in picture.pieces) == pytest.approx(WIDTH, abs=0.2)
+    assert picture.text == "1,000,000 sent, 1 in doubt or carried"
+    empty = draw_edition({})
+    assert (empty.pieces, empty.text) == ((), "no digests yet")
+
+
+def test_bounces_are_stacked_by_whose_fault_they_were(now: datetime) -> None:
+    days = [
+        BounceDay(now.date() - timedelta(days=1), {}),
+        BounceDay(now.date(), {"address": 2, "full": 1, "policy": 1, "complaint": 1, "auto_reply": 9}),
+    ]  # fmt: skip
+    picture = draw_bounces(days)
+    assert [(p.look, p.label.partition(": ")[2]) for p in picture.pieces] == [
+        ("reader", "3 × address or mailbox"),
+        ("ours", "1 × policy, content or configuration"),
+        ("complaint", "1 × complaint"),
+    ]
+    assert min(piece.y for piece in picture.pieces) == 0
+    assert draw_bounces(days[:1]).text == "Nothing came back from Thu 17 Sep to Thu 17 Sep."
+
+
+def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
+    urls = (
+        "smtps://user:hush@relay.example.org",
+        "smtp://user:hush@b.example.org?starttls=required",
+    )
+    told = describe_relays(settings.model_copy(update={"smtp_url": urls}))
+    assert [(one.name, one.security) for one in told] == [
+        ("relay.example.org:465", "TLS"),
+        ("b.example.org:587", "STARTTLS required"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "password"),
+    [
+        ("", None),
+        ("Bearer abc", None),
+        ("Basic !!!", None),
+        ("Basic bWU6YTpi", b"a:b"),
+        ("basic bWU6", b""),
+        ("Basic w7w=", b""),
+    ],
+)
+def test_a_password_is_read_as_rfc_7617_writes_it(header: str, password: bytes | None) -> None:
+    assert read_password(header) == password

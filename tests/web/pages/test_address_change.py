@@ -1,0 +1,109 @@
+"""Moving to another address on the site: asked on the preferences page, answered by a link."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session
+from support.web.site import Readers, Turnable, count_rows
+
+from service.messages.signed_links import signed_url
+from service.messages.transactional import move_detail
+from service.papers.domain.types import DeliveryKind
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.subscribers import find_by_email
+from service.web.core.rate_limits import GLOBAL
+
+OLD, NEW = "reader@example.org", "new.address@example.org"
+ASKED = "If that address can get our mails"
+
+
+@pytest.fixture
+def reader(readers: Readers) -> Subscriber:
+    return readers.add(OLD, "cats")
+
+
+@pytest.fixture
+def link(readers: Readers, reader: Subscriber) -> str:
+    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+
+
+def ask(web: httpx.Client, link: str, address: str) -> httpx.Response:
+    return web.post(link, data={"action": "address", "address": address})
+
+
+def question(session: Session, readers: Readers) -> str:
+    """The path of the link in the mail that asks the new address."""
+    session.rollback()
+    other = find_by_email(session, NEW)
+    assert other is not None
+    url = signed_url(
+        readers.settings, Purpose.ADDRESS, other.id, readers.clock(), move_detail(other)
+    )
+    return url.removeprefix(readers.settings.base_url)
+
+
+def test_the_answer_is_the_same_for_every_address(
+    web: httpx.Client, readers: Readers, link: str
+) -> None:
+    readers.add("known@example.org")
+    pages = {ask(web, link, one).text for one in (NEW, "known@example.org", OLD)}
+    assert len(pages) == 1
+    (page,) = pages
+    assert ASKED in page
+    assert NEW not in page
+
+
+def test_a_link_asks_and_only_its_button_moves(
+    web: httpx.Client, session: Session, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    ask(web, link, NEW)
+    path = question(session, readers)
+    before = count_rows(session)
+    page = web.get(path)
+    assert (page.status_code, count_rows(session)) == (200, before)
+    assert 'method="post"' in page.text
+    done = web.post(path)
+    assert "Your digests come here" in done.text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.email == NEW
+    # Links of mails to the old address still open the reader's own page.
+    assert "n***@example.org" in web.get(link).text
+    kinds = [row.kind for row in session.query(Delivery).order_by(Delivery.id)]
+    assert kinds[-2:] == [DeliveryKind.ADDRESS_CHANGE, DeliveryKind.ADDRESS_NOTICE]
+    assert web.post(path).status_code == 200
+
+
+def test_an_old_or_foreign_link_changes_nothing(
+    web: httpx.Client, session: Session, readers: Readers, clock: Turnable, link: str
+) -> None:
+    ask(web, link, NEW)
+    path = question(session, readers)
+    foreign = f"/address/{link.rpartition('/')[2]}"
+    assert web.get(foreign).status_code == web.post(foreign).status_code
+    assert web.post(foreign).status_code in {400, 404}
+    clock.forward(timedelta(days=8))
+    for answer in (web.get(path), web.post(path)):
+        assert answer.status_code == 410
+
+
+def test_what_is_no_address_is_said_beside_the_field(web: httpx.Client, link: str) -> None:
+    answer = ask(web, link, "nobody<script>")
+    assert answer.status_code == 422
+    assert "This is not an email address" in answer.text
+    assert 'aria-describedby="address-fault"' in answer.text
+    assert "<script>" not in answer.text.replace("<script src", "")
+
+
+def test_asking_counts_as_a_sign_up(web: httpx.Client, session: Session, link: str) -> None:
+    answers = [ask(web, link, f"a{n}@example.org").status_code for n in range(70)]
+    assert answers[0] == 200
+    assert answers[-1] == 429
+    assert answers.count(200) <= min(GLOBAL.amount, 60)
+    session.rollback()
+    asked = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
+    assert asked == answers.count(200)

@@ -1,0 +1,134 @@
+"""Mails in the browser: a reader's own digest, and the development mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import EmailMessage
+from smtplib import SMTP
+
+import httpx
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+from support.web.papers import FRIDAY, make_announcement, store_papers
+from support.web.server import serve
+from support.web.site import Bell, Readers, Turnable
+
+from service.editions.publish import publish_now
+from service.papers.domain.types import Cadence, DeliveryKind
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Delivery
+from service.platform.dev_mailbox import Mailbox
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.web.app import create_app
+
+
+def publish(engine: Engine, readers: Readers) -> None:
+    sessions = make_sessions(engine)
+    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+
+
+def find_digest(session: Session) -> Delivery:
+    session.rollback()
+    digests = select(Delivery).where(Delivery.kind == DeliveryKind.DIGEST)
+    return session.execute(digests).scalar_one()
+
+
+def test_a_digest_opens_in_the_browser_as_it_was_composed(
+    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+) -> None:
+    readers.add("reader@example.org", "cats")
+    store_papers(session, [make_announcement(1, "All about Cats"), make_announcement(2, "Dogs")])
+    publish(engine, readers)
+    token = readers.token(Purpose.EDITION, find_digest(session).id)
+    answer = web.get(f"/editions/{token}")
+    assert answer.status_code == 200
+    assert "All about" in answer.text
+    assert "/papers/arxiv:2609.00002" not in answer.text
+    assert "Dogs" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "script" not in answer.headers["content-security-policy"]
+
+
+def test_a_digest_of_an_erased_reader_is_gone(
+    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+) -> None:
+    reader = readers.add("reader@example.org", "cats")
+    store_papers(session, [make_announcement(1, "All about Cats")])
+    publish(engine, readers)
+    token = readers.token(Purpose.EDITION, find_digest(session).id)
+    link = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    web.post(link, data={"action": "erase", "sure": "yes"})
+    for lost in (token, readers.token(Purpose.EDITION, 999_999)):
+        answer = web.get(f"/editions/{lost}")
+        assert answer.status_code == 404
+        assert "This digest is gone" in answer.text
+
+
+def test_another_mails_row_is_no_edition(
+    web: httpx.Client, session: Session, readers: Readers
+) -> None:
+    readers.add("reader@example.org", is_confirmed=False)
+    confirmation = session.execute(select(Delivery)).scalar_one()
+    answer = web.get(f"/editions/{readers.token(Purpose.EDITION, confirmation.id)}")
+    assert answer.status_code == 404
+
+
+@pytest.fixture
+def development(
+    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+) -> Iterator[httpx.Client]:
+    """A site without a relay, whose development mailbox holds one mail."""
+    settings = settings.model_copy(update={"smtp_url": ()})
+    message = EmailMessage()
+    message["Subject"] = "Three papers <for> you"
+    message["From"], message["To"] = "digest@paperboy.example", "reader@example.org"
+    message.set_content("As text: a < b\n")
+    message.add_alternative("<p style='color:red'>As HTML</p>", subtype="html")
+    with (
+        Mailbox(settings.data_dir / "mailbox").start() as mailbox,
+        SMTP("127.0.0.1", mailbox.port) as smtp,
+    ):
+        smtp.send_message(message)
+    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    with serve(app) as address, httpx.Client(base_url=address) as client:
+        yield client
+
+
+def test_the_development_mailbox_lists_and_shows_what_went_out(development: httpx.Client) -> None:
+    import re
+
+    page = development.get("/mailbox").text
+    assert "Three papers &lt;for&gt; you" in page
+    assert "reader@example.org" in page
+    found = re.search(r'href="(/mailbox/[^"/]+)"', page)
+    assert found
+    shown = development.get(found[1])
+    assert f'src="{found[1]}/html"' in shown.text
+    assert "sandbox=" in shown.text
+    assert "As text: a &lt; b" in shown.text
+    html = development.get(f"{found[1]}/html")
+    assert html.text.strip() == "<p style='color:red'>As HTML</p>"
+    assert "frame-ancestors 'self'; sandbox" in html.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("key", ["nothing", "..%2f..%2fsecret_key", "%00"])
+def test_a_message_that_is_not_there_is_a_404_page(development: httpx.Client, key: str) -> None:
+    assert development.get(f"/mailbox/{key}").status_code == 404
+    assert development.get(f"/mailbox/{key}/html").status_code == 404
+
+
+def test_with_a_relay_there_is_no_mailbox(web: httpx.Client) -> None:
+    for path in ("/mailbox", "/mailbox/some-key", "/mailbox/some-key/html"):
+        assert web.get(path).status_code == 404
+    assert "/mailbox" not in web.get("/").text
+
+
+def test_an_empty_mailbox_says_so(
+    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+) -> None:
+    settings = settings.model_copy(update={"smtp_url": ()})
+    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    with serve(app) as address:
+        assert "No mail yet." in httpx.get(f"{address}/mailbox").text

@@ -1,0 +1,139 @@
+from datetime import date, timedelta
+
+import httpx
+from sqlalchemy.orm import Session
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
+
+from service.papers.domain.types import AnnounceType, BatchState
+
+
+def test_the_front_page_shows_the_latest_day_with_the_most_upvoted_paper_first(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "An Older Paper")], on=THURSDAY)
+    told = [
+        make_announcement(2, "A Quiet Paper"),
+        make_announcement(3, "A Loud Paper", signals=upvoted(31)),
+    ]
+    store_papers(session, told)
+    page = web.get("/").text
+    assert "Friday 18 September 2026" in page
+    assert page.index("A Loud Paper") < page.index("A Quiet Paper")
+    assert "An Older Paper" not in page
+    assert 'href="/daily/2026-09-17"' in page
+
+
+def test_the_dateline_says_that_all_announced_papers_were_checked(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "One"), make_announcement(2, "Two")])
+    assert '<p class="whole">2 of 2 announced papers checked</p>' in web.get("/").text
+
+
+def test_the_dateline_names_the_categories_that_are_still_to_come(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "One")])
+    store_papers(session, [], category="cs.CV", state=BatchState.EXPECTED)
+    page = web.get("/").text
+    assert '<p class="partly">1 of 1 announced paper checked · still to come: cs.CV</p>' in page
+
+
+def test_a_field_tab_shows_the_papers_of_that_field_alone(
+    web: httpx.Client, session: Session
+) -> None:
+    seen = make_announcement(1, "A Picture", categories=("cs.CV",), primary_category="cs.CV")
+    store_papers(session, [seen, make_announcement(2, "A Sentence")])
+    page = web.get("/", params={"field": "cs.CV"}).text
+    assert "A Picture" in page
+    assert "A Sentence" not in page
+    assert '<a href="/?field=cs.CV" aria-current="page"' in page
+
+
+def test_an_unknown_field_is_a_404_page(web: httpx.Client) -> None:
+    answer = web.get("/", params={"field": "cs.NOPE"})
+    assert answer.status_code == 404
+    assert "There is no such field" in answer.text
+
+
+def test_a_cross_listed_paper_says_where_it_is_from(web: httpx.Client, session: Session) -> None:
+    guest = make_announcement(
+        1,
+        "A Guest",
+        announce_type=AnnounceType.CROSS,
+        categories=("cs.CL", "physics.ao-ph"),
+        primary_category="physics.ao-ph",
+    )
+    store_papers(session, [guest])
+    assert "cross-listed from physics.ao-ph" in web.get("/").text
+
+
+def test_a_title_with_markup_is_shown_as_text(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "When a<b & <script>alert(1)</script>")])
+    page = web.get("/").text
+    assert "When a&lt;b &amp; &lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(n, f"Paper number {n}") for n in range(1, 46)])
+    first = web.get("/").text
+    assert "Page 1 of 2" in first
+    assert first.count("<article>") == 40
+    second = web.get("/", params={"page": "2"}).text
+    assert second.count("<article>") == 5
+    assert '<ol class="papers" start="41">' in second
+    assert web.get("/", params={"page": "²; drop"}).text.count("<article>") == 40
+
+
+def test_an_empty_service_still_invites_to_sign_up(web: httpx.Client) -> None:
+    answer = web.get("/")
+    assert answer.status_code == 200
+    assert "not announced yet" in answer.text
+    assert 'action="/subscribe"' in answer.text
+
+
+def test_a_day_shows_its_papers_and_links_to_its_neighbours(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "Wednesday Work")], on=date(2026, 9, 16))
+    store_papers(session, [make_announcement(2, "Thursday Thought")], on=THURSDAY)
+    store_papers(session, [make_announcement(3, "Friday Find")], on=FRIDAY)
+    page = web.get("/daily/2026-09-17").text
+    assert "Thursday Thought" in page
+    assert "Friday Find" not in page
+    assert '<a rel="prev" href="/daily/2026-09-16">' in page
+    assert '<a rel="next" href="/daily/2026-09-18">' in page
+
+
+def test_a_weekend_says_kindly_that_nothing_comes(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "Friday Find")], on=date(2026, 9, 11))
+    answer = web.get("/daily/2026-09-12")
+    assert answer.status_code == 200
+    assert "Have a good weekend" in answer.text
+    assert 'href="/daily/2026-09-11">Friday 11 September 2026</a>' in answer.text
+    assert '<a rel="next" href="/daily/2026-09-14">' in answer.text
+
+
+def test_a_day_without_announcements_boasts_of_nothing(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [], on=date(2026, 9, 12))
+    assert "checked" not in web.get("/daily/2026-09-12").text
+
+
+def test_an_empty_working_day_says_so(web: httpx.Client) -> None:
+    assert "No papers were announced on this day." in web.get("/daily/2026-09-16").text
+
+
+def test_a_field_without_papers_says_so_although_the_day_has_some(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "One")])
+    page = web.get("/daily/2026-09-18", params={"field": "math.AG"}).text
+    assert "Nothing was announced in this field on this day." in page
+
+
+def test_a_day_to_come_and_a_day_that_is_none_are_404_pages(web: httpx.Client) -> None:
+    for text in (str(FRIDAY + timedelta(days=3)), "2026-02-30", "20260918", "yesterday"):
+        answer = web.get(f"/daily/{text}")
+        assert answer.status_code == 404, text
+        assert "<h1>" in answer.text

@@ -1,0 +1,170 @@
+"""Topics while they are typed, suggestions to click, and ready-made topics to tick."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from support.web.papers import make_announcement, store_papers
+from support.web.site import Readers, count_rows
+
+from service.platform.database.models import Topic
+from service.platform.signing.tokens import Purpose
+from service.topics import live_preview
+from service.topics.domain.ready_made import READY_FIELDS
+
+LIVE = "/topics/preview/live"
+
+
+def store_many(session: Session) -> None:
+    told = [
+        make_announcement(n, f"Cats {n}", categories=("cs.CL", "cs.CV") if n % 2 else ("cs.CL",))
+        for n in range(1, 41)
+    ]
+    store_papers(session, told)
+
+
+def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
+    before = count_rows(session)
+    told = web.get(LIVE, params={"q": "cats"}).json()
+    assert told["said"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
+    assert told["fault"] == ""
+    assert 'role="img" aria-label="1 paper from' in told["result"]
+    assert "<mark>Cats</mark> &amp; &lt;b&gt;Dogs&lt;/b&gt;</a>" in told["result"]
+    assert count_rows(session) == before
+
+
+def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx.Client) -> None:
+    answer = web.get(LIVE, params={"q": "cats titel:x"})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert "Did you mean ti:?" in told["said"]
+    assert "cats <mark>t</mark>itel:x" in told["fault"]
+    assert told["result"] == ""
+    assert web.get(LIVE).json() == {"said": "", "fault": "", "result": ""}
+    assert web.get(LIVE, params={"q": "\x00"}).json()["result"] == ""
+
+
+def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_place(
+    web: httpx.Client, session: Session
+) -> None:
+    store_many(session)
+    page = web.post(
+        "/topics/preview", data={"topic": ["cats", "dogs"], "email": "reader@example.org"}
+    ).text
+    assert "<strong>about 40 papers a day</strong>" in page
+    assert "That is many. Narrower, with papers in 30 days:" in page
+    buttons = re.findall(
+        r'<button class="suggestion" type="submit" name="instead" value="([^"]+)"', page
+    )
+    assert "cats cat:cs.CV" in buttons
+    # Enter in a field presses the first button of the form, which must not be a suggestion.
+    assert page.index("Preview</button>") < page.index('class="suggestion"')
+    fields = {"topic": ["cats", "dogs"], "email": "reader@example.org", "instead": "cats cat:cs.CV"}
+    narrowed = web.post("/topics/preview", data=fields).text
+    assert "20 papers in the last 30 days" in narrowed
+    for kept in ('value="cats cat:cs.CV"', 'value="dogs"', 'value="reader@example.org"'):
+        assert kept in narrowed
+    live = web.get(LIVE, params={"q": "cats"}).json()["result"]
+    assert 'type="button" name="instead" value="cats cat:cs.CV"' in live
+
+
+def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "Diffusion for Cats")])
+    page = web.get("/topics/preview", params={"q": "difusion"}).text
+    assert "Nothing in 30 days. Did you mean:" in page
+    assert "diffusion instead of difusion" in page
+    told = web.get(
+        "/topics/preview", params={"q": "difusion"}, headers={"Accept": "application/json"}
+    ).json()
+    assert told["instead"] == [
+        {"topic": "diffusion", "says": "diffusion instead of difusion", "count": 1}
+    ]
+    assert told["narrower"] == []
+    named = web.get(LIVE, params={"q": "computation language"}).json()
+    assert "Did you mean" in named["said"]
+    assert 'value="cat:cs.CL"' in named["result"]
+
+
+def test_a_topic_too_broad_to_preview_is_told_so(
+    web: httpx.Client, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_preview, "TIME_LIMIT_MS", 50)
+    session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))
+    page = web.get("/topics/preview", params={"q": "cats"})
+    assert page.status_code == 200
+    assert "too broad to preview" in page.text
+    assert 'value="cats"' in page.text
+    assert "too broad" in web.get(LIVE, params={"q": "cats"}).json()["said"]
+    refused = web.get(
+        "/topics/preview", params={"q": "cats"}, headers={"Accept": "application/json"}
+    )
+    assert refused.status_code == 503
+    session.rollback()
+
+
+def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
+    web: httpx.Client, session: Session
+) -> None:
+    page = web.get("/").text
+    ticks = [unescape(v) for v in re.findall(r'type="checkbox"[^>]* value="([^"]+)"', page)]
+    assert ticks == [topic.query for field in READY_FIELDS for topic in field.topics]
+    assert page.count("<details><summary>") >= len(READY_FIELDS)
+    chosen = [ticks[0], ticks[40]]
+    answer = web.post("/subscribe", data={"email": "new@example.org", "topic": ["", *chosen]})
+    assert answer.status_code == 200
+    assert list(session.scalars(select(Topic.query).order_by(Topic.id))) == chosen
+
+
+def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
+    web: httpx.Client, readers: Readers
+) -> None:
+    query = READY_FIELDS[-1].topics[-1].query
+    page = web.post("/topics/preview", data={"topic": ["cats", query]}).text
+    assert page.count(f'value="{query}"') == 1
+    reader = readers.add("reader@example.org", query)
+    token = readers.token(Purpose.PREFERENCES, reader.id)
+    preferences = web.get(f"/preferences/{token}").text
+    assert preferences.count(f'value="{query}"') == 1
+    assert preferences.count('type="checkbox"') > 80
+    saved = web.post(f"/preferences/{token}", data={"topic": [query, "cat:math.NT"]})
+    assert 'value="cat:math.NT"' in saved.text
+
+
+def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx.Client) -> None:
+    page = web.get("/")
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    found = re.search(
+        r'<script src="(/static/[0-9a-f]{12}/preview\.js)" defer></script>', page.text
+    )
+    assert found
+    script = web.get(found[1])
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in script.headers["cache-control"]
+
+
+def test_a_search_with_more_than_fits_its_pages_says_so(
+    web: httpx.Client, app: FastAPI, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.web.pages import search
+
+    store_many(session)
+    monkeypatch.setattr(search, "MOST_COUNTED", 30)
+    monkeypatch.setattr(search, "_PAGES_AHEAD", 0)
+    page = web.get("/search", params={"q": "cats"}).text
+    assert "More than 30 papers, newest first" in page
+    assert "Page 1 of 2" in page
+    last = web.get("/search", params={"q": "cats", "page": "2"}).text
+    assert last.count("<article>") == 20
+    assert "40 papers, newest first" in last
+    assert "More than" not in last

@@ -1,0 +1,246 @@
+"""A reader changes, pauses, takes along and erases what is theirs, by the link in their mails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.newsletter.stored import list_uncompiled
+from support.web.papers import FRIDAY, make_announcement, store_papers
+from support.web.site import Readers, Turnable, count_rows
+
+from service.editions.publish import publish_now
+from service.papers.domain.types import Cadence, SubscriberState
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Subscriber
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.suppressions import find_reason
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
+
+
+@pytest.fixture
+def reader(readers: Readers) -> Subscriber:
+    return readers.add("reader@example.org", "cats", '"prompt tuning"')
+
+
+@pytest.fixture
+def link(readers: Readers, reader: Subscriber) -> str:
+    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+
+
+def topics_of(session: Session, reader: Subscriber) -> list[str]:
+    session.rollback()
+    return [text for text, _ in get_topics(session, [reader.id]).get(reader.id, [])]
+
+
+def test_the_page_shows_what_is_set_and_not_the_whole_address(
+    web: httpx.Client, session: Session, link: str
+) -> None:
+    before = count_rows(session)
+    page = web.get(link).text
+    assert 'value="cats"' in page
+    assert 'value="&#34;prompt tuning&#34;"' in page
+    assert "r***@example.org" in page
+    assert "reader@example.org" not in page
+    assert count_rows(session) == before
+
+
+def test_saving_sets_topics_and_times(
+    web: httpx.Client, session: Session, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    fields = {
+        "topic": ["dogs", " ", "cats"],
+        "cadence": "weekly",
+        "hour": "18",
+        "timezone": "Asia/Tokyo",
+        "action": "save",
+    }
+    answer = web.post(link, data=fields)
+    assert answer.status_code == 200
+    assert "Saved." in answer.text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.cadence, fresh.hour, fresh.timezone) == (Cadence.WEEKLY, 18, "Asia/Tokyo")
+    assert topics_of(session, fresh) == ["dogs", "cats"]
+
+
+def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    def wants() -> bool:
+        fresh = readers.reread(reader)
+        assert fresh
+        return fresh.has_empty_digests
+
+    box = 'id="empty_digests" name="empty_digests" value="yes"'
+    assert f"{box}>" in web.get(link).text
+    assert not wants()
+    # A form sends its hidden no before the yes of a ticked box.
+    page = web.post(link, data={"hour": "9", "empty_digests": ["no", "yes"]}).text
+    assert f"{box} checked>" in page
+    assert wants()
+    web.post(link, data={"hour": "10"})
+    assert wants()
+    web.post(link, data={"empty_digests": "no"})
+    assert not wants()
+
+
+def test_what_is_not_sent_stays_and_blank_topics_are_removed(
+    web: httpx.Client, session: Session, reader: Subscriber, link: str
+) -> None:
+    assert web.post(link, data={"hour": "9"}).status_code == 200
+    assert topics_of(session, reader) == ["cats", '"prompt tuning"']
+    assert web.post(link, data={"topic": ""}).status_code == 200
+    assert topics_of(session, reader) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"topic": ["cats", "dogs )"], "hour": "9"}, "was never opened"),
+        ({"timezone": "Mars/Olympus"}, "No time zone is called"),
+        ({"hour": "24"}, "from 0 to 23"),
+        ({"action": "pause", "pause_days": "-1"}, "Pause for 1 to 366 days."),
+        ({"action": "pause", "pause_days": "367"}, "Pause for 1 to 366 days."),
+        ({"action": "dance"}, "does not know that action"),
+    ],
+)
+def test_what_cannot_be_used_changes_nothing(
+    *,
+    web: httpx.Client,
+    session: Session,
+    readers: Readers,
+    reader: Subscriber,
+    link: str,
+    fields: dict[str, object],
+    said: str,
+) -> None:
+    answer = web.post(link, data=fields)
+    assert answer.status_code == 422
+    assert said in answer.text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.hour, fresh.timezone, fresh.state) == (
+        7,
+        "Europe/Berlin",
+        SubscriberState.ACTIVE,
+    )
+    assert topics_of(session, fresh) == ["cats", '"prompt tuning"']
+
+
+def test_a_faulty_topic_keeps_what_was_typed(web: httpx.Client, link: str) -> None:
+    page = web.post(link, data={"topic": ["dogs )", "birds"], "hour": "9"}).text
+    assert "<code>dogs <mark>)</mark></code>" in page
+    assert 'value="birds"' in page
+    assert '<option value="9" selected>' in page
+
+
+@pytest.mark.parametrize(("days", "until"), [("14", date(2026, 10, 2)), ("", None)])
+def test_a_pause_ends_on_its_day_or_when_the_reader_says(
+    web: httpx.Client,
+    readers: Readers,
+    reader: Subscriber,
+    link: str,
+    days: str,
+    until: date | None,
+) -> None:
+    page = web.post(link, data={"action": "pause", "pause_days": days}).text
+    assert "Paused." in page
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.state, fresh.paused_until) == (SubscriberState.PAUSED, until)
+    assert "Welcome back" in web.post(link, data={"action": "resume"}).text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.state, fresh.paused_until) == (SubscriberState.ACTIVE, None)
+
+
+def test_what_a_pause_misses_is_asked_for_before_or_after_it(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    box = 'id="catch_up" name="catch_up" value="yes"'
+    pausing = {"action": "pause", "pause_days": "14", "catch_up": ["no", "yes"]}
+    assert f"{box}>" in web.get(link).text
+    assert f"{box} checked>" in web.post(link, data=pausing).text
+    said = web.post(link, data={"action": "resume", "catch_up": "no"}).text
+    assert "What you missed" not in said
+    fresh = readers.reread(reader)
+    assert fresh
+    assert (fresh.catch_up_since, fresh.paused_at) == (None, None)
+    web.post(link, data={"action": "pause", "pause_days": "14"})
+    said = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
+    assert "What you missed comes in a mail of its own." in said
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.catch_up_since == date(2026, 9, 18)
+
+
+def test_leaving_and_coming_back_work_from_the_page(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    page = web.post(link, data={"action": "unsubscribe"}).text
+    assert "You will get no more mail from us." in page
+    assert 'value="undo"' in page
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.state is SubscriberState.UNSUBSCRIBED
+    assert "Welcome back" in web.post(link, data={"action": "undo"}).text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.state is SubscriberState.ACTIVE
+
+
+def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str, session: Session
+) -> None:
+    asked = web.post(link, data={"action": "erase"})
+    assert "Erase everything about you?" in asked.text
+    assert 'name="sure" value="yes"' in asked.text
+    assert readers.reread(reader) is not None
+    done = web.post(link, data={"action": "erase", "sure": "yes"})
+    assert "We hold nothing about you any more" in done.text
+    assert readers.reread(reader) is None
+    counts = count_rows(session)
+    assert (counts["topics"], counts["consents"], counts["suppressions"]) == (0, 0, 1)
+    assert find_reason(session, "reader@example.org", readers.settings.secret_key) == "erased"
+    for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
+        assert answer.status_code == 404
+        assert "We hold nothing about you" in answer.text
+
+
+def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str, session: Session
+) -> None:
+    readers.add("somebody.else@example.org", "secrets")
+    store_papers(session, [make_announcement(1, "All about Cats")])
+    sessions = make_sessions(session.get_bind())  # type: ignore[arg-type]
+    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    answer = web.get(f"{link}/export")
+    assert answer.headers["content-disposition"] == 'attachment; filename="paperboy.json"'
+    held = json.loads(answer.content)
+    assert held["subscriber"]["email"] == "reader@example.org"
+    assert [topic["query"] for topic in held["topics"]] == ["cats", '"prompt tuning"']
+    assert [consent["action"] for consent in held["consents"]] == ["requested", "confirmed"]
+    kinds = {delivery["kind"] for delivery in held["deliveries"]}
+    assert kinds == {"confirmation", "digest"}
+    assert list(held["papers"].values()) == ["arxiv:2609.00001"]
+    assert "somebody.else" not in answer.text
+    assert "secrets" not in answer.text
+
+
+def test_an_old_link_says_what_to_do(web: httpx.Client, link: str, clock: Turnable) -> None:
+    clock.forward(timedelta(days=121))
+    for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
+        assert answer.status_code == 410
+        assert "Ask for a new mail" in answer.text

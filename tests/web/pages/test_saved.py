@@ -1,0 +1,115 @@
+"""What a reader chose by links stands on their own pages, is taken along and goes when they go."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session
+from support.web.papers import make_announcement, store_papers
+from support.web.site import Readers, count_rows
+
+from service.platform.database.models import Subscriber
+from service.platform.signing.tokens import Purpose
+from service.topics.store.topics import list_topics
+
+
+@pytest.fixture
+def papers(session: Session) -> list[int]:
+    told = [make_announcement(number, f"Cats of kind {number}") for number in (1, 2, 3)]
+    ids = store_papers(session, told)
+    return [ids[one.key] for one in told]
+
+
+@pytest.fixture
+def reader(readers: Readers) -> Subscriber:
+    return readers.add("reader@example.org", "cats")
+
+
+@pytest.fixture
+def change(readers: Readers, reader: Subscriber) -> str:
+    return f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+
+
+@pytest.fixture
+def link(readers: Readers, reader: Subscriber) -> str:
+    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+
+
+def titles(page: httpx.Response) -> list[str]:
+    return re.findall(r'<a href="/papers/[^"]*">([^<]*)</a>', page.text)
+
+
+def test_saved_papers_are_listed_the_last_first_and_taken_off(
+    web: httpx.Client, papers: list[int], change: str, link: str
+) -> None:
+    assert "Nothing yet." in web.get(f"{link}/kept").text
+    assert "No saved papers yet." in web.get(link).text
+    for paper in papers[:2]:
+        web.post(change, data={"keep": str(paper)})
+    web.post(change, data={"less": str(papers[2])})
+    assert "2 saved papers</a>, and 1 you want less of." in web.get(link).text
+    assert titles(web.get(f"{link}/kept")) == ["Cats of kind 2", "Cats of kind 1"]
+    off = web.post(f"{link}/kept", data={"paper": str(papers[1])})
+    assert "It is off the list." in off.text
+    assert titles(off) == ["Cats of kind 1"]
+    assert titles(web.post(f"{link}/kept", data={"paper": str(papers[2])})) == ["Cats of kind 1"]
+    assert "and 1 you want less of" in web.get(link).text
+
+
+def test_changes_are_listed_and_undone_from_the_preferences(
+    web: httpx.Client, session: Session, reader: Subscriber, change: str, link: str
+) -> None:
+    topic = str(list_topics(session, reader.id)[0].id)
+    web.post(change, data={"topic": topic, "mute": "dogs"})
+    web.post(change, data={"follow": "Ada Lovelace"})
+    page = web.get(link).text
+    assert "muted <code>dogs</code> in <code>cats</code>" in page
+    assert "new topic <code>au:&#34;Ada Lovelace&#34;</code>" in page
+    newest, oldest = re.findall(r'name="change" value="(\d+)"', page)
+    undone = web.post(f"{link}/undo", data={"change": newest})
+    assert "The topic that followed this author is gone." in undone.text
+    assert 'method="post"' not in undone.text
+    web.post(link, data={"topic": ["cats -dogs -birds"], "action": "save"})
+    refused = web.post(f"{link}/undo", data={"change": oldest})
+    assert refused.status_code == 409
+    assert "The topic is gone since" in refused.text
+    assert web.post(f"{link}/undo", data={"change": "x"}).status_code == 200
+    assert web.post(f"{link}/undo", data={"change": "777777"}).status_code == 404
+
+
+def test_suggestions_are_switched_on_the_preferences(
+    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+) -> None:
+    assert 'value="off">No suggestions' in web.get(link).text
+    assert "No more suggestions" in web.post(f"{link}/suggestions", data={"also": "off"}).text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.has_suggestions is False
+    assert 'value="on">Suggest papers' in web.get(link).text
+    assert "Suggestions are on" in web.post(f"{link}/suggestions", data={"also": "on"}).text
+    assert web.post(f"{link}/suggestions").status_code == 404
+
+
+def test_the_export_holds_opinions_and_changes_and_erasure_takes_them(
+    web: httpx.Client,
+    session: Session,
+    reader: Subscriber,
+    papers: list[int],
+    change: str,
+    link: str,
+) -> None:
+    topic = str(list_topics(session, reader.id)[0].id)
+    web.post(change, data={"topic": topic, "mute": "dogs"})
+    web.post(change, data={"keep": str(papers[0])})
+    held = json.loads(web.get(f"{link}/export").content)
+    assert [(one["kind"], one["paper_id"]) for one in held["opinions"]] == [("kept", papers[0])]
+    assert [one["after_query"] for one in held["topic_changes"]] == ["cats -dogs"]
+    assert held["papers"] == {str(papers[0]): "arxiv:2609.00001"}
+    assert held["subscriber"]["has_suggestions"] is True
+    web.post(link, data={"action": "erase", "sure": "yes"})
+    counts = count_rows(session)
+    assert (counts["opinions"], counts["topic_changes"], counts["topics"]) == (0, 0, 0)
+    assert web.get(f"{link}/kept").status_code == 404

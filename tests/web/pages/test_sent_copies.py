@@ -1,0 +1,147 @@
+"""The browser shows a digest as it was sent, whatever became of papers, settings and templates."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import httpx
+import pytest
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.orm import Session
+from support.newsletter.press import PlannedTransport
+from support.web.papers import FRIDAY, make_announcement, store_papers
+from support.web.site import Readers
+
+from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
+from service.editions.catch_up import compose_catch_ups
+from service.editions.publish import publish_now
+from service.messages.rendering.renderer import Renderer
+from service.papers.domain.types import Cadence, DeliveryKind
+from service.platform.database.engine import make_sessions
+from service.platform.database.models import Delivery, PaperRow, Subscriber
+from service.platform.signing.tokens import Purpose
+from service.sending.deliver import Sender, deliver
+from service.subscribers.sign_up import pause, resume
+
+READER = "reader@example.org"
+
+
+@pytest.fixture
+def sent(session: Session, engine: Engine, readers: Readers) -> tuple[EmailMessage, Delivery]:
+    """A digest that went out, and its row."""
+    readers.add(READER, "cats")
+    store_papers(session, [make_announcement(1, "Cats, x < y & é")])
+    return send(session, engine, readers)
+
+
+def send(
+    session: Session, engine: Engine, readers: Readers, **changes: int
+) -> tuple[EmailMessage, Delivery]:
+    sessions = make_sessions(engine)
+    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    transport = PlannedTransport()
+    settings = readers.settings.model_copy(update=changes)
+    deliver(Sender(sessions, settings, Renderer(), transport, readers.clock))
+    session.rollback()
+    digests = select(Delivery).where(Delivery.kind == DeliveryKind.DIGEST)
+    (mail,) = transport.sent
+    message = message_from_bytes(mail.payload, policy=policy.default)
+    return message, session.execute(digests).scalar_one()
+
+
+def html_of(message: EmailMessage) -> bytes:
+    part = message.get_body(("html",))
+    assert part is not None
+    body = part.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    return body
+
+
+def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
+    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+) -> None:
+    message, delivery = sent
+    token = readers.token(Purpose.EDITION, delivery.id)
+    assert web.get(f"/editions/{token}").content == html_of(message)
+    session.execute(update(PaperRow).values(title="Now about Dogs", abstract="Changed."))
+    session.execute(text("UPDATE topics SET query = 'dogs'"))
+    session.commit()
+    answer = web.get(f"/editions/{token}")
+    assert answer.content == html_of(message)
+    assert answer.headers["content-type"].startswith("text/html")
+    kept = session.execute(select(MailCopyRow)).scalar_one()
+    assert kept.content_hash == hashlib.sha256(answer.content).digest()
+
+
+def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(
+    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+) -> None:
+    _, delivery = sent
+    session.execute(text("UPDATE mail_parts SET body = 'forged'"))
+    session.commit()
+    answer = web.get(f"/editions/{readers.token(Purpose.EDITION, delivery.id)}")
+    assert "forged" not in answer.text
+    assert "&lt;" in answer.text
+    session.execute(text("DELETE FROM mail_parts"))
+    session.commit()
+    assert web.get(f"/editions/{readers.token(Purpose.EDITION, delivery.id)}").status_code == 200
+
+
+def test_an_erased_readers_copy_is_gone(
+    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+) -> None:
+    _, delivery = sent
+    token = readers.token(Purpose.PREFERENCES, delivery.subscriber_id or 0)
+    web.post(f"/preferences/{token}", data={"action": "erase", "sure": "yes"})
+    session.rollback()
+    assert session.execute(select(MailCopyRow)).all() == []
+    left = b" ".join(session.execute(select(MailPart.body)).scalars())
+    assert b"/unsubscribe/" not in left
+    assert READER.encode() not in left
+
+
+def test_what_the_mail_had_no_room_for_stands_behind_its_link(
+    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+) -> None:
+    readers.add(READER, "cats")
+    papers = [make_announcement(number, f"Cats, part {number}") for number in range(1, 31)]
+    store_papers(session, papers)
+    message, delivery = send(session, engine, readers)
+    html = html_of(message).decode()
+    assert "And 5 more papers" in html
+    token = readers.token(Purpose.EDITION, delivery.id)
+    link = f"/editions/{token}?all=1"
+    assert link in html
+    page = web.get(link).text
+    assert all(f"part {number}</a>" in page for number in range(1, 31))
+    assert "more papers" not in page
+
+
+def test_what_a_pause_missed_stays_as_it_was_sent_too(
+    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+) -> None:
+    reader = readers.add(READER, "cats")
+    sessions = make_sessions(engine)
+    store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 31)])
+    with sessions.begin() as own:
+        here = own.get_one(Subscriber, reader.id)
+        pause(here, None, readers.clock(), catches_up=True)
+    readers.clock.forward(timedelta(hours=4))
+    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    with sessions.begin() as own:
+        resume(own.get_one(Subscriber, reader.id))
+    assert compose_catch_ups(sessions, readers.settings, readers.clock()) == 1
+    transport = PlannedTransport()
+    deliver(Sender(sessions, readers.settings, Renderer(), transport, readers.clock))
+    (mail,) = transport.sent
+    message = message_from_bytes(mail.payload, policy=policy.default)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    missed = select(Delivery.id).where(Delivery.kind == DeliveryKind.CATCH_UP)
+    token = readers.token(Purpose.EDITION, session.execute(missed).scalar_one())
+    assert web.get(f"/editions/{token}").content == html_of(message)
+    whole = web.get(f"/editions/{token}?all=1").text.replace("<mark>Cats</mark>", "Cats")
+    assert all(f">Cats number {n}<" in whole for n in range(1, 31))
+    assert "And 5 more papers" in html_of(message).decode()

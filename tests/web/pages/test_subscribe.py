@@ -1,0 +1,222 @@
+"""Signing up: the same answer for everybody, nothing stored in vain, no inbox flooded."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from support.web.site import Bell, Readers, Turnable, count_rows
+
+from service.papers.domain.types import DeliveryKind, DeliveryState, SubscriberState
+from service.platform.database.models import Delivery, Subscriber
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.subscribers import get_topics
+
+
+def sign_up(web: httpx.Client, email: str, **fields: object) -> httpx.Response:
+    return web.post("/subscribe", data={"email": email, **fields})
+
+
+def form_token(web: httpx.Client) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', web.get("/").text)
+    assert found
+    return found[1]
+
+
+def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
+    web: httpx.Client, session: Session, bell: Bell
+) -> None:
+    answer = sign_up(
+        web,
+        "Reader@Example.org",
+        topic=['"prompt tuning"', "", "cat:cs.CV"],
+        timezone="Asia/Tokyo",
+        hour="6",
+        cadence="weekdays",
+    )
+    assert answer.status_code == 200
+    reader = session.execute(select(Subscriber)).scalar_one()
+    assert (reader.state, reader.hour, reader.timezone) == (
+        SubscriberState.PENDING,
+        6,
+        "Asia/Tokyo",
+    )
+    texts = [text for text, _ in get_topics(session, [reader.id])[reader.id]]
+    assert texts == ['"prompt tuning"', "cat:cs.CV"]
+    mail = session.execute(select(Delivery)).scalar_one()
+    assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
+    assert bell.rung == [("deliver",)]
+
+
+def test_an_address_alone_is_enough(web: httpx.Client, session: Session) -> None:
+    assert sign_up(web, "reader@example.org").status_code == 200
+    reader = session.execute(select(Subscriber)).scalar_one()
+    assert (reader.cadence, reader.hour, reader.timezone) == ("daily", 7, "UTC")
+
+
+def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_answer(
+    web: httpx.Client, readers: Readers
+) -> None:
+    readers.add("active@example.org")
+    readers.add("pending@example.org", is_confirmed=False)
+    left = readers.add("left@example.org")
+    never = readers.add("never@example.org", is_confirmed=False)
+    web.post(f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, left.id)}")
+    web.post(f"/never/{readers.token(Purpose.NEVER, never.id)}")
+    names = ("new", "pending", "active", "left", "never")
+    answers = [sign_up(web, f"{name}@example.org") for name in names]
+    answers.append(sign_up(web, "robot@example.org", homepage="https://spam.example"))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    kept = [dict(answer.headers) for answer in answers]
+    for headers in kept:
+        headers.pop("date")
+    assert all(headers == kept[0] for headers in kept)
+
+
+def test_a_filled_trap_stores_nothing(web: httpx.Client, session: Session, bell: Bell) -> None:
+    before = count_rows(session)
+    sign_up(web, "robot@example.org", homepage="https://spam.example")
+    assert count_rows(session) == before
+    assert bell.rung == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"email": "not an address"}, "This is not an email address"),
+        ({"email": ""}, "This is not an email address"),
+        ({"cadence": "hourly"}, "Choose daily, weekdays, weekly."),
+        ({"hour": "25"}, "whole number from 0 to 23"),
+        ({"hour": "9" * 5000}, "whole number from 0 to 23"),
+        ({"timezone": "Europe/Atlantis"}, "No time zone is called"),
+        ({"topic": ["fine", '"never closed']}, "This quote is never closed"),
+        ({"topic": ["the"]}, "too common a word"),
+    ],
+)
+def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
+    web: httpx.Client, session: Session, bell: Bell, fields: dict[str, object], said: str
+) -> None:
+    before = count_rows(session)
+    answer = web.post("/subscribe", data={"email": "reader@example.org", **fields})
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert count_rows(session) == before
+    assert bell.rung == []
+
+
+def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx.Client) -> None:
+    fields = {"topic": ["cats", "dogs ) cats"], "hour": "5", "timezone": "Asia/Tokyo"}
+    page = sign_up(web, "reader@example.org", **fields).text
+    assert "<code>dogs <mark>)</mark> cats</code>" in page
+    for kept in ('value="reader@example.org"', 'value="cats"', 'value="dogs ) cats"'):
+        assert kept in page
+    assert '<option value="5" selected>' in page
+    assert 'value="Asia/Tokyo"' in page
+
+
+def test_control_characters_do_no_harm(web: httpx.Client, session: Session) -> None:
+    answer = sign_up(web, "reader@example.org", topic="prompt\x00 tuning\x07")
+    assert answer.status_code == 200
+    reader = session.execute(select(Subscriber)).scalar_one()
+    assert get_topics(session, [reader.id])[reader.id][0][0] == "prompt tuning"
+
+
+def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx.Client) -> None:
+    codes = [sign_up(web, f"reader{n}@example.org").status_code for n in range(31)]
+    assert codes == [200] * 30 + [429]
+
+
+def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
+    codes = [
+        web.post(
+            "/subscribe",
+            data={"email": f"reader{n}@example.org"},
+            headers={"X-Forwarded-For": f"192.0.2.{n}", "X-Real-IP": f"192.0.2.{n}"},
+        ).status_code
+        for n in range(31)
+    ]
+    assert codes[-1] == 429
+
+
+def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
+    web: httpx.Client, clock: Turnable, session: Session
+) -> None:
+    token = form_token(web)
+    clock.forward(timedelta(seconds=3))
+    answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(61)]
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 3601
+    assert "Too many sign-ups" in answers[-1].text
+    assert count_rows(session)["subscribers"] == 60
+
+
+@pytest.mark.parametrize("seconds", [0, 3 * 24 * 3600])
+def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
+    web: httpx.Client, clock: Turnable, seconds: int
+) -> None:
+    token = form_token(web)
+    clock.forward(timedelta(seconds=seconds))
+    codes = [sign_up(web, f"r{n}@example.org", token=token).status_code for n in range(31)]
+    assert codes == [200] * 30 + [429]
+
+
+def test_typing_errors_are_not_counted(web: httpx.Client) -> None:
+    for _ in range(12):
+        assert sign_up(web, "not an address").status_code == 422
+    assert sign_up(web, "reader@example.org").status_code == 200
+
+
+def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms_once(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    reader = readers.add(is_confirmed=False)
+    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    before = count_rows(session)
+    page = web.get(link)
+    assert page.status_code == 200
+    assert f'<form class="one" method="post" action="{link}">' in page.text
+    assert web.head(link).status_code == 200
+    assert count_rows(session) == before
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.state is SubscriberState.PENDING
+    answers = [web.post(link), web.post(link)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert "You are subscribed" in answers[0].text
+    assert "every day at 7:00, Europe/Berlin" in answers[0].text
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.state is SubscriberState.ACTIVE
+    preferences = re.search(r'href="http://127.0.0.1:8000(/preferences/[^"]+)"', answers[0].text)
+    assert preferences
+    assert web.get(preferences[1]).status_code == 200
+
+
+def test_an_expired_confirmation_says_what_to_do(
+    web: httpx.Client, readers: Readers, clock: Turnable
+) -> None:
+    reader = readers.add(is_confirmed=False)
+    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    clock.forward(timedelta(days=8))
+    for answer in (web.get(link), web.post(link)):
+        assert answer.status_code == 410
+        assert "signing up again" in answer.text
+
+
+def test_a_link_made_before_leaving_confirms_nothing_any_more(
+    web: httpx.Client, readers: Readers, clock: Turnable
+) -> None:
+    reader = readers.add()
+    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    clock.forward(timedelta(hours=1))
+    web.post(f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}")
+    assert web.post(link).status_code == 410
+    fresh = readers.reread(reader)
+    assert fresh
+    assert fresh.state is SubscriberState.UNSUBSCRIBED

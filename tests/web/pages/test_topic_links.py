@@ -1,0 +1,500 @@
+"""The links in a mail: a page asks, its button acts once, an undo gives back exactly what was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
+from support.web.papers import THURSDAY, make_announcement, store_papers
+from support.web.site import Readers, Turnable
+
+from service.messages.signed_links import (
+    also_off_url,
+    follow_url,
+    keep_url,
+    less_url,
+    mute_url,
+)
+from service.papers.domain.types import OpinionKind
+from service.platform.database.models import Subscriber, Topic
+from service.platform.signing.tokens import Purpose
+from service.subscribers.sign_up import unsubscribe
+from service.subscribers.store.feedback import find_opinion
+from service.subscribers.store.models_feedback import TopicChange
+from service.subscribers.store.subscribers import replace_topics
+from service.topics.store.topics import list_topics
+
+TITLES = (
+    "A Survey of Retrieval",
+    "Retrieval by Agents",
+    "Retrieval by Lovelace",
+    "Agents in a Survey of Games",
+    "Games for Agents",
+)
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
+
+
+@pytest.fixture
+def papers(session: Session) -> dict[str, int]:
+    """Title -> id."""
+    told = [make_announcement(number, title) for number, title in enumerate(TITLES, 1)]
+    ids = store_papers(session, told, THURSDAY)
+    return {one.title: ids[one.key] for one in told}
+
+
+@pytest.fixture
+def reader(readers: Readers) -> Subscriber:
+    return readers.add("reader@example.org", "Retrieval OR agents", '"Prompt  Tuning"')
+
+
+@pytest.fixture
+def base(readers: Readers, reader: Subscriber) -> str:
+    """What the links of a mail begin with, as a path."""
+    return f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+
+
+def topics_of(session: Session, reader: Subscriber) -> list[Topic]:
+    session.rollback()
+    session.expunge_all()
+    return [*list_topics(session, reader.id)]
+
+
+def texts_of(session: Session, reader: Subscriber) -> list[str]:
+    return [topic.query for topic in topics_of(session, reader)]
+
+
+def press(web: httpx.Client, page: httpx.Response, number: int = 0) -> httpx.Response:
+    """Press the button of a form on a page."""
+    forms = re.findall(
+        r'<form[^>]*method="post" action="([^"]*)">(.*?)</form>', page.text, re.DOTALL
+    )
+    action, inside = forms[number]
+    fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', inside)
+    return web.post(action, data={name: unescape(value) for name, value in fields})
+
+
+def unescape(text: str) -> str:
+    return text.replace("&#34;", '"').replace("&#39;", "'").replace("&amp;", "&")
+
+
+def test_opening_links_changes_nothing(
+    *,
+    web: httpx.Client,
+    engine: Engine,
+    session: Session,
+    papers: dict[str, int],
+    reader: Subscriber,
+    base: str,
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    session.rollback()
+    before = read_tables(engine)
+    paper = papers[TITLES[0]]
+    links = [
+        mute_url(base, topic, "survey"),
+        follow_url(base, "Ada Lovelace"),
+        less_url(base, paper),
+        keep_url(base, paper),
+        also_off_url(base),
+    ]
+    for link in links:
+        for answer in (web.get(link), web.head(link)):
+            assert answer.status_code == 200, link
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+        assert web.get(link).text.count('method="post"') == 1
+    assert changed_tables(before, read_tables(engine)) == set()
+
+
+def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
+    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    asked = web.get(mute_url(base, topic, "survey"))
+    assert "Mute “survey”?" in asked.text
+    assert "<code>Retrieval OR agents</code>" in asked.text
+    assert "<code>(Retrieval OR agents) -survey</code>" in asked.text
+    assert "5 papers in the last 30 days" in asked.text
+    assert "3 papers, 2 fewer" in asked.text
+    done = press(web, asked)
+    again = press(web, asked)
+    assert (done.status_code, again.status_code) == (200, 200)
+    assert "“survey” is muted" in done.text
+    assert "“survey” is already muted" in again.text
+    assert texts_of(session, reader) == ["(Retrieval OR agents) -survey", '"Prompt Tuning"']
+    assert topics_of(session, reader)[0].canonical == "(agents OR retrieval) -survey"
+    assert len(session.execute(select(TopicChange)).scalars().all()) == 1
+    # Both answers, and the page opened once more, lead back; what is undone twice is undone once.
+    opened = web.get(mute_url(base, topic, "survey"))
+    assert "already muted" in opened.text
+    for page in (opened, again, done):
+        undone = press(web, page)
+        assert undone.status_code == 200
+        assert "The topic is as it was." in undone.text
+    after = topics_of(session, reader)
+    assert [each.query for each in after] == ["Retrieval OR agents", '"Prompt Tuning"']
+    assert (after[0].id, after[0].canonical) == (topic, "agents OR retrieval")
+    # And it can be muted again.
+    press(web, web.get(mute_url(base, topic, "survey")))
+    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey"
+
+
+def test_two_presses_at_once_are_one_change(
+    web: httpx.Client, session: Session, reader: Subscriber, base: str
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    fields = {"topic": str(topic), "mute": "survey"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: web.post(base, data=fields), range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey"
+    assert len(session.execute(select(TopicChange)).scalars().all()) == 1
+
+
+def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
+    web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    first = press(web, web.get(mute_url(base, topic, "survey")))
+    second = press(web, web.get(mute_url(base, topic, "games")))
+    refused = press(web, first)
+    assert refused.status_code == 409
+    assert "was changed again since" in refused.text
+    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey -games"
+    # In the order in which they came they can both be undone.
+    assert press(web, second).status_code == 200
+    assert press(web, first).status_code == 200
+    assert texts_of(session, reader)[0] == "Retrieval OR agents"
+    press(web, web.get(mute_url(base, topic, "survey")))
+    replace_topics(session, reader.id, [("cats", "cats")], readers.clock())
+    session.commit()
+    last = session.execute(select(TopicChange).order_by(TopicChange.id.desc())).scalars().first()
+    assert last is not None
+    answer = web.post(f"{base}/undo", data={"change": str(last.id)})
+    assert answer.status_code == 409
+    assert "The topic is gone since" in answer.text
+    assert texts_of(session, reader) == ["cats"]
+
+
+def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
+    web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    web.post(preferences, data={"topic": ["cats", "agents OR RETRIEVAL"], "action": "save"})
+    assert texts_of(session, reader) == ["cats", "agents OR RETRIEVAL"]
+    assert topics_of(session, reader)[1].id == topic
+    press(web, web.get(mute_url(base, topic, "survey")))
+    assert texts_of(session, reader) == ["cats", "(agents OR RETRIEVAL) -survey"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("retrieval OR agents OR", "Mute “retrieval OR agents OR”?"),
+        ("x" * 300, "at most 255 characters"),
+        ("the", "too common a word"),
+        ('"', "nothing between these quotes"),
+        ("“<b>”", "too common a word"),
+        ("Prompt tuning", "without it nothing would be left"),
+    ],
+)
+def test_what_cannot_be_muted_is_said_and_changes_nothing(
+    *,
+    web: httpx.Client,
+    session: Session,
+    reader: Subscriber,
+    base: str,
+    words: str,
+    said: str,
+) -> None:
+    topic = topics_of(session, reader)[1].id
+    answer = web.get(mute_url(base, topic, words))
+    assert answer.status_code == (200 if "Mute" in said else 409)
+    assert said in answer.text
+    if answer.status_code == 409:
+        assert web.post(base, data={"topic": str(topic), "mute": words}).status_code == 409
+    assert texts_of(session, reader) == ["Retrieval OR agents", '"Prompt Tuning"']
+
+
+def test_a_change_that_would_make_two_topics_equal_is_refused(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    reader = readers.add("other@example.org", "cats", "cats -dogs")
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    first, second = topics_of(session, reader)
+    refused = web.get(mute_url(base, first.id, "dogs"))
+    assert refused.status_code == 409
+    assert "Another of your topics says just that" in refused.text
+    done = press(web, web.get(mute_url(base, second.id, "birds")))
+    changed = [("cats -dogs", "cats -dogs"), ("cats -dogs -birds", "cats -birds -dogs")]
+    replace_topics(session, reader.id, changed, readers.clock())
+    session.commit()
+    undone = press(web, done)
+    assert undone.status_code == 409
+    assert "Another of your topics says what this one said" in undone.text
+
+
+def test_a_topic_that_is_full_is_refused_politely(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    full = " ".join(f"w{n}" for n in range(200))
+    reader = readers.add("other@example.org", full)
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    answer = web.get(mute_url(base, topics_of(session, reader)[0].id, "survey"))
+    assert answer.status_code == 409
+    assert "at most 200 words" in answer.text
+
+
+def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
+    web: httpx.Client, session: Session, reader: Subscriber, base: str
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    press(web, web.get(mute_url(base, topic, "survey")))
+    fresh = topics_of(session, reader)[0]
+    fresh.query, fresh.canonical = "Retrieval OR agents", "agents OR retrieval"
+    session.commit()
+    done = press(web, web.get(mute_url(base, topic, "survey")))
+    assert "“survey” is muted" in done.text
+    assert press(web, done).status_code == 200
+    assert texts_of(session, reader)[0] == "Retrieval OR agents"
+
+
+def test_following_an_author_is_a_new_topic_and_can_be_undone(
+    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+) -> None:
+    asked = web.get(follow_url(base, "Ada Lovelace"))
+    assert "Follow Ada Lovelace?" in asked.text
+    assert "5 papers in the last 30 days" in asked.text
+    assert "takes the place" not in asked.text
+    done, again = press(web, asked), press(web, asked)
+    assert "You follow Ada Lovelace" in done.text
+    assert "You follow Ada Lovelace already" in again.text
+    assert texts_of(session, reader)[2:] == ['au:"Ada Lovelace"']
+    assert "You follow Lovelace, Ada already" in web.get(follow_url(base, "Lovelace, Ada")).text
+    undone = press(web, done)
+    assert "The topic that followed this author is gone." in undone.text
+    assert press(web, again).status_code == 200
+    assert texts_of(session, reader) == ["Retrieval OR agents", '"Prompt Tuning"']
+
+
+def test_a_first_topic_says_what_it_ends(web: httpx.Client, readers: Readers) -> None:
+    reader = readers.add("other@example.org")
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
+
+
+@pytest.mark.parametrize(("name", "said"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
+def test_a_name_that_cannot_be_is_refused(
+    web: httpx.Client, base: str, name: str, said: str
+) -> None:
+    answer = web.get(follow_url(base, name))
+    assert answer.status_code == 409
+    assert said in answer.text
+
+
+def test_the_twenty_first_topic_is_refused(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    reader = readers.add("other@example.org", *(f"word{n}" for n in range(20)))
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    answer = web.post(base, data={"follow": "Ada Lovelace"})
+    assert answer.status_code == 409
+    assert "20 topics already" in answer.text
+    assert len(topics_of(session, reader)) == 20
+
+
+def opinion(session: Session, reader: Subscriber, paper: int) -> OpinionKind | None:
+    session.rollback()
+    return find_opinion(session, reader.id, paper)
+
+
+def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_before(
+    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+) -> None:
+    paper = papers[TITLES[0]]
+    asked = web.get(keep_url(base, paper))
+    assert TITLES[0] in asked.text
+    saved = press(web, asked)
+    assert press(web, asked).status_code == 200
+    assert opinion(session, reader, paper) is OpinionKind.KEPT
+    assert "Saved" in web.get(keep_url(base, paper)).text
+    less = press(web, web.get(less_url(base, paper)))
+    assert "Noted" in less.text
+    assert opinion(session, reader, paper) is OpinionKind.DISMISSED
+    # An undo of what no longer stands leaves what was said since.
+    assert "Nothing to undo" in press(web, saved).text
+    assert opinion(session, reader, paper) is OpinionKind.DISMISSED
+    assert "It is on your list again." in press(web, less).text
+    assert "It is on your list again." in press(web, less).text
+    assert opinion(session, reader, paper) is OpinionKind.KEPT
+    assert "Undone" in press(web, saved).text
+    assert opinion(session, reader, paper) is None
+
+
+def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
+    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+) -> None:
+    page = web.get(less_url(base, papers[TITLES[3]])).text
+    offered = re.findall(r'href="(/change/[^"]*mute=[^"]*)"', page)
+    assert {unescape(link).partition("mute=")[2] for link in offered} == {
+        "ti%3ASurvey",
+        "ti%3AAgents",
+        "ti%3AGames",
+        "cat%3Acs.CL",
+    }
+    assert "<code>Retrieval OR agents</code> without" in page
+    asked = web.get(unescape(next(link for link in offered if "Survey" in link)))
+    press(web, asked)
+    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -ti:Survey"
+    page = web.get(less_url(base, papers[TITLES[3]])).text
+    assert "Or leave something out" not in page
+
+
+def test_less_offers_nothing_where_the_topic_is_full(
+    web: httpx.Client, readers: Readers, papers: dict[str, int]
+) -> None:
+    full = " OR ".join(["agents", *(f"w{n}" for n in range(199))])
+    reader = readers.add("other@example.org", full)
+    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    page = web.get(less_url(base, papers[TITLES[3]]))
+    assert page.status_code == 200
+    assert "Or leave something out" not in page.text
+
+
+def test_suggestions_are_off_by_one_click_and_on_again(
+    web: httpx.Client, readers: Readers, reader: Subscriber, base: str
+) -> None:
+    done = press(web, web.get(also_off_url(base)))
+    assert "No more suggestions" in done.text
+    assert readers.reread(reader).has_suggestions is False  # type: ignore[union-attr]
+    assert "No more suggestions" in web.get(also_off_url(base)).text
+    assert "Suggest papers?" in web.get(f"{base}?also=on").text
+    assert "Suggestions are on" in press(web, done).text
+    assert readers.reread(reader).has_suggestions is True  # type: ignore[union-attr]
+    assert "Suggestions are on" in web.post(base, data={"also": "on"}).text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 404),
+        ("topic=1", 404),
+        ("also=maybe", 404),
+        ("keep=1&less=1", 404),
+        ("keep=0", 404),
+        ("keep=999999999", 404),
+        ("keep=99999999999999999999", 404),
+        ("less=x", 404),
+        ("less=²", 404),
+        ("mute=survey", 410),
+        ("topic=999999&mute=survey", 410),
+        ("topic=x&mute=survey", 410),
+    ],
+)
+def test_a_link_that_names_nothing_is_one_clear_page(
+    web: httpx.Client, base: str, query: str, status: int
+) -> None:
+    fields = dict(pair.split("=") for pair in query.split("&") if pair)
+    for answer in (web.get(base, params=fields), web.post(base, data=fields)):
+        assert answer.status_code == status
+        assert "Traceback" not in answer.text
+        assert "<h1>" in answer.text
+
+
+def test_somebody_elses_topic_and_change_are_not_there(
+    *,
+    web: httpx.Client,
+    readers: Readers,
+    session: Session,
+    reader: Subscriber,
+    base: str,
+) -> None:
+    other = readers.add("other@example.org", "cats")
+    own = f"/change/{readers.token(Purpose.CHANGE, other.id)}"
+    topic = topics_of(session, other)[0].id
+    done = press(web, web.get(mute_url(own, topic, "dogs")))
+    number = re.search(r'name="change" value="(\d+)"', done.text)
+    assert number
+    assert web.post(base, data={"topic": str(topic), "mute": "birds"}).status_code == 410
+    assert web.get(mute_url(base, topic, "birds")).status_code == 410
+    assert web.post(f"{base}/undo", data={"change": number[1]}).status_code == 410
+    assert web.post(f"{base}/undo", data={"change": "7777"}).status_code == 410
+    assert texts_of(session, other) == ["cats -dogs"]
+
+
+def test_an_undo_without_anything_to_undo_says_so(web: httpx.Client, base: str) -> None:
+    for fields in (
+        {},
+        {"paper": "1", "said": "loved"},
+        {"paper": "1", "said": "kept", "was": "kept"},
+    ):
+        answer = web.post(f"{base}/undo", data=fields)
+        assert answer.status_code == 200
+        assert "Nothing to undo" in answer.text
+
+
+def test_who_has_left_or_was_erased_gets_no_change(
+    *,
+    web: httpx.Client,
+    readers: Readers,
+    session: Session,
+    papers: dict[str, int],
+    reader: Subscriber,
+    base: str,
+    engine: Engine,
+) -> None:
+    topic = topics_of(session, reader)[0].id
+    done = press(web, web.get(mute_url(base, topic, "survey")))
+    unsubscribe(session, reader.id, "test", readers.clock())
+    session.commit()
+    before = read_tables(engine)
+    forms = [{"topic": str(topic), "mute": "games"}, {"keep": str(papers[TITLES[0]])}]
+    for fields in forms:
+        for answer in (web.get(base, params=fields), web.post(base, data=fields)):
+            assert answer.status_code == 410
+            assert "You get no mail from us" in answer.text
+    assert press(web, done).status_code == 410
+    assert changed_tables(before, read_tables(engine)) == set()
+    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    web.post(preferences, data={"action": "erase", "sure": "yes"})
+    assert web.post(base, data=forms[0]).status_code == 404
+    assert "We hold nothing about you" in web.get(base, params=forms[0]).text
+
+
+def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothing(
+    web: httpx.Client, readers: Readers, reader: Subscriber, base: str, clock: Turnable
+) -> None:
+    other = f"/change/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    assert web.get(also_off_url(other)).status_code == 404
+    clock.forward(timedelta(days=120))
+    assert web.get(also_off_url(base)).status_code == 200
+    clock.forward(timedelta(seconds=1))
+    for answer in (web.get(also_off_url(base)), web.post(base, data={"also": "off"})):
+        assert answer.status_code == 410
+        assert "This link has expired" in answer.text
+    assert web.post(f"{base}/undo", data={"also": "on"}).status_code == 410
+
+
+def test_links_carry_what_people_write() -> None:
+    assert (
+        mute_url("b", 12, 'ti:"C++ & más"') == "b?topic=12&mute=ti%3A%22C%2B%2B%20%26%20m%C3%A1s%22"
+    )
+    assert follow_url("b", "Yoshua Bengio") == "b?follow=Yoshua%20Bengio"
+    assert (less_url("b", 3), keep_url("b", 3), also_off_url("b")) == (
+        "b?less=3",
+        "b?keep=3",
+        "b?also=off",
+    )

@@ -1,0 +1,127 @@
+"""Leaving works at once, for mail programs and for people, and can be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session
+from support.web.site import Readers, count_rows
+
+from service.papers.domain.types import SubscriberState
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.suppressions import is_suppressed
+
+ONE_CLICK = "List-Unsubscribe=One-Click"
+
+
+def state_of(readers: Readers, reader: Any) -> SubscriberState:
+    fresh = readers.reread(reader)
+    assert fresh
+    return fresh.state
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"List-Unsubscribe": "One-Click"}},
+        {"files": {"List-Unsubscribe": (None, "One-Click")}},
+        {},
+        {"content": ONE_CLICK.encode(), "headers": {"Content-Type": "text/plain"}},
+        {"content": b"--broken", "headers": {"Content-Type": "multipart/form-data"}},
+    ],
+    ids=["urlencoded", "multipart", "empty", "plain text", "broken multipart"],
+)
+def test_one_click_unsubscribes_with_any_body_and_without_cookie_or_redirect(
+    web: httpx.Client, readers: Readers, body: dict[str, Any]
+) -> None:
+    reader = readers.add()
+    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    answer = web.post(link, follow_redirects=False, **body)
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert "You will get no more mail from us." in answer.text
+    assert state_of(readers, reader) is SubscriberState.UNSUBSCRIBED
+
+
+def test_opening_the_link_changes_nothing(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    reader = readers.add()
+    token = readers.token(Purpose.UNSUBSCRIBE, reader.id)
+    before = count_rows(session)
+    for path in (f"/unsubscribe/{token}", f"/unsubscribe/{token}/undo"):
+        page = web.get(path)
+        assert page.status_code == 200
+        assert 'method="post"' in page.text
+    assert count_rows(session) == before
+    assert state_of(readers, reader) is SubscriberState.ACTIVE
+
+
+def test_who_has_left_or_was_erased_gets_the_same_good_answer(
+    web: httpx.Client, readers: Readers
+) -> None:
+    reader = readers.add()
+    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    first = web.post(link)
+    again = web.post(link)
+    web.post(
+        f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}",
+        data={"action": "erase", "sure": "yes"},
+    )
+    assert readers.reread(reader) is None
+    erased = web.post(link)
+    assert first.content == again.content == erased.content
+    assert erased.status_code == 200
+
+
+def test_undo_brings_the_digests_back(web: httpx.Client, readers: Readers) -> None:
+    reader = readers.add()
+    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    page = web.post(link).text
+    assert f'action="{link}/undo"' in page
+    assert "Changed your mind?" in page
+    answers = [web.post(f"{link}/undo"), web.post(f"{link}/undo")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert "Welcome back" in answers[0].text
+    assert state_of(readers, reader) is SubscriberState.ACTIVE
+
+
+def test_undo_never_subscribes_an_address_that_was_not_confirmed(
+    web: httpx.Client, readers: Readers
+) -> None:
+    reader = readers.add(is_confirmed=False)
+    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    web.post(link)
+    answer = web.post(f"{link}/undo")
+    assert answer.status_code == 409
+    assert "Please sign up anew" in answer.text
+    assert state_of(readers, reader) is SubscriberState.UNSUBSCRIBED
+
+
+def test_never_asks_first_and_then_suppresses_for_good(
+    web: httpx.Client, readers: Readers, session: Session
+) -> None:
+    reader = readers.add("victim@example.org", is_confirmed=False)
+    keys = readers.settings.secret_key
+    link = f"/never/{readers.token(Purpose.NEVER, reader.id)}"
+    assert web.get(link).status_code == 200
+    assert not is_suppressed(session, "victim@example.org", keys)
+    answers = [web.post(link), web.post(link)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    session.rollback()
+    assert is_suppressed(session, "victim@example.org", keys)
+    assert readers.reread(reader) is None
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.FORM])
+def test_a_link_made_for_something_else_unsubscribes_nobody(
+    web: httpx.Client, readers: Readers, purpose: Purpose
+) -> None:
+    reader = readers.add()
+    answer = web.post(f"/unsubscribe/{readers.token(purpose, reader.id)}")
+    assert answer.status_code == 404
+    assert "This link is not complete" in answer.text
+    assert state_of(readers, reader) is SubscriberState.ACTIVE
