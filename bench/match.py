@@ -52,6 +52,7 @@ from match_stage import (
 )
 from match_topics import count_vocabulary, draw_topics, read_papers
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.editions.compose import compose_chunk
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade

@@ -12,7 +12,7 @@ from match_processes import PROCESSES, Outcome, run_together
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.topics.domain.language import parse_query
 from service.topics.store.to_sql import to_sql
 

@@ -11,9 +11,10 @@ import psycopg
 from match_topics import BenchPaper
 from sqlalchemy.orm import Session
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from service.deliveries.domain.recipients import Cadence
 from service.editions.edition_cache import EditionDay
 from service.editions.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
-from service.papers.domain.types import Cadence
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import count_lexemes, learn_meanings

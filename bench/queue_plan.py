@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sqlalchemy import text  # the path must come first
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import Decision
-from service.papers.domain.types import DeliveryState
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from service.deliveries.domain.states import Decision, DeliveryState
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded

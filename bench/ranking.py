@@ -36,9 +36,10 @@ import psycopg
 
 from service.editions.domain.ranking import rank_matches, standings
 from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
-from service.papers.domain.types import AnnounceType, Paper, Reason
+from service.papers.domain.types import AnnounceType, Paper
 from service.platform.embedded import Embedded
 from service.topics.domain.matching.paper_index import parse_tsvector
+from service.topics.domain.types import Reason
 
 LISTS = {
     "efficient_reasoning": ("list_efficient_reasoning", r"reasoning|chain.of.thought|overthink"),

@@ -13,10 +13,11 @@ from relevance_topics import JudgedPaper
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.papers.store.models import PaperRow
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
-from service.platform.database.models import PaperRow
 from service.platform.embedded import Embedded
 from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import Probe

@@ -36,6 +36,7 @@ from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded

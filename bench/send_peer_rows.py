@@ -24,6 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.models import Delivery
 from service.messages.build import build_mail, digest_context, render_mail
 from service.messages.contexts.digest import DigestContext
 from service.messages.edition_data import Materials, gather_materials
@@ -32,8 +33,8 @@ from service.messages.rendering.environment import make_environment
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.renderer import TEMPLATE_DIR, Renderer
 from service.messages.rendering.text_part import tidy_text
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
 
 OWN_DIR = Path(__file__).resolve().parent / "send_peer"
 # What Django does not write by itself.

@@ -24,11 +24,13 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
 )
 
 from service.deliveries.domain.digest import digest_from_json  # noqa: E402
+from service.deliveries.domain.recipients import Cadence  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
 from service.deliveries.store.deliveries import DigestRow, insert_digests  # noqa: E402
+from service.editions.domain.states import EditionState  # noqa: E402
 from service.editions.store.editions import insert_edition  # noqa: E402
-from service.papers.domain.types import Cadence, EditionState, Paper  # noqa: E402
-from service.platform.database.models import Edition  # noqa: E402
+from service.editions.store.models import Edition  # noqa: E402
+from service.papers.domain.types import Paper  # noqa: E402
 
 PAPERS_A_DAY = 1_600
 TOPICS = 300

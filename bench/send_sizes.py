@@ -6,11 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.models import Delivery
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials, gather_materials
 from service.messages.identity import make_renderer
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
 
 SAMPLE = 200
 

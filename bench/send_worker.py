@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.messages.identity import make_sending_renderer  # the path must come first
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions

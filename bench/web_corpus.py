@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known

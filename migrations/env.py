@@ -5,16 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, text
 
-from service.bounces.store import models as bounce_models  # noqa: F401  # tables register by themselves
-from service.deliveries.store import models_sent_copies  # noqa: F401  # tables register by themselves
-from service.editions.store import models_revisions  # noqa: F401  # tables register by themselves
-from service.papers.store import models_paper_changes  # noqa: F401  # tables register by themselves
-from service.platform.database import models  # noqa: F401  # tables register by themselves
-from service.platform.database.base import Base
+from service.operations.store.tables import Base
 from service.platform.database.engine import make_engine
-from service.sending.store import models_provider_limits  # noqa: F401  # tables register by themselves
-from service.similarity.store import models as meaning_models  # noqa: F401  # tables register by themselves
-from service.subscribers.store import models_feedback  # noqa: F401  # tables register by themselves
 
 
 def run(connection: Connection) -> None:

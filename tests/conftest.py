@@ -34,6 +34,7 @@ from support.servers.databases import (
 from support.servers.loopback_http import LoopbackHttp
 from support.smtp.smtp_sink import SmtpSink
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
 

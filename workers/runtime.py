@@ -9,6 +9,7 @@ from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.messages.identity import make_sending_renderer
 from service.messages.signer import signer_of
 from service.papers.sources.arxiv_api import ArxivApi

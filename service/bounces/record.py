@@ -30,13 +30,15 @@ from service.bounces.store.bounces import (
     move_by_evidence,
     settle_event,
 )
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.return_path import make_return_path, read_return_path
-from service.papers.domain.types import BounceVerdict, SubscriberState
+from service.deliveries.domain.states import BounceVerdict
+from service.deliveries.store.models import Delivery
 from service.platform.database.engine import transaction
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email, get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
 

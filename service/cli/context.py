@@ -20,6 +20,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
+    import service.operations.store.tables  # noqa: F401  # every table is known from here on
     from service.papers.store.crawl_gate import SharedGate
     from service.platform.clock import Clock
     from service.platform.settings.settings import Settings

@@ -21,10 +21,11 @@ from service.cli.context import CommandError, Desk, counted, progress_bar
 from service.cli.mail_target import development_mailbox
 from service.cli.processes import Stack, beat_schedule, free_port, is_free, listening_port
 from service.cli.report_lines import batch_table, edition_lines
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState
 from service.editions.balance import Balance, find_balance
 from service.editions.publish import publish_now
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import Cadence, DeliveryState, SubscriberState
 from service.papers.ingest import BatchReport, ingest_source
 from service.papers.sources.arxiv_feed import feed_address
 from service.papers.sources.registry import build_sources

@@ -20,7 +20,8 @@ from service.cli.context import (
 )
 from service.cli.embeddings import learn_all
 from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
-from service.papers.domain.types import BatchState, Cadence
+from service.deliveries.domain.recipients import Cadence
+from service.papers.domain.types import BatchState
 
 if TYPE_CHECKING:
     from service.operations.status import EditionStory

@@ -12,7 +12,7 @@ from service.cli.report_lines import doubt_lines, moment, provider_lines, story_
 
 if TYPE_CHECKING:
     from service.operations.status import Status
-    from service.platform.database.models import Subscriber
+    from service.subscribers.store.models import Subscriber
     from service.topics.topics import TopicPreview
 
 BAR_WIDTH = 40

@@ -11,7 +11,7 @@ from service.cli.context import CommandError, Desk, Json, counted, open_desk, ta
 from service.cli.reports import find_reader
 
 if TYPE_CHECKING:
-    from service.platform.database.models import Subscriber
+    from service.subscribers.store.models import Subscriber
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 Confirmed = Annotated[

@@ -9,19 +9,22 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import balance_closes
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState, balance_closes
 from service.editions.store.editions import count_late_by_day, count_states, find_edition
-from service.papers.domain.announcement_days import BatchStatus, is_announcement_day, unfinished
-from service.papers.domain.types import BatchState, Cadence, DeliveryState
+from service.editions.store.models import Edition
+from service.papers.domain.announcement_days import is_announcement_day
+from service.papers.domain.completeness import BatchStatus, unfinished
+from service.papers.domain.types import BatchState
 from service.papers.store.batches import (
     batch_statuses,
     count_announced,
     count_first_announced,
     get_batches,
 )
+from service.papers.store.models import Batch
 from service.papers.watched_sources import gating_sources, watched_categories
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch, Edition
 from service.platform.settings.settings import Settings
 
 

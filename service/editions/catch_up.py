@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest, digest_to_json
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import Reader, compose_digest
+from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import PapersDay
 from service.editions.store.catch_ups import (
     claim_waiting,
@@ -28,13 +30,12 @@ from service.editions.store.catch_ups import (
     list_missed,
     list_waiting,
 )
-from service.papers.domain.announcement_days import due_at
-from service.papers.domain.types import DeliveryKind
+from service.editions.store.models import Edition
 from service.papers.store.works import find_siblings
 from service.platform.database.engine import transaction
-from service.platform.database.models import Edition, Subscriber
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import QueryError, parse_query, wants_replaced
 from service.topics.like_clauses import topic_condition

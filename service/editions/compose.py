@@ -14,15 +14,15 @@ from service.deliveries.store.carry_over import carry_doubts_of_readers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
 from service.editions.domain.edition_index import Day
+from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import DAYS, EditionDay, EditionDays
 from service.editions.recommend import suggestions_for
 from service.editions.sent_ledger import Ledger, read_ledger
 from service.editions.store.editions import claim_chunk, freeze_if_composed, get_edition
-from service.papers.domain.announcement_days import due_at
+from service.editions.store.models import Edition, EditionChunk
 from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
-from service.platform.database.models import Edition, EditionChunk
 from service.platform.settings.settings import Settings
 from service.subscribers.store.subscribers import Candidate, get_candidates
 

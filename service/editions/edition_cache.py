@@ -12,13 +12,13 @@ from service.editions.domain.compose import ReaderTopic
 from service.editions.domain.edition_index import Day
 from service.editions.recommend import Shelf, stock_shelf
 from service.editions.store.editions import get_edition_papers
+from service.editions.store.models import Edition
 from service.editions.store.revisions import get_edition_revisions
-from service.papers.domain.types import ClauseKind
 from service.papers.store.read import get_papers, index_papers
-from service.platform.database.models import Edition
 from service.platform.settings.settings import Settings
 from service.topics.domain.matching.bitsets import Bits
 from service.topics.domain.matching.bulk import StoredClauses, StoredForms, TopicSets
+from service.topics.domain.types import ClauseKind
 from service.topics.like_clauses import find_likes
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import heal_topics, hold_forms

@@ -11,9 +11,11 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.carry_over import carry_doubts_of_cadence
 from service.editions.balance import day_statuses, describe_coverage
 from service.editions.compose import compose_chunk
+from service.editions.domain.schedule import LOOKBACK_DAYS, editions_due
 from service.editions.store.editions import (
     assign_papers,
     find_edition,
@@ -26,12 +28,7 @@ from service.editions.store.editions import (
     set_coverage,
 )
 from service.editions.store.revisions import assign_revisions
-from service.papers.domain.announcement_days import (
-    LOOKBACK_DAYS,
-    announcement_date,
-    editions_due,
-)
-from service.papers.domain.types import Cadence
+from service.papers.domain.announcement_days import announcement_date
 from service.papers.store.read import list_ids_since
 from service.papers.trends import refresh_trends
 from service.platform.database.engine import transaction

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import Happening, digest_from_json
+from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import find_carried, find_seen, last_digests_at
-from service.papers.domain.types import DeliveryState, PaperEventKind
+from service.deliveries.store.models import Delivery
+from service.editions.store.models import Edition
+from service.papers.domain.types import PaperEventKind
 from service.papers.store.works import find_siblings, list_events_between
-from service.platform.database.models import Delivery, Edition
 
 # How long the papers of a digest that no relay took are worth bringing.
 UNSENT_SPAN = timedelta(days=30)

@@ -10,6 +10,7 @@ from typing import Any
 
 from service.bounces.record import verp_address
 from service.deliveries.domain.digest import Digest, digest_to_json, newest_json, read_happenings
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, Mail, Reader
 from service.messages.contexts.digest import DigestContext, DigestHappening
 from service.messages.contexts.transactional import MailContext
@@ -28,7 +29,7 @@ from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, reader_links, signed_url
 from service.messages.signer import signer_of
 from service.messages.transactional import alert_context, letter_context
-from service.papers.domain.types import DeliveryKind, Paper
+from service.papers.domain.types import Paper
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 from service.sending.smtp.transport import Envelope

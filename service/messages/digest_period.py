@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.claimed_rows import Mail, Reader
+from service.editions.store.models import Edition
 from service.messages.contexts.digest import Coverage
-from service.papers.domain.types import Cadence
-from service.platform.database.models import Edition
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from service.deliveries.domain.digest import (
 )
 from service.deliveries.store.claimed_rows import Claim
 from service.editions.store.editions import get_edition, get_edition_papers
+from service.editions.store.models import Edition
 from service.messages.contexts.digest import DigestGroup, DigestPaper
 from service.messages.digest_period import DigestDays, edition_days
 from service.messages.signed_links import mute_url, paper_links
 from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers
-from service.platform.database.models import Edition
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import mutable_words
 from service.subscribers.store.subscribers import get_topics

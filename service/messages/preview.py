@@ -9,8 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.models import Delivery
 from service.editions.balance import describe_coverage
 from service.editions.compose import compose_readers
+from service.editions.domain.schedule import LOOKBACK_DAYS
 from service.editions.store.editions import (
     assign_papers,
     find_edition,
@@ -18,13 +20,13 @@ from service.editions.store.editions import (
     insert_edition,
     set_coverage,
 )
+from service.editions.store.models import Edition
 from service.editions.store.revisions import assign_revisions
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials, gather_materials
 from service.messages.identity import make_renderer
-from service.papers.domain.announcement_days import LOOKBACK_DAYS
-from service.platform.database.models import Delivery, Edition, Subscriber
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import Candidate
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain import digest as frozen
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Mail, Reader
 from service.deliveries.store.deliveries import MailRow, insert_mail, insert_mail_row
 from service.messages.contexts.digest import DigestGroup
@@ -32,11 +33,10 @@ from service.messages.contexts.transactional import (
 from service.messages.edition_data import Materials
 from service.messages.identity import brand_of
 from service.messages.signed_links import signed_url
-from service.papers.domain.types import DeliveryKind
-from service.platform.database.models import Subscriber
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import LIFETIME, Purpose
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.topics.topics import TopicError, preview_topic
 

@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import balance_closes
+from service.deliveries.domain.states import DeliveryState, balance_closes
+from service.editions.store.models import Edition
 from service.operations.status import Doubt, ProviderLine, gather_doubts, provider_line
 from service.operations.store.counts import count_queued, count_suppressed, limit_time
 from service.operations.store.edition_reports import (
@@ -19,9 +20,7 @@ from service.operations.store.edition_reports import (
     latest_editions,
     list_paces,
 )
-from service.papers.domain.types import DeliveryState
 from service.platform.database.engine import transaction
-from service.platform.database.models import Edition
 from service.platform.settings.settings import Settings
 from service.sending.restore_guard import find_mark_ahead
 from service.sending.store.claim import count_due, count_in_doubt

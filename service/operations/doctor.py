@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import Phase
+from service.deliveries.domain.states import DeliveryKind, Phase
 from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
 from service.messages.identity import brand_of, make_renderer
@@ -30,7 +30,6 @@ from service.messages.mime.mime import (
     message_id,
 )
 from service.messages.signer import signer_of
-from service.papers.domain.types import DeliveryKind
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision

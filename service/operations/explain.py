@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session
 from service.bounces.store.models import BounceEventRow
 from service.deliveries.domain.digest import digest_from_json
 from service.deliveries.store.deliveries import list_events
+from service.deliveries.store.models import Delivery
+from service.editions.store.models import Edition
 from service.operations.status import ProviderLine, provider_line
 from service.operations.store.edition_reports import find_pace, list_reader_bounces
-from service.papers.domain.types import Reason
 from service.papers.store.read import get_papers
-from service.platform.database.models import Delivery, Edition, Subscriber
 from service.sending.domain.providers import provider_of
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.subscribers.store.suppressions import find_reason
+from service.topics.domain.types import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.bounces import count_verdicts
-from service.deliveries.domain.states import balance_closes
+from service.deliveries.domain.states import DeliveryState, balance_closes
 from service.editions.store.editions import count_states
+from service.editions.store.models import Edition
 from service.operations.status import ProviderLine, provider_line
 from service.operations.store.counts import (
     SendCount,
@@ -22,10 +23,10 @@ from service.operations.store.counts import (
 )
 from service.operations.store.edition_reports import last_of_each_cadence, list_paces
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import BatchState, DeliveryState
+from service.papers.domain.types import BatchState
 from service.papers.store.batches import get_batches
+from service.papers.store.models import Batch
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch, Edition
 from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
 from service.sending.restore_guard import find_mark_ahead

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.editions.balance import Balance, edition_balance
 from service.editions.store.editions import list_editions
+from service.editions.store.models import Edition
 from service.operations.store.edition_reports import (
     DoubtRow,
     ReplyCount,
@@ -21,8 +22,8 @@ from service.operations.store.edition_reports import (
     list_paces,
 )
 from service.papers.store.batches import get_batches
+from service.papers.store.models import Batch
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch, Edition
 from service.sending.domain.providers import provider_of
 from service.sending.store.claim import count_due, count_in_doubt
 from service.sending.store.models_provider_limits import PaceRow

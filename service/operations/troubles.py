@@ -13,18 +13,15 @@ from datetime import datetime, time, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import alert_operator
+from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import day_statuses, edition_balance
+from service.editions.domain.schedule import is_cadence_day
+from service.editions.domain.states import EditionState
 from service.editions.store.editions import find_edition, list_editions
 from service.messages.contexts.transactional import Alert
 from service.operations.store.troubles import count_old_doubts, last_reads
-from service.papers.domain.announcement_days import (
-    ARXIV_ZONE,
-    announcement_date,
-    is_cadence_day,
-    is_past_deadline,
-    unfinished,
-)
-from service.papers.domain.types import Cadence, EditionState
+from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
+from service.papers.domain.completeness import unfinished
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of

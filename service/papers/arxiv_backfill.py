@@ -26,10 +26,10 @@ from service.papers.store.batches import (
     lowest_new,
     open_batch,
 )
+from service.papers.store.models import Batch
 from service.papers.store.works import get_announced, get_facts, insert_events, withdraw_papers
 from service.papers.store_announcements import store_announcements
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.topics.store.recent import delete_old_changes

@@ -29,10 +29,10 @@ from service.papers.store.batches import (
     find_batch,
     open_batch,
 )
+from service.papers.store.models import Batch
 from service.papers.store_announcements import distinct, store_announcements
 from service.papers.watched_sources import watched_categories
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 

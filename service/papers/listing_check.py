@@ -14,8 +14,8 @@ from service.papers.domain.completeness import judge_closed
 from service.papers.domain.types import BatchState
 from service.papers.sources.base import Source, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
+from service.papers.store.models import Batch
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch
 from service.platform.logs import get_logger
 
 log = get_logger(__name__)

@@ -18,6 +18,7 @@ from service.papers.domain.latex.readable import to_readable, to_readable_line
 from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
 from service.papers.domain.withdrawal import is_withdrawal
 from service.papers.domain.works import PaperFacts, names_of, what_happened
+from service.papers.store.models import Batch
 from service.papers.store.upsert import (
     PaperDraft,
     record_announcements,
@@ -28,7 +29,6 @@ from service.papers.store.upsert import (
     upsert_papers,
 )
 from service.papers.store.works import get_facts, insert_events, link_works
-from service.platform.database.models import Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from service.deliveries.domain.digest import TRENDING_TITLE
+from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import Coverage, DigestContext, DigestHappening, DigestPaper
 from service.papers.domain.categories import category_name
-from service.papers.domain.types import AnnounceType, Cadence, Paper, PaperEventKind, Reason
+from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
 from service.presentation.dates import day_name, short_date
 from service.presentation.highlight import first_sentences, shorten
 from service.presentation.sanitize import safe_url
+from service.topics.domain.types import Reason
 
 _LONGEST_NAME = 80
 _LONGEST_TOPIC = 80

@@ -14,9 +14,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import alert_operator
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.messages.contexts.transactional import Alert
-from service.papers.domain.types import DeliveryKind
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import SendOutcome
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
 from service.editions.store.editions import close_finished
 from service.messages.browser_copy import keep_copies
@@ -25,7 +25,6 @@ from service.messages.domain.errors import MailError
 from service.messages.edition_data import Materials, gather_materials
 from service.messages.rendering.renderer import Renderer
 from service.operations.troubles import report_relay
-from service.papers.domain.types import DeliveryKind, DeliveryState
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import SkipReason, skip_reason
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason, skip_reason
 from service.deliveries.store.claimed_rows import Claim
-from service.papers.domain.types import DeliveryKind, DeliveryState, SubscriberState
 from service.platform.settings.settings import Settings
 from service.sending.store.in_flight import Ending, Held, end_claimed, lock_standings
 from service.subscribers.store.suppressions import find_suppressed

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import Decision, SendOutcome
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
-from service.papers.domain.types import DeliveryState, SubscriberState
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import Heard
 from service.sending.domain.providers import provider_of

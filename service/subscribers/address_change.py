@@ -13,13 +13,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.messages.transactional import MAIL_LIFETIME
-from service.papers.domain.types import DeliveryKind, SubscriberState, SuppressionReason
-from service.platform.database.models import Subscriber
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token, TokenExpired
 from service.subscribers.sign_up import SignUpError, ask_by_mail, read_address, remind
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     Preferences,
     find_by_email,

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.platform.database.models import Subscriber
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.subscribers.sign_up import (
@@ -23,6 +22,7 @@ from service.subscribers.sign_up import (
     read_form_preferences,
     request_subscription,
 )
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     NewSubscriber,
     find_by_email,

@@ -9,10 +9,12 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.bounces.store.models import BounceEventRow
+from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.papers.store.read import get_papers
 from service.platform.database.base import Base
-from service.platform.database.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.models_feedback import Opinion, TopicChange
+from service.topics.store.models import Topic
 
 Row = TypeVar("Row", bound=Base)
 

@@ -9,20 +9,22 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import OpinionKind, Paper
+from service.papers.domain.types import Paper
 from service.papers.store.read import count_each, get_papers, which_hold
-from service.platform.database.models import Subscriber, Topic
 from service.platform.settings.settings import Settings
+from service.subscribers.domain.types import OpinionKind
 from service.subscribers.store.feedback import (
     delete_opinion,
     find_opinion,
     get_opinions,
     record_opinion,
 )
+from service.subscribers.store.models import Subscriber
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import leaves_nothing, read_clause, write_muted
 from service.topics.like_clauses import topic_condition
+from service.topics.store.models import Topic
 from service.topics.store.to_sql import fetch_lexemes, to_sql
 from service.topics.store.topics import list_topics
 

@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import count_mails, insert_mail, latest_mail_at
 from service.messages.transactional import (
     MAIL_LIFETIME,
@@ -20,12 +22,11 @@ from service.messages.transactional import (
     queue_topics_changed,
     queue_welcome,
 )
-from service.papers.domain.announcement_days import is_zone
-from service.papers.domain.types import Cadence, DeliveryKind, SubscriberState, SuppressionReason
-from service.platform.database.models import Subscriber
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token, TokenExpired, TokenInvalid
+from service.platform.time_zones import is_zone
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     Preferences,
     delete_subscriber,

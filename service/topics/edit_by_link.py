@@ -11,9 +11,8 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import TopicChangeKind
-from service.platform.database.models import Subscriber, Topic
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.models_feedback import TopicChange
 from service.topics.domain.language import QueryError, canonical, parse_query
 from service.topics.domain.language.canonical import write_leaf
@@ -24,7 +23,9 @@ from service.topics.domain.language.edits import (
     read_clause,
     write_muted,
 )
+from service.topics.domain.types import TopicChangeKind
 from service.topics.store.changes import find_standing_change, get_change, record_change
+from service.topics.store.models import Topic
 from service.topics.store.topics import (
     append_topic,
     change_topic,

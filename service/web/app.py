@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.webhooks import fetch_from_amazon
+from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import BRAND
 from service.messages.identity import make_renderer
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import Cadence
 from service.platform.settings.settings import Settings
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews

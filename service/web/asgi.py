@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from fastapi import FastAPI
 
+import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.announcement_days import announcement_date
 from service.platform import logs
 from service.platform.clock import system_clock

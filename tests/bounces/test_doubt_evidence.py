@@ -26,8 +26,8 @@ from support.web.papers import FRIDAY
 from service.bounces.inbound.webhook_signatures import Call
 from service.bounces.webhooks import HookDoor, take_hook
 from service.deliveries.domain.digest import digest_from_json
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Delivery
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
 
 KEY, PAIR = "a webhook key of a test", "postmark:a long password"
 SATURDAY = FRIDAY + timedelta(days=1)

@@ -30,8 +30,9 @@ from service.bounces.record import (
 )
 from service.bounces.store.bounces import count_verdicts
 from service.bounces.store.models import BounceEventRow
-from service.papers.domain.types import BounceVerdict, DeliveryState, SubscriberState
-from service.platform.database.models import Delivery
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import BounceVerdict, DeliveryState
+from service.deliveries.store.models import Delivery
 from service.subscribers.export import export_reader
 
 V, S = BounceVerdict, DeliveryState

@@ -18,11 +18,13 @@ from support.newsletter.bounce_press import (
 from support.newsletter.press import PlannedTransport, Press, dump_tables
 
 from service.bounces.record import verp_address
-from service.papers.domain.types import DeliveryState, SubscriberState, SuppressionReason
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
 from service.platform.signing.address_hash import email_key
 from service.sending.deliver import deliver
 from service.subscribers.sign_up import erase, release_address
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import is_suppressed
 
 S = DeliveryState

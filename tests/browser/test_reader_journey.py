@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers, upvoted
 from support.web.server import serve
 
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.messages.signed_links import signed_url
-from service.papers.domain.types import DeliveryKind, SubscriberState
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.web.app import create_app
 

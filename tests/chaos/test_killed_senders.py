@@ -17,7 +17,8 @@ from support.servers.processes import run_command, settings_environ, start_comma
 from support.smtp.smtp_sink import SmtpSink, wait_until
 from support.web.papers import FRIDAY
 
-from service.papers.domain.types import DeliveryState, EditionState
+from service.deliveries.domain.states import DeliveryState
+from service.editions.domain.states import EditionState
 from service.platform.settings.settings import Settings
 
 READERS = 2_000

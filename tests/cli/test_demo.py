@@ -15,11 +15,11 @@ from support.newsletter.commands import Paperboy
 from support.servers.loopback_http import LoopbackHttp
 from support.smtp.smtp_sink import free_port
 
+from service.deliveries.domain.recipients import SubscriberState
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import SubscriberState
 from service.platform.clock import system_clock
-from service.platform.database.models import Subscriber
 from service.sample.server import SampleServer
+from service.subscribers.store.models import Subscriber
 
 pytestmark = pytest.mark.slow
 

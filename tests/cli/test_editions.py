@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from support.newsletter.commands import LATER, NOW, Paperboy
 from support.smtp.smtp_sink import DROP, SmtpSink
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Delivery
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
 
 READER = "reader@example.org"
 

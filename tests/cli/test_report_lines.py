@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from service.cli.report_lines import batch_table, edition_lines
+from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import Balance
-from service.papers.domain.types import BatchState, Cadence
+from service.papers.domain.types import BatchState
 from service.papers.ingest import BatchReport
 
 ON = date(2026, 9, 18)

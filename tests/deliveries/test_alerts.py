@@ -10,10 +10,10 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from service.deliveries.alerts import ALERT_LIFETIME, alert_operator
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
+from service.deliveries.store.models import Delivery
 from service.messages.contexts.transactional import Alert
-from service.papers.domain.types import DeliveryKind, DeliveryState
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery
 from service.platform.settings.settings import Settings
 
 ALERT = Alert(subject="gmail.com refuses mail", detail="550 5.7.26", hint="Look at SPF")

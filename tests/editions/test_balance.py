@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import NOBODY, PlannedTransport, Press
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
+from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import (
     describe_coverage,
     find_balance,
@@ -17,7 +18,7 @@ from service.editions.balance import (
 )
 from service.editions.store.editions import assign_papers, insert_edition
 from service.operations.status import find_status
-from service.papers.domain.types import BatchState, Cadence
+from service.papers.domain.types import BatchState
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.subscribers.sign_up import suppress_address

@@ -9,15 +9,17 @@ import pytest
 from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
-from service.deliveries.domain.states import Phase, SendOutcome
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind, Phase, SendOutcome
+from service.deliveries.store.models import Delivery
 from service.editions import catch_up
 from service.editions.catch_up import compose_catch_ups
 from service.editions.store.editions import insert_edition
-from service.papers.domain.types import AnnounceType, Cadence, DeliveryKind, SubscriberState
-from service.platform.database.models import Delivery, Subscriber
+from service.papers.domain.types import AnnounceType
 from service.sending.deliver import deliver
 from service.subscribers.export import export_reader
 from service.subscribers.sign_up import pause, resume, unsubscribe
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import resume_paused
 
 # For good, and not for what the address is.

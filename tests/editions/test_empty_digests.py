@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.newsletter.press import PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
-from service.papers.domain.types import Cadence
+from service.deliveries.domain.recipients import Cadence
 from service.sending.deliver import deliver
 
 ANNE, BERT = "anne@example.org", "bert@example.org"

@@ -12,7 +12,10 @@ from support.smtp.smtp_sink import SmtpSink
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
 from service.deliveries.domain.digest import Digest, digest_from_json
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk
+from service.editions.domain.states import EditionState
 from service.editions.publish import (
     finish_open_editions,
     force_due,
@@ -22,15 +25,8 @@ from service.editions.publish import (
     publish_now,
 )
 from service.editions.store.editions import freeze_if_composed, get_edition_papers, list_open
-from service.papers.domain.types import (
-    AnnounceType,
-    BatchState,
-    Cadence,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-)
-from service.platform.database.models import Edition, EditionChunk, EditionPaper
+from service.editions.store.models import Edition, EditionChunk, EditionPaper
+from service.papers.domain.types import AnnounceType, BatchState
 from service.platform.settings.settings import Settings
 from service.sending.deliver import DeliverReport, deliver
 

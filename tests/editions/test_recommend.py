@@ -11,10 +11,11 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement
 
 from service.deliveries.domain.digest import Digest, digest_from_json
 from service.editions.recommend import stock_shelf, suggestions_for
-from service.papers.domain.types import Announcement, OpinionKind
+from service.papers.domain.types import Announcement
 from service.papers.store.works import link_works
-from service.platform.database.models import Subscriber
+from service.subscribers.domain.types import OpinionKind
 from service.subscribers.feedback import judge_paper, set_suggestions
+from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import apply_draft, draft_mute
 from service.topics.store.topics import list_topics
 

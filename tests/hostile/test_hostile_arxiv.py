@@ -19,7 +19,7 @@ from support.sources.hostile_world import (
 )
 from support.sources.upstream import Ask, Event, Fault, render_listing, render_oai_error
 
-from service.papers.domain.types import Cadence
+from service.deliveries.domain.recipients import Cadence
 
 pytestmark = pytest.mark.slow
 

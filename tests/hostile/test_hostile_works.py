@@ -13,19 +13,16 @@ from support.sources.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TU
 from support.web.papers import make_announcement
 
 from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState
+from service.editions.domain.schedule import is_cadence_day
 from service.editions.publish import publish_now
+from service.editions.store.models import EditionPaper
 from service.papers.arxiv_backfill import HEAL_DAYS
-from service.papers.domain.announcement_days import is_cadence_day
-from service.papers.domain.types import (
-    Announcement,
-    AnnounceType,
-    Cadence,
-    DeliveryState,
-    SubscriberState,
-)
+from service.papers.domain.types import Announcement, AnnounceType
 from service.papers.store.batches import open_batch
+from service.papers.store.models import PaperIdentifier, PaperRow
 from service.papers.store_announcements import store_announcements
-from service.platform.database.models import EditionPaper, PaperIdentifier, PaperRow
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 

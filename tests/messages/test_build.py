@@ -12,13 +12,14 @@ from sqlalchemy import Engine
 from support.newsletter.press import PlannedTransport, Press, make_press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import insert_mail
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials
 from service.messages.rendering.renderer import Renderer
 from service.messages.signed_links import paper_links, signed_url
-from service.papers.domain.types import DeliveryKind, SubscriberState
 from service.papers.store.read import find_paper
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose, TokenInvalid, read_token

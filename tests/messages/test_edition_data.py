@@ -15,9 +15,12 @@ from service.deliveries.domain.digest import (
     digest_to_json,
     newest_json,
 )
+from service.deliveries.domain.recipients import Cadence
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
 from service.messages.edition_data import Materials, Shelf
-from service.papers.domain.types import AnnounceType, Cadence, EditionState, Paper, Reason
-from service.platform.database.models import Edition
+from service.papers.domain.types import AnnounceType, Paper
+from service.topics.domain.types import Reason
 
 PAPER = Paper(
     id=1,

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport, Press
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.messages.transactional import queue_paused, queue_resumed, queue_topics_changed
-from service.papers.domain.types import Cadence, DeliveryKind
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
 from service.subscribers.sign_up import (
@@ -25,6 +26,7 @@ from service.subscribers.sign_up import (
     undo_unsubscribe,
     update_preferences,
 )
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import Preferences, find_by_email
 
 ANNE = "anne@example.org"

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import text
 from support.newsletter.press import SILENCE, PlannedTransport, Press
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.editions.publish import open_edition
 from service.operations.monitoring import watch_accounts
-from service.papers.domain.types import Cadence, DeliveryKind
 from service.sending.deliver import deliver
 
 

@@ -16,12 +16,12 @@ from support.newsletter.press import (
 )
 from support.web.papers import FRIDAY
 
-from service.deliveries.domain.states import SendOutcome
+from service.deliveries.domain.states import DeliveryKind, SendOutcome
 from service.deliveries.store.deliveries import insert_mail
 from service.operations.status import EditionStory, expected_end, find_status, gather_doubts
 from service.operations.store.edition_reports import DoubtRow, ReplyCount, Waiting
-from service.papers.domain.types import BreakerState, DeliveryKind
 from service.sending.deliver import deliver, sweep
+from service.sending.domain.provider_limits import BreakerState
 from service.sending.smtp.transport import Envelope
 from service.sending.store.models_provider_limits import PaceRow
 

@@ -14,8 +14,8 @@ from service.papers.arxiv_backfill import heal_arxiv
 from service.papers.domain.types import PaperEventKind
 from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.http_fetch import Caller, Fetcher
+from service.papers.store.models import PaperEvent, PaperRow
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import PaperEvent, PaperRow
 from service.platform.settings.settings import Settings
 
 DELETED = """<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">

@@ -18,9 +18,9 @@ from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import open_batch
+from service.papers.store.models import PaperRow, Signal
 from service.papers.store_announcements import store_announcements
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import PaperRow, Signal
 from service.platform.settings.settings import Settings
 
 ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:arxiv="http://arxiv.org/schemas/atom"

@@ -14,8 +14,9 @@ from support.sources.feeds import Told, render_feed
 from support.sources.provider import Provider, morning
 from support.web.papers import make_announcement
 
+from service.deliveries.domain.recipients import Cadence
 from service.editions.store.editions import assign_papers, get_edition_papers, insert_edition
-from service.papers.domain.types import AnnounceType, BatchState, Cadence
+from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
 from service.papers.store.batches import count_announced, count_by_type, find_batch, get_batches
 from service.papers.store.read import get_announcements, get_papers, list_papers_announced_on

@@ -13,8 +13,8 @@ from support.sources.feeds import Told, render_feed
 from support.sources.provider import Provider, morning
 
 from service.papers.domain.types import AnnounceType, BatchState
+from service.papers.store.models import Signal
 from service.papers.store.read import find_paper
-from service.platform.database.models import Signal
 
 THURSDAY, FRIDAY = date(2026, 9, 17), date(2026, 9, 18)
 

@@ -14,7 +14,7 @@ from support.newsletter.stored import changed_tables, read_tables
 from support.sources.provider import Provider, morning
 
 from service.papers.domain.types import BatchState
-from service.platform.database.models import AnnouncementRow, Batch, PaperRow
+from service.papers.store.models import AnnouncementRow, Batch, PaperRow
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

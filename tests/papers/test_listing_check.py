@@ -17,8 +17,8 @@ from service.papers.listing_check import close_overdue, consult
 from service.papers.sources.base import Source
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import find_batch
+from service.papers.store.models import Batch
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Batch
 from service.platform.settings.settings import Settings
 
 FRIDAY = date(2026, 9, 18)

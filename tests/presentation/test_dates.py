@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import DeliveryKind
 from service.presentation.dates import (
     long_date,
     moment,

@@ -7,9 +7,10 @@ from datetime import date
 
 import pytest
 
+from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import Coverage, DigestContext, DigestGroup, DigestPaper
 from service.messages.rendering.text_part import said_because, said_byline
-from service.papers.domain.types import AnnounceType, Cadence, Reason
+from service.papers.domain.types import AnnounceType
 from service.presentation.dates import long_date, short_date
 from service.presentation.phrases import (
     because,
@@ -22,6 +23,7 @@ from service.presentation.phrases import (
     subject_topic,
     topic_title,
 )
+from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
 

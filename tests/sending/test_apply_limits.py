@@ -20,9 +20,9 @@ from support.newsletter.stored import count_lanes
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY
 
-from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import BreakerState, DeliveryKind, DeliveryState, SubscriberState
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
+from service.deliveries.store.models import Delivery
 from service.platform.settings.settings import Settings
 from service.sending.deliver import DeliverReport, deliver, sweep
 from service.sending.domain.provider_limits import (
@@ -31,6 +31,7 @@ from service.sending.domain.provider_limits import (
     OPENS_AT,
     PROBE_MINUTES,
     START_RATE,
+    BreakerState,
     Pace,
 )
 from service.sending.domain.providers import provider_of
@@ -38,6 +39,7 @@ from service.sending.smtp.relay_pool import RelayTrouble
 from service.sending.smtp.transport import Envelope
 from service.sending.store.provider_limits import find_paces
 from service.subscribers.sign_up import erase, unsubscribe
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 
 TOO_FAST = SendOutcome(Phase.RCPT, 421, "4.7.28 unusual rate of mail from you to <{}>")

@@ -18,20 +18,17 @@ from support.newsletter.press import (
 )
 from support.smtp.smtp_sink import SmtpSink
 
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail
-from service.papers.domain.types import (
-    Cadence,
-    DeliveryKind,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-)
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
 from service.platform.settings.settings import Settings
 from service.sending.deliver import DeliverReport, deliver, sweep
 from service.sending.domain.retries import RETRY_MINUTES, ReplyKind
 from service.sending.smtp.transport import Envelope
 from service.subscribers.sign_up import erase, pause, suppress_address, unsubscribe
+from service.subscribers.store.models import Subscriber
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 

@@ -19,11 +19,8 @@ from support.newsletter.press import (
 from support.smtp.smtp_sink import DROP, SmtpSink
 from support.web.papers import FRIDAY
 
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import (
-    SubscriberState,
-    SuppressionReason,
-)
 from service.platform.settings.settings import Settings
 from service.sending.deliver import DeliverReport, deliver, sweep
 from service.sending.domain.retries import JITTER, RETRY_MINUTES, ReplyKind

@@ -11,10 +11,11 @@ from support.newsletter.press import LATER, PlannedTransport, Press, plain_text
 from support.servers.dumps import Again
 
 from service.deliveries.alerts import alert_operator
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
+from service.deliveries.store.models import Delivery
 from service.messages.contexts.transactional import Alert
-from service.papers.domain.types import DeliveryKind, SubscriberState
-from service.platform.database.models import Delivery
 from service.sending.deliver import deliver
 from service.sending.restore_guard import (
     DatabaseRestored,

@@ -13,9 +13,10 @@ from support.newsletter.press import ACCEPTED, LATER, PlannedTransport, Press
 from support.servers.dumps import Again
 from support.web.papers import FRIDAY
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail, list_events
 from service.editions.store.editions import find_edition
-from service.papers.domain.types import Cadence, DeliveryKind
 from service.sending.deliver import deliver, resolve, sweep
 from service.sending.restore_guard import (
     DatabaseRestored,

@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
 
-from service.deliveries.domain.states import SendOutcome, may_follow
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState, SendOutcome, may_follow
 from service.sending.deliver import deliver, sweep
 from service.sending.smtp.transport import Envelope
 from service.sending.store.claim import resolve_in_doubt

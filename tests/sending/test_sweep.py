@@ -24,8 +24,9 @@ from support.newsletter.press import (
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest import digest_from_json
-from service.deliveries.domain.states import SendOutcome
-from service.papers.domain.types import DeliveryState, EditionState, SuppressionReason
+from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.domain.states import DeliveryState, SendOutcome
+from service.editions.domain.states import EditionState
 from service.platform.settings.settings import Settings
 from service.sending.deliver import RESOLUTIONS, DeliverReport, deliver, resolve, sweep
 from service.subscribers.store.suppressions import find_reason

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import THURSDAY, make_announcement, store_papers
 
 from service.papers.domain.types import Announcement, AnnounceType
+from service.papers.store.models import PaperRow
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import PaperRow
 from service.platform.settings.settings import Settings
 from service.similarity import embed_papers as learning
 from service.similarity.domain import calibration

@@ -16,9 +16,10 @@ from support.newsletter.press import (
     read_mail,
 )
 
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.messages.transactional import move_detail
-from service.papers.domain.types import DeliveryKind, SubscriberState
-from service.platform.database.models import Consent, Delivery, Subscriber
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, read_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
@@ -33,6 +34,7 @@ from service.subscribers.sign_up import (
     suppress_address,
     unsubscribe,
 )
+from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.subscribers import find_by_email
 from service.subscribers.store.suppressions import is_suppressed
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
 
-from service.papers.domain.types import Cadence, SubscriberState
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.store.models import Delivery
 from service.platform.settings.settings import Settings
 from service.subscribers.bulk_import import (
     ImportFault,
@@ -22,6 +22,7 @@ from service.subscribers.bulk_import import (
     read_import,
 )
 from service.subscribers.sign_up import erase, suppress_address
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     find_by_email,
     get_topics,

@@ -12,10 +12,11 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
 
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import count_mails
-from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState, SubscriberState
+from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery, DeliveryEvent, Subscriber
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid
@@ -37,6 +38,7 @@ from service.subscribers.sign_up import (
     unsubscribe,
     update_preferences,
 )
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     Preferences,
     find_by_email,

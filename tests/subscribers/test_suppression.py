@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 from support.newsletter.press import PlannedTransport, Press, dump_tables, make_press
 
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
-from service.papers.domain.types import DeliveryKind
 from service.platform.settings.settings import Settings
 from service.sending.deliver import DeliverReport, deliver
 from service.subscribers.bulk_import import ImportReport, import_subscribers, read_import

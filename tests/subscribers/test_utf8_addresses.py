@@ -12,13 +12,13 @@ from support.newsletter.press import Press, make_press
 from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink
 
-from service.papers.domain.types import SubscriberState
-from service.platform.database.models import Subscriber
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.settings.dkim_keys import DkimKey
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.subscribers.bulk_import import add_subscriber, blank_sign_up
 from service.subscribers.sign_up import SignUpError, erase
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
 
 ANNE = "Änne.Müller@Bücher.example"

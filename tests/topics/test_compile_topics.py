@@ -7,10 +7,10 @@ from sqlalchemy import Engine, select, text, update
 from support.newsletter.press import Press
 from support.newsletter.stored import list_uncompiled
 
+from service.deliveries.domain.states import DeliveryState
 from service.editions.edition_cache import EditionDay, PapersDay
 from service.editions.store.editions import get_edition
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.matching.bitsets import Bits, iterate_bits

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.papers.domain.types import AnnounceType
+from service.papers.store.models import PaperRow
 from service.papers.store.read import index_papers
 from service.platform.database.engine import make_sessions, transaction
-from service.platform.database.models import PaperRow
 from service.platform.settings.settings import Settings
 from service.similarity.domain import calibration
 from service.similarity.embed_papers import learn_meanings

@@ -19,10 +19,11 @@ from support.servers.processes import SECRET_KEY, running_worker, settings_envir
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
 from service.bounces.record import verp_address
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import DeliveryState, EditionState
 from service.platform.clock import system_clock
-from service.platform.database.models import Delivery
 from service.platform.queue import TASK_QUEUES, make_ring
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import fsum
 
-from service.papers.domain.types import BounceVerdict, DeliveryState, SuppressionReason
+from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.domain.states import BounceVerdict, DeliveryState
 
 # In percent of a suppression. Soft bounces weigh 20 (`service.deliveries.domain.refusals`): a daily reader's
 # full mailbox ends the subscription on the sixth day, a weekly one's in the ninth week, and a

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.bounces.inbound.parse import BounceMail
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
 
 

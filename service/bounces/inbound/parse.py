@@ -17,7 +17,7 @@ from hashlib import sha256
 from service.bounces.inbound.freeform import ADDRESS, find_addresses, piece_about
 from service.bounces.inbound.mime_parts import NotReadable, Parts, header_text, take_apart
 from service.deliveries.domain.refusals import classify_refusal
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
 
 __all__ = ["BounceMail", "NotReadable", "Returned", "parse_bounce"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from service.bounces.inbound.notice import Notice
 from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, Refusal, classify_refusal
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
 
 V = BounceVerdict

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from service.bounces.domain.thresholds import BounceEvent
 from service.bounces.store.models import BounceEventRow
-from service.deliveries.domain.states import may_follow
+from service.deliveries.domain.states import BounceVerdict, DeliveryState, may_follow
 from service.deliveries.store.deliveries import record_event
-from service.papers.domain.types import BounceVerdict, DeliveryState
-from service.platform.database.models import Delivery
+from service.deliveries.store.models import Delivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.papers.domain.types import BounceVerdict
-from service.platform.database.base import Base, bounce_verdict
+from service.deliveries.domain.states import BounceVerdict
+from service.platform.database.base import Base, enum_type
 
 
 class BounceEventRow(Base):
@@ -36,7 +36,7 @@ class BounceEventRow(Base):
     subscriber_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE")
     )
-    verdict: Mapped[BounceVerdict] = mapped_column(bounce_verdict)
+    verdict: Mapped[BounceVerdict] = mapped_column(enum_type(BounceVerdict, "bounce_verdict"))
     weight: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     code: Mapped[str] = mapped_column(server_default="")
     detail: Mapped[str] = mapped_column(server_default="")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, NamedTuple, TypeAlias
 
-from service.papers.domain.types import PaperEventKind, Reason
+from service.papers.domain.types import PaperEventKind
+from service.topics.domain.types import Reason
 
 TRENDING_TITLE = "Trending"
 # The form of JSON that is written; the readers of the others are at the end.

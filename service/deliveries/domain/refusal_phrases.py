@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from service.deliveries.domain.refusal_phrases import MOST_CHARACTERS, read_words
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 

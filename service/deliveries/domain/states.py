@@ -13,7 +13,63 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.papers.domain.types import DeliveryState, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+
+
+class DeliveryKind(StrEnum):
+    """Which email a delivery carries; one folder in `email_templates/` each."""
+
+    DIGEST = "digest"
+    CONFIRMATION = "confirmation"
+    ALREADY_SUBSCRIBED = "already_subscribed"
+    WELCOME = "welcome"
+    FAREWELL = "farewell"
+    TOPICS_CHANGED = "topics_changed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    ADDRESS_CHANGE = "address_change"
+    OPERATOR_ALERT = "operator_alert"
+    TEST = "test"
+    ADDRESS_NOTICE = "address_notice"
+    CATCH_UP = "catch_up"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    IN_FLIGHT = "in_flight"
+    SENT = "sent"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+    CARRIED = "carried"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing happens to such a row unless somebody or some evidence says so."""
+        return self not in {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}
+
+
+class BounceVerdict(StrEnum):
+    """Whom a returned mail is about. Only the first two and `complaint` concern the subscriber.
+
+    `address`: there is no such mailbox (any more). `full`: there is, and it takes nothing now.
+    `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail
+    was too large or malformed. `configuration`: a server, a route or a name on the way is broken,
+    ours first of all. `not_a_bounce` covers reports of delays and of successes too.
+    """
+
+    ADDRESS = "address"
+    FULL = "full"
+    POLICY = "policy"
+    CONTENT = "content"
+    CONFIGURATION = "configuration"
+    COMPLAINT = "complaint"
+    AUTO_REPLY = "auto_reply"
+    NOT_A_BOUNCE = "not_a_bounce"
+
 
 S = DeliveryState
 

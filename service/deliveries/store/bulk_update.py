@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Select, Text, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Delivery, DeliveryEvent
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery, DeliveryEvent
 
 
 def move_rows(

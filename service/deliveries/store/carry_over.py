@@ -8,11 +8,12 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.bulk_update import move_rows
 from service.deliveries.store.deliveries import PAPER_KINDS
-from service.papers.domain.types import DeliveryState
-from service.platform.database.base import is_among
-from service.platform.database.models import Delivery, Edition
+from service.deliveries.store.models import Delivery
+from service.editions.store.models import Edition
+from service.platform.database.pg_arrays import is_among
 
 WHY_CARRIED = "nobody knew by the next edition; its papers come again in that, marked"
 

@@ -14,7 +14,8 @@ from pydantic_core import from_json
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Cadence, DeliveryKind, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind
 
 
 class Mail(Protocol):

@@ -12,10 +12,10 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import SkipReason
-from service.papers.domain.types import DeliveryKind, DeliveryState
-from service.platform.database.base import is_among
-from service.platform.database.models import Delivery, DeliveryEvent, Edition
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
+from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.editions.store.models import Edition
+from service.platform.database.pg_arrays import is_among
 
 
 class DigestRow(NamedTuple):

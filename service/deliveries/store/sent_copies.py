@@ -10,9 +10,9 @@ from itertools import accumulate
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from service.deliveries.store.models import Delivery
 from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
-from service.platform.database.base import write_numbers, write_octets
-from service.platform.database.models import Delivery
+from service.platform.database.pg_arrays import write_numbers, write_octets
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.latex.readable import fold
-from service.papers.domain.types import AnnounceType, Paper, Reason
+from service.papers.domain.types import AnnounceType, Paper
+from service.topics.domain.types import Reason
 
 _FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
 

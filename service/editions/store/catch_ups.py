@@ -8,16 +8,14 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import SkipReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition, EditionPaper
 from service.editions.store.models_revisions import EditionRevision
-from service.papers.domain.types import (
-    Cadence,
-    DeliveryKind,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-)
-from service.platform.database.models import Delivery, Edition, EditionPaper, PaperRow, Subscriber
+from service.papers.store.models import PaperRow
+from service.subscribers.store.models import Subscriber
 
 
 def list_waiting(session: Session, limit: int) -> list[int]:

@@ -11,22 +11,15 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
-from service.papers.domain.types import (
-    AnnounceType,
-    Cadence,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-)
-from service.platform.database.models import (
-    Delivery,
-    Edition,
-    EditionChunk,
-    EditionPaper,
-    PaperRow,
-    Subscriber,
-)
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition, EditionChunk, EditionPaper
+from service.papers.domain.types import AnnounceType
+from service.papers.store.models import PaperRow
 from service.sending.store.restore_guard import doubt_of_restored
+from service.subscribers.store.models import Subscriber
 
 
 def insert_edition(

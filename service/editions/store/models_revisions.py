@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.papers.domain.types import Cadence
-from service.platform.database.base import Base, cadence_type
+from service.deliveries.domain.recipients import Cadence
+from service.platform.database.base import Base, enum_type
 
 
 class EditionRevision(Base):
@@ -22,4 +22,4 @@ class EditionRevision(Base):
         ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True
     )
     version: Mapped[int] = mapped_column(SmallInteger)
-    cadence: Mapped[Cadence] = mapped_column(cadence_type)
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))

@@ -8,9 +8,10 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.editions.store.models import Edition, EditionPaper
 from service.editions.store.models_revisions import EditionRevision
 from service.papers.domain.types import AnnounceType
-from service.platform.database.models import AnnouncementRow, Batch, Edition, EditionPaper, PaperRow
+from service.papers.store.models import AnnouncementRow, Batch, PaperRow
 
 _REPLACING = [kind for kind in AnnounceType if not kind.is_first]
 

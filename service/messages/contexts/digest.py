@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from service.papers.domain.types import Cadence, DeliveryKind, Paper, PaperEventKind, Reason
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
+from service.papers.domain.types import Paper, PaperEventKind
+from service.topics.domain.types import Reason
 
 BRAND = "Paperboy"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import OUR_BRAND, Brand, DigestContext, DigestGroup
-from service.papers.domain.types import Cadence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

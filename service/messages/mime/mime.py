@@ -12,11 +12,11 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.addresses import ascii_address, ascii_host, is_ordinary, wire_address
 from service.messages.mime.encoded_words import encode_words
 from service.messages.rendering.renderer import RenderedMail
-from service.papers.domain.types import DeliveryKind
 from service.platform.signing.keyed_hash import keyed_hash
 
 LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from service.messages.contexts.digest import DigestPaper
-from service.papers.domain.types import Reason
 from service.presentation.phrases import because, byline, facts, fields, names_and_more
 from service.presentation.sanitize import isolated
+from service.topics.domain.types import Reason
 
 
 def marked_byline(entry: DigestPaper) -> Markup:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import TemplateError
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext
 from service.messages.contexts.transactional import (
     AddressChangeContext,
@@ -41,7 +42,6 @@ from service.messages.rendering.fast_path.paper_cards import Place
 from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
-from service.papers.domain.types import DeliveryKind
 from service.presentation.sanitize import own_url
 
 TEMPLATE_DIR = Path(__file__).resolve().parents[3] / "email_templates"

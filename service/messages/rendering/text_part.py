@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from service.messages.contexts.digest import DigestPaper
-from service.papers.domain.types import Reason
 from service.presentation.phrases import because, byline, facts, fields, names_and_more
 from service.presentation.sanitize import clean
+from service.topics.domain.types import Reason
 
 COLUMNS = 78
 # Readers share dates, counts and topics.

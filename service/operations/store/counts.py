@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Delivery, DeliveryEvent, Subscriber, Suppression
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.subscribers.store.models import Subscriber, Suppression
 
 # The newest steps of deliveries that are looked at, whatever the span.
 MOST_EVENTS = 20_000

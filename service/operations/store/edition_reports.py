@@ -10,9 +10,12 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from service.bounces.store.models import BounceEventRow
-from service.papers.domain.types import DeliveryState, EditionState
-from service.platform.database.models import Delivery, DeliveryEvent, Edition, Subscriber
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
 from service.sending.store.models_provider_limits import PaceRow
+from service.subscribers.store.models import Subscriber
 
 # A reply's class: three digits and the enhanced code, where one follows.
 _CODE = r"^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3})?"

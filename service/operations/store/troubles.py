@@ -7,8 +7,9 @@ from datetime import date, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Batch, Delivery
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
+from service.papers.store.models import Batch
 
 
 def last_reads(session: Session, since: date) -> dict[str, datetime | None]:

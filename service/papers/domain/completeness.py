@@ -7,6 +7,7 @@ today's date are a known fault. Holidays and deferrals are detected, not predict
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -88,3 +89,17 @@ def advance(current: BatchState, found: BatchState) -> BatchState:
     """The state after another look: a batch never goes back, a closed one stays closed."""
     order = (BatchState.EXPECTED, BatchState.PARTIAL, BatchState.COMPLETE, BatchState.CLOSED)
     return max(current, found, key=order.index)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    source: str
+    category: str
+    announced_on: date
+    state: BatchState
+
+
+def unfinished(batches: Iterable[BatchStatus], on: date) -> tuple[BatchStatus, ...]:
+    """The batches of a date that an edition should still wait for."""
+    waiting = {BatchState.EXPECTED, BatchState.PARTIAL}
+    return tuple(b for b in batches if b.announced_on == on and b.state in waiting)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class AnnounceType(StrEnum):
@@ -33,73 +32,6 @@ class BatchState(StrEnum):
     CLOSED = "closed"
 
 
-class SubscriberState(StrEnum):
-    PENDING = "pending"
-    ACTIVE = "active"
-    PAUSED = "paused"
-    UNSUBSCRIBED = "unsubscribed"
-    SUPPRESSED = "suppressed"
-
-
-class Cadence(StrEnum):
-    DAILY = "daily"
-    WEEKDAYS = "weekdays"
-    WEEKLY = "weekly"
-
-
-class EditionState(StrEnum):
-    OPEN = "open"
-    FROZEN = "frozen"
-    CLOSED = "closed"
-
-
-class DeliveryKind(StrEnum):
-    """Which email a delivery carries; one folder in `email_templates/` each."""
-
-    DIGEST = "digest"
-    CONFIRMATION = "confirmation"
-    ALREADY_SUBSCRIBED = "already_subscribed"
-    WELCOME = "welcome"
-    FAREWELL = "farewell"
-    TOPICS_CHANGED = "topics_changed"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    ADDRESS_CHANGE = "address_change"
-    OPERATOR_ALERT = "operator_alert"
-    TEST = "test"
-    ADDRESS_NOTICE = "address_notice"
-    CATCH_UP = "catch_up"
-
-
-class DeliveryState(StrEnum):
-    QUEUED = "queued"
-    CLAIMED = "claimed"
-    IN_FLIGHT = "in_flight"
-    SENT = "sent"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    IN_DOUBT = "in_doubt"
-    CARRIED = "carried"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing happens to such a row unless somebody or some evidence says so."""
-        return self not in {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}
-
-
-class BreakerState(StrEnum):
-    """Whether mail goes to a provider: closed is the normal one, as with a fuse.
-
-    `open`: its rows wait; `probing`: one of them is on its way to see whether it is over.
-    """
-
-    CLOSED = "closed"
-    OPEN = "open"
-    PROBING = "probing"
-
-
 class PaperEventKind(StrEnum):
     """What can happen to a paper after it was announced."""
 
@@ -107,59 +39,6 @@ class PaperEventKind(StrEnum):
     REVISED = "revised"
     PUBLISHED = "published"
     CODE = "code"
-
-
-class OpinionKind(StrEnum):
-    """What a reader said of a paper: saved for later, or not of this kind again."""
-
-    KEPT = "kept"
-    DISMISSED = "dismissed"
-
-
-class TopicChangeKind(StrEnum):
-    """How a link in a mail changed a topic: it excludes a word, or it is new and names an author."""
-
-    MUTED = "muted"
-    FOLLOWED = "followed"
-
-
-class SuppressionReason(StrEnum):
-    UNSUBSCRIBED_FOR_GOOD = "unsubscribed_for_good"
-    HARD_BOUNCE = "hard_bounce"
-    COMPLAINT = "complaint"
-    OPERATOR = "operator"
-    ERASED = "erased"
-
-
-class ClauseKind(StrEnum):
-    """How a clause is looked up: by what its keys are, or else by its text."""
-
-    WORD = "word"
-    PHRASE = "phrase"
-    AUTHOR = "author"
-    CATEGORY = "category"
-    LIKE = "like"
-    GROUP = "group"
-    OTHER = "other"
-
-
-class BounceVerdict(StrEnum):
-    """Whom a returned mail is about. Only the first two and `complaint` concern the subscriber.
-
-    `address`: there is no such mailbox (any more). `full`: there is, and it takes nothing now.
-    `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail
-    was too large or malformed. `configuration`: a server, a route or a name on the way is broken,
-    ours first of all. `not_a_bounce` covers reports of delays and of successes too.
-    """
-
-    ADDRESS = "address"
-    FULL = "full"
-    POLICY = "policy"
-    CONTENT = "content"
-    CONFIGURATION = "configuration"
-    COMPLAINT = "complaint"
-    AUTO_REPLY = "auto_reply"
-    NOT_A_BOUNCE = "not_a_bounce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +134,3 @@ class Paper:
     github_url: str = ""
     summary: str = ""
     trend: float = 50.0
-
-
-class Reason(NamedTuple):
-    """Why a paper matched: one clause of a topic, where it was found, and the words to mark.
-
-    `clause` is the clause in canonical form (`"prompt tuning"`, `cat:cs.CL`), `field` is one of
-    title, abstract, author, category; `words` are the reader's own words, to be marked in the
-    text; `is_guess` is true where initials stood for a name.
-    """
-
-    clause: str
-    field: str
-    words: tuple[str, ...] = ()
-    is_guess: bool = False

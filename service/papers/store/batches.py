@@ -9,9 +9,9 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.papers.domain.announcement_days import BatchStatus
+from service.papers.domain.completeness import BatchStatus
 from service.papers.domain.types import Announcement, AnnounceType, BatchState
-from service.platform.database.models import AnnouncementRow, Batch, PaperRow
+from service.papers.store.models import AnnouncementRow, Batch, PaperRow
 
 
 def open_batch(session: Session, source: str, category: str, on: date, now: datetime) -> Batch:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
 from service.papers.domain.crawl_delay import GAP, GateClosed, back_off
-from service.platform.database.models import Gate as GateRow
+from service.papers.store.models import Gate as GateRow
 
 LOCK_CLASS = 20593
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
-from service.platform.database.base import Base, announce_type, batch_state, paper_event_kind
+from service.platform.database.base import Base, enum_type
 
 
 class PaperRow(Base):
@@ -53,7 +53,9 @@ class PaperRow(Base):
     is_withdrawn: Mapped[bool] = mapped_column(server_default=text("false"))
     first_announced_on: Mapped[date | None] = mapped_column(index=True)
     first_announced_at: Mapped[datetime | None]
-    announced_as: Mapped[AnnounceType | None] = mapped_column(announce_type)
+    announced_as: Mapped[AnnounceType | None] = mapped_column(
+        enum_type(AnnounceType, "announce_type")
+    )
     replaced_on: Mapped[date | None] = mapped_column(index=True)
     sources: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     trend: Mapped[float] = mapped_column(Double, server_default="50")
@@ -100,7 +102,7 @@ class PaperEvent(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
-    kind: Mapped[PaperEventKind] = mapped_column(paper_event_kind)
+    kind: Mapped[PaperEventKind] = mapped_column(enum_type(PaperEventKind, "paper_event_kind"))
     detail: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -129,7 +131,7 @@ class Batch(Base):
     source: Mapped[str]
     category: Mapped[str] = mapped_column(server_default="")
     announced_on: Mapped[date] = mapped_column(index=True)
-    state: Mapped[BatchState] = mapped_column(batch_state)
+    state: Mapped[BatchState] = mapped_column(enum_type(BatchState, "batch_state"))
     announced_count: Mapped[int] = mapped_column(server_default="0")
     expected_count: Mapped[int | None]
     late_count: Mapped[int] = mapped_column(server_default="0")
@@ -151,7 +153,7 @@ class AnnouncementRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
-    announce_type: Mapped[AnnounceType] = mapped_column(announce_type)
+    announce_type: Mapped[AnnounceType] = mapped_column(enum_type(AnnounceType, "announce_type"))
     version: Mapped[int] = mapped_column(SmallInteger)
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.papers.domain.types import AnnounceType, Paper
-from service.platform.database.base import is_among
-from service.platform.database.models import AnnouncementRow, Batch, PaperRow, Signal
+from service.papers.store.models import AnnouncementRow, Batch, PaperRow, Signal
+from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.paper_index import IndexedPaper, parse_tsvector
 
 

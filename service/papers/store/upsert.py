@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import Announcement, AnnounceType
-from service.platform.database.models import AnnouncementRow, PaperRow, PaperVersion, Signal
+from service.papers.store.models import AnnouncementRow, PaperRow, PaperVersion, Signal
 
 # A paper that only such a source has named is a stub: the first real announcement completes it.
 LISTING_SOURCES = ("huggingface",)

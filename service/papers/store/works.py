@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperEventKind
 from service.papers.domain.works import PaperFacts
+from service.papers.store.models import PaperEvent, PaperIdentifier, PaperRow
 from service.papers.store.upsert import LISTING_SOURCES
-from service.platform.database.base import is_among
-from service.platform.database.models import PaperEvent, PaperIdentifier, PaperRow
+from service.platform.database.pg_arrays import is_among
 
 
 def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:

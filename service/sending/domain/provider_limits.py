@@ -12,9 +12,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from service.papers.domain.types import BreakerState
 from service.sending.domain.retries import ReplyKind
+
+
+class BreakerState(StrEnum):
+    """Whether mail goes to a provider: closed is the normal one, as with a fuse.
+
+    `open`: its rows wait; `probing`: one of them is on its way to see whether it is over.
+    """
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+
 
 # Messages a second. The first complaint brings a provider from "as fast as we can" to the first.
 START_RATE = 5.0

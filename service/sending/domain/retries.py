@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import (
     DEAD_ADDRESS_CODES,
+    BounceVerdict,
     Decision,
+    DeliveryState,
     Phase,
     SendOutcome,
     enhanced_code,
 )
-from service.papers.domain.types import BounceVerdict, DeliveryState, SuppressionReason
 
 S = DeliveryState
 

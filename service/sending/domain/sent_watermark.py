@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from service.papers.domain.types import Cadence, DeliveryState
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState
 
 # How the occasions begin under which the operator is told that a database is behind a mark.
 ALERT_OCCASIONS = "restored "

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.bulk_update import move_rows
 from service.deliveries.store.claimed_rows import (
     Claim,
@@ -24,9 +25,8 @@ from service.deliveries.store.claimed_rows import (
     claiming,
     take_claims,
 )
-from service.papers.domain.types import DeliveryState
-from service.platform.database.base import write_numbers, write_texts
-from service.platform.database.models import Delivery, DeliveryEvent
+from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.platform.database.pg_arrays import write_numbers, write_texts
 from service.sending.store.in_flight import reopen_editions
 
 # The first half of every sender's advisory lock: tells our locks from anybody else's.

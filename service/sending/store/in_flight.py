@@ -13,10 +13,11 @@ from typing import NamedTuple
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import Decision
-from service.papers.domain.types import DeliveryKind, DeliveryState, EditionState, SubscriberState
-from service.platform.database.base import is_among, write_numbers, write_texts
-from service.platform.database.models import Edition
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
+from service.platform.database.pg_arrays import is_among, write_numbers, write_texts
 
 
 class Held(NamedTuple):

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.papers.domain.types import BreakerState
-from service.platform.database.base import Base, breaker_state
+from service.platform.database.base import Base, enum_type
+from service.sending.domain.provider_limits import BreakerState
 
 
 class PaceRow(Base):
@@ -25,7 +25,9 @@ class PaceRow(Base):
     changed_at: Mapped[datetime]
     free_at: Mapped[datetime | None]
     recent: Mapped[str] = mapped_column(server_default="")
-    breaker: Mapped[BreakerState] = mapped_column(breaker_state, server_default="closed")
+    breaker: Mapped[BreakerState] = mapped_column(
+        enum_type(BreakerState, "breaker_state"), server_default="closed"
+    )
     opened_at: Mapped[datetime | None]
     open_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     probe_at: Mapped[datetime | None]

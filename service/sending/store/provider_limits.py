@@ -18,10 +18,10 @@ from sqlalchemy import ColumnElement, and_, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.claimed_rows import Claim, claiming, take_claims
-from service.papers.domain.types import DeliveryState
-from service.platform.database.base import write_numbers, write_texts
-from service.platform.database.models import Delivery
+from service.deliveries.store.models import Delivery
+from service.platform.database.pg_arrays import write_numbers, write_texts
 from service.sending.domain.provider_limits import Pace
 from service.sending.store.models_provider_limits import PaceRow
 

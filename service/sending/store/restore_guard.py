@@ -8,10 +8,13 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.bulk_update import move_rows
+from service.deliveries.store.models import Delivery
 from service.deliveries.store.models_restores import Installation, Restore
-from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState, EditionState
-from service.platform.database.models import Delivery, Edition
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
 from service.sending.domain.sent_watermark import ALERT_OCCASIONS, Mark, MarkedRow
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"

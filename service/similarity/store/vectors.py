@@ -29,8 +29,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from service.papers.domain.tsvector import parse_tsvector
-from service.platform.database.base import is_among
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
+from service.platform.database.pg_arrays import is_among
 from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
 from service.similarity.store.models import PaperMeaningRow
 from service.topics.domain.matching.bitsets import Lexemes

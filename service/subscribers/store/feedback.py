@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import OpinionKind
-from service.platform.database.base import is_among
-from service.platform.database.models import Subscriber
+from service.platform.database.pg_arrays import is_among
+from service.subscribers.domain.types import OpinionKind
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.models_feedback import Opinion
 
 

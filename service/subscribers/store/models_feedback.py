@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.papers.domain.types import OpinionKind, TopicChangeKind
-from service.platform.database.base import Base, opinion_kind, topic_change_kind
+from service.platform.database.base import Base, enum_type
+from service.subscribers.domain.types import OpinionKind
+from service.topics.domain.types import TopicChangeKind
 
 
 class Opinion(Base):
@@ -20,7 +21,7 @@ class Opinion(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[OpinionKind] = mapped_column(opinion_kind)
+    kind: Mapped[OpinionKind] = mapped_column(enum_type(OpinionKind, "opinion_kind"))
     created_at: Mapped[datetime]
 
 
@@ -48,7 +49,7 @@ class TopicChange(Base):
     subscriber_id: Mapped[int] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE"), index=True
     )
-    kind: Mapped[TopicChangeKind] = mapped_column(topic_change_kind)
+    kind: Mapped[TopicChangeKind] = mapped_column(enum_type(TopicChangeKind, "topic_change_kind"))
     topic_id: Mapped[int | None] = mapped_column(
         ForeignKey("topics.id", ondelete="SET NULL"), index=True
     )

@@ -11,10 +11,13 @@ from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
-from service.papers.domain.types import Cadence, DeliveryState, SubscriberState
-from service.platform.database.base import write_numbers
-from service.platform.database.models import Consent, Delivery, DeliveryEvent, Subscriber, Topic
+from service.platform.database.pg_arrays import write_numbers
+from service.subscribers.store.models import Consent, Subscriber
+from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_canonicals
 from service.topics.store.topics import list_topics
 

@@ -9,10 +9,10 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import SuppressionReason
-from service.platform.database.base import write_octets
-from service.platform.database.models import Suppression
+from service.deliveries.domain.recipients import SuppressionReason
+from service.platform.database.pg_arrays import write_octets
 from service.platform.signing.address_hash import address_hash
+from service.subscribers.store.models import Suppression
 
 
 def insert_suppression(

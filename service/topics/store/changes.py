@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import TopicChangeKind
-from service.platform.database.models import Topic
 from service.subscribers.store.models_feedback import TopicChange
+from service.topics.domain.types import TopicChangeKind
+from service.topics.store.models import Topic
 
 
 def record_change(

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
-from service.papers.domain.types import ClauseKind
-from service.platform.database.base import is_among
+from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.bulk import StoredClauses, StoredTopics
+from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Canonical, ClauseRow
 from service.topics.store.save_compiled import form_version, save_canonicals
 

@@ -22,10 +22,10 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import AnnounceType
+from service.papers.store.models import PaperRow
 from service.papers.store.models_paper_changes import PaperChange
 from service.papers.store.read import announced_day
-from service.platform.database.base import is_among
-from service.platform.database.models import PaperRow
+from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
 
 # The newest days are searched first, and how much they brought tells how far to look next. A word

@@ -13,9 +13,7 @@ from hashlib import sha256
 from sqlalchemy import ARRAY, ColumnElement, LargeBinary, cast, func, select, text, update
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import ClauseKind
-from service.platform.database.base import is_among
-from service.platform.database.models import Topic
+from service.platform.database.pg_arrays import is_among
 from service.topics.domain.language.syntax_tree import QueryError
 from service.topics.domain.matching.compiled import (
     FORM_VERSION,
@@ -30,7 +28,8 @@ from service.topics.domain.matching.compiled import (
     number_of,
     split_topic,
 )
-from service.topics.store.models import Canonical, ClauseRow
+from service.topics.domain.types import ClauseKind
+from service.topics.store.models import Canonical, ClauseRow, Topic
 from service.topics.store.to_sql import fetch_lexemes
 
 # Held (shared) by whoever saves or reads forms, so that none is pruned meanwhile.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
 from service.papers.domain.types import AnnounceType
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.topics.domain.language.canonical import normalize, write_leaf
 from service.topics.domain.language.syntax_tree import (
     TREND_TIE,

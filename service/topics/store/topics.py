@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
-from service.platform.database.base import is_among
-from service.platform.database.models import Topic
+from service.platform.database.pg_arrays import is_among
+from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_canonicals
 
 

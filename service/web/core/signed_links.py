@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from service.messages.signed_links import signed_url
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose, Token, TokenError, read_token, sign_token
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import Site
 from service.web.core.errors import NotHere

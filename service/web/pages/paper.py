@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
 from service.papers.domain.types import AnnounceType, Paper
+from service.papers.store.models import PaperRow, PaperVersion
 from service.papers.store.read import find_paper, get_announcements, get_papers
 from service.platform.database.engine import transaction
-from service.platform.database.models import PaperRow, PaperVersion
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.similarity.embed_papers import meaning_note, similar_papers

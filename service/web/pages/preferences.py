@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from service.messages.transactional import queue_paused, queue_resumed
 from service.platform.database.engine import transaction
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
 from service.subscribers.address_change import request_address
@@ -28,6 +27,7 @@ from service.subscribers.sign_up import (
     undo_unsubscribe,
     update_preferences,
 )
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.topics.topics import TopicError
 from service.web.core.context import Site, SiteHere

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import OpinionKind
 from service.platform.database.engine import transaction
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose
+from service.subscribers.domain.types import OpinionKind
 from service.subscribers.feedback import list_kept, take_back_opinion
 from service.subscribers.store.feedback import Opinions, get_opinions
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.models_feedback import TopicChange
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.topics.store.changes import list_changes

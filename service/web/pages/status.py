@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.store.batches import get_history
+from service.papers.store.models import Batch
 from service.platform.database.engine import transaction
-from service.platform.database.models import Batch
 from service.presentation.dates import short_date
 from service.web.core.context import SiteHere
 

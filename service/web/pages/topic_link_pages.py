@@ -10,10 +10,10 @@ from typing import NoReturn
 from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import OpinionKind, Paper, TopicChangeKind
+from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers
-from service.platform.database.models import Subscriber, Topic
 from service.platform.settings.settings import Settings
+from service.subscribers.domain.types import OpinionKind
 from service.subscribers.feedback import (
     MuteOffer,
     find_bringing_topic,
@@ -23,9 +23,11 @@ from service.subscribers.feedback import (
     take_back_opinion,
 )
 from service.subscribers.store.feedback import find_opinion
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.models_feedback import TopicChange
 from service.topics.domain.language import Author, Text
 from service.topics.domain.language.edits import read_clause
+from service.topics.domain.types import TopicChangeKind
 from service.topics.edit_by_link import (
     Difference,
     Draft,
@@ -36,6 +38,7 @@ from service.topics.edit_by_link import (
     measure_draft,
     undo_change,
 )
+from service.topics.store.models import Topic
 from service.topics.store.topics import list_topics
 from service.web.core.errors import NotHere
 

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import OpinionKind, SubscriberState
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
+from service.subscribers.domain.types import OpinionKind
+from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from service.papers.domain.types import SubscriberState
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.sign_up import leave, never_mail, undo_unsubscribe

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.papers.domain.types import AnnounceType, Cadence, Paper
+from service.deliveries.domain.recipients import Cadence
+from service.papers.domain.types import AnnounceType, Paper
 from service.presentation.phrases import count_of
 
 _CADENCES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from service.papers.domain.types import Cadence
+from service.deliveries.domain.recipients import Cadence
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.subscribers.sign_up import SignUpError

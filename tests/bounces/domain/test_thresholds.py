@@ -15,7 +15,8 @@ from service.bounces.domain.thresholds import (
     next_standing,
     state_after,
 )
-from service.papers.domain.types import BounceVerdict, DeliveryState, SuppressionReason
+from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.domain.states import BounceVerdict, DeliveryState
 
 V = BounceVerdict
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ from support.mail.bounce_mails import OUR_ID, READER, complaint, dsn, letter, re
 
 from service.bounces.inbound.notice import notices_of_mail
 from service.bounces.inbound.parse import Returned, parse_bounce
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 

@@ -9,7 +9,7 @@ from support.mail.bounce_mails import READER, complaint, dsn, letter, refused
 
 from service.bounces.inbound.mime_parts import MOST_BYTES, MOST_LINES, MOST_RECIPIENTS
 from service.bounces.inbound.parse import BounceMail, NotReadable, parse_bounce
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.bounces.inbound.parse import BounceMail, parse_bounce
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 pytestmark = pytest.mark.real
 

@@ -20,7 +20,7 @@ from service.bounces.inbound.webhooks import (
     read_json,
 )
 from service.deliveries.domain.refusals import CERTAIN
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 READER = "reader@example.org"

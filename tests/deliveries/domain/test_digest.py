@@ -21,7 +21,8 @@ from service.deliveries.domain.digest import (
     read_entry,
     read_happenings,
 )
-from service.papers.domain.types import PaperEventKind, Reason
+from service.papers.domain.types import PaperEventKind
+from service.topics.domain.types import Reason
 
 REASONS = st.builds(
     Reason,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.deliveries.domain.refusal_phrases import read_words
 from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, classify_refusal
-from service.papers.domain.types import BounceVerdict
+from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import (
     NEXT_STATES,
+    DeliveryState,
     Phase,
     SendOutcome,
     SkipReason,
@@ -16,7 +18,6 @@ from service.deliveries.domain.states import (
     may_follow,
     skip_reason,
 )
-from service.papers.domain.types import DeliveryState, SubscriberState
 
 S = DeliveryState
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

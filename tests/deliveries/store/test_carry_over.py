@@ -17,12 +17,12 @@ from support.newsletter.press import (
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest import digest_from_json
-from service.deliveries.domain.states import Phase, SendOutcome
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.deliveries.store.carry_over import WHY_CARRIED
 from service.deliveries.store.deliveries import list_events
 from service.editions.compose import compose_chunk
 from service.editions.publish import open_edition
-from service.papers.domain.types import Cadence, DeliveryState, SubscriberState
 from service.sending.deliver import deliver, sweep
 
 ANNE = "anne@example.org"

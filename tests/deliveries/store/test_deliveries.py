@@ -17,6 +17,8 @@ from service.deliveries.domain.digest import (
     digest_from_json,
     write_digest,
 )
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import (
     DigestRow,
     count_mails,
@@ -29,8 +31,7 @@ from service.deliveries.store.deliveries import (
     list_events,
     record_event,
 )
-from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState
-from service.platform.database.models import Delivery
+from service.deliveries.store.models import Delivery
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve
 

@@ -23,7 +23,8 @@ from service.editions.domain.ranking import (
     standings,
     weigh_reasons,
 )
-from service.papers.domain.types import AnnounceType, Paper, Reason
+from service.papers.domain.types import AnnounceType, Paper
+from service.topics.domain.types import Reason
 
 Match = tuple[int, tuple[Reason, ...]]
 

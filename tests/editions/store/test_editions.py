@@ -10,7 +10,11 @@ from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import DigestRow, insert_digests
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
 from service.editions.store.editions import (
     assign_papers,
     claim_chunk,
@@ -28,9 +32,9 @@ from service.editions.store.editions import (
     published_since,
     set_coverage,
 )
-from service.papers.domain.types import AnnounceType, Cadence, DeliveryState, EditionState
+from service.editions.store.models import Edition, EditionChunk
+from service.papers.domain.types import AnnounceType
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery, Edition, EditionChunk
 from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.mail.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.dkim import (
     DkimSigner,
@@ -29,7 +30,6 @@ from service.messages.mime.dkim import (
 )
 from service.messages.mime.mime import MessageHeaders, build_message
 from service.messages.rendering.renderer import plain_mail
-from service.papers.domain.types import DeliveryKind
 from service.platform.settings.dkim_keys import DkimKey, DkimKeyError, read_key
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import MailContext
 from service.messages.domain.errors import HeaderError
@@ -31,7 +32,6 @@ from service.messages.mime.mime import (
     message_id,
 )
 from service.messages.rendering.renderer import Renderer, plain_mail
-from service.papers.domain.types import DeliveryKind
 
 SECRET = b"a secret of the tests"
 ID = message_id(DeliveryKind.DIGEST, 123, SECRET, "example.org")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.html_filters import marked_because, marked_byline
 from service.messages.rendering.text_part import said_because, said_byline
-from service.papers.domain.types import Reason
+from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
 

@@ -19,9 +19,9 @@ from support.mail.reading_mail import (
     unflow,
 )
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.mime.mime import MessageHeaders, build_message
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import DeliveryKind
 
 GALLERY = Path(__file__).resolve().parents[3] / "docs" / "gallery" / "mails"
 STATES = every_state()

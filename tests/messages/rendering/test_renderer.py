@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import (
     Brand,
     Coverage,
@@ -26,8 +28,9 @@ from service.messages.contexts.digest import (
 from service.messages.contexts.transactional import MailContext
 from service.messages.domain.errors import MailTooLarge, RenderError
 from service.messages.rendering.renderer import Renderer, keep_first
-from service.papers.domain.types import Cadence, DeliveryKind, PaperEventKind, Reason
+from service.papers.domain.types import PaperEventKind
 from service.presentation.sanitize import clean, safe_url
+from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
 MakeDigest = Callable[..., DigestContext]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from support.mail.mail_states import make_digest, make_entry
 from support.mail.reading_mail import addresses, parse_strictly
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper, PaperLinks
 from service.messages.rendering.renderer import Renderer
 from service.messages.signed_links import follow_url, mute_url
-from service.papers.domain.types import DeliveryKind, Reason
 from service.presentation.phrases import mutable_words
+from service.topics.domain.types import Reason
 
 BASE = "https://papers.example.org/change/token"
 

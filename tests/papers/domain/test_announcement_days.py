@@ -9,24 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.deliveries.domain.recipients import Cadence
+from service.editions.domain.schedule import LOOKBACK_DAYS, due_at, editions_due, is_cadence_day
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
     DEADLINE_HOUR,
-    LOOKBACK_DAYS,
-    BatchStatus,
     announcement_date,
-    due_at,
-    editions_due,
     is_announcement_day,
-    is_cadence_day,
     is_past_deadline,
-    is_zone,
-    next_hour,
     polled_date,
-    reader_hour,
-    unfinished,
 )
-from service.papers.domain.types import BatchState, Cadence
+from service.papers.domain.completeness import BatchStatus, unfinished
+from service.papers.domain.types import BatchState
+from service.platform.time_zones import is_zone, next_hour, reader_hour
 
 ZONES = st.sampled_from(sorted(z for z in available_timezones() if not z.startswith("right/")))
 HOURS = st.integers(0, 23)

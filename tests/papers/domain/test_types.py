@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.papers.domain.types import AnnounceType, DeliveryState
+from service.deliveries.domain.states import DeliveryState
+from service.papers.domain.types import AnnounceType
 
 
 def test_a_replacement_never_makes_a_paper_new_to_a_reader() -> None:

@@ -18,6 +18,7 @@ from service.papers.store.batches import (
     get_batches,
     open_batch,
 )
+from service.papers.store.models import PaperRow
 from service.papers.store.read import (
     count_by_day,
     find_paper,
@@ -28,7 +29,6 @@ from service.papers.store.read import (
     list_papers_announced_on,
 )
 from service.papers.store.upsert import record_first_announcement, upsert_papers
-from service.platform.database.models import PaperRow
 
 NOW = datetime(2026, 9, 18, 4, 0, tzinfo=UTC)
 

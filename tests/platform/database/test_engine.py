@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from service.papers.domain.types import SuppressionReason
+from service.deliveries.domain.recipients import SuppressionReason
 from service.platform.database.engine import make_engine, make_sessions, transaction
-from service.platform.database.models import Suppression
+from service.subscribers.store.models import Suppression
 from service.subscribers.store.suppressions import insert_suppression, is_suppressed
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

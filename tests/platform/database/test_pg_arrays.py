@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.base import write_numbers, write_octets, write_texts
+from service.deliveries.domain.states import DeliveryState
+from service.platform.database.pg_arrays import write_numbers, write_octets, write_texts
 
 TEXTS = [
     "",

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.papers.domain.types import BreakerState
 from service.sending.domain.provider_limits import (
     BURST,
     FULL_RATE,
@@ -24,6 +23,7 @@ from service.sending.domain.provider_limits import (
     SLOWEST_RATE,
     SLOWING_EVERY,
     START_RATE,
+    BreakerState,
     Pace,
     is_trouble,
     next_at,

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import (
     DEAD_ADDRESS_CODES,
+    DeliveryState,
     Phase,
     SendOutcome,
     enhanced_code,
     may_follow,
 )
-from service.papers.domain.types import DeliveryState, SuppressionReason
 from service.sending.domain.retries import (
     JITTER,
     RETRY_MINUTES,

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from service.papers.domain.types import Cadence, DeliveryState
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState
 from service.sending.domain.sent_watermark import (
     Mark,
     MarkedRow,

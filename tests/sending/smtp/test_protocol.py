@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.newsletter.decisions import decide_now
 
-from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.sending.smtp.protocol import Awaited, Dialogue, Envelope, wire_form
 
 GROUP = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go on")

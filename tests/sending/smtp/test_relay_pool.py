@@ -20,8 +20,7 @@ from support.smtp.scripted_smtp import (
 )
 from support.smtp.smtp_sink import free_port
 
-from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.platform.settings.settings import SmtpRelay
 from service.sending.domain import relay_health as turns
 from service.sending.smtp.relay_pool import RelayTrouble

@@ -15,8 +15,7 @@ from support.smtp.scripted_smtp import (
 )
 from support.smtp.smtp_sink import free_port, wait_until
 
-from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.platform.settings.settings import SmtpRelay
 from service.sending.smtp import connection as module
 from service.sending.smtp.rate_limit import SendRate

@@ -10,8 +10,7 @@ import pytest
 from support.newsletter.decisions import decide_now
 from support.smtp.scripted_smtp import ScriptedSmtp, make_certificate, server_context
 
-from service.deliveries.domain.states import Phase, SendOutcome
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.platform.settings.settings import SmtpRelay
 from service.sending.smtp.transport import Envelope, SmtpTransport
 

@@ -13,11 +13,13 @@ from support.newsletter.press import ACCEPTED, OUR_LOCKS, SILENCE, Press, make_p
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail
+from service.deliveries.store.models import Delivery
 from service.editions.publish import open_edition
-from service.papers.domain.types import Cadence, DeliveryKind, DeliveryState
+from service.editions.store.models import Edition
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.database.models import Delivery, Edition
 from service.platform.settings.settings import Settings
 from service.sending.store.claim import (
     Claimer,

@@ -9,16 +9,13 @@ from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.orm import Session
 from support.newsletter.stored import count_lanes
 
-from service.papers.domain.types import (
-    BreakerState,
-    Cadence,
-    DeliveryKind,
-    DeliveryState,
-    EditionState,
-)
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery, Edition
-from service.sending.domain.provider_limits import Pace
+from service.sending.domain.provider_limits import BreakerState, Pace
 from service.sending.store.provider_limits import (
     LaneClaim,
     Parking,

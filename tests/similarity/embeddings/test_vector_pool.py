@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import Aim, Pool, gauge_pool
 from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse

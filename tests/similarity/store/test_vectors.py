@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, not_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import ShippedCorpus, weigh_text
 from service.similarity.domain.calibration import (

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Cadence, SubscriberState, SuppressionReason
-from service.platform.database.models import Subscriber, Suppression
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.signing.address_hash import address_hash
+from service.subscribers.store.models import Subscriber, Suppression
 from service.subscribers.store.subscribers import (
     NewSubscriber,
     Preferences,

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, text
 
-from service.papers.domain.types import Cadence
+from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
 from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers

@@ -12,10 +12,12 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from service.deliveries.domain.states import may_follow
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryState, may_follow
+from service.deliveries.store.models import Delivery
 from service.editions.balance import edition_balance
-from service.papers.domain.types import DeliveryState, SubscriberState
-from service.platform.database.models import Delivery, Edition, Subscriber
+from service.editions.store.models import Edition
+from service.subscribers.store.models import Subscriber
 from support.chaos.relay import Exchange
 from support.chaos.world import Story
 from support.web.papers import FRIDAY, THURSDAY

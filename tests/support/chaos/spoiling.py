@@ -12,9 +12,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import Decision, SendOutcome
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Delivery
+from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
+from service.deliveries.store.models import Delivery
 from service.sending import deliver, record_outcomes
 from service.sending.domain.retries import Tries
 from service.sending.store.in_flight import Held

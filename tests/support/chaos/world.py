@@ -23,9 +23,9 @@ import redis
 from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.papers.domain.types import DeliveryState
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.database.models import Delivery
 from service.platform.queue import make_ring
 from service.platform.settings.settings import Settings
 from service.sending.deliver import resolve, sweep

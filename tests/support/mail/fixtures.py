@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import (
     Coverage,
     DigestContext,
@@ -33,10 +35,11 @@ from service.messages.contexts.transactional import (
     WelcomeContext,
 )
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import AnnounceType, Cadence, DeliveryKind, Paper, Reason
+from service.papers.domain.types import AnnounceType, Paper
 from service.platform.settings.settings import SmtpRelay
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.transport import SmtpTransport
+from service.topics.domain.types import Reason
 from support.smtp.scripted_smtp import ScriptedSmtp
 
 TUESDAY = date(2026, 4, 21)

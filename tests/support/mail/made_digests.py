@@ -17,20 +17,18 @@ from itertools import pairwise
 from pathlib import Path
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, digest_to_json
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
+from service.editions.store.models import Edition
 from service.messages.edition_data import Materials
 from service.papers.domain.latex.readable import to_readable, to_readable_line
-from service.papers.domain.types import (
-    AnnounceType,
-    Cadence,
-    DeliveryKind,
-    EditionState,
-    Paper,
-    Reason,
-    SubscriberState,
-)
-from service.platform.database.models import Delivery, Edition, Subscriber
+from service.papers.domain.types import AnnounceType, Paper
 from service.platform.settings.settings import Settings
+from service.subscribers.store.models import Subscriber
+from service.topics.domain.types import Reason
 
 MORNING = datetime(2026, 9, 18, 7, 0, tzinfo=UTC)
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from service.deliveries.domain.digest import TRENDING_TITLE
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import (
     Brand,
     Coverage,
@@ -34,14 +36,8 @@ from service.messages.contexts.transactional import (
     WelcomeContext,
 )
 from service.messages.rendering.renderer import RenderedMail, Renderer
-from service.papers.domain.types import (
-    AnnounceType,
-    Cadence,
-    DeliveryKind,
-    Paper,
-    PaperEventKind,
-    Reason,
-)
+from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
+from service.topics.domain.types import Reason
 
 HOME = "https://papers.example.org"
 TOKEN = "WzEyMzQsMTc3Njc1MTIwMCwiIl0.c2lnbmVkLWJ5LW5vYm9keS1idXQtdGhlLWdhbGxlcnk"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from service.bounces.record import Channel, read_bounce_mail, verp_address
-from service.deliveries.domain.states import Phase, SendOutcome
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
 from service.deliveries.store.deliveries import insert_mail
-from service.papers.domain.types import BreakerState, Cadence, DeliveryKind, DeliveryState
 from service.sending.deliver import deliver
+from service.sending.domain.provider_limits import BreakerState
 from service.sending.smtp.transport import Envelope
 from service.sending.store.models_provider_limits import PaceRow
 from service.subscribers.sign_up import suppress_address

@@ -6,10 +6,11 @@ from sqlalchemy import func, select
 
 from service.bounces.record import Channel, Reading, read_bounce_mail, verp_address
 from service.bounces.store.models import BounceEventRow
-from service.papers.domain.types import SuppressionReason
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.store.models import Delivery
 from service.platform.signing.address_hash import email_key
 from service.sending.deliver import deliver
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import find_reason
 from support.mail.bounce_mails import READER
 from support.newsletter.press import PlannedTransport, Press

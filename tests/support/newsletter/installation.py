@@ -15,15 +15,18 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.editions.store.models import Edition, EditionPaper
 from service.papers.arxiv_backfill import HealReport, heal_arxiv
-from service.papers.domain.types import BatchState, Cadence, DeliveryState
+from service.papers.domain.types import BatchState
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
 from service.papers.sources.registry import build_oai, build_sources
 from service.papers.store.crawl_gate import SharedGate
-from service.platform.database.models import AnnouncementRow, Batch, Edition, EditionPaper, PaperRow
+from service.papers.store.models import AnnouncementRow, Batch, PaperRow
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from support.newsletter.press import PlannedTransport, Press

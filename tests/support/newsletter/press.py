@@ -18,18 +18,22 @@ from typing import Any
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import Phase, SendOutcome
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
+from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.editions.balance import Balance, edition_balance
 from service.editions.publish import publish_now
+from service.editions.store.models import Edition
 from service.messages.contexts.digest import DigestContext
 from service.messages.rendering.renderer import DEFAULT_MAX_BYTES, RenderedMail, Renderer
-from service.papers.domain.types import Announcement, Cadence, DeliveryState
+from service.operations.store.tables import Base
+from service.papers.domain.types import Announcement
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Base, Delivery, DeliveryEvent, Edition, Subscriber
 from service.platform.settings.settings import Settings
 from service.sending.deliver import Sender
 from service.sending.smtp.relay_pool import RelayTrouble
 from service.sending.smtp.transport import Envelope, SmtpTransport, Transport
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
 from service.topics.domain.language import canonical, parse_query
 from support.smtp.smtp_sink import wait_until

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Engine, Text, cast, func, select, text
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import DeliveryState
-from service.platform.database.models import Base, Delivery, PaperRow, PaperVersion
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
+from service.operations.store.tables import Base
+from service.papers.store.models import PaperRow, PaperVersion
 from support.sources.feeds import Told
 
 Rows = tuple[str, ...]

@@ -20,21 +20,18 @@ from pathlib import Path
 from sqlalchemy import Engine, event, select
 
 from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.models import Delivery
 from service.editions.compose import compose_chunk
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
-from service.papers.domain.types import (
-    Announcement,
-    AnnounceType,
-    Cadence,
-    DeliveryState,
-    ParsedBatch,
-    Signals,
-)
+from service.editions.store.models import Edition, EditionPaper
+from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch, Signals
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
 from service.papers.sources.base import Expectation, Fetched, FetchState
+from service.papers.store.models import PaperRow
 from service.papers.store.read import index_papers
-from service.platform.database.models import Delivery, Edition, EditionPaper, PaperRow
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve, sweep
 from service.topics.domain.language import canonical, leaf_texts, parse_query

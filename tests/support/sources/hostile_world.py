@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
-from service.papers.domain.types import BatchState, Cadence
+from service.deliveries.domain.recipients import Cadence
+from service.papers.domain.types import BatchState
 from service.platform.settings.settings import Settings
 from support.newsletter.installation import Installation, repeated, span
 from support.newsletter.press import make_press

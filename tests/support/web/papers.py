@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.types import Announcement, AnnounceType, BatchState, Signals
 from service.papers.store.batches import open_batch
+from service.papers.store.models import PaperRow
 from service.papers.store_announcements import store_announcements
-from service.platform.database.models import PaperRow
 
 FRIDAY = date(2026, 9, 18)
 THURSDAY = date(2026, 9, 17)

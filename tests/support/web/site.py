@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
 
-from service.platform.database.models import Base, Subscriber
+from service.operations.store.tables import Base
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, sign_token
 from service.subscribers.sign_up import SignUp, activate, request_subscription
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
 
 

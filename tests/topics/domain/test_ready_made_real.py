@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 
 from service.papers.domain.categories import is_known
-from service.platform.database.models import PaperRow
+from service.papers.store.models import PaperRow
 from service.topics.domain.language import parse_query
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.store.to_sql import to_sql

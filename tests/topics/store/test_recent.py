@@ -9,9 +9,9 @@ from sqlalchemy import Engine, select, text, true
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
+from service.papers.store.models import PaperRow
 from service.papers.store.models_paper_changes import PaperChange
 from service.platform.database.engine import make_sessions, transaction
-from service.platform.database.models import PaperRow
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import parse_query

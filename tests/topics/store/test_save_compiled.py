@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Cadence, ClauseKind
+from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_sessions, transaction
-from service.platform.database.models import Topic
 from service.subscribers.store.subscribers import (
     NewSubscriber,
     Preferences,
@@ -19,8 +18,9 @@ from service.subscribers.store.subscribers import (
     replace_topics,
 )
 from service.topics.domain.language import canonical, parse_query
+from service.topics.domain.types import ClauseKind
 from service.topics.store import save_compiled
-from service.topics.store.models import Canonical, ClauseRow
+from service.topics.store.models import Canonical, ClauseRow, Topic
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import (
     heal_topics,

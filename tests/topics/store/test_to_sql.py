@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session, aliased
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known
 from service.papers.domain.types import AnnounceType
+from service.papers.store.models import PaperRow
 from service.papers.store.read import index_papers
-from service.platform.database.models import PaperRow
 from service.topics.domain.language import Query, QueryError, canonical, leaf_texts, parse_query
 from service.topics.domain.matching.bitsets import Bits, Lexemes, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets

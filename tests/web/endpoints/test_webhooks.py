@@ -30,7 +30,7 @@ from support.web.site import Bell, Readers, Turnable, count_rows
 from service.bounces.inbound.webhook_signatures import HookForged
 from service.bounces.inbound.webhooks import MOST_BYTES
 from service.bounces.store.models import BounceEventRow
-from service.papers.domain.types import SubscriberState
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.web.app import create_app

@@ -16,10 +16,10 @@ from support.web.site import Bell
 
 from service.operations.metrics import MOST_PROVIDERS, OTHERS, count_by_provider
 from service.operations.store.counts import SendCount
-from service.papers.domain.types import BreakerState
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
+from service.sending.domain.provider_limits import BreakerState
 from service.sending.restore_guard import mark_paths
 from service.sending.store.models_provider_limits import PaceRow
 from service.subscribers.sign_up import suppress_address

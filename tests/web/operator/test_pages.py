@@ -14,9 +14,9 @@ from support.newsletter.press import SILENCE, PlannedTransport, Press, make_pres
 from support.web.server import serve
 from support.web.site import Bell
 
+from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.operations.dashboard import BounceDay, describe_relays
-from service.papers.domain.types import DeliveryKind
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver

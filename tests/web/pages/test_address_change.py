@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy.orm import Session
 from support.web.site import Readers, Turnable, count_rows
 
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.messages.signed_links import signed_url
 from service.messages.transactional import move_detail
-from service.papers.domain.types import DeliveryKind
-from service.platform.database.models import Delivery, Subscriber
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
 from service.web.core.rate_limits import GLOBAL
 

@@ -14,10 +14,11 @@ from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.server import serve
 from support.web.site import Bell, Readers, Turnable
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.editions.publish import publish_now
-from service.papers.domain.types import Cadence, DeliveryKind
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery
 from service.platform.dev_mailbox import Mailbox
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 from support.web.site import Readers, count_rows
 
-from service.platform.database.models import Topic
 from service.platform.signing.tokens import Purpose
 from service.topics import live_preview
 from service.topics.domain.ready_made import READY_FIELDS
+from service.topics.store.models import Topic
 
 LIVE = "/topics/preview/live"
 

@@ -14,11 +14,11 @@ from support.newsletter.stored import list_uncompiled
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.site import Readers, Turnable, count_rows
 
+from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.editions.publish import publish_now
-from service.papers.domain.types import Cadence, SubscriberState
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.subscribers.store.suppressions import find_reason
 

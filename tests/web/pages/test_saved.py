@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 from support.web.site import Readers, count_rows
 
-from service.platform.database.models import Subscriber
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from service.topics.store.topics import list_topics
 
 

@@ -15,16 +15,19 @@ from support.newsletter.press import PlannedTransport
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.site import Readers
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.models import Delivery
 from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
 from service.editions.catch_up import compose_catch_ups
 from service.editions.publish import publish_now
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import Cadence, DeliveryKind
+from service.papers.store.models import PaperRow
 from service.platform.database.engine import make_sessions
-from service.platform.database.models import Delivery, PaperRow, Subscriber
 from service.platform.signing.tokens import Purpose
 from service.sending.deliver import Sender, deliver
 from service.subscribers.sign_up import pause, resume
+from service.subscribers.store.models import Subscriber
 
 READER = "reader@example.org"
 

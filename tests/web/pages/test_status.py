@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.types import BatchState
 from service.papers.store.batches import open_batch
-from service.platform.database.models import Batch
+from service.papers.store.models import Batch
 from service.web.pages.status import describe_batch, draw_status
 
 FRIDAY = date(2026, 9, 18)

@@ -11,9 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from support.web.site import Bell, Readers, Turnable, count_rows
 
-from service.papers.domain.types import DeliveryKind, DeliveryState, SubscriberState
-from service.platform.database.models import Delivery, Subscriber
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
+from service.deliveries.store.models import Delivery
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 
 

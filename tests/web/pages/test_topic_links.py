@@ -22,13 +22,14 @@ from service.messages.signed_links import (
     less_url,
     mute_url,
 )
-from service.papers.domain.types import OpinionKind
-from service.platform.database.models import Subscriber, Topic
 from service.platform.signing.tokens import Purpose
+from service.subscribers.domain.types import OpinionKind
 from service.subscribers.sign_up import unsubscribe
 from service.subscribers.store.feedback import find_opinion
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.models_feedback import TopicChange
 from service.subscribers.store.subscribers import replace_topics
+from service.topics.store.models import Topic
 from service.topics.store.topics import list_topics
 
 TITLES = (

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 from support.web.site import Readers, count_rows
 
-from service.papers.domain.types import SubscriberState
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.suppressions import is_suppressed
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from service.papers.domain.types import Cadence
+from service.deliveries.domain.recipients import Cadence
 from service.topics.topics import TopicError
 from service.web.core.rate_limits import GLOBAL, PER_ADDRESS, PER_NETWORK, PER_SCRIPT, checks_for
 from service.web.views.category_labels import field_name

@@ -13,7 +13,7 @@ from itertools import pairwise, product
 from typing import TypeAlias
 
 from service.papers.domain.tsvector import Positions
-from service.papers.domain.types import Reason
+from service.topics.domain.types import Reason
 
 Bits: TypeAlias = int
 Lexemes: TypeAlias = Mapping[str, Positions]

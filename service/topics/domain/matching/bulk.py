@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import and_
 
-from service.papers.domain.types import ClauseKind
 from service.topics.domain.matching.bitsets import Bits
 from service.topics.domain.matching.compiled import USUAL, ClauseForm, inner_numbers
 from service.topics.domain.matching.compiled_groups import find_group, read_group
 from service.topics.domain.matching.paper_index import DayIndex
+from service.topics.domain.types import ClauseKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from itertools import repeat
 from service.papers.domain.author_keys import author_index_keys, author_query_keys
 from service.papers.domain.author_names import author_matches
 from service.papers.domain.categories import expand
-from service.papers.domain.types import ClauseKind, Reason
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.syntax_tree import (
     Announced,
@@ -33,6 +32,7 @@ from service.topics.domain.matching.bitsets import (
     unite,
 )
 from service.topics.domain.matching.compiled import ClauseForm, Lexicon, compile_leaf, read_places
+from service.topics.domain.types import ClauseKind, Reason
 
 
 @dataclass(frozen=True, slots=True)

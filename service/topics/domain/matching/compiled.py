@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
-from service.papers.domain.types import ClauseKind
 from service.topics.domain.language import parse_query
 from service.topics.domain.language.canonical import normalize
 from service.topics.domain.language.lexer import SWITCHES
@@ -28,6 +27,7 @@ from service.topics.domain.language.syntax_tree import (
     iterate_leaves,
 )
 from service.topics.domain.matching.bitsets import Lexemes, Places, lay_out
+from service.topics.domain.types import ClauseKind
 
 # Grows whenever the same text would be split or looked up in another way than before: forms that
 # were stored under another number are made anew when they are met.

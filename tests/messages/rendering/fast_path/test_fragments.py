@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import Brand, DigestContext, DigestPaper
 from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
@@ -19,7 +20,6 @@ from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_k
 from service.messages.rendering.fast_path.fragments import CHANGE, TOPIC, Part, own_run, shared_run
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.renderer import RenderedMail, Renderer
-from service.papers.domain.types import DeliveryKind
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufdd0\ufdd1\ufdd2\ufdd3")

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.mail.mail_states import every_state
 
+from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import (
     Coverage,
     DigestContext,
@@ -24,7 +26,8 @@ from service.messages.domain.errors import RenderError
 from service.messages.rendering.environment import make_environment
 from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
 from service.messages.rendering.renderer import TEMPLATE_DIR, RenderedMail, Renderer
-from service.papers.domain.types import Cadence, DeliveryKind, PaperEventKind, Reason
+from service.papers.domain.types import PaperEventKind
+from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
 MakeDigest = Callable[..., DigestContext]

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.newsletter.plain_topics import PAPERS, TOPICS, lexicon_of, naive_match, paper_of
 
-from service.papers.domain.types import ClauseKind
 from service.topics.domain.language import Query, QueryError, canonical, parse_query
 from service.topics.domain.language.syntax_tree import Announced
 from service.topics.domain.matching.bitsets import PhraseIndex, lay_out
@@ -26,6 +25,7 @@ from service.topics.domain.matching.compiled import (
     split_topic,
 )
 from service.topics.domain.matching.paper_index import DayIndex
+from service.topics.domain.types import ClauseKind
 
 
 @pytest.mark.parametrize(

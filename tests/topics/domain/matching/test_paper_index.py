@@ -15,7 +15,6 @@ from support.newsletter.plain_topics import (
     paper_of,
 )
 
-from service.papers.domain.types import Reason
 from service.topics.domain.language import (
     And,
     Not,
@@ -34,6 +33,7 @@ from service.topics.domain.matching.paper_index import (
     meaningless_leaves,
     parse_tsvector,
 )
+from service.topics.domain.types import Reason
 
 
 def reasons_for(topic: str, paper: IndexedPaper) -> tuple[Reason, ...] | None:

@@ -1,0 +1,52 @@
+"""When an edition opens and when its digests are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from service.deliveries.domain.recipients import Cadence
+from service.papers.domain.announcement_days import announcement_date, is_past_deadline
+from service.papers.domain.completeness import BatchStatus, unfinished
+from service.platform.time_zones import reader_hour
+
+# How far back an edition looks for papers that no earlier edition of its cadence carried. More
+# than the week for which days are healed and the days between two editions taken together: a paper
+# of a week ago, found just after one edition, must be in the reach of the next.
+LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
+
+
+def is_cadence_day(cadence: Cadence, on: date) -> bool:
+    """Whether a cadence publishes on a date: weekdays skip the weekend, weekly is Monday's."""
+    if cadence is Cadence.WEEKDAYS:
+        return on.weekday() < 5
+    if cadence is Cadence.WEEKLY:
+        return on.weekday() == 0
+    return True
+
+
+def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
+    """When a digest is due: its edition is open *and* the reader's hour has come."""
+    return max(opened_at, reader_hour(on, hour, zone))
+
+
+def editions_due(
+    now: datetime,
+    batches: Iterable[BatchStatus],
+    published: frozenset[tuple[Cadence, date]],
+) -> tuple[tuple[Cadence, date], ...]:
+    """The editions to open at `now`: those of today whose batches are in, or past the deadline.
+
+    `batches` are the gating sources' (a source that only enriches does not hold up the mail). A
+    date of which no batch was ever seen opens only at the deadline: silence is not completeness.
+    """
+    on = announcement_date(now)
+    known = [b for b in batches if b.announced_on == on]
+    is_ready = bool(known) and not unfinished(known, on)
+    if not is_ready and not is_past_deadline(on, now):
+        return ()
+    return tuple(
+        (cadence, on)
+        for cadence in Cadence
+        if is_cadence_day(cadence, on) and (cadence, on) not in published
+    )

@@ -1,0 +1,68 @@
+"""Editions, their papers, and the ranges of subscribers to compose."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ForeignKey,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.deliveries.domain.recipients import Cadence
+from service.editions.domain.states import EditionState
+from service.platform.database.base import Base, enum_type
+
+
+class Edition(Base):
+    """One publication of one cadence for one local date; a date, so that no clock can repeat it."""
+
+    __tablename__ = "editions"
+    __table_args__ = (UniqueConstraint("cadence", "local_date"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
+    local_date: Mapped[date]
+    state: Mapped[EditionState] = mapped_column(enum_type(EditionState, "edition_state"))
+    sends_now: Mapped[bool] = mapped_column(server_default=text("false"))
+    opened_at: Mapped[datetime]
+    frozen_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    candidate_count: Mapped[int | None]
+    paper_count: Mapped[int] = mapped_column(server_default="0")
+    coverage: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    # Where a sender that begins may begin: about the last row that was claimed. Only a hint.
+    passed_due_at: Mapped[datetime | None]
+    passed_id: Mapped[int | None]
+
+
+class EditionPaper(Base):
+    """Which papers an edition carries. A paper is in exactly one edition of each cadence."""
+
+    __tablename__ = "edition_papers"
+    __table_args__ = (UniqueConstraint("cadence", "paper_id"),)
+
+    edition_id: Mapped[int] = mapped_column(
+        ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True
+    )
+    paper_id: Mapped[int] = mapped_column(
+        ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True
+    )
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
+    is_late: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class EditionChunk(Base):
+    """A range of readers still to be composed, or composed: what makes compose safe to repeat."""
+
+    __tablename__ = "edition_chunks"
+    __table_args__ = (UniqueConstraint("edition_id", "first_subscriber_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    edition_id: Mapped[int] = mapped_column(ForeignKey("editions.id", ondelete="CASCADE"))
+    first_subscriber_id: Mapped[int]
+    last_subscriber_id: Mapped[int]
+    composed_at: Mapped[datetime | None]

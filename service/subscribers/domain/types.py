@@ -1,0 +1,12 @@
+"""What subscribers say of papers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OpinionKind(StrEnum):
+    """What a reader said of a paper: saved for later, or not of this kind again."""
+
+    KEPT = "kept"
+    DISMISSED = "dismissed"

@@ -1,0 +1,94 @@
+"""A subscriber, what they agreed to, and addresses that must not be mailed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.platform.database.base import Base, enum_type
+
+
+class Subscriber(Base):
+    """One person with one address. `email_key` is the normalised address that must be unique.
+
+    `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants what a
+    pause, which began at `paused_at`, will have missed; `catch_up_since` is the day from which it
+    is to be gathered. `moves_from_id`: this row holds the address to which another reader wants to
+    move (pending), or which that reader has left (unsubscribed).
+    """
+
+    __tablename__ = "subscribers"
+    __table_args__ = (
+        CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
+        Index("ix_subscribers_state_cadence", "state", "cadence"),
+        Index(
+            "ix_subscribers_moves_from_id",
+            "moves_from_id",
+            postgresql_where=text("moves_from_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_subscribers_catch_up_since",
+            "catch_up_since",
+            postgresql_where=text("catch_up_since IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    email_key: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[SubscriberState] = mapped_column(enum_type(SubscriberState, "subscriber_state"))
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
+    hour: Mapped[int] = mapped_column(SmallInteger)
+    timezone: Mapped[str]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    unsubscribed_at: Mapped[datetime | None]
+    paused_until: Mapped[date | None]
+    confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
+    has_empty_digests: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
+    paused_at: Mapped[datetime | None]
+    catch_up_since: Mapped[date | None]
+    moves_from_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE")
+    )
+    locale: Mapped[str] = mapped_column(server_default="")
+
+
+class Consent(Base):
+    """Who agreed to what, when, on which page: GDPR Art. 7(1) wants it demonstrable."""
+
+    __tablename__ = "consents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), index=True
+    )
+    action: Mapped[str]
+    text_version: Mapped[str]
+    page: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Suppression(Base):
+    """An address we must not mail, as a keyed hash: it outlives the subscriber and names nobody."""
+
+    __tablename__ = "suppressions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    address_hash: Mapped[bytes] = mapped_column(unique=True)
+    reason: Mapped[SuppressionReason] = mapped_column(
+        enum_type(SuppressionReason, "suppression_reason")
+    )
+    detail: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime]
