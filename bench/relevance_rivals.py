@@ -16,10 +16,10 @@ from sqlalchemy import select
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import Aim
 from service.similarity.domain.vectors import WORDS_ONLY, PaperMeaning
+from service.similarity.like_paper import aim_at_paper
+from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.models import PaperMeaningRow
 from service.similarity.store.vectors import dot_columns
-from service.topics.like_queries import aim_at_paper
-from service.topics.store.like_queries import get_corpus, get_generation
 from service.topics.store.to_sql import fetch_lexemes
 
 

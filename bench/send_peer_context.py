@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.messages.contexts.digest import DigestContext, DigestPaper
-from service.messages.rendering import html_filters, text_part
-from service.presentation import dates, highlight, phrases
+from service.messages.rendering import digest_phrases, html_filters, text_part
+from service.presentation import dates, highlight, phrases, reasons
 from service.presentation.sanitize import isolated
 
 
 def make_context(mail: DigestContext) -> dict[str, Any]:
     """All that a template needs to know of one reader's digest, as ready strings."""
-    nothing = "" if mail.total else phrases.nothing_line(mail)
-    topics = phrases.listed_topics(mail.topics)
+    nothing = "" if mail.total else digest_phrases.nothing_line(mail)
+    topics = reasons.listed_topics(mail.topics)
     noun = "topics" if len(mail.topics) > 1 else "topic"
     since = dates.plain_date(mail.subscribed_on, mail.locale)
     often = phrases.how_often(mail.cadence)
@@ -61,8 +61,8 @@ def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
 def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
     """What a card says: as markup, and as lines of the text twin."""
     paper, by = entry.paper, phrases.byline(entry.paper)
-    wanted = phrases.marked_words(entry.reasons)
-    title, said = highlight.shorten(paper.title, 300), phrases.excerpt(entry, limit)
+    wanted = reasons.marked_words(entry.reasons)
+    title, said = highlight.shorten(paper.title, 300), digest_phrases.excerpt(entry, limit)
     return {
         "id": str(paper.id),
         "title": highlight.mark(title, wanted),

@@ -19,7 +19,8 @@ from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, Sender, deliver
+from service.sending.deliver import deliver
+from service.sending.send_loop import DeliverReport, Sender
 from service.sending.smtp.transport import SmtpTransport
 
 

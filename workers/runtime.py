@@ -10,8 +10,7 @@ from functools import cache
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
-from service.messages.identity import make_sending_renderer
-from service.messages.signer import signer_of
+from service.messages.identity import make_sending_renderer, signer_of
 from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.base import Source
@@ -23,8 +22,9 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.embedded import resolve_services
 from service.platform.logs import configure
 from service.platform.queue import Ring, make_ring
-from service.platform.settings.settings import Settings, load_settings
-from service.sending.deliver import Sender
+from service.platform.settings.load import load_settings
+from service.platform.settings.settings import Settings
+from service.sending.send_loop import Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 

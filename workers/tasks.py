@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.record import read_bounce_mailbox, settle_bounces
+from service.deliveries.alerts import report_mailbox
 from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.operations.monitoring import report_troubles as report_all
 from service.operations.monitoring import watch_accounts as watch_all
-from service.operations.troubles import report_mailbox
-from service.operations.troubles import report_troubles as report_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import ingest_source, refresh_lists

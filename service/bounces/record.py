@@ -31,7 +31,7 @@ from service.bounces.store.bounces import (
     settle_event,
 )
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.return_path import make_return_path, read_return_path
+from service.deliveries.domain.return_path import read_return_path
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import transaction
@@ -94,13 +94,6 @@ class Tally:
         for one in reading.recorded:
             self.outcomes[one.outcome] += 1
             self.suppressed += one.is_suppressed
-
-
-def verp_address(settings: Settings, delivery_id: int) -> str | None:
-    """The signed envelope sender of a delivery; None where no bounce domain is set."""
-    if not settings.bounce_domain:
-        return None
-    return make_return_path(delivery_id, settings.bounce_domain, settings.secret_key[0])
 
 
 def is_our_return_path(settings: Settings, address: str) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import CommandError, Json, counted, open_desk, table
+from service.cli.context import CommandError, Json, open_desk
+from service.cli.output import counted, table
 
 if TYPE_CHECKING:
     from service.bounces.inbound.listener import BounceListener

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.cli.context import CommandError, Desk, counted, progress_bar
+from service.cli.context import CommandError, Desk
 from service.cli.mail_target import development_mailbox
+from service.cli.output import counted, progress_bar
 from service.cli.processes import Stack, beat_schedule, free_port, is_free, listening_port
 from service.cli.report_lines import batch_table, edition_lines
 from service.deliveries.domain.recipients import Cadence, SubscriberState

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import (
-    CommandError,
-    Date,
-    Desk,
-    Json,
-    counted,
-    open_desk,
-    progress_bar,
-    read_date,
-    read_day,
-)
+from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_date, read_day
 from service.cli.embeddings import learn_all
+from service.cli.output import counted, progress_bar
 from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import BatchState
@@ -27,8 +18,8 @@ if TYPE_CHECKING:
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
     from service.papers.sources.base import Source
-    from service.sending.deliver import DeliverReport
     from service.sending.restore_guard import RestoreReport
+    from service.sending.send_loop import DeliverReport
 
 
 def register(app: typer.Typer) -> None:
@@ -178,7 +169,8 @@ def _past_day(desk: Desk, text: str | None) -> date:
 
 
 def _refuse_unfinished(desk: Desk, cadence: Cadence, on: date) -> None:
-    from service.editions.balance import find_balance, find_unfinished
+    from service.editions.balance import find_balance
+    from service.editions.coverage import find_unfinished
 
     if find_balance(desk.sessions, cadence, on) is not None:
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from service.cli.context import Desk, Json, counted, open_desk, progress_bar
+from service.cli.context import Desk, Json, open_desk
+from service.cli.output import counted, progress_bar
 
 
 def register(app: typer.Typer) -> None:

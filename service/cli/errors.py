@@ -9,7 +9,7 @@ from typer.exceptions import TyperException
 
 from service.cli.context import CommandError
 from service.platform.embedded import EmbeddedError
-from service.platform.settings.settings import SettingsError
+from service.platform.settings.faults import SettingsError
 from service.sending.restore_guard import DatabaseRestored
 from service.subscribers.sign_up import SignUpError
 from service.topics.topics import TopicError

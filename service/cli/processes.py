@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from service.cli.context import CommandError
-from service.platform.settings.settings import SECRETS, Settings
+from service.platform.settings.load import SECRETS
+from service.platform.settings.settings import Settings
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0

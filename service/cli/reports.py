@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Date, Desk, Json, counted, open_desk, read_day, table
+from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_day
+from service.cli.output import counted, table
 from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def why(
 
     Which papers matched which clause, what was cut, and every reply of the relay.
     """
-    from service.cli.report_lines_stories import story_lines
+    from service.cli.report_lines import story_lines
     from service.operations.explain import tell_why
     from service.platform.database.engine import transaction
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Desk, Json, counted, open_desk, table, to_json
+from service.cli.context import CommandError, Desk, Json, open_desk
+from service.cli.output import counted, table, to_json
 from service.cli.reports import find_reader
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
     A keyed hash of the address stays, so that no import brings it back.
     """
     from service.platform.database.engine import transaction
-    from service.subscribers.sign_up import erase as forget
+    from service.subscribers.lifecycle import erase as forget
     from service.subscribers.store.subscribers import get_subscriber
 
     with open_desk(context, as_json=as_json) as desk:
@@ -208,7 +209,8 @@ def suppress(
 ) -> None:
     """Never mail an address again, whoever signs it up."""
     from service.platform.database.engine import transaction
-    from service.subscribers.sign_up import read_address, suppress_address
+    from service.subscribers.lifecycle import suppress_address
+    from service.subscribers.sign_up import read_address
 
     with open_desk(context, as_json=as_json) as desk:
         address = read_address(email, takes_utf8=True)
@@ -227,7 +229,8 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
     Its owner has to sign up anew.
     """
     from service.platform.database.engine import transaction
-    from service.subscribers.sign_up import read_address, release_address
+    from service.subscribers.lifecycle import release_address
+    from service.subscribers.sign_up import read_address
 
     with open_desk(context, as_json=as_json) as desk:
         address = read_address(email, takes_utf8=True)

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import (
-    CommandError,
-    Globals,
-    Json,
-    counted,
-    find_voice,
-    open_desk,
-    open_settings,
-)
+from service.cli.context import CommandError, Globals, Json, find_voice, open_desk, open_settings
+from service.cli.output import counted
 
 if TYPE_CHECKING:
     from service.operations.doctor import Finding

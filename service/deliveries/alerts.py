@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.deliveries import insert_alert
-from service.messages.contexts.transactional import Alert
+from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
@@ -35,3 +36,38 @@ def alert_operator(
     if number is not None:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
     return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing that is wrong: what, how we know, and what to do."""
+
+    subject: str
+    detail: str
+    hint: str = ""
+
+
+def report_relay(
+    sessions: sessionmaker[Session], settings: Settings, relay: str, reply: str, now: datetime
+) -> None:
+    """Tell the operator, once a day, of a relay that refuses us, or does not answer for minutes."""
+    alert = Alert(
+        subject=f"The relay {relay} takes no mail",
+        detail=f"It said: {reply}",
+        hint="Check SMTP_URL and the relay's account. Rows stay queued and go out with it.",
+    )
+    with transaction(sessions) as session:
+        alert_operator(session, settings, f"relay {relay} {now.date()}", alert, now)
+
+
+def report_mailbox(
+    sessions: sessionmaker[Session], settings: Settings, reason: str, now: datetime
+) -> None:
+    """Tell the operator, once a day, that the bounce mailbox cannot be read."""
+    alert = Alert(
+        subject="The bounce mailbox cannot be read",
+        detail=reason,
+        hint="Bounces wait there and are not lost; see PAPERBOY_BOUNCE_MAILBOX.",
+    )
+    with transaction(sessions) as session:
+        alert_operator(session, settings, f"mailbox {now.date()}", alert, now)

@@ -69,7 +69,7 @@ def compose_readers(
     """
     ids = [reader.id for reader in readers]
     if settings.in_doubt == "carry":
-        carry_doubts_of_readers(session, edition, ids, now)
+        carry_doubts_of_readers(session, edition.id, ids, now)
     here = days.get(session, settings, edition) if days else EditionDay(session, settings, edition)
     ledger = read_ledger(session, ids, edition, here.day.ids)
     topics = here.read_topics(session, ids)

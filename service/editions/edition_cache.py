@@ -14,12 +14,13 @@ from service.editions.recommend import Shelf, stock_shelf
 from service.editions.store.editions import get_edition_papers
 from service.editions.store.models import Edition
 from service.editions.store.revisions import get_edition_revisions
-from service.papers.store.read import get_papers, index_papers
+from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
 from service.topics.domain.matching.bitsets import Bits
 from service.topics.domain.matching.bulk import StoredClauses, StoredForms, TopicSets
 from service.topics.domain.types import ClauseKind
 from service.topics.like_clauses import find_likes
+from service.topics.store.index_rows import index_papers
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import heal_topics, hold_forms
 from service.topics.store.topics import get_reader_topics

@@ -12,9 +12,10 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.store.carry_over import carry_doubts_of_cadence
-from service.editions.balance import day_statuses, describe_coverage
+from service.deliveries.store.carry_over import carry_doubts_of_editions
+from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
+from service.editions.coverage import day_statuses, describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS, editions_due
 from service.editions.store.editions import (
     assign_papers,
@@ -23,6 +24,7 @@ from service.editions.store.editions import (
     insert_edition,
     list_open,
     open_chunks,
+    other_editions,
     plan_chunks,
     published_since,
     set_coverage,
@@ -33,7 +35,6 @@ from service.papers.store.read import list_ids_since
 from service.papers.trends import refresh_trends
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.sending.store.claim import make_due
 from service.similarity.embed_papers import learn_papers
 from service.subscribers.store.subscribers import resume_paused
 
@@ -81,7 +82,7 @@ def open_edition(
         if edition is None:
             return []
         if settings.in_doubt == "carry":
-            carry_doubts_of_cadence(session, edition, now)
+            carry_doubts_of_editions(session, other_editions(edition), now)
         edition.paper_count = assign_papers(session, edition, lookback)
         assign_revisions(session, edition, lookback)
         refresh_trends(session, on - lookback, now)

@@ -16,13 +16,14 @@ from service.editions.domain.recommendations import (
     count_terms,
     suggest,
 )
-from service.papers.store.read import index_papers, newest_paper_ids
+from service.papers.store.read import newest_paper_ids
 from service.papers.store.works import find_siblings
 from service.subscribers.store.feedback import Opinions, get_tastes
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import Leaf, Like, leaf_texts, parse_query
 from service.topics.domain.language.edits import muted_clauses
 from service.topics.domain.matching.paper_index import IndexedPaper, match_day
+from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
 
 # How rare a word is, five papers of a quiet day cannot tell: the newest ones help out.

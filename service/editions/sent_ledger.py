@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import Happening, digest_from_json
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.deliveries import find_carried, find_seen, last_digests_at
+from service.deliveries.store.deliveries import find_carried, find_seen
 from service.deliveries.store.models import Delivery
+from service.editions.store.editions import last_digests_at
 from service.editions.store.models import Edition
 from service.papers.domain.types import PaperEventKind
 from service.papers.store.works import find_siblings, list_events_between

@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from service.bounces.record import verp_address
 from service.deliveries.domain.digest import Digest, digest_to_json, newest_json, read_happenings
+from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, Mail, Reader
 from service.messages.contexts.digest import DigestContext, DigestHappening
@@ -17,22 +17,21 @@ from service.messages.contexts.transactional import MailContext
 from service.messages.digest_period import missed_days
 from service.messages.domain.errors import MailError
 from service.messages.edition_data import Materials
-from service.messages.identity import brand_of
+from service.messages.identity import brand_of, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.archive_copy import MailCopy, copy_mail
 from service.messages.mime.mime import (
+    Envelope,
     MessageHeaders,
     build_message,
     message_id,
 )
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, reader_links, signed_url
-from service.messages.signer import signer_of
 from service.messages.transactional import alert_context, letter_context
 from service.papers.domain.types import Paper
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
-from service.sending.smtp.transport import Envelope
 
 _POSTMARK = ".postmarkapp.com"
 
@@ -84,7 +83,7 @@ def build_mail(
     signer = signer_of(settings)
     if signer is not None:
         payload = signer.sign(payload, now)
-    sender = verp_address(settings, number) or _bare_address(settings.mail_from)
+    sender = _envelope_sender(settings, number)
     envelope = Envelope(
         number, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
     )
@@ -170,6 +169,13 @@ def _happenings(
         for one in read_happenings(digest)
         if one.paper_id in papers
     )
+
+
+def _envelope_sender(settings: Settings, delivery_id: int) -> str:
+    """The signed return path of a delivery; the From address where no bounce domain is set."""
+    if not settings.bounce_domain:
+        return _bare_address(settings.mail_from)
+    return make_return_path(delivery_id, settings.bounce_domain, settings.secret_key[0])
 
 
 @lru_cache(maxsize=16)

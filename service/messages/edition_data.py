@@ -27,7 +27,7 @@ from service.messages.signed_links import mute_url, paper_links
 from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
-from service.presentation.phrases import mutable_words
+from service.presentation.reasons import mutable_words
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import QueryError, parse_query
 from service.topics.domain.language.edits import leaves_nothing, read_clause

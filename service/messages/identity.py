@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from service.messages.contexts.digest import Brand
+from service.messages.mime.addresses import ascii_address
+from service.messages.mime.dkim import DkimSigner, load_signer
 from service.messages.rendering.renderer import Renderer
 from service.platform.settings.settings import Settings
 
@@ -34,3 +36,15 @@ def make_sending_renderer(settings: Settings) -> Renderer:
 def make_renderer(settings: Settings) -> Renderer:
     """A renderer that takes the operator's own templates before ours."""
     return Renderer(own_dir=settings.templates_dir)
+
+
+def signer_of(settings: Settings) -> DkimSigner | None:
+    """The signer of this process, its keys read once; None where signing is left to the relay.
+
+    Raises `DkimKeyError` for a key that cannot be used, `HeaderError` where From has no domain.
+    """
+    if not settings.dkim_keys:
+        return None
+    domain = settings.dkim_domain or settings.from_domain
+    ascii_domain = ascii_address(f"postmaster@{domain}", "From").partition("@")[2].lower()
+    return load_signer(ascii_domain, settings.dkim_keys)

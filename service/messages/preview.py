@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
-from service.editions.balance import describe_coverage
 from service.editions.compose import compose_readers
+from service.editions.coverage import describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS
 from service.editions.store.editions import (
     assign_papers,

@@ -6,20 +6,16 @@ Each has a row with a unique key before it is sent: who, which kind, and the occ
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.orm import Session
-
+from service.deliveries.alerts import Alert
 from service.deliveries.domain import digest as frozen
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Mail, Reader
-from service.deliveries.store.deliveries import MailRow, insert_mail, insert_mail_row
 from service.messages.contexts.digest import DigestGroup
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
-    Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,
@@ -36,76 +32,6 @@ from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import LIFETIME, Purpose
-from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics
-from service.topics.topics import TopicError, preview_topic
-
-# After a day nobody remembers what a mail is about.
-MAIL_LIFETIME = timedelta(hours=24)
-# Readers change a topic, look, and change it again: one mail tells of all of it.
-SETTLING = timedelta(minutes=10)
-_PREVIEW_DAYS = 7
-_PREVIEW_PAPERS = 3
-
-
-def queue_welcome(session: Session, settings: Settings, reader: Subscriber, now: datetime) -> None:
-    """Greet a reader who confirmed, with papers that their topics found lately."""
-    occasion = (reader.confirmed_at or now).isoformat()
-    shown = _recent_papers(session, settings, reader, now)
-    until = now + MAIL_LIFETIME
-    row = MailRow(DeliveryKind.WELCOME, reader.id, occasion, now, now, until, digest=shown)
-    insert_mail_row(session, row)
-
-
-def _recent_papers(
-    session: Session, settings: Settings, reader: Subscriber, now: datetime
-) -> dict[str, Any]:
-    """The newest papers of the first topics that found any, frozen like a digest."""
-    groups: list[frozen.DigestGroup] = []
-    shown: set[int] = set()
-    for text, _ in get_topics(session, [reader.id]).get(reader.id, []):
-        room = _PREVIEW_PAPERS - len(shown)
-        if not room:
-            break
-        try:
-            found = preview_topic(
-                session, settings, text, now.date(), _PREVIEW_DAYS, _PREVIEW_PAPERS
-            ).newest
-        except TopicError:
-            # The language or the dictionary changed since the topic was saved.
-            continue
-        ids = [paper.id for paper in found if paper.id not in shown][:room]
-        if ids:
-            shown.update(ids)
-            entries = tuple(frozen.DigestEntry(i) for i in ids)
-            groups.append(frozen.DigestGroup(text, entries))
-    return frozen.digest_to_json(frozen.Digest(tuple(groups)))
-
-
-def queue_topics_changed(session: Session, reader: Subscriber, now: datetime) -> None:
-    """Say once a day what a reader gets now, when the changes have settled."""
-    kind, day = DeliveryKind.TOPICS_CHANGED, now.date().isoformat()
-    due = now + SETTLING
-    row = MailRow(kind, reader.id, day, now, due, due + MAIL_LIFETIME)
-    insert_mail_row(session, row)
-
-
-def queue_paused(session: Session, reader: Subscriber, now: datetime) -> None:
-    """Confirm a pause, with the way back; once for each day until which somebody pauses."""
-    occasion = f"{now.date()} until {reader.paused_until}"
-    insert_mail(session, DeliveryKind.PAUSED, reader.id, occasion, now, now + MAIL_LIFETIME)
-
-
-def queue_resumed(session: Session, reader: Subscriber, now: datetime) -> None:
-    """Say that digests go on; once a day."""
-    day = now.date().isoformat()
-    insert_mail(session, DeliveryKind.RESUMED, reader.id, day, now, now + MAIL_LIFETIME)
-
-
-def queue_farewell(session: Session, reader: Subscriber, now: datetime) -> None:
-    """Take leave, with the way back."""
-    occasion = (reader.unsubscribed_at or now).isoformat()
-    insert_mail(session, DeliveryKind.FAREWELL, reader.id, occasion, now, now + MAIL_LIFETIME)
 
 
 def letter_context(

@@ -21,21 +21,24 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.domain.states import DeliveryKind, Phase
 from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
-from service.messages.identity import brand_of, make_renderer
+from service.messages.identity import brand_of, make_renderer, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.dkim import compare_record
 from service.messages.mime.mime import (
+    Envelope,
     MessageHeaders,
     build_message,
     message_id,
 )
-from service.messages.signer import signer_of
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
+from service.platform.settings.checks import check
 from service.platform.settings.dkim_keys import DkimKeyError
-from service.platform.settings.settings import Settings, SettingsError, SmtpRelay, check
-from service.sending.smtp.transport import Envelope, SmtpTransport
+from service.platform.settings.faults import SettingsError
+from service.platform.settings.relays import SmtpRelay
+from service.platform.settings.settings import Settings
+from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
 from service.similarity.embeddings.embedders import load_embedder
 

@@ -27,12 +27,12 @@ from service.papers.store.batches import (
     open_batch,
 )
 from service.papers.store.models import Batch
+from service.papers.store.paper_changes import delete_old_changes
 from service.papers.store.works import get_announced, get_facts, insert_events, withdraw_papers
 from service.papers.store_announcements import store_announcements
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.topics.store.recent import delete_old_changes
 
 HEAL_DAYS = 7
 RECORDS_AT_ONCE = 500

@@ -16,8 +16,7 @@ from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import archive_of, canonical_category, is_foreign, is_known
 from service.papers.domain.latex.readable import to_readable, to_readable_line
 from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
-from service.papers.domain.withdrawal import is_withdrawal
-from service.papers.domain.works import PaperFacts, names_of, what_happened
+from service.papers.domain.works import PaperFacts, is_withdrawal, names_of, what_happened
 from service.papers.store.models import Batch
 from service.papers.store.upsert import (
     PaperDraft,

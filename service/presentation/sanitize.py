@@ -8,10 +8,6 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
-from service.messages.domain.errors import RenderError
-from service.messages.rendering.fast_path.fragments import OPEN_ENDS, OPEN_OPENS
-from service.messages.rendering.fast_path.symbolic import Open, inside
-
 # C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, and the explicit
 # direction marks would turn round whatever follows a name. Noncharacters are ours alone (`runs`).
 _FORBIDDEN = re.compile(
@@ -24,6 +20,10 @@ _LONGEST_ADDRESS = 2_000
 _ORDINARY = re.compile(
     r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](?::\d{1,5})?(?:[/?#][A-Za-z0-9._~/%?#&=+:-]*)?"
 )
+
+
+class UnsafeOwnLink(ValueError):
+    """A link of ours is not an http(s) address; one line that says what to do."""
 
 
 def clean(text: str) -> str:
@@ -42,34 +42,6 @@ def isolated(text: str) -> Markup:
     if text.isascii():
         return escape(text)
     return Markup('<span dir="auto">{}</span>').format(text)
-
-
-class Slot(Markup):
-    """A place of our own making, which is filled after the template: never cleaned or escaped."""
-
-    __slots__ = ()
-
-
-def finalize(value: object) -> object:
-    """Jinja's last word on each value: cleaned, and escaped afterwards unless it is markup."""
-    if type(value) is str:
-        return clean(value)
-    if isinstance(value, Slot):
-        return value
-    if isinstance(value, Markup):
-        cleaned = clean(value)
-        # Only characters were taken from safe markup.
-        return value if cleaned is value else Markup(cleaned)  # noqa: S704
-    if isinstance(value, Open):
-        return leave_open(value)
-    return clean(value) if isinstance(value, str) else value
-
-
-def leave_open(value: Open) -> Slot:
-    """A place for an open value."""
-    places = inside(value).watch.places
-    places.append(value)
-    return Slot(f"{OPEN_OPENS}{len(places) - 1}{OPEN_ENDS}")
 
 
 def safe_url(address: str) -> str:
@@ -91,7 +63,7 @@ def safe_url(address: str) -> str:
 # Both parts of a mail show the same.
 @lru_cache(maxsize=256)
 def own_url(address: str) -> str:
-    """An address of ours, without which the mail must not go: raises `RenderError` if unsafe."""
+    """An address of ours, without which the mail must not go: raises `UnsafeOwnLink` if unsafe."""
     if not safe_url(address):
-        raise RenderError("a link of ours is not an http(s) address: check PAPERBOY_BASE_URL")
+        raise UnsafeOwnLink("a link of ours is not an http(s) address: check PAPERBOY_BASE_URL")
     return address

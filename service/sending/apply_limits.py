@@ -13,10 +13,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.alerts import alert_operator
+from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
-from service.messages.contexts.transactional import Alert
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -29,7 +28,7 @@ from service.sending.domain.provider_limits import (
     take,
 )
 from service.sending.domain.providers import provider_of
-from service.sending.domain.retries import ReplyKind
+from service.sending.domain.smtp_replies import ReplyKind
 from service.sending.store.provider_limits import (
     LaneClaim,
     Parking,

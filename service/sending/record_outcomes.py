@@ -14,7 +14,8 @@ from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import Heard
 from service.sending.domain.providers import provider_of
-from service.sending.domain.retries import Tries, decide, read_reply
+from service.sending.domain.retries import Tries, decide
+from service.sending.domain.smtp_replies import read_reply
 from service.sending.store.in_flight import Recorded, Result, record_results
 from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import insert_suppression

@@ -7,44 +7,26 @@ operator has said that it was restored. Where no mark is found nothing is suspec
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from time import monotonic
 
-import redis
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.alerts import alert_operator
+from service.deliveries.alerts import Alert, alert_operator
+from service.deliveries.store.restores import get_installation, insert_restore, is_accepted
 from service.editions.store.editions import close_finished
-from service.messages.contexts.transactional import Alert
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import (
     Mark,
-    MarkUnreadable,
     is_behind,
-    read_mark,
-    write_mark,
 )
-from service.sending.store.restore_guard import (
-    doubt_due_until,
-    find_marked,
-    get_installation,
-    insert_restore,
-    is_accepted,
-    newest_editions,
-)
-
-# A window a second is marked: a backup taken within the last second of all sending is nobody's.
-MARK_SECONDS = 1.0
-_PATIENCE_SECONDS = 1.0
+from service.sending.store.restore_guard import doubt_due_until, find_marked, newest_editions
+from service.sending.watermark_files import MARK_SECONDS, read_marks, write_marks
 
 log = get_logger(__name__)
 
@@ -59,80 +41,6 @@ class DatabaseRestored(Exception):
             "restored from a backup, and would send old mail again. Nothing is sent until you "
             "say so; run: paperboy restored"
         )
-
-
-def mark_paths(data_dir: Path) -> tuple[Path, Path]:
-    """Beside the data directory, so that a restored copy of it leaves the mark; else within it."""
-    return data_dir.with_name(f"{data_dir.name}.sent"), data_dir / "sent"
-
-
-@lru_cache(maxsize=8)
-def _valkey(redis_url: str) -> redis.Redis:
-    patience = {"socket_connect_timeout": _PATIENCE_SECONDS, "socket_timeout": _PATIENCE_SECONDS}
-    return redis.Redis.from_url(redis_url, decode_responses=True, **patience)
-
-
-def _key(installation: str) -> str:
-    return f"paperboy:sent:{installation}"
-
-
-def read_marks(settings: Settings, installation: str) -> list[Mark]:
-    """The marks of this installation that can be found, wherever they are."""
-    found = []
-    for text in _read_texts(settings, installation):
-        try:
-            mark = read_mark(text)
-        except MarkUnreadable as error:
-            log.warning("restore.mark_unreadable", reason=str(error))
-            continue
-        if mark.installation == installation:
-            found.append(mark)
-    return found
-
-
-def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
-    for path in mark_paths(settings.data_dir):
-        with suppress(OSError, UnicodeDecodeError):
-            yield path.read_text(encoding="ascii")
-    if settings.redis_url:
-        try:
-            text = _valkey(settings.redis_url).get(_key(installation))
-        except redis.RedisError as error:
-            log.warning("restore.mark_unheard", reason=type(error).__name__)
-        else:
-            if isinstance(text, str):
-                yield text
-
-
-def write_marks(settings: Settings, mark: Mark) -> None:
-    """Write the mark to every place there is; a place that fails costs only itself."""
-    text = write_mark(mark)
-    for path in mark_paths(settings.data_dir):
-        try:
-            _replace(path, text)
-        except OSError:
-            continue
-        break
-    else:
-        log.warning("restore.mark_unwritten", reason=f"{settings.data_dir} is not writable")
-    if settings.redis_url:
-        try:
-            _valkey(settings.redis_url).set(_key(mark.installation), text)
-        except redis.RedisError as error:
-            log.warning("restore.mark_unwritten", reason=type(error).__name__)
-
-
-def _replace(path: Path, text: str) -> None:
-    """The whole text or the old one: whoever reads meanwhile must not find half a mark."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @dataclass(slots=True)
@@ -163,7 +71,7 @@ def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> Mark
         ahead = [
             mark
             for mark in marks
-            if is_behind(mark, find_marked(session, mark)) and not is_accepted(session, mark)
+            if is_behind(mark, find_marked(session, mark)) and not is_accepted(session, mark.at)
         ]
     return max(ahead, key=lambda mark: mark.at, default=None)
 

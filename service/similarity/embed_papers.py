@@ -18,6 +18,8 @@ from service.similarity.domain.calibration import (
     gauge_shipped,
 )
 from service.similarity.embeddings.embedders import MODEL_NAMES
+from service.similarity.like_paper import aim_at_paper, read_meanings
+from service.similarity.store.corpus import count_meanings, get_generation, open_generation
 from service.similarity.store.vectors import (
     count_unlearned,
     find_nearest,
@@ -26,8 +28,6 @@ from service.similarity.store.vectors import (
     read_texts,
     upsert_meanings,
 )
-from service.topics.like_queries import aim_at_paper, read_meanings
-from service.topics.store.like_queries import count_meanings, get_generation, open_generation
 
 log = get_logger(__name__)
 

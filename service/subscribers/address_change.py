@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
-from service.messages.transactional import MAIL_LIFETIME
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token, TokenExpired
+from service.subscribers.queue_mails import MAIL_LIFETIME
 from service.subscribers.sign_up import SignUpError, ask_by_mail, read_address, remind
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (

@@ -6,9 +6,8 @@ answer whether or not the address is known; what differs is which mail, if any, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
@@ -16,23 +15,19 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import count_mails, insert_mail, latest_mail_at
-from service.messages.transactional import (
-    MAIL_LIFETIME,
-    queue_farewell,
-    queue_topics_changed,
-    queue_welcome,
-)
 from service.platform.settings.settings import Settings
-from service.platform.signing.address_hash import email_key, fingerprint
+from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Token, TokenExpired, TokenInvalid
 from service.platform.time_zones import is_zone
+from service.subscribers.queue_mails import (
+    MAIL_LIFETIME,
+    queue_welcome,
+)
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     Preferences,
-    delete_subscriber,
     find_by_email,
     get_subscriber,
-    get_topics,
     insert_subscriber,
     record_consent,
     replace_topics,
@@ -40,7 +35,6 @@ from service.subscribers.store.subscribers import (
 from service.subscribers.store.suppressions import (
     delete_suppression,
     find_reason,
-    insert_suppression,
 )
 from service.topics.topics import read_topics
 
@@ -140,7 +134,7 @@ def request_subscription(
         remind(session, reader, now)
         return
     reader.state = SubscriberState.PENDING
-    _set_preferences(reader, preferences)
+    set_preferences(reader, preferences)
     reader.locale = form.locale or reader.locale
     replace_topics(session, reader.id, topics, now)
     record_consent(session, reader.id, "requested", form.page, now)
@@ -217,147 +211,8 @@ def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> 
     record_consent(session, reader.id, "confirmed", page, now)
 
 
-def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) -> bool:
-    """End a subscription at once; true if it was running. Unknown and left readers are fine.
-
-    The row is locked, so that a send about to start either sees this or was first.
-    """
-    reader = get_subscriber(session, subscriber_id, lock=True)
-    leaving = {SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.PENDING}
-    if reader is None or reader.state not in leaving:
-        return False
-    reader.state = SubscriberState.UNSUBSCRIBED
-    reader.unsubscribed_at = now
-    record_consent(session, reader.id, "unsubscribed", page, now)
-    return True
-
-
-def leave(
-    session: Session, settings: Settings, subscriber_id: int, page: str, now: datetime
-) -> bool:
-    """Unsubscribe a reader; where the operator wants it, one last mail holds the way back.
-
-    Off by default: who leaves should hear no more of us.
-    """
-    has_left = unsubscribe(session, subscriber_id, page, now)
-    reader = get_subscriber(session, subscriber_id) if has_left else None
-    if settings.send_farewell and reader is not None and reader.confirmed_at is not None:
-        queue_farewell(session, reader, now)
-    return has_left
-
-
-def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:
-    """Take a change of mind back, for whoever holds the link that unsubscribed."""
-    reader = get_subscriber(session, subscriber_id, lock=True)
-    if reader is None or reader.state is not SubscriberState.UNSUBSCRIBED:
-        return False
-    if reader.confirmed_at is None:
-        return False
-    activate(session, reader, "/unsubscribe", now)
-    return True
-
-
-def never_mail(session: Session, link: Token, secrets: tuple[str, ...], now: datetime) -> None:
-    """Suppress an address for good and forget the rest: the link in an unwanted confirmation.
-
-    The address is the one to which the link was sent. It may stand in another row by now: the new
-    address of a reader waits in one of its own.
-    """
-    row = get_subscriber(session, link.subject)
-    moved = get_subscriber(session, (row and row.moves_from_id) or 0)
-    for holder in (row, moved):
-        if holder is not None and link.detail in {"", fingerprint(holder.email_key)}:
-            reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
-            insert_suppression(session, holder.email_key, secrets, reason, "asked by link", now)
-            delete_subscriber(session, holder.id)
-            return
-
-
-def update_preferences(
-    session: Session,
-    reader: Subscriber,
-    preferences: Preferences,
-    topics: Sequence[str],
-    now: datetime,
-) -> None:
-    """Set what a reader gets and when. Raises `TopicError` and changes nothing then."""
-    checked = read_topics(session, topics)
-    before = {canonical for _, canonical in get_topics(session, [reader.id]).get(reader.id, ())}
-    _set_preferences(reader, preferences)
-    replace_topics(session, reader.id, checked, now)
-    if before != {canonical for _, canonical in checked}:
-        queue_topics_changed(session, reader, now)
-
-
-def _set_preferences(reader: Subscriber, preferences: Preferences) -> None:
+def set_preferences(reader: Subscriber, preferences: Preferences) -> None:
     reader.cadence = preferences.cadence
     reader.hour = preferences.hour
     reader.timezone = preferences.timezone
     reader.has_empty_digests = preferences.has_empty_digests
-
-
-def pause(
-    reader: Subscriber, until: date | None, now: datetime, *, catches_up: bool = False
-) -> bool:
-    """Stop the mails until a date (or until resumed); true if they were running.
-
-    With `catches_up` what the pause misses comes in one mail afterwards. It began when the mails
-    stopped: pausing again, or before the last pause was made up for, moves only its end.
-    """
-    if reader.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
-        return False
-    reader.state = SubscriberState.PAUSED
-    reader.paused_until = until
-    reader.paused_at = reader.paused_at or now
-    reader.has_catch_up = catches_up
-    return True
-
-
-def resume(reader: Subscriber, *, catches_up: bool | None = None) -> bool:
-    """Let the mails go on; `catches_up` is the reader's last word on what the pause missed."""
-    if reader.state is not SubscriberState.PAUSED:
-        return False
-    reader.state = SubscriberState.ACTIVE
-    reader.paused_until = None
-    wants = reader.has_catch_up if catches_up is None else catches_up
-    began = reader.paused_at
-    reader.catch_up_since = began.astimezone(UTC).date() if began and wants else None
-    reader.paused_at = began if wants else None
-    return True
-
-
-def erase(session: Session, reader: Subscriber, secrets: tuple[str, ...], now: datetime) -> None:
-    """Forget a reader (GDPR Art. 17): all that stays is a keyed hash, against a later import.
-
-    Signing up again by the form is possible: it proves the address anew.
-    """
-    insert_suppression(session, reader.email_key, secrets, SuppressionReason.ERASED, "", now)
-    delete_subscriber(session, reader.id)
-
-
-def suppress_address(
-    session: Session, address: str, secrets: tuple[str, ...], why: str, now: datetime
-) -> bool:
-    """The operator's word that an address must not be mailed; true if that is new.
-
-    Raises `SignUpError` for what is no address.
-    """
-    key = email_key(read_address(address, takes_utf8=True))
-    is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
-    reader = find_by_email(session, key, lock=True)
-    if reader is not None:
-        reader.state = SubscriberState.SUPPRESSED
-    return is_new
-
-
-def release_address(session: Session, address: str, secrets: tuple[str, ...]) -> bool:
-    """Lift a suppression; true if there was one. The reader has left until they sign up anew.
-
-    Raises `SignUpError` for what is no address.
-    """
-    key = email_key(read_address(address, takes_utf8=True))
-    released = delete_suppression(session, key, secrets)
-    reader = find_by_email(session, key, lock=True)
-    if reader is not None and reader.state is SubscriberState.SUPPRESSED:
-        reader.state = SubscriberState.UNSUBSCRIBED
-    return released

@@ -12,8 +12,6 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
-from service.subscribers.store.models import Subscriber
-from service.subscribers.store.models_feedback import TopicChange
 from service.topics.domain.language import QueryError, canonical, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import (
@@ -25,7 +23,7 @@ from service.topics.domain.language.edits import (
 )
 from service.topics.domain.types import TopicChangeKind
 from service.topics.store.changes import find_standing_change, get_change, record_change
-from service.topics.store.models import Topic
+from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import (
     append_topic,
     change_topic,
@@ -67,12 +65,12 @@ class Difference:
     after: int
 
 
-def draft_mute(session: Session, reader: Subscriber, topic_id: int, words: str) -> Draft:
+def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) -> Draft:
     """A topic without a word, a phrase or another clause.
 
     Raises `TopicGone`, and `ChangeRefused` for what cannot be excluded from this topic.
     """
-    topic = get_topic(session, reader.id, topic_id)
+    topic = get_topic(session, subscriber_id, topic_id)
     if topic is None:
         raise TopicGone
     try:
@@ -86,19 +84,19 @@ def draft_mute(session: Session, reader: Subscriber, topic_id: int, words: str) 
     if leaves_nothing(parse_query(topic.query), clause):
         raise ChangeRefused("This topic asks for it: without it nothing would be left.")
     is_done = after == topic.query
-    if not is_done and _find_equal(session, reader, after):
+    if not is_done and _find_equal(session, subscriber_id, after):
         raise ChangeRefused("Another of your topics says just that already.")
     muted = write_leaf(clause)
     return Draft(TopicChangeKind.MUTED, muted, topic, topic.query, after, is_done)
 
 
-def draft_follow(session: Session, reader: Subscriber, name: str) -> Draft:
+def draft_follow(session: Session, subscriber_id: int, name: str) -> Draft:
     """A new topic with an author's papers. Raises `ChangeRefused` where there is no room or name."""
     try:
         text = follow_author(name)
     except QueryError as error:
         raise ChangeRefused(f"{error.message}.") from error
-    topics = list_topics(session, reader.id)
+    topics = list_topics(session, subscriber_id)
     wanted = parse_query(text)
     known = next((each for each in topics if brings_all(parse_query(each.query), wanted)), None)
     if known is None and len(topics) >= MOST_TOPICS:
@@ -125,32 +123,32 @@ def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
 
 
 def apply_draft(
-    session: Session, reader: Subscriber, draft: Draft, now: datetime
+    session: Session, subscriber_id: int, draft: Draft, now: datetime
 ) -> TopicChange | None:
     """Make a change; returns it. What is so already stays, and only a link's own work is returned."""
     if draft.is_done:
         return find_change_of(session, draft)
     saved = canonical(parse_query(draft.after))
     if draft.topic is None:
-        topic = append_topic(session, reader.id, draft.after, saved, now)
+        topic = append_topic(session, subscriber_id, draft.after, saved, now)
     else:
         topic = draft.topic
         change_topic(session, topic, draft.after, saved)
     return record_change(session, draft.kind, topic, draft.asked, draft.before, now)
 
 
-def undo_change(session: Session, reader: Subscriber, change_id: int, now: datetime) -> TopicChange:
+def undo_change(session: Session, subscriber_id: int, change_id: int, now: datetime) -> TopicChange:
     """Put a topic back exactly as it was; again changes nothing.
 
     Raises `TopicGone` for a change that is not the reader's, and `ChangeRefused` where the topic
     has changed since: what was written later is never overwritten.
     """
-    change = get_change(session, reader.id, change_id)
+    change = get_change(session, subscriber_id, change_id)
     if change is None:
         raise TopicGone
     if change.undone_at is not None:
         return change
-    topic = get_topic(session, reader.id, change.topic_id or 0)
+    topic = get_topic(session, subscriber_id, change.topic_id or 0)
     if topic is None:
         raise ChangeRefused("The topic is gone since, so there is nothing to undo.")
     if topic.query != change.after_query:
@@ -158,7 +156,7 @@ def undo_change(session: Session, reader: Subscriber, change_id: int, now: datet
     if change.kind is TopicChangeKind.FOLLOWED:
         delete_topic(session, topic)
     else:
-        if _find_equal(session, reader, change.before_query):
+        if _find_equal(session, subscriber_id, change.before_query):
             raise ChangeRefused("Another of your topics says what this one said.")
         before = change.before_query
         change_topic(session, topic, before, canonical(parse_query(before)))
@@ -167,7 +165,7 @@ def undo_change(session: Session, reader: Subscriber, change_id: int, now: datet
     return change
 
 
-def _find_equal(session: Session, reader: Subscriber, text: str) -> bool:
+def _find_equal(session: Session, subscriber_id: int, text: str) -> bool:
     """Whether a topic of the reader means just this; each meaning is saved once."""
     wanted = canonical(parse_query(text))
-    return any(topic.canonical == wanted for topic in list_topics(session, reader.id))
+    return any(topic.canonical == wanted for topic in list_topics(session, subscriber_id))

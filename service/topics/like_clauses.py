@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.platform.database.engine import transaction
-from service.platform.settings.settings import Settings, SettingsError
+from service.platform.settings.faults import SettingsError
+from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import Aim, Pool
 from service.similarity.domain.vectors import Probe
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.embeddings.scoring import like_sets
 from service.similarity.embeddings.vector_pool import Shelf
+from service.similarity.store.corpus import POOL_SIZE
 from service.similarity.store.vectors import (
     get_meanings,
     like_condition,
@@ -24,7 +26,6 @@ from service.similarity.store.vectors import (
 from service.topics.domain.language import Query, like_leaves
 from service.topics.domain.matching.bitsets import Bits
 from service.topics.like_queries import make_probes, read_probe
-from service.topics.store.like_queries import POOL_SIZE
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 

@@ -17,11 +17,6 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import (
-    Corpus,
-    ShippedCorpus,
-    pack_paper,
-    rarity,
-    weigh_paper,
     weigh_text,
 )
 from service.similarity.domain.calibration import (
@@ -38,24 +33,27 @@ from service.similarity.domain.calibration import (
     gauge_pool,
     gauge_shipped,
 )
-from service.similarity.domain.vectors import PaperMeaning, Probe, like_key
+from service.similarity.domain.vectors import Probe, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
-from service.similarity.store.vectors import PaperText, get_meanings, read_texts
+from service.similarity.like_paper import (
+    aim_at_paper,
+    lexemes_of,
+    meaning_of,
+    rare_words,
+    read_corpus,
+)
+from service.similarity.store.corpus import get_generation, scan_pool
+from service.similarity.store.vectors import get_meanings, read_texts
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.store.like_queries import (
     delete_probes,
     find_probes,
     find_stale_probes,
-    get_corpus,
-    get_generation,
     insert_probe,
-    scan_pool,
 )
 from service.topics.store.to_sql import fetch_lexemes
 
 log = get_logger(__name__)
-
-
 Scan: TypeAlias = Callable[[Session, str, Aim, int | None], Pool]
 """The newest papers of a model against an aim, without one of them: `scan_pool` or its like."""
 
@@ -153,7 +151,7 @@ def _build(session: Session, settings: Settings, like_text: str, scan: Scan = sc
 
 def _build_for_text(session: Session, settings: Settings, origin: Origin, scan: Scan) -> Probe:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
-    weights = weigh_text(lexemes, _read_corpus(session, lexemes))
+    weights = weigh_text(lexemes, read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
     aim = Aim(dense, weights)
     pool = scan(session, origin.model, aim, None)
@@ -183,57 +181,10 @@ def _measure(
     return build_probe(origin, aim, gauge, draw_line(pool, gauge))
 
 
-def aim_at_paper(session: Session, paper: PaperMeaning) -> Aim:
-    """What a stored paper would look for if it were a probe: its own vector, its rarest words."""
-    (text,) = read_texts(session, [paper.paper_id])
-    return Aim(paper.dense, _rare_words(text, _read_corpus(session, _lexemes_of([text]))))
-
-
-def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperMeaning:
-    """What a stored paper means: as it was learned, or read now where it was not yet."""
-    (known,) = get_meanings(session, [paper_id])
-    if known.model == MODEL_NAMES[settings.embedder]:
-        return known
-    return read_meanings(settings, read_texts(session, [paper_id]))[0]
-
-
-def read_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperMeaning]:
-    """What papers mean, from their texts. Raises `SettingsError` where the model is missing."""
-    if not texts:
-        return []
-    embedder = load_embedder(settings.embedder)
-    vectors = embedder.embed([f"{text.title}\n{text.abstract}" for text in texts])
-    return [
-        PaperMeaning(
-            text.paper_id,
-            embedder.name,
-            dense,
-            pack_paper(weigh_paper(text.title_lexemes, text.abstract_lexemes)),
-        )
-        for text, dense in zip(texts, vectors, strict=True)
-    ]
-
-
 def _read_feedback(session: Session, ids: Sequence[int]) -> list[Feedback]:
     texts = {text.paper_id: text for text in read_texts(session, ids)}
-    corpus = _read_corpus(session, _lexemes_of(texts.values()))
+    corpus = read_corpus(session, lexemes_of(texts.values()))
     return [
-        Feedback(paper.dense, _rare_words(texts[paper.paper_id], corpus))
+        Feedback(paper.dense, rare_words(texts[paper.paper_id], corpus))
         for paper in get_meanings(session, ids)
     ]
-
-
-def _rare_words(text: PaperText, corpus: Corpus | ShippedCorpus) -> dict[str, float]:
-    said = weigh_paper(text.title_lexemes, text.abstract_lexemes)
-    return {lexeme: weight * rarity(corpus, lexeme) for lexeme, weight in said.items()}
-
-
-def _lexemes_of(texts: Iterable[PaperText]) -> set[str]:
-    return {lexeme for text in texts for lexeme in (*text.title_lexemes, *text.abstract_lexemes)}
-
-
-def _read_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
-    generation = get_generation(session)
-    if generation is None:
-        return ShippedCorpus()
-    return get_corpus(session, generation.paper_count, lexemes)

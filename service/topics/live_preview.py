@@ -22,6 +22,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.categories import is_foreign
 from service.papers.domain.category_names import CATEGORY_NAMES
+from service.papers.domain.tsvector import Lexemes
+from service.papers.store.paper_changes import list_changes
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
@@ -51,7 +53,7 @@ from service.topics.domain.language.syntax_tree import (
     fold_words,
     iterate_leaves,
 )
-from service.topics.domain.matching.bitsets import Bits, Lexemes
+from service.topics.domain.matching.bitsets import Bits
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.domain.refinements import (
@@ -70,7 +72,6 @@ from service.topics.store.recent import (
     covers,
     find_ids,
     iterate_common_words,
-    list_changes,
     open_view,
     read_recent,
 )

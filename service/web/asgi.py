@@ -14,7 +14,7 @@ from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.embedded import resolve_services
 from service.platform.queue import make_ring
-from service.platform.settings.settings import load_settings
+from service.platform.settings.load import load_settings
 from service.web.app import create_app
 
 # Starlette serves sync routes from up to 40 threads; each may hold one connection.

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from service.cli.context import Voice, counted, printable, table, to_plain
+from service.cli.output import Voice, counted, printable, table, to_plain
 from service.deliveries.domain.recipients import Cadence
 
 TITLE = "[Re] Why [bold]square[/] brackets and :smile: stay \x1b[2J as they are"

@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from service.deliveries.alerts import ALERT_LIFETIME, alert_operator
+from service.deliveries.alerts import ALERT_LIFETIME, Alert, alert_operator
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
-from service.messages.contexts.transactional import Alert
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 

@@ -16,7 +16,7 @@ import yaml
 
 from service.platform.embedded.servers import POSTGRES_OPTIONS
 from service.platform.queue import TASK_QUEUES
-from service.platform.settings.settings import SECRETS, load_settings, setting_names
+from service.platform.settings.load import SECRETS, load_settings, setting_names
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

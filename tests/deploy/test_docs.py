@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from service.platform.settings.settings import SECRETS, Settings, setting_names
+from service.platform.settings.load import SECRETS, setting_names
+from service.platform.settings.settings import Settings
 from service.topics.domain.language import parse_query
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,18 +10,15 @@ from support.newsletter.press import NOBODY, PlannedTransport, Press
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.deliveries.domain.recipients import Cadence
-from service.editions.balance import (
-    describe_coverage,
-    find_balance,
-    find_unfinished,
-    gating_sources,
-)
+from service.editions.balance import find_balance
+from service.editions.coverage import describe_coverage, find_unfinished
 from service.editions.store.editions import assign_papers, insert_edition
 from service.operations.status import find_status
 from service.papers.domain.types import BatchState
+from service.papers.watched_sources import gating_sources
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.subscribers.sign_up import suppress_address
+from service.subscribers.lifecycle import suppress_address
 
 SATURDAY = FRIDAY + timedelta(days=1)
 

@@ -18,7 +18,7 @@ from service.editions.store.editions import insert_edition
 from service.papers.domain.types import AnnounceType
 from service.sending.deliver import deliver
 from service.subscribers.export import export_reader
-from service.subscribers.sign_up import pause, resume, unsubscribe
+from service.subscribers.lifecycle import pause, resume, unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import resume_paused
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from service.editions.balance import find_unfinished
+from service.editions.coverage import find_unfinished
 from service.editions.publish import open_due_editions
 from service.editions.store.editions import list_editions
 from service.papers.domain.types import BatchState

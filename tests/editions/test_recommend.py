@@ -110,8 +110,8 @@ def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_sugge
     with press.sessions.begin() as session:
         row = session.get_one(Subscriber, muting)
         topic = list_topics(session, muting)[0].id
-        draft = draft_mute(session, row, topic, "survey")
-        apply_draft(session, row, draft, press.clock())
+        draft = draft_mute(session, row.id, topic, "survey")
+        apply_draft(session, row.id, draft, press.clock())
     assert also(digest_of(press, held)) == [new[1]]
     assert also(digest_of(press, muting)) == []
     assert also(digest_of(press, dismissing)) == []

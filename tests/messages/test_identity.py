@@ -11,10 +11,11 @@ from support.mail.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
 from support.newsletter.press import make_press
 from support.smtp.smtp_sink import SmtpSink
 
-from service.messages.signer import signer_of
+from service.messages.identity import signer_of
 from service.platform.settings.dkim_keys import DkimKey
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, deliver
+from service.sending.deliver import deliver
+from service.sending.send_loop import DeliverReport
 
 ANNE = "anne@example.org"
 

@@ -14,18 +14,11 @@ from support.newsletter.press import PlannedTransport, Press
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
-from service.messages.transactional import queue_paused, queue_resumed, queue_topics_changed
 from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
-from service.subscribers.sign_up import (
-    SignUp,
-    confirm,
-    leave,
-    pause,
-    request_subscription,
-    undo_unsubscribe,
-    update_preferences,
-)
+from service.subscribers.lifecycle import leave, pause, undo_unsubscribe, update_preferences
+from service.subscribers.queue_mails import queue_paused, queue_resumed, queue_topics_changed
+from service.subscribers.sign_up import SignUp, confirm, request_subscription
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import Preferences, find_by_email
 

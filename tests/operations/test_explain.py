@@ -11,16 +11,17 @@ from support.newsletter.bounce_press import path_of, take
 from support.newsletter.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press, make_press
 from support.web.papers import FRIDAY, make_announcement
 
-from service.cli.report_lines_stories import story_lines
+from service.cli.report_lines import story_lines
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.operations.explain import EditionName, EventStory, Story, tell_why
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.domain.retries import RETRY_MINUTES, ReplyKind
+from service.sending.domain.retries import RETRY_MINUTES
+from service.sending.domain.smtp_replies import ReplyKind
 from service.sending.store.models_provider_limits import PaceRow
-from service.subscribers.sign_up import suppress_address
+from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.models import Subscriber
 
 ANNE = "anne@example.org"

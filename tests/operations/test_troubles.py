@@ -10,12 +10,13 @@ from sqlalchemy import delete, update
 from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY
 
+from service.deliveries.alerts import report_mailbox
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.editions.store.editions import insert_edition
 from service.editions.store.models import Edition
-from service.operations.troubles import find_troubles, report_mailbox, report_troubles
+from service.operations.monitoring import find_troubles, report_troubles
 from service.papers.domain.types import BatchState
 from service.papers.store.models import Batch
 from service.sending.deliver import deliver

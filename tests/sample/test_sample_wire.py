@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from service.papers.domain.withdrawal import is_withdrawal
+from service.papers.domain.works import is_withdrawal
 from service.papers.sources.arxiv_feed import parse_feed
 from service.sample.papers import new_papers, sample_day
 from service.sample.people import names_in

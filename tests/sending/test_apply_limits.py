@@ -23,8 +23,9 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
 from service.deliveries.store.models import Delivery
+from service.messages.mime.mime import Envelope
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, deliver, sweep
+from service.sending.deliver import deliver, sweep
 from service.sending.domain.provider_limits import (
     BURST,
     LOOKS_BACK,
@@ -35,10 +36,10 @@ from service.sending.domain.provider_limits import (
     Pace,
 )
 from service.sending.domain.providers import provider_of
+from service.sending.send_loop import DeliverReport
 from service.sending.smtp.relay_pool import RelayTrouble
-from service.sending.smtp.transport import Envelope
 from service.sending.store.provider_limits import find_paces
-from service.subscribers.sign_up import erase, unsubscribe
+from service.subscribers.lifecycle import erase, unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 

@@ -23,11 +23,13 @@ from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
+from service.messages.mime.mime import Envelope
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, deliver, sweep
-from service.sending.domain.retries import RETRY_MINUTES, ReplyKind
-from service.sending.smtp.transport import Envelope
-from service.subscribers.sign_up import erase, pause, suppress_address, unsubscribe
+from service.sending.deliver import deliver, sweep
+from service.sending.domain.retries import RETRY_MINUTES
+from service.sending.domain.smtp_replies import ReplyKind
+from service.sending.send_loop import DeliverReport
+from service.subscribers.lifecycle import erase, pause, suppress_address, unsubscribe
 from service.subscribers.store.models import Subscriber
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"

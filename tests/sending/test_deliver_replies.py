@@ -22,9 +22,11 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, deliver, sweep
-from service.sending.domain.retries import JITTER, RETRY_MINUTES, ReplyKind
-from service.subscribers.sign_up import erase
+from service.sending.deliver import deliver, sweep
+from service.sending.domain.retries import JITTER, RETRY_MINUTES
+from service.sending.domain.smtp_replies import ReplyKind
+from service.sending.send_loop import DeliverReport
+from service.subscribers.lifecycle import erase
 from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import find_reason
 

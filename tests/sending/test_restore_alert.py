@@ -10,21 +10,20 @@ from sqlalchemy import text
 from support.newsletter.press import LATER, PlannedTransport, Press, plain_text
 from support.servers.dumps import Again
 
-from service.deliveries.alerts import alert_operator
+from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.deliveries.store.models import Delivery
-from service.messages.contexts.transactional import Alert
 from service.sending.deliver import deliver
 from service.sending.restore_guard import (
     DatabaseRestored,
     accept_restored,
     alerting_restored,
     find_mark_ahead,
-    mark_paths,
     refuse_restored,
 )
+from service.sending.watermark_files import mark_paths
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 OPERATOR = "ops@paperboy.example"

@@ -16,6 +16,7 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail, list_events
+from service.deliveries.store.restores import WHY_DOUBTFUL
 from service.editions.store.editions import find_edition
 from service.sending.deliver import deliver, resolve, sweep
 from service.sending.restore_guard import (
@@ -23,11 +24,10 @@ from service.sending.restore_guard import (
     Marker,
     accept_restored,
     find_mark_ahead,
-    mark_paths,
     refuse_restored,
 )
-from service.sending.store.restore_guard import WHY_DOUBTFUL
-from service.subscribers.sign_up import unsubscribe
+from service.sending.watermark_files import mark_paths
+from service.subscribers.lifecycle import unsubscribe
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
 SATURDAY, SUNDAY = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)

@@ -7,10 +7,10 @@ from sqlalchemy import Engine, text
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
 
 from service.deliveries.domain.states import DeliveryState, SendOutcome, may_follow
+from service.messages.mime.mime import Envelope
 from service.sending.deliver import deliver, sweep
-from service.sending.smtp.transport import Envelope
 from service.sending.store.claim import resolve_in_doubt
-from service.subscribers.sign_up import suppress_address
+from service.subscribers.lifecycle import suppress_address
 
 WATCH = """
 CREATE TABLE changes (old delivery_state, new delivery_state);

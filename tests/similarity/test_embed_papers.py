@@ -25,6 +25,8 @@ from service.similarity.embed_papers import (
     meaning_note,
     similar_papers,
 )
+from service.similarity.store import corpus
+from service.similarity.store.corpus import get_generation, open_generation
 from service.similarity.store.models import PaperMeaningRow, ProbeRow
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
@@ -35,8 +37,6 @@ from service.topics.like_queries import (
     read_probe,
     renew_probes,
 )
-from service.topics.store import like_queries as probe_store
-from service.topics.store.like_queries import get_generation, open_generation
 
 SUBJECTS = {
     "splatting": "Real-time rendering of novel views with 3D Gaussian splatting of scene {}",
@@ -379,7 +379,7 @@ def test_counted_words_are_used_for_what_is_rare(
     count_lexemes(sessions, settings)
     counted = read_probe(session, settings, "method treebanks")
     assert shipped.sparse != counted.sparse
-    assert probe_store.get_corpus(session, 24, ["method"]).count("method") == 24
+    assert corpus.get_corpus(session, 24, ["method"]).count("method") == 24
 
 
 # -- similar papers ------------------------------------------------------------------------------

@@ -23,17 +23,8 @@ from service.messages.transactional import move_detail
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, read_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
-from service.subscribers.sign_up import (
-    SignUp,
-    SignUpError,
-    confirm,
-    erase,
-    never_mail,
-    pause,
-    request_subscription,
-    suppress_address,
-    unsubscribe,
-)
+from service.subscribers.lifecycle import erase, never_mail, pause, suppress_address, unsubscribe
+from service.subscribers.sign_up import SignUp, SignUpError, confirm, request_subscription
 from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.subscribers import find_by_email
 from service.subscribers.store.suppressions import is_suppressed

@@ -21,7 +21,7 @@ from service.subscribers.bulk_import import (
     import_subscribers,
     read_import,
 )
-from service.subscribers.sign_up import erase, suppress_address
+from service.subscribers.lifecycle import erase, suppress_address
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     find_by_email,

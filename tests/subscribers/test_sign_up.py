@@ -20,23 +20,25 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid
-from service.subscribers.sign_up import (
-    SignUp,
-    SignUpError,
-    activate,
-    confirm,
+from service.subscribers.lifecycle import (
     erase,
     never_mail,
     pause,
-    read_address,
-    read_preferences,
     release_address,
-    request_subscription,
     resume,
     suppress_address,
     undo_unsubscribe,
     unsubscribe,
     update_preferences,
+)
+from service.subscribers.sign_up import (
+    SignUp,
+    SignUpError,
+    activate,
+    confirm,
+    read_address,
+    read_preferences,
+    request_subscription,
 )
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (

@@ -11,9 +11,10 @@ from support.newsletter.press import PlannedTransport, Press, dump_tables, make_
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.platform.settings.settings import Settings
-from service.sending.deliver import DeliverReport, deliver
+from service.sending.deliver import deliver
+from service.sending.send_loop import DeliverReport
 from service.subscribers.bulk_import import ImportReport, import_subscribers, read_import
-from service.subscribers.sign_up import erase, release_address, suppress_address
+from service.subscribers.lifecycle import erase, release_address, suppress_address
 from service.subscribers.store.subscribers import get_subscriber
 
 ANNE = "anne@example.org"

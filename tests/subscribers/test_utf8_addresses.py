@@ -17,7 +17,8 @@ from service.platform.settings.dkim_keys import DkimKey
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.subscribers.bulk_import import add_subscriber, blank_sign_up
-from service.subscribers.sign_up import SignUpError, erase
+from service.subscribers.lifecycle import erase
+from service.subscribers.sign_up import SignUpError
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
 

@@ -17,7 +17,8 @@ from pytest_socket import SocketConnectBlockedError
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from service.platform.settings.settings import Settings, check
+from service.platform.settings.checks import check
+from service.platform.settings.settings import Settings
 from support.rules import ROOT
 from support.servers.databases import TestServers, clone_database, with_database, with_number
 from support.servers.loopback_http import LoopbackHttp

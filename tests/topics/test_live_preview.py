@@ -20,7 +20,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
-from service.papers.store.read import index_papers
+from service.papers.store.paper_changes import list_changes
 from service.platform.database.engine import make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.domain import calibration
@@ -30,7 +30,8 @@ from service.topics.domain.language import leaf_texts, parse_query
 from service.topics.domain.matching.paper_index import match_day
 from service.topics.domain.matching.recent_index import RecentPaper
 from service.topics.live_preview import LivePreview, LivePreviews, TooBroad
-from service.topics.store.recent import list_changes, open_view, read_recent
+from service.topics.store.index_rows import index_papers
+from service.topics.store.recent import open_view, read_recent
 from service.topics.store.to_sql import fetch_lexemes
 from service.topics.topics import TopicError, preview_topic
 

@@ -18,7 +18,7 @@ from support.rules import ROOT
 from support.servers.processes import SECRET_KEY, running_worker, settings_environ
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
-from service.bounces.record import verp_address
+from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
@@ -159,7 +159,7 @@ def test_a_rung_worker_reads_the_bounce_mailbox(
     deliver(press.sender(PlannedTransport()))
     # The worker has a key of its own, as every process of one installation has the same.
     theirs = settings.model_copy(update={"secret_key": (SECRET_KEY,)})
-    path = verp_address(theirs, press.row().id)
+    path = make_return_path(press.row().id, theirs.bounce_domain, theirs.secret_key[0])
     Maildir(tmp_path / "box", create=True).add(dsn(to=str(path)))
     changes = {
         "BOUNCE_DOMAIN": settings.bounce_domain,

@@ -184,7 +184,6 @@ _ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
     (V.CONFIGURATION, _CONFIGURATION),
 )
 
-
 # Postfix puts this before every refusal at RCPT, whatever the reason behind the colon. Exchange
 # Online's answer for addresses that it does not know is the exception.
 _PREFIX = re.compile(

@@ -12,30 +12,28 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.bulk_update import move_rows
 from service.deliveries.store.deliveries import PAPER_KINDS
 from service.deliveries.store.models import Delivery
-from service.editions.store.models import Edition
 from service.platform.database.pg_arrays import is_among
 
 WHY_CARRIED = "nobody knew by the next edition; its papers come again in that, marked"
 
 
-def carry_doubts_of_cadence(session: Session, edition: Edition, now: datetime) -> int:
-    """Carry every row in doubt of other editions of this cadence; returns how many.
+def carry_doubts_of_editions(session: Session, edition_ids: Select[int], now: datetime) -> int:
+    """Carry every row in doubt of the selected editions; returns how many.
 
     Its reader may be composed now, or in another cadence, or have left: the row need not wait.
     """
-    others = select(Edition.id).where(Edition.cadence == edition.cadence, Edition.id != edition.id)
-    doubts = select(Delivery.id).where(Delivery.edition_id.in_(others))
+    doubts = select(Delivery.id).where(Delivery.edition_id.in_(edition_ids))
     return _carry(session, doubts, now)
 
 
 def carry_doubts_of_readers(
-    session: Session, edition: Edition, subscriber_ids: Sequence[int], now: datetime
+    session: Session, edition_id: int, subscriber_ids: Sequence[int], now: datetime
 ) -> int:
-    """Carry what is in doubt of these readers, of other editions and of pauses; returns how many."""
+    """Carry what is in doubt of these readers, of editions other than this and of pauses; returns how many."""
     doubts = select(Delivery.id).where(
         is_among(Delivery.subscriber_id, subscriber_ids),
         Delivery.kind.in_(PAPER_KINDS),
-        Delivery.edition_id.is_distinct_from(edition.id),
+        Delivery.edition_id.is_distinct_from(edition_id),
     )
     return _carry(session, doubts, now)
 

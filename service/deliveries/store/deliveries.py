@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
 from service.deliveries.store.models import Delivery, DeliveryEvent
-from service.editions.store.models import Edition
 from service.platform.database.pg_arrays import is_among
 
 
@@ -217,23 +216,6 @@ def find_seen(
     return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
 
 
-def last_digests_at(
-    session: Session, subscriber_ids: Sequence[int], edition_id: int
-) -> dict[int, datetime]:
-    """When each reader's last digest before this edition was opened, if there was one."""
-    rows = session.execute(
-        select(Delivery.subscriber_id, func.max(Edition.opened_at))
-        .join(Edition, Edition.id == Delivery.edition_id)
-        .where(
-            is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state.in_(LEDGER_STATES),
-            Delivery.edition_id != edition_id,
-        )
-        .group_by(Delivery.subscriber_id)
-    )
-    return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}
-
-
 # What brings papers that the ledger counts: a welcome only shows some.
 PAPER_KINDS = (DeliveryKind.DIGEST, DeliveryKind.CATCH_UP)
 
@@ -300,3 +282,18 @@ def count_mails(session: Session, kind: DeliveryKind, subscriber_id: int) -> int
         .select_from(Delivery)
         .where(Delivery.kind == kind, Delivery.subscriber_id == subscriber_id)
     ).scalar_one()
+
+
+def make_due(session: Session, edition_id: int, now: datetime) -> int:
+    """Let an edition's waiting rows be sent at once; returns how many."""
+    rows = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.edition_id == edition_id,
+            Delivery.state == DeliveryState.QUEUED,
+            Delivery.due_at > now,
+        )
+        .values(due_at=now)
+        .returning(Delivery.id)
+    ).all()
+    return len(rows)

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ColumnElement, Select, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
+from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition, EditionChunk, EditionPaper
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
-from service.sending.store.restore_guard import doubt_of_restored
+from service.platform.database.pg_arrays import is_among
 from service.subscribers.store.models import Subscriber
 
 
@@ -27,7 +28,7 @@ def insert_edition(
 ) -> Edition | None:
     """A new open edition, or None where another process made it first."""
     inserted = session.execute(
-        upsert(Edition)
+        insert(Edition)
         .values(
             cadence=cadence,
             local_date=on,
@@ -45,6 +46,11 @@ def find_edition(session: Session, cadence: Cadence, on: date) -> Edition | None
     return session.execute(
         select(Edition).where(Edition.cadence == cadence, Edition.local_date == on)
     ).scalar_one_or_none()
+
+
+def other_editions(edition: Edition) -> Select[int]:
+    """Select the ids of the other editions of the same cadence."""
+    return select(Edition.id).where(Edition.cadence == edition.cadence, Edition.id != edition.id)
 
 
 def get_edition(session: Session, edition_id: int) -> Edition | None:
@@ -121,7 +127,7 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
         .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
     )
     assigned = session.execute(
-        upsert(EditionPaper)
+        insert(EditionPaper)
         .from_select(["edition_id", "paper_id", "cadence", "is_late"], free)
         .on_conflict_do_nothing()
         .returning(EditionPaper.paper_id)
@@ -211,7 +217,9 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
     ).scalar_one()
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
         return False
-    doubt_of_restored(session, edition, now)
+    doubt_of_restored(
+        session, edition.id, edition.cadence, edition.local_date, now, sends_now=edition.sends_now
+    )
     edition.state = EditionState.FROZEN
     edition.frozen_at = now
     edition.candidate_count = session.execute(
@@ -255,3 +263,20 @@ def close_finished(session: Session, now: datetime) -> list[int]:
 def set_coverage(session: Session, edition: Edition, coverage: dict[str, Any]) -> None:
     edition.coverage = coverage
     session.flush()
+
+
+def last_digests_at(
+    session: Session, subscriber_ids: Sequence[int], edition_id: int
+) -> dict[int, datetime]:
+    """When each reader's last digest before this edition was opened, if there was one."""
+    rows = session.execute(
+        select(Delivery.subscriber_id, func.max(Edition.opened_at))
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(
+            is_among(Delivery.subscriber_id, subscriber_ids),
+            Delivery.state.in_(LEDGER_STATES),
+            Delivery.edition_id != edition_id,
+        )
+        .group_by(Delivery.subscriber_id)
+    )
+    return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import OUR_BRAND, Brand, DigestContext, DigestGroup
 
@@ -144,15 +145,6 @@ class AddressNoticeContext:
     on: date
     locale: str = ""
     brand: Brand = OUR_BRAND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """One thing that is wrong: what, how we know, and what to do."""
-
-    subject: str
-    detail: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

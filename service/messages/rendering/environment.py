@@ -7,11 +7,12 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-from service.messages.rendering import html_filters, slots, text_part
+from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.fast_path.paper_cards import Cards
 from service.messages.rendering.fast_path.symbolic import passes_open
-from service.presentation import dates, highlight, phrases
-from service.presentation.sanitize import finalize, isolated, own_url, safe_url
+from service.messages.rendering.slots import finalize
+from service.presentation import dates, highlight, phrases, reasons
+from service.presentation.sanitize import isolated, own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
@@ -19,10 +20,10 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     html_filters.marked_because, html_filters.marked_byline,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.said_byline, text_part.said_because,
     safe_url, own_url, isolated,
-    phrases.below, phrases.beyond, phrases.befell, phrases.byline, phrases.clock, phrases.count_of,
-    phrases.coverage_line, phrases.excerpt,
-    phrases.how_often, phrases.is_more_than, phrases.listed_topics, phrases.marked_words, phrases.nothing_line,
-    phrases.say, phrases.subject_topic, phrases.thousands, phrases.topic_title,
+    phrases.below, phrases.beyond, digest_phrases.befell, phrases.byline, phrases.clock, phrases.count_of,
+    digest_phrases.coverage_line, digest_phrases.excerpt,
+    phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
+    phrases.say, digest_phrases.subject_topic, phrases.thousands, phrases.topic_title,
     dates.long_date, dates.moment, dates.plain_date, dates.said_in,
     dates.short_date,
 )  # fmt: skip

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from service.messages.contexts.digest import DigestPaper
-from service.presentation.phrases import because, byline, facts, fields, names_and_more
+from service.messages.rendering.digest_phrases import facts
+from service.presentation.phrases import byline, fields, names_and_more
+from service.presentation.reasons import because
 from service.presentation.sanitize import isolated
 from service.topics.domain.types import Reason
 

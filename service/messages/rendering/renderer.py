@@ -42,7 +42,7 @@ from service.messages.rendering.fast_path.paper_cards import Place
 from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
-from service.presentation.sanitize import own_url
+from service.presentation.sanitize import UnsafeOwnLink, own_url
 
 TEMPLATE_DIR = Path(__file__).resolve().parents[3] / "email_templates"
 DEFAULT_MAX_BYTES = 90_000
@@ -126,8 +126,8 @@ class Renderer:
                 with suppress(NotAlike):
                     return self._fill(context)
             return self.render_alone(kind, context)
-        except RenderError:
-            raise
+        except UnsafeOwnLink as error:
+            raise RenderError(str(error)) from error
         except (TemplateError, ValueError) as error:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
 

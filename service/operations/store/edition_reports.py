@@ -14,6 +14,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
+from service.papers.store.models import Batch
 from service.sending.store.models_provider_limits import PaceRow
 from service.subscribers.store.models import Subscriber
 
@@ -255,3 +256,23 @@ def count_old_doubts(session: Session, before: datetime) -> dict[int, int]:
         .order_by(Delivery.edition_id)
     )
     return {number: count for number, count in rows if number is not None}
+
+
+def last_reads(session: Session, since: date) -> dict[str, datetime | None]:
+    """When each source with a batch since a date was last read with success."""
+    rows = session.execute(
+        select(Batch.source, func.max(Batch.fetched_at))
+        .where(Batch.announced_on >= since)
+        .group_by(Batch.source)
+    )
+    return {source: at for source, at in rows}  # noqa: C416  # rows are not pairs to dict()
+
+
+def count_doubts_by_edition(session: Session, before: datetime) -> dict[int | None, int]:
+    """Deliveries in doubt since before a moment, by edition; other mails under None."""
+    rows = session.execute(
+        select(Delivery.edition_id, func.count())
+        .where(Delivery.state == DeliveryState.IN_DOUBT, Delivery.updated_at < before)
+        .group_by(Delivery.edition_id)
+    )
+    return {edition: count for edition, count in rows}  # noqa: C416  # rows are not pairs to dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TypeAlias
 
 Positions: TypeAlias = tuple[int, ...]
@@ -37,3 +38,6 @@ def _unescape(lexeme: str) -> str:
 
 def _parse_positions(text: str) -> Positions:
     return tuple(map(int, text.translate(_WEIGHTS).split(",")))
+
+
+Lexemes: TypeAlias = Mapping[str, Positions]

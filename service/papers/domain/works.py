@@ -17,7 +17,7 @@ from service.papers.domain.identifiers import (
     normalized_doi,
     paper_key,
 )
-from service.papers.domain.types import Announcement, PaperEventKind
+from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
 
 _ARXIV_DOI = "10.48550/arxiv."
 _WORD = re.compile(r"\w+")
@@ -87,3 +87,25 @@ def is_substantial(before: str, after: str) -> bool:
     old, new = (Counter(_WORD.findall(text.casefold())) for text in (before, after))
     total = old.total() + new.total()
     return bool(total) and 2 * (old & new).total() / total < SUBSTANTIAL_CHANGE
+
+
+_THING = r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
+_WORDS = re.compile(
+    # "This paper has been withdrawn", "We have withdrawn this paper", "Withdrawn by the author".
+    rf"{_THING}[^.]{{0,40}}\b(?:has|have|had|is|was|been|being)\b[^.]{{0,20}}\bwithdrawn\b"
+    rf"|\b(?:has|have|had)\s+withdrawn\s+(?:this|the|our)\s+{_THING}"
+    r"|\A\W*withdrawn\b",
+    re.IGNORECASE,
+)
+
+# A later sentence may speak of somebody else's withdrawal; the notice comes first.
+_NOTICE_CHARACTERS = 300
+
+
+def is_withdrawal(told: Announcement) -> bool:
+    """Whether an announcement withdraws its paper. Only a replacement can."""
+    if told.is_withdrawn:
+        return True
+    if told.announce_type not in {AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS}:
+        return False
+    return any(_WORDS.search(text[:_NOTICE_CHARACTERS]) for text in (told.abstract, told.comment))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.papers.domain.types import AnnounceType, Paper
 from service.papers.store.models import AnnouncementRow, Batch, PaperRow, Signal
 from service.platform.database.pg_arrays import is_among
-from service.topics.domain.matching.paper_index import IndexedPaper, parse_tsvector
 
 
 def _latest_signals() -> LateralFromClause:
@@ -226,62 +225,6 @@ def newest_paper_ids(session: Session, limit: int) -> list[int]:
     return list(
         session.execute(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)).scalars()
     )
-
-
-def index_papers(
-    session: Session, ids: Sequence[int], revisions: Collection[int] = ()
-) -> list[IndexedPaper]:
-    """The papers as matching sees them: the lexemes and positions that Postgres computed.
-
-    Those among `revisions` are there because a newer version was announced, and are not new.
-    """
-    rows = session.execute(
-        select(
-            PaperRow.id,
-            cast(PaperRow.title_lexemes, Text),
-            cast(PaperRow.abstract_lexemes, Text),
-            func.tsvector_to_array(PaperRow.title_words),
-            func.tsvector_to_array(PaperRow.abstract_words),
-            PaperRow.authors,
-            PaperRow.categories,
-            PaperRow.sources,
-            PaperRow.primary_category,
-            PaperRow.trend,
-            PaperRow.announced_as,
-        )
-        .where(is_among(PaperRow.id, ids))
-        .order_by(PaperRow.id)
-    )
-    return [
-        IndexedPaper(
-            paper_id=paper_id,
-            title=parse_tsvector(title),
-            abstract=parse_tsvector(abstract),
-            authors=tuple(authors),
-            categories=frozenset(categories),
-            title_words=title_words,
-            abstract_words=abstract_words,
-            sources=frozenset(sources),
-            primary_category=primary,
-            trend=trend,
-            is_first=paper_id not in revisions,
-            is_cross=announced_as is AnnounceType.CROSS,
-            is_replaced=paper_id in revisions,
-        )
-        for (
-            paper_id,
-            title,
-            abstract,
-            title_words,
-            abstract_words,
-            authors,
-            categories,
-            sources,
-            primary,
-            trend,
-            announced_as,
-        ) in rows
-    ]
 
 
 def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, AnnouncementRow]]:

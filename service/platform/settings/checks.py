@@ -6,7 +6,6 @@ import ipaddress
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +13,11 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from service.platform.settings.contrast import LEAST_CONTRAST, NIGHT, PAPER, contrast, is_colour
+from service.platform.settings.faults import Fault
 
 if TYPE_CHECKING:
     from service.platform.settings.settings import Settings
 
-PREFIX = "PAPERBOY_"
 
 KNOWN_HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
 KNOWN_SOURCES = ("arxiv", "huggingface", "biorxiv", "medrxiv")
@@ -26,19 +25,6 @@ KNOWN_SOURCES = ("arxiv", "huggingface", "biorxiv", "medrxiv")
 _CATEGORY = re.compile(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?")
 _ADDRESS = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong with one setting, and what to do. `is_fatal` means: do not start with it."""
-
-    setting: str
-    problem: str
-    hint: str
-    is_fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"{PREFIX}{self.setting.upper()}: {self.problem}. {self.hint}."
 
 
 def check(settings: Settings) -> list[Fault]:

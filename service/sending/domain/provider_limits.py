@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.sending.domain.retries import ReplyKind
+from service.sending.domain.smtp_replies import ReplyKind
 
 
 class BreakerState(StrEnum):

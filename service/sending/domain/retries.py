@@ -11,37 +11,18 @@ import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import (
     DEAD_ADDRESS_CODES,
-    BounceVerdict,
     Decision,
     DeliveryState,
-    Phase,
     SendOutcome,
     enhanced_code,
 )
+from service.sending.domain.smtp_replies import ReplyKind, read_reply
 
 S = DeliveryState
-
-
-class ReplyKind(StrEnum):
-    """What an outcome is about, which decides who waits: the mail, its provider, or the relay."""
-
-    ACCEPTED = "accepted"
-    UNANSWERED = "unanswered"
-    GREYLISTED = "greylisted"
-    FULL = "full"
-    THROTTLED = "throttled"
-    POLICY = "policy"
-    RELAY = "relay"
-    PUT_OFF = "put_off"
-    REFUSED = "refused"
-
-
 K = ReplyKind
 
 # Minutes before the second, third … try; the last one repeats until the mail would come too late.
@@ -61,10 +42,6 @@ RETRY_MINUTES: dict[ReplyKind, tuple[int, ...]] = {
 # Up to this share of a wait is added to it, so that what was put off together comes apart.
 JITTER = 0.2
 
-_GREYLIST = re.compile(r"gr[ae]y.?list|postgrey", re.IGNORECASE)
-_RATE_WORDS = re.compile(
-    r"rate.?limit|throttl|too (?:many|fast|quickly)|unusual(?:ly)? (?:rate|high)", re.IGNORECASE
-)
 # "try again in 5 minutes", "retry after 300 seconds", "greylisted for 60s", "come back in 1 hour".
 _WAIT = re.compile(
     r"(?:again|retry|come back|wait|delayed|listed)\D{0,40}?(\d{1,6}) ?"
@@ -89,53 +66,6 @@ class Tries:
     deferral_count: int
     send_not_after: datetime
     is_held: bool = False
-
-
-def read_reply(outcome: SendOutcome) -> ReplyKind:
-    """What an outcome is about.
-
-    Until RCPT a relay knows nothing of the reader: what goes wrong there is the relay's, or ours.
-    """
-    code = outcome.code
-    if outcome.phase is Phase.CONNECT:
-        return K.RELAY
-    if outcome.phase is Phase.MAIL:
-        return K.REFUSED if _is_this_mail(outcome) else K.RELAY
-    if not code:
-        return K.PUT_OFF if outcome.phase is Phase.RCPT else K.UNANSWERED
-    if 200 <= code < 300 and outcome.phase is Phase.REPLIED:
-        return K.ACCEPTED
-    if 500 <= code < 600:
-        return K.POLICY if _verdict(outcome) is BounceVerdict.POLICY else K.REFUSED
-    return _read_deferral(outcome)
-
-
-def _is_this_mail(outcome: SendOutcome) -> bool:
-    """Whether MAIL was refused for good for this one's size, or for what no command can say."""
-    if outcome.code < 500:
-        return False
-    is_syntax = enhanced_code(outcome.text).startswith("5.5.")
-    return is_syntax or _verdict(outcome) is BounceVerdict.CONTENT
-
-
-def _verdict(outcome: SendOutcome) -> BounceVerdict:
-    return classify_refusal("", outcome.reply).verdict
-
-
-def _read_deferral(outcome: SendOutcome) -> ReplyKind:
-    status = enhanced_code(outcome.text)
-    if _GREYLIST.search(outcome.text):
-        return K.GREYLISTED
-    if status == "4.2.2":
-        return K.FULL
-    if outcome.code == 421:
-        # A connection that timed out or a server that shuts down does not ask us to be slower.
-        return K.PUT_OFF if status.startswith(("4.3.", "4.4.")) else K.THROTTLED
-    if _RATE_WORDS.search(outcome.text):
-        return K.THROTTLED
-    if status == "4.7.1":
-        return K.GREYLISTED
-    return K.THROTTLED if status.startswith("4.7.") else K.PUT_OFF
 
 
 def decide(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:

@@ -12,7 +12,8 @@ from typing import Protocol, cast
 import aiosmtplib
 
 from service.deliveries.domain.states import SendOutcome
-from service.sending.smtp.protocol import Awaited, Dialogue, Envelope
+from service.messages.mime.mime import Envelope
+from service.sending.smtp.protocol import Awaited, Dialogue
 from service.sending.smtp.relay_pool import words_of
 
 COMMAND_SECONDS = 300.0

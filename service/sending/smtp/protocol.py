@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
 from service.deliveries.domain.states import Phase, SendOutcome
+from service.messages.mime.mime import Envelope
 from service.platform.one_line import plain_words
 
 # RFC 5321 §4.5.3.1.5 allows 512 octets a line of a reply, and nobody's refusal is a novel.
@@ -23,21 +23,6 @@ _LONGEST_REPLY = 32_768
 _CONTROL = re.compile("[\x00-\x20\x7f<>]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _DOT_AT_START = re.compile(rb"(?m)^\.")
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One message for one recipient. `number` is the delivery's id.
-
-    `is_wire` where whoever built the payload vouches for CRLF ends, the last line's too, and for no
-    dot at a line's start: looking for them costs as much as saying the message.
-    """
-
-    number: int
-    sender: str
-    recipient: str
-    payload: bytes
-    is_wire: bool = False
 
 
 class Awaited(IntEnum):

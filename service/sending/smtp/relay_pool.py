@@ -11,7 +11,7 @@ import aiosmtplib
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.platform.logs import get_logger
 from service.platform.one_line import plain_words
-from service.platform.settings.settings import SmtpRelay
+from service.platform.settings.relays import SmtpRelay
 from service.sending.domain.relay_health import (
     REST_SECONDS,
     RelayHealth,
@@ -20,7 +20,7 @@ from service.sending.domain.relay_health import (
     next_relay,
     wakes_at,
 )
-from service.sending.domain.retries import ReplyKind, read_reply
+from service.sending.domain.smtp_replies import ReplyKind, read_reply
 
 # How long a relay is waited for while another could take its place.
 IMPATIENT_SECONDS = 60.0

@@ -19,10 +19,10 @@ from typing import Protocol
 import aiosmtplib
 
 from service.deliveries.domain.states import Phase, SendOutcome
-from service.platform.settings.settings import SmtpRelay
+from service.messages.mime.mime import Envelope
+from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp import connection as lines
 from service.sending.smtp.connection import Line
-from service.sending.smtp.protocol import Envelope
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.relay_pool import RelayPool, RelayTrouble, words_of
 

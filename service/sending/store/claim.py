@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text, update
+from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
@@ -92,7 +92,6 @@ _CLAIM_ALERT = claiming(
 )""",
     "alert",
 )
-
 
 # By edition: when the last row that was claimed there was due, and its id.
 Places: TypeAlias = dict[int, tuple[datetime, int]]
@@ -298,18 +297,3 @@ def count_in_doubt(session: Session) -> int:
     return session.execute(
         select(func.count()).select_from(Delivery).where(Delivery.state == DeliveryState.IN_DOUBT)
     ).scalar_one()
-
-
-def make_due(session: Session, edition_id: int, now: datetime) -> int:
-    """Let an edition's waiting rows be sent at once; returns how many."""
-    rows = session.execute(
-        update(Delivery)
-        .where(
-            Delivery.edition_id == edition_id,
-            Delivery.state == DeliveryState.QUEUED,
-            Delivery.due_at > now,
-        )
-        .values(due_at=now)
-        .returning(Delivery.id)
-    ).all()
-    return len(rows)

@@ -13,6 +13,7 @@ from math import log
 from typing import Final
 from zlib import crc32
 
+from service.papers.domain.tsvector import Lexemes
 from service.similarity.domain.lexeme_frequencies import SHIPPED_COUNTS, SHIPPED_PAPERS
 from service.similarity.domain.vectors import (
     PROBE_LEXEMES,
@@ -21,7 +22,6 @@ from service.similarity.domain.vectors import (
     SPARSE_LIMIT,
     Sparse,
 )
-from service.topics.domain.matching.bitsets import Lexemes
 
 # Measured on judged lists (docs/relevance.md): near these values little depends on them.
 TITLE_WEIGHT: Final = 2

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.platform.settings.settings import Fault, SettingsError
+from service.platform.settings.faults import Fault, SettingsError
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
 
 if TYPE_CHECKING:

@@ -28,12 +28,11 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
-from service.papers.domain.tsvector import parse_tsvector
+from service.papers.domain.tsvector import Lexemes, parse_tsvector
 from service.papers.store.models import PaperRow
 from service.platform.database.pg_arrays import is_among
 from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
 from service.similarity.store.models import PaperMeaningRow
-from service.topics.domain.matching.bitsets import Lexemes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from service.subscribers.store.models_feedback import TopicChange
 from service.topics.domain.types import TopicChangeKind
-from service.topics.store.models import Topic
+from service.topics.store.models import Topic, TopicChange
 
 
 def record_change(

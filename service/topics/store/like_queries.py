@@ -2,90 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import Select, Text, any_, cast, delete, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
+from sqlalchemy import Select, delete, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
-from service.similarity.domain.bm25 import Corpus
-from service.similarity.domain.calibration import Aim, Pool
 from service.similarity.domain.vectors import Probe
 from service.similarity.store.models import (
-    LexemeCount,
-    MeaningGeneration,
-    PaperMeaningRow,
     ProbeRow,
 )
-from service.similarity.store.vectors import dot_columns
-
-# The newest so many papers tell what the ordinary paper is like, and what the best ones say.
-POOL_SIZE = 20_000
-# A lexeme in fewer papers than this is as rare as one in none, and most lexemes are.
-LEAST_COUNT = 3
-_GENERATION_LOCK = 20592_07
-
-_COUNT_LEXEMES = text("""
-    INSERT INTO lexeme_counts (lexeme, paper_count)
-    SELECT word, ndoc FROM ts_stat('SELECT title_lexemes || abstract_lexemes FROM papers')
-    WHERE ndoc >= :least
-""")
-
-
-def scan_pool(session: Session, model: str, aim: Aim, without: int | None = None) -> Pool:
-    """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
-    known = PaperMeaningRow
-    dense, sparse = dot_columns(aim.dense, aim.sparse, known)
-    newest = (
-        select(known.paper_id.label("paper_id"), dense.label("dense"), sparse.label("sparse"))
-        .where(known.model == model, known.paper_id != (without or 0))
-        .order_by(known.paper_id.desc())
-        .limit(POOL_SIZE)
-        .subquery()
-    )
-    # Three arrays in one row: twenty thousand rows would take longer to send than to compute.
-    ids, denses, sparses = session.execute(
-        select(
-            func.array_agg(newest.c.paper_id),
-            func.array_agg(newest.c.dense),
-            func.array_agg(newest.c.sparse),
-        )
-    ).one()
-    return Pool(ids or (), denses or (), sparses or ())
-
-
-def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
-    """How common these lexemes are, as last counted."""
-    wanted = any_(cast(list(lexemes), ARRAY(Text)))
-    rows = session.execute(
-        select(LexemeCount.lexeme, LexemeCount.paper_count).where(LexemeCount.lexeme == wanted)
-    )
-    return Corpus(paper_count, dict(rows.all()))
-
-
-def get_generation(session: Session) -> MeaningGeneration | None:
-    """The newest state of the corpus; None where it was never counted."""
-    newest = select(MeaningGeneration).order_by(MeaningGeneration.generation.desc()).limit(1)
-    return session.scalars(newest).one_or_none()
-
-
-def count_meanings(session: Session, model: str) -> int:
-    """How many papers are learned with this model."""
-    counted = select(func.count()).where(PaperMeaningRow.model == model)
-    return session.execute(counted).scalar_one()
-
-
-def open_generation(session: Session, model: str, paper_count: int) -> bool:
-    """Count every lexeme anew and begin the next generation; false where another process is at it."""
-    locked = select(func.pg_try_advisory_xact_lock(_GENERATION_LOCK))
-    if not session.execute(locked).scalar_one():
-        return False
-    newest = get_generation(session)
-    number = newest.generation + 1 if newest else 1
-    session.execute(delete(LexemeCount))
-    session.execute(_COUNT_LEXEMES, {"least": LEAST_COUNT})
-    session.add(MeaningGeneration(generation=number, model=model, paper_count=paper_count))
-    return True
 
 
 def find_probes(session: Session, model: str, texts: Sequence[str]) -> dict[str, Probe]:

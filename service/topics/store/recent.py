@@ -11,7 +11,6 @@ from sqlalchemy import (
     Text,
     case,
     cast,
-    delete,
     func,
     or_,
     select,
@@ -23,7 +22,6 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
-from service.papers.store.models_paper_changes import PaperChange
 from service.papers.store.read import announced_day
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
@@ -77,26 +75,6 @@ def _read_state(state: str) -> tuple[int, frozenset[int]]:
     """What `pg_snapshot` says: the first transaction not yet begun, and those not yet over."""
     _, xmax, running = state.split(":")
     return int(xmax), frozenset(int(one) for one in running.split(",") if one)
-
-
-def list_changes(session: Session, since: str) -> list[int]:
-    """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
-    return list(session.execute(_LIST_CHANGES, {"since": since}).scalars())
-
-
-_LIST_CHANGES = text("""
-    SELECT DISTINCT paper_id FROM paper_changes
-    WHERE changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
-    AND NOT pg_visible_in_snapshot(
-        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
-    )
-""")
-
-
-def delete_old_changes(session: Session) -> None:
-    """Forget what every process has long followed; by the clock that wrote it, which is Postgres' own."""
-    old = func.now() - text("interval '2 days'")
-    session.execute(delete(PaperChange).where(PaperChange.changed_at < old))
 
 
 def count_recent(session: Session, span: tuple[date, date]) -> int:

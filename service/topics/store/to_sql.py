@@ -36,8 +36,6 @@ from service.topics.domain.matching.paper_index import Lexicon, parse_tsvector
 
 # Spelled out, because only a constant configuration lets Postgres use the indexes.
 _ENGLISH: ColumnElement[Any] = sql("'english'::regconfig")
-
-
 Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
 """Canonical `like:` clause -> the condition that holds for the papers that are like it."""
 

@@ -11,22 +11,21 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.orm import Session
 
-from service.messages.transactional import queue_paused, queue_resumed
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
 from service.subscribers.address_change import request_address
 from service.subscribers.export import export_reader
-from service.subscribers.sign_up import (
-    SignUpError,
+from service.subscribers.lifecycle import (
     erase,
     leave,
     pause,
-    read_preferences,
     resume,
     undo_unsubscribe,
     update_preferences,
 )
+from service.subscribers.queue_mails import queue_paused, queue_resumed
+from service.subscribers.sign_up import SignUpError, read_preferences
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.topics.topics import TopicError

@@ -16,9 +16,9 @@ from service.subscribers.domain.types import OpinionKind
 from service.subscribers.feedback import list_kept, take_back_opinion
 from service.subscribers.store.feedback import Opinions, get_opinions
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.models_feedback import TopicChange
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.topics.store.changes import list_changes
+from service.topics.store.models import TopicChange
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere
 from service.web.core.signed_links import find_holder, open_link

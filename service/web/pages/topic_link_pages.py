@@ -24,7 +24,6 @@ from service.subscribers.feedback import (
 )
 from service.subscribers.store.feedback import find_opinion
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.models_feedback import TopicChange
 from service.topics.domain.language import Author, Text
 from service.topics.domain.language.edits import read_clause
 from service.topics.domain.types import TopicChangeKind
@@ -38,7 +37,7 @@ from service.topics.edit_by_link import (
     measure_draft,
     undo_change,
 )
-from service.topics.store.models import Topic
+from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import list_topics
 from service.web.core.errors import NotHere
 
@@ -121,7 +120,7 @@ def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -
     """Do it, and say what is now. Raises as `ask` does."""
     if wish.verb in {"mute", "follow"}:
         draft = _draft(session, reader, wish)
-        return _tell_done(draft, apply_draft(session, reader, draft, now))
+        return _tell_done(draft, apply_draft(session, reader.id, draft, now))
     if wish.verb == "also":
         return switch_suggestions(reader, wish.words)
     if not wish.verb:
@@ -135,7 +134,7 @@ def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -
 def take_back(session: Session, reader: Subscriber, undo: Undo, now: datetime) -> ChangePage:
     """Undo, and say so. Raises `TopicGone` and `ChangeRefused`."""
     if undo.change_id:
-        return _tell_undone(undo_change(session, reader, undo.change_id, now))
+        return _tell_undone(undo_change(session, reader.id, undo.change_id, now))
     if undo.also:
         return switch_suggestions(reader, undo.also)
     if undo.said is None or not take_back_opinion(
@@ -154,8 +153,8 @@ _UNSAID = {
 
 def _draft(session: Session, reader: Subscriber, wish: Wish) -> Draft:
     if wish.verb == "mute":
-        return draft_mute(session, reader, wish.topic_id, wish.words)
-    return draft_follow(session, reader, wish.words)
+        return draft_mute(session, reader.id, wish.topic_id, wish.words)
+    return draft_follow(session, reader.id, wish.words)
 
 
 def _ask_topic(

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
-from service.subscribers.sign_up import leave, never_mail, undo_unsubscribe
+from service.subscribers.lifecycle import leave, never_mail, undo_unsubscribe
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import SiteHere
 from service.web.core.signed_links import open_link, preferences_url

@@ -8,10 +8,11 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service.messages.rendering.slots import finalize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
 from service.presentation import dates, highlight, phrases
-from service.presentation.sanitize import finalize, safe_url
+from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels
 
 TEMPLATE_DIR = Path(__file__).parents[1] / "templates"

@@ -25,10 +25,10 @@ from service.messages.mime.addresses import (
     is_ordinary,
     wire_address,
 )
-from service.messages.mime.encoded_words import encode_words
 from service.messages.mime.mime import (
     MessageHeaders,
     build_message,
+    encode_words,
     message_id,
 )
 from service.messages.rendering.renderer import Renderer, plain_mail

@@ -15,7 +15,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper, PaperLinks
 from service.messages.rendering.renderer import Renderer
 from service.messages.signed_links import follow_url, mute_url
-from service.presentation.phrases import mutable_words
+from service.presentation.reasons import mutable_words
 from service.topics.domain.types import Reason
 
 BASE = "https://papers.example.org/change/token"

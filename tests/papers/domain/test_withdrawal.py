@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service.papers.domain.types import Announcement, AnnounceType
-from service.papers.domain.withdrawal import is_withdrawal
+from service.papers.domain.works import is_withdrawal
 
 REPLACED = Announcement(
     key="arxiv:2609.00001",

@@ -24,11 +24,11 @@ from service.papers.store.read import (
     find_paper,
     find_papers,
     get_papers,
-    index_papers,
     latest_day,
     list_papers_announced_on,
 )
 from service.papers.store.upsert import record_first_announcement, upsert_papers
+from service.topics.store.index_rows import index_papers
 
 NOW = datetime(2026, 9, 18, 4, 0, tzinfo=UTC)
 

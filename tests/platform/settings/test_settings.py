@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 from support.mail.dkim_keys import ed25519_key, rsa_key, write_key
 
-from service.platform.settings.settings import (
-    Settings,
-    SettingsError,
-    SmtpRelay,
-    broker_url,
-    check,
-    load_settings,
-    parse_smtp_url,
-    setting_names,
-)
+from service.platform.settings.checks import check
+from service.platform.settings.faults import SettingsError
+from service.platform.settings.load import load_settings, setting_names
+from service.platform.settings.relays import SmtpRelay, parse_smtp_url
+from service.platform.settings.settings import Settings, broker_url
 
 HUSH = "hush-hush-hush-hush"
 

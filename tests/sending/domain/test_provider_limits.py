@@ -30,7 +30,7 @@ from service.sending.domain.provider_limits import (
     next_pace,
     take,
 )
-from service.sending.domain.retries import ReplyKind
+from service.sending.domain.smtp_replies import ReplyKind
 
 K = ReplyKind
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

@@ -20,13 +20,12 @@ from service.deliveries.domain.states import (
 from service.sending.domain.retries import (
     JITTER,
     RETRY_MINUTES,
-    ReplyKind,
     Tries,
     decide,
     find_wait,
-    read_reply,
     retry_delay,
 )
+from service.sending.domain.smtp_replies import ReplyKind, read_reply
 
 S, K = DeliveryState, ReplyKind
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

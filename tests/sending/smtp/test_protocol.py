@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support.newsletter.decisions import decide_now
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.sending.smtp.protocol import Awaited, Dialogue, Envelope, wire_form
+from service.messages.mime.mime import Envelope
+from service.sending.smtp.protocol import Awaited, Dialogue, wire_form
 
 GROUP = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go on")
 TAKEN = "250 2.0.0 taken"

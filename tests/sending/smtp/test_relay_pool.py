@@ -21,10 +21,11 @@ from support.smtp.scripted_smtp import (
 from support.smtp.smtp_sink import free_port
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.platform.settings.settings import SmtpRelay
+from service.messages.mime.mime import Envelope
+from service.platform.settings.relays import SmtpRelay
 from service.sending.domain import relay_health as turns
 from service.sending.smtp.relay_pool import RelayTrouble
-from service.sending.smtp.transport import Envelope, SmtpTransport
+from service.sending.smtp.transport import SmtpTransport
 
 Make = Callable[..., SmtpTransport]
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"

@@ -16,10 +16,11 @@ from support.smtp.scripted_smtp import (
 from support.smtp.smtp_sink import free_port, wait_until
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.platform.settings.settings import SmtpRelay
+from service.messages.mime.mime import Envelope
+from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp import connection as module
 from service.sending.smtp.rate_limit import SendRate
-from service.sending.smtp.transport import Envelope, SmtpTransport
+from service.sending.smtp.transport import SmtpTransport
 
 MESSAGE = b"Subject: papers\r\n\r\n.a line that starts with a dot\r\nthe end\r\n"
 

@@ -11,8 +11,9 @@ from support.newsletter.decisions import decide_now
 from support.smtp.scripted_smtp import ScriptedSmtp, make_certificate, server_context
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.platform.settings.settings import SmtpRelay
-from service.sending.smtp.transport import Envelope, SmtpTransport
+from service.messages.mime.mime import Envelope
+from service.platform.settings.relays import SmtpRelay
+from service.sending.smtp.transport import SmtpTransport
 
 MESSAGE = b"Subject: papers\r\n\r\nthe end\r\n"
 Q, F = DeliveryState.QUEUED, DeliveryState.FAILED

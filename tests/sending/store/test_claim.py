@@ -15,7 +15,7 @@ from support.web.papers import FRIDAY
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
-from service.deliveries.store.deliveries import insert_mail
+from service.deliveries.store.deliveries import insert_mail, make_due
 from service.deliveries.store.models import Delivery
 from service.editions.publish import open_edition
 from service.editions.store.models import Edition
@@ -27,7 +27,6 @@ from service.sending.store.claim import (
     count_due,
     count_in_doubt,
     hold_sender_lock,
-    make_due,
     sweep_abandoned,
 )
 from service.sending.store.in_flight import (

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from service.platform.settings.settings import Settings, SettingsError
+from service.platform.settings.faults import SettingsError
+from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import DENSE_LIMIT, dot_dense
 from service.similarity.embeddings import embedders
 from service.similarity.embeddings.embedders import MODEL_NAMES, WordLlama, load_embedder

@@ -20,10 +20,10 @@ from service.similarity.domain.calibration import Aim, Pool, gauge_pool
 from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.embeddings.vector_pool import ArrayPool, Shelf
+from service.similarity.store import corpus
+from service.similarity.store.corpus import scan_pool
 from service.similarity.store.vectors import like_condition, upsert_meanings
 from service.topics.like_clauses import fill_shelf, follow_shelf
-from service.topics.store import like_queries as probe_store
-from service.topics.store.like_queries import scan_pool
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 POOL = 30
@@ -31,7 +31,7 @@ POOL = 30
 
 @pytest.fixture(autouse=True)
 def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_store, "POOL_SIZE", POOL)
+    monkeypatch.setattr(corpus, "POOL_SIZE", POOL)
     monkeypatch.setattr("service.topics.like_clauses.POOL_SIZE", POOL)
 
 

@@ -40,6 +40,14 @@ from service.similarity.domain.vectors import (
 )
 from service.similarity.embeddings.embedders import load_embedder
 from service.similarity.embeddings.scoring import like_sets
+from service.similarity.like_paper import read_meanings
+from service.similarity.store.corpus import (
+    count_meanings,
+    get_corpus,
+    get_generation,
+    open_generation,
+    scan_pool,
+)
 from service.similarity.store.vectors import (
     count_unlearned,
     find_nearest,
@@ -49,17 +57,7 @@ from service.similarity.store.vectors import (
     read_texts,
     upsert_meanings,
 )
-from service.topics.like_queries import read_meanings
-from service.topics.store.like_queries import (
-    count_meanings,
-    find_probes,
-    find_stale_probes,
-    get_corpus,
-    get_generation,
-    insert_probe,
-    open_generation,
-    scan_pool,
-)
+from service.topics.store.like_queries import find_probes, find_stale_probes, insert_probe
 from service.topics.store.to_sql import fetch_lexemes
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

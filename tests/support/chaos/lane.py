@@ -44,8 +44,6 @@ _TITLES = {
     THURSDAY: ("Alpha parsing", "Beta parsing", "Gamma parsing", "Delta tagging"),
     FRIDAY: ("Alpha again", "Beta and gamma parsing", "Epsilon"),
 }
-
-
 _forking = threading.Lock()
 
 

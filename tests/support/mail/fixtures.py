@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import (
@@ -22,7 +23,6 @@ from service.messages.contexts.digest import (
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
-    Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,
@@ -36,7 +36,7 @@ from service.messages.contexts.transactional import (
 )
 from service.messages.rendering.renderer import Renderer
 from service.papers.domain.types import AnnounceType, Paper
-from service.platform.settings.settings import SmtpRelay
+from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.transport import SmtpTransport
 from service.topics.domain.types import Reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -23,7 +24,6 @@ from service.messages.contexts.digest import (
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
-    Alert,
     AlreadySubscribedContext,
     ConfirmationContext,
     FarewellContext,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from service.bounces.record import Channel, read_bounce_mail, verp_address
+from service.bounces.record import Channel, read_bounce_mail
 from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
 from service.deliveries.store.deliveries import insert_mail
+from service.messages.mime.mime import Envelope
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.smtp.transport import Envelope
 from service.sending.store.models_provider_limits import PaceRow
-from service.subscribers.sign_up import suppress_address
+from service.subscribers.lifecycle import suppress_address
 from support.mail.bounce_mails import dsn, refused
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY
@@ -58,7 +59,7 @@ def _publish(press: Press, on: date, *, is_last: bool) -> int:
         reply = f"550 {status} returned by the receiver"
         raw = dsn(
             refused(status=status, reply=reply),
-            to=verp_address(press.settings, row.id) or "",
+            to=make_return_path(row.id, press.settings.bounce_domain, press.settings.secret_key[0]),
             message_id=f"<{row.id}@receiver.example>",
         )
         channel = Channel(press.settings, "mailbox")

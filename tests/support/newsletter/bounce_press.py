@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from service.bounces.record import Channel, Reading, read_bounce_mail, verp_address
+from service.bounces.record import Channel, Reading, read_bounce_mail
 from service.bounces.store.models import BounceEventRow
 from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.store.models import Delivery
 from service.platform.signing.address_hash import email_key
 from service.sending.deliver import deliver
@@ -34,7 +35,7 @@ def outcomes(reading: Reading) -> list[str]:
 
 
 def path_of(press: Press, delivery: Delivery) -> str:
-    path = verp_address(press.settings, delivery.id)
+    path = make_return_path(delivery.id, press.settings.bounce_domain, press.settings.secret_key[0])
     assert path is not None
     return path
 

@@ -25,14 +25,15 @@ from service.editions.balance import Balance, edition_balance
 from service.editions.publish import publish_now
 from service.editions.store.models import Edition
 from service.messages.contexts.digest import DigestContext
+from service.messages.mime.mime import Envelope
 from service.messages.rendering.renderer import DEFAULT_MAX_BYTES, RenderedMail, Renderer
 from service.operations.store.tables import Base
 from service.papers.domain.types import Announcement
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
-from service.sending.deliver import Sender
+from service.sending.send_loop import Sender
 from service.sending.smtp.relay_pool import RelayTrouble
-from service.sending.smtp.transport import Envelope, SmtpTransport, Transport
+from service.sending.smtp.transport import SmtpTransport, Transport
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
 from service.topics.domain.language import canonical, parse_query
@@ -45,7 +46,6 @@ NOBODY = SendOutcome(Phase.RCPT, 550, "5.1.1 no such mailbox")
 SILENCE = SendOutcome(Phase.DATA, 0, "SMTPReadTimeoutError: no reply after the final dot")
 
 Plan = Callable[[Envelope], SendOutcome]
-
 
 # The senders' locks in this test's database; other tests have theirs in the same server.
 OUR_LOCKS = """

@@ -31,11 +31,11 @@ from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
 from service.papers.sources.base import Expectation, Fetched, FetchState
 from service.papers.store.models import PaperRow
-from service.papers.store.read import index_papers
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve, sweep
 from service.topics.domain.language import canonical, leaf_texts, parse_query
 from service.topics.domain.matching.paper_index import match_day
+from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
 from support.newsletter.press import PlannedTransport, Press
 

@@ -11,6 +11,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.papers.store.models import PaperRow
 from service.papers.store.models_paper_changes import PaperChange
+from service.papers.store.paper_changes import delete_old_changes, list_changes
 from service.platform.database.engine import make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
@@ -18,10 +19,8 @@ from service.topics.domain.language import parse_query
 from service.topics.store.recent import (
     count_recent,
     covers,
-    delete_old_changes,
     find_newest_ids,
     iterate_common_words,
-    list_changes,
     open_view,
     read_changed_at,
     read_recent,

@@ -22,11 +22,11 @@ from sqlalchemy.orm import Session, aliased
 
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known
+from service.papers.domain.tsvector import Lexemes
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
-from service.papers.store.read import index_papers
 from service.topics.domain.language import Query, QueryError, canonical, leaf_texts, parse_query
-from service.topics.domain.matching.bitsets import Bits, Lexemes, iterate_bits
+from service.topics.domain.matching.bitsets import Bits, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.paper_index import (
     DayIndex,
@@ -34,6 +34,7 @@ from service.topics.domain.matching.paper_index import (
     match_query,
     meaningless_leaves,
 )
+from service.topics.store.index_rows import index_papers
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics
 from service.topics.store.save_compiled import save_canonicals
 from service.topics.store.to_sql import fetch_lexemes, to_sql

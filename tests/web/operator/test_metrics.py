@@ -20,9 +20,9 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.restore_guard import mark_paths
 from service.sending.store.models_provider_limits import PaceRow
-from service.subscribers.sign_up import suppress_address
+from service.sending.watermark_files import mark_paths
+from service.subscribers.lifecycle import suppress_address
 from service.web import app as web_app
 from service.web.app import create_app
 from service.web.core.cached_response import FreshAnswer

@@ -20,7 +20,7 @@ from service.operations.dashboard import BounceDay, describe_relays
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.sending.restore_guard import mark_paths
+from service.sending.watermark_files import mark_paths
 from service.web.app import create_app
 from service.web.core.rate_limits import WRONG_PASSWORDS
 from service.web.operator.auth import read_password

@@ -25,8 +25,9 @@ from service.messages.rendering.renderer import Renderer
 from service.papers.store.models import PaperRow
 from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
-from service.sending.deliver import Sender, deliver
-from service.subscribers.sign_up import pause, resume
+from service.sending.deliver import deliver
+from service.sending.send_loop import Sender
+from service.subscribers.lifecycle import pause, resume
 from service.subscribers.store.models import Subscriber
 
 READER = "reader@example.org"

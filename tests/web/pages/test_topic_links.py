@@ -24,12 +24,11 @@ from service.messages.signed_links import (
 )
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import OpinionKind
-from service.subscribers.sign_up import unsubscribe
+from service.subscribers.lifecycle import unsubscribe
 from service.subscribers.store.feedback import find_opinion
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.models_feedback import TopicChange
 from service.subscribers.store.subscribers import replace_topics
-from service.topics.store.models import Topic
+from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import list_topics
 
 TITLES = (

@@ -19,8 +19,8 @@ from service.messages.rendering.fast_path.fragments import (
     shared_run,
 )
 from service.messages.rendering.fast_path.symbolic import Filling, Open, read_open
+from service.messages.rendering.slots import Slot
 from service.messages.rendering.text_part import trim
-from service.presentation.sanitize import Slot
 
 # Of each of two generations, and about 2 kB each.
 _CARDS_KEPT = 12_288
@@ -30,8 +30,6 @@ _Key = tuple[object, ...]
 _Card = tuple[DigestPaper, Run, bool]
 # What stands where cards were asked for: runs, each with its topic.
 Place = list[tuple[Run, int]]
-
-
 WritePlace = Callable[[Sequence[DigestPaper], tuple[Any, ...], int, int], Place]
 
 

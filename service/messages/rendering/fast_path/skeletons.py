@@ -42,8 +42,8 @@ from service.messages.rendering.fast_path.symbolic import (
     open_subject,
 )
 from service.messages.rendering.mjml_cache import compact, press_shape, split_shape
+from service.messages.rendering.slots import finalize
 from service.messages.rendering.text_part import tidy_text
-from service.presentation.sanitize import finalize
 
 # What all readers of an edition have in common, those of one language at least.
 FIXED = (
@@ -117,7 +117,7 @@ class Frames:
     def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
         """The subject, and the runs of HTML and text.
 
-        Raises `NotAlike`, and `RenderError` for a link that must not go.
+        Raises `NotAlike`, and `UnsafeOwnLink` for a link that must not go.
         """
         fixed = _fixed_of(mail)
         frames = self._editions.get(fixed)

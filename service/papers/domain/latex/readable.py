@@ -43,7 +43,6 @@ _DASHES = re.compile(r"(?<!-)(---?)(?!-)(?<!\s--(?=[A-Za-z]))")
 _TILDE = re.compile(r"(?<=[^\s(\[/])~(?!\Z)")
 _ABOUT = re.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
 
-
 # Authors type the acute accent in the French phrase, which has the grave: "\\'a la" is "à la".
 _A_LA = re.compile(r"(?<![A-Za-z])\\'(?:a|\{a\})(?=[ ~\n]+la\b)")
 

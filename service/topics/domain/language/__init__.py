@@ -12,10 +12,10 @@ from __future__ import annotations
 from service.topics.domain.language.canonical import (
     canonical,
     canonical_pattern,
-    describe,
     normalize,
     write_leaf,
 )
+from service.topics.domain.language.describe import describe
 from service.topics.domain.language.parser import MAX_CHARACTERS, parse_tree
 from service.topics.domain.language.syntax_tree import (
     And,

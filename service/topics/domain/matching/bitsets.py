@@ -12,11 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from typing import TypeAlias
 
-from service.papers.domain.tsvector import Positions
+from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.types import Reason
 
 Bits: TypeAlias = int
-Lexemes: TypeAlias = Mapping[str, Positions]
 Places: TypeAlias = tuple[tuple[str, int], ...]
 """The lexemes of a phrase, each with its distance from the first; the first is 0."""
 Reasons: TypeAlias = tuple[Reason, ...]

@@ -8,8 +8,13 @@ from itertools import chain
 from operator import and_
 
 from service.topics.domain.matching.bitsets import Bits
-from service.topics.domain.matching.compiled import USUAL, ClauseForm, inner_numbers
-from service.topics.domain.matching.compiled_groups import find_group, read_group
+from service.topics.domain.matching.compiled import (
+    USUAL,
+    ClauseForm,
+    find_group,
+    inner_numbers,
+    read_group,
+)
 from service.topics.domain.matching.paper_index import DayIndex
 from service.topics.domain.types import ClauseKind
 

@@ -9,6 +9,7 @@ from itertools import repeat
 from service.papers.domain.author_keys import author_index_keys, author_query_keys
 from service.papers.domain.author_names import author_matches
 from service.papers.domain.categories import expand
+from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.syntax_tree import (
     Announced,
@@ -24,7 +25,6 @@ from service.topics.domain.language.syntax_tree import (
 from service.topics.domain.matching.bitsets import (
     NEAR,
     Bits,
-    Lexemes,
     PhraseIndex,
     PrefixIndex,
     Reasons,

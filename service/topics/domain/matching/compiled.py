@@ -8,12 +8,14 @@ a list of numbers of clauses, and each distinct clause is looked up once for all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
+from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language import parse_query
 from service.topics.domain.language.canonical import normalize
 from service.topics.domain.language.lexer import SWITCHES
@@ -26,7 +28,7 @@ from service.topics.domain.language.syntax_tree import (
     Text,
     iterate_leaves,
 )
-from service.topics.domain.matching.bitsets import Lexemes, Places, lay_out
+from service.topics.domain.matching.bitsets import Bits, Places, lay_out
 from service.topics.domain.types import ClauseKind
 
 # Grows whenever the same text would be split or looked up in another way than before: forms that
@@ -190,3 +192,35 @@ def read_places(form: ClauseForm) -> tuple[str, Places]:
         return "any", ((form.keys, 0),)
     field, *said = form.split()
     return field, tuple(zip(said[::2], map(int, said[1::2]), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Parts of a canonical topic under one AND or OR; a part is a clause or a group."""
+
+    is_or: bool
+    parts: tuple[str | Group, ...]
+
+
+def read_group(parts: Iterator[str]) -> Group:
+    """The parts up to the closing parenthesis or the end. OR binds least, so it cuts first."""
+    branches: list[list[str | Group]] = [[]]
+    for part in parts:
+        if part == ")":
+            break
+        if part == "OR":
+            branches.append([])
+        else:
+            branches[-1].append(read_group(parts) if part == "(" else part)
+    if len(branches) == 1:
+        return Group(False, tuple(branches[0]))
+    return Group(True, tuple(Group(False, tuple(branch)) for branch in branches))
+
+
+def find_group(group: Group, everything: Bits, look_up: Callable[[str], Bits]) -> Bits:
+    """The papers that a group wants; `look_up` tells those that a clause wants."""
+    papers: Bits = 0 if group.is_or else everything
+    for part in group.parts:
+        found = find_group(part, everything, look_up) if isinstance(part, Group) else look_up(part)
+        papers = papers | found if group.is_or else papers & found
+    return papers

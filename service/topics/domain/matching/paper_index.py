@@ -30,13 +30,15 @@ from service.topics.domain.matching.compiled import (
     SWITCH,
     USUAL,
     ClauseForm,
+    Group,
     Lexicon,
     clause_texts,
+    find_group,
     is_group,
     read_clause,
+    read_group,
     split_topic,
 )
-from service.topics.domain.matching.compiled_groups import Group, find_group, read_group
 
 __all__ = [
     "DayIndex",

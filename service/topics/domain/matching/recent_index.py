@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from service.papers.domain.categories import expand
+from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language.syntax_tree import (
     And,
     Announced,
@@ -27,7 +28,7 @@ from service.topics.domain.language.syntax_tree import (
     Query,
     Text,
 )
-from service.topics.domain.matching.bitsets import Bits, Lexemes, list_bits, to_bits, unite
+from service.topics.domain.matching.bitsets import Bits, list_bits, to_bits, unite
 
 LookUp: TypeAlias = Callable[[Leaf], Bits]
 Known: TypeAlias = Callable[[Query], Bits | None]

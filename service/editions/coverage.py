@@ -1,0 +1,92 @@
+"""Which announced papers an edition covers, and what is missing."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.editions.store.editions import count_late_by_day
+from service.editions.store.models import Edition
+from service.papers.domain.announcement_days import is_announcement_day
+from service.papers.domain.completeness import BatchStatus, unfinished
+from service.papers.domain.types import BatchState
+from service.papers.store.batches import (
+    batch_statuses,
+    count_announced,
+    count_first_announced,
+    get_batches,
+)
+from service.papers.store.models import Batch
+from service.papers.watched_sources import gating_sources, watched_categories
+from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
+
+
+def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchStatus, ...]:
+    """The states of the batches that make a date, with those that nobody has asked for yet.
+
+    Sources are read category by category: while the first is in and the others have no row, the
+    day must not look complete.
+    """
+    sources = gating_sources(settings)
+    found = batch_statuses(session, on, sources)
+    known = {(batch.source, batch.category) for batch in found}
+    expected = [
+        (source, category)
+        for source in sources
+        for category in watched_categories(settings, source)
+    ]
+    return found + tuple(
+        BatchStatus(source, category, on, BatchState.EXPECTED)
+        for source, category in expected
+        if (source, category) not in known
+    )
+
+
+def describe_coverage(session: Session, edition: Edition, settings: Settings) -> dict[str, Any]:
+    """What the mails say about completeness: papers announced on the date, and what is missing.
+
+    `announced` counts what the sources say they announced, `checked` what was read of it; a paper
+    that a short category lacks may be in another one, so the difference is an upper bound.
+    """
+    on, sources = edition.local_date, gating_sources(settings)
+    batches = get_batches(session, on)
+    missing = [b.category or b.source for b in unfinished(day_statuses(session, on, settings), on)]
+    short = sum(_shortfall(session, batch) for batch in batches if batch.source in sources)
+    checked = count_announced(session, on, sources)
+    late_days = count_late_by_day(session, edition.id)
+    return {
+        "announced": checked + short,
+        "checked": checked,
+        "late": sum(late_days.values()),
+        "late_days": {day.isoformat(): count for day, count in late_days.items()},
+        "is_complete": not missing and not short,
+        "note": _coverage_note(on, checked, missing),
+    }
+
+
+def _shortfall(session: Session, batch: Batch) -> int:
+    """How many papers the listing counts that the batch does not hold."""
+    if batch.expected_count is None:
+        return 0
+    return max(0, batch.expected_count - count_first_announced(session, batch.id))
+
+
+def _coverage_note(on: date, checked: int, missing: list[str]) -> str:
+    if missing:
+        return f"Not complete yet: {', '.join(missing)}."
+    if checked:
+        return ""
+    if not is_announcement_day(on):
+        return "arXiv announces nothing at the weekend."
+    return "Nothing was announced: a holiday, or arXiv deferred."
+
+
+def find_unfinished(
+    sessions: sessionmaker[Session], settings: Settings, on: date
+) -> tuple[BatchStatus, ...]:
+    """The batches of a date that its edition should still wait for."""
+    with transaction(sessions) as session:
+        return unfinished(day_statuses(session, on, settings), on)

@@ -1,0 +1,32 @@
+"""Which papers changed since a snapshot of the database."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    delete,
+    func,
+    text,
+)
+from sqlalchemy.orm import Session
+
+from service.papers.store.models_paper_changes import PaperChange
+
+
+def list_changes(session: Session, since: str) -> list[int]:
+    """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
+    return list(session.execute(_LIST_CHANGES, {"since": since}).scalars())
+
+
+_LIST_CHANGES = text("""
+    SELECT DISTINCT paper_id FROM paper_changes
+    WHERE changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
+    AND NOT pg_visible_in_snapshot(
+        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
+    )
+""")
+
+
+def delete_old_changes(session: Session) -> None:
+    """Forget what every process has long followed; by the clock that wrote it, which is Postgres' own."""
+    old = func.now() - text("interval '2 days'")
+    session.execute(delete(PaperChange).where(PaperChange.changed_at < old))
