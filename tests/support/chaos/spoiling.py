@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.models import Delivery
-from service.sending import deliver, record_outcomes
+from service.sending import record_outcomes, send_loop
 from service.sending.domain.retries import Tries
 from service.sending.store.in_flight import Held
 
-_spoiled: Any = deliver
+_spoiled: Any = send_loop
 _recording: Any = record_outcomes
 
 
