@@ -8,17 +8,17 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from service.cli.output import counted, table
-from service.operations.explain import (
-    BounceStory,
-    DeliveryStory,
-    EditionName,
-    EventStory,
-    PaperStory,
-    Story,
-)
 
 if TYPE_CHECKING:
     from service.editions.balance import Balance
+    from service.operations.explain import (
+        BounceStory,
+        DeliveryStory,
+        EditionName,
+        EventStory,
+        PaperStory,
+        Story,
+    )
     from service.operations.status import Doubt, EditionStory, ProviderLine
     from service.papers.ingest import BatchReport
 
