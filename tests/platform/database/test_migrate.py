@@ -19,7 +19,6 @@ from psycopg import sql
 from sqlalchemy import Engine, Enum, event, inspect, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
-from support.newsletter.stored import list_uncompiled
 from support.servers.databases import TestServers, with_database
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
@@ -28,7 +27,7 @@ from service.editions.domain.states import EditionState
 from service.operations.store.tables import Base
 from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
 from service.platform.database.base import NAMING_CONVENTION
-from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.engine import make_engine
 from service.platform.database.migrate import (
     MIGRATIONS,
     alembic_config,
@@ -39,7 +38,6 @@ from service.platform.database.migrate import (
 )
 from service.sending.domain.provider_limits import BreakerState
 from service.subscribers.domain.types import OpinionKind
-from service.topics.compile_topics import compile_topics
 from service.topics.domain.types import ClauseKind, TopicChangeKind
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -267,28 +265,6 @@ def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_url: st
         connection.execute("DROP TABLE signals")
     upgrade(empty_url)
     assert current_revision(empty_url) == head_revision()
-
-
-def test_topics_of_an_older_release_are_compiled_after_the_migration(empty_url: str) -> None:
-    upgrade(empty_url, "0017")
-    with psycopg.connect(empty_url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO subscribers (id, email, email_key, state, cadence, hour, timezone, created_at)"
-            " VALUES (1, 'a@b.org', 'a@b.org', 'active', 'daily', 7, 'UTC', now())"
-        )
-        connection.execute(
-            "INSERT INTO topics (subscriber_id, query, canonical, created_at)"
-            " VALUES (1, 'Cats OR dogs', 'cats OR dogs', now()), (1, 'b', 'b', now())"
-        )
-    upgrade(empty_url)
-    engine = make_engine(empty_url)
-    assert list_uncompiled(engine) == ["cats OR dogs", "b"]
-    assert compile_topics(make_sessions(engine)) == 2
-    assert list_uncompiled(engine) == []
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE topics SET canonical = 'c' WHERE canonical = 'b'"))
-    assert list_uncompiled(engine) == ["c"]
-    engine.dispose()
 
 
 def test_a_password_with_a_percent_sign_reaches_alembic_whole() -> None:
