@@ -23,6 +23,7 @@ size.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -35,9 +36,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from match_peer import choose_way, run_peer
-from match_processes import PROCESSES, run_together
-from match_stage import (
+from matching.peer import choose_way, run_peer
+from matching.processes import PROCESSES, run_together
+from matching.stage import (
     CHUNK,
     NOW,
     Size,
@@ -50,7 +51,7 @@ from match_stage import (
     store_papers,
     store_subscriptions,
 )
-from match_topics import count_vocabulary, draw_topics, read_papers
+from matching.topics import count_vocabulary, draw_topics, read_papers
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.editions.compose import compose_chunk
@@ -76,7 +77,9 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    size = QUICK if "--quick" in sys.argv[1:] else WHOLE
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smaller size, under a minute")
+    size = QUICK if parser.parse_args().quick else WHOLE
     data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not data.is_dir():
         print(f"{data}: no real papers there; set PAPERBOY_REAL_DATA", file=sys.stderr)

@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from relevance_rivals import Bm25, TfidfSvm
-from relevance_store import Stored, stored_papers
-from relevance_topics import JudgedPaper, JudgedTopic, read_papers, read_topics
+from similarity.judged_topics import JudgedPaper, JudgedTopic, read_papers, read_topics
+from similarity.rivals import Bm25, TfidfSvm
+from similarity.store import Stored, stored_papers
 
 from service.similarity.embed_papers import learn_meanings, similar_papers
 from service.similarity.embeddings.embedders import load_embedder

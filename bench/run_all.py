@@ -6,6 +6,7 @@ Keys of the single benches keep their names; each bench's whole object is under 
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ BENCHES = ("match", "send", "web", "relevance")
 
 
 def main() -> int:
+    _, options = argparse.ArgumentParser(description=__doc__).parse_known_args()
     missing = [name for name in BENCHES if not (HERE / f"{name}.py").exists()]
     if missing:
         names = ", ".join(f"bench/{name}.py" for name in missing)
@@ -25,7 +27,7 @@ def main() -> int:
     results: dict[str, Any] = {}
     for name in BENCHES:
         print(f"bench: {name} …", file=sys.stderr)
-        result = run_bench(name, sys.argv[1:])
+        result = run_bench(name, options)
         if result is None:
             return 1
         results = {**results, **result, name: result}

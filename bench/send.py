@@ -12,6 +12,7 @@ memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the l
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -27,12 +28,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from queue_plan import measure_queue
-from send_cpu import Servers, find_postgres, own_seconds, postgres_seconds
-from send_peer_rows import write_peer_rows
-from send_rows import store_day, store_edition
-from send_sizes import message_sizes
-from send_wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
+from sending.cpu import Servers, find_postgres, own_seconds, postgres_seconds
+from sending.peer_rows import write_peer_rows
+from sending.queue_plan import measure_queue
+from sending.rows import store_day, store_edition
+from sending.sizes import message_sizes
+from sending.wire import INSTALL, find_tools, run_sink, slow_wire, source_rate
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -78,7 +79,9 @@ class Bench:
 
 
 def main() -> int:
-    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smaller size, under a minute")
+    size = QUICK if parser.parse_args().quick else FULL
     data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT / "../shared/data"))
     if not find_tools():
         print(INSTALL, file=sys.stderr)
@@ -213,7 +216,7 @@ def make_settings(bench: Bench, port: int, connections: int) -> dict[str, Any]:
 
 
 def start_worker(orders: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "bench" / "send_worker.py")]
+    command = [sys.executable, str(ROOT / "bench" / "sending" / "worker.py")]
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -255,7 +258,7 @@ def post_office(bench: Bench, edition_id: int, count: int) -> dict[str, Any]:
     """What it took the peer to send an edition's first digests: written by itself, and before."""
     python, url = peer_python(), make_database(bench, "post_office")
     settings = Settings.model_validate(make_settings(bench, bench.sink, CONNECTIONS))
-    script = str(ROOT / "bench" / "send_post_office.py")
+    script = str(ROOT / "bench" / "sending" / "peer_post_office.py")
     with tempfile.TemporaryDirectory(dir=bench.home) as folder:
         write_peer_rows(bench.sessions, edition_id, settings, count, Path(folder))
         command = [str(python), script, url, str(bench.sink), folder, str(count)]

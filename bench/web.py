@@ -11,6 +11,7 @@ the site has read the last days; `preview_at_start_ms` is a preview before it ha
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -30,7 +31,7 @@ from typing import Any
 
 import httpx
 import psycopg
-from web_corpus import (
+from website.corpus import (
     RECENT_DAYS,
     RealPaper,
     ingest_papers,
@@ -38,7 +39,7 @@ from web_corpus import (
     read_papers,
     store_papers,
 )
-from web_topics import TopicMaker
+from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.migrate import upgrade
@@ -68,7 +69,9 @@ QUICK = Size(20_000, 6, 40, 300)
 
 
 def main() -> int:
-    size = QUICK if "--quick" in sys.argv[1:] else FULL
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smaller size, under a minute")
+    size = QUICK if parser.parse_args().quick else FULL
     data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT / "../shared/data"))
     if not (data / "bulk" / "dev").is_dir():
         print(f"no real papers in {data}: set PAPERBOY_REAL_DATA", file=sys.stderr)
@@ -96,7 +99,7 @@ def main() -> int:
         site = stack.enter_context(
             serve("service.web.asgi:app_from_environment", "--factory", **environment)
         )
-        hello = stack.enter_context(serve("web_hello:app"))
+        hello = stack.enter_context(serve("website.hello:app"))
         maker = TopicMaker(papers)
         result = measure(site, hello, maker, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)

@@ -19,10 +19,10 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
-from send_peer_context import make_context
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from sending.peer_context import make_context
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.messages.build import build_mail, digest_context, render_mail
@@ -36,7 +36,7 @@ from service.messages.rendering.text_part import tidy_text
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 
-OWN_DIR = Path(__file__).resolve().parent / "send_peer"
+OWN_DIR = Path(__file__).resolve().parent / "peer"
 # What Django does not write by itself.
 HEADERS = (
     "From", "List-Id", "List-Post", "List-Unsubscribe", "List-Unsubscribe-Post",

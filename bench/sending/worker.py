@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.messages.identity import make_sending_renderer  # the path must come first

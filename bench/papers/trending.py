@@ -28,7 +28,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from trending_days import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from papers.trending_days import (
     HOUR,
     ORDERS,
     TOP,
@@ -47,10 +49,9 @@ from trending_days import (
     score_with,
     turn,
 )
-
 from service.papers.domain.trending import Pace, PaperSignals, Snapshot, rank_trends, trend
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FEWEST = 15  # of fewer papers than this nearly any ten are the right ten
 LEADS = (2.0, 4.0)
 HALF_LIVES = (6.0, 12.0, 48.0)

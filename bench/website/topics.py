@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
 
-from web_corpus import RealPaper
+from website.corpus import RealPaper
 
 _WORD = re.compile(r"[a-z]{4,}")
 _FIRST_LETTERS = 3

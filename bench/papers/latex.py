@@ -1,6 +1,6 @@
 """How fast abstracts become readable: the real ones of `bulk/dev`, one core, beside pylatexenc.
 
-    .venv/bin/python bench/latex.py [--quick]
+    .venv/bin/python bench/papers/latex.py [--quick]
 
 The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes2Text`, a library
 that does less for our text (it drops macros it does not know) on the same abstracts.
@@ -56,7 +56,10 @@ def main() -> int:
     quick = parser.parse_args().quick
     folder = Path(os.environ.get("PAPERBOY_REAL_DATA", "../shared/data"))
     if not folder.is_dir():
-        print(f"bench/latex.py: no real data at {folder}; set PAPERBOY_REAL_DATA", file=sys.stderr)
+        print(
+            f"bench/papers/latex.py: no real data at {folder}; set PAPERBOY_REAL_DATA",
+            file=sys.stderr,
+        )
         return 2
     abstracts = list(read_abstracts(folder))[:: 10 if quick else 1]
     print(f"{len(abstracts)} abstracts", file=sys.stderr)

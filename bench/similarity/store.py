@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from relevance_topics import JudgedPaper
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,6 +26,7 @@ from service.similarity.store.vectors import like_condition, score_column
 from service.topics.like_queries import read_probe
 from service.topics.store.to_sql import to_sql
 from service.topics.topics import read_topic
+from similarity.judged_topics import JudgedPaper
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 AT_ONCE = 2000

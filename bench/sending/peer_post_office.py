@@ -1,6 +1,6 @@
 """django-post_office for `send.py`: run by the interpreter of its own environment.
 
-Sends the digests of a folder (`send_peer_rows.py`) in two ways. `written`: a row holds a template and
+Sends the digests of a folder (`peer_rows.py`) in two ways. `written`: a row holds a template and
 a context and is rendered at delivery (`render_on_delivery`), as our rows name papers and reasons.
 `rendered`: a row holds finished texts, and all writing was done before. Each way is timed with two
 processes at its own best number of threads.
@@ -10,7 +10,7 @@ from the settings only), everything in one batch, one connection a thread for al
 `EmailTemplate` compiles its texts again for every message, so here they only include a file, which
 Django's cached loader compiles once a process.
 
-    python send_post_office.py DATABASE_URL SMTP_PORT FOLDER MESSAGES
+    python bench/sending/peer_post_office.py DATABASE_URL SMTP_PORT FOLDER MESSAGES
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import django
-from django.conf import settings
-from send_words import read_words
+# As for the other scripts: modules are found from `bench/` on.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import django  # noqa: E402  # the path must come first
+from django.conf import settings  # noqa: E402
+
+from sending.words import read_words  # noqa: E402
 
 WAYS = ("written", "rendered")
 THREADS = (2, 5, 10)

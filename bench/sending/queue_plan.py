@@ -2,7 +2,7 @@
 
 A part of `send.py`; alone it measures 1,000,000 rows, or as many as it is told:
 
-    .venv/bin/python bench/queue_plan.py [ROWS]
+    .venv/bin/python bench/sending/queue_plan.py [ROWS]
 
 Rows are claimed, put into flight and recorded by the senders' own statements, 100 at a time, at the
 beginning, in the middle of the edition and near its end, when the indexes are full of what is over.
@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from sqlalchemy import text  # the path must come first
 from sqlalchemy.orm import Session, sessionmaker

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg
-from match_processes import PROCESSES, Outcome, run_together
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
+from matching.processes import PROCESSES, Outcome, run_together
 from service.papers.store.models import PaperRow
 from service.topics.domain.language import parse_query
 from service.topics.store.to_sql import to_sql

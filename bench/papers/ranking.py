@@ -1,6 +1,6 @@
 """Ranking's speed, and whether suggestions find a reader's own kind of paper.
 
-    .venv/bin/python bench/ranking.py [--quick]
+    .venv/bin/python bench/papers/ranking.py [--quick]
 
 Reads `PAPERBOY_REAL_DATA`; words are those that PostgreSQL makes (an embedded one, for the run).
 
@@ -242,7 +242,10 @@ def main() -> int:
     rounds = 10 if parser.parse_args().quick else 40
     data = Path(os.environ.get("PAPERBOY_REAL_DATA", "../shared/data"))
     if not data.is_dir():
-        print(f"bench/ranking.py: no real data at {data}; set PAPERBOY_REAL_DATA", file=sys.stderr)
+        print(
+            f"bench/papers/ranking.py: no real data at {data}; set PAPERBOY_REAL_DATA",
+            file=sys.stderr,
+        )
         return 2
     figures = bench_ranking(rounds * 50) | bench_suggesting(data, rounds)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}

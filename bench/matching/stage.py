@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import psycopg
-from match_topics import BenchPaper
 from sqlalchemy.orm import Session
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from matching.topics import BenchPaper
 from service.deliveries.domain.recipients import Cadence
 from service.editions.edition_cache import EditionDay
 from service.editions.store.editions import assign_papers, find_edition, insert_edition, plan_chunks

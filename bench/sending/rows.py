@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 # The invented readers are the tests' own.
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.mail.made_digests import (  # noqa: E402  # the path must come first
     MORNING,

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from relevance_store import Stored
-from relevance_topics import JudgedPaper
 from scipy.sparse import vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
@@ -21,6 +19,8 @@ from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.models import PaperMeaningRow
 from service.similarity.store.vectors import dot_columns
 from service.topics.store.to_sql import fetch_lexemes
+from similarity.judged_topics import JudgedPaper
+from similarity.store import Stored
 
 
 class TfidfSvm:
