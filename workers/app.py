@@ -24,7 +24,6 @@ BEAT = {
     "deliver": ("deliver", [], 30),
     "sweep": ("sweep", [], 60),
     "bounces": ("bounces", [], 60),
-    "watch-accounts": ("watch_accounts", [], 600),
     "report-troubles": ("report_troubles", [], 300),
 }
 

@@ -11,7 +11,6 @@ from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.operations.monitoring import report_troubles as report_all
-from service.operations.monitoring import watch_accounts as watch_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import ingest_source, refresh_lists
@@ -126,15 +125,7 @@ def bounces() -> None:
 
 @app.task(name="report_troubles")
 def report_troubles() -> None:
-    """Tell the operator what is wrong, once each."""
+    """Mail the operator what is wrong, once each; ring for the mail."""
     here = runtime()
     if report_all(here.sessions, here.settings, system_clock()):
-        here.ring("deliver")
-
-
-@app.task(name="watch_accounts")
-def watch_accounts() -> None:
-    """Tell the operator of doubts that stay and of accounts that do not close; ring for the mail."""
-    here = runtime()
-    if watch_all(here.sessions, here.settings, system_clock()):
         here.ring("deliver")

@@ -1,25 +1,25 @@
-"""What nobody should have to look for: the operator is told of doubts that stay, and of bad accounts."""
+"""Find what is wrong and mail it to the operator: one threshold and one text a kind of trouble."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.recipients import Cadence
-from service.editions.balance import edition_balance
+from service.editions.balance import Balance, edition_balance
 from service.editions.coverage import day_statuses
 from service.editions.domain.schedule import is_cadence_day
 from service.editions.domain.states import EditionState
-from service.editions.store.editions import find_edition, list_editions
+from service.editions.store.editions import find_edition
+from service.editions.store.models import Edition
 from service.operations.store.edition_reports import (
-    count_doubts_by_edition,
     count_old_doubts,
-    last_of_each_cadence,
     last_reads,
+    list_unsettled_editions,
 )
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
@@ -28,51 +28,16 @@ from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of
 from service.sending.store.claim import count_due
 
-# A slow relay's answer, or a provider's webhook, settles most doubts before anybody need look.
-PATIENCE = timedelta(minutes=30)
-
-
-def watch_accounts(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> int:
-    """Tell the operator, once for each edition, what is wrong with it; returns how many were told."""
-    with transaction(sessions) as session:
-        told = [
-            alert_operator(session, settings, f"in doubt {number}", _doubt(number, count), now)
-            for number, count in count_old_doubts(session, now - PATIENCE).items()
-        ]
-        for edition in last_of_each_cadence(session):
-            # What is still being composed has nothing yet that could balance.
-            balance = edition_balance(session, edition) if edition.frozen_at else None
-            if balance is not None and not balance.closes:
-                alert = _unbalanced(edition.id)
-                told.append(alert_operator(session, settings, f"balance {edition.id}", alert, now))
-    return sum(number is not None for number in told)
-
-
-def _doubt(edition_id: int, count: int) -> Alert:
-    return Alert(
-        subject=f"{count_of(count, 'digest')} in doubt in edition {edition_id}",
-        detail="They were on the wire, and no reply came; nothing has settled it for half an hour.",
-        hint=f"Look into the relay's log, then: paperboy resolve {edition_id} --in-doubt sent, "
-        "resend or carry. What is left open is carried into each reader's next edition.",
-    )
-
-
-def _unbalanced(edition_id: int) -> Alert:
-    return Alert(
-        subject=f"The balance of edition {edition_id} does not close",
-        detail="Its rows are not as many as the readers it was made for. This is a fault of ours.",
-        hint="Keep the database as it is, and report it with: paperboy status --json",
-    )
-
-
 SILENCE = timedelta(hours=6)
-
 # After the hour at which an edition goes out whatever is missing.
 LATENESS = timedelta(hours=1)
 COMPOSING = timedelta(hours=2)
-DOUBT = timedelta(hours=1)
+# A slow relay's answer, or a provider's webhook, settles most doubts before anybody need look.
+DOUBT = timedelta(minutes=30)
 WAITING = timedelta(hours=2)
-_LOOKS_BACK = timedelta(days=3)
+
+# How far back closed editions are checked for their balance, and sources for their last answer.
+_BALANCE_DAYS = 3
 _KNOWN_DAYS = 14
 
 
@@ -85,7 +50,7 @@ class Trouble:
 
 
 def report_troubles(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> int:
-    """Tell the operator what is wrong and was not told yet; returns how many mails were queued."""
+    """Mail the operator what is wrong, once for each occasion; returns how many were queued."""
     with transaction(sessions) as session:
         found = list(find_troubles(session, settings, now))
         told = [alert_operator(session, settings, t.occasion, t.alert, now) for t in found]
@@ -93,20 +58,21 @@ def report_troubles(sessions: sessionmaker[Session], settings: Settings, now: da
 
 
 def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Trouble]:
-    """Everything that is wrong at `now`, told or not."""
+    """Yield everything that is wrong at `now`, mailed before or not."""
     yield from _silent_sources(session, settings, now)
     yield from _late_editions(session, now)
-    yield from _open_accounts(session, now)
+    yield from _open_balances(session, now)
     yield from _old_doubts(session, now)
     yield from _waiting_mail(session, now)
 
 
 def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iterator[Trouble]:
     on = announcement_date(now)
-    waiting = {batch.source for batch in unfinished(day_statuses(session, on, settings), on)}
+    statuses = day_statuses(session, on, settings)
+    gating = {batch.source for batch in statuses}
+    waiting = {batch.source for batch in unfinished(statuses, on)}
     began = datetime.combine(on, time(0), tzinfo=ARXIV_ZONE)
     reads = last_reads(session, on - timedelta(days=_KNOWN_DAYS))
-    gating = {batch.source for batch in day_statuses(session, on, settings)}
     for source in sorted({*reads, *waiting}):
         if source.partition(".")[0] not in {*settings.sources, "journal"}:
             continue
@@ -116,17 +82,19 @@ def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iter
         last = reads.get(source)
         since = max(last, began) if last is not None and source in gating else last or began
         if now - since >= SILENCE:
-            hours = int((now - since).total_seconds() // 3600)
-            yield Trouble(
-                f"silent {source} {since.isoformat()}",
-                Alert(
-                    subject=f"{source} has not been read for {count_of(hours, 'hour')}",
-                    detail=f"Its last good answer was at {last:%Y-%m-%d %H:%M} UTC."
-                    if last
-                    else "It has not answered once today.",
-                    hint="Ask it by hand: paperboy ingest. What comes late is in a later edition.",
-                ),
-            )
+            yield _silent(source, last, since, now)
+
+
+def _silent(source: str, last: datetime | None, since: datetime, now: datetime) -> Trouble:
+    hours = int((now - since).total_seconds() // 3600)
+    alert = Alert(
+        subject=f"{source} has not been read for {count_of(hours, 'hour')}",
+        detail=f"Its last good answer was at {last:%Y-%m-%d %H:%M} UTC."
+        if last
+        else "It has not answered once today.",
+        hint="Ask it by hand: paperboy ingest. What comes late is in a later edition.",
+    )
+    return Trouble(f"silent {source} {since.isoformat()}", alert)
 
 
 def _late_editions(session: Session, now: datetime) -> Iterator[Trouble]:
@@ -135,70 +103,87 @@ def _late_editions(session: Session, now: datetime) -> Iterator[Trouble]:
         edition = find_edition(session, cadence, on)
         if edition is None:
             if is_cadence_day(cadence, on) and is_past_deadline(on, now - LATENESS):
-                yield Trouble(
-                    f"late {cadence} {on}",
-                    Alert(
-                        subject=f"The {cadence} edition of {on} was not opened",
-                        detail="It goes out at 10:00 in New York whatever is missing, and did not.",
-                        hint="Is a worker running, and beat? By hand: paperboy publish --force",
-                    ),
-                )
+                yield _not_opened(cadence, on)
         elif edition.state is EditionState.OPEN and now - edition.opened_at >= COMPOSING:
-            yield Trouble(
-                f"composing {edition.id}",
-                Alert(
-                    subject=f"The {cadence} edition of {on} is not composed",
-                    detail=f"It was opened at {edition.opened_at:%H:%M} UTC and is still open.",
-                    hint="Is a worker running that serves the queue “compose”?",
-                ),
-            )
+            yield _not_composed(edition)
 
 
-def _open_accounts(session: Session, now: datetime) -> Iterator[Trouble]:
-    for edition in list_editions(session, (now - _LOOKS_BACK).date()):
-        if edition.state is EditionState.OPEN:
-            continue
-        balance = edition_balance(session, edition)
-        if not balance.closes:
-            states = ", ".join(f"{count} {state}" for state, count in balance.states.items())
-            yield Trouble(
-                f"balance {edition.id}",
-                Alert(
-                    subject=f"The {edition.cadence} edition of {edition.local_date} does not balance",
-                    detail=f"{balance.candidate_count} readers when it was frozen; now: {states}.",
-                    hint=f"paperboy status --date {edition.local_date}",
-                ),
-            )
+def _not_opened(cadence: Cadence, on: date) -> Trouble:
+    alert = Alert(
+        subject=f"The {cadence} edition of {on} was not opened",
+        detail="It goes out at 10:00 in New York whatever is missing, and did not.",
+        hint="Is a worker running, and beat? By hand: paperboy publish --force",
+    )
+    return Trouble(f"late {cadence} {on}", alert)
+
+
+def _not_composed(edition: Edition) -> Trouble:
+    alert = Alert(
+        subject=f"The {edition.cadence} edition of {edition.local_date} is not composed",
+        detail=f"It was opened at {edition.opened_at:%H:%M} UTC and is still open.",
+        hint="Is a worker running that serves the queue “compose”?",
+    )
+    return Trouble(f"composing {edition.id}", alert)
+
+
+def _open_balances(session: Session, now: datetime) -> Iterator[Trouble]:
+    since = (now - timedelta(days=_BALANCE_DAYS)).date()
+    for edition in list_unsettled_editions(session, since):
+        # What is still being composed has nothing yet that could balance.
+        if edition.state is not EditionState.OPEN:
+            balance = edition_balance(session, edition)
+            if not balance.closes:
+                yield _unbalanced(balance)
+
+
+def _unbalanced(balance: Balance) -> Trouble:
+    states = ", ".join(f"{count} {state}" for state, count in balance.states.items()) or "no rows"
+    alert = Alert(
+        subject=f"The {balance.cadence} edition of {balance.local_date} does not balance",
+        detail=f"{count_of(balance.candidate_count or 0, 'reader')} when it was frozen; "
+        f"now: {states}. This is a fault of ours.",
+        hint="Keep the database as it is, and report it with: "
+        f"paperboy status --date {balance.local_date} --json",
+    )
+    return Trouble(f"balance {balance.edition_id}", alert)
 
 
 def _old_doubts(session: Session, now: datetime) -> Iterator[Trouble]:
-    for edition_id, count in count_doubts_by_edition(session, now - DOUBT).items():
-        of = f"edition {edition_id}" if edition_id is not None else "other mails"
-        hint = (
-            f"paperboy resolve {edition_id} --in-doubt sent|resend|carry"
-            if edition_id is not None
-            else "Nothing is sent again by itself; paperboy why ADDRESS DATE tells of one."
-        )
-        day = "" if edition_id is not None else f" {now.date()}"
-        yield Trouble(
-            f"in doubt {edition_id}{day}",
-            Alert(
-                subject=f"{count_of(count, 'mail')} in doubt",
-                detail=f"Of {of}: the relay may have taken them, and never said so.",
-                hint=hint,
-            ),
-        )
+    for edition_id, count in count_old_doubts(session, now - DOUBT).items():
+        if edition_id is None:
+            yield _doubts_of_no_edition(count, now)
+        else:
+            yield _doubts(edition_id, count)
+
+
+def _doubts(edition_id: int, count: int) -> Trouble:
+    alert = Alert(
+        subject=f"{count_of(count, 'digest')} in doubt in edition {edition_id}",
+        detail="They were on the wire, and no reply came; nothing has settled it for half an hour.",
+        hint=f"Look into the relay's log, then: paperboy resolve {edition_id} --in-doubt sent, "
+        "resend or carry. What is left open is carried into each reader's next edition.",
+    )
+    return Trouble(f"in doubt {edition_id}", alert)
+
+
+def _doubts_of_no_edition(count: int, now: datetime) -> Trouble:
+    alert = Alert(
+        subject=f"{count_of(count, 'other mail')} in doubt",
+        detail="They belong to no edition. The relay may have taken them, and never said so.",
+        hint="Nothing is sent again by itself. paperboy why ADDRESS DATE tells of one; "
+        "paperboy resolve 0 --in-doubt sent or resend answers for all.",
+    )
+    # New ones come without end and share no edition: one mail a day.
+    return Trouble(f"in doubt without edition {now.date()}", alert)
 
 
 def _waiting_mail(session: Session, now: datetime) -> Iterator[Trouble]:
     count, oldest = count_due(session, now)
     if oldest is not None and now - oldest >= WAITING:
-        yield Trouble(
-            f"waiting {oldest.date()}",
-            Alert(
-                subject=f"{count_of(count, 'mail')} did not leave",
-                detail=f"The oldest has been due since {oldest:%Y-%m-%d %H:%M} UTC.",
-                hint="Is a worker running that serves the queue “send”? Does the relay answer:"
-                " paperboy doctor",
-            ),
+        alert = Alert(
+            subject=f"{count_of(count, 'mail')} did not leave",
+            detail=f"The oldest has been due since {oldest:%Y-%m-%d %H:%M} UTC.",
+            hint="Is a worker running that serves the queue “send”? Does the relay answer:"
+            " paperboy doctor",
         )
+        yield Trouble(f"waiting {oldest.date()}", alert)

@@ -25,7 +25,6 @@ TASK_QUEUES = {
     "sweep": "send",
     # With the sources: a slow mail server must not hold up the sending.
     "bounces": "ingest",
-    "watch_accounts": "ingest",
     # Where it is not the sending itself that hangs.
     "report_troubles": "ingest",
 }

@@ -1,60 +1,275 @@
-"""The operator is told of doubts that stay and of accounts that do not close, once for each."""
+"""What the operator is told unasked: each trouble once, by a mail that is really sent."""
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import text
-from support.newsletter.press import SILENCE, PlannedTransport, Press
+from datetime import UTC, date, datetime, timedelta
+from threading import Thread
 
+import pytest
+from sqlalchemy import delete, text, update
+from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
+from support.web.papers import FRIDAY
+
+from service.deliveries.alerts import report_mailbox
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.domain.states import DeliveryKind, DeliveryState
+from service.deliveries.store.models import Delivery
+from service.editions.domain.states import EditionState
 from service.editions.publish import open_edition
-from service.operations.monitoring import watch_accounts
+from service.editions.store.editions import insert_edition
+from service.editions.store.models import Edition
+from service.operations.monitoring import find_troubles, report_troubles
+from service.papers.domain.types import BatchState
+from service.papers.store.models import Batch
 from service.sending.deliver import deliver
 
-
-@pytest.fixture
-def edition_id(press: Press) -> int:
-    press.settings = press.settings.model_copy(update={"alert_to": "ops@paperboy.example"})
-    press.add_readers("anne@example.org", "bert@example.org")
-    press.add_papers(1)
-    return press.publish()
+OPERATOR = "Desk <desk@example.org>"
 
 
-def watch(press: Press) -> int:
-    return watch_accounts(press.sessions, press.settings, press.clock())
+@pytest.fixture(autouse=True)
+def _told_to_the_desk(press: Press) -> None:
+    press.settings = press.settings.model_copy(
+        update={"alert_to": OPERATOR, "sources": ("arxiv", "huggingface")}
+    )
 
 
-def alerts(press: Press) -> list[str]:
-    return [
+def read_day(press: Press, on: date, at: datetime, state: BatchState = BatchState.COMPLETE) -> None:
+    """Every watched batch of a day, read at a time."""
+    with press.sessions.begin() as session:
+        session.execute(delete(Batch).where(Batch.announced_on == on))
+        batches = [("arxiv", category) for category in press.settings.arxiv_categories]
+        for source, category in [*batches, ("huggingface", "")]:
+            session.add(
+                Batch(
+                    source=source,
+                    category=category,
+                    announced_on=on,
+                    state=state,
+                    fetched_at=at,
+                    created_at=at,
+                )
+            )
+
+
+def troubles(press: Press) -> list[str]:
+    with press.sessions() as session:
+        return [t.occasion for t in find_troubles(session, press.settings, press.clock())]
+
+
+def of(press: Press, kind: str) -> list[str]:
+    return [occasion for occasion in troubles(press) if occasion.startswith(kind)]
+
+
+def report(press: Press) -> int:
+    return report_troubles(press.sessions, press.settings, press.clock())
+
+
+def mailed(press: Press, subject: str) -> list[str]:
+    """The subjects with some words in them of all alerts that are rows, oldest first."""
+    subjects = [
         (row.alert or {})["subject"]
         for row in press.rows()
         if row.kind is DeliveryKind.OPERATOR_ALERT
     ]
+    return [one for one in subjects if subject in one]
 
 
-def test_a_doubt_that_stays_is_told_once(press: Press, edition_id: int) -> None:
-    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
-    press.clock.forward(minutes=29)
-    assert watch(press) == 0
-    press.clock.forward(minutes=2)
-    assert watch(press) == 1
-    press.clock.forward(hours=2)
-    assert watch(press) == 0
-    assert alerts(press) == [f"2 digests in doubt in edition {edition_id}"]
+def publish(press: Press, *readers: str) -> int:
+    press.add_readers(*readers or ("anne@example.org", "bert@example.org"))
+    press.add_papers(1)
+    return press.publish()
 
 
-def test_an_account_that_does_not_close_is_told_once(press: Press, edition_id: int) -> None:
+def at_utc(press: Press, hour: int, day: int = 18) -> None:
+    press.clock.now = datetime(2026, 9, day, hour, tzinfo=UTC)
+
+
+def test_a_quiet_machine_has_no_trouble(press: Press) -> None:
+    at_utc(press, 13)
+    read_day(press, FRIDAY, press.clock() - timedelta(minutes=10))
+    press.add_readers("anne@example.org")
+    for cadence in (Cadence.DAILY, Cadence.WEEKDAYS):
+        press.publish(cadence=cadence)
     deliver(press.sender(PlannedTransport()))
-    assert watch(press) == 0
+    assert troubles(press) == []
+    assert report_troubles(press.sessions, press.settings, press.clock()) == 0
+
+
+def test_a_source_whose_day_is_missing_is_silent_after_six_hours(press: Press) -> None:
+    # Midnight in New York, from which arXiv's day is waited for, is 04:00 UTC.
+    read_day(press, FRIDAY - timedelta(days=1), datetime(2026, 9, 17, 5, tzinfo=UTC))
+    at_utc(press, 9)
+    assert "silent arxiv" not in " ".join(troubles(press))
+    assert of(press, "silent huggingface")
+    at_utc(press, 10)
+    (occasion,) = of(press, "silent arxiv")
+    at_utc(press, 12)
+    assert of(press, "silent arxiv") == [occasion]
+    read_day(press, FRIDAY, press.clock(), BatchState.PARTIAL)
+    assert of(press, "silent") == []
+    press.clock.forward(hours=6)
+    assert of(press, "silent arxiv") != [occasion]
+
+
+def test_a_source_whose_day_is_in_may_rest(press: Press) -> None:
+    read_day(press, FRIDAY, datetime(2026, 9, 18, 5, tzinfo=UTC))
+    at_utc(press, 23)
+    assert [one for one in of(press, "silent") if "arxiv" in one] == []
+
+
+def test_an_edition_that_did_not_open_or_is_not_composed_is_late(press: Press) -> None:
+    at_utc(press, 14)
+    assert of(press, "late") == []
+    at_utc(press, 15)
+    assert of(press, "late") == [f"late daily {FRIDAY}", f"late weekdays {FRIDAY}"]
+    with press.sessions.begin() as session:
+        edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
+        assert edition is not None
+        number = edition.id
+    assert of(press, "late") == [f"late weekdays {FRIDAY}"]
+    assert of(press, "composing") == []
+    press.clock.forward(hours=2)
+    assert of(press, "composing") == [f"composing {number}"]
+
+
+def test_an_edition_that_does_not_balance_is_found(press: Press) -> None:
+    number = publish(press)
+    assert of(press, "balance") == []
+    with press.sessions.begin() as session:
+        session.execute(update(Edition).values(candidate_count=3))
+    assert of(press, "balance") == [f"balance {number}"]
+
+
+def test_a_balance_that_does_not_close_is_told_once(press: Press) -> None:
+    publish(press)
+    deliver(press.sender(PlannedTransport()))
+    assert report(press) == 0
     with press.sessions.begin() as session:
         session.execute(text("DELETE FROM deliveries WHERE id = (SELECT min(id) FROM deliveries)"))
-    assert (watch(press), watch(press)) == (1, 0)
-    assert alerts(press) == [f"The balance of edition {edition_id} does not close"]
+    assert (report(press), report(press)) == (1, 0)
+    assert mailed(press, "balance") == ["The daily edition of 2026-09-18 does not balance"]
 
 
-def test_an_edition_that_is_being_composed_is_no_reason(press: Press, edition_id: int) -> None:
+def test_a_balance_is_checked_while_the_edition_is_not_closed_and_three_days_longer(
+    press: Press,
+) -> None:
+    number = publish(press)
+    with press.sessions.begin() as session:
+        session.execute(update(Edition).values(candidate_count=3))
+    press.clock.forward(days=9)
+    assert of(press, "balance") == [f"balance {number}"]
+    with press.sessions.begin() as session:
+        session.execute(update(Edition).values(state=EditionState.CLOSED))
+    assert of(press, "balance") == []
+    press.clock.forward(days=-6)
+    assert of(press, "balance") == [f"balance {number}"]
+
+
+def test_an_edition_that_is_being_composed_need_not_balance(press: Press) -> None:
+    publish(press)
     deliver(press.sender(PlannedTransport()))
     on = press.clock.forward(days=1).date()
     open_edition(press.sessions, press.settings, Cadence.DAILY, on, press.clock())
-    assert watch(press) == 0
+    assert of(press, "balance") == []
+
+
+def test_doubts_are_told_after_half_an_hour_and_mail_that_waits_after_two(press: Press) -> None:
+    number = publish(press, "anne@example.org")
+    press.clock.forward(hours=2)
+    assert len(of(press, "waiting")) == 1
+    deliver(press.sender(PlannedTransport(plan=lambda _: SILENCE)))
+    assert press.states(number) == {"in_doubt": 1}
+    assert of(press, "waiting") == of(press, "in doubt") == []
+    press.clock.forward(minutes=29)
+    assert of(press, "in doubt") == []
+    press.clock.forward(minutes=1)
+    assert of(press, "in doubt") == [f"in doubt {number}"]
+
+
+def test_a_doubt_that_stays_is_told_once(press: Press) -> None:
+    number = publish(press)
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    for minutes in (29, 2, 120):
+        press.clock.forward(minutes=minutes)
+        report(press)
+        assert len(mailed(press, "in doubt")) == (minutes != 29)
+    assert mailed(press, "in doubt") == [f"2 digests in doubt in edition {number}"]
+
+
+def test_mails_of_no_edition_that_stay_in_doubt_are_told_once_a_day(press: Press) -> None:
+    publish(press)
+    deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
+    with press.sessions.begin() as session:
+        session.execute(update(Delivery).values(edition_id=None, kind=DeliveryKind.WELCOME))
+    press.clock.forward(minutes=31)
+    report(press)
+    report(press)
+    assert mailed(press, "in doubt") == ["2 other mails in doubt"]
+    press.clock.forward(days=1)
+    report(press)
+    assert mailed(press, "in doubt") == ["2 other mails in doubt"] * 2
+
+
+def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press) -> None:
+    press.add_readers("anne@example.org")
+    press.add_papers(1)
+    press.publish()
+    with press.sessions.begin() as session:
+        session.execute(delete(Delivery))
+        session.execute(update(Edition).values(candidate_count=1))
+    read_day(press, FRIDAY, press.clock())
+    watching = [
+        Thread(target=report_troubles, args=(press.sessions, press.settings, press.clock()))
+        for _ in range(3)
+    ]
+    for one in watching:
+        one.start()
+    for one in watching:
+        one.join()
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (sent,) = transport.sent
+    message, body = read_mail(sent.payload), " ".join(plain_text(sent.payload).split())
+    assert sent.recipient == "desk@example.org"
+    assert str(message["Subject"]).startswith(
+        "Paperboy: The daily edition of 2026-09-18 does not balance"
+    )
+    assert "List-Unsubscribe" not in message
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "1 reader when it was frozen" in body
+    assert "paperboy status --date 2026-09-18 --json" in body
+    assert "/status" in body
+    assert report_troubles(press.sessions, press.settings, press.clock()) == 0
+    row = press.row()
+    assert (row.kind, row.state) == (DeliveryKind.OPERATOR_ALERT, DeliveryState.SENT)
+    assert row.last_reply == "250 2.0.0 taken"
+
+
+def test_a_mailbox_that_cannot_be_read_is_told_once_a_day(press: Press) -> None:
+    for _ in range(3):
+        report_mailbox(press.sessions, press.settings, "the login was refused", press.clock())
+    assert len(press.rows()) == 1
+    press.clock.forward(days=1)
+    report_mailbox(press.sessions, press.settings, "the login was refused", press.clock())
+    assert len(press.rows()) == 2
+
+
+def test_an_alert_whose_operator_is_gone_or_that_is_too_old_ends_with_its_reason(
+    press: Press,
+) -> None:
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    deliver(press.sender(PlannedTransport(), alert_to=""))
+    assert press.row().reason == "render: nobody is set in PAPERBOY_ALERT_TO any more"
+    press.clock.forward(days=1)
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    press.clock.forward(days=3)
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert transport.sent == []
+    assert [row.reason for row in press.rows()][1] == "late"
+
+
+def test_without_an_operator_the_log_says_it(press: Press) -> None:
+    press.settings = press.settings.model_copy(update={"alert_to": ""})
+    report_mailbox(press.sessions, press.settings, "gone", press.clock())
+    assert press.rows() == []

@@ -180,6 +180,12 @@ def last_of_each_cadence(session: Session) -> list[Edition]:
     return list(session.execute(chosen).scalars())
 
 
+def list_unsettled_editions(session: Session, since: date) -> Sequence[Edition]:
+    """List every edition that is not closed, and the closed ones since a date."""
+    is_wanted = (Edition.state != EditionState.CLOSED) | (Edition.local_date >= since)
+    return session.execute(select(Edition).where(is_wanted).order_by(Edition.id)).scalars().all()
+
+
 def bounces_per_day(session: Session, since: datetime) -> list[tuple[datetime, dict[str, int]]]:
     """What came back per UTC day since a moment, by verdict; days without anything are left out."""
     day = func.date_trunc("day", BounceEventRow.created_at, "UTC").label("day")
@@ -243,19 +249,16 @@ def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> l
     ]
 
 
-def count_old_doubts(session: Session, before: datetime) -> dict[int, int]:
-    """Rows that are in doubt since before a moment, by edition; an index of doubts alone is read."""
+def count_old_doubts(session: Session, before: datetime) -> dict[int | None, int]:
+    """Count the rows in doubt since before a moment, by edition; mails of none under None."""
+    # Only the partial index of doubts is read.
     rows = session.execute(
         select(Delivery.edition_id, func.count())
-        .where(
-            Delivery.state == DeliveryState.IN_DOUBT,
-            Delivery.edition_id.is_not(None),
-            Delivery.updated_at <= before,
-        )
+        .where(Delivery.state == DeliveryState.IN_DOUBT, Delivery.updated_at <= before)
         .group_by(Delivery.edition_id)
         .order_by(Delivery.edition_id)
     )
-    return {number: count for number, count in rows if number is not None}
+    return {edition: count for edition, count in rows}  # noqa: C416  # rows are not pairs to dict()
 
 
 def last_reads(session: Session, since: date) -> dict[str, datetime | None]:
@@ -266,13 +269,3 @@ def last_reads(session: Session, since: date) -> dict[str, datetime | None]:
         .group_by(Batch.source)
     )
     return {source: at for source, at in rows}  # noqa: C416  # rows are not pairs to dict()
-
-
-def count_doubts_by_edition(session: Session, before: datetime) -> dict[int | None, int]:
-    """Deliveries in doubt since before a moment, by edition; other mails under None."""
-    rows = session.execute(
-        select(Delivery.edition_id, func.count())
-        .where(Delivery.state == DeliveryState.IN_DOUBT, Delivery.updated_at < before)
-        .group_by(Delivery.edition_id)
-    )
-    return {edition: count for edition, count in rows}  # noqa: C416  # rows are not pairs to dict()
