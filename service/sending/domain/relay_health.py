@@ -47,11 +47,13 @@ def next_relay(
     return chosen, grown
 
 
-def after_failure(health: RelayHealth, at: float) -> RelayHealth:
+def after_failure(
+    health: RelayHealth, at: float, rest_seconds: Sequence[float] = REST_SECONDS
+) -> RelayHealth:
     """It did not answer, or refused the connection. Failures of one moment count once."""
     if not health.is_awake(at):
         return health
-    seconds = REST_SECONDS[min(health.failure_count, len(REST_SECONDS) - 1)]
+    seconds = rest_seconds[min(health.failure_count, len(rest_seconds) - 1)]
     return replace(
         health, failure_count=health.failure_count + 1, rests_until=at + seconds, credit=0
     )

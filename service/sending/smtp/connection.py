@@ -1,7 +1,4 @@
-"""One open connection to a relay: bytes between the socket and the dialogue, and its deadlines.
-
-Timeouts are those of RFC 5321 §4.5.3.2.
-"""
+"""One open connection to a relay: bytes between the socket and the dialogue, and its deadlines."""
 
 from __future__ import annotations
 
@@ -13,19 +10,10 @@ import aiosmtplib
 
 from service.deliveries.domain.states import SendOutcome
 from service.messages.mime.mime import Envelope
+from service.sending.smtp.limits import SmtpLimits
 from service.sending.smtp.protocol import Awaited, Dialogue
 from service.sending.smtp.relay_pool import words_of
 
-COMMAND_SECONDS = 300.0
-DATA_SECONDS = 120.0
-BLOCK_SECONDS = 180.0
-FINAL_DOT_SECONDS = 600.0
-
-# A connection is replaced after this many messages. After resting for CHECK_SECONDS it must answer
-# a RSET before it is trusted with a message, and after IDLE_SECONDS it is not trusted at all.
-MESSAGES_PER_CONNECTION = 500
-CHECK_SECONDS = 5.0
-IDLE_SECONDS = 30.0
 # How often an open connection looks at the time.
 _TICK_SECONDS = 1.0
 # A whole digest fits, so that it is handed over in one call.
@@ -56,10 +44,22 @@ class Pool(Protocol):
 class Line(asyncio.Protocol):
     """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
 
-    def __init__(self, pool: Pool, client: aiosmtplib.SMTP, relay: int, first: Envelope) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        client: aiosmtplib.SMTP,
+        relay: int,
+        first: Envelope,
+        limits: SmtpLimits,
+    ) -> None:
         if client.protocol is None or client.protocol.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")
         self._pool = pool
+        self._limits = limits
+        self._patience = _patience(limits)
+        self._tick_seconds = min(
+            _TICK_SECONDS, limits.command_seconds / 4, limits.final_dot_seconds / 4
+        )
         self.relay = relay
         self._first: Envelope | None = first
         self._loop = asyncio.get_running_loop()
@@ -80,12 +80,14 @@ class Line(asyncio.Protocol):
 
     @property
     def is_stale(self) -> bool:
-        return self._wire.is_closing() or self._loop.time() - self._rested_at > IDLE_SECONDS
+        rested = self._loop.time() - self._rested_at
+        return self._wire.is_closing() or rested > self._limits.idle_seconds
 
     def begin(self) -> None:
         """Say the first message, or the next that waits."""
         rested = self._loop.time() - self._rested_at
-        self._dialogue.begin(is_checked=self._first is None and rested > CHECK_SECONDS)
+        is_checked = self._first is None and rested > self._limits.check_seconds
+        self._dialogue.begin(is_checked=is_checked)
         self._go_on()
 
     def leave(self) -> None:
@@ -108,7 +110,7 @@ class Line(asyncio.Protocol):
 
     def _next(self, is_early: bool) -> Envelope | None:  # the dialogue asks so
         envelope, self._first = self._first, None
-        is_worn = self._message_count >= MESSAGES_PER_CONNECTION
+        is_worn = self._message_count >= self._limits.messages_per_connection
         if envelope is None and not (is_worn or self._pool.is_resting(self.relay)):
             envelope = self._pool.take(is_early=is_early)
         self._message_count += envelope is not None
@@ -134,16 +136,18 @@ class Line(asyncio.Protocol):
 
     def _rest(self) -> None:
         self._rested_at = self._loop.time()
-        if self._message_count >= MESSAGES_PER_CONNECTION:
+        if self._message_count >= self._limits.messages_per_connection:
             self.leave()
         else:
             self._pool.rest(self)
 
     def _await_reply(self, awaited: Awaited) -> None:
         self._unsent = self._wire.get_write_buffer_size()
-        self._deadline = self._loop.time() + _patience(awaited, is_unsent=self._unsent > 0)
+        # While a message is still going out, the time in which nothing of it may be taken.
+        seconds = self._limits.block_seconds if self._unsent else self._patience[awaited]
+        self._deadline = self._loop.time() + seconds
         if self._tick is None:
-            self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
+            self._tick = self._loop.call_later(self._tick_seconds, self._look_at_time)
 
     def _look_at_time(self) -> None:
         """Once a second while a reply is awaited: is the other side still there?"""
@@ -157,25 +161,17 @@ class Line(asyncio.Protocol):
                 self._await_reply(awaited)
         if self._loop.time() < self._deadline:
             if self._tick is None:
-                self._tick = self._loop.call_later(_tick_seconds(), self._look_at_time)
+                self._tick = self._loop.call_later(self._tick_seconds, self._look_at_time)
             return
         self._dialogue.lose(f"no reply to {awaited.name} in time")
         self._wire.abort()
         self._go_on()
 
 
-def _patience(awaited: Awaited, *, is_unsent: bool) -> float:
-    """How long a reply may take, in seconds; while a message is still going out, how long nothing
-    of it may be taken."""
-    if is_unsent:
-        return BLOCK_SECONDS
-    if awaited is Awaited.DOT:
-        return FINAL_DOT_SECONDS
-    return DATA_SECONDS if awaited is Awaited.DATA else COMMAND_SECONDS
-
-
-def _tick_seconds() -> float:
-    return min(_TICK_SECONDS, COMMAND_SECONDS / 4, FINAL_DOT_SECONDS / 4)
+def _patience(limits: SmtpLimits) -> tuple[float, ...]:
+    """How long each reply may take, in seconds, by the number of what is awaited."""
+    others = {Awaited.DATA: limits.data_seconds, Awaited.DOT: limits.final_dot_seconds}
+    return tuple(others.get(one, limits.command_seconds) for one in Awaited)
 
 
 def _widen(wire: asyncio.Transport) -> None:

@@ -25,9 +25,9 @@ _KEY = "paperboy:send_rate"
 _SEEN_SECONDS = 30
 # Slots taken at once: what a worker that dies takes with it, and how long others wait behind it.
 _AT_ONCE_SECONDS = 0.25
-_TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 # How long Valkey is not asked again after it did not answer: each question may cost the timeout.
-_ASK_AGAIN_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 5.0
 # The share of one worker where Valkey was never reached, so that nobody knows of how many it is.
 ASSUMED_WORKERS = 4
 
@@ -52,12 +52,20 @@ log = get_logger(__name__)
 class SendRate:
     """One worker's part in the common rate. For one thread; times are those of `time.monotonic`."""
 
-    def __init__(self, redis_url: str, rate: float) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        rate: float,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        ask_again_seconds: float = ASK_AGAIN_SECONDS,
+    ) -> None:
         self._rate = rate
+        self._ask_again_seconds = ask_again_seconds
         self._client = redis.Redis.from_url(
             redis_url,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
             # The client's own patience would hold up messages that are on the wire.
             retry=Retry(NoBackoff(), 0),
         )
@@ -98,7 +106,7 @@ class SendRate:
         try:
             told = self._reserve(keys=keys, args=[self._rate, count, self._name, _SEEN_SECONDS])
         except (RedisError, OSError) as error:
-            self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
+            self._ask_at = time.monotonic() + self._ask_again_seconds
             if not self._is_alone:
                 log.warning(
                     "send_rate.own",

@@ -43,8 +43,11 @@ class RelayTrouble:
 class RelayPool:
     """The relays of a process and how they fare. `mark` names a relay by its place in the list."""
 
-    def __init__(self, relays: Sequence[SmtpRelay]) -> None:
+    def __init__(
+        self, relays: Sequence[SmtpRelay], rest_seconds: tuple[float, ...] = REST_SECONDS
+    ) -> None:
         self._relays = tuple(relays)
+        self._rest_seconds = rest_seconds
         self._healths = [RelayHealth(relay.weight) for relay in self._relays]
         # Relays that offered TLS once. One that does not any more is another one, or somebody
         # stands between: it gets neither mail nor password.
@@ -98,11 +101,11 @@ class RelayPool:
 
     def _fail(self, mark: int, code: int, words: str) -> None:
         before, name = self._healths[mark], self._relays[mark].name
-        self._healths[mark] = after = after_failure(before, time.monotonic())
+        self._healths[mark] = after = after_failure(before, time.monotonic(), self._rest_seconds)
         if after == before:
             return
         log.warning("relay.resting", relay=name, failures=after.failure_count, reason=words)
-        if code >= 500 or after.failure_count == len(REST_SECONDS):
+        if code >= 500 or after.failure_count == len(self._rest_seconds):
             self._troubles.append(RelayTrouble(name, words))
 
     async def _open(self, mark: int, seconds: float) -> aiosmtplib.SMTP:

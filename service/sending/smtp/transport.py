@@ -21,8 +21,8 @@ import aiosmtplib
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.settings.relays import SmtpRelay
-from service.sending.smtp import connection as lines
 from service.sending.smtp.connection import Line
+from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.relay_pool import RelayPool, RelayTrouble, words_of
 
@@ -69,10 +69,16 @@ class SmtpTransport:
     """
 
     def __init__(
-        self, relays: Sequence[SmtpRelay], *, connections: int = 10, rate: SendRate | None = None
+        self,
+        relays: Sequence[SmtpRelay],
+        *,
+        connections: int = 10,
+        rate: SendRate | None = None,
+        limits: SmtpLimits = SMTP_LIMITS,
     ) -> None:
-        self._relays = RelayPool(relays)
+        self._relays = RelayPool(relays, limits.rest_seconds)
         self._limit = connections
+        self._limits = limits
         self._rate = rate
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -275,8 +281,8 @@ class SmtpTransport:
     async def _open_line(self, envelope: Envelope) -> None:
         busy = frozenset(line.relay for line in self._lines)
         try:
-            client, relay = await self._relays.connect(busy, lines.COMMAND_SECONDS)
-            line = Line(self, client, relay, envelope)
+            client, relay = await self._relays.connect(busy, self._limits.command_seconds)
+            line = Line(self, client, relay, envelope, self._limits)
         except asyncio.CancelledError:
             self.land(envelope, _TAKEN_BACK)
             raise

@@ -23,7 +23,7 @@ from support.smtp.smtp_sink import free_port
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.settings.relays import SmtpRelay
-from service.sending.domain import relay_health as turns
+from service.sending.smtp.limits import SmtpLimits
 from service.sending.smtp.relay_pool import RelayTrouble
 from service.sending.smtp.transport import SmtpTransport
 
@@ -97,14 +97,11 @@ def test_a_relay_that_fails_is_passed_over_and_costs_no_mail(
 
 
 def test_a_relay_that_came_back_gets_its_share_again(
-    relay: ScriptedSmtp,
-    second: ScriptedSmtp,
-    make_transport: Make,
-    monkeypatch: pytest.MonkeyPatch,
+    relay: ScriptedSmtp, second: ScriptedSmtp, make_transport: Make
 ) -> None:
-    monkeypatch.setattr(turns, "REST_SECONDS", (0.2,))
     relay.answers["GREETING"] = lambda n: DROP if n == 0 else None
-    transport = make_transport(at(relay, weight=9), at(second))
+    limits = SmtpLimits(rest_seconds=(0.2,))
+    transport = make_transport(at(relay, weight=9), at(second), limits=limits)
     send(transport, 1)
     second.drop_all()
     time.sleep(0.3)
@@ -113,10 +110,9 @@ def test_a_relay_that_came_back_gets_its_share_again(
 
 
 def test_where_all_relays_fail_the_mail_is_for_later_and_nothing_need_be_begun(
-    make_transport: Make, monkeypatch: pytest.MonkeyPatch
+    make_transport: Make,
 ) -> None:
-    monkeypatch.setattr(turns, "REST_SECONDS", (0.3,))
-    transport = make_transport(dead(), dead())
+    transport = make_transport(dead(), dead(), limits=SmtpLimits(rest_seconds=(0.3,)))
     outcome = send(transport, 1)[1]
     assert outcome.phase is Phase.CONNECT
     decision = decide_now(outcome)
@@ -170,13 +166,9 @@ def test_a_login_that_is_refused_is_told_once_and_the_password_never(
     assert transport.take_troubles() == []
 
 
-def test_a_relay_that_does_not_answer_for_long_is_told_once(
-    make_transport: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.sending.smtp.relay_pool.REST_SECONDS", (0.0,) * 3)
-    monkeypatch.setattr(turns, "REST_SECONDS", (0.0,) * 3)
+def test_a_relay_that_does_not_answer_for_long_is_told_once(make_transport: Make) -> None:
     relay = dead()
-    transport = make_transport(relay)
+    transport = make_transport(relay, limits=SmtpLimits(rest_seconds=(0.0,) * 3))
     told: list[RelayTrouble] = []
     for number in range(6):
         send(transport, number)

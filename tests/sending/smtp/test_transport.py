@@ -18,7 +18,7 @@ from support.smtp.smtp_sink import free_port, wait_until
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.settings.relays import SmtpRelay
-from service.sending.smtp import connection as module
+from service.sending.smtp.limits import SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.transport import SmtpTransport
 
@@ -35,12 +35,8 @@ def second_relay() -> Iterator[ScriptedSmtp]:
 Make = Callable[..., SmtpTransport]
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timeouts that a test can wait for."""
-    monkeypatch.setattr(module, "COMMAND_SECONDS", 0.2)
-    monkeypatch.setattr(module, "DATA_SECONDS", 0.2)
-    monkeypatch.setattr(module, "FINAL_DOT_SECONDS", 0.2)
+# Timeouts that a test can wait for.
+HURRIED = SmtpLimits(command_seconds=0.2, data_seconds=0.2, final_dot_seconds=0.2)
 
 
 def at(relay: ScriptedSmtp, **changes: object) -> SmtpRelay:
@@ -122,7 +118,6 @@ Q, F, D = DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.IN_DOUBT
         ("DOT", "354 go on", (Phase.DATA, 0, D)),
     ],
 )
-@pytest.mark.usefixtures("hurried")
 def test_every_phase_and_reply_has_its_outcome(
     relay: ScriptedSmtp,
     make_transport: Make,
@@ -131,7 +126,7 @@ def test_every_phase_and_reply_has_its_outcome(
     expected: tuple[Phase, int, DeliveryState],
 ) -> None:
     relay.answers[verb] = reply
-    outcome = make_transport(at(relay)).send([envelope()])[1]
+    outcome = make_transport(at(relay), limits=HURRIED).send([envelope()])[1]
     assert (outcome.phase, outcome.code, state_of(outcome)) == expected
     assert outcome.text
     assert "\n" not in outcome.text
@@ -148,13 +143,12 @@ def test_a_slow_relay_is_waited_for(relay: ScriptedSmtp, make_transport: Make) -
     assert make_transport(at(relay)).send([envelope()])[1].code == 250
 
 
-@pytest.mark.usefixtures("hurried")
 def test_one_bad_envelope_leaves_the_others_of_its_window_alone(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     window = [envelope(1), envelope(2, sender="digest@münchen.example"), envelope(3)]
     window.append(envelope(4, recipient="a\x01b@example.org"))
-    outcomes = make_transport(at(relay), connections=2).send(window)
+    outcomes = make_transport(at(relay), connections=2, limits=HURRIED).send(window)
     assert [state_of(outcomes[n]) for n in (1, 2, 3, 4)] == ["sent", "failed", "sent", "failed"]
     assert sorted(one.recipient for one in relay.taken) == [
         "reader1@example.org",
@@ -251,20 +245,16 @@ def test_a_kept_connection_that_breaks_later_is_not_tried_again(
     assert (relay.count("MAIL"), relay.connection_count) == (2, 1)
 
 
-def test_a_worn_connection_is_replaced(
-    relay: ScriptedSmtp, make_transport: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MESSAGES_PER_CONNECTION", 2)
-    make_transport(at(relay)).send(envelopes(5))
+def test_a_worn_connection_is_replaced(relay: ScriptedSmtp, make_transport: Make) -> None:
+    make_transport(at(relay), limits=SmtpLimits(messages_per_connection=2)).send(envelopes(5))
     assert (relay.connection_count, len(relay.taken)) == (3, 5)
 
 
 def test_a_connection_idle_for_long_is_not_trusted(
-    relay: ScriptedSmtp, make_transport: Make, monkeypatch: pytest.MonkeyPatch
+    relay: ScriptedSmtp, make_transport: Make
 ) -> None:
-    transport = make_transport(at(relay))
+    transport = make_transport(at(relay), limits=SmtpLimits(idle_seconds=0.0))
     transport.send([envelope(1)])
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     transport.send([envelope(2)])
     assert (relay.connection_count, relay.count("MAIL")) == (2, 2)
 

@@ -37,6 +37,7 @@ from service.messages.contexts.transactional import (
 from service.messages.rendering.renderer import Renderer
 from service.papers.domain.types import AnnounceType, Paper
 from service.platform.settings.relays import SmtpRelay
+from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.transport import SmtpTransport
 from service.topics.domain.types import Reason
@@ -186,9 +187,12 @@ def make_transport() -> Iterator[Callable[..., SmtpTransport]]:
     made: list[SmtpTransport] = []
 
     def make(
-        *relays: SmtpRelay, connections: int = 1, rate: SendRate | None = None
+        *relays: SmtpRelay,
+        connections: int = 1,
+        rate: SendRate | None = None,
+        limits: SmtpLimits = SMTP_LIMITS,
     ) -> SmtpTransport:
-        made.append(SmtpTransport(relays, connections=connections, rate=rate))
+        made.append(SmtpTransport(relays, connections=connections, rate=rate, limits=limits))
         return made[-1]
 
     yield make

@@ -1,0 +1,28 @@
+"""How long a relay is waited for, and how long its connections are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.sending.domain.relay_health import REST_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpLimits:
+    """The timeouts of RFC 5321 §4.5.3.2, and limits of our own."""
+
+    command_seconds: float = 300.0
+    data_seconds: float = 120.0
+    block_seconds: float = 180.0
+    final_dot_seconds: float = 600.0
+    # A connection is replaced after this many messages. After resting for `check_seconds` it must
+    # answer a RSET before it is trusted with a message, and after `idle_seconds` it is not trusted
+    # at all.
+    messages_per_connection: int = 500
+    check_seconds: float = 5.0
+    idle_seconds: float = 30.0
+    # How long a relay that failed is left alone, after its first, second … failure.
+    rest_seconds: tuple[float, ...] = REST_SECONDS
+
+
+SMTP_LIMITS = SmtpLimits()
