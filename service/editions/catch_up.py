@@ -54,14 +54,20 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Missed:
-    """The papers that a reader's topics want of the editions that were missed."""
+    """The papers that a reader's topics want of the editions that were missed, `most` a topic."""
 
+    most: int
     ids: set[int] = field(default_factory=set)
     revisions: dict[int, int] = field(default_factory=dict)
     is_cut: bool = False
 
 
-def compose_catch_ups(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> int:
+def compose_catch_ups(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    now: datetime,
+    most_missed: int = MOST_MISSED,
+) -> int:
     """Queue the mail of every reader who is back and wants one; returns how many were queued."""
     with transaction(sessions) as session:
         waiting = list_waiting(session, READERS_AT_ONCE)
@@ -70,13 +76,15 @@ def compose_catch_ups(sessions: sessionmaker[Session], settings: Settings, now: 
         with transaction(sessions) as session:
             reader = claim_waiting(session, subscriber_id)
             if reader is not None and not is_composing(session, reader.cadence):
-                queued += _queue(session, settings, reader, now)
+                queued += _queue(session, settings, reader, now, most_missed)
     if queued:
         log.info("catch_up", queued=queued)
     return queued
 
 
-def _queue(session: Session, settings: Settings, reader: Subscriber, now: datetime) -> bool:
+def _queue(
+    session: Session, settings: Settings, reader: Subscriber, now: datetime, most_missed: int
+) -> bool:
     """Gather and queue; true if there was anything. The reader's wish is fulfilled either way."""
     today = now.astimezone(ZoneInfo(reader.timezone)).date()
     began = reader.catch_up_since or today
@@ -86,7 +94,7 @@ def _queue(session: Session, settings: Settings, reader: Subscriber, now: dateti
     occasion = str(reader.paused_at or began)
     reader.catch_up_since, reader.paused_at = None, None
     topics = [topic for _, topic in get_topics(session, [reader.id]).get(reader.id, ())]
-    missed = _find_missed(session, settings, editions, held_back, topics)
+    missed = _find_missed(session, settings, editions, held_back, topics, most_missed)
     digest = _compose(session, settings, reader, missed)
     if digest is None:
         return False
@@ -112,11 +120,12 @@ def _find_missed(
     editions: Sequence[Edition],
     held_back: set[int],
     topics: Sequence[str],
+    most: int,
 ) -> _Missed:
     """Asked as searches are, of the store: a month's papers are too many to lay out for one reader."""
-    missed, ids = _Missed(), [edition.id for edition in editions]
+    missed, ids = _Missed(most), [edition.id for edition in editions]
     if not topics:
-        missed.ids.update(find_missed_papers(session, ids, held_back, None, MOST_MISSED))
+        missed.ids.update(find_missed_papers(session, ids, held_back, None, most))
     for topic in topics:
         try:
             query = parse_query(topic)
@@ -124,11 +133,11 @@ def _find_missed(
         except (QueryError, LikeError):
             # The language changed since the topic was saved, or the paper it names is gone.
             continue
-        found = find_missed_papers(session, ids, held_back, condition, MOST_MISSED)
+        found = find_missed_papers(session, ids, held_back, condition, most)
         missed.ids.update(found)
-        missed.is_cut |= len(found) == MOST_MISSED
+        missed.is_cut |= len(found) == most
         if wants_replaced(query):
-            missed.revisions |= find_missed_revisions(session, ids, condition, MOST_MISSED)
+            missed.revisions |= find_missed_revisions(session, ids, condition, most)
     # What is new in the same days is told of as new, whatever its version.
     missed.revisions = {i: v for i, v in missed.revisions.items() if i not in missed.ids}
     return missed
@@ -155,7 +164,7 @@ def _note(missed: _Missed, *, is_bounded: bool) -> str:
     if is_bounded:
         said.append(f"Your pause was longer than {LONGEST_DAYS} days: these are the last of them.")
     if missed.is_cut:
-        said.append(f"Of each topic these are the newest {MOST_MISSED} papers.")
+        said.append(f"Of each topic these are the newest {missed.most} papers.")
     return " ".join(said)
 
 

@@ -7,6 +7,7 @@ What makes it safe to run twice: the edition is unique by (cadence, local date),
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -41,8 +42,23 @@ from service.subscribers.store.subscribers import resume_paused
 CHUNK_SIZE = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How an edition is opened: with `sends_now` its digests are due at once instead of at each
+    reader's hour, and `chunk_size` readers are composed in one transaction."""
+
+    sends_now: bool = False
+    chunk_size: int = CHUNK_SIZE
+
+
+SCHEDULED = Opening()
+
+
 def open_due_editions(
-    sessions: sessionmaker[Session], settings: Settings, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    now: datetime,
+    opening: Opening = SCHEDULED,
 ) -> list[int]:
     """Open what the schedule says is due at `now`; returns the chunks to compose."""
     on = announcement_date(now)
@@ -53,7 +69,7 @@ def open_due_editions(
     return [
         chunk
         for cadence, local_date in due
-        for chunk in open_edition(sessions, settings, cadence, local_date, now)
+        for chunk in open_edition(sessions, settings, cadence, local_date, now, opening)
     ]
 
 
@@ -63,13 +79,11 @@ def open_edition(
     cadence: Cadence,
     on: date,
     now: datetime,
-    *,
-    sends_now: bool = False,
+    opening: Opening = SCHEDULED,
 ) -> list[int]:
     """Open the edition with its papers and chunks, in one transaction; returns the chunks' ids.
 
-    Empty where the edition is there already. With `sends_now` its digests are due at once instead
-    of at each reader's hour.
+    Empty where the edition is there already.
     """
     lookback = timedelta(days=LOOKBACK_DAYS[cadence])
     with transaction(sessions) as session:
@@ -78,7 +92,7 @@ def open_edition(
     learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
         resume_paused(session, on)
-        edition = insert_edition(session, cadence, on, now, sends_now=sends_now)
+        edition = insert_edition(session, cadence, on, now, sends_now=opening.sends_now)
         if edition is None:
             return []
         if settings.in_doubt == "carry":
@@ -87,7 +101,7 @@ def open_edition(
         assign_revisions(session, edition, lookback)
         refresh_trends(session, on - lookback, now)
         set_coverage(session, edition, describe_coverage(session, edition, settings))
-        chunks = plan_chunks(session, edition, CHUNK_SIZE)
+        chunks = plan_chunks(session, edition, opening.chunk_size)
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)
     return chunks
@@ -113,7 +127,7 @@ def publish_now(
 
     An edition that is open already (another process, or one that died) is finished, not repeated.
     """
-    open_edition(sessions, settings, cadence, on, now, sends_now=True)
+    open_edition(sessions, settings, cadence, on, now, Opening(sends_now=True))
     with transaction(sessions) as session:
         edition = find_edition(session, cadence, on)
         if edition is None:

@@ -12,8 +12,7 @@ from support.web.papers import FRIDAY, make_announcement
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryKind, Phase, SendOutcome
 from service.deliveries.store.models import Delivery
-from service.editions import catch_up
-from service.editions.catch_up import compose_catch_ups
+from service.editions.catch_up import MOST_MISSED, compose_catch_ups
 from service.editions.store.editions import insert_edition
 from service.papers.domain.types import AnnounceType
 from service.sending.deliver import deliver
@@ -60,8 +59,8 @@ def come_back(press: Press, reader: int, *, wants: bool | None = None) -> None:
         assert resume(session.get_one(Subscriber, reader), catches_up=wants)
 
 
-def gather(press: Press) -> int:
-    return compose_catch_ups(press.sessions, press.settings, press.clock())
+def gather(press: Press, most_missed: int = MOST_MISSED) -> int:
+    return compose_catch_ups(press.sessions, press.settings, press.clock(), most_missed)
 
 
 def days_go_by(press: Press, *numbers: int) -> None:
@@ -176,17 +175,14 @@ def test_a_long_pause_is_made_up_for_by_its_last_month_and_says_so(press: Press)
     assert "Parsing number 1" not in text
 
 
-def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catch_up, "MOST_MISSED", 40)
+def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(press: Press) -> None:
     (anne,) = press.add_readers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     press.clock.forward(days=1)
     press.add_papers(*range(1, 46), on=press.clock().date())
     press.publish(press.clock().date())
     come_back(press, anne)
-    assert gather(press) == 1
+    assert gather(press, most_missed=40) == 1
     row = next(row for row in press.rows() if row.kind is DeliveryKind.CATCH_UP)
     assert len(row.paper_ids) == press.settings.digest_max_papers
     assert len((row.digest or {})["cut"]) == 40 - press.settings.digest_max_papers

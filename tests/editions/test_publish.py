@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, select, text
 from support.newsletter.press import PlannedTransport, Press, dump_tables, make_press
 from support.servers.processes import settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink
@@ -17,6 +17,8 @@ from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk
 from service.editions.domain.states import EditionState
 from service.editions.publish import (
+    SCHEDULED,
+    Opening,
     finish_open_editions,
     force_due,
     open_due_editions,
@@ -44,6 +46,11 @@ def digest_of(press: Press, edition_id: int, reader: int = 0) -> Digest:
     row = press.rows(edition_id)[reader]
     assert row.digest is not None
     return digest_from_json(row.digest)
+
+
+def open_friday(press: Press, opening: Opening = SCHEDULED) -> list[int]:
+    sessions, settings = press.sessions, press.settings
+    return open_edition(sessions, settings, Cadence.DAILY, FRIDAY, press.clock(), opening)
 
 
 def editions(press: Press) -> list[Edition]:
@@ -94,7 +101,7 @@ def test_two_processes_that_publish_at_once_share_one_edition(
 def test_a_redelivered_compose_adds_nothing(press: Press) -> None:
     press.add_readers(ANNE, BERT)
     press.add_papers(1)
-    (chunk,) = open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    (chunk,) = open_friday(press)
     assert compose_chunk(press.sessions, press.settings, chunk, press.clock())
     before = dump_tables(press.sessions)
     assert not compose_chunk(press.sessions, press.settings, chunk, press.clock.forward(hours=1))
@@ -105,13 +112,10 @@ def test_a_chunk_that_is_gone_is_nobodys_work(press: Press) -> None:
     assert not compose_chunk(press.sessions, press.settings, 4711, press.clock())
 
 
-def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.editions.publish.CHUNK_SIZE", 2)
+def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Press) -> None:
     press.add_readers(ANNE, BERT, CLEO)
     press.add_papers(1)
-    chunks = open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    chunks = open_friday(press, Opening(chunk_size=2))
     assert len(chunks) == 2
     compose_chunk(press.sessions, press.settings, chunks[0], press.clock())
     assert pending_chunks(press.sessions) == chunks[1:]
@@ -125,9 +129,9 @@ def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(
     assert press.balance(edition_id).closes
 
 
-def test_progress_is_told_chunk_by_chunk(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.editions.publish.CHUNK_SIZE", 1)
+def test_progress_is_told_chunk_by_chunk(press: Press) -> None:
     press.add_readers(ANNE, BERT)
+    open_friday(press, Opening(sends_now=True, chunk_size=1))
     told: list[tuple[int, int]] = []
     publish_now(
         press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock(),
@@ -139,7 +143,7 @@ def test_progress_is_told_chunk_by_chunk(press: Press, monkeypatch: pytest.Monke
 def test_an_edition_whose_composer_died_before_freezing_is_frozen_later(press: Press) -> None:
     press.add_readers(ANNE)
     press.add_papers(1)
-    (chunk,) = open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    (chunk,) = open_friday(press)
     compose_chunk(press.sessions, press.settings, chunk, press.clock())
     with press.sessions.begin() as session:
         edition = session.execute(select(Edition)).scalar_one()
@@ -152,7 +156,7 @@ def test_an_edition_whose_composer_died_before_freezing_is_frozen_later(press: P
 def test_an_edition_that_closed_meanwhile_is_not_frozen_again(press: Press) -> None:
     press.add_readers(ANNE)
     press.add_papers(1)
-    (chunk,) = open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    (chunk,) = open_friday(press)
     with press.sessions.begin() as session:
         (stale,) = list_open(session)
         compose_chunk(press.sessions, press.settings, chunk, press.clock())
@@ -171,14 +175,18 @@ def test_an_edition_without_readers_is_frozen_with_no_candidates(press: Press) -
     assert press.edition(edition_id).state is EditionState.CLOSED
 
 
-def test_a_deleted_edition_is_said_to_be_gone(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def open_and_lose(*_: object, **__: object) -> None:
-        with press.sessions.begin() as session:
-            session.execute(delete(Edition))
+# An edition is deleted by the transaction that freezes it, just before its commit.
+LOSE = """
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN DELETE FROM editions; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER lose AFTER UPDATE ON editions DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state = 'frozen') EXECUTE FUNCTION lose();
+"""
 
-    monkeypatch.setattr("service.editions.publish.open_edition", open_and_lose)
+
+def test_a_deleted_edition_is_said_to_be_gone(press: Press) -> None:
+    with press.sessions.begin() as session:
+        session.execute(text(LOSE))
     with pytest.raises(LookupError, match="daily edition of 2026-09-18"):
         press.publish()
 
@@ -299,7 +307,7 @@ def test_digests_of_a_scheduled_edition_are_due_at_each_readers_hour(press: Pres
     press.add_readers(BERT, hour=7, zone="America/New_York")
     press.add_readers(CLEO, hour=3)
     press.add_papers(1)
-    for chunk in open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock()):
+    for chunk in open_friday(press):
         compose_chunk(press.sessions, press.settings, chunk, press.clock())
     due = [row.due_at.astimezone(UTC).hour for row in press.rows()]
     # Cleo's hour was over when the edition opened at five.
@@ -354,7 +362,7 @@ def test_an_edition_opens_at_the_deadline_with_what_there_is_and_says_so(press: 
 def test_a_digest_row_is_never_written_twice_for_a_reader(press: Press) -> None:
     press.add_readers(ANNE)
     press.add_papers(1)
-    (chunk,) = open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
+    (chunk,) = open_friday(press)
     compose_chunk(press.sessions, press.settings, chunk, press.clock())
     with press.sessions.begin() as session:
         # As if the mark had been lost with a failing disk: the unique key still holds.

@@ -22,7 +22,7 @@ from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.deliveries.store.carry_over import WHY_CARRIED
 from service.deliveries.store.deliveries import list_events
 from service.editions.compose import compose_chunk
-from service.editions.publish import open_edition
+from service.editions.publish import Opening, open_edition
 from service.sending.deliver import deliver, sweep
 
 ANNE = "anne@example.org"
@@ -92,7 +92,7 @@ def test_a_row_that_falls_in_doubt_after_the_opening_is_carried_by_its_readers_c
         chunk.extend(
             open_edition(
                 press.sessions, press.settings, Cadence.DAILY, SATURDAY, press.clock(),
-                sends_now=True,
+                Opening(sends_now=True),
             )
         )  # fmt: skip
 
