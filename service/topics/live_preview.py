@@ -80,18 +80,13 @@ from service.topics.topics import TopicPreview, preview_topic, read_topic
 
 DAYS: Final = 30
 EXAMPLES: Final = 10
-# A preview is one of many while somebody types; a topic that needs longer gets a polite answer.
-TIME_LIMIT_MS: Final = 2_000
 _READING_MS: Final = 60_000
 # Past this, one statement for the whole topic costs less than one for each of its clauses.
 _MOST_SINGLE_LOOKUPS = 12
-_MOST_KEPT = 512
 # A word of fewer than one in so many papers is found by its index at once.
 _COMMON_PART = 40
 # Reading the last days anew may take this share of the time; in between Postgres is asked plainly.
 _REFRESH_SHARE = 0.05
-# Following costs some 40 microseconds a paper; a visitor does not wait for more than these.
-_MOST_FOLLOWED = 3_000
 # What is kept is read anew past this share of papers that changed since, and past half a day, long
 # before the changes that it follows are forgotten.
 _MOST_WORN = 0.25
@@ -104,6 +99,23 @@ _QUERY_CANCELED = "57014"
 _KEPT_LEAVES = (Text, Prefix, Author, Category, Source, Announced)
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLimits:
+    """What one preview may cost, and how much is kept for the next."""
+
+    # A preview is one of many while somebody types; a topic that needs longer gets a polite answer.
+    time_limit_ms: int = 2_000
+    # A span that holds as many papers is read beside the requests and not in one.
+    many_papers: int = 1_000
+    # Following costs some 40 microseconds a paper; a visitor does not wait for more than these.
+    most_followed: int = 3_000
+    # Answers of clauses.
+    most_kept: int = 512
+
+
+PREVIEW_LIMITS: Final = PreviewLimits()
 
 
 class TooBroad(Exception):
@@ -150,12 +162,14 @@ class LivePreviews:
     """The previews of one process. Threads share it."""
 
     def __init__(
-        self, sessions: sessionmaker[Session], settings: Settings, many_papers: int = 1_000
+        self,
+        sessions: sessionmaker[Session],
+        settings: Settings,
+        limits: PreviewLimits = PREVIEW_LIMITS,
     ) -> None:
-        """Where the span holds `many_papers`, it is read beside the requests and not in one."""
         self._sessions = sessions
         self._settings = settings
-        self._many_papers = many_papers
+        self._limits = limits
         self._kept: _Kept | None = None
         self._following = Lock()
         self._reading = Lock()
@@ -168,17 +182,20 @@ class LivePreviews:
         read only. Raises `TopicError`, and `TooBroad` for what takes more than two seconds.
         """
         try:
-            state = open_view(session, TIME_LIMIT_MS)
+            state = open_view(session, self._limits.time_limit_ms)
             query = read_topic(session, text)
             kept = self._keep_up(session, _span_until(until), state)
             if kept is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            return _Looking(session, self._settings, kept, query).preview(text)
+            return self._look(session, kept, query).preview(text)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
+
+    def _look(self, session: Session, kept: _Kept, query: Query) -> _Looking:
+        return _Looking(session, self._settings, kept, query, self._limits.most_kept)
 
     def warm(self, until: date) -> None:
         """Read the last days before anybody asks, beside whatever else the process does."""
@@ -188,7 +205,7 @@ class LivePreviews:
         """The last days as this transaction sees them; None while they are better not read."""
         kept = self._kept
         if kept is None or kept.span != span or kept.is_worn:
-            if count_recent(session, span) < self._many_papers:
+            if count_recent(session, span) < self._limits.many_papers:
                 with self._following:
                     self._kept = self._read(session, span, state)
                 return self._kept
@@ -200,7 +217,7 @@ class LivePreviews:
         changed = list_changes(session, kept.state)
         if not changed:
             return kept
-        if len(changed) > _MOST_FOLLOWED:
+        if len(changed) > self._limits.most_followed:
             self._read_beside(span)
             return None
         return self._follow(session, kept, state, changed)
@@ -254,8 +271,11 @@ def _span_until(until: date) -> tuple[date, date]:
 class _Looking:
     """One request's look at what is kept."""
 
-    def __init__(self, session: Session, settings: Settings, kept: _Kept, query: Query) -> None:
+    def __init__(
+        self, session: Session, settings: Settings, kept: _Kept, query: Query, most_kept: int
+    ) -> None:
         self._settings = settings
+        self._most_kept = most_kept
         self._session = session
         self._index = kept.index
         self._shelf = kept.shelf
@@ -380,7 +400,7 @@ class _Looking:
 
     def _keep(self, query: Query, found: Bits) -> Bits:
         if all(isinstance(leaf, _KEPT_LEAVES) for leaf in iterate_leaves(query)):
-            if len(self._answers) >= _MOST_KEPT:
+            if len(self._answers) >= self._most_kept:
                 # All at once: to pick the oldest, threads that share this would have to wait.
                 self._answers.clear()
             self._answers[canonical(query), self._is_replaced] = found

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import enumerate as threads
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
@@ -23,17 +23,24 @@ from service.papers.store.models import PaperRow
 from service.papers.store.paper_changes import list_changes
 from service.platform.database.engine import make_sessions, transaction
 from service.platform.settings.settings import Settings
-from service.similarity.domain import calibration
+from service.similarity.domain.calibration import LEAST_POOL
 from service.similarity.embed_papers import learn_meanings
-from service.topics import live_preview
 from service.topics.domain.language import leaf_texts, parse_query
 from service.topics.domain.matching.paper_index import match_day
-from service.topics.domain.matching.recent_index import RecentPaper
-from service.topics.live_preview import LivePreview, LivePreviews, TooBroad
+from service.topics.live_preview import (
+    LivePreview,
+    LivePreviews,
+    PreviewLimits,
+    TooBroad,
+    _span_until,
+)
 from service.topics.store.index_rows import index_papers
-from service.topics.store.recent import open_view, read_recent
+from service.topics.store.recent import open_view
 from service.topics.store.to_sql import fetch_lexemes
 from service.topics.topics import TopicError, preview_topic
+
+# Every span is read beside the requests.
+ALL_BESIDE = PreviewLimits(many_papers=1)
 
 
 @pytest.fixture
@@ -103,7 +110,7 @@ def test_while_the_last_days_are_read_beside_the_requests_the_archive_answers(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats"), make_announcement(2, "More Cats")])
-    previews = LivePreviews(sessions, settings, many_papers=1)
+    previews = LivePreviews(sessions, settings, ALL_BESIDE)
     previews._rests_until = float("inf")
     found = Asking(sessions, previews)("cats")
     assert found.matched == preview_topic(session, settings, "cats", FRIDAY)
@@ -111,26 +118,32 @@ def test_while_the_last_days_are_read_beside_the_requests_the_archive_answers(
     assert previews._kept is None
 
 
-def test_only_what_changed_is_read_again(
-    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[list[int] | None] = []
+@contextmanager
+def noting(engine: Engine) -> Iterator[list[tuple[str, str]]]:
+    """The statements that Postgres is asked meanwhile, each with its parameters."""
+    asked: list[tuple[str, str]] = []
 
-    def note(
-        given: Session, span: tuple[date, date], among: list[int] | None = None
-    ) -> list[RecentPaper]:
-        read.append(among)
-        return read_recent(given, span, among)
+    def note(*told: object) -> None:
+        asked.append((str(told[2]), str(told[3])))
 
-    monkeypatch.setattr(live_preview, "read_recent", note)
+    event.listen(engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_only_what_changed_is_read_again(ask: Asking, session: Session, engine: Engine) -> None:
     store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(1, 9)])
-    assert ask("cats").matched.total == 8
+    with noting(engine) as asked:
+        assert ask("cats").matched.total == 8
+    assert sum("tsvector_to_array" in statement for statement, _ in asked) == 1
     (come,) = store_papers(session, [make_announcement(9, "Cats and Zebras")]).values()
     session.execute(text("UPDATE subscribers SET hour = 7"))
     session.commit()
-    assert ask("zebras").matched.total == 1
-    assert ask("cats").matched.total == 9
-    assert read == [None, [come]]
+    with noting(engine) as asked:
+        assert ask("zebras").matched.total == 1
+        assert ask("cats").matched.total == 9
+    (given,) = [given for statement, given in asked if "tsvector_to_array" in statement]
+    assert f"'{{{come}}}'" in given, "the one that came, and no other"
 
 
 def test_a_request_that_began_before_a_change_is_answered_as_of_then(
@@ -148,7 +161,7 @@ def test_a_request_that_began_before_a_change_is_answered_as_of_then(
         assert ask("cats").matched.total == 2
         newer = previews._kept
         early_state = early.execute(text("SELECT pg_current_snapshot()::text")).scalar_one()
-        assert previews._keep_up(early, live_preview._span_until(FRIDAY), early_state) is None
+        assert previews._keep_up(early, _span_until(FRIDAY), early_state) is None
         assert preview_topic(early, settings, "cats", FRIDAY).total == 1
         assert previews._kept is newer
 
@@ -170,16 +183,12 @@ def test_two_visitors_follow_a_change_once(
 
 
 def test_a_great_change_is_read_beside_the_requests(
-    session: Session,
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings)
+    previews = LivePreviews(sessions, settings, PreviewLimits(most_followed=2))
     ask = Asking(sessions, previews)
     assert ask("cats").matched.total == 1
-    monkeypatch.setattr(live_preview, "_MOST_FOLLOWED", 2)
     store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(2, 9)])
     with waiting_for_threads():
         assert ask("cats").matched.total == 8
@@ -187,8 +196,12 @@ def test_a_great_change_is_read_beside_the_requests(
     assert len(previews._kept.index) == 8
 
 
+# What only a preview that asks the archive says.
+COUNTING = "GROUP BY"
+
+
 def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
-    ask: Asking, session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ask: Asking, session: Session, settings: Settings, engine: Engine
 ) -> None:
     old = make_announcement(1, "Old Cats")
     store_papers(session, [old, make_announcement(5, "Old Dogs")], on=FRIDAY - timedelta(days=90))
@@ -202,37 +215,37 @@ def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
             "cat:cs.CL cross:no", "old -cats replaced:", "cat:cs.CV new:no", '"old cats" replaced:',
         )
     }  # fmt: skip
-    monkeypatch.setattr(live_preview, "preview_topic", lambda *_: pytest.fail("asked plainly"))
     for topic, matched in expected.items():
         for _ in ("first", "again"):
-            assert ask(topic).matched == matched, topic
+            with noting(engine) as asked:
+                assert ask(topic).matched == matched, topic
+            assert not [statement for statement, _ in asked if COUNTING in statement], topic
+    with noting(engine) as asked:
+        preview_topic(session, settings, "cats", FRIDAY)
+    assert [statement for statement, _ in asked if COUNTING in statement]
     assert (expected["cats replaced:"].total, expected["cats replaced:only"].total) == (3, 1)
 
 
 def test_likeness_is_tried_in_memory_and_says_what_the_archive_says(
-    session: Session,
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    session: Session, sessions: sessionmaker[Session], settings: Settings, engine: Engine
 ) -> None:
     settings = settings.model_copy(update={"embedder": "wordllama"})
-    monkeypatch.setattr(calibration, "LEAST_POOL", 20)
     subjects = ["Grasping with robot hands"] * 3 + ["Lensing of light by distant galaxies"] * 3
-    subjects += [f"Number {n} of many {n % 7} studies of matter {n % 5}" for n in range(60)]
+    subjects += [f"Number {n} of many {n % 7} studies of matter {n % 5}" for n in range(LEAST_POOL)]
     told = [make_announcement(n, subject) for n, subject in enumerate(subjects, 1)]
     store_papers(session, told)
     learn_meanings(sessions, settings)
-    previews = LivePreviews(sessions, settings, many_papers=1)
+    previews = LivePreviews(sessions, settings, ALL_BESIDE)
     with waiting_for_threads():
         previews.warm(FRIDAY)
     ask = Asking(sessions, previews)
     topics = ('like:"robot hands"', "like:2609.00003", 'like:"gravitational lensing" -light')
     for topic in (*topics, "like:2609.00003 replaced:"):
         expected = preview_topic(session, settings, topic, FRIDAY)
-        with monkeypatch.context() as patched:
-            if topic != topics[2]:
-                patched.setattr(live_preview, "find_ids", lambda *_, **__: pytest.fail("asked"))
+        with noting(engine) as asked:
             assert ask(topic).matched == expected, topic
+        is_asked = any("array_agg(papers.id)" in statement for statement, _ in asked)
+        assert is_asked is (topic == topics[2]), topic
     assert preview_topic(session, settings, topics[0], FRIDAY).total > 0
     # What comes later is like nothing until it is learned, and then at once.
     store_papers(session, [make_announcement(99, "Robot hands that grasp")])
@@ -252,10 +265,10 @@ def waiting_for_threads() -> Iterator[None]:
 
 
 def test_what_is_kept_has_an_end(
-    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    sessions: sessionmaker[Session], session: Session, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats and Dogs")])
-    monkeypatch.setattr(live_preview, "_MOST_KEPT", 2)
+    ask = Asking(sessions, LivePreviews(sessions, settings, PreviewLimits(most_kept=2)))
     for topic in ("cats", "dogs", "mice", "cats dogs", "cats mice"):
         assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
     assert len(ask.previews._kept.answers) <= 2  # type: ignore[union-attr]
@@ -266,7 +279,7 @@ def test_words_learned_beside_the_requests_change_no_answer(
 ) -> None:
     told = [make_announcement(n, f"Cats of Kind {n}") for n in range(1, 60)]
     store_papers(session, [*told, make_announcement(60, "Of dogs", abstract="Cats too, and cats.")])
-    previews = LivePreviews(sessions, settings, many_papers=1)
+    previews = LivePreviews(sessions, settings, ALL_BESIDE)
     with waiting_for_threads():
         previews.warm(FRIDAY)
     kept = previews._kept
@@ -286,7 +299,7 @@ def test_a_broken_connection_costs_the_reading_and_nothing_else(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings, many_papers=1)
+    previews = LivePreviews(sessions, settings, ALL_BESIDE)
     session.execute(text("ALTER TABLE papers RENAME TO elsewhere"))
     session.commit()
     with waiting_for_threads():
@@ -298,10 +311,10 @@ def test_a_broken_connection_costs_the_reading_and_nothing_else(
 
 
 def test_a_preview_that_takes_too_long_is_refused_politely(
-    ask: Asking, session: Session, monkeypatch: pytest.MonkeyPatch
+    sessions: sessionmaker[Session], session: Session, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    monkeypatch.setattr(live_preview, "TIME_LIMIT_MS", 50)
+    ask = Asking(sessions, LivePreviews(sessions, settings, PreviewLimits(time_limit_ms=50)))
     session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))
     with pytest.raises(TooBroad):
         ask("cats")
