@@ -34,7 +34,7 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
     read_papers,
 )
 
-from service.deliveries.domain.digest import digest_from_json  # noqa: E402
+from service.deliveries.domain.digest_json import digest_from_json  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
 from service.messages.build import build_mail  # noqa: E402
 from service.messages.edition_data import Materials  # noqa: E402
@@ -115,7 +115,7 @@ def _by_library(text: str, html: str) -> bytes:
 
 
 def _topics(claim: Claim) -> list[str]:
-    digest = digest_from_json(claim.delivery.digest or {"groups": [], "cut": []})
+    digest = digest_from_json(claim.delivery.digest)
     return [group.title for group in digest.groups]
 
 

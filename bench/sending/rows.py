@@ -23,7 +23,7 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
     read_papers,
 )
 
-from service.deliveries.domain.digest import digest_from_json  # noqa: E402
+from service.deliveries.domain.digest_json import digest_from_json  # noqa: E402
 from service.deliveries.domain.recipients import Cadence  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
 from service.deliveries.store.deliveries import DigestRow, insert_digests  # noqa: E402
@@ -99,7 +99,7 @@ def _store_chunk(session: Session, edition_id: int, claims: Sequence[Claim], tak
 
 
 def _titles(claim: Claim) -> list[str]:
-    digest = digest_from_json(claim.delivery.digest or {})
+    digest = digest_from_json(claim.delivery.digest)
     return [group.title for group in digest.groups]
 
 

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.digest import Digest, digest_to_json
+from service.deliveries.domain.digest import Digest
+from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import Reader, compose_digest

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.digest import Digest, DigestEntry, write_digest
+from service.deliveries.domain.digest import Digest, DigestEntry
+from service.deliveries.domain.digest_json import write_digest
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_readers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.digest import Happening, digest_from_json
+from service.deliveries.domain.digest import Happening
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import find_carried, find_seen
 from service.deliveries.store.models import Delivery

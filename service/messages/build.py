@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from service.deliveries.domain.digest import Digest, digest_to_json, newest_json, read_happenings
+from service.deliveries.domain.digest import Digest
+from service.deliveries.domain.digest_json import digest_to_json, read_happenings
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, Mail, Reader
@@ -129,8 +130,8 @@ def mail_context(
 def digest_context(
     delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> DigestContext:
-    frozen, created_at, reader_id = delivery.digest, delivery.created_at, reader.id
-    digest = newest_json(frozen or _NOTHING)
+    created_at, reader_id = delivery.created_at, reader.id
+    digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
     shelf = materials.shelf(edition_id, settings)
     days = materials.days(edition_id) or missed_days(delivery, reader)

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.digest import (
-    DigestEntry,
+from service.deliveries.domain.digest import DigestEntry
+from service.deliveries.domain.digest_json import (
     NoteKey,
     named_papers,
     note_key,
@@ -58,24 +58,24 @@ class Shelf:
             if entry.paper_id in placed:
                 yield placed[entry.paper_id]
 
-    def read_groups(self, newest: Mapping[str, Any]) -> tuple[DigestGroup, ...]:
-        """The groups of a row's digest (`domain.digest.newest_json`)."""
-        keys = note_keys(newest)
+    def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestGroup, ...]:
+        """The groups of a row's digest."""
+        keys = note_keys(value)
         return tuple(
             DigestGroup(
-                title=title, papers=self._read(newest, keys, ids, notes, title), topic_id=topic_id
+                title=title, papers=self._read(value, keys, ids, notes, title), topic_id=topic_id
             )
-            for title, topic_id, ids, notes in newest["groups"]
+            for title, topic_id, ids, notes in value["groups"]
         )
 
-    def read_also(self, newest: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
+    def read_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
         """The suggestions of a row's digest."""
-        ids, notes = newest["also"]
-        return self._read(newest, note_keys(newest), ids, notes, None) if ids else ()
+        ids, notes = value["also"]
+        return self._read(value, note_keys(value), ids, notes, None) if ids else ()
 
     def _read(
         self,
-        newest: Mapping[str, Any],
+        value: Mapping[str, Any],
         keys: Sequence[NoteKey],
         ids: Sequence[int],
         notes: Sequence[int],
@@ -87,7 +87,7 @@ class Shelf:
         for paper_id, note in zip(ids, notes, strict=True):
             paper = placed[note].get(paper_id)
             if paper is None and paper_id in self.papers:
-                paper = self._place(read_entry(newest, paper_id, note), topic)
+                paper = self._place(read_entry(value, paper_id, note), topic)
                 placed[note][paper_id] = paper
             if paper is not None:
                 found.append(paper)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.deliveries.alerts import Alert
-from service.deliveries.domain import digest as frozen
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Mail, Reader
 from service.messages.contexts.digest import DigestGroup
@@ -122,8 +122,8 @@ def _welcome(
     delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
     shelf = materials.shelf(0, settings)
-    digest = frozen.digest_from_json(delivery.digest) if delivery.digest else frozen.Digest(())
-    shown = [(group.title, tuple(shelf.take(group.entries, ""))) for group in digest.groups]
+    groups = digest_from_json(delivery.digest).groups
+    shown = [(group.title, tuple(shelf.take(group.entries, ""))) for group in groups]
     return WelcomeContext(
         topics=_topics(reader, materials),
         next_hour=reader.hour,

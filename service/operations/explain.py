@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from service.bounces.store.models import BounceEventRow
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
@@ -149,7 +148,7 @@ def _tell_delivery(
     edition: Edition | None,
     bounces: Sequence[BounceEventRow],
 ) -> DeliveryStory:
-    digest = digest_from_json(_frozen(delivery))
+    digest = digest_from_json(delivery.digest)
     papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])
     return DeliveryStory(
         kind=delivery.kind,
@@ -205,10 +204,6 @@ def _editions(session: Session, which: ColumnElement[bool]) -> tuple[EditionName
         .order_by(Edition.id)
     )
     return tuple(EditionName(number, cadence, on) for number, cadence, on in rows)
-
-
-def _frozen(delivery: Delivery) -> dict[str, Any]:
-    return delivery.digest or {"groups": [], "cut": []}
 
 
 def _say_reason(reason: Reason) -> str:

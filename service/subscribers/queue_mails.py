@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain import digest as frozen
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
+from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, insert_mail, insert_mail_row
 from service.platform.settings.settings import Settings
@@ -37,7 +38,7 @@ def _recent_papers(
     session: Session, settings: Settings, reader: Subscriber, now: datetime
 ) -> dict[str, Any]:
     """The newest papers of the first topics that found any, frozen like a digest."""
-    groups: list[frozen.DigestGroup] = []
+    groups: list[DigestGroup] = []
     shown: set[int] = set()
     for text, _ in get_topics(session, [reader.id]).get(reader.id, []):
         room = _PREVIEW_PAPERS - len(shown)
@@ -53,9 +54,9 @@ def _recent_papers(
         ids = [paper.id for paper in found if paper.id not in shown][:room]
         if ids:
             shown.update(ids)
-            entries = tuple(frozen.DigestEntry(i) for i in ids)
-            groups.append(frozen.DigestGroup(text, entries))
-    return frozen.digest_to_json(frozen.Digest(tuple(groups)))
+            entries = tuple(DigestEntry(i) for i in ids)
+            groups.append(DigestGroup(text, entries))
+    return digest_to_json(Digest(tuple(groups)))
 
 
 def queue_topics_changed(session: Session, reader: Subscriber, now: datetime) -> None:

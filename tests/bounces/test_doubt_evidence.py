@@ -25,7 +25,7 @@ from support.web.papers import FRIDAY
 
 from service.bounces.inbound.webhook_signatures import Call
 from service.bounces.webhooks import HookDoor, take_hook
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 
@@ -118,7 +118,7 @@ def publish_next(press: Press) -> list[tuple[int, bool]]:
     """What the reader's next digest brings: (paper, whether it is marked)."""
     press.clock.forward(days=1)
     row = press.row(press.publish(SATURDAY))
-    digest = digest_from_json(row.digest or {"groups": [], "cut": []})
+    digest = digest_from_json(row.digest)
     return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
 
 

@@ -11,7 +11,8 @@ from support.servers.processes import settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
-from service.deliveries.domain.digest import Digest, digest_from_json
+from service.deliveries.domain.digest import Digest
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk

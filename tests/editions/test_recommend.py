@@ -9,7 +9,8 @@ from sqlalchemy import event
 from support.newsletter.press import Press
 from support.web.papers import FRIDAY, THURSDAY, make_announcement
 
-from service.deliveries.domain.digest import Digest, digest_from_json
+from service.deliveries.domain.digest import Digest
+from service.deliveries.domain.digest_json import digest_from_json
 from service.editions.recommend import stock_shelf, suggestions_for
 from service.papers.domain.types import Announcement
 from service.papers.store.works import link_works
@@ -68,7 +69,7 @@ def judge(press: Press, reader: int, papers: Sequence[int], kind: OpinionKind) -
 def digest_of(press: Press, reader: int) -> Digest:
     edition = press.publish()
     row = next(row for row in press.rows(edition) if row.subscriber_id == reader)
-    digest = digest_from_json(row.digest or {"groups": [], "cut": []})
+    digest = digest_from_json(row.digest)
     assert tuple(row.paper_ids) == digest.paper_ids
     return digest
 

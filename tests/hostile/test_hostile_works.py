@@ -12,7 +12,7 @@ from support.newsletter.press import PlannedTransport, Press, make_press
 from support.sources.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TUESDAY, WEDNESDAY
 from support.web.papers import make_announcement
 
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.editions.domain.schedule import is_cadence_day

@@ -23,7 +23,7 @@ from support.newsletter.press import (
 )
 from support.web.papers import FRIDAY
 
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryState, SendOutcome
 from service.editions.domain.states import EditionState
@@ -238,7 +238,7 @@ def carry(press: Press, edition_id: int) -> None:
 
 
 def entries(press: Press, edition_id: int, reader: int = 0) -> list[tuple[int, bool]]:
-    digest = digest_from_json(press.rows(edition_id)[reader].digest or {"groups": [], "cut": []})
+    digest = digest_from_json(press.rows(edition_id)[reader].digest)
     return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
 
 

@@ -16,7 +16,7 @@ from support.newsletter.press import (
 )
 from support.web.papers import FRIDAY
 
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.deliveries.store.carry_over import WHY_CARRIED
@@ -32,7 +32,7 @@ TOO_BIG = SendOutcome(Phase.RCPT, 552, "5.3.4 too big for this receiver")
 
 def entries(press: Press, edition_id: int) -> list[tuple[int, bool]]:
     """The papers of the only digest of an edition: (id, whether it is marked as maybe seen)."""
-    digest = digest_from_json(press.row(edition_id).digest or {"groups": [], "cut": []})
+    digest = digest_from_json(press.row(edition_id).digest)
     return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
 
 

@@ -10,13 +10,8 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import SILENCE, PlannedTransport, Press, make_press
 from support.web.papers import FRIDAY
 
-from service.deliveries.domain.digest import (
-    Digest,
-    DigestEntry,
-    DigestGroup,
-    digest_from_json,
-    write_digest,
-)
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
+from service.deliveries.domain.digest_json import digest_from_json, write_digest
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import (

@@ -16,7 +16,8 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, digest_to_json
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
+from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event, select
 
-from service.deliveries.domain.digest import digest_from_json
+from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
