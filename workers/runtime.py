@@ -1,11 +1,8 @@
-"""What a worker process holds: settings, connections, templates, the relay's connections."""
+"""What tasks work with: settings, connections, templates, the relay's connections."""
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,17 +16,12 @@ from service.papers.sources.registry import build_api, build_oai, build_sources
 from service.papers.store.crawl_gate import SharedGate
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.embedded import resolve_services
 from service.platform.logs import configure
 from service.platform.queue import Ring, make_ring
-from service.platform.settings.load import load_settings
 from service.platform.settings.settings import Settings
 from service.sending.send_loop import Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
-
-# Holds this process's share in the embedded servers until it ends.
-_shares = ExitStack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +35,8 @@ class Runtime:
     ring: Ring
 
 
-@cache
-def settings() -> Settings:
-    """The settings with both servers' addresses; the embedded ones are started if need be."""
-    return _shares.enter_context(resolve_services(load_settings()))
-
-
-def broker_url() -> str:
-    return settings().broker_url
-
-
-def runtime() -> Runtime:
-    """This process's runtime: made at its first task, never shared across a fork."""
-    return _runtime_of(os.getpid())
-
-
-@cache
-def _runtime_of(_pid: int) -> Runtime:
-    here = settings()
+def open_runtime(here: Settings) -> Runtime:
+    """The runtime of this process, with connections of its own."""
     configure(here.log_level)
     # A key that went away since the settings were checked must end the worker, not each mail.
     signer_of(here)

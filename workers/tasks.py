@@ -25,8 +25,7 @@ from service.similarity.embed_papers import learn_meanings as learn_some
 from service.topics.compile_topics import compile_topics
 from service.topics.like_clauses import prepare_probes
 from service.topics.like_queries import renew_probes
-from workers.app import app
-from workers.runtime import runtime
+from workers.app import app, process
 
 # A warm shutdown waits for the running task, so it must come to an end while an edition does not.
 LONGEST_DELIVER = timedelta(seconds=60)
@@ -37,7 +36,7 @@ LEARNED_AT_ONCE = 20_000
 @app.task(name="ingest")
 def ingest(source_name: str) -> None:
     """Read a source's day (`journal`: all journals), if it is set and the day is not in yet."""
-    here = runtime()
+    here = process.runtime
     for source in here.sources:
         if source_name in {source.name, source.name.partition(".")[0]}:
             ingest_source(here.sessions, here.settings, source, None, system_clock())
@@ -48,7 +47,7 @@ def ingest(source_name: str) -> None:
 @app.task(name="heal")
 def heal() -> None:
     """Read the last days again: what was missed comes late, what people think has moved on."""
-    here = runtime()
+    here = process.runtime
     if here.oai is not None and "arxiv" in here.settings.sources:
         heal_arxiv(here.sessions, here.settings, here.oai, system_clock())
     if here.api is not None:
@@ -61,7 +60,7 @@ def heal() -> None:
 @app.task(name="learn_meanings")
 def learn_meanings() -> None:
     """Learn what new papers are about, and bring topics and `like:` clauses up to date with it."""
-    here = runtime()
+    here = process.runtime
     learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
     compile_topics(here.sessions)
@@ -74,7 +73,7 @@ def learn_meanings() -> None:
 def open_editions() -> None:
     """Open the editions that are due, ring for each chunk that nobody has composed, and see to
     readers who are back from a pause."""
-    here = runtime()
+    here = process.runtime
     close_overdue(here.sessions, system_clock())
     open_due_editions(here.sessions, here.settings, system_clock())
     finish_open_editions(here.sessions, system_clock())
@@ -87,7 +86,7 @@ def open_editions() -> None:
 @app.task(name="compose")
 def compose(chunk_id: int) -> None:
     """Compose one chunk of readers, and ring for the sending."""
-    here = runtime()
+    here = process.runtime
     if compose_chunk(here.sessions, here.settings, chunk_id, system_clock()):
         here.ring("deliver")
 
@@ -95,7 +94,7 @@ def compose(chunk_id: int) -> None:
 @app.task(name="deliver")
 def deliver() -> None:
     """Send what is due for a minute; if there was something to send, ring for the rest."""
-    here = runtime()
+    here = process.runtime
     with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
             here.ring("deliver")
@@ -104,7 +103,7 @@ def deliver() -> None:
 @app.task(name="sweep")
 def sweep() -> None:
     """Heal what dead senders left, and ring if there is something to send again."""
-    here = runtime()
+    here = process.runtime
     with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
         refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
         requeued, _ = sweep_left(here.sessions, system_clock())
@@ -115,7 +114,7 @@ def sweep() -> None:
 @app.task(name="bounces")
 def bounces() -> None:
     """Settle bounces that were faster than our own records, and read the bounce mailbox."""
-    here = runtime()
+    here = process.runtime
     settle_bounces(here.sessions, system_clock())
     try:
         read_bounce_mailbox(here.sessions, here.settings, system_clock)
@@ -126,6 +125,6 @@ def bounces() -> None:
 @app.task(name="report_troubles")
 def report_troubles() -> None:
     """Mail the operator what is wrong, once each; ring for the mail."""
-    here = runtime()
+    here = process.runtime
     if report_all(here.sessions, here.settings, system_clock()):
         here.ring("deliver")

@@ -61,12 +61,10 @@ def run(orders: Orders) -> None:
     publish.CHUNK_SIZE = orders.chunk
     # A relay that refused us rests for minutes by a clock that no test can set forward.
     relay_health.REST_SECONDS = tuple(0.3 for _ in relay_health.REST_SECONDS)
-    workers.runtime.make_renderer = lambda _settings: _RENDERER
+    workers.runtime.make_sending_renderer = lambda _settings: _RENDERER
     # Nothing is fetched, and each source's client would read all certificates of this world.
     workers.runtime.build_sources = lambda *_: ()
     workers.runtime.build_oai = workers.runtime.build_api = lambda *_: None
-    workers.runtime.settings.cache_clear()
-    app.conf.update(broker_url=workers.runtime.broker_url())
     if orders.spoil:
         orders.spoil()
     if orders.fault:

@@ -1,0 +1,95 @@
+"""Importing the Celery application does nothing yet, and beat never loads what only workers need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support.rules import ROOT
+from support.servers.processes import settings_environ
+
+from service.platform.settings.settings import Settings
+
+HEAVY = {
+    "numpy", "tokenizers", "mjml", "jinja2", "aiosmtplib", "httpx", "dkim", "cryptography.hazmat",
+    "feedparser", "lxml", "pgvector", "sqlalchemy", "psycopg", "pydantic",
+}  # fmt: skip
+RENDERER = "service.messages.rendering.renderer"
+
+
+def run(program: str, environ: dict[str, str]) -> dict[str, list[str]]:
+    """What a program of its own printed last, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+WATCHED_IMPORT = """
+import json, sys
+touched = []
+def watch(event, args):
+    if event in ("socket.__new__", "socket.connect", "socket.bind", "subprocess.Popen", "os.mkdir"):
+        touched.append(f"{event} {args}")
+    if event == "open" and isinstance(args[0], str) and {folder!r} in args[0]:
+        touched.append(f"open {args[0]}")
+sys.addaudithook(watch)
+import workers.app
+print(json.dumps({"touched": touched, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_importing_the_application_touches_nothing(settings: Settings, *, is_set: bool) -> None:
+    environ = settings_environ(settings, DATA_DIR=f"{settings.data_dir}-untouched")
+    if not is_set:  # so that embedded servers would be started and a key made
+        for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
+            del environ[f"PAPERBOY_{name}"]
+    told = run(
+        WATCHED_IMPORT.replace("{folder!r}", repr(str(settings.data_dir))),
+        environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert told["touched"] == []
+    assert HEAVY.isdisjoint(told["modules"])
+    assert not settings.data_dir.with_name(f"{settings.data_dir.name}-untouched").exists()
+
+
+def test_beat_loads_no_task_and_no_renderer_and_rings_all_the_same(settings: Settings) -> None:
+    program = (
+        "import json, sys; from celery.apps.beat import Beat; from workers.app import app;"
+        "Beat(app=app).init_loader();"
+        "print(json.dumps({'modules': sorted(sys.modules), 'schedule': sorted(app.conf.beat_schedule)}))"
+    )
+    told = run(program, settings_environ(settings))
+    assert "deliver" in told["schedule"]
+    assert not [name for name in told["modules"] if name in {"workers.tasks", "workers.runtime"}]
+    assert not [name for name in told["modules"] if name.startswith("service.messages")]
+    assert {"numpy", "jinja2", "mjml", "aiosmtplib", "sqlalchemy"}.isdisjoint(told["modules"])
+
+
+def test_a_worker_has_loaded_everything_before_its_first_task(settings: Settings) -> None:
+    program = (
+        "import json, sys; from workers.app import app; app.Worker(pool='solo', quiet=True);"
+        "print(json.dumps({'modules': sorted(sys.modules), 'tasks': sorted(app.tasks)}))"
+    )
+    told = run(program, settings_environ(settings))
+    assert {RENDERER, "numpy", "mjml", "workers.runtime"} <= set(told["modules"])
+    assert "deliver" in told["tasks"]
+
+
+def test_a_worker_whose_tasks_cannot_be_imported_ends(settings: Settings) -> None:
+    # Celery only logs what the handler of a signal raises.
+    program = (
+        "import sys; from workers.app import app; sys.modules['workers.tasks'] = None;"
+        "app.Worker(pool='solo', quiet=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=settings_environ(settings), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the tasks cannot be imported" in done.stderr

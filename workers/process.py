@@ -1,0 +1,39 @@
+"""What a worker or beat process holds for as long as it lives."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.platform.settings.settings import Settings
+    from workers.runtime import Runtime
+
+
+class Process:
+    """The settings and the runtime of one process, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        # Holds this process's share in the embedded servers until it ends.
+        self._shares = ExitStack()
+        self._runtimes: dict[int, Runtime] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings with both servers' addresses; the embedded ones are started if need be."""
+        from service.platform.embedded import resolve_services
+        from service.platform.settings.load import load_settings
+
+        return self._shares.enter_context(resolve_services(load_settings()))
+
+    @property
+    def runtime(self) -> Runtime:
+        """This process's runtime: made at its first task, never shared across a fork."""
+        from workers.runtime import open_runtime
+
+        pid = os.getpid()
+        if pid not in self._runtimes:
+            self._runtimes = {pid: open_runtime(self.settings)}
+        return self._runtimes[pid]
