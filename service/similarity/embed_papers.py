@@ -47,15 +47,16 @@ def learn_meanings(
     settings: Settings,
     limit: int | None = None,
     on_learned: Callable[[int], None] = lambda _: None,
+    at_once: int = LEARNED_AT_ONCE,
 ) -> int:
     """Learn papers that are not learned yet, newest first, `limit` at the most; returns how many.
 
     Safe to run twice and at the same time: a row is written over with the same values.
-    `on_learned` is told the count so far. Raises `SettingsError` where the model is missing.
+    `at_once` are learned in one transaction, and `on_learned` is told the count so far. Raises `SettingsError` where the model is missing.
     """
     done = 0
     while limit is None or done < limit:
-        most = LEARNED_AT_ONCE if limit is None else min(LEARNED_AT_ONCE, limit - done)
+        most = at_once if limit is None else min(at_once, limit - done)
         learned = _learn_some(sessions, settings, most, None)
         if not learned:
             break
@@ -95,16 +96,18 @@ def _learn_some(
     return len(meanings)
 
 
-def count_lexemes(sessions: sessionmaker[Session], settings: Settings) -> bool:
+def count_lexemes(
+    sessions: sessionmaker[Session], settings: Settings, least: int = LEAST_POOL
+) -> bool:
     """Begin a new generation if the learned papers have doubled or the model is another one.
 
-    Returns whether it did. With fewer than a thousand papers there is nothing to count from.
+    Returns whether it did. With fewer than `least` papers there is nothing to count from.
     """
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
         count, newest = count_meanings(session, model), get_generation(session)
         is_due = newest is None or newest.model != model or count >= 2 * newest.paper_count
-        if count < LEAST_POOL or not is_due:
+        if count < least or not is_due:
             return False
         return open_generation(session, model, count)
 

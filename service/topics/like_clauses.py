@@ -45,16 +45,18 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
     return to_sql(query, likes={clause: like_condition(one) for clause, one in probes.items()})
 
 
-def fill_shelf(session: Session, settings: Settings, paper_ids: Iterable[int]) -> Shelf:
-    """These papers and the newest of all, in memory, to try `like:` clauses on."""
+def fill_shelf(
+    session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
+) -> Shelf:
+    """These papers and the newest `pool_size` of all, in memory, to try `like:` clauses on."""
     with suppress(SettingsError):  # who has no model hears of it from the clause that asks for it
         load_embedder(settings.embedder)  # so that the first clause need not wait for the reading
     model = MODEL_NAMES[settings.embedder]
-    newest = newest_learned(session, model, POOL_SIZE)
+    newest = newest_learned(session, model, pool_size)
     # Where there are fewer, every paper that is learned later will be one of the newest.
-    floor = newest[-1] if len(newest) == POOL_SIZE else 0
+    floor = newest[-1] if len(newest) == pool_size else 0
     packed = read_packed(session, model, sorted({*newest, *paper_ids}))
-    return Shelf(model, packed, POOL_SIZE, floor)
+    return Shelf(model, packed, pool_size, floor)
 
 
 def follow_shelf(

@@ -62,24 +62,23 @@ class LikeError(ValueError):
     """A `like:` clause names a paper that is not stored. One line that says what to do."""
 
 
-def make_probe(session: Session, settings: Settings, like_text: str) -> Probe:
+def make_probe(
+    session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
+) -> Probe:
     """The probe of a clause, kept from now on: for saving a topic, and for matching.
 
-    Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
+    `scan` is what asks the newest papers, for who has them in memory. Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
     the model is missing.
     """
     return _find_probe(session, settings, like_text) or insert_probe(
-        session, _build(session, settings, like_text)
+        session, _build(session, settings, like_text, scan)
     )
 
 
 def read_probe(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> Probe:
-    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does.
-
-    `scan` is what asks the newest papers, for who has them in memory.
-    """
+    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does."""
     kept = _find_probe(session, settings, like_text)
     return kept or _build(session, settings, like_text, scan)
 
@@ -102,7 +101,12 @@ def make_probes(
     return probes
 
 
-def renew_probes(sessions: sessionmaker[Session], settings: Settings, limit: int = 100) -> int:
+def renew_probes(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    limit: int = 100,
+    scan: Scan = scan_pool,
+) -> int:
     """Make probes of older generations and other models again; returns how many were."""
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
@@ -112,7 +116,7 @@ def renew_probes(sessions: sessionmaker[Session], settings: Settings, limit: int
     for text in stale:
         with transaction(sessions) as session:
             try:
-                insert_probe(session, _build(session, settings, text))
+                insert_probe(session, _build(session, settings, text, scan))
             except LikeError as error:
                 log.warning("probe.unknown", reason=str(error))
                 delete_probes(session, text)
@@ -129,7 +133,7 @@ def _find_probe(session: Session, settings: Settings, like_text: str) -> Probe |
     return find_probes(session, MODEL_NAMES[settings.embedder], [text]).get(text)
 
 
-def _build(session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool) -> Probe:
+def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> Probe:
     """The probe of a clause as the database stands now."""
     text = probe_text(like_text)
     model = MODEL_NAMES[settings.embedder]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,8 +13,7 @@ from service.papers.domain.types import Announcement, AnnounceType
 from service.papers.store.models import PaperRow
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
-from service.similarity import embed_papers as learning
-from service.similarity.domain import calibration
+from service.similarity.domain.calibration import Aim, Pool
 from service.similarity.domain.vectors import WORDS_ONLY, is_like
 from service.similarity.embed_papers import (
     count_lexemes,
@@ -26,7 +24,7 @@ from service.similarity.embed_papers import (
     similar_papers,
 )
 from service.similarity.store import corpus
-from service.similarity.store.corpus import get_generation, open_generation
+from service.similarity.store.corpus import get_generation, open_generation, scan_pool
 from service.similarity.store.models import PaperMeaningRow, ProbeRow
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
@@ -81,12 +79,12 @@ def crowd(session: Session, ids: dict[str, int]) -> None:
     store_papers(session, others, on=THURSDAY)
 
 
-@pytest.fixture
-def large_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Twenty papers tell as much as a thousand do elsewhere."""
-    for module in (calibration, learning):
-        monkeypatch.setattr(module, "LEAST_POOL", 20)
-    return
+# Twenty papers tell as much as a thousand do elsewhere.
+FEW = 20
+
+
+def scan_few(session: Session, model: str, aim: Aim, without: int | None) -> Pool:
+    return replace(scan_pool(session, model, aim, without), least=FEW)
 
 
 def found(session: Session, probe: object) -> set[int]:
@@ -116,11 +114,9 @@ def test_learning_stops_at_its_limit_and_goes_on_later(
     sessions: sessionmaker[Session],
     settings: Settings,
     ids: dict[str, int],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(learning, "LEARNED_AT_ONCE", 4)
-    assert learn_meanings(sessions, settings, 10) == 10
-    assert learn_meanings(sessions, settings, 100) == 14
+    assert learn_meanings(sessions, settings, 10, at_once=4) == 10
+    assert learn_meanings(sessions, settings, 100, at_once=4) == 14
 
 
 def test_a_new_version_is_learned_again(
@@ -166,7 +162,7 @@ def test_pages_say_where_only_words_count(settings: Settings) -> None:
 # -- probes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("crowd", "large_pool")
+@pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize("embedder", ["wordllama", "none"])
 def test_a_clause_brings_the_papers_it_describes(
     sessions: sessionmaker[Session],
@@ -177,7 +173,7 @@ def test_a_clause_brings_the_papers_it_describes(
 ) -> None:
     settings = settings.model_copy(update={"embedder": embedder})
     learn_meanings(sessions, settings)
-    probe = make_probe(session, settings, "Gaussian Splatting for rendering")
+    probe = make_probe(session, settings, "Gaussian Splatting for rendering", scan_few)
     assert found(session, probe) == of_subject(ids, "splatting")
 
 
@@ -209,17 +205,16 @@ def test_a_kept_probe_serves_although_more_papers_came(
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
     learn_meanings(sessions, settings)
-    kept = make_probe(session, settings, "robot hands")
+    kept = make_probe(session, settings, "robot hands", scan_few)
     session.commit()
     store_papers(session, [told(n, "grasping") for n in range(100, 110)], on=THURSDAY)
     learn_meanings(sessions, settings)
-    assert read_probe(session, settings, "robot hands") == kept
+    assert read_probe(session, settings, "robot hands", scan_few) == kept
 
 
-@pytest.mark.usefixtures("crowd", "large_pool")
+@pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize("spelling", ["2609.00001", "arXiv:2609.00001v2", "arxiv:2609.00001"])
 def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
     sessions: sessionmaker[Session],
@@ -229,7 +224,7 @@ def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
     spelling: str,
 ) -> None:
     learn_meanings(sessions, settings)
-    probe = make_probe(session, settings, spelling)
+    probe = make_probe(session, settings, spelling, scan_few)
     assert probe.text == "arxiv:2609.00001"
     assert found(session, probe) == of_subject(ids, "splatting")
 
@@ -289,16 +284,15 @@ def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doub
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
-    assert not count_lexemes(sessions, settings), "nothing is learned yet"
+    assert not count_lexemes(sessions, settings, FEW), "nothing is learned yet"
     learn_meanings(sessions, settings)
-    assert count_lexemes(sessions, settings)
-    assert not count_lexemes(sessions, settings)
+    assert count_lexemes(sessions, settings, FEW)
+    assert not count_lexemes(sessions, settings, FEW)
     more = [told(n, "parsing") for n in range(100, 124)]
     store_papers(session, more, on=THURSDAY)
     learn_meanings(sessions, settings)
-    assert count_lexemes(sessions, settings)
+    assert count_lexemes(sessions, settings, FEW)
     newest = get_generation(session)
     assert newest is not None
     assert (newest.generation, newest.paper_count) == (2, 48)
@@ -309,13 +303,12 @@ def test_another_model_begins_a_generation(
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
     learn_meanings(sessions, settings)
-    count_lexemes(sessions, settings)
+    count_lexemes(sessions, settings, FEW)
     lexical = settings.model_copy(update={"embedder": "none"})
     learn_meanings(sessions, lexical)
-    assert count_lexemes(sessions, lexical)
+    assert count_lexemes(sessions, lexical, FEW)
     assert get_generation(session).model == WORDS_ONLY  # type: ignore[union-attr]
 
 
@@ -331,20 +324,21 @@ def test_kept_probes_are_made_again_for_a_new_generation(
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
     learn_meanings(sessions, settings)
-    old = make_probe(session, settings, "robot hands")
-    make_probe(session, settings, "2609.00001")
+    old = make_probe(session, settings, "robot hands", scan_few)
+    make_probe(session, settings, "2609.00001", scan_few)
     session.commit()
-    assert renew_probes(sessions, settings) == 0
-    count_lexemes(sessions, settings)
-    assert make_probe(session, settings, "robot hands") == old, "the old one serves until then"
+    assert renew_probes(sessions, settings, scan=scan_few) == 0
+    count_lexemes(sessions, settings, FEW)
+    assert make_probe(session, settings, "robot hands", scan_few) == old, (
+        "the old one serves until then"
+    )
     session.rollback()
-    assert renew_probes(sessions, settings, limit=1) == 1
-    assert renew_probes(sessions, settings) == 1
-    assert renew_probes(sessions, settings) == 0
-    renewed = make_probe(session, settings, "robot hands")
+    assert renew_probes(sessions, settings, limit=1, scan=scan_few) == 1
+    assert renew_probes(sessions, settings, scan=scan_few) == 1
+    assert renew_probes(sessions, settings, scan=scan_few) == 0
+    renewed = make_probe(session, settings, "robot hands", scan_few)
     assert renewed.generation == 1
     assert len(session.scalars(select(ProbeRow)).all()) == 2
 
@@ -354,15 +348,14 @@ def test_a_probe_whose_paper_is_gone_is_dropped(
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
     learn_meanings(sessions, settings)
-    make_probe(session, settings, "2609.00001")
+    make_probe(session, settings, "2609.00001", scan_few)
     session.execute(text("DELETE FROM papers WHERE key = 'arxiv:2609.00001'"))
     open_generation(session, get_meanings(session, [ids["arxiv:2609.00002"]])[0].model, 23)
     session.commit()
-    assert renew_probes(sessions, settings) == 1
-    assert renew_probes(sessions, settings) == 0
+    assert renew_probes(sessions, settings, scan=scan_few) == 1
+    assert renew_probes(sessions, settings, scan=scan_few) == 0
     assert session.scalars(select(ProbeRow)).all() == []
 
 
@@ -371,13 +364,12 @@ def test_counted_words_are_used_for_what_is_rare(
     settings: Settings,
     session: Session,
     ids: dict[str, int],
-    large_pool: None,
 ) -> None:
     learn_meanings(sessions, settings)
-    shipped = read_probe(session, settings, "method treebanks")
+    shipped = read_probe(session, settings, "method treebanks", scan_few)
     session.rollback()
-    count_lexemes(sessions, settings)
-    counted = read_probe(session, settings, "method treebanks")
+    count_lexemes(sessions, settings, FEW)
+    counted = read_probe(session, settings, "method treebanks", scan_few)
     assert shipped.sparse != counted.sparse
     assert corpus.get_corpus(session, 24, ["method"]).count("method") == 24
 

@@ -64,15 +64,16 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The stored papers' dot products with an aim, in one order."""
+    """The stored papers' dot products with an aim, in one order; `least` of them are telling."""
 
     paper_ids: Sequence[int]
     dense: Sequence[float]
     sparse: Sequence[float]
+    least: int = LEAST_POOL
 
     @property
     def is_telling(self) -> bool:
-        return len(self.paper_ids) >= LEAST_POOL
+        return len(self.paper_ids) >= self.least
 
     def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The sum and the sum of squares of both products; exact, in whatever order they are."""

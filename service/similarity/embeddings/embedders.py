@@ -52,8 +52,9 @@ class WordLlama:
 
     name = "wordllama-l2-256-folded"
 
-    def __init__(self) -> None:
-        folder = _find_package("wordllama", "wordllama")
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is where the package's files are, if not where it is installed."""
+        folder = folder or _find_package("wordllama", "wordllama")
         weights = _check(folder / "weights" / "l2_supercat_256.safetensors", _WORDLLAMA_WEIGHTS)
         names = _check(
             folder / "tokenizers" / "l2_supercat_tokenizer_config.json", _WORDLLAMA_TOKENIZER

@@ -19,16 +19,21 @@ from service.similarity.domain.vectors import PaperMeaning, Probe
 Matrix: TypeAlias = NDArray[np.float32]
 
 # Probes and papers taken at once: 256 x 2,048 scores are 4 MB, and a table of lexemes 8 KB a row.
-_PROBES_AT_ONCE = 256
-_PAPERS_AT_ONCE = 2048
+PROBES_AT_ONCE = 256
+PAPERS_AT_ONCE = 2048
 
 
-def like_sets(probes: Sequence[Probe], papers: Sequence[PaperMeaning]) -> list[int]:
+def like_sets(
+    probes: Sequence[Probe],
+    papers: Sequence[PaperMeaning],
+    probes_at_once: int = PROBES_AT_ONCE,
+    papers_at_once: int = PAPERS_AT_ONCE,
+) -> list[int]:
     """For each probe the papers that are like it: bit i of the integer is the i-th paper."""
     sets = [0] * len(probes)
-    for start in range(0, len(papers), _PAPERS_AT_ONCE):
-        day = _Day(papers[start : start + _PAPERS_AT_ONCE], probes)
-        for first, found in day.iterate_found(probes):
+    for start in range(0, len(papers), papers_at_once):
+        day = _Day(papers[start : start + papers_at_once], probes)
+        for first, found in day.iterate_found(probes, probes_at_once):
             for number, row in enumerate(found, first):
                 sets[number] |= int.from_bytes(row.tobytes(), "little") << start
     return sets
@@ -51,14 +56,16 @@ class _Day:
                 if row is not None:
                     self._table[row, column] = weight
 
-    def iterate_found(self, probes: Sequence[Probe]) -> Iterable[tuple[int, NDArray[np.uint8]]]:
+    def iterate_found(
+        self, probes: Sequence[Probe], at_once: int
+    ) -> Iterable[tuple[int, NDArray[np.uint8]]]:
         """(number of the first probe, a row of packed bits for each probe from there on)."""
         start = 0
         for model, same in groupby(probes, key=lambda probe: probe.model):
             dense, is_known = self._stack(model), self._models == model
             run = list(same)
-            for offset in range(0, len(run), _PROBES_AT_ONCE):
-                some = run[offset : offset + _PROBES_AT_ONCE]
+            for offset in range(0, len(run), at_once):
+                some = run[offset : offset + at_once]
                 is_like = self._score(some, dense) >= _column(p.threshold for p in some)
                 yield start + offset, np.packbits(is_like & is_known, axis=1, bitorder="little")
             start += len(run)

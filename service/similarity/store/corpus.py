@@ -30,7 +30,13 @@ _COUNT_LEXEMES = text("""
 """)
 
 
-def scan_pool(session: Session, model: str, aim: Aim, without: int | None = None) -> Pool:
+def scan_pool(
+    session: Session,
+    model: str,
+    aim: Aim,
+    without: int | None = None,
+    pool_size: int = POOL_SIZE,
+) -> Pool:
     """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
     known = PaperMeaningRow
     dense, sparse = dot_columns(aim.dense, aim.sparse, known)
@@ -38,7 +44,7 @@ def scan_pool(session: Session, model: str, aim: Aim, without: int | None = None
         select(known.paper_id.label("paper_id"), dense.label("dense"), sparse.label("sparse"))
         .where(known.model == model, known.paper_id != (without or 0))
         .order_by(known.paper_id.desc())
-        .limit(POOL_SIZE)
+        .limit(pool_size)
         .subquery()
     )
     # Three arrays in one row: twenty thousand rows would take longer to send than to compute.

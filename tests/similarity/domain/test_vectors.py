@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -202,9 +202,11 @@ def test_a_probe_keeps_its_heaviest_lexemes_in_the_order_of_their_keys() -> None
     assert pack_probe({}) == ()
 
 
-def test_lexemes_that_share_a_key_share_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.similarity.domain.bm25.SPARSE_DIMENSIONS", 1)
-    assert pack_paper({"one": 200, "other": 100}) == ((0, SPARSE_LIMIT),)
+def test_lexemes_that_share_a_key_share_a_weight() -> None:
+    met: dict[int, str] = {}
+    one = next(word for n in count() if met.setdefault(lexeme_key(word := f"w{n}"), word) != word)
+    key = lexeme_key(one)
+    assert pack_paper({one: 200, met[key]: 100}) == ((key, SPARSE_LIMIT),)
 
 
 def test_what_rounds_to_nothing_is_left_out() -> None:

@@ -12,7 +12,6 @@ import pytest
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import DENSE_LIMIT, dot_dense
-from service.similarity.embeddings import embedders
 from service.similarity.embeddings.embedders import MODEL_NAMES, WordLlama, load_embedder
 
 
@@ -59,29 +58,25 @@ def test_every_model_that_may_be_set_has_its_name() -> None:
 
 
 def test_another_file_than_the_checked_one_is_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "l2_supercat_256.safetensors").write_bytes(b"other")
-    monkeypatch.setattr(embedders, "_find_package", lambda *_: tmp_path)
     with pytest.raises(
         SettingsError, match=r"EMBEDDER.*is not the one that was checked"
     ) as refused:
-        WordLlama()
+        WordLlama(tmp_path)
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_file_is_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(embedders, "_find_package", lambda *_: tmp_path)
+def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot be read.*or set it to none") as refused:
-        WordLlama()
+        WordLlama(tmp_path)
     assert "\n" not in str(refused.value)
 
 
 def test_a_missing_package_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedders, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "wordllama", None)
     with pytest.raises(SettingsError, match="the package wordllama is not installed") as refused:
         WordLlama()
     assert "\n" not in str(refused.value)

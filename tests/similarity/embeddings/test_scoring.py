@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,6 @@ from service.similarity.domain.vectors import (
     is_like,
     score_paper,
 )
-from service.similarity.embeddings import scoring
 from service.similarity.embeddings.scoring import like_sets
 
 MODELS = {"small": 4, "large": 7, "words": 0}
@@ -71,13 +69,11 @@ def test_sets_say_what_the_rule_says(some: list[Probe], day: list[PaperMeaning])
     assert like_sets(some, day) == expected
 
 
-def test_more_papers_and_probes_than_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "_PAPERS_AT_ONCE", 8)
-    monkeypatch.setattr(scoring, "_PROBES_AT_ONCE", 3)
+def test_more_papers_and_probes_than_are_taken_at_once() -> None:
     day = [PaperMeaning(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
     some = [Probe("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
     expected = [sum((i % 5 == n % 5) << i for i in range(30)) for n in range(10)]
-    assert like_sets(some, day) == expected
+    assert like_sets(some, day, probes_at_once=3, papers_at_once=8) == expected
 
 
 def test_no_probes_and_no_papers() -> None:

@@ -20,19 +20,12 @@ from service.similarity.domain.calibration import Aim, Pool, gauge_pool
 from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.embeddings.vector_pool import ArrayPool, Shelf
-from service.similarity.store import corpus
 from service.similarity.store.corpus import scan_pool
 from service.similarity.store.vectors import like_condition, upsert_meanings
 from service.topics.like_clauses import fill_shelf, follow_shelf
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 POOL = 30
-
-
-@pytest.fixture(autouse=True)
-def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "POOL_SIZE", POOL)
-    monkeypatch.setattr("service.topics.like_clauses.POOL_SIZE", POOL)
 
 
 @pytest.fixture
@@ -89,7 +82,7 @@ class Library:
         ):
             aim = Aim(dense, {str(key): float(weight) for key, weight in sparse})
             for without in (None, self.ids[-1]):
-                there = scan_pool(self.session, self.model, aim, without)
+                there = scan_pool(self.session, self.model, aim, without, POOL)
                 here = shelf.scan(aim, without)
                 if _said(here) != _said(there):
                     return False
@@ -116,7 +109,7 @@ def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -
     ids = library.add(50)
     library.learn(ids[:-3])
     library.learn(ids[-3:-1], "another model")
-    shelf = fill_shelf(library.session, settings, ids[:10])
+    shelf = fill_shelf(library.session, settings, ids[:10], POOL)
     # Of the older papers only those that were asked for are there.
     assert library.agrees(shelf, [*ids[:10], *ids[20:]])
     assert shelf.find_like(Probe("t", "another model", 0, b"", (), 0, 0, 0)) == []
@@ -125,7 +118,7 @@ def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -
 def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings: Settings) -> None:
     ids = library.add(50)
     library.learn(ids[:40])
-    shelf = fill_shelf(library.session, settings, ids[:10])
+    shelf = fill_shelf(library.session, settings, ids[:10], POOL)
     span = ids[:10]
     for changed in ([ids[45]], [ids[2], ids[39]], [ids[12]], [*library.add(3)], [ids[2]]):
         library.learn(changed)
@@ -140,7 +133,7 @@ def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
 ) -> None:
     ids = library.add(20)
     library.learn(ids[5:10])
-    shelf = fill_shelf(library.session, settings, [])
+    shelf = fill_shelf(library.session, settings, [], POOL)
     library.learn(ids[:2])
     followed = follow_shelf(library.session, shelf, ids[:2], [])
     assert followed is not None
@@ -150,7 +143,7 @@ def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
 def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Settings) -> None:
     ids = library.add(40)
     library.learn(ids)
-    shelf = fill_shelf(library.session, settings, [])
+    shelf = fill_shelf(library.session, settings, [], POOL)
     library.session.execute(delete(PaperRow).where(PaperRow.id == ids[35]))
     assert follow_shelf(library.session, shelf, [ids[35]], []) is None
     # One that was never on it is no loss.
@@ -161,7 +154,7 @@ def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Setti
 def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings) -> None:
     ids = library.add(5)
     library.learn(ids)
-    shelf: Shelf | None = fill_shelf(library.session, settings, [])
+    shelf: Shelf | None = fill_shelf(library.session, settings, [], POOL)
     followed = 0
     while shelf is not None:
         shelf = follow_shelf(library.session, shelf, ids[:1], [])
@@ -171,7 +164,7 @@ def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings
 
 def test_an_empty_shelf_is_one_too(library: Library, settings: Settings) -> None:
     library.add(1)
-    shelf = fill_shelf(library.session, settings, [])
+    shelf = fill_shelf(library.session, settings, [], POOL)
     assert library.agrees(shelf, library.ids)
 
 
