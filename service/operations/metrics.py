@@ -80,11 +80,16 @@ class Measures:
     is_restored: bool
 
 
-def measure(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> Measures:
-    """Read the accounts. A statement that takes longer than MOST_SECONDS is given up (an error)."""
+def measure(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    now: datetime,
+    most_seconds: int = MOST_SECONDS,
+) -> Measures:
+    """Read the accounts. A statement that takes longer than `most_seconds` is given up (an error)."""
     is_restored = find_mark_ahead(sessions, settings) is not None
     with transaction(sessions) as session:
-        limit_time(session, MOST_SECONDS)
+        limit_time(session, most_seconds)
         due_count, oldest = count_due(session, now)
         batches = get_batches(session, announcement_date(now))
         paces = [provider_line(row) for row in list_paces(session)]

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.messages.rendering.renderer import Renderer
+from service.operations.metrics import MOST_SECONDS
 from service.platform.settings.settings import Settings
 from service.topics.live_preview import LivePreviews
 from service.web.core.cached_response import FreshAnswer
@@ -23,7 +24,8 @@ from service.web.views.environment import Pages
 class Site:
     """`ring` is called after a commit with a task's name, and never raises.
 
-    `fetch` gets what a provider's webhook must be checked against.
+    `fetch` gets what a provider's webhook must be checked against. `measuring_seconds` is how long
+    a statement may take that measures for a monitor.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class Site:
     fetch: Callable[[str], bytes]
     previews: LivePreviews
     metrics: FreshAnswer
+    measuring_seconds: int = MOST_SECONDS
 
     @property
     def maildir(self) -> Path:

@@ -30,10 +30,12 @@ log = get_logger(__name__)
 
 @router.get("/metrics")
 def answer_metrics(site: SiteHere, _: MonitorHere) -> Response:
+    def make() -> bytes:
+        now, seconds = site.clock(), site.measuring_seconds
+        return write_metrics(measure(site.sessions, site.settings, now, seconds))
+
     try:
-        content = site.metrics.read(
-            lambda: write_metrics(measure(site.sessions, site.settings, site.clock()))
-        )
+        content = site.metrics.read(make)
     except SQLAlchemyError as error:
         log.warning("metrics.unreadable", reason=type(error).__name__)
         return PlainTextResponse("the database does not answer in time\n", status_code=503)

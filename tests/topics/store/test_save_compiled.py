@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-import pytest
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,6 @@ from service.subscribers.store.subscribers import (
 )
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.types import ClauseKind
-from service.topics.store import save_compiled
 from service.topics.store.models import Canonical, ClauseRow, Topic
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import (
@@ -146,13 +144,10 @@ def test_rows_of_an_older_release_are_healed_some_at_a_time_or_some_readers_firs
     assert None not in shared
 
 
-def test_forms_of_another_compiler_are_renewed_when_met(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> None:
     numbers = save_canonicals(session, ["cats", "dogs graph"])
-    session.execute(update(ClauseRow).values(keys="spoilt", kind=ClauseKind.WORD))
-    session.execute(update(Canonical).values(form=[0]))
-    monkeypatch.setattr(save_compiled, "FORM_VERSION", save_compiled.FORM_VERSION + 1)
+    session.execute(update(ClauseRow).values(keys="spoilt", kind=ClauseKind.WORD, version=1))
+    session.execute(update(Canonical).values(form=[0], version=1))
     (some,) = get_stored_topics(session, [numbers["dogs graph"]])
     assert (some.ids, some.texts) == ([numbers["dogs graph"]], ["dogs graph"])
     found = {

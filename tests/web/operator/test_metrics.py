@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 from support.newsletter.press import LATER, NOBODY, SILENCE, PlannedTransport, Press, Turnable
@@ -168,9 +170,9 @@ def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
 
 
 def test_a_database_that_does_not_answer_is_a_503(
-    web: httpx.Client, monkeypatch: pytest.MonkeyPatch, engine: Engine
+    web: httpx.Client, app: FastAPI, engine: Engine
 ) -> None:
-    monkeypatch.setattr("service.operations.metrics.MOST_SECONDS", 1)
+    app.state.site = replace(app.state.site, measuring_seconds=1)
     with engine.begin() as blocker:
         blocker.exec_driver_sql("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
         answer = web.get("/metrics")

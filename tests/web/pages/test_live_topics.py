@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import httpx
-import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -14,17 +14,19 @@ from support.web.papers import make_announcement, store_papers
 from support.web.site import Readers, count_rows
 
 from service.platform.signing.tokens import Purpose
-from service.topics import live_preview
 from service.topics.domain.ready_made import READY_FIELDS
+from service.topics.live_preview import LivePreviews, PreviewLimits
 from service.topics.store.models import Topic
+from service.web.core.context import Site
+from service.web.pages.search import MOST_COUNTED
 
 LIVE = "/topics/preview/live"
 
 
-def store_many(session: Session) -> None:
+def store_many(session: Session, count: int = 40) -> None:
     told = [
         make_announcement(n, f"Cats {n}", categories=("cs.CL", "cs.CV") if n % 2 else ("cs.CL",))
-        for n in range(1, 41)
+        for n in range(1, count + 1)
     ]
     store_papers(session, told)
 
@@ -97,9 +99,11 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
 
 
 def test_a_topic_too_broad_to_preview_is_told_so(
-    web: httpx.Client, session: Session, monkeypatch: pytest.MonkeyPatch
+    web: httpx.Client, app: FastAPI, session: Session
 ) -> None:
-    monkeypatch.setattr(live_preview, "TIME_LIMIT_MS", 50)
+    site: Site = app.state.site
+    previews = LivePreviews(site.sessions, site.settings, PreviewLimits(time_limit_ms=50))
+    app.state.site = replace(site, previews=previews)
     session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))
     page = web.get("/topics/preview", params={"q": "cats"})
     assert page.status_code == 200
@@ -154,17 +158,13 @@ def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx.Client) 
 
 
 def test_a_search_with_more_than_fits_its_pages_says_so(
-    web: httpx.Client, app: FastAPI, session: Session, monkeypatch: pytest.MonkeyPatch
+    web: httpx.Client, session: Session
 ) -> None:
-    from service.web.pages import search
-
-    store_many(session)
-    monkeypatch.setattr(search, "MOST_COUNTED", 30)
-    monkeypatch.setattr(search, "_PAGES_AHEAD", 0)
+    store_many(session, MOST_COUNTED + 10)
     page = web.get("/search", params={"q": "cats"}).text
-    assert "More than 30 papers, newest first" in page
-    assert "Page 1 of 2" in page
-    last = web.get("/search", params={"q": "cats", "page": "2"}).text
-    assert last.count("<article>") == 20
-    assert "40 papers, newest first" in last
+    assert "More than 200 papers, newest first" in page
+    assert "Page 1 of 10" in page
+    last = web.get("/search", params={"q": "cats", "page": "11"}).text
+    assert last.count("<article>") == 10
+    assert "210 papers, newest first" in last
     assert "More than" not in last
