@@ -57,8 +57,13 @@ class Stack:
     """Child processes that share settings; a context manager that ends exactly those it started."""
 
     def __init__(
-        self, settings: Settings, changes: Mapping[str, str], stop_seconds: float = STOP_SECONDS
+        self,
+        settings: Settings,
+        changes: Mapping[str, str],
+        stop_seconds: float = STOP_SECONDS,
+        commands: Mapping[str, Sequence[str]] = COMMANDS,
     ) -> None:
+        self._commands = commands
         self._environ = child_environment(settings, changes)
         self._stop_seconds = stop_seconds
         self._log_dir = settings.data_dir / "logs"
@@ -69,7 +74,7 @@ class Stack:
     def start(self, name: str, *more: str) -> None:
         log = self._files.enter_context((self._log_dir / f"{name}.log").open("ab"))
         self._children[name] = subprocess.Popen(
-            [sys.executable, *COMMANDS[name], *more],
+            [sys.executable, *self._commands[name], *more],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -82,9 +87,9 @@ class Stack:
         """Child -> process id."""
         return {name: child.pid for name, child in self._children.items()}
 
-    def wait_for_web(self, url: str) -> None:
+    def wait_for_web(self, url: str, seconds: float = READY_SECONDS) -> None:
         """Return when the site answers. Raises `CommandError` with the log's place."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check()
             try:
@@ -93,9 +98,7 @@ class Stack:
             except httpx.HTTPError:
                 pass  # Not listening yet.
             time.sleep(0.1)
-        raise CommandError(
-            f"the site did not answer within {READY_SECONDS:.0f} s{self._see('web')}"
-        )
+        raise CommandError(f"the site did not answer within {seconds:.0f} s{self._see('web')}")
 
     def check(self) -> None:
         """Raises `CommandError` if a child has ended by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_missing_model_is_one_line_and_wrong_use(
     assert paperboy(*NOW, "ingest").code == 0
     monkeypatch.setenv("PAPERBOY_EMBEDDER", "wordllama")
     embedders._load.cache_clear()
-    monkeypatch.setattr(embedders, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "wordllama", None)
     result = paperboy(*NOW, "meanings")
     assert (result.code, result.out) == (2, "")
     assert result.complaint.startswith("PAPERBOY_EMBEDDER: the package wordllama is not installed")

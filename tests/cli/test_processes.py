@@ -21,7 +21,6 @@ from support.newsletter.commands import Paperboy
 from support.rules import ROOT
 from support.smtp.smtp_sink import free_port, wait_until
 
-from service.cli import processes as stack_module
 from service.cli.context import CommandError
 from service.cli.processes import (
     Stack,
@@ -41,12 +40,12 @@ time.sleep(60)
 QUICK = "import sys; print('one'); print('the last words', flush=True); sys.exit(3)"
 
 
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two more things that a stack can start."""
-    monkeypatch.setitem(stack_module.COMMANDS, "stubborn", ["-c", STUBBORN])
-    monkeypatch.setitem(stack_module.COMMANDS, "quick", ["-c", QUICK])
-    monkeypatch.setitem(stack_module.COMMANDS, "silent", ["-c", "import sys; sys.exit(3)"])
+SCRIPTS = {
+    "stubborn": ["-c", STUBBORN],
+    "quick": ["-c", QUICK],
+    "silent": ["-c", "import sys; sys.exit(3)"],
+    "web": ["-c", STUBBORN],
+}
 
 
 def is_alive(pid: int) -> bool:
@@ -64,7 +63,7 @@ def say_ready(settings: Settings) -> None:
 
 
 def test_a_child_that_will_not_end_is_killed_after_its_time(settings: Settings) -> None:
-    with Stack(settings, {}, stop_seconds=0.2) as stack:
+    with Stack(settings, {}, stop_seconds=0.2, commands=SCRIPTS) as stack:
         stack.start("stubborn")
         (pid,) = stack.pids().values()
         say_ready(settings)
@@ -76,7 +75,7 @@ def test_a_second_ctrl_c_ends_the_waiting(settings: Settings) -> None:
     main_thread = threading.main_thread().ident
     assert main_thread is not None
     began = time.monotonic()
-    with Stack(settings, {}, stop_seconds=30) as stack:
+    with Stack(settings, {}, stop_seconds=30, commands=SCRIPTS) as stack:
         stack.start("stubborn")
         (pid,) = stack.pids().values()
         say_ready(settings)
@@ -96,22 +95,18 @@ def test_a_child_that_ends_by_itself_is_told_with_its_last_words(
     settings: Settings, name: str, line: str
 ) -> None:
     log = settings.data_dir / "logs" / f"{name}.log"
-    with Stack(settings, {}) as stack:
+    with Stack(settings, {}, commands=SCRIPTS) as stack:
         stack.start(name)
         with pytest.raises(CommandError) as told:
             stack.stay_up()
     assert str(told.value) == line.format(log)
 
 
-def test_a_site_that_never_answers_is_given_up(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stack_module, "READY_SECONDS", 0.3)
-    monkeypatch.setitem(stack_module.COMMANDS, "web", ["-c", STUBBORN])
-    with Stack(settings, {}, stop_seconds=0.1) as stack:
+def test_a_site_that_never_answers_is_given_up(settings: Settings) -> None:
+    with Stack(settings, {}, stop_seconds=0.1, commands=SCRIPTS) as stack:
         stack.start("web")
         with pytest.raises(CommandError, match="the site did not answer"):
-            stack.wait_for_web(f"http://127.0.0.1:{free_port()}")
+            stack.wait_for_web(f"http://127.0.0.1:{free_port()}", seconds=0.3)
 
 
 def test_signals_that_are_ignored_stay_ignored() -> None:

