@@ -11,7 +11,7 @@ from service.cli.context import CommandError
 from service.platform.embedded import EmbeddedError
 from service.platform.settings.faults import SettingsError
 from service.sending.restore_guard import DatabaseRestored
-from service.subscribers.sign_up import SignUpError
+from service.subscribers.validate import SignUpError
 from service.topics.topics import TopicError
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ def describe(error: Exception) -> tuple[str, int]:
             return _usage(error), 2
         case TopicError():
             return _pointed(error), 2
-        case SettingsError() | SignUpError():
+        case SignUpError():
+            faults = (_pointed(one.topic) if one.topic else one.text for one in error.faults)
+            return " ".join(faults), 2
+        case SettingsError():
             return str(error), 2
         case _:
             return _failure(error), 1

@@ -32,11 +32,11 @@ def find_reader(desk: Desk, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
     from service.platform.database.engine import transaction
     from service.platform.signing.address_hash import email_key
-    from service.subscribers.sign_up import read_address
     from service.subscribers.store.subscribers import find_by_email
     from service.subscribers.store.suppressions import find_reason
+    from service.subscribers.validate import validate_address
 
-    address = read_address(email, takes_utf8=True)
+    address = validate_address(email, takes_utf8=True)
     with transaction(desk.sessions) as session:
         reader = find_by_email(session, email_key(address))
         suppressed = find_reason(session, email_key(address), desk.settings.secret_key)

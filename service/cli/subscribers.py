@@ -59,6 +59,7 @@ def add(
 
     from service.platform.database.engine import transaction
     from service.subscribers.bulk_import import add_subscriber, blank_sign_up
+    from service.subscribers.validate import validate_sign_up
 
     with open_desk(context, as_json=as_json) as desk:
         form = blank_sign_up(desk.settings, email, topic or [])
@@ -71,7 +72,8 @@ def add(
         )
         keys = desk.settings.secret_key
         with transaction(desk.sessions) as session:
-            reader = add_subscriber(session, form, keys, desk.clock(), is_confirmed=confirmed)
+            valid = validate_sign_up(session, form, takes_utf8=desk.settings.smtputf8)
+            reader = add_subscriber(session, valid, keys, desk.clock(), is_confirmed=confirmed)
         if reader is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
         _ring(desk)
@@ -138,7 +140,12 @@ def import_file(
             forms = read_import(text, desk.settings)
             with transaction(desk.sessions) as session:
                 report = import_subscribers(
-                    session, forms, desk.settings.secret_key, desk.clock(), is_confirmed=confirmed
+                    session,
+                    forms,
+                    desk.settings.secret_key,
+                    desk.clock(),
+                    is_confirmed=confirmed,
+                    takes_utf8=desk.settings.smtputf8,
                 )
         except ImportFault as error:
             raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
@@ -210,10 +217,10 @@ def suppress(
     """Never mail an address again, whoever signs it up."""
     from service.platform.database.engine import transaction
     from service.subscribers.lifecycle import suppress_address
-    from service.subscribers.sign_up import read_address
+    from service.subscribers.validate import validate_address
 
     with open_desk(context, as_json=as_json) as desk:
-        address = read_address(email, takes_utf8=True)
+        address = validate_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             keys = desk.settings.secret_key
             is_new = suppress_address(session, address, keys, why, desk.clock())
@@ -230,10 +237,10 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
     """
     from service.platform.database.engine import transaction
     from service.subscribers.lifecycle import release_address
-    from service.subscribers.sign_up import read_address
+    from service.subscribers.validate import validate_address
 
     with open_desk(context, as_json=as_json) as desk:
-        address = read_address(email, takes_utf8=True)
+        address = validate_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             released = release_address(session, address, desk.settings.secret_key)
         if not released:

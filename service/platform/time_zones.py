@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
@@ -23,10 +23,3 @@ def reader_hour(on: date, hour: int, zone: str) -> datetime:
     """
     local = datetime.combine(on, time(hour), tzinfo=ZoneInfo(zone))
     return local.astimezone(UTC)
-
-
-def next_hour(now: datetime, hour: int, zone: str) -> datetime:
-    """The next instant (UTC) after `now` at which the reader's hour comes."""
-    today = now.astimezone(ZoneInfo(zone)).date()
-    instant = reader_hour(today, hour, zone)
-    return instant if instant > now else reader_hour(today + timedelta(days=1), hour, zone)

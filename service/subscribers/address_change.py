@@ -15,14 +15,16 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.deliveries import insert_mail
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token, TokenExpired
-from service.subscribers.queue_mails import MAIL_LIFETIME
-from service.subscribers.sign_up import SignUpError, ask_by_mail, read_address, remind
+from service.subscribers.domain.sign_up import Preferences
+from service.subscribers.queue_mails import (
+    queue_address_notice,
+    queue_already_subscribed,
+    queue_question,
+)
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
-    Preferences,
     find_by_email,
     forget_other_moves,
     get_subscriber,
@@ -31,6 +33,7 @@ from service.subscribers.store.subscribers import (
     swap_addresses,
 )
 from service.subscribers.store.suppressions import delete_suppression, find_reason
+from service.subscribers.validate import FormFault, SignUpError, validate_address
 
 _MOVABLE = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 _WAITING = {SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}
@@ -45,8 +48,9 @@ def request_address(
     same. Raises `SignUpError` for what is no address, or where the reader gets no mail at all.
     """
     if reader.state not in _MOVABLE:
-        raise SignUpError("address", "You get no mail from us: sign up with the other address.")
-    address = _read(text)
+        message = "You get no mail from us: sign up with the other address."
+        raise SignUpError(FormFault("address", message))
+    address = validate_address(text, field="address")
     key = email_key(address)
     if find_reason(session, key, secrets) not in {None, SuppressionReason.ERASED}:
         return
@@ -55,7 +59,7 @@ def request_address(
     insert_subscriber(session, address, key, chosen, now)
     other = find_by_email(session, key)
     if other is not None and other.state in _MOVABLE:
-        remind(session, other, now)
+        queue_already_subscribed(session, other, now)
         return
     other = find_by_email(session, key, lock=True)
     if other is None or other.state not in _WAITING:
@@ -63,14 +67,7 @@ def request_address(
     other.state = SubscriberState.PENDING
     other.moves_from_id = reader.id
     forget_other_moves(session, reader.id, other.id)
-    ask_by_mail(session, other, DeliveryKind.ADDRESS_CHANGE, now)
-
-
-def _read(text: str) -> str:
-    try:
-        return read_address(text)
-    except SignUpError as error:
-        raise SignUpError("address", str(error)) from error
+    queue_question(session, other, DeliveryKind.ADDRESS_CHANGE, now)
 
 
 def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber:
@@ -104,7 +101,5 @@ def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber
     other.confirmed_at = None
     other.confirmation_count = 0
     record_consent(session, reader.id, "address changed", "/address", now)
-    insert_mail(
-        session, DeliveryKind.ADDRESS_NOTICE, other.id, now.isoformat(), now, now + MAIL_LIFETIME
-    )
+    queue_address_notice(session, other, now)
     return reader

@@ -12,25 +12,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
-from service.platform.signing.address_hash import email_key
-from service.subscribers.sign_up import (
-    SignUp,
-    SignUpError,
-    activate,
-    ask_for_confirmation,
-    read_address,
-    read_form_preferences,
-    request_subscription,
-)
+from service.subscribers.domain.sign_up import SignUpForm, ValidSignUp
+from service.subscribers.queue_mails import queue_confirmation
+from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
-    NewSubscriber,
+    activate,
     find_by_email,
     insert_subscribers,
 )
 from service.subscribers.store.suppressions import find_suppressed, is_suppressed
-from service.topics.domain.language import canonical
-from service.topics.topics import TopicError, read_topic
+from service.subscribers.validate import SignUpError, check_sign_up
+from service.topics.topics import TopicError, check_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +39,30 @@ class ImportFault(ValueError):
     """A file cannot be imported; one line names the file's line. Nothing was written."""
 
 
-def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) -> SignUp:
+def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) -> SignUpForm:
     """A sign-up with this installation's defaults."""
-    return SignUp(
+    return SignUpForm(
         email=email,
         topics=tuple(topics),
-        cadence="daily",
         hour=str(settings.digest_hour),
         timezone=settings.digest_timezone,
         page="operator",
-        takes_utf8=settings.smtputf8,
     )
 
 
 def add_subscriber(
-    session: Session, form: SignUp, secrets: tuple[str, ...], now: datetime, *, is_confirmed: bool
+    session: Session,
+    form: ValidSignUp,
+    secrets: tuple[str, ...],
+    now: datetime,
+    *,
+    is_confirmed: bool,
 ) -> Subscriber | None:
     """Sign somebody up; None if the address is known or suppressed, which changes nothing.
 
     With `is_confirmed` the operator vouches for the address and no mail goes out.
     """
-    key = email_key(read_address(form.email, takes_utf8=form.takes_utf8))
+    key = form.email_key
     if find_by_email(session, key) is not None or is_suppressed(session, key, secrets):
         return None
     request_subscription(session, form, secrets, now, asks=not is_confirmed)
@@ -81,7 +77,7 @@ class ImportRow:
     """A sign-up of a file and the line (1 is the first) on which it ends."""
 
     line: int
-    form: SignUp
+    form: SignUpForm
 
 
 def read_import(text: str, settings: Settings) -> list[ImportRow]:
@@ -103,29 +99,16 @@ def read_import(text: str, settings: Settings) -> list[ImportRow]:
         raise ImportFault(f"line {rows.reader.line_num}: not CSV: {error}") from error
 
 
-def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUp:
+def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUpForm:
     if None in row:
         raise ImportFault(f"line {line}: more fields than columns; put quotes around commas")
-    topics = [value or "" for name, value in row.items() if name.startswith("topic")]
-    written = [" ".join(topic.split()) for topic in topics if topic.strip()]
-    form = blank_sign_up(settings, row["email"] or "", written)
-    given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
-    form = replace(form, **given)
-    try:
-        wants = _read_answer(row.get("empty_digests") or "no")
-        form = replace(form, has_empty_digests=wants)
-        read_address(form.email, takes_utf8=form.takes_utf8)
-        read_form_preferences(form)
-    except SignUpError as error:
-        raise ImportFault(f"line {line}: {error}") from error
-    return form
-
-
-def _read_answer(text: str) -> bool:
-    answer = text.strip().casefold()
+    topics = [value for name, value in row.items() if name.startswith("topic") and value]
+    answer = (row.get("empty_digests") or "no").strip().casefold()
     if answer not in {"yes", "no"}:
-        raise SignUpError("empty_digests", "The answer in empty_digests is yes or no.")
-    return answer == "yes"
+        raise ImportFault(f"line {line}: The answer in empty_digests is yes or no.")
+    form = blank_sign_up(settings, row["email"] or "", topics)
+    given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
+    return replace(form, has_empty_digests=answer == "yes", **given)
 
 
 def import_subscribers(
@@ -135,41 +118,35 @@ def import_subscribers(
     now: datetime,
     *,
     is_confirmed: bool,
+    takes_utf8: bool = False,
 ) -> ImportReport:
     """Add every sign-up that is new, in bulk; of two for one address the first counts.
 
     Raises `ImportFault`; the caller rolls back.
     """
-    topics = _read_all_topics(session, rows)
-    keys = [email_key(read_address(row.form.email, takes_utf8=row.form.takes_utf8)) for row in rows]
-    by_key = {key: row.form for key, row in zip(reversed(keys), reversed(rows), strict=True)}
+    forms = _validate_rows(session, rows, takes_utf8=takes_utf8)
+    by_key = {form.email_key: form for form in reversed(forms)}
     suppressed = find_suppressed(session, by_key, secrets)
-    new = {
-        key: NewSubscriber(
-            email=read_address(form.email, takes_utf8=form.takes_utf8),
-            email_key=key,
-            preferences=read_form_preferences(form),
-            topics=tuple(topics[text] for text in form.topics),
-        )
-        for key, form in reversed(by_key.items())
-        if key not in suppressed
-    }
-    ids = insert_subscribers(session, list(new.values()), now, is_confirmed=is_confirmed)
+    new = [form for key, form in reversed(by_key.items()) if key not in suppressed]
+    ids = insert_subscribers(session, new, now, is_confirmed=is_confirmed)
     if not is_confirmed:
         for subscriber_id in ids:
-            ask_for_confirmation(session, session.get_one(Subscriber, subscriber_id), now)
-    suppressed_count = sum(key in suppressed for key in keys)
+            queue_confirmation(session, session.get_one(Subscriber, subscriber_id), now)
+    suppressed_count = sum(form.email_key in suppressed for form in forms)
     return ImportReport(len(ids), len(rows) - len(ids) - suppressed_count, suppressed_count)
 
 
-def _read_all_topics(session: Session, rows: Sequence[ImportRow]) -> dict[str, tuple[str, str]]:
-    """Every distinct topic of the file, read once: text -> (text, canonical form)."""
-    topics: dict[str, tuple[str, str]] = {}
+def _validate_rows(
+    session: Session, rows: Sequence[ImportRow], *, takes_utf8: bool
+) -> list[ValidSignUp]:
+    """Return the sign-ups of a file, every distinct topic of it read once."""
+    topics: dict[str, str | TopicError] = {}
+    forms = []
     for row in rows:
-        for text in row.form.topics:
-            if text not in topics:
-                try:
-                    topics[text] = (text, canonical(read_topic(session, text)))
-                except TopicError as error:
-                    raise ImportFault(f"line {row.line}: topic {text!r}: {error}") from error
-    return topics
+        unread = [text for _, text in row.form.written_topics() if text not in topics]
+        topics |= check_topics(session, unread)
+        try:
+            forms.append(check_sign_up(row.form, topics, takes_utf8=takes_utf8))
+        except SignUpError as error:
+            raise ImportFault(f"line {row.line}: {error}") from error
+    return forms

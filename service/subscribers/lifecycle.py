@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from sqlalchemy.orm import Session
@@ -11,26 +10,23 @@ from service.deliveries.domain.recipients import SubscriberState, SuppressionRea
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token
-from service.subscribers.queue_mails import (
-    queue_farewell,
-    queue_topics_changed,
-)
-from service.subscribers.sign_up import activate, read_address, set_preferences
+from service.subscribers.domain.sign_up import Preferences
+from service.subscribers.queue_mails import queue_farewell, queue_topics_changed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
-    Preferences,
+    activate,
     delete_subscriber,
     find_by_email,
     get_subscriber,
     get_topics,
     record_consent,
-    replace_topics,
+    set_preferences,
 )
 from service.subscribers.store.suppressions import (
     delete_suppression,
     insert_suppression,
 )
-from service.topics.topics import read_topics
+from service.subscribers.validate import validate_address
 
 
 def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) -> bool:
@@ -90,18 +86,12 @@ def never_mail(session: Session, link: Token, secrets: tuple[str, ...], now: dat
 
 
 def update_preferences(
-    session: Session,
-    reader: Subscriber,
-    preferences: Preferences,
-    topics: Sequence[str],
-    now: datetime,
+    session: Session, reader: Subscriber, chosen: Preferences, now: datetime
 ) -> None:
-    """Set what a reader gets and when. Raises `TopicError` and changes nothing then."""
-    checked = read_topics(session, topics)
+    """Set what a reader gets and when; a mail says so where their topics changed."""
     before = {canonical for _, canonical in get_topics(session, [reader.id]).get(reader.id, ())}
-    set_preferences(reader, preferences)
-    replace_topics(session, reader.id, checked, now)
-    if before != {canonical for _, canonical in checked}:
+    set_preferences(session, reader, chosen, now)
+    if before != {canonical for _, canonical in chosen.topics}:
         queue_topics_changed(session, reader, now)
 
 
@@ -151,7 +141,7 @@ def suppress_address(
 
     Raises `SignUpError` for what is no address.
     """
-    key = email_key(read_address(address, takes_utf8=True))
+    key = email_key(validate_address(address, takes_utf8=True))
     is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     reader = find_by_email(session, key, lock=True)
     if reader is not None:
@@ -164,7 +154,7 @@ def release_address(session: Session, address: str, secrets: tuple[str, ...]) ->
 
     Raises `SignUpError` for what is no address.
     """
-    key = email_key(read_address(address, takes_utf8=True))
+    key = email_key(validate_address(address, takes_utf8=True))
     released = delete_suppression(session, key, secrets)
     reader = find_by_email(session, key, lock=True)
     if reader is not None and reader.state is SubscriberState.SUPPRESSED:

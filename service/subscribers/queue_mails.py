@@ -10,7 +10,13 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.deliveries import MailRow, insert_mail, insert_mail_row
+from service.deliveries.store.deliveries import (
+    MailRow,
+    count_mails,
+    insert_mail,
+    insert_mail_row,
+    latest_mail_at,
+)
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
@@ -19,10 +25,41 @@ from service.topics.topics import TopicError, preview_topic
 # After a day nobody remembers what a mail is about.
 MAIL_LIFETIME = timedelta(hours=24)
 
+# One confirmation a day and three in all: nobody can be bombed through our form.
+CONFIRMATION_GAP = timedelta(hours=24)
+MOST_CONFIRMATIONS = 3
+_QUESTIONS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
+
 # Readers change a topic, look, and change it again: one mail tells of all of it.
 SETTLING = timedelta(minutes=10)
 _PREVIEW_DAYS = 7
 _PREVIEW_PAPERS = 3
+
+
+def queue_confirmation(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Ask a new subscriber to confirm, within the limits of `queue_question`."""
+    queue_question(session, reader, DeliveryKind.CONFIRMATION, now)
+
+
+def queue_question(session: Session, reader: Subscriber, kind: DeliveryKind, now: datetime) -> None:
+    """Ask an address whether it is somebody's who wants our mail; whatever the question, once a
+    day and three times in all."""
+    since = reader.unsubscribed_at or reader.created_at
+    asked = (latest_mail_at(session, one, reader.id) for one in _QUESTIONS)
+    is_too_soon = any(
+        at is not None and at >= since and now - at < CONFIRMATION_GAP for at in asked
+    )
+    if is_too_soon or reader.confirmation_count >= MOST_CONFIRMATIONS:
+        return
+    number = count_mails(session, kind, reader.id) + 1
+    reader.confirmation_count += 1
+    insert_mail(session, kind, reader.id, str(number), now, now + MAIL_LIFETIME)
+
+
+def queue_already_subscribed(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Tell somebody who signs up again that they are subscribed; once a day."""
+    kind, day = DeliveryKind.ALREADY_SUBSCRIBED, now.date().isoformat()
+    insert_mail(session, kind, reader.id, day, now, now + MAIL_LIFETIME)
 
 
 def queue_welcome(session: Session, settings: Settings, reader: Subscriber, now: datetime) -> None:
@@ -83,3 +120,9 @@ def queue_farewell(session: Session, reader: Subscriber, now: datetime) -> None:
     """Take leave, with the way back."""
     occasion = (reader.unsubscribed_at or now).isoformat()
     insert_mail(session, DeliveryKind.FAREWELL, reader.id, occasion, now, now + MAIL_LIFETIME)
+
+
+def queue_address_notice(session: Session, reader: Subscriber, now: datetime) -> None:
+    """Tell the old address that mails go to another one now, with the way back."""
+    kind = DeliveryKind.ADDRESS_NOTICE
+    insert_mail(session, kind, reader.id, now.isoformat(), now, now + MAIL_LIFETIME)

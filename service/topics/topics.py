@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -67,12 +67,15 @@ def read_topic(session: Session, text: str) -> Query:
     return query
 
 
-def read_topics(session: Session, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """The topics that are not blank, as (text, canonical form). Raises `TopicError`."""
-    wanted = [" ".join(text.split()) for text in texts if text.strip()]
-    if len(wanted) > MOST_TOPICS:
-        raise TopicError(wanted[MOST_TOPICS], f"At most {MOST_TOPICS} topics; join some with OR.")
-    return [(text, canonical(read_topic(session, text))) for text in wanted]
+def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | TopicError]:
+    """Return the canonical form of each distinct text, or what is wrong with it."""
+    checked: dict[str, str | TopicError] = {}
+    for text in dict.fromkeys(texts):
+        try:
+            checked[text] = canonical(read_topic(session, text))
+        except TopicError as error:
+            checked[text] = error
+    return checked
 
 
 def preview_topic(

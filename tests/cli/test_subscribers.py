@@ -54,6 +54,15 @@ def test_adding_works_while_the_broker_is_away(
     assert addresses(paperboy) == {EMAIL: "pending"}
 
 
+def test_everything_wrong_with_somebody_added_is_one_line(paperboy: Paperboy) -> None:
+    result = paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "graph )", "--hour", "25")
+    assert result.code == 2
+    assert "topic 'graph )': " in result.err
+    assert result.err.endswith("The hour is a whole number from 0 to 23.\n")
+    assert result.err.count("\n") == 1
+    assert addresses(paperboy) == {}
+
+
 def test_the_list_is_a_table_for_people(paperboy: Paperboy) -> None:
     assert paperboy("subscribers", "list").out == "0 subscribers.\n"
     paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "[graph] tree")

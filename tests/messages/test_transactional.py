@@ -11,16 +11,17 @@ import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport, Press
 
-from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
 from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
+from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.lifecycle import leave, pause, undo_unsubscribe, update_preferences
 from service.subscribers.queue_mails import queue_paused, queue_resumed, queue_topics_changed
-from service.subscribers.sign_up import SignUp, confirm, request_subscription
+from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import Preferences, find_by_email
+from service.subscribers.store.subscribers import find_by_email
+from service.subscribers.validate import validate_preferences, validate_sign_up
 
 ANNE = "anne@example.org"
 
@@ -45,7 +46,7 @@ def kinds(press: Press) -> list[DeliveryKind]:
 
 def sign_up(press: Press, *topics: str) -> int:
     with press.sessions.begin() as session:
-        form = SignUp(ANNE, topics, "daily", "7", "UTC")
+        form = validate_sign_up(session, SignUpForm(ANNE, topics))
         request_subscription(session, form, press.settings.secret_key, press.clock())
         reader = find_by_email(session, ANNE)
         assert reader is not None
@@ -90,10 +91,10 @@ def test_papers_of_a_welcome_come_in_the_first_digest_all_the_same(press: Press)
 
 def test_changed_topics_are_told_once_when_they_have_settled(press: Press) -> None:
     (anne,) = press.add_readers(ANNE, topics=["parsing"])
-    wanted = Preferences(Cadence.DAILY, 7, "UTC")
-    for topics in (["parsing"], ["parsing", "graphs"], ["graphs", "trees"]):
+    for topics in (("parsing",), ("parsing", "graphs"), ("graphs", "trees")):
         with press.sessions.begin() as session:
-            update_preferences(session, reader_of(session, anne), wanted, topics, press.clock())
+            wanted = validate_preferences(session, SignUpForm(topics=topics))
+            update_preferences(session, reader_of(session, anne), wanted, press.clock())
     assert letters(press) == []
     press.clock.forward(minutes=11)
     (mail,) = letters(press)
@@ -106,8 +107,9 @@ def test_changed_topics_are_told_once_when_they_have_settled(press: Press) -> No
 def test_the_same_topics_are_no_change(press: Press) -> None:
     (anne,) = press.add_readers(ANNE, topics=["parsing"])
     with press.sessions.begin() as session:
-        wanted = Preferences(Cadence.WEEKLY, 9, "UTC")
-        update_preferences(session, reader_of(session, anne), wanted, ["PARSING"], press.clock())
+        form = SignUpForm(topics=("PARSING",), cadence="weekly", hour="9")
+        wanted = validate_preferences(session, form)
+        update_preferences(session, reader_of(session, anne), wanted, press.clock())
     assert kinds(press) == []
 
 

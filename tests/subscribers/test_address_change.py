@@ -23,11 +23,13 @@ from service.messages.transactional import move_detail
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, read_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
+from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.lifecycle import erase, never_mail, pause, suppress_address, unsubscribe
-from service.subscribers.sign_up import SignUp, SignUpError, confirm, request_subscription
+from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.subscribers import find_by_email
 from service.subscribers.store.suppressions import is_suppressed
+from service.subscribers.validate import SignUpError, validate_sign_up
 
 OLD, NEW, THIRD = "old@example.org", "new@example.org", "third@example.org"
 _LINK = re.compile(r"http://127\.0\.0\.1:8000/(\w+)/(\S+)")
@@ -181,7 +183,7 @@ def test_nobody_is_flooded_whoever_asks_and_however(press: Press) -> None:
     for reader in (*readers, *readers):
         ask(press, reader, NEW)
     with press.sessions.begin() as session:
-        form = SignUp(NEW, (), "daily", "7", "UTC")
+        form = validate_sign_up(session, SignUpForm(NEW))
         request_subscription(session, form, press.settings.secret_key, press.clock())
     assert list(sent(press)) == [f"address_change {NEW}"]
     for _ in range(5):
@@ -226,7 +228,7 @@ def test_who_left_meanwhile_is_not_brought_back(press: Press) -> None:
         say_yes(press, token)
     with pytest.raises(SignUpError) as refused:
         ask(press, reader, THIRD)
-    assert refused.value.field == "address"
+    assert [fault.field for fault in refused.value.faults] == ["address"]
 
 
 def test_a_pause_stays_a_pause(press: Press) -> None:
@@ -244,7 +246,7 @@ def test_an_address_that_subscribed_by_itself_meanwhile_is_left_alone(press: Pre
     ask(press, reader, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
     with press.sessions.begin() as session:
-        form = SignUp(NEW, (), "daily", "7", "UTC")
+        form = validate_sign_up(session, SignUpForm(NEW))
         request_subscription(session, form, press.settings.secret_key, press.clock())
         confirming = Token(Purpose.CONFIRM, token.subject, press.clock())
         confirm(session, press.settings, confirming, press.clock())
@@ -313,4 +315,4 @@ def test_what_is_no_address_is_one_clear_line(press: Press) -> None:
     for text in ("", "nobody", "a@b@c.org", "x" * 400 + "@example.org"):
         with pytest.raises(SignUpError, match="not an email address") as refused:
             ask(press, reader, text)
-        assert refused.value.field == "address"
+        assert [fault.field for fault in refused.value.faults] == ["address"]

@@ -29,6 +29,7 @@ from service.subscribers.store.subscribers import (
     list_consents,
     list_subscribers,
 )
+from service.subscribers.validate import validate_sign_up
 
 KEYS = ("a secret",)
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -179,7 +180,7 @@ def test_thousands_are_brought_in_at_once(session: Session, settings: Settings) 
 def test_somebody_added_by_the_operator_is_vouched_for_or_asked(
     session: Session, settings: Settings, is_confirmed: bool
 ) -> None:
-    form = blank_sign_up(settings, "ada@example.org", ["lora"])
+    form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org", ["lora"]))
     reader = add_subscriber(session, form, KEYS, NOW, is_confirmed=is_confirmed)
     assert reader is not None
     state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
@@ -191,7 +192,7 @@ def test_somebody_added_by_the_operator_is_vouched_for_or_asked(
 def test_somebody_known_suppressed_or_erased_is_not_added(
     session: Session, settings: Settings, engine: Engine
 ) -> None:
-    form = blank_sign_up(settings, "ada@example.org")
+    form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org"))
     reader = add_subscriber(session, form, KEYS, NOW, is_confirmed=True)
     assert reader is not None
     assert add_subscriber(session, form, KEYS, NOW, is_confirmed=True) is None
@@ -199,7 +200,7 @@ def test_somebody_known_suppressed_or_erased_is_not_added(
     suppress_address(session, "joan@example.org", KEYS, "", NOW)
     session.commit()
     before = read_tables(engine)
-    joan = blank_sign_up(settings, "joan@example.org")
+    joan = validate_sign_up(session, blank_sign_up(settings, "joan@example.org"))
     for one in (form, joan):
         assert add_subscriber(session, one, KEYS, NOW, is_confirmed=True) is None
     session.commit()

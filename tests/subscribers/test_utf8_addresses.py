@@ -18,9 +18,9 @@ from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.subscribers.bulk_import import add_subscriber, blank_sign_up
 from service.subscribers.lifecycle import erase
-from service.subscribers.sign_up import SignUpError
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
+from service.subscribers.validate import SignUpError, validate_sign_up
 
 ANNE = "Änne.Müller@Bücher.example"
 ON_THE_WIRE = "Änne.Müller@xn--bcher-kva.example"
@@ -35,7 +35,8 @@ def sign_up(press: Press, address: str) -> None:
     with press.sessions.begin() as session:
         form = blank_sign_up(press.settings, address, ["cat:cs.CL"])
         keys = press.settings.secret_key
-        add_subscriber(session, form, keys, press.clock(), is_confirmed=True)
+        valid = validate_sign_up(session, form, takes_utf8=press.settings.smtputf8)
+        add_subscriber(session, valid, keys, press.clock(), is_confirmed=True)
 
 
 def state_of(press: Press) -> SubscriberState:

@@ -12,11 +12,10 @@ from service.papers.domain.types import AnnounceType
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import canonical
 from service.topics.topics import (
-    MOST_TOPICS,
     TopicError,
+    check_topics,
     preview_topic,
     read_topic,
-    read_topics,
 )
 
 
@@ -55,23 +54,15 @@ def test_what_no_database_can_hold_is_refused_or_read_but_never_a_fault(
     assert "\x00" not in read
 
 
-def test_blank_topics_are_left_out_and_blanks_made_one(session: Session) -> None:
-    read = read_topics(session, ["  graph \n networks ", "", "   ", "cat:cs.CL"])
-    assert [text for text, _ in read] == ["graph networks", "cat:cs.CL"]
-
-
-def test_two_spellings_of_a_topic_have_one_canonical_form(session: Session) -> None:
-    (_, first), (_, second) = read_topics(session, ["LoRA  AND cat:cs.cl", "lora AND cat:cs.CL"])
+def test_topics_are_checked_together_and_each_once(session: Session) -> None:
+    checked = check_topics(session, ["LoRA  AND cat:cs.cl", '"open', "lora AND cat:cs.CL", '"open'])
+    assert list(checked) == ["LoRA  AND cat:cs.cl", '"open', "lora AND cat:cs.CL"]
+    first, refused, second = checked.values()
+    assert isinstance(first, str)
+    assert isinstance(second, str)
     assert read_topic(session, first) == read_topic(session, second)
-
-
-def test_more_topics_than_allowed_are_refused_with_the_first_too_many(session: Session) -> None:
-    texts = [f"word{n}" for n in range(MOST_TOPICS + 1)]
-    assert len(read_topics(session, texts[:-1])) == MOST_TOPICS
-    with pytest.raises(TopicError, match="At most 20") as refused:
-        read_topics(session, texts)
-    assert refused.value.topic == texts[-1]
-    assert refused.value.position is None
+    assert isinstance(refused, TopicError)
+    assert refused.topic == '"open'
 
 
 def test_a_preview_counts_every_day_and_shows_the_newest(

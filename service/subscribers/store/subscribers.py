@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -16,29 +15,17 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
 from service.platform.database.pg_arrays import write_numbers
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Consent, Subscriber
 from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_canonicals
 from service.topics.store.topics import list_topics
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What a reader chose: cadence, local hour (0..23) and tz database zone.
-
-    `has_empty_digests`: a short mail also where nothing matched.
-    """
-
-    cadence: Cadence
-    hour: int
-    timezone: str
-    has_empty_digests: bool = False
-
-
 def insert_subscriber(
     session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
 ) -> Subscriber | None:
-    """A pending subscriber, or None if the address is there already."""
+    """A pending subscriber without topics, or None if the address is there already."""
     inserted = session.execute(
         insert(Subscriber)
         .values(
@@ -57,18 +44,8 @@ def insert_subscriber(
     return session.get(Subscriber, inserted) if inserted else None
 
 
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """A subscriber of an import. `topics`: (text as written, canonical form)."""
-
-    email: str
-    email_key: str
-    preferences: Preferences
-    topics: tuple[tuple[str, str], ...]
-
-
 def insert_subscribers(
-    session: Session, new: Sequence[NewSubscriber], now: datetime, *, is_confirmed: bool
+    session: Session, new: Sequence[ValidSignUp], now: datetime, *, is_confirmed: bool
 ) -> list[int]:
     """Insert those whose address is not there yet, with topics and consents; returns their ids."""
     state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
@@ -92,7 +69,7 @@ IMPORT_ROWS = 1000
 
 
 def _values(
-    one: NewSubscriber, state: SubscriberState, now: datetime, is_confirmed: bool
+    one: ValidSignUp, state: SubscriberState, now: datetime, is_confirmed: bool
 ) -> dict[str, object]:
     return {
         "email": one.email,
@@ -108,9 +85,11 @@ def _values(
 
 
 def _insert_belongings(
-    session: Session, readers: Sequence[tuple[int, NewSubscriber]], action: str, now: datetime
+    session: Session, readers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
 ) -> None:
-    numbers = save_canonicals(session, {text for _, one in readers for _, text in one.topics})
+    numbers = save_canonicals(
+        session, {text for _, one in readers for _, text in one.preferences.topics}
+    )
     topics = [
         {
             "subscriber_id": i,
@@ -121,7 +100,7 @@ def _insert_belongings(
             "created_at": now,
         }
         for i, one in readers
-        for position, (canonical, query) in enumerate(_distinct(one.topics).items())
+        for position, (canonical, query) in enumerate(_distinct(one.preferences.topics).items())
     ]
     consents = [
         {
@@ -210,6 +189,19 @@ def record_consent(
     )
 
 
+def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> None:
+    """Make a subscriber active, with the record of how."""
+    reader.state = SubscriberState.ACTIVE
+    reader.confirmed_at = now
+    reader.unsubscribed_at = None
+    reader.paused_until = None
+    reader.paused_at = None
+    reader.catch_up_since = None
+    reader.moves_from_id = None
+    reader.confirmation_count = 0
+    record_consent(session, reader.id, "confirmed", page, now)
+
+
 # Changes whenever the words beside the sign-up button change.
 CONSENT_TEXT_VERSION = "2026-11"
 
@@ -244,6 +236,17 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
     for other_id in session.execute(moves).scalars().all():
         delete_subscriber(session, other_id)
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
+
+
+def set_preferences(
+    session: Session, reader: Subscriber, chosen: Preferences, now: datetime
+) -> None:
+    """Set what a reader gets and when, topics included."""
+    reader.cadence = chosen.cadence
+    reader.hour = chosen.hour
+    reader.timezone = chosen.timezone
+    reader.has_empty_digests = chosen.has_empty_digests
+    replace_topics(session, reader.id, chosen.topics, now)
 
 
 def replace_topics(

@@ -21,9 +21,9 @@ from service.platform.signing.tokens import Purpose, Token, sign_token
 from service.presentation.phrases import count_of
 from service.sending.deliver import RESOLUTIONS, resolve
 from service.sending.restore_guard import accept_restored
-from service.subscribers.sign_up import SignUpError, read_address
 from service.subscribers.store.subscribers import find_by_email
 from service.subscribers.store.suppressions import find_reason
+from service.subscribers.validate import SignUpError, validate_address
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere
 from service.web.core.signed_links import open_link
@@ -188,7 +188,7 @@ def show_reader(
     fault, story, days = "", None, []
     try:
         day = date.fromisoformat(on) if on else today
-        address = read_address(email)
+        address = validate_address(email)
     except SignUpError as error:
         fault = str(error)
     except ValueError:

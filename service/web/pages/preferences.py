@@ -25,15 +25,14 @@ from service.subscribers.lifecycle import (
     update_preferences,
 )
 from service.subscribers.queue_mails import queue_paused, queue_resumed
-from service.subscribers.sign_up import SignUpError, read_preferences
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
-from service.topics.topics import TopicError
+from service.subscribers.validate import FormFault, SignUpError, validate_preferences
 from service.web.core.context import Site, SiteHere
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.saved import read_own_choices
 from service.web.pages.subscribe import show_busy
-from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_fault
+from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests go on."
@@ -126,7 +125,7 @@ def take_preferences(
             reader = find_holder(session, link.subject, lock=True)
             said = _act(site, session, reader, asked)
             typed = _typed_by(session, reader)
-    except (SignUpError, TopicError) as error:
+    except SignUpError as error:
         return _show_fault(site, token, link.subject, asked, error)
     return _show(site, token, reader, typed, said)
 
@@ -134,7 +133,7 @@ def take_preferences(
 def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
     """Carry out one action; returns the sentence that says so, or nothing where it was so already.
 
-    Raises `SignUpError` or `TopicError` for input that cannot be used.
+    Raises `SignUpError` for input that cannot be used.
     """
     match asked.action:
         case "save":
@@ -153,7 +152,7 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
             is_back = undo_unsubscribe(session, reader.id, site.clock())
             return _WELCOME_BACK if is_back else ""
         case _:
-            raise SignUpError("action", "This form does not know that action.")
+            raise SignUpError(FormFault("action", "This form does not know that action."))
 
 
 def _seconds_to_wait(site: Site, request: Request) -> int:
@@ -164,9 +163,7 @@ def _seconds_to_wait(site: Site, request: Request) -> int:
 
 def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
     typed = _merge(asked, _typed_by(session, reader))
-    chosen = read_preferences(typed.cadence, typed.hour, typed.timezone)
-    chosen = replace(chosen, has_empty_digests=typed.has_empty_digests)
-    update_preferences(session, reader, chosen, typed.topics, site.clock())
+    update_preferences(session, reader, validate_preferences(session, typed), site.clock())
     return "Saved. Your next digest follows this."
 
 
@@ -182,7 +179,7 @@ def _pause(site: Site, session: Session, reader: Subscriber, asked: Asked) -> st
     days = asked.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
-        raise SignUpError("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days.")
+        raise SignUpError(FormFault("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days."))
     today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
     if not pause(reader, until, site.clock(), catches_up=asked.catch_up == "yes"):
@@ -238,13 +235,13 @@ def _merge(asked: Asked, before: TypedForm) -> TypedForm:
 
 
 def _show_fault(
-    site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError | TopicError
+    site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError
 ) -> HTMLResponse:
     with transaction(site.sessions) as session:
         reader = find_holder(session, subscriber_id)
         before = _typed_by(session, reader)
     typed = _merge(asked, before) if asked.action == "save" else before
-    return _show(site, token, reader, with_fault(typed, error))
+    return _show(site, token, reader, with_faults(typed, error.faults))
 
 
 def _show(

@@ -5,26 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Header, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.dates import read_locale
 from service.presentation.sanitize import clean
-from service.subscribers.sign_up import (
-    SignUp,
-    SignUpError,
-    confirm,
-    read_address,
-    read_preferences,
-    request_subscription,
-)
-from service.topics.topics import TopicError, read_topics
+from service.subscribers.sign_up import confirm, request_subscription
+from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import Site, SiteHere
 from service.web.core.signed_links import is_from_form, open_link, preferences_url, sign_form
-from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_fault
+from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,6 +44,7 @@ def read_form(
     token: Annotated[str, Form()] = "",
     homepage: Annotated[str, Form()] = "",
     instead: Annotated[str, Form()] = "",
+    accept_language: Annotated[str, Header()] = "",
 ) -> Posted:
     """A dependency of every route that takes the form; what is missing gets its default."""
     typed = TypedForm(
@@ -60,6 +53,8 @@ def read_form(
         timezone=read_word(timezone) or site.settings.digest_timezone,
         hour=read_word(hour) or str(site.settings.digest_hour),
         cadence=read_word(cadence),
+        page="/subscribe",
+        locale=read_locale(accept_language),
         token=token,
     )
     return Posted(typed, homepage, clean(instead).strip())
@@ -76,37 +71,17 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
         return site.pages.show("sent.html")
     try:
         with transaction(site.sessions) as session:
-            _check(session, posted.typed, takes_utf8=site.settings.smtputf8)
-        wait = _seconds_to_wait(site, request, posted.typed.token)
-        if wait:
-            return show_busy(site, wait)
-        with transaction(site.sessions) as session:
-            form = _to_sign_up(posted.typed, request.headers.get("accept-language", ""))
-            form = replace(form, takes_utf8=site.settings.smtputf8)
-            request_subscription(session, form, site.settings.secret_key, site.clock())
-    except (SignUpError, TopicError) as error:
-        return _show_fault(site, posted.typed, error)
+            takes_utf8 = site.settings.smtputf8
+            valid = validate_sign_up(session, posted.typed, takes_utf8=takes_utf8)
+            # Counted only now: a typing error is no flood. So far nothing is locked or written.
+            wait = _seconds_to_wait(site, request, posted.typed.token)
+            if wait:
+                return show_busy(site, wait)
+            request_subscription(session, valid, site.settings.secret_key, site.clock())
+    except SignUpError as error:
+        return _show_faults(site, posted.typed, error)
     site.ring("deliver")
     return site.pages.show("sent.html")
-
-
-def _check(session: Session, typed: TypedForm, *, takes_utf8: bool) -> None:
-    """Complain about what cannot be used before it is counted: a typing error is no flood."""
-    read_address(typed.email, takes_utf8=takes_utf8)
-    read_preferences(typed.cadence, typed.hour, typed.timezone)
-    read_topics(session, typed.topics)
-
-
-def _to_sign_up(typed: TypedForm, languages: str) -> SignUp:
-    return SignUp(
-        email=typed.email,
-        topics=typed.topics,
-        cadence=typed.cadence,
-        hour=typed.hour,
-        timezone=typed.timezone,
-        page="/subscribe",
-        locale=read_locale(languages),
-    )
 
 
 def _seconds_to_wait(site: Site, request: Request, token: str) -> int:
@@ -119,9 +94,9 @@ def show_busy(site: Site, wait: int) -> HTMLResponse:
     return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
 
 
-def _show_fault(site: Site, typed: TypedForm, error: SignUpError | TopicError) -> HTMLResponse:
+def _show_faults(site: Site, typed: TypedForm, error: SignUpError) -> HTMLResponse:
     # A form that came without its token gets one now, so that its second try counts as a form's.
-    form = with_fault(replace(typed, token=typed.token or sign_form(site)), error)
+    form = with_faults(replace(typed, token=typed.token or sign_form(site)), error.faults)
     return site.pages.show("signup.html", status=422, form=form)
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import transaction
 from service.presentation.sanitize import clean
+from service.subscribers.validate import topic_fault
 from service.topics.domain.language import canonical, leaf_texts, parse_query
 from service.topics.domain.refinements import Suggestion
 from service.topics.live_preview import LivePreview, TooBroad
@@ -20,7 +21,7 @@ from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import PostedHere
 from service.web.views.charts import BarChart, chart_days
 from service.web.views.labels import pace
-from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_fault
+from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_faults
 
 TOO_BROAD: Final = (
     "This topic is too broad to preview while you wait. It can be saved as it is; one more word "
@@ -134,7 +135,7 @@ def _show(site: Site, form: TypedForm, text: str) -> HTMLResponse:
     try:
         preview = read_preview(site, text)
     except TopicError as error:
-        form = with_fault(form, error)
+        form = with_faults(form, [topic_fault(error)])
         return site.pages.show("preview.html", status=422, form=form, preview=None, notice="")
     except TooBroad:
         return site.pages.show("preview.html", form=form, preview=None, notice=TOO_BROAD)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from service.deliveries.domain.recipients import Cadence
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
-from service.subscribers.sign_up import SignUpError
+from service.subscribers.domain.sign_up import SignUpForm
+from service.subscribers.validate import FormFault
 from service.topics.topics import TopicError
 
 # Offered while typing; every name of the tz database is accepted.
@@ -48,17 +48,11 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class TypedForm:
-    """What a visitor typed. `token` shows that the form was fetched (see `links.sign_form`)."""
+class TypedForm(SignUpForm):
+    """A form as it stands on a page. `token` shows that it was fetched (see `signed_links.sign_form`)."""
 
-    email: str = ""
-    topics: tuple[str, ...] = ()
-    cadence: str = Cadence.DAILY
-    hour: str = "7"
-    timezone: str = "UTC"
-    has_empty_digests: bool = False
     token: str = ""
-    faults: tuple[Fault, ...] = field(default=())
+    faults: tuple[Fault, ...] = ()
 
     def fault_of(self, name: str, row: int = 0) -> Fault | None:
         """What is wrong with a field, if anything."""
@@ -91,17 +85,14 @@ def blank_form(settings: Settings, token: str = "") -> TypedForm:
     return TypedForm(hour=hour, timezone=settings.digest_timezone, token=token)
 
 
-def with_fault(typed: TypedForm, error: SignUpError | TopicError) -> TypedForm:
-    """The form with the action's complaint beside the field that it is about."""
-    return replace(typed, faults=(_fault(error, typed.topics),))
+def with_faults(typed: TypedForm, faults: Iterable[FormFault]) -> TypedForm:
+    """The form with each complaint beside the field that it is about."""
+    return replace(typed, faults=tuple(map(_show_fault, faults)))
 
 
-def _fault(error: SignUpError | TopicError, topics: Sequence[str]) -> Fault:
-    if isinstance(error, SignUpError):
-        return Fault(error.field, str(error))
-    wanted = " ".join(error.topic.split())
-    row = next((n for n, topic in enumerate(topics) if " ".join(topic.split()) == wanted), 0)
-    return Fault("topic", str(error), row, point_at(error))
+def _show_fault(fault: FormFault) -> Fault:
+    pointer = point_at(fault.topic) if fault.topic else None
+    return Fault(fault.field, fault.text, fault.row, pointer)
 
 
 def point_at(error: TopicError) -> Pointer | None:

@@ -35,7 +35,8 @@ from service.editions.store.editions import (
 from service.editions.store.models import Edition, EditionChunk
 from service.papers.domain.types import AnnounceType
 from service.platform.database.engine import make_sessions
-from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
+from service.subscribers.store.subscribers import insert_subscribers
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -51,7 +52,7 @@ def open_edition(session: Session, on: date = FRIDAY, cadence: Cadence = Cadence
 def add_readers(session: Session, count: int, cadence: Cadence = Cadence.DAILY) -> list[int]:
     chosen = Preferences(cadence, 7, "UTC")
     addresses = [f"{cadence}{n}@example.org" for n in range(count)]
-    new = [NewSubscriber(address, address, chosen, ()) for address in addresses]
+    new = [ValidSignUp(address, address, chosen) for address in addresses]
     return insert_subscribers(session, new, NOW, is_confirmed=True)
 
 

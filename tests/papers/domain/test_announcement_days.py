@@ -21,7 +21,7 @@ from service.papers.domain.announcement_days import (
 )
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.papers.domain.types import BatchState
-from service.platform.time_zones import is_zone, next_hour, reader_hour
+from service.platform.time_zones import is_zone, reader_hour
 
 ZONES = st.sampled_from(sorted(z for z in available_timezones() if not z.startswith("right/")))
 HOURS = st.integers(0, 23)
@@ -95,16 +95,6 @@ def test_a_digest_is_due_at_the_readers_hour_or_when_its_edition_opens(
     assert due in {comes, opened_at}
     assert due >= comes
     assert due >= opened_at
-
-
-@given(PLACES, HOURS, st.integers(0, 86_400 * 2))
-def test_the_next_hour_is_the_first_one_after_now(
-    place: tuple[str, date], hour: int, seconds: int
-) -> None:
-    zone, on = place
-    now = reader_hour(on, 0, zone) + timedelta(seconds=seconds)
-    around = [reader_hour(on + timedelta(days=n), hour, zone) for n in range(-2, 6)]
-    assert next_hour(now, hour, zone) == min(instant for instant in around if instant > now)
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Etc/GMT+5"])

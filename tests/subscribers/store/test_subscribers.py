@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -11,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.signing.address_hash import address_hash
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Subscriber, Suppression
 from service.subscribers.store.subscribers import (
-    NewSubscriber,
-    Preferences,
     count_by_state,
     get_candidates,
     get_subscriber,
@@ -40,7 +40,7 @@ KEY = "ada@example.org"
 
 
 def add(session: Session, *names: str, preferences: Preferences = DAILY) -> list[int]:
-    new = [NewSubscriber(f"{n}@example.org", f"{n}@example.org", preferences, ()) for n in names]
+    new = [ValidSignUp(f"{n}@example.org", f"{n}@example.org", preferences) for n in names]
     return insert_subscribers(session, new, NOW, is_confirmed=True)
 
 
@@ -119,7 +119,7 @@ def test_topics_keep_the_readers_order_and_equal_ones_are_one(session: Session) 
 
 def test_an_import_keeps_the_order_of_topics_too(session: Session) -> None:
     topics = (("z", "z"), ("A", "a"), ("m", "m"), ("a", "a"))
-    new = [NewSubscriber(KEY, KEY, DAILY, topics)]
+    new = [ValidSignUp(KEY, KEY, replace(DAILY, topics=topics))]
     (number,) = insert_subscribers(session, new, NOW, is_confirmed=False)
     assert get_topics(session, [number])[number] == [("z", "z"), ("A", "a"), ("m", "m")]
 

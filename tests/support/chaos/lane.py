@@ -26,7 +26,8 @@ from sqlalchemy import Engine, text
 from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
-from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
+from service.subscribers.store.subscribers import insert_subscribers
 from service.topics.domain.language import canonical, parse_query
 from service.web.app import create_app
 from support.chaos.orders import WATCH
@@ -160,7 +161,8 @@ def _fill(engine: Engine) -> None:
             topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
             cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY
             email, written = email_of(number), ((topic, canonical(parse_query(topic))),)
-            new = NewSubscriber(email, email, Preferences(cadence, 7, "UTC"), written)
+            chosen = Preferences(cadence, 7, "UTC", topics=written)
+            new = ValidSignUp(email, email, chosen)
             insert_subscribers(session, [new], START - timedelta(days=9), is_confirmed=True)
     number = 0
     for on, titles in _TITLES.items():

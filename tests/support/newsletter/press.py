@@ -34,8 +34,9 @@ from service.platform.settings.settings import Settings
 from service.sending.send_loop import Sender
 from service.sending.smtp.relay_pool import RelayTrouble
 from service.sending.smtp.transport import SmtpTransport, Transport
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import NewSubscriber, Preferences, insert_subscribers
+from service.subscribers.store.subscribers import insert_subscribers
 from service.topics.domain.language import canonical, parse_query
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY, make_announcement, store_papers
@@ -150,8 +151,8 @@ class Press:
     ) -> list[int]:
         """Confirmed readers; returns their ids in order."""
         written = tuple((text, canonical(parse_query(text))) for text in topics)
-        chosen = Preferences(cadence, hour, zone)
-        new = [NewSubscriber(email, email, chosen, written) for email in emails]
+        chosen = Preferences(cadence, hour, zone, topics=written)
+        new = [ValidSignUp(email, email, chosen) for email in emails]
         with self.sessions.begin() as session:
             return insert_subscribers(session, new, self.clock(), is_confirmed=True)
 

@@ -12,9 +12,11 @@ from service.operations.store.tables import Base
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, sign_token
-from service.subscribers.sign_up import SignUp, activate, request_subscription
+from service.subscribers.domain.sign_up import SignUpForm
+from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import find_by_email
+from service.subscribers.store.subscribers import activate, find_by_email
+from service.subscribers.validate import validate_sign_up
 
 
 @dataclass
@@ -51,8 +53,9 @@ class Readers:
     def add(
         self, email: str = "reader@example.org", *topics: str, is_confirmed: bool = True
     ) -> Subscriber:
-        form = SignUp(email, topics, "daily", "7", "Europe/Berlin")
-        request_subscription(self.session, form, self.settings.secret_key, self.clock())
+        form = SignUpForm(email, topics, timezone="Europe/Berlin")
+        valid = validate_sign_up(self.session, form)
+        request_subscription(self.session, valid, self.settings.secret_key, self.clock())
         reader = find_by_email(self.session, email_key(email))
         assert reader is not None
         if is_confirmed:

@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_sessions, transaction
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.subscribers import (
-    NewSubscriber,
-    Preferences,
     insert_subscribers,
     replace_topics,
 )
@@ -29,13 +28,13 @@ from service.topics.store.save_compiled import (
 from service.topics.store.topics import append_topic, change_topic, list_topics
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
-DAILY = Preferences(Cadence.DAILY, 7, "UTC")
 
 
 def add_reader(session: Session, name: str, *topics: str) -> int:
     address = f"{name}@example.org"
     written = tuple((topic, topic) for topic in topics)
-    new = [NewSubscriber(address, address, DAILY, written)]
+    chosen = Preferences(Cadence.DAILY, 7, "UTC", topics=written)
+    new = [ValidSignUp(address, address, chosen)]
     return insert_subscribers(session, new, NOW, is_confirmed=True)[0]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 from support.web.site import Bell, Readers, Turnable, count_rows
 
@@ -120,6 +120,29 @@ def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx.Cl
         assert kept in page
     assert '<option value="5" selected>' in page
     assert 'value="Asia/Tokyo"' in page
+
+
+def test_every_fault_is_shown_at_once_beside_its_field(web: httpx.Client) -> None:
+    fields = {"topic": ["cats )", "dogs", '"open'], "hour": "25", "timezone": "Nowhere"}
+    answer = sign_up(web, "nobody", **fields)
+    assert answer.status_code == 422
+    shown = re.findall(r'<p class="fault" id="([^"]+)"', answer.text)
+    wrong = ["email-fault", "topic-fault-0", "topic-fault-2", "hour-fault", "timezone-fault"]
+    assert shown == wrong
+
+
+def test_a_sign_up_is_read_and_stored_in_one_transaction(web: httpx.Client, engine: Engine) -> None:
+    begun: list[object] = []
+
+    def count(connection: object) -> None:
+        begun.append(connection)
+
+    event.listen(engine, "begin", count)
+    try:
+        assert sign_up(web, "reader@example.org", topic="cats").status_code == 200
+    finally:
+        event.remove(engine, "begin", count)
+    assert len(begun) == 1
 
 
 def test_control_characters_do_no_harm(web: httpx.Client, session: Session) -> None:

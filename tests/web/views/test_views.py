@@ -7,13 +7,14 @@ from datetime import date, timedelta
 import pytest
 
 from service.deliveries.domain.recipients import Cadence
+from service.subscribers.validate import topic_fault
 from service.topics.topics import TopicError
 from service.web.core.rate_limits import GLOBAL, PER_ADDRESS, PER_NETWORK, PER_SCRIPT, checks_for
 from service.web.views.category_labels import field_name
 from service.web.views.charts import HEIGHT, WIDTH, chart_days
 from service.web.views.labels import cadence_name, pace, short_cadence
 from service.web.views.pagination import cut, read_number
-from service.web.views.sign_up_form import Pointer, TypedForm, point_at, with_fault
+from service.web.views.sign_up_form import Pointer, TypedForm, point_at, with_faults
 
 DAY = date(2026, 9, 1)
 
@@ -93,7 +94,7 @@ def test_a_pointer_may_stand_behind_the_end_or_nowhere() -> None:
 
 def test_a_fault_stands_beside_the_topic_it_is_about() -> None:
     typed = TypedForm(topics=("cats", "dogs   )"))
-    form = with_fault(typed, TopicError("dogs )", "wrong", 5))
+    form = with_faults(typed, [topic_fault(TopicError("dogs )", "wrong", 5), 1)])
     fault = form.fault_of("topic", 1)
     assert fault
     assert fault.text == "wrong"

@@ -1,0 +1,142 @@
+"""Turn what was typed into values that can be stored, or say everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.recipients import Cadence
+from service.platform.signing.address_hash import email_key
+from service.platform.time_zones import is_zone
+from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
+from service.topics.topics import MOST_TOPICS, TopicError, check_topics
+
+
+@dataclass(frozen=True, slots=True)
+class FormFault:
+    """What is wrong with a field of a form. `row` is the topic's place among several, else 0."""
+
+    field: str
+    text: str
+    row: int = 0
+    topic: TopicError | None = None
+
+    def __str__(self) -> str:
+        return f"topic {self.topic.topic!r}: {self.text}" if self.topic else self.text
+
+
+class SignUpError(ValueError):
+    """What somebody typed cannot be used; `faults` says why, field by field."""
+
+    def __init__(self, *faults: FormFault) -> None:
+        super().__init__(" ".join(map(str, faults)))
+        self.faults = faults
+
+
+def validate_sign_up(
+    session: Session, form: SignUpForm, *, takes_utf8: bool = False
+) -> ValidSignUp:
+    """Return the sign-up ready to be stored. Raises `SignUpError` with all that is wrong.
+
+    With `takes_utf8` the relay carries letters outside ASCII before the @, too (RFC 6531).
+    """
+    return check_sign_up(form, read_topics(session, form), takes_utf8=takes_utf8)
+
+
+def validate_preferences(session: Session, form: SignUpForm) -> Preferences:
+    """Return a form's preferences without its address. Raises `SignUpError` with all faults."""
+    topics = read_topics(session, form)
+    faults = _find_faults(form, topics)
+    if faults:
+        raise SignUpError(*faults)
+    return _to_preferences(form, topics)
+
+
+def validate_address(text: str, *, takes_utf8: bool = False, field: str = "email") -> str:
+    """Return the address with its domain as A-labels. Raises `SignUpError` naming `field`."""
+    address = _parse_address(text, field, takes_utf8=takes_utf8)
+    if isinstance(address, FormFault):
+        raise SignUpError(address)
+    return address
+
+
+Checked = Mapping[str, str | TopicError]
+
+
+def read_topics(session: Session, form: SignUpForm) -> Checked:
+    """Return the canonical form of a form's topics, or what is wrong with them.
+
+    Topics past the most that anybody may have are refused unread.
+    """
+    return check_topics(session, [text for _, text in form.written_topics()[:MOST_TOPICS]])
+
+
+def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False) -> ValidSignUp:
+    """Return the sign-up whose topics were read before: an import reads each topic once."""
+    address = _parse_address(form.email, "email", takes_utf8=takes_utf8)
+    faults = _find_faults(form, topics)
+    if isinstance(address, FormFault):
+        raise SignUpError(address, *faults)
+    if faults:
+        raise SignUpError(*faults)
+    chosen = _to_preferences(form, topics)
+    return ValidSignUp(address, email_key(address), chosen, form.page, form.locale)
+
+
+def _parse_address(text: str, field: str, *, takes_utf8: bool) -> str | FormFault:
+    try:
+        # Strict: RFC 5321 §4.5.3.1.1 ends a local part at 64 octets, and relays refuse more.
+        checked = validate_email(text.strip(), check_deliverability=False, strict=True)
+    except EmailNotValidError as error:
+        return FormFault(field, f"This is not an email address: {error}")
+    if checked.ascii_email:
+        return checked.ascii_email
+    if not takes_utf8:
+        message = "We cannot mail an address with letters outside ASCII before the @."
+        return FormFault(field, message)
+    return f"{checked.local_part}@{checked.ascii_domain}"
+
+
+def _find_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
+    return [*_topic_faults(form, topics), *_schedule_faults(form)]
+
+
+def _topic_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
+    written = form.written_topics()
+    checked = [(row, topics[text]) for row, text in written[:MOST_TOPICS]]
+    faults = [topic_fault(one, row) for row, one in checked if isinstance(one, TopicError)]
+    for row, text in written[MOST_TOPICS : MOST_TOPICS + 1]:
+        message = f"At most {MOST_TOPICS} topics; join some with OR."
+        faults.append(topic_fault(TopicError(text, message), row))
+    return faults
+
+
+def topic_fault(error: TopicError, row: int = 0) -> FormFault:
+    return FormFault("topic", str(error), row, error)
+
+
+def _schedule_faults(form: SignUpForm) -> list[FormFault]:
+    faults = []
+    if form.cadence not in set(Cadence):
+        faults.append(FormFault("cadence", f"Choose {', '.join(Cadence)}."))
+    hour = form.hour
+    if not (hour.isascii() and hour.isdigit() and len(hour) <= 2 and int(hour) < 24):
+        faults.append(FormFault("hour", "The hour is a whole number from 0 to 23."))
+    if not is_zone(form.timezone):
+        message = f"No time zone is called {form.timezone!r}; try Europe/Berlin."
+        faults.append(FormFault("timezone", message))
+    return faults
+
+
+def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
+    """The preferences of a form without faults."""
+    return Preferences(
+        Cadence(form.cadence),
+        int(form.hour),
+        form.timezone,
+        form.has_empty_digests,
+        tuple((text, str(topics[text])) for _, text in form.written_topics()),
+    )
