@@ -10,6 +10,7 @@ import typer
 from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_day
 from service.cli.output import counted, table
 from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
+from service.presentation.coverage import coverage_text
 
 if TYPE_CHECKING:
     from service.operations.status import Status
@@ -54,7 +55,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
     from service.operations.status import find_status
 
     with open_desk(context, as_json=as_json) as desk:
-        found = find_status(desk.sessions, read_day(desk, date), desk.clock())
+        found = find_status(desk.sessions, desk.settings, read_day(desk, date), desk.clock())
         desk.say(found, *_status_lines(found))
         if any(edition.closes is False and edition.state != "open" for edition in found.editions):
             raise CommandError("a balance does not close")
@@ -67,7 +68,10 @@ def _status_lines(found: Status) -> list[str]:
         for b in found.batches
     ]
     batches = f"Batches of {found.on}\n{table(columns, rows)}"
-    lines = [batches if rows else f"No batch of {found.on} yet.", ""]
+    lines = [batches if rows else f"No batch of {found.on} yet."]
+    if found.coverage:
+        lines.append(coverage_text(found.coverage))
+    lines.append("")
     for balance in found.editions:
         lines += [*story_of_edition(balance), ""]
     if not found.editions:

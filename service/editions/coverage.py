@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
-from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.editions.domain.coverage import Coverage
 from service.editions.store.editions import count_late_by_day
 from service.editions.store.models import Edition
 from service.papers.domain.announcement_days import is_announcement_day
@@ -45,33 +47,54 @@ def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchS
     )
 
 
-def describe_coverage(session: Session, edition: Edition, settings: Settings) -> dict[str, Any]:
-    """What the mails say about completeness: papers announced on the date, and what is missing.
-
-    `announced` counts what the sources say they announced, `checked` what was read of it; a paper
-    that a short category lacks may be in another one, so the difference is an upper bound.
-    """
-    on, sources = edition.local_date, gating_sources(settings)
-    batches = get_batches(session, on)
-    missing = [b.category or b.source for b in unfinished(day_statuses(session, on, settings), on)]
-    short = sum(_shortfall(session, batch) for batch in batches if batch.source in sources)
-    checked = count_announced(session, on, sources)
+def describe_coverage(session: Session, edition: Edition, settings: Settings) -> Coverage:
+    """Return what the mails say about completeness, with the late papers of earlier days."""
+    on = edition.local_date
     late_days = count_late_by_day(session, edition.id)
-    return {
-        "announced": checked + short,
-        "checked": checked,
-        "late": sum(late_days.values()),
-        "late_days": {day.isoformat(): count for day, count in late_days.items()},
-        "is_complete": not missing and not short,
-        "note": _coverage_note(on, checked, missing),
-    }
+    return replace(
+        _cover(session, on, settings, day_statuses(session, on, settings)),
+        late=sum(late_days.values()),
+        late_days=tuple(late_days.items()),
+    )
+
+
+def day_coverage(session: Session, on: date, settings: Settings) -> Coverage | None:
+    """Return what pages and commands say of a date; None where nothing was to be expected.
+
+    Only what was asked for on that date counts: a category watched since yesterday does not make
+    the days before it incomplete.
+    """
+    statuses = batch_statuses(session, on, gating_sources(settings))
+    found = _cover(session, on, settings, statuses)
+    return found if found.announced or not found.is_complete else None
+
+
+def _cover(
+    session: Session, on: date, settings: Settings, statuses: Sequence[BatchStatus]
+) -> Coverage:
+    """Count what the sources say they announced, and what was read of it.
+
+    A paper that a short category lacks may be in another one, so the difference is an upper bound.
+    """
+    sources = gating_sources(settings)
+    batches = [batch for batch in get_batches(session, on) if batch.source in sources]
+    missing = [batch.category or batch.source for batch in unfinished(statuses, on)]
+    short = sum(_shortfall(session, batch) for batch in batches)
+    checked = count_announced(session, on, sources)
+    return Coverage(
+        announced=checked + short,
+        checked=checked,
+        is_complete=not missing and not short,
+        note=_coverage_note(on, checked, missing),
+    )
 
 
 def _shortfall(session: Session, batch: Batch) -> int:
-    """How many papers the listing counts that the batch does not hold."""
+    """How many papers were announced that the batch does not hold: unreadable, or not there."""
     if batch.expected_count is None:
-        return 0
-    return max(0, batch.expected_count - count_first_announced(session, batch.id))
+        return batch.bad_count
+    missing = batch.expected_count - count_first_announced(session, batch.id)
+    return max(batch.bad_count, missing)
 
 
 def _coverage_note(on: date, checked: int, missing: list[str]) -> str:

@@ -100,7 +100,7 @@ def open_edition(
         edition.paper_count = assign_papers(session, edition, lookback)
         assign_revisions(session, edition, lookback)
         refresh_trends(session, on - lookback, now)
-        set_coverage(session, edition, describe_coverage(session, edition, settings))
+        set_coverage(session, edition, describe_coverage(session, edition, settings).as_json())
         chunks = plan_chunks(session, edition, opening.chunk_size)
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)

@@ -94,5 +94,5 @@ def _open(
     lookback = timedelta(days=LOOKBACK_DAYS[reader.cadence])
     edition.paper_count = assign_papers(session, edition, lookback)
     assign_revisions(session, edition, lookback)
-    set_coverage(session, edition, describe_coverage(session, edition, settings))
+    set_coverage(session, edition, describe_coverage(session, edition, settings).as_json())
     return get_edition(session, edition.id) or edition

@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.editions.balance import Balance, edition_balance
+from service.editions.coverage import day_coverage
+from service.editions.domain.coverage import Coverage
 from service.editions.store.editions import list_editions
 from service.editions.store.models import Edition
 from service.operations.store.edition_reports import (
@@ -24,6 +26,7 @@ from service.operations.store.edition_reports import (
 from service.papers.store.batches import get_batches
 from service.papers.store.models import Batch
 from service.platform.database.engine import transaction
+from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
 from service.sending.store.claim import count_due, count_in_doubt
 from service.sending.store.models_provider_limits import PaceRow
@@ -91,11 +94,12 @@ class ProviderLine:
 class Status:
     """How the machine stands: batches of a date, its editions, and what waits or is in doubt.
 
-    `letters` are doubts about mails that belong to no edition.
+    `coverage` is None where nothing was to be expected; `letters` are doubts about mails that belong to no edition.
     """
 
     on: date
     batches: tuple[BatchLine, ...]
+    coverage: Coverage | None
     editions: tuple[EditionStory, ...]
     subscribers: Mapping[str, int]
     due_count: int
@@ -105,13 +109,16 @@ class Status:
     providers: tuple[ProviderLine, ...]
 
 
-def find_status(sessions: sessionmaker[Session], on: date, now: datetime) -> Status:
+def find_status(
+    sessions: sessionmaker[Session], settings: Settings, on: date, now: datetime
+) -> Status:
     with transaction(sessions) as session:
         editions = [e for e in list_editions(session, on) if e.local_date == on]
         due_count, oldest = count_due(session, now)
         return Status(
             on=on,
             batches=tuple(map(_batch_line, get_batches(session, on))),
+            coverage=day_coverage(session, on, settings),
             editions=tuple(tell_edition(session, edition, now) for edition in editions),
             subscribers={str(k): v for k, v in count_by_state(session).items()},
             due_count=due_count,

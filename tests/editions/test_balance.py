@@ -11,12 +11,15 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import find_balance
-from service.editions.coverage import describe_coverage, find_unfinished
+from service.editions.coverage import day_coverage, describe_coverage, find_unfinished
+from service.editions.domain.coverage import parse_coverage
 from service.editions.store.editions import assign_papers, insert_edition
 from service.operations.status import find_status
 from service.papers.domain.types import BatchState
+from service.papers.store.batches import get_batches
 from service.papers.watched_sources import gating_sources
 from service.platform.settings.settings import Settings
+from service.presentation.coverage import coverage_line
 from service.sending.deliver import deliver
 from service.subscribers.lifecycle import suppress_address
 
@@ -86,7 +89,7 @@ def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
     press.add_papers(1, 2)
     press.add_papers(3, on=THURSDAY)
     press.publish()
-    status = find_status(press.sessions, FRIDAY, press.clock.forward(minutes=5))
+    status = find_status(press.sessions, press.settings, FRIDAY, press.clock.forward(minutes=5))
     (batch,) = status.batches
     assert (batch.source, batch.category, batch.announced_on) == ("arxiv", "cs.CL", FRIDAY)
     assert (batch.state, batch.announced_count) == ("complete", 2)
@@ -95,9 +98,37 @@ def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
     assert (status.due_count, status.in_doubt_count) == (2, 0)
     assert status.oldest_due_at == press.clock() - timedelta(minutes=5)
     deliver(press.sender(PlannedTransport()))
-    assert find_status(press.sessions, FRIDAY, press.clock()).due_count == 0
-    empty = find_status(press.sessions, SATURDAY, press.clock())
-    assert (empty.batches, empty.editions) == ((), ())
+    assert find_status(press.sessions, press.settings, FRIDAY, press.clock()).due_count == 0
+    empty = find_status(press.sessions, press.settings, SATURDAY, press.clock())
+    assert (empty.batches, empty.editions, empty.coverage) == ((), (), None)
+
+
+def test_mails_pages_and_commands_say_the_same_of_an_unreadable_entry(
+    press: Press, session: Session
+) -> None:
+    press.add_papers(1, 2)
+    (batch,) = get_batches(session, FRIDAY)
+    batch.bad_count = 1
+    session.commit()
+    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
+    assert edition is not None
+    settings = only(press, "cs.CL")
+    told = describe_coverage(session, edition, settings)
+    assert coverage_line(told) == "2 of 3 announced papers checked, not all of the day"
+    assert day_coverage(session, FRIDAY, settings) == told
+    session.commit()
+    status = find_status(press.sessions, settings, FRIDAY, press.clock())
+    assert status.coverage == told
+    assert parse_coverage(told.as_json()) == told
+
+
+def test_a_category_watched_since_yesterday_leaves_earlier_days_complete(
+    press: Press, session: Session
+) -> None:
+    press.add_papers(1)
+    told = day_coverage(session, FRIDAY, only(press, "cs.CL", "cs.CV"))
+    assert told is not None
+    assert (told.is_complete, told.note) == (True, "")
 
 
 def test_the_coverage_counts_what_was_announced_and_what_came_late(
@@ -111,8 +142,8 @@ def test_the_coverage_counts_what_was_announced_and_what_came_late(
     assert edition is not None
     assign_papers(session, edition, timedelta(days=7))
     coverage = describe_coverage(session, edition, only(press, "cs.CL"))
-    assert (coverage["announced"], coverage["late"]) == (2, 1)
-    assert (coverage["is_complete"], coverage["note"]) == (True, "")
+    assert (coverage.announced, coverage.late) == (2, 1)
+    assert (coverage.is_complete, coverage.note) == (True, "")
 
 
 @pytest.mark.parametrize("state", [BatchState.EXPECTED, BatchState.PARTIAL])
@@ -125,9 +156,9 @@ def test_the_coverage_names_what_is_missing(
     edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
     assert edition is not None
     coverage = describe_coverage(session, edition, settings)
-    assert not coverage["is_complete"]
+    assert not coverage.is_complete
     # One is partly in, and of one nothing was ever seen: silence is not completeness.
-    assert coverage["note"] == "Not complete yet: cs.LG, cs.CV."
+    assert coverage.note == "Not complete yet: cs.LG, cs.CV."
     session.commit()
     waiting = find_unfinished(press.sessions, settings, FRIDAY)
     assert {batch.category for batch in waiting} == {"cs.LG", "cs.CV"}
@@ -140,8 +171,8 @@ def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> No
         edition = insert_edition(session, Cadence.DAILY, on, press.clock(), sends_now=True)
         assert edition is not None
         coverage = describe_coverage(session, edition, only(press, "cs.CL"))
-        assert (coverage["announced"], coverage["is_complete"]) == (0, True)
-        notes[on] = coverage["note"]
+        assert (coverage.announced, coverage.is_complete) == (0, True)
+        notes[on] = coverage.note
     assert notes == {
         FRIDAY: "Nothing was announced: a holiday, or arXiv deferred.",
         SATURDAY: "arXiv announces nothing at the weekend.",

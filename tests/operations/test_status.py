@@ -33,7 +33,7 @@ def answer(envelope: Envelope) -> SendOutcome:
 
 
 def tell(press: Press) -> EditionStory:
-    (story,) = find_status(press.sessions, FRIDAY, press.clock()).editions
+    (story,) = find_status(press.sessions, press.settings, FRIDAY, press.clock()).editions
     return story
 
 
@@ -102,7 +102,7 @@ def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None
                 last_reply="550 5.7.1 no",
             )
         )
-    status = find_status(press.sessions, FRIDAY, now)
+    status = find_status(press.sessions, press.settings, FRIDAY, now)
     (letter,) = status.letters
     assert (letter.provider, letter.count, status.in_doubt_count) == ("gmail", 1, 1)
     (provider,) = status.providers

@@ -8,10 +8,12 @@ from datetime import date
 import pytest
 
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.digest import Coverage, DigestContext, DigestGroup, DigestPaper
-from service.messages.rendering.digest_phrases import coverage_line, facts, subject_topic
+from service.editions.domain.coverage import Coverage
+from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper
+from service.messages.rendering.digest_phrases import facts, subject_topic
 from service.messages.rendering.text_part import said_because, said_byline
 from service.papers.domain.types import AnnounceType
+from service.presentation.coverage import coverage_line
 from service.presentation.dates import long_date, short_date
 from service.presentation.phrases import byline, how_often, topic_title
 from service.presentation.reasons import because, listed_topics, marked_words

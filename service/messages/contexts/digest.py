@@ -7,6 +7,7 @@ from datetime import date
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.coverage import Coverage
 from service.papers.domain.types import Paper, PaperEventKind
 from service.topics.domain.types import Reason
 
@@ -29,22 +30,6 @@ class Brand:
 
 
 OUR_BRAND = Brand()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """How much of what the sources announced this edition has looked at, in papers.
-
-    `late` of them belong to earlier days, which are `late_days` (date, papers); `note` is a whole sentence about anything unusual
-    ("arXiv deferred today's announcement.") or empty.
-    """
-
-    announced: int
-    checked: int
-    late: int = 0
-    late_days: tuple[tuple[date, int], ...] = ()
-    is_complete: bool = True
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.digest import Coverage, DigestContext, DigestHappening, DigestPaper
+from service.messages.contexts.digest import DigestContext, DigestHappening, DigestPaper
 from service.papers.domain.types import AnnounceType, PaperEventKind
-from service.presentation.dates import day_name, short_date
+from service.presentation.dates import short_date
 from service.presentation.highlight import first_sentences, shorten
 from service.presentation.phrases import count_of, topic_title
 from service.presentation.sanitize import safe_url
@@ -25,27 +25,6 @@ def subject_topic(mail: DigestContext) -> str:
     if len(titles) > 1 and len(titles[0]) <= _LONGEST_SUBJECT_TOPIC // 2:
         return f"{titles[0]} and {count_of(len(titles) - 1, 'other topic')}"
     return ""
-
-
-def coverage_line(coverage: Coverage) -> str:
-    """`412 of 412 announced papers checked · 3 late from Tuesday`."""
-    said = f"{coverage.checked:,} of {count_of(coverage.announced, 'announced paper')} checked"
-    if not coverage.is_complete:
-        said += ", not all of the day"
-    if coverage.late:
-        said += f" · {_late_line(coverage)}"
-    return said
-
-
-def _late_line(coverage: Coverage) -> str:
-    """`3 late from Tuesday and 1 from Wednesday`; older than a week, or many days: no names."""
-    days = coverage.late_days
-    if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
-        return f"{coverage.late:,} late from earlier days"
-    named = [
-        f"{count:,} {'late ' * (not n)}from {day_name(on)}" for n, (on, count) in enumerate(days)
-    ]
-    return " and ".join(named)
 
 
 def nothing_line(mail: DigestContext) -> str:

@@ -11,7 +11,7 @@ from service.messages.rendering import digest_phrases, html_filters, slots, text
 from service.messages.rendering.fast_path.paper_cards import Cards
 from service.messages.rendering.fast_path.symbolic import passes_open
 from service.messages.rendering.slots import finalize
-from service.presentation import dates, highlight, phrases, reasons
+from service.presentation import coverage, dates, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
@@ -21,7 +21,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     text_part.wrap, text_part.underline, text_part.one_line, text_part.said_byline, text_part.said_because,
     safe_url, own_url, isolated,
     phrases.below, phrases.beyond, digest_phrases.befell, phrases.byline, phrases.clock, phrases.count_of,
-    digest_phrases.coverage_line, digest_phrases.excerpt,
+    coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, phrases.thousands, phrases.topic_title,
     dates.long_date, dates.moment, dates.plain_date, dates.said_in,

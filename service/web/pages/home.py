@@ -9,22 +9,21 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from service.editions.coverage import day_coverage
+from service.editions.domain.coverage import Coverage
 from service.editions.domain.ranking import rank_papers
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
-from service.papers.domain.types import BatchState, Paper
-from service.papers.store.batches import count_announced, get_batches
+from service.papers.domain.types import Paper
 from service.papers.store.read import (
     ListedPaper,
     get_papers,
     latest_day,
     list_papers_announced_on,
 )
-from service.papers.watched_sources import gating_sources
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.dates import long_date
-from service.presentation.phrases import count_of
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere
 from service.web.core.signed_links import sign_form
@@ -34,14 +33,6 @@ from service.web.views.sign_up_form import blank_form
 PAGE_SIZE = 40
 
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How much of a day we have: `is_complete` decides the colour of the dot."""
-
-    text: str
-    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +114,7 @@ def read_day(
             short.first,
         ),
         total=len(shown),
-        coverage=_describe_coverage(session, settings, on),
+        coverage=day_coverage(session, on, settings),
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
         silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
@@ -155,21 +146,3 @@ def _explain_silence(on: date, today: date, *, has_other_fields: bool) -> str:
     if on == today:
         return "Today’s papers are not announced yet. They usually come shortly after midnight in New York."
     return "No papers were announced on this day."
-
-
-def _describe_coverage(session: Session, settings: Settings, on: date) -> Coverage | None:
-    """What the sources announced and what we have of it; None where nothing was to be expected."""
-    gating = gating_sources(settings)
-    batches = [batch for batch in get_batches(session, on) if batch.source in gating]
-    if not batches:
-        return None
-    open_states = {BatchState.EXPECTED, BatchState.PARTIAL}
-    missing = [b.category or b.source for b in batches if b.state in open_states]
-    read = count_announced(session, on, gating)
-    announced = read + sum(batch.bad_count for batch in batches)
-    if not announced and not missing:
-        return None
-    said = f"{read:,} of {count_of(announced, 'announced paper')} checked"
-    if missing:
-        said += f" · still to come: {', '.join(missing)}"
-    return Coverage(said, is_complete=not missing)

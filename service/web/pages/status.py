@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.editions.coverage import day_coverage
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.store.batches import get_history
 from service.papers.store.models import Batch
@@ -57,7 +58,9 @@ def show_status(site: SiteHere) -> HTMLResponse:
     with transaction(site.sessions) as session:
         batches = get_history(session, first, site.settings.sources)
         picture = draw_status(batches, first, last)
-    return site.pages.show("status.html", picture=picture)
+        latest = picture.latest[0].announced_on if picture.latest else last
+        coverage = day_coverage(session, latest, site.settings)
+    return site.pages.show("status.html", picture=picture, coverage=coverage)
 
 
 def draw_status(batches: Sequence[Batch], first: date, last: date) -> StatusPicture:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering.slots import finalize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
-from service.presentation import dates, highlight, phrases
+from service.presentation import coverage, dates, highlight, phrases
 from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels
 
@@ -22,6 +22,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     category_labels.field_name, category_labels.other_categories, category_labels.origin_category,
     highlight.excerpt, highlight.first_sentences, highlight.mark,
     safe_url,
+    coverage.coverage_text,
     phrases.byline, phrases.clock, phrases.count_of, phrases.how_often,
     dates.long_date, dates.moment, dates.plain_date, dates.short_date,
     labels.announced_how, labels.cadence_name, labels.paragraphs, labels.pdf_url,

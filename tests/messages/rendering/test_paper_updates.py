@@ -8,10 +8,12 @@ from datetime import date
 import pytest
 
 from service.deliveries.domain.states import DeliveryKind
-from service.messages.contexts.digest import Coverage, DigestContext, DigestHappening
-from service.messages.rendering.digest_phrases import befell, coverage_line
+from service.editions.domain.coverage import Coverage
+from service.messages.contexts.digest import DigestContext, DigestHappening
+from service.messages.rendering.digest_phrases import befell
 from service.messages.rendering.renderer import Renderer
 from service.papers.domain.types import PaperEventKind
+from service.presentation.coverage import coverage_line
 
 TUESDAY, WEDNESDAY, OLD = date(2026, 4, 21), date(2026, 4, 22), date(2026, 4, 1)
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     Brand,
-    Coverage,
     DigestContext,
     DigestGroup,
     DigestHappening,

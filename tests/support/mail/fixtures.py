@@ -12,8 +12,8 @@ import pytest
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
-    Coverage,
     DigestContext,
     DigestGroup,
     DigestPaper,

@@ -11,9 +11,9 @@ from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     Brand,
-    Coverage,
     DigestContext,
     DigestGroup,
     DigestHappening,

@@ -28,6 +28,7 @@ def test_the_dateline_says_that_all_announced_papers_were_checked(
 ) -> None:
     store_papers(session, [make_announcement(1, "One"), make_announcement(2, "Two")])
     assert '<p class="whole">2 of 2 announced papers checked</p>' in web.get("/").text
+    assert "<p>2 of 2 announced papers checked</p>" in web.get("/status").text
 
 
 def test_the_dateline_names_the_categories_that_are_still_to_come(
@@ -36,7 +37,8 @@ def test_the_dateline_names_the_categories_that_are_still_to_come(
     store_papers(session, [make_announcement(1, "One")])
     store_papers(session, [], category="cs.CV", state=BatchState.EXPECTED)
     page = web.get("/").text
-    assert '<p class="partly">1 of 1 announced paper checked · still to come: cs.CV</p>' in page
+    said = "1 of 1 announced paper checked, not all of the day. Not complete yet: cs.CV."
+    assert f'<p class="partly">{said}</p>' in page
 
 
 def test_a_field_tab_shows_the_papers_of_that_field_alone(

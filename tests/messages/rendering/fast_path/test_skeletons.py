@@ -15,8 +15,8 @@ from support.mail.mail_states import every_state
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
-    Coverage,
     DigestContext,
     DigestGroup,
     DigestHappening,
