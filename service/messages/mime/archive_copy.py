@@ -5,7 +5,6 @@ A whole digest is 40 kB; what belongs to one reader alone is one or two.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,8 +14,6 @@ from service.messages.rendering.renderer import RenderedMail
 
 # What separates the texts of a recipe; no text of a mail holds it.
 _NEXT = b"\x1e"
-# What a recipe begins with. Those of earlier releases are a zlib stream, which begins with "x".
-_SECOND, _FIRST = b"2", b"x"
 _SHARED, _TOPIC, _KEY_OCTETS = "s", "t", 16
 
 
@@ -60,7 +57,7 @@ def _write(part: Part, shared: dict[bytes, bytes]) -> bytes:
             word = own.setdefault(run.octets, str(len(own)))
         order.append(f"{word}{_TOPIC}{topic}" if topic else word)
     told = (b"".join(keys) + part.change.encode(), *own)
-    return b"".join((_SECOND, " ".join(order).encode(), _NEXT, _NEXT.join(told)))
+    return _NEXT.join((" ".join(order).encode(), *told))
 
 
 def shared_keys(recipe: bytes) -> list[bytes]:
@@ -77,11 +74,7 @@ def restore_copy(recipe: bytes, shared: Mapping[bytes, bytes]) -> bytes:
 
 def _read(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
     """What CHANGE stands for, and the runs; the shared ones have only their key."""
-    return _read_first(recipe) if recipe.startswith(_FIRST) else _read_second(recipe)
-
-
-def _read_second(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
-    written, _, rest = recipe.removeprefix(_SECOND).partition(_NEXT)
+    written, _, rest = recipe.partition(_NEXT)
     order = [word.partition(_TOPIC) for word in written.decode().split()]
     ends = sum(name == _SHARED for name, _, _ in order) * _KEY_OCTETS
     keys = (rest[at : at + _KEY_OCTETS] for at in range(0, ends, _KEY_OCTETS))
@@ -92,16 +85,3 @@ def _read_second(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
         run = Run(b"", b"", next(keys)) if is_shared else Run(own[int(name)], b"")
         runs.append((run, int(topic or 0)))
     return change.decode(), runs
-
-
-def _read_first(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
-    """Each run after another: `s`, its key in hexadecimal and its topic, or `o` and its text."""
-    change, *runs = zlib.decompress(recipe).split(_NEXT)
-    return change.decode(), [_read_first_run(run) for run in runs]
-
-
-def _read_first_run(run: bytes) -> tuple[Run, int]:
-    if run.startswith(b"o"):
-        return Run(run[1:], b""), 0
-    name, topic = run[1:33], run[33:]
-    return Run(b"", b"", bytes.fromhex(name.decode())), int(topic)

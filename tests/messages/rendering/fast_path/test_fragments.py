@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import quopri
-import zlib
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -114,26 +113,6 @@ def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
     assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
     assert set(shared_keys(copy.recipe)) == set(copy.shared)
     assert copy.content_hash == sha256(mail.html_part.octets).digest()
-
-
-def write_first_recipe(part: Part) -> bytes:
-    """A recipe as the first release with copies wrote it."""
-    runs = [
-        f"s{run.key.hex()}{topic}".encode() if run.key else b"o" + run.octets
-        for run, topic in part.runs
-    ]
-    return zlib.compress(b"\x1e".join([part.change.encode(), *runs]), 1)
-
-
-@given(PIECES, CHANGES)
-def test_a_copy_of_an_earlier_release_is_still_shown(
-    pieces: list[tuple[str, bool, int]], change: str
-) -> None:
-    mail = make_mail(pieces, change)
-    recipe = write_first_recipe(mail.html_part)
-    shared = copy_mail(mail).shared
-    assert restore_copy(recipe, shared) == mail.html_part.octets
-    assert set(shared_keys(recipe)) == set(shared)
 
 
 def test_what_a_mail_says_twice_of_its_reader_is_kept_once() -> None:
