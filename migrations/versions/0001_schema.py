@@ -138,7 +138,7 @@ CREATE TABLE signals (
         CONSTRAINT fk_signals_paper_id_papers REFERENCES papers ON DELETE CASCADE,
     source text NOT NULL,
     observed_on date NOT NULL,
-    observed_at timestamptz,
+    observed_at timestamptz NOT NULL,
     upvotes bigint NOT NULL DEFAULT '0',
     comments bigint NOT NULL DEFAULT '0',
     github_stars bigint,

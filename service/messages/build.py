@@ -147,7 +147,7 @@ def digest_context(
         topics=tuple([text for text, _ in materials.topics.get(reader_id, ())]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
-        locale=reader.locale or "",
+        locale=reader.locale,
         brand=brand_of(settings),
         happenings=_happenings(digest, materials.papers, settings),
         cut_count=len(digest["cut"]),

@@ -179,7 +179,7 @@ def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
-        # An address that was let in by an older version and fits into no header.
+        # An address that no form lets in and that fits into no header.
         session.execute(
             update(Subscriber).where(Subscriber.email == BERT).values(email="b..rt@example.org")
         )

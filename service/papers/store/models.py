@@ -167,7 +167,7 @@ class Signal(Base):
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
     source: Mapped[str]
     observed_on: Mapped[date]
-    observed_at: Mapped[datetime | None]
+    observed_at: Mapped[datetime]
     upvotes: Mapped[int] = mapped_column(server_default="0")
     comments: Mapped[int] = mapped_column(server_default="0")
     github_stars: Mapped[int | None]

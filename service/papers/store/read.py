@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true
@@ -73,14 +73,13 @@ def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
 def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[datetime, int]]]:
     """Every look at the papers' upvotes: paper id -> (when, upvotes), oldest first."""
     rows = session.execute(
-        select(Signal.paper_id, Signal.observed_at, Signal.observed_on, Signal.upvotes)
+        select(Signal.paper_id, Signal.observed_at, Signal.upvotes)
         .where(is_among(Signal.paper_id, ids))
-        .order_by(Signal.observed_on)
+        .order_by(Signal.observed_at)
     )
     snapshots: dict[int, list[tuple[datetime, int]]] = {}
-    for paper_id, observed_at, observed_on, upvotes in rows:
-        at = observed_at or datetime.combine(observed_on, time(12), UTC)
-        snapshots.setdefault(paper_id, []).append((at, upvotes))
+    for paper_id, observed_at, upvotes in rows:
+        snapshots.setdefault(paper_id, []).append((observed_at, upvotes))
     return snapshots
 
 

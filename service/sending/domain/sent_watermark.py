@@ -19,7 +19,7 @@ ALERT_OCCASIONS = "restored "
 
 
 class MarkUnreadable(ValueError):
-    """The text is no mark: half written, or of another release."""
+    """The text is no mark: half written, or of something else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class Canonical(Base):
 
     `form`: 0 or the clause that says which announcements count, then its clauses by id, below zero
     where they are unwanted; empty where the text is no topic any more. `digest` is the SHA-256 of the
-    text, since a text can be longer than an index takes. `version`: see `canonicals.form_version`.
+    text, since a text can be longer than an index takes. `version`: see `save_compiled.form_version`.
     """
 
     __tablename__ = "canonicals"
@@ -51,7 +51,7 @@ class Topic(Base):
     """A saved interest. `canonical` makes equal topics equal, within a reader and across them.
 
     `canonical_id` is the row of that text in `canonicals`; it is empty until somebody compiles the
-    text (`canonicals.heal_topics`), and a trigger empties it where the text alone is changed.
+    text (`save_compiled.heal_topics`), and a trigger empties it where the text alone is changed.
     Mails name a topic by its id, so a row stays for as long as its topic does, wherever the reader
     moves it: `position` is its place among the reader's own, ties in order of id.
     """

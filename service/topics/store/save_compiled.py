@@ -1,8 +1,8 @@
 """Canonical topics and their clauses: stored once, compiled when they are saved, renewed when met.
 
-Every way to save a topic goes through `save_canonicals`. Rows that came past it (older data, plain
-SQL) have no `canonical_id` and are found by `heal_topics`; forms that another version of the
-compiler made, or another PostgreSQL with other dictionaries, are made anew there too.
+Every way to save a topic goes through `save_canonicals`. Rows that came past it (plain SQL) have no
+`canonical_id` and are found by `heal_topics`; forms that another version of the compiler made, or
+another PostgreSQL with other dictionaries, are made anew when they are met or by `renew_forms`.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session)
     assert heal_topics(session) == 0
 
 
-def test_rows_of_an_older_release_are_healed_some_at_a_time_or_some_readers_first(
+def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
     session: Session,
 ) -> None:
     ada = add_reader(session, "ada", "a1", "shared")
