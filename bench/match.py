@@ -44,7 +44,7 @@ from matching.stage import (
     Size,
     compile_all,
     find_silent,
-    open_day,
+    open_index,
     prepare_likes,
     settings_of,
     store_edition,
@@ -55,6 +55,7 @@ from matching.topics import count_vocabulary, draw_topics, read_papers
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.editions.compose import compose_chunk
+from service.editions.match_topics import load_matched_topics, match_stored_topics
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
@@ -148,17 +149,19 @@ def run_morning(database_url: str, size: Size) -> dict[str, Any]:
 
 def prepare_morning(database_url: str, ids: tuple[int, int]) -> Callable[[], int]:
     """Every subscription of some readers; everything is imported, but no row was read."""
-    sessions = make_sessions(make_engine(database_url))
+    sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
 
     def match() -> int:
         pairs = 0
         with transaction(sessions) as session:
-            here = open_day(session, database_url)
+            index = open_index(session)
             for start in range(ids[0], ids[1] + 1, READERS_AT_ONCE):
                 some = range(start, min(start + READERS_AT_ONCE, ids[1] + 1))
-                for own in here.read_topics(session, some).values():
+                for own in load_matched_topics(
+                    session, settings, index, some, all_likes=True
+                ).values():
                     for topic in own:
-                        pairs += here.day.find(topic.canonical).bit_count()
+                        pairs += index.find(topic.canonical).bit_count()
         return pairs
 
     return match
@@ -211,14 +214,14 @@ def prepare_stored(
     """The day's index, ready, and a process that has seen no topic and no clause."""
     session = make_sessions(make_engine(database_url))()
     began = time.perf_counter()
-    here = open_day(session, database_url)
+    index = open_index(session)
     index_seconds = time.perf_counter() - began
 
     def match() -> Callable[[], tuple[float, dict[str, int]]]:
-        here.learn(session, topics)
+        match_stored_topics(session, settings_of(database_url), index, topics, all_likes=True)
         return lambda: (
             index_seconds,
-            {text: here.day.find(text).bit_count() for text in topics.values()},
+            {text: index.find(text).bit_count() for text in topics.values()},
         )
 
     return match

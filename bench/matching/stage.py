@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from matching.topics import BenchPaper
 from service.deliveries.domain.recipients import Cadence
-from service.editions.edition_cache import EditionDay
-from service.editions.store.editions import assign_papers, find_edition, insert_edition, plan_chunks
+from service.editions.domain.edition_index import EditionIndex
+from service.editions.edition_cache import LoadedEdition
+from service.editions.store.chunks import plan_chunks
+from service.editions.store.edition_papers import assign_papers
+from service.editions.store.editions import find_edition, insert_edition
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import count_lexemes, learn_meanings
@@ -176,8 +179,8 @@ ON made.place = wanted.number %% %s
 """
 
 
-def open_day(session: Session, database_url: str) -> EditionDay:
+def open_index(session: Session) -> EditionIndex:
     """The index of the edition's papers, as composing makes it."""
     edition = find_edition(session, Cadence.DAILY, ON)
     assert edition is not None
-    return EditionDay(session, settings_of(database_url), edition)
+    return LoadedEdition(session, edition).index

@@ -21,7 +21,8 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import Reader, compose_digest
 from service.editions.domain.schedule import due_at
-from service.editions.edition_cache import PapersDay
+from service.editions.edition_cache import load_index
+from service.editions.match_topics import load_matched_topics
 from service.editions.store.catch_ups import (
     claim_waiting,
     find_missed_papers,
@@ -151,13 +152,13 @@ def _compose(
     ids = sorted({*missed.ids, *missed.revisions})
     if not ids:
         return None
-    here = PapersDay(session, settings, ids, missed.revisions)
-    topics = here.read_topics(session, [reader.id]).get(reader.id, [])
+    index = load_index(session, ids, missed.revisions)
+    topics = load_matched_topics(session, settings, index, [reader.id]).get(reader.id, [])
     siblings = find_siblings(session, ids)
     sent = find_seen(session, [reader.id], siblings, edition_id=0).get(reader.id, frozenset())
     seen = frozenset(siblings[i] for i in sent)
     asked = Reader(reader.id, topics=tuple(topics), seen_ids=seen)
-    return compose_digest(asked, here.day, settings.digest_max_papers)
+    return compose_digest(asked, index, settings.digest_max_papers)
 
 
 def _note(missed: _Missed, *, is_bounded: bool) -> str:

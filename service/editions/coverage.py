@@ -9,7 +9,7 @@ from datetime import date
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.editions.domain.coverage import Coverage
-from service.editions.store.editions import count_late_by_day
+from service.editions.store.edition_papers import count_late_by_day
 from service.editions.store.models import Edition
 from service.papers.domain.announcement_days import is_announcement_day
 from service.papers.domain.completeness import BatchStatus, unfinished

@@ -18,15 +18,14 @@ from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
 from service.editions.coverage import day_statuses, describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS, editions_due
+from service.editions.store.chunks import open_chunks, plan_chunks
+from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import (
-    assign_papers,
     find_edition,
     freeze_if_composed,
     insert_edition,
     list_open,
-    open_chunks,
     other_editions,
-    plan_chunks,
     published_since,
     set_coverage,
 )

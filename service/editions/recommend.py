@@ -1,8 +1,11 @@
-"""Suggestions for many readers at once: what is read is read once, whatever their number."""
+"""Read what recommending needs for many subscribers: each thing once, whatever their number.
+
+What it makes of a digest is pure: `domain.recommendations.recommend`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -12,9 +15,9 @@ from service.editions.domain.recommendations import (
     MOST_OPINIONS,
     Candidates,
     Rarity,
+    Taste,
     Vector,
     count_terms,
-    suggest,
 )
 from service.papers.store.read import newest_paper_ids
 from service.papers.store.works import find_siblings
@@ -31,79 +34,61 @@ FEWEST_FOR_RARITY = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """An edition's papers, made ready to be suggested; the same for every reader."""
+class SuggestionPool:
+    """An edition's papers that may be suggested; the same for every subscriber."""
 
     papers: Sequence[IndexedPaper]
     rarity: Rarity
     candidates: Candidates
 
 
-def stock_shelf(session: Session, paper_ids: Collection[int]) -> Shelf:
-    """The papers that may be suggested: those of the edition that are new and not withdrawn."""
-    others = newest_paper_ids(session, FEWEST_FOR_RARITY) if _is_few(paper_ids) else ()
+def load_pool(session: Session, paper_ids: Collection[int]) -> SuggestionPool:
+    """Read the papers that may be suggested: those of the edition that are new and not withdrawn."""
+    is_few = len(paper_ids) < FEWEST_FOR_RARITY
+    others = newest_paper_ids(session, FEWEST_FOR_RARITY) if is_few else ()
     read = index_papers(session, sorted({*paper_ids, *others}))
     terms = {paper.paper_id: count_terms(paper.title, paper.abstract) for paper in read}
     rarity = Rarity(terms.values())
     wanted = set(paper_ids)
-    return Shelf(
+    return SuggestionPool(
         papers=[paper for paper in read if paper.paper_id in wanted],
         rarity=rarity,
         candidates=Candidates({i: rarity.weigh(terms[i]) for i in terms if i in wanted}),
     )
 
 
-def _is_few(paper_ids: Collection[int]) -> bool:
-    return len(paper_ids) < FEWEST_FOR_RARITY
-
-
-def suggestions_for(
-    session: Session,
-    subscriber_ids: Sequence[int],
-    paper_ids: Collection[int],
-    barred: Callable[[int], Collection[int] | None],
-    shelf: Callable[[], Shelf] | None = None,
-) -> dict[int, tuple[int, ...]]:
-    """By subscriber, up to three papers of `paper_ids`, the best first; who gets none is left out.
-
-    `barred` tells for a subscriber, and is asked only for those who may get any, the papers not to
-    suggest: those of the digest itself, and those sent before; None is for who is to get none. What
-    a reader kept or dismissed, under any name, and what a topic of theirs excludes is barred
-    anyway. `shelf` gives `stock_shelf` of the same papers, for callers with many readers.
-    """
+def load_opinions(session: Session, subscriber_ids: Sequence[int]) -> dict[int, Opinions]:
+    """Read what subscribers said of papers, of those who want suggestions and kept enough papers."""
     said = get_tastes(session, subscriber_ids)
-    tastes = {i: taste for i, taste in said.items() if len(taste.kept) >= FEWEST_KEPT}
-    if not tastes or not paper_ids:
+    return {i: one for i, one in said.items() if len(one.kept) >= FEWEST_KEPT}
+
+
+def load_tastes(
+    session: Session, opinions: Mapping[int, Opinions], pool: SuggestionPool
+) -> dict[int, Taste]:
+    """Return the tastes of the subscribers who have these opinions, as the pool's papers see them."""
+    if not opinions or not pool.papers:
         return {}
-    shelf_now = shelf() if shelf else stock_shelf(session, paper_ids)
-    vectors = _read_vectors(session, tastes.values(), shelf_now.rarity)
-    siblings = find_siblings(session, sorted(paper_ids))
-    muted = _find_muted(session, sorted(tastes), shelf_now.papers)
-    found: dict[int, tuple[int, ...]] = {}
-    for subscriber_id, taste in tastes.items():
-        never = barred(subscriber_id)
-        if never is None:
-            continue
-        own = {siblings.get(i, i) for i in (*taste.kept, *taste.dismissed)}
-        suggested = suggest(
-            [vectors[i] for i in taste.kept[:MOST_OPINIONS]],
-            [vectors[i] for i in taste.dismissed[:MOST_OPINIONS]],
-            shelf_now.candidates,
-            own.union(never, muted.get(subscriber_id, ())),
+    vectors = _read_vectors(session, opinions.values(), pool.rarity)
+    siblings = find_siblings(session, [paper.paper_id for paper in pool.papers])
+    muted = _find_muted(session, sorted(opinions), pool.papers)
+    return {
+        subscriber_id: Taste(
+            tuple(vectors[i] for i in said.kept[:MOST_OPINIONS]),
+            tuple(vectors[i] for i in said.dismissed[:MOST_OPINIONS]),
+            frozenset(siblings.get(i, i) for i in (*said.kept, *said.dismissed)).union(
+                muted.get(subscriber_id, ())
+            ),
         )
-        if suggested:
-            found[subscriber_id] = suggested
-    return found
+        for subscriber_id, said in opinions.items()
+    }
 
 
 def _read_vectors(
-    session: Session, tastes: Iterable[Opinions], rarity: Rarity
+    session: Session, opinions: Iterable[Opinions], rarity: Rarity
 ) -> dict[int, Vector]:
     wanted = {
-        i
-        for taste in tastes
-        for some in (taste.kept, taste.dismissed)
-        for i in some[:MOST_OPINIONS]
+        i for said in opinions for some in (said.kept, said.dismissed) for i in some[:MOST_OPINIONS]
     }
     return {
         paper.paper_id: rarity.weigh(count_terms(paper.title, paper.abstract))
@@ -114,24 +99,29 @@ def _read_vectors(
 def _find_muted(
     session: Session, subscriber_ids: Sequence[int], papers: Sequence[IndexedPaper]
 ) -> dict[int, set[int]]:
-    """By subscriber, the papers that any of the reader's topics excludes."""
+    """By subscriber, the papers that any of the subscriber's topics excludes."""
     topics = get_topics(session, subscriber_ids)
     clauses = {
         canonical: muted_clauses(parse_query(canonical))
         for own in topics.values()
         for _, canonical in own
     }
-    # Likeness has no words to be muted by, and costs more than all of these together.
-    leaves: list[Leaf] = sorted(
-        {leaf for each in clauses.values() for leaf in each if not isinstance(leaf, Like)}, key=str
-    )
-    lexicon = fetch_lexemes(session, {text for leaf in leaves for text in leaf_texts(leaf)})
-    found: dict[Leaf, set[int]] = {leaf: set() for leaf in leaves}
-    for number, paper_id, _ in match_day(enumerate(leaves), papers, lexicon):
-        found[leaves[number]].add(paper_id)
+    found = _match_leaves(session, {leaf for each in clauses.values() for leaf in each}, papers)
     return {
         subscriber_id: {
             i for _, canonical in own for leaf in clauses[canonical] for i in found.get(leaf, ())
         }
         for subscriber_id, own in topics.items()
     }
+
+
+def _match_leaves(
+    session: Session, wanted: Iterable[Leaf], papers: Sequence[IndexedPaper]
+) -> dict[Leaf, set[int]]:
+    # Likeness has no words to be muted by, and costs more than all of these together.
+    leaves = sorted((leaf for leaf in wanted if not isinstance(leaf, Like)), key=str)
+    lexicon = fetch_lexemes(session, {text for leaf in leaves for text in leaf_texts(leaf)})
+    found: dict[Leaf, set[int]] = {leaf: set() for leaf in leaves}
+    for number, paper_id, _ in match_day(enumerate(leaves), papers, lexicon):
+        found[leaves[number]].add(paper_id)
+    return found

@@ -19,7 +19,8 @@ from service.deliveries.domain.digest_json import (
     read_entry,
 )
 from service.deliveries.store.claimed_rows import Claim
-from service.editions.store.editions import get_edition, get_edition_papers
+from service.editions.store.edition_papers import get_edition_papers
+from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
 from service.messages.contexts.digest import DigestGroup, DigestPaper
 from service.messages.digest_period import DigestDays, edition_days

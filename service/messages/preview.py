@@ -13,13 +13,8 @@ from service.deliveries.store.models import Delivery
 from service.editions.compose import compose_readers
 from service.editions.coverage import describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS
-from service.editions.store.editions import (
-    assign_papers,
-    find_edition,
-    get_edition,
-    insert_edition,
-    set_coverage,
-)
+from service.editions.store.edition_papers import assign_papers
+from service.editions.store.editions import find_edition, get_edition, insert_edition, set_coverage
 from service.editions.store.models import Edition
 from service.editions.store.revisions import assign_revisions
 from service.messages.build import build_envelope

@@ -13,7 +13,8 @@ from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import find_balance
 from service.editions.coverage import day_coverage, describe_coverage, find_unfinished
 from service.editions.domain.coverage import parse_coverage
-from service.editions.store.editions import assign_papers, insert_edition
+from service.editions.store.edition_papers import assign_papers
+from service.editions.store.editions import insert_edition
 from service.operations.status import find_status
 from service.papers.domain.types import BatchState
 from service.papers.store.batches import get_batches

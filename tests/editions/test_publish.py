@@ -27,7 +27,8 @@ from service.editions.publish import (
     pending_chunks,
     publish_now,
 )
-from service.editions.store.editions import freeze_if_composed, get_edition_papers, list_open
+from service.editions.store.edition_papers import get_edition_papers
+from service.editions.store.editions import freeze_if_composed, list_open
 from service.editions.store.models import Edition, EditionChunk, EditionPaper
 from service.papers.domain.types import AnnounceType, BatchState
 from service.platform.settings.settings import Settings

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.orm import Session
 from support.newsletter.press import Press
 from support.web.papers import FRIDAY, THURSDAY, make_announcement
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_from_json
-from service.editions.recommend import stock_shelf, suggestions_for
+from service.editions.domain.recommendations import recommend
+from service.editions.recommend import (
+    SuggestionPool,
+    load_opinions,
+    load_pool,
+    load_tastes,
+)
 from service.papers.domain.types import Announcement
 from service.papers.store.works import link_works
 from service.subscribers.domain.types import OpinionKind
@@ -78,6 +85,18 @@ def also(digest: Digest) -> list[int]:
     return [entry.paper_id for entry in digest.also]
 
 
+def recommended(
+    session: Session, readers: Sequence[int], pool: SuggestionPool, known: Collection[int]
+) -> dict[int, tuple[int, ...]]:
+    """What is recommended beside a digest that shows nothing, to those who get anything."""
+    tastes = load_tastes(session, load_opinions(session, readers), pool)
+    digests = {
+        reader: recommend(Digest(()), tastes.get(reader), pool.candidates, known)
+        for reader in readers
+    }
+    return {reader: digest.paper_ids for reader, digest in digests.items() if digest.also}
+
+
 def test_a_digest_ends_with_papers_near_those_that_were_kept(
     press: Press, old: list[int], new: list[int]
 ) -> None:
@@ -134,11 +153,12 @@ def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
     (reader,) = press.add_readers("a@example.org")
     judge(press, reader, old[:2], OpinionKind.KEPT)
     with press.sessions.begin() as session:
-        found = suggestions_for(session, [reader], new, {reader: {new[0]}}.get)
-        assert found == {reader: (new[1],)}
+        assert recommended(session, [reader], load_pool(session, new), new[:1]) == {
+            reader: (new[1],)
+        }
         link_works(session, {old[0]: ["doi:10.1/x"], new[1]: ["doi:10.1/x"]})
-        assert suggestions_for(session, [reader], new, {reader: {new[0]}}.get) == {}
-        assert suggestions_for(session, [reader], [], {}.get) == {}
+        assert recommended(session, [reader], load_pool(session, new), new[:1]) == {}
+        assert recommended(session, [reader], load_pool(session, []), ()) == {}
 
 
 def test_many_readers_cost_as_many_questions_as_one(
@@ -150,7 +170,7 @@ def test_many_readers_cost_as_many_questions_as_one(
     asked: list[str] = []
     with press.sessions() as session:
         engine = session.get_bind()
-        shelf = stock_shelf(session, new)
+        pool = load_pool(session, new)
 
         def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             asked.append(statement)
@@ -160,8 +180,7 @@ def test_many_readers_cost_as_many_questions_as_one(
             counts = []
             for some in (readers[:1], readers):
                 asked.clear()
-                found = suggestions_for(session, some, new, lambda _: (), lambda: shelf)
-                assert {*found} == {*some}
+                assert {*recommended(session, some, pool, ())} == {*some}
                 counts.append(len(asked))
         finally:
             event.remove(engine, "before_cursor_execute", note)

@@ -15,7 +15,8 @@ from support.sources.provider import Provider, morning
 from support.web.papers import make_announcement
 
 from service.deliveries.domain.recipients import Cadence
-from service.editions.store.editions import assign_papers, get_edition_papers, insert_edition
+from service.editions.store.edition_papers import assign_papers, get_edition_papers
+from service.editions.store.editions import insert_edition
 from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
 from service.papers.store.batches import count_announced, count_by_type, find_batch, get_batches

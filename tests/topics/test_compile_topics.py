@@ -7,12 +7,13 @@ from support.newsletter.press import Press
 from support.newsletter.stored import list_uncompiled
 
 from service.deliveries.domain.states import DeliveryState
-from service.editions.edition_cache import EditionDay, PapersDay
+from service.editions.domain.compose import ReaderTopic
+from service.editions.edition_cache import LoadedEdition, load_index
+from service.editions.match_topics import load_matched_topics, match_stored_topics
 from service.editions.store.editions import get_edition
 from service.papers.store.models import PaperRow
 from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import canonical, parse_query
-from service.topics.domain.matching.bitsets import Bits, iterate_bits
 from service.topics.store.models import Canonical, ClauseRow
 from service.topics.store.save_compiled import save_canonicals
 from service.topics.store.to_sql import to_sql
@@ -35,12 +36,10 @@ def find_in_memory(press: Press, edition_id: int, topics: list[str]) -> dict[str
     with press.sessions.begin() as session:
         edition = get_edition(session, edition_id)
         assert edition is not None
-        here = EditionDay(session, press.settings, edition)
-        here.learn(session, save_canonicals(session, topics).values())
-        found: dict[str, Bits] = {topic: here.day.find(topic) for topic in topics}
-        return {
-            topic: {here.day.ids[at] for at in iterate_bits(bits)} for topic, bits in found.items()
-        }
+        index = LoadedEdition(session, edition).index
+        numbers = save_canonicals(session, topics).values()
+        match_stored_topics(session, press.settings, index, numbers)
+        return {topic: set(index.ids_of(index.find(topic))) for topic in topics}
 
 
 def test_an_edition_finds_for_each_topic_what_a_search_finds(press: Press) -> None:
@@ -127,13 +126,17 @@ def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
     ada, grace = press.add_readers("ada@example.org", "grace@example.org", topics=("parsing", "x"))
     with press.sessions.begin() as session:
         ids = [*session.scalars(select(PaperRow.id))]
-        here = PapersDay(session, press.settings, ids, {})
-        topics = here.read_topics(session, [ada])
+        index = load_index(session, ids, {})
+
+        def load(*readers: int) -> dict[int, list[ReaderTopic]]:
+            return load_matched_topics(session, press.settings, index, readers)
+
+        topics = load(ada)
         assert [topic.canonical for topic in topics[ada]] == ["parsing", "x"]
         session.execute(update(ClauseRow).values(keys="spoilt"))
-        again = here.read_topics(session, [grace, ada])
+        again = load(grace, ada)
         # The very same text: what was found for it is one look-up by a string that knows its hash.
         assert again[grace][0].canonical is topics[ada][0].canonical
-        assert here.day.find(again[grace][0].canonical) == 1
-        assert here.read_topics(session, [0]) == {}
+        assert index.find(again[grace][0].canonical) == 1
+        assert load(0) == {}
         session.rollback()

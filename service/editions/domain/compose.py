@@ -1,4 +1,4 @@
-"""From an edition's papers and one reader to that reader's digest, without touching the world."""
+"""Compose one subscriber's digest from an edition's papers: values in, a value out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.deliveries.domain.digest import (
     DigestGroup,
     Happening,
 )
-from service.editions.domain.edition_index import Day
+from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import rank_papers
 from service.papers.domain.types import Paper, PaperEventKind
 from service.topics.domain.matching.bitsets import Bits, to_bits
@@ -52,87 +52,103 @@ class Reader:
 
 
 def compose_digest(
-    reader: Reader, day: Day, max_papers: int, carried: Mapping[int, Paper] | None = None
+    reader: Reader,
+    index: EditionIndex,
+    max_papers: int,
+    carried: Mapping[int, Paper] | None = None,
 ) -> Digest | None:
-    """The reader's digest, or None where nothing matched (an empty digest is not sent).
+    """Return the reader's digest, or None where nothing matched (an empty digest is not sent).
 
     `carried`: the reader's carried papers by id, so far as they are not the edition's own. A reader
     without topics gets the trending papers. A paper stands under the first topic that brought it.
     At most `max_papers` are shown, the rest is `cut_ids`, in the order in which they stand.
     """
-    seen = day.find_seen(reader.seen_ids)
-    wanted = _wanted(reader, day, seen)
-    followed = _find_followed(reader, day)
-    room, left, groups = max_papers, seen, []
-    cut: Bits = 0
-    for topic, found in wanted:
-        papers = found & ~left
-        if papers and room:
-            shown = day.order(topic.canonical, papers, followed, room)
-            room -= len(shown)
-            left |= to_bits(shown)
-            groups.append(
-                DigestGroup(topic.title, _enter(reader, day, topic, shown), topic.topic_id)
-            )
-        cut |= papers
-    again = rank_papers(_carried_alone(reader, day, wanted, carried or {}))
+    seen = index.find_seen(reader.seen_ids)
+    wanted = _find_wanted(reader, index, seen)
+    groups, told = _group_by_topic(reader, index, wanted, seen, max_papers)
+    found: Bits = 0
+    for _, papers in wanted:
+        found |= papers
+    again = rank_papers(_find_orphans(reader, index, found, carried or {}))
+    room = max_papers - sum(len(group.entries) for group in groups)
     if again[:room]:
-        orphans = tuple(
-            DigestEntry(
-                paper.id, (), paper.id in reader.maybe_seen_ids, day.revisions.get(paper.id, 0)
-            )
-            for paper in again[:room]
-        )
-        groups.append(DigestGroup(CARRIED_TITLE, orphans))
-    cut_ids = (*day.name(cut & ~left), *(paper.id for paper in again[room:]))
-    return Digest(tuple(groups), cut_ids, _still_news(reader, groups)) if groups else None
+        groups.append(DigestGroup(CARRIED_TITLE, _enter_orphans(reader, index, again[:room])))
+    if not groups:
+        return None
+    cut_ids = (*index.ids_of(found & ~told), *(paper.id for paper in again[room:]))
+    return Digest(tuple(groups), cut_ids, _still_news(reader, groups))
 
 
-def _wanted(reader: Reader, day: Day, seen: Bits) -> list[tuple[ReaderTopic, Bits]]:
+def _find_wanted(reader: Reader, index: EditionIndex, seen: Bits) -> list[tuple[ReaderTopic, Bits]]:
     if reader.topics:
-        return [(topic, day.find(topic.canonical)) for topic in reader.topics]
-    carried = day.find_seen(reader.carried_ids)
-    return [(ReaderTopic(0, TRENDING_TITLE, ""), day.find_trending(seen) | carried)]
+        return [(topic, index.find(topic.canonical)) for topic in reader.topics]
+    carried = index.find_seen(reader.carried_ids)
+    return [(ReaderTopic(0, TRENDING_TITLE, ""), index.find_trending(seen) | carried)]
 
 
-def _find_followed(reader: Reader, day: Day) -> Bits:
+def _group_by_topic(
+    reader: Reader,
+    index: EditionIndex,
+    wanted: Sequence[tuple[ReaderTopic, Bits]],
+    seen: Bits,
+    room: int,
+) -> tuple[list[DigestGroup], Bits]:
+    """The groups of at most `room` papers, and those papers together with the `seen` ones."""
+    followed = _find_followed(reader, index)
+    told, groups = seen, []
+    for topic, found in wanted:
+        papers = found & ~told
+        if papers and room:
+            shown = index.order(topic.canonical, papers, followed, room)
+            room -= len(shown)
+            told |= to_bits(shown)
+            entries = _enter(reader, index, topic, shown)
+            groups.append(DigestGroup(topic.title, entries, topic.topic_id))
+    return groups, told
+
+
+def _find_followed(reader: Reader, index: EditionIndex) -> Bits:
     """The papers that any of the reader's topics wants for their author; they gain under all."""
     followed: Bits = 0
     for topic in reader.topics:
         if "au:" in topic.canonical:
-            followed |= day.find_followed(topic.canonical)
+            followed |= index.find_followed(topic.canonical)
     return followed
 
 
 def _enter(
-    reader: Reader, day: Day, topic: ReaderTopic, positions: Sequence[int]
+    reader: Reader, index: EditionIndex, topic: ReaderTopic, positions: Sequence[int]
 ) -> tuple[DigestEntry, ...]:
     """The entries of the papers at these positions, each with why the topic wants it."""
-    ids, maybe_seen, revisions = day.ids, reader.maybe_seen_ids, day.revisions
-    told = day.tell(topic.canonical, positions) if topic.canonical else repeat(())
+    ids, maybe_seen, revisions = index.ids, reader.maybe_seen_ids, index.revisions
+    reasons = index.explain(topic.canonical, positions) if topic.canonical else repeat(())
     return tuple(
         [
-            DigestEntry(ids[at], reasons, ids[at] in maybe_seen, revisions.get(ids[at], 0))
-            for at, reasons in zip(positions, told, strict=False)
+            DigestEntry(ids[at], why, ids[at] in maybe_seen, revisions.get(ids[at], 0))
+            for at, why in zip(positions, reasons, strict=False)
         ]
     )
 
 
-def _carried_alone(
-    reader: Reader,
-    day: Day,
-    wanted: list[tuple[ReaderTopic, Bits]],
-    carried: Mapping[int, Paper],
+def _find_orphans(
+    reader: Reader, index: EditionIndex, found: Bits, carried: Mapping[int, Paper]
 ) -> list[Paper]:
     """Carried papers that no topic brings: it did when they were composed first, and may be gone."""
     if not reader.carried_ids:
         return []
-    found: Bits = 0
-    for _, papers in wanted:
-        found |= papers
-    brought = {*day.name(found), *reader.seen_ids}
-    known = {**carried, **day.papers}
+    brought = {*index.ids_of(found), *reader.seen_ids}
+    known = {**carried, **index.papers}
     return [known[i] for i in sorted(reader.carried_ids) if i in known and i not in brought]
+
+
+def _enter_orphans(
+    reader: Reader, index: EditionIndex, papers: Sequence[Paper]
+) -> tuple[DigestEntry, ...]:
+    maybe_seen, revisions = reader.maybe_seen_ids, index.revisions
+    return tuple(
+        DigestEntry(paper.id, (), paper.id in maybe_seen, revisions.get(paper.id, 0))
+        for paper in papers
+    )
 
 
 def _still_news(reader: Reader, groups: list[DigestGroup]) -> tuple[Happening, ...]:

@@ -1,8 +1,8 @@
-"""An edition's papers as composing asks them: what a topic wants of them, best first, and why."""
+"""The papers of an edition in memory: which of them a topic wants, best first, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from service.editions.domain.ranking import (
@@ -19,26 +19,32 @@ from service.editions.domain.ranking import (
 )
 from service.papers.domain.types import Paper
 from service.topics.domain.matching.bitsets import Bits, Reasons, list_bits, to_bits
-from service.topics.domain.matching.compiled import ClauseForm
-from service.topics.domain.matching.paper_index import DayIndex, IndexedPaper, Lexicon
+from service.topics.domain.matching.bulk import (
+    StoredClauses,
+    StoredForms,
+    StoredTopics,
+    TopicSets,
+)
+from service.topics.domain.matching.paper_index import IndexedPaper, Lexicon, PaperIndex
 
 
-class Day:
+class EditionIndex:
     """The papers of an edition in the order in which they stand by themselves (`rank_papers`).
 
     So the lowest bit of a set of papers is the one that stands best, and of papers that match
     equally well none need be compared. `revisions`: paper id -> version, for papers that are there
     because a newer version was announced.
+
+    The index owns the matches: stored topics are matched thousands at a time (`cache_matches`,
+    after `learn_clauses`), any other topic when it is asked for, and each of them once.
     """
 
     def __init__(
         self,
         papers: Mapping[int, Paper],
         indexed: Iterable[IndexedPaper],
-        lexicon: Lexicon,
-        likes: Mapping[str, Bits] | None = None,
         revisions: Mapping[int, int] | None = None,
-        forms: Mapping[str, ClauseForm] | None = None,
+        lexicon: Lexicon | None = None,
     ) -> None:
         self.papers = papers
         self.revisions = {} if revisions is None else revisions
@@ -49,26 +55,68 @@ class Day:
         self._clusters = [standing[i].cluster for i in self.ids]
         self._positions = {paper_id: at for at, paper_id in enumerate(self.ids)}
         self._revised = self._gather(self.revisions)
-        self.index = DayIndex(ordered, lexicon, likes, forms)
-        self._wanted: dict[str, Bits] = {}
+        self._new = ((1 << len(self.ids)) - 1) & ~self._revised
+        self._noticed = self._gather(i for i in self.ids if papers[i].upvotes) & self._new
+        self._forms = StoredForms()
+        self._likes: dict[str, Bits] = {}
+        self.paper_index = PaperIndex(ordered, lexicon or {}, self._likes, self._forms)
+        self._stored = TopicSets(self.paper_index)
+        self._texts: dict[int, str] = {}
+        self._matches: dict[str, Bits] = {}
         self._followed: dict[str, Bits] = {}
-        new = ((1 << len(self.ids)) - 1) & ~self._revised
-        noticed = self._gather(i for i in self.ids if papers[i].upvotes) & new
-        self._new, self._noticed = new, noticed
 
     def _gather(self, paper_ids: Iterable[int]) -> Bits:
         positions = self._positions
         return to_bits([positions[i] for i in paper_ids if i in positions])
 
-    def keep(self, topics: Iterable[str], found: Iterable[Bits]) -> None:
-        """Keep what was found for topics (canonical texts) elsewhere: `find` is then one look-up."""
-        self._wanted.update(zip(topics, found, strict=True))
+    @property
+    def offered_ids(self) -> list[int]:
+        """The papers that may be recommended to subscribers who did not ask for them."""
+        papers, revisions = self.papers, self.revisions
+        return [i for i in self.ids if i not in revisions and not papers[i].is_withdrawn]
+
+    def unknown_topics(self, canonical_ids: Iterable[int]) -> set[int]:
+        """Which of these stored topics (rows of `canonicals`) have no matches here yet."""
+        return {number for number in canonical_ids if number not in self._texts}
+
+    def unknown_clauses(self, topics: Iterable[StoredTopics]) -> set[int]:
+        """The numbers of the clauses that `cache_matches` would lack for these topics."""
+        return self._stored.lacking(topics)
+
+    def unknown_parts(self, clauses: Iterable[StoredClauses]) -> set[int]:
+        """The same of the clauses inside groups."""
+        return self._stored.lacking_inside(clauses)
+
+    def unknown_likes(self, likes: Mapping[str, str]) -> dict[str, str]:
+        """Those of some `like:` clauses (canonical text -> what it names) to be looked up first."""
+        return {clause: text for clause, text in likes.items() if clause not in self._likes}
+
+    @property
+    def has_likes(self) -> bool:
+        """Whether any `like:` clause was learned."""
+        return bool(self._likes)
+
+    def learn_clauses(self, clauses: Sequence[StoredClauses], likes: Mapping[str, Bits]) -> None:
+        """Look clauses up; `likes` are the papers of those `like:` clauses that were unknown."""
+        self._likes.update(likes)
+        self._forms.add(clauses)
+        self._stored.learn(clauses)
+
+    def cache_matches(self, topics: Iterable[StoredTopics]) -> None:
+        """Match stored topics; `find` is then one look-up. Raises `KeyError` for unknown clauses."""
+        for some in topics:
+            self._texts.update(zip(some.ids, some.texts, strict=True))
+            self._matches.update(zip(some.texts, self._stored.find_all(some), strict=True))
+
+    def texts_of(self, canonical_ids: Iterable[int]) -> Iterator[str]:
+        """The canonical texts of stored topics whose matches are cached."""
+        return map(self._texts.__getitem__, canonical_ids)
 
     def find(self, topic: str) -> Bits:
         """The papers a topic (canonical text) wants."""
-        wanted = self._wanted.get(topic)
+        wanted = self._matches.get(topic)
         if wanted is None:
-            wanted = self._wanted[topic] = self.index.find(topic)
+            wanted = self._matches[topic] = self.paper_index.find(topic)
         return wanted
 
     def find_trending(self, seen: Bits) -> Bits:
@@ -83,14 +131,14 @@ class Day:
         """The papers that a topic wants because somebody it names wrote them, guesses left out."""
         if topic not in self._followed:
             found = list_bits(self.find(topic))
-            told = zip(found, self.tell(topic, found), strict=True)
-            self._followed[topic] = to_bits(find_followed(told))
+            matches = zip(found, self.explain(topic, found), strict=True)
+            self._followed[topic] = to_bits(find_followed(matches))
         return self._followed[topic]
 
-    def tell(self, topic: str, positions: Iterable[int]) -> list[Reasons]:
+    def explain(self, topic: str, positions: Iterable[int]) -> list[Reasons]:
         """Why the topic wants each of some papers that it does want."""
-        tell = self.index.tell
-        return [tell(topic, at) for at in positions]
+        explain = self.paper_index.explain
+        return [explain(topic, at) for at in positions]
 
     def order(
         self, topic: str, papers: Bits, followed: Bits = 0, most: int | None = None
@@ -123,20 +171,10 @@ class Day:
 
     def _weigh(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
         """`papers` by relevance x author-follow; each of them is in one set."""
-        titles = self.index.split_by_title(topic)
+        titles = self.paper_index.split_by_title(topic)
         if titles is None:
             return self._weigh_each(topic, papers, followed)
-        weights: dict[int, Bits] = {BASE_RELEVANCE: papers}
-        for in_title in titles:
-            split: dict[int, Bits] = {}
-            for weight, alike in weights.items():
-                for more, part in (
-                    (TITLE_WEIGHT, alike & in_title),
-                    (ABSTRACT_WEIGHT, alike & ~in_title),
-                ):
-                    if part:
-                        split[weight + more] = split.get(weight + more, 0) | part
-            weights = split
+        weights = _weigh_by_title(papers, titles)
         if not followed:
             return [(weight * NOT_FOLLOWED, alike) for weight, alike in weights.items()]
         return [
@@ -149,13 +187,29 @@ class Day:
     def _weigh_each(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
         weights: dict[int, Bits] = {}
         positions = list_bits(papers)
-        for at, reasons in zip(positions, self.tell(topic, positions), strict=True):
+        for at, reasons in zip(positions, self.explain(topic, positions), strict=True):
             follow = FOLLOWED if followed >> at & 1 else NOT_FOLLOWED
             weight = weigh_reasons(reasons, follow)
             weights[weight] = weights.get(weight, 0) | 1 << at
         return list(weights.items())
 
-    def name(self, papers: Bits) -> list[int]:
+    def ids_of(self, papers: Bits) -> list[int]:
         """The ids of a set of papers, in the order in which they stand."""
         ids = self.ids
         return [ids[at] for at in list_bits(papers)]
+
+
+def _weigh_by_title(papers: Bits, titles: Iterable[Bits]) -> dict[int, Bits]:
+    """`papers` by relevance alone; each of `titles` are the papers with one clause in the title."""
+    weights: dict[int, Bits] = {BASE_RELEVANCE: papers}
+    for in_title in titles:
+        split: dict[int, Bits] = {}
+        for weight, alike in weights.items():
+            for more, part in (
+                (TITLE_WEIGHT, alike & in_title),
+                (ABSTRACT_WEIGHT, alike & ~in_title),
+            ):
+                if part:
+                    split[weight + more] = split.get(weight + more, 0) | part
+        weights = split
+    return weights

@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
+
+from service.deliveries.domain.digest import Digest, DigestEntry
 
 Vector: TypeAlias = Mapping[str, float]
 """Term -> weight, of length 1 or empty."""
@@ -80,6 +83,32 @@ class Candidates:
                 for place, weight in zip(*self._postings[term], strict=True):
                     scores[place] += wanted * weight
         return scores
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """What a subscriber kept and dismissed, the newest first, and what must never be suggested.
+
+    `excluded`: papers judged already, under any name, and those that a topic of theirs excludes.
+    """
+
+    kept: tuple[Vector, ...]
+    dismissed: tuple[Vector, ...]
+    excluded: frozenset[int]
+
+
+def recommend(
+    digest: Digest, taste: Taste | None, candidates: Candidates, known_ids: Collection[int]
+) -> Digest:
+    """Return the digest with the papers that the subscriber may also like.
+
+    `known_ids`: papers the subscriber was sent or is to get again; those of the digest are known.
+    """
+    if taste is None:
+        return digest
+    known = taste.excluded.union(known_ids, digest.paper_ids, digest.cut_ids)
+    also = suggest(taste.kept, taste.dismissed, candidates, known)
+    return replace(digest, also=tuple(map(DigestEntry, also))) if also else digest
 
 
 def suggest(

@@ -1,26 +1,24 @@
-"""Editions: opened once per cadence and date, composed chunk by chunk, frozen, counted."""
+"""Editions: opened once per cadence and date, frozen when they are composed, counted, closed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.states import EditionState
-from service.editions.store.models import Edition, EditionChunk, EditionPaper
-from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.editions.store.chunks import open_chunks
+from service.editions.store.models import Edition
 from service.platform.database.pg_arrays import is_among
-from service.subscribers.store.models import Subscriber
 
 
 def insert_edition(
@@ -85,122 +83,6 @@ def published_since(session: Session, since: date) -> frozenset[tuple[Cadence, d
         select(Edition.cadence, Edition.local_date).where(Edition.local_date >= since)
     )
     return frozenset((cadence, on) for cadence, on in rows)
-
-
-def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every work that no edition of its cadence has carried; returns how many.
-
-    By assignment and not by a window of times: a paper committed a second after the last edition
-    was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes it
-    one edition for each paper, whoever runs this twice; of several papers that are one work the
-    one announced first is taken.
-    """
-    earlier = session.execute(
-        select(func.max(Edition.local_date)).where(
-            Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
-        )
-    ).scalar_one()
-    is_late = PaperRow.first_announced_on <= earlier if earlier else literal(value=False)
-    carried = aliased(PaperRow)
-    is_carried = (
-        select(literal(1))
-        .select_from(EditionPaper)
-        .join(carried, carried.id == EditionPaper.paper_id)
-        .where(EditionPaper.cadence == edition.cadence, _work(carried) == _work(PaperRow))
-        .exists()
-    )
-    free = (
-        select(
-            literal(edition.id),
-            PaperRow.id,
-            literal(edition.cadence, Edition.cadence.type),
-            is_late,
-        )
-        .ext(distinct_on(_work(PaperRow)))
-        .where(
-            PaperRow.first_announced_on <= edition.local_date,
-            PaperRow.first_announced_on > edition.local_date - lookback,
-            PaperRow.announced_as.in_([t for t in AnnounceType if t.is_first]),
-            PaperRow.is_withdrawn.is_(False),
-            ~is_carried,
-        )
-        .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
-    )
-    assigned = session.execute(
-        insert(EditionPaper)
-        .from_select(["edition_id", "paper_id", "cadence", "is_late"], free)
-        .on_conflict_do_nothing()
-        .returning(EditionPaper.paper_id)
-    ).all()
-    return len(assigned)
-
-
-def _work(paper: type[PaperRow]) -> ColumnElement[int]:
-    return func.coalesce(paper.work_id, paper.id)
-
-
-def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
-    """The edition's papers: id -> whether it is late."""
-    rows = session.execute(
-        select(EditionPaper.paper_id, EditionPaper.is_late).where(
-            EditionPaper.edition_id == edition_id
-        )
-    )
-    return dict(rows.all())
-
-
-def count_late_by_day(session: Session, edition_id: int) -> dict[date, int]:
-    """The edition's late papers, by the day on which they were announced."""
-    rows = session.execute(
-        select(PaperRow.first_announced_on, func.count())
-        .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
-        .where(EditionPaper.edition_id == edition_id, EditionPaper.is_late)
-        .group_by(PaperRow.first_announced_on)
-        .order_by(PaperRow.first_announced_on)
-    )
-    return {on: count for on, count in rows if on is not None}
-
-
-def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
-    """Cut the active readers of the cadence into chunks of ids; returns the chunks' ids."""
-    numbered = (
-        select(
-            Subscriber.id,
-            ((func.row_number().over(order_by=Subscriber.id) - 1) // size).label("number"),
-        )
-        .where(Subscriber.state == SubscriberState.ACTIVE, Subscriber.cadence == edition.cadence)
-        .subquery()
-    )
-    ranges = select(literal(edition.id), func.min(numbered.c.id), func.max(numbered.c.id)).group_by(
-        numbered.c.number
-    )
-    planned = session.execute(
-        insert(EditionChunk)
-        .from_select(["edition_id", "first_subscriber_id", "last_subscriber_id"], ranges)
-        .returning(EditionChunk.id)
-    ).scalars()
-    return sorted(planned)
-
-
-def open_chunks(session: Session, edition_id: int) -> list[int]:
-    """The chunks not yet composed."""
-    return list(
-        session.execute(
-            select(EditionChunk.id)
-            .where(EditionChunk.edition_id == edition_id, EditionChunk.composed_at.is_(None))
-            .order_by(EditionChunk.id)
-        ).scalars()
-    )
-
-
-def claim_chunk(session: Session, chunk_id: int) -> EditionChunk | None:
-    """The chunk, locked, or None if it is composed already. Waits for whoever is composing it."""
-    # Composing a chunk takes longer than the ten seconds a lock may otherwise be waited for.
-    session.execute(text("SET LOCAL lock_timeout = 0"))
-    chunk = session.execute(
-        select(EditionChunk).where(EditionChunk.id == chunk_id).with_for_update()
-    ).scalar_one_or_none()
-    return chunk if chunk is not None and chunk.composed_at is None else None
 
 
 def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool:

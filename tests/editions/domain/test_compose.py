@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.deliveries.domain.digest import TRENDING_TITLE, Digest, Happening
 from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
-from service.editions.domain.edition_index import Day
+from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import rank_matches, standings
 from service.papers.domain.author_names import author_key
 from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
@@ -55,7 +55,7 @@ def lexemes(text: str) -> dict[str, tuple[int, ...]]:
     return {word: tuple(positions) for word, positions in found.items()}
 
 
-def make_day(papers: Iterable[Paper], revisions: dict[int, int] | None = None) -> Day:
+def make_index(papers: Iterable[Paper], revisions: dict[int, int] | None = None) -> EditionIndex:
     papers = list(papers)
     indexed = [
         IndexedPaper(
@@ -76,7 +76,7 @@ def make_day(papers: Iterable[Paper], revisions: dict[int, int] | None = None) -
     ]
     texts = clause_texts(canonical(parse_query(topic)) for topic in TOPICS)
     lexicon = {text: lexemes(text) for text in texts}
-    return Day({paper.id: paper for paper in papers}, indexed, lexicon, revisions=revisions)
+    return EditionIndex({paper.id: paper for paper in papers}, indexed, revisions, lexicon)
 
 
 def topic_of(topic_id: int, text: str) -> ReaderTopic:
@@ -113,9 +113,9 @@ READERS = st.builds(
 REVISIONS = st.dictionaries(st.integers(1, 40), st.integers(2, 9), max_size=6)
 
 
-def make_days() -> st.SearchStrategy[Day]:
+def make_indexes() -> st.SearchStrategy[EditionIndex]:
     return st.builds(
-        lambda papers, revisions: make_day(
+        lambda papers, revisions: make_index(
             papers, {i: v for i, v in revisions.items() if i in {paper.id for paper in papers}}
         ),
         PAPERS,
@@ -127,78 +127,80 @@ def told_to(digest: Digest | None) -> list[int]:
     return [*digest.paper_ids, *digest.cut_ids] if digest else []
 
 
-def expected(reader: Reader, day: Day) -> set[int]:
+def expected(reader: Reader, index: EditionIndex) -> set[int]:
     """What the reader should be told of, shown or cut, without any set of papers as bits."""
     wanted = set()
     for topic in reader.topics:
-        for paper_id, _ in day.index.match(parse_query(topic.canonical)):
-            if paper_id not in reader.seen_ids or paper_id in day.revisions:
+        for paper_id, _ in index.paper_index.match(parse_query(topic.canonical)):
+            if paper_id not in reader.seen_ids or paper_id in index.revisions:
                 wanted.add(paper_id)
     if not reader.topics:
-        new = day.papers.keys() - day.revisions.keys() - reader.seen_ids
-        wanted = {i for i in new if day.papers[i].upvotes} or new
-    return wanted | (reader.carried_ids & day.papers.keys())
+        new = index.papers.keys() - index.revisions.keys() - reader.seen_ids
+        wanted = {i for i in new if index.papers[i].upvotes} or new
+    return wanted | (reader.carried_ids & index.papers.keys())
 
 
 @settings(max_examples=300)
-@given(READERS, make_days(), st.integers(1, 12))
+@given(READERS, make_indexes(), st.integers(1, 12))
 def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
-    reader: Reader, day: Day, max_papers: int
+    reader: Reader, index: EditionIndex, max_papers: int
 ) -> None:
-    digest = compose_digest(reader, day, max_papers)
+    digest = compose_digest(reader, index, max_papers)
     told = told_to(digest)
     assert len(told) == len(set(told))
-    assert set(told) == expected(reader, day)
+    assert set(told) == expected(reader, index)
     if digest is not None:
         assert 1 <= len(digest.paper_ids) <= max_papers
         assert not digest.cut_ids or len(digest.paper_ids) == max_papers
         for entry in (entry for group in digest.groups for entry in group.entries):
             assert entry.is_maybe_seen is (entry.paper_id in reader.carried_ids - reader.unsent_ids)
-            assert entry.revision == day.revisions.get(entry.paper_id, 0)
+            assert entry.revision == index.revisions.get(entry.paper_id, 0)
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(TOPICS), make_days(), IDS)
-def test_the_order_is_that_of_ranking(topic: str, day: Day, followed: frozenset[int]) -> None:
+@given(st.sampled_from(TOPICS), make_indexes(), IDS)
+def test_the_order_is_that_of_ranking(
+    topic: str, index: EditionIndex, followed: frozenset[int]
+) -> None:
     text = canonical(parse_query(topic))
-    matches = list(day.index.match(parse_query(topic)))
-    expected_order = rank_matches(matches, standings(day.papers.values()), followed)
-    bits = sum(1 << at for at, paper_id in enumerate(day.ids) if paper_id in followed)
-    ordered = [day.ids[at] for at in day.order(text, day.find(text), bits)]
+    matches = list(index.paper_index.match(parse_query(topic)))
+    expected_order = rank_matches(matches, standings(index.papers.values()), followed)
+    bits = sum(1 << at for at, paper_id in enumerate(index.ids) if paper_id in followed)
+    ordered = [index.ids[at] for at in index.order(text, index.find(text), bits)]
     assert ordered == expected_order
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(TOPICS), make_days(), IDS, st.integers(1, 8))
+@given(st.sampled_from(TOPICS), make_indexes(), IDS, st.integers(1, 8))
 def test_the_first_few_are_those_of_the_whole_order(
-    topic: str, day: Day, followed: frozenset[int], most: int
+    topic: str, index: EditionIndex, followed: frozenset[int], most: int
 ) -> None:
     text = canonical(parse_query(topic))
-    bits = sum(1 << at for at, paper_id in enumerate(day.ids) if paper_id in followed)
-    whole = day.order(text, day.find(text), bits)
-    assert day.order(text, day.find(text), bits, most) == whole[:most]
+    bits = sum(1 << at for at, paper_id in enumerate(index.ids) if paper_id in followed)
+    whole = index.order(text, index.find(text), bits)
+    assert index.order(text, index.find(text), bits, most) == whole[:most]
 
 
 def test_a_followed_author_counts_under_every_topic() -> None:
     quiet = make_paper(1, abstract="alpha", authors=("Grace Hopper",))
     loud = make_paper(2, title="alpha", authors=("Emmy Noether",))
-    day = make_day([quiet, loud])
+    index = make_index([quiet, loud])
     topics = (topic_of(1, "alpha"), topic_of(2, 'au:"Grace Hopper"'))
     assert author_key("Grace Hopper") in topics[1].canonical
     for reader_id in (1, 2):
-        digest = compose_digest(Reader(reader_id, topics), day, 10)
+        digest = compose_digest(Reader(reader_id, topics), index, 10)
         assert digest is not None
         assert digest.paper_ids == (1, 2)
-    digest = compose_digest(Reader(1, topics[:1]), day, 10)
+    digest = compose_digest(Reader(1, topics[:1]), index, 10)
     assert digest is not None
     assert digest.paper_ids == (2, 1)
 
 
 def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
-    day = make_day(
+    index = make_index(
         [make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")],
     )
-    digest = compose_digest(Reader(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), day, 10)
+    digest = compose_digest(Reader(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10)
     assert digest is not None
     placed = [(g.title, g.topic_id, [e.paper_id for e in g.entries]) for g in digest.groups]
     assert placed == [("Topic beta", 8, [3, 2]), ("Topic alpha", 9, [1])]
@@ -206,8 +208,8 @@ def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
 
 
 def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
-    day = make_day([make_paper(1, "alpha"), make_paper(2, "beta")])
-    digest = compose_digest(Reader(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), day, 1)
+    index = make_index([make_paper(1, "alpha"), make_paper(2, "beta")])
+    digest = compose_digest(Reader(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), index, 1)
     assert digest is not None
     assert [group.title for group in digest.groups] == ["Topic alpha"]
     assert digest.cut_ids == (2,)
@@ -215,44 +217,44 @@ def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
 
 def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition() -> None:
     old = make_paper(99)
-    day = make_day([make_paper(1, "alpha"), make_paper(7, "beta")])
+    index = make_index([make_paper(1, "alpha"), make_paper(7, "beta")])
     reader = Reader(1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
-    digest = compose_digest(reader, day, 10, {99: old})
+    digest = compose_digest(reader, index, 10, {99: old})
     assert digest is not None
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
         ("Topic alpha", [1]),
         ("From your last edition", [99, 7]),
     ]
     assert all(e.is_maybe_seen for g in digest.groups for e in g.entries)
-    digest = compose_digest(reader, day, 2, {99: old})
+    digest = compose_digest(reader, index, 2, {99: old})
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((1, 99), (7,))
 
 
 def test_a_reader_without_topics_gets_what_is_trending() -> None:
     noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
-    day = make_day([make_paper(1), make_paper(2), *noticed])
+    index = make_index([make_paper(1), make_paper(2), *noticed])
     reader = Reader(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
-    digest = compose_digest(reader, day, 2)
+    digest = compose_digest(reader, index, 2)
     assert digest is not None
     assert [group.title for group in digest.groups] == [TRENDING_TITLE]
     assert (digest.paper_ids, digest.cut_ids) == ((6, 5), (2,))
 
 
 def test_where_nobody_has_noticed_anything_yet_everything_new_is_told() -> None:
-    day = make_day([make_paper(n) for n in range(1, 5)], {3: 2})
-    digest = compose_digest(Reader(1, seen_ids=frozenset({4})), day, 1)
+    index = make_index([make_paper(n) for n in range(1, 5)], {3: 2})
+    digest = compose_digest(Reader(1, seen_ids=frozenset({4})), index, 1)
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
 
 
 def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -> None:
-    day = make_day([make_paper(1, "beta")], {1: 3})
+    index = make_index([make_paper(1, "beta")], {1: 3})
     told = (Happening(1, PaperEventKind.REVISED, "v3"), Happening(1, PaperEventKind.CODE, "url"))
     reader = Reader(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
-    assert compose_digest(reader, day, 5) is None
+    assert compose_digest(reader, index, 5) is None
     asking = replace(reader, topics=(topic_of(1, "beta replaced:"),))
-    digest = compose_digest(asking, day, 5)
+    digest = compose_digest(asking, index, 5)
     assert digest is not None
     (entry,) = digest.groups[0].entries
     assert (entry.paper_id, entry.revision) == (1, 3)
@@ -262,8 +264,8 @@ def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -
 def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
     happening = Happening(99, PaperEventKind.WITHDRAWN, "v2")
     reader = Reader(1, (topic_of(1, "alpha"),), happenings=(happening,))
-    assert compose_digest(reader, make_day([make_paper(1, "beta")]), 5) is None
-    digest = compose_digest(reader, make_day([make_paper(1, "alpha")]), 5)
+    assert compose_digest(reader, make_index([make_paper(1, "beta")]), 5) is None
+    digest = compose_digest(reader, make_index([make_paper(1, "alpha")]), 5)
     assert digest is not None
     assert digest.happenings == (happening,)
     assert 99 not in digest.paper_ids
@@ -271,6 +273,6 @@ def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
 
 @pytest.mark.parametrize("topics", [(), (topic_of(1, "nothing"),)])
 def test_an_empty_digest_is_none(topics: tuple[ReaderTopic, ...]) -> None:
-    assert compose_digest(Reader(1, topics), make_day([]), 10) is None
-    day = make_day([make_paper(1, "alpha")])
-    assert compose_digest(Reader(1, topics, frozenset({1})), day, 10) is None
+    assert compose_digest(Reader(1, topics), make_index([]), 10) is None
+    index = make_index([make_paper(1, "alpha")])
+    assert compose_digest(Reader(1, topics, frozenset({1})), index, 10) is None

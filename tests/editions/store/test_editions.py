@@ -15,20 +15,17 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import DigestRow, insert_digests
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
+from service.editions.store.chunks import claim_chunk, open_chunks, plan_chunks
+from service.editions.store.edition_papers import assign_papers, get_edition_papers
 from service.editions.store.editions import (
-    assign_papers,
-    claim_chunk,
     close_finished,
     count_states,
     find_edition,
     freeze_if_composed,
     get_edition,
-    get_edition_papers,
     insert_edition,
     list_editions,
     list_open,
-    open_chunks,
-    plan_chunks,
     published_since,
     set_coverage,
 )

@@ -29,8 +29,8 @@ from service.topics.domain.language import Query, QueryError, canonical, leaf_te
 from service.topics.domain.matching.bitsets import Bits, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.paper_index import (
-    DayIndex,
     IndexedPaper,
+    PaperIndex,
     match_query,
     meaningless_leaves,
 )
@@ -192,9 +192,9 @@ class Memory:
             for clause, (by, rest) in _likes()
         }
         self._lexicon: dict[str, Lexemes] = {}
-        self._index = DayIndex(papers, self._lexicon, likes)
+        self._index = PaperIndex(papers, self._lexicon, likes)
         # Without a lexicon: what is found here, is found by the forms alone.
-        self._sets = TopicSets(DayIndex(papers, {}, likes))
+        self._sets = TopicSets(PaperIndex(papers, {}, likes))
 
     def find_pairs(self, session: Session, topics: Sequence[Query]) -> set[tuple[int, int]]:
         asked = {leaf for query in topics for leaf in leaf_texts(query)}

@@ -15,7 +15,7 @@ from service.topics.domain.matching.compiled import (
     inner_numbers,
     read_group,
 )
-from service.topics.domain.matching.paper_index import DayIndex
+from service.topics.domain.matching.paper_index import PaperIndex
 from service.topics.domain.types import ClauseKind
 
 
@@ -71,7 +71,7 @@ class TopicSets:
     of topics needs comes to a few passes over long lists, without a step of Python for each topic.
     """
 
-    def __init__(self, index: DayIndex) -> None:
+    def __init__(self, index: PaperIndex) -> None:
         self._index = index
         self._everything = index.clauses.everything
         # 0 stands for `USUAL` in every form; a number below it for the same clause unwanted.

@@ -41,9 +41,9 @@ from service.topics.domain.matching.compiled import (
 )
 
 __all__ = [
-    "DayIndex",
     "IndexedPaper",
     "Lexicon",
+    "PaperIndex",
     "clause_texts",
     "match_day",
     "match_query",
@@ -54,7 +54,7 @@ __all__ = [
 _Teller: TypeAlias = Callable[[int], Reasons]
 
 
-class DayIndex:
+class PaperIndex:
     """The papers of a day, asked by topics in canonical text.
 
     `lexicon`, `likes` and `forms` say what clauses are looked up by: see `ClauseIndex`.
@@ -131,7 +131,7 @@ class DayIndex:
         leaf = self._read(clause)
         return self.clauses.find_in_title(leaf) if isinstance(leaf, Text | Prefix) else None
 
-    def tell(self, topic: str, position: int) -> Reasons:
+    def explain(self, topic: str, position: int) -> Reasons:
         """Why `topic` wants the paper at `position`: each clause that holds, once.
 
         A clause in a branch that does not hold as a whole is no reason: of `(a b) OR c` a paper
@@ -161,7 +161,7 @@ class DayIndex:
         """The ids of the papers `query` wants, each with the wanted clauses found in it."""
         topic = canonical(query)
         for position in iterate_bits(self.find(topic)):
-            yield self.ids[position], self.tell(topic, position)
+            yield self.ids[position], self.explain(topic, position)
 
     def _tell_group(self, group: Group, position: int, reasons: dict[str, Reasons]) -> None:
         for part in group.parts:
@@ -186,7 +186,7 @@ class DayIndex:
 
 def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons | None:
     """Why `query` wants `paper`, or None where it does not: `match_day` for a single pair."""
-    return next((reasons for _, reasons in DayIndex((paper,), lexicon).match(query)), None)
+    return next((reasons for _, reasons in PaperIndex((paper,), lexicon).match(query)), None)
 
 
 def match_day(
@@ -199,7 +199,7 @@ def match_day(
 
     Within a topic papers come in the order of `papers`.
     """
-    index = DayIndex(papers, lexicon, likes)
+    index = PaperIndex(papers, lexicon, likes)
     for topic_id, query in topics:
         for paper_id, reasons in index.match(query):
             yield topic_id, paper_id, reasons

@@ -24,7 +24,7 @@ from service.topics.domain.matching.compiled import (
     read_places,
     split_topic,
 )
-from service.topics.domain.matching.paper_index import DayIndex
+from service.topics.domain.matching.paper_index import PaperIndex
 from service.topics.domain.types import ClauseKind
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_clause_is_refused_and_what_has_no_lexemes_is_an_error() -> N
 
 
 def test_a_form_that_is_read_by_its_text_has_no_look_up() -> None:
-    index = DayIndex([], {})
+    index = PaperIndex([], {})
     with pytest.raises(ValueError, match="kind other"):
         index.clauses.find_form(ClauseForm(ClauseKind.OTHER))
 
@@ -207,7 +207,7 @@ def test_compiled_topics_mean_what_their_trees_mean(
     assert dict(forms) == {
         text: form for c in clauses for text, form in zip(c.texts, c.forms(), strict=True)
     }
-    index = DayIndex(indexed, {}, forms=forms)
+    index = PaperIndex(indexed, {}, forms=forms)
     sets = TopicSets(index)
     inner = sets.lacking_inside(clauses)
     numbers = {number for some in clauses for number in some.ids}
@@ -221,12 +221,12 @@ def test_compiled_topics_mean_what_their_trees_mean(
         assert {at for at in range(len(papers)) if bits >> at & 1} == wanted
         assert index.find(canonical(query)) == bits
         for at in wanted:  # reasons need no lexicon either
-            assert index.tell(canonical(query), at)
+            assert index.explain(canonical(query), at)
 
 
 def test_many_topics_of_one_length_are_found_at_once() -> None:
     papers = [paper_of("a b", paper_id=1), paper_of("b c", paper_id=2)]
-    index = DayIndex(papers, {})
+    index = PaperIndex(papers, {})
     sets = TopicSets(index)
     sets.learn([StoredClauses(ClauseKind.WORD, [4, 5, 6], ["a", "b", "c"], ["a", "b", "c"])])
     topics = StoredTopics([1, 2, 3], ["a b", "b -a", "c -b"], [[0, 0, 0], [4, 5, 6], [5, -4, -5]])

@@ -25,8 +25,8 @@ from service.topics.domain.language import (
     parse_query,
 )
 from service.topics.domain.matching.paper_index import (
-    DayIndex,
     IndexedPaper,
+    PaperIndex,
     clause_texts,
     match_day,
     match_query,
@@ -201,7 +201,7 @@ def test_whatever_is_not_in_the_words_is_a_reason_too(
     topic: str, reasons: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
     query = parse_query(topic)
-    index = DayIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
+    index = PaperIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
     ((paper_id, found),) = index.match(query)
     assert paper_id == 7
     assert [(one.clause, one.field, one.words) for one in found] == reasons
@@ -216,13 +216,13 @@ def test_whatever_is_not_in_the_words_is_a_reason_too(
 )
 def test_what_does_not_hold_of_a_paper_does_not_match(topic: str) -> None:
     query = parse_query(topic)
-    index = DayIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
+    index = PaperIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
     assert list(index.match(query)) == []
 
 
 def test_likes_may_be_learned_after_the_day_was_read() -> None:
     likes: dict[str, int] = {}
-    index = DayIndex((CIRCUMSTANCES,), {}, likes)
+    index = PaperIndex((CIRCUMSTANCES,), {}, likes)
     query = parse_query("like:2507.17189")
     with pytest.raises(KeyError, match="like:arxiv:2507"):
         list(index.match(query))
@@ -295,7 +295,7 @@ def test_a_tree_that_only_excludes_finds_the_papers_of_the_day_and_ends() -> Non
 
 def test_an_index_may_be_asked_in_any_order() -> None:
     queries = [parse_query(topic) for topic in ("a OR b", "a", "a OR b")]
-    index = DayIndex([paper_of("a"), paper_of("b", paper_id=2)], lexicon_of(*queries))
+    index = PaperIndex([paper_of("a"), paper_of("b", paper_id=2)], lexicon_of(*queries))
     answers = [sorted(index.match(query)) for query in queries]
     assert answers[0] == answers[2]
     assert [paper for paper, _ in answers[0]] == [1, 2]

@@ -1,0 +1,82 @@
+"""Match stored topics with an edition's papers: read what the index lacks, then let it match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from service.editions.domain.compose import ReaderTopic
+from service.editions.domain.edition_index import EditionIndex
+from service.platform.settings.settings import Settings
+from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bulk import StoredClauses
+from service.topics.domain.types import ClauseKind
+from service.topics.like_clauses import find_likes
+from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
+from service.topics.store.save_compiled import heal_topics, hold_forms
+from service.topics.store.topics import get_reader_topics
+
+
+def load_matched_topics(
+    session: Session,
+    settings: Settings,
+    index: EditionIndex,
+    subscriber_ids: Sequence[int],
+    *,
+    all_likes: bool = False,
+) -> dict[int, list[ReaderTopic]]:
+    """Return subscribers' topics, each in its subscriber's order, with their matches in the index.
+
+    `all_likes`: see `match_stored_topics`.
+    """
+    hold_forms(session)
+    found = get_reader_topics(session, subscriber_ids)
+    if None in found.canonical_ids:
+        heal_topics(session, subscriber_ids=subscriber_ids)
+        found = get_reader_topics(session, subscriber_ids)
+    wanted = [canonical_id or 0 for canonical_id in found.canonical_ids]
+    match_stored_topics(session, settings, index, wanted, all_likes=all_likes)
+    texts = index.texts_of(wanted)
+    topics: dict[int, list[ReaderTopic]] = {}
+    for subscriber_id, topic in zip(
+        found.subscriber_ids,
+        map(ReaderTopic, found.topic_ids, found.titles, texts),
+        strict=True,
+    ):
+        topics.setdefault(subscriber_id, []).append(topic)
+    return topics
+
+
+def match_stored_topics(
+    session: Session,
+    settings: Settings,
+    index: EditionIndex,
+    canonical_ids: Iterable[int],
+    *,
+    all_likes: bool = False,
+) -> None:
+    """Give the index the matches of these topics (rows of `canonicals`), as far as it lacks them.
+
+    With `all_likes` the first `like:` clause brings those of all saved topics with it: for an index
+    that will be asked by chunk after chunk, each of which would lay the papers out again.
+    """
+    topics = get_stored_topics(session, index.unknown_topics(canonical_ids))
+    numbers = index.unknown_clauses(topics)
+    clauses = get_stored_clauses(session, numbers)
+    clauses += get_stored_clauses(session, index.unknown_parts(clauses) - numbers)
+    asked = _like_texts(clauses)
+    if all_likes and asked and not index.has_likes:
+        asked |= list_likes(session)
+    likes: dict[str, Bits] = find_likes(session, settings, index.unknown_likes(asked), index.ids)
+    index.learn_clauses(clauses, likes)
+    index.cache_matches(topics)
+
+
+def _like_texts(clauses: Iterable[StoredClauses]) -> dict[str, str]:
+    """The `like:` clauses among these: canonical text -> the text or paper that it names."""
+    texts: dict[str, str] = {}
+    for some in clauses:
+        if some.kind is ClauseKind.LIKE:
+            texts.update(zip(some.texts, some.keys, strict=True))
+    return texts

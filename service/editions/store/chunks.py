@@ -1,0 +1,53 @@
+"""Chunks: the ranges of subscribers that an edition is composed by, each claimed by one process."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, literal, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.recipients import SubscriberState
+from service.editions.store.models import Edition, EditionChunk
+from service.subscribers.store.models import Subscriber
+
+
+def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
+    """Cut the active readers of the cadence into chunks of ids; returns the chunks' ids."""
+    numbered = (
+        select(
+            Subscriber.id,
+            ((func.row_number().over(order_by=Subscriber.id) - 1) // size).label("number"),
+        )
+        .where(Subscriber.state == SubscriberState.ACTIVE, Subscriber.cadence == edition.cadence)
+        .subquery()
+    )
+    ranges = select(literal(edition.id), func.min(numbered.c.id), func.max(numbered.c.id)).group_by(
+        numbered.c.number
+    )
+    planned = session.execute(
+        insert(EditionChunk)
+        .from_select(["edition_id", "first_subscriber_id", "last_subscriber_id"], ranges)
+        .returning(EditionChunk.id)
+    ).scalars()
+    return sorted(planned)
+
+
+def open_chunks(session: Session, edition_id: int) -> list[int]:
+    """The chunks not yet composed."""
+    return list(
+        session.execute(
+            select(EditionChunk.id)
+            .where(EditionChunk.edition_id == edition_id, EditionChunk.composed_at.is_(None))
+            .order_by(EditionChunk.id)
+        ).scalars()
+    )
+
+
+def claim_chunk(session: Session, chunk_id: int) -> EditionChunk | None:
+    """The chunk, locked, or None if it is composed already. Waits for whoever is composing it."""
+    # Composing a chunk takes longer than the ten seconds a lock may otherwise be waited for.
+    session.execute(text("SET LOCAL lock_timeout = 0"))
+    chunk = session.execute(
+        select(EditionChunk).where(EditionChunk.id == chunk_id).with_for_update()
+    ).scalar_one_or_none()
+    return chunk if chunk is not None and chunk.composed_at is None else None

@@ -1,0 +1,96 @@
+"""The papers of an edition: each work is assigned to one edition of a cadence."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.orm import Session, aliased
+
+from service.deliveries.domain.recipients import Cadence
+from service.editions.store.models import Edition, EditionPaper
+from service.papers.domain.types import AnnounceType
+from service.papers.store.models import PaperRow
+
+
+def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
+    """Give the edition every work that no edition of its cadence has carried; returns how many.
+
+    By assignment and not by a window of times: a paper committed a second after the last edition
+    was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes it
+    one edition for each paper, whoever runs this twice; of several papers that are one work the
+    one announced first is taken.
+    """
+    free = (
+        select(
+            literal(edition.id),
+            PaperRow.id,
+            literal(edition.cadence, Edition.cadence.type),
+            _is_late(session, edition),
+        )
+        .ext(distinct_on(_work(PaperRow)))
+        .where(
+            PaperRow.first_announced_on <= edition.local_date,
+            PaperRow.first_announced_on > edition.local_date - lookback,
+            PaperRow.announced_as.in_([t for t in AnnounceType if t.is_first]),
+            PaperRow.is_withdrawn.is_(False),
+            ~_is_carried(edition.cadence),
+        )
+        .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
+    )
+    assigned = session.execute(
+        insert(EditionPaper)
+        .from_select(["edition_id", "paper_id", "cadence", "is_late"], free)
+        .on_conflict_do_nothing()
+        .returning(EditionPaper.paper_id)
+    ).all()
+    return len(assigned)
+
+
+def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
+    """Whether a paper could have been in the last edition of the cadence, had it been here."""
+    earlier = session.execute(
+        select(func.max(Edition.local_date)).where(
+            Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
+        )
+    ).scalar_one()
+    return PaperRow.first_announced_on <= earlier if earlier else literal(value=False)
+
+
+def _is_carried(cadence: Cadence) -> ColumnElement[bool]:
+    """Whether an edition of the cadence has the paper, under whatever name."""
+    carried = aliased(PaperRow)
+    return (
+        select(literal(1))
+        .select_from(EditionPaper)
+        .join(carried, carried.id == EditionPaper.paper_id)
+        .where(EditionPaper.cadence == cadence, _work(carried) == _work(PaperRow))
+        .exists()
+    )
+
+
+def _work(paper: type[PaperRow]) -> ColumnElement[int]:
+    return func.coalesce(paper.work_id, paper.id)
+
+
+def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
+    """The edition's papers: id -> whether it is late."""
+    rows = session.execute(
+        select(EditionPaper.paper_id, EditionPaper.is_late).where(
+            EditionPaper.edition_id == edition_id
+        )
+    )
+    return dict(rows.all())
+
+
+def count_late_by_day(session: Session, edition_id: int) -> dict[date, int]:
+    """The edition's late papers, by the day on which they were announced."""
+    rows = session.execute(
+        select(PaperRow.first_announced_on, func.count())
+        .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+        .where(EditionPaper.edition_id == edition_id, EditionPaper.is_late)
+        .group_by(PaperRow.first_announced_on)
+        .order_by(PaperRow.first_announced_on)
+    )
+    return {on: count for on, count in rows if on is not None}
