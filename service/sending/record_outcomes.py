@@ -14,9 +14,10 @@ from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import Heard
 from service.sending.domain.providers import provider_of
-from service.sending.domain.retries import Tries, decide
+from service.sending.domain.retries import Tries
 from service.sending.domain.smtp_replies import read_reply
-from service.sending.store.in_flight import Recorded, Result, record_results
+from service.sending.steps import STEPS, Steps
+from service.sending.store.in_flight import Recorded, Result
 from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
 
@@ -51,6 +52,7 @@ def record(
     flights: Mapping[int, Flight],
     held: Collection[str],
     now: datetime,
+    steps: Steps = STEPS,
 ) -> tuple[list[DeliveryState], list[tuple[Recorded, Decision]]]:
     """Write what came of messages; returns the states, and the rows whose address is dead.
 
@@ -60,13 +62,13 @@ def record(
         Result(
             number,
             flights[number].attempt,
-            _decide(number, outcome, flights, held, now),
+            steps.decide(outcome, _tries(number, flights[number], held), now),
             outcome.phase,
             outcome.relay,
         )
         for number, outcome in outcomes.items()
     ]
-    recorded = record_results(session, results, now)
+    recorded = steps.record(session, results, now)
     dead = [
         (recorded[one.id], one.decision)
         for one in results
@@ -75,18 +77,9 @@ def record(
     return [one.state for one in recorded.values()], dead
 
 
-def _decide(
-    number: int,
-    outcome: SendOutcome,
-    flights: Mapping[int, Flight],
-    held: Collection[str],
-    now: datetime,
-) -> Decision:
-    flight = flights[number]
+def _tries(number: int, flight: Flight, held: Collection[str]) -> Tries:
     is_held = flight.provider in held
-    return decide(
-        outcome, Tries(number, flight.deferral_count, flight.send_not_after, is_held), now
-    )
+    return Tries(number, flight.deferral_count, flight.send_not_after, is_held)
 
 
 def suppress_dead(

@@ -25,11 +25,12 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import Pacer
-from service.sending.eligibility import skip_unwanted, withdraw
+from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import seldom_collecting
 from service.sending.record_outcomes import Flight, flight_of, heard_in, record, suppress_dead
 from service.sending.restore_guard import Marker
 from service.sending.smtp.transport import Transport
+from service.sending.steps import STEPS, Steps
 from service.sending.store.claim import (
     Claimer,
     Places,
@@ -40,8 +41,6 @@ from service.sending.store.claim import (
 from service.sending.store.in_flight import (
     Ending,
     end_claimed,
-    hold_claimed,
-    put_in_flight,
 )
 from service.sending.store.provider_limits import LaneClaim
 
@@ -77,6 +76,7 @@ class Sender:
     transport: Transport
     clock: Clock
     places: Places = field(default_factory=dict)
+    steps: Steps = STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +284,12 @@ class _Run:
         self._tell_troubles(now)
         attempts = {one.envelope.number: one.attempt for one in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
-            states, dead = record(session, landed, self._flying, self._pacer.held, now)
-            held = hold_claimed(session, self._owner, attempts, now)
+            states, dead = record(
+                session, landed, self._flying, self._pacer.held, now, sender.steps
+            )
+            held = sender.steps.hold(session, self._owner, attempts, now)
             suppress_dead(session, dead, sender.settings, now)
-            withdrawn = withdraw(session, held, attempts, sender.settings, now)
+            withdrawn = sender.steps.withdraw(session, held, attempts, sender.settings, now)
             ids = {row.id for row in held if not row.is_over} - withdrawn
             gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
@@ -320,7 +322,8 @@ class _Run:
             try:
                 with transaction(self._sender.sessions) as session:
                     held, now = self._pacer.held, self._sender.clock()
-                    record(session, self._landed, self._flying, held, now)
+                    steps = self._sender.steps
+                    record(session, self._landed, self._flying, held, now, steps)
             except SQLAlchemyError as error:
                 log.warning(
                     "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
@@ -332,5 +335,5 @@ def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender)
     until = sender.clock() + timedelta(seconds=sender.settings.lease_seconds)
     attempts = {one.envelope.number: one.attempt for one in going}
     identities = {one.envelope.number: one.message_id for one in going}
-    gone = put_in_flight(session, attempts, identities, until)
+    gone = sender.steps.fly(session, attempts, identities, until)
     return [one for one in going if one.envelope.number in gone]
