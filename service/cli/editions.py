@@ -235,15 +235,12 @@ def _check_edition(desk: Desk, edition_id: int) -> None:
 
 
 def _edition_story(desk: Desk, edition_id: int) -> EditionStory:
-    from service.editions.store.editions import get_edition
-    from service.operations.status import tell_edition
-    from service.platform.database.engine import transaction
+    from service.operations.status import find_story
 
-    with transaction(desk.sessions) as session:
-        edition = get_edition(session, edition_id)
-        if edition is None:
-            raise CommandError(f"edition {edition_id} is gone")
-        return tell_edition(session, edition, desk.clock())
+    story = find_story(desk.sessions, edition_id, desk.clock())
+    if story is None:
+        raise CommandError(f"edition {edition_id} is gone")
+    return story
 
 
 def sweep_left(context: typer.Context, as_json: Json = False) -> None:

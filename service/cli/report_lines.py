@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         PaperStory,
         Story,
     )
-    from service.operations.status import Doubt, EditionStory, ProviderLine
+    from service.operations.figures import Doubt, ProviderLine
+    from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
 
 

@@ -10,7 +10,6 @@ import typer
 from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_day
 from service.cli.output import counted, table
 from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
-from service.presentation.coverage import coverage_text
 
 if TYPE_CHECKING:
     from service.operations.status import Status
@@ -42,9 +41,14 @@ def find_reader(desk: Desk, email: str) -> Subscriber:
         reader = find_by_email(session, email_key(address))
         suppressed = find_reason(session, email_key(address), desk.settings.secret_key)
     if reader is None:
-        known = f"; it is suppressed: {suppressed}" if suppressed else ""
-        raise CommandError(f"no subscriber has the address {email}{known}")
+        raise nobody(email, suppressed)
     return reader
+
+
+def nobody(email: str, suppressed: str | None) -> CommandError:
+    """Make the error that says that an address is no subscriber's."""
+    known = f"; it is suppressed: {suppressed}" if suppressed else ""
+    return CommandError(f"no subscriber has the address {email}{known}")
 
 
 def status(context: typer.Context, date: Date = None, as_json: Json = False) -> None:
@@ -62,6 +66,8 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
 
 
 def _status_lines(found: Status) -> list[str]:
+    from service.presentation.coverage import coverage_text
+
     columns = ("batch", "state", ">announced", ">unreadable", "note")
     rows = [
         (f"{b.source} {b.category}".strip(), b.state, b.announced_count, b.bad_count, b.note)
@@ -148,15 +154,17 @@ def why(
     Which papers matched which clause, what was cut, and every reply of the relay.
     """
     from service.cli.report_lines import story_lines
-    from service.operations.explain import tell_why
-    from service.platform.database.engine import transaction
+    from service.operations.explain import find_reader_story
+    from service.platform.signing.address_hash import email_key
+    from service.subscribers.validate import validate_address
 
     with open_desk(context, as_json=as_json) as desk:
         on = read_day(desk, date, "DATE")
-        reader = find_reader(desk, email)
-        with transaction(desk.sessions) as session:
-            story = tell_why(session, reader, on, desk.settings.secret_key)
-        desk.say(story, *story_lines(story))
+        key = email_key(validate_address(email, takes_utf8=True))
+        found = find_reader_story(desk.sessions, key, on, desk.settings.secret_key)
+        if found.story is None:
+            raise nobody(email, found.suppressed)
+        desk.say(found.story, *story_lines(found.story))
 
 
 def try_topic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -28,16 +28,28 @@ class Balance:
     states: Mapping[str, int]
     closes: bool
 
+    @property
+    def by_state(self) -> dict[str, int]:
+        """The states without the reasons of skips."""
+        told: dict[str, int] = {}
+        for name, count in self.states.items():
+            state = name.partition(":")[0]
+            told[state] = told.get(state, 0) + count
+        return told
+
 
 def edition_balance(session: Session, edition: Edition) -> Balance:
-    """How many candidates the edition had and what became of each."""
-    counted = count_states(session, edition.id)
-    by_state: dict[DeliveryState, int] = {}
-    states: dict[str, int] = {}
-    for (state, reason), count in sorted(counted.items()):
-        by_state[state] = by_state.get(state, 0) + count
-        name = f"{state}: {reason}" if state is DeliveryState.SKIPPED else str(state)
-        states[name] = states.get(name, 0) + count
+    """Return how many candidates an edition had and what became of each."""
+    return edition_balances(session, [edition])[0]
+
+
+def edition_balances(session: Session, editions: Sequence[Edition]) -> list[Balance]:
+    """Return the balances of some editions, in their order, by one query."""
+    counted = count_states(session, [edition.id for edition in editions])
+    return [_balance(edition, counted[edition.id]) for edition in editions]
+
+
+def _balance(edition: Edition, counted: Mapping[tuple[DeliveryState, str], int]) -> Balance:
     return Balance(
         edition_id=edition.id,
         cadence=edition.cadence,
@@ -45,8 +57,11 @@ def edition_balance(session: Session, edition: Edition) -> Balance:
         state=edition.state,
         paper_count=edition.paper_count,
         candidate_count=edition.candidate_count,
-        states=states,
-        closes=balance_closes(edition.candidate_count, by_state),
+        states={
+            f"{state}: {reason}" if reason else str(state): count
+            for (state, reason), count in sorted(counted.items())
+        },
+        closes=balance_closes(edition.candidate_count, counted.values()),
     )
 
 

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.models import BounceEventRow
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
-from service.operations.status import ProviderLine, provider_line
-from service.operations.store.edition_reports import find_pace, list_reader_bounces
+from service.operations.figures import ProviderLine, provider_line
+from service.operations.store.edition_reports import (
+    ReaderDay,
+    find_pace,
+    list_reader_bounces,
+    list_reader_days,
+)
 from service.papers.store.read import get_papers
+from service.platform.database.engine import transaction
 from service.sending.domain.providers import provider_of
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import find_by_email, get_topics
 from service.subscribers.store.suppressions import find_reason
 from service.topics.domain.types import Reason
 
@@ -101,6 +107,30 @@ class Story:
     provider: str = ""
     pace: ProviderLine | None = None
     bounces: tuple[BounceStory, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderStory:
+    """What is known of an address: its story of a date and its newest mails, newest first.
+
+    `story` is None where no subscriber has the address; `suppressed` is why it gets no mail then.
+    """
+
+    story: Story | None
+    mails: tuple[ReaderDay, ...] = ()
+    suppressed: str = ""
+
+
+def find_reader_story(
+    sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...]
+) -> ReaderStory:
+    """Return what is known of the address that has a key (see `email_key`)."""
+    with transaction(sessions) as session:
+        reader = find_by_email(session, key)
+        if reader is None:
+            return ReaderStory(None, suppressed=find_reason(session, key, secrets) or "")
+        mails = list_reader_days(session, reader.id)
+        return ReaderStory(tell_why(session, reader, on, secrets), tuple(mails))
 
 
 def tell_why(

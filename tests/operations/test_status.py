@@ -19,7 +19,8 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.states import DeliveryKind, SendOutcome
 from service.deliveries.store.deliveries import insert_mail
 from service.messages.mime.mime import Envelope
-from service.operations.status import EditionStory, expected_end, find_status, gather_doubts
+from service.operations.figures import gather_doubts
+from service.operations.status import EditionStory, expected_end, find_status
 from service.operations.store.edition_reports import DoubtRow, ReplyCount, Waiting
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.provider_limits import BreakerState

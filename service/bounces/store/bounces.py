@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -118,11 +119,26 @@ def settle_event(session: Session, event_id: int, now: datetime) -> None:
     session.get_one(BounceEventRow, event_id).settled_at = now
 
 
-def count_verdicts(session: Session, since: datetime) -> dict[BounceVerdict, int]:
-    """How many events of each verdict came in since a moment."""
+def count_verdicts_by_day(
+    session: Session, since: datetime
+) -> dict[date, dict[BounceVerdict, int]]:
+    """Count what came in since a moment by UTC day and verdict; days without anything are left out."""
+    day = func.date_trunc("day", BounceEventRow.created_at, "UTC").label("day")
     rows = session.execute(
-        select(BounceEventRow.verdict, func.count())
+        select(day, BounceEventRow.verdict, func.count())
         .where(BounceEventRow.created_at >= since)
-        .group_by(BounceEventRow.verdict)
+        .group_by(day, BounceEventRow.verdict)
+        .order_by(day)
     )
-    return {verdict: count for verdict, count in rows}  # noqa: C416  # rows are not pairs to dict()
+    told: dict[date, dict[BounceVerdict, int]] = {}
+    for at, verdict, count in rows:
+        told.setdefault(at.astimezone(UTC).date(), {})[verdict] = count
+    return told
+
+
+def count_verdicts(session: Session, since: datetime) -> dict[BounceVerdict, int]:
+    """Count what came in since a moment by verdict."""
+    told: Counter[BounceVerdict] = Counter()
+    for verdicts in count_verdicts_by_day(session, since).values():
+        told.update(verdicts)
+    return dict(told)

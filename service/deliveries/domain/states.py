@@ -9,6 +9,7 @@ treated like a 451 and sent again; it is `in_doubt`, because the receiver may ho
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -180,6 +181,6 @@ def skip_reason(
     return SkipReason.LATE if now >= send_not_after else None
 
 
-def balance_closes(candidate_count: int | None, by_state: dict[DeliveryState, int]) -> bool:
+def balance_closes(candidate_count: int | None, row_counts: Iterable[int]) -> bool:
     """Whether every frozen candidate is accounted for: the sum over the states is the whole."""
-    return candidate_count is not None and candidate_count == sum(by_state.values())
+    return candidate_count is not None and candidate_count == sum(row_counts)

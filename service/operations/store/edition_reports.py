@@ -186,37 +186,6 @@ def list_unsettled_editions(session: Session, since: date) -> Sequence[Edition]:
     return session.execute(select(Edition).where(is_wanted).order_by(Edition.id)).scalars().all()
 
 
-def bounces_per_day(session: Session, since: datetime) -> list[tuple[datetime, dict[str, int]]]:
-    """What came back per UTC day since a moment, by verdict; days without anything are left out."""
-    day = func.date_trunc("day", BounceEventRow.created_at, "UTC").label("day")
-    rows = session.execute(
-        select(day, BounceEventRow.verdict, func.count())
-        .where(BounceEventRow.created_at >= since)
-        .group_by(day, BounceEventRow.verdict)
-        .order_by(day)
-    )
-    told: dict[datetime, dict[str, int]] = {}
-    for on, verdict, count in rows:
-        told.setdefault(on, {})[str(verdict)] = count
-    return list(told.items())
-
-
-def count_edition_states(
-    session: Session, edition_ids: Sequence[int]
-) -> dict[int, dict[DeliveryState, int]]:
-    """The rows of some editions by state, without their reasons: an index alone answers it."""
-    rows = session.execute(
-        select(Delivery.edition_id, Delivery.state, func.count())
-        .where(Delivery.edition_id.in_(edition_ids))
-        .group_by(Delivery.edition_id, Delivery.state)
-    )
-    told: dict[int, dict[DeliveryState, int]] = {number: {} for number in edition_ids}
-    for edition_id, state, count in rows:
-        if edition_id is not None:
-            told[edition_id][state] = count
-    return told
-
-
 @dataclass(frozen=True, slots=True)
 class ReaderDay:
     """One mail of a reader: `on` is its edition's date, or the day on which it was queued."""

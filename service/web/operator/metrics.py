@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.operations.metrics import Measures, measure
+from service.operations.metrics import MOST_PROVIDERS, Measures, measure
 from service.platform.logs import get_logger
 from service.web.core.context import SiteHere
 from service.web.operator.auth import MonitorHere
@@ -77,8 +77,9 @@ def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
     candidates = _family("edition_candidates", "Readers of an edition when it was frozen", names)
     balanced = _family("edition_balanced", "1 where the states add up to the candidates", names)
     for edition in found.editions:
-        labels = (edition.cadence, edition.on.isoformat())
-        for (state, reason), count in sorted(edition.states.items()):
+        labels = (edition.cadence, edition.local_date.isoformat())
+        for name, count in edition.states.items():
+            state, _, reason = name.partition(": ")
             rows.add_metric((*labels, state, reason), count)
         # While it is composed there is nothing yet that could balance.
         if edition.candidate_count is not None:
@@ -90,7 +91,7 @@ def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
 def _of_providers(found: Measures) -> Iterator[GaugeMetricFamily]:
     paused = _family("provider_paused", "1 while a provider gets no mail", ("provider",))
     rate = _family("provider_rate", "Mails a second that a provider gets", ("provider",))
-    for one in found.providers:
+    for one in found.providers[:MOST_PROVIDERS]:
         paused.add_metric((one.provider,), int(one.breaker != "closed"))
         if one.rate is not None:
             rate.add_metric((one.provider,), one.rate)

@@ -9,20 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 
-from service.editions.store.editions import get_edition
 from service.operations.dashboard import find_overview
-from service.operations.explain import tell_why
-from service.operations.status import EditionStory, tell_edition
-from service.operations.store.edition_reports import list_reader_days
+from service.operations.explain import ReaderStory, find_reader_story
+from service.operations.status import EditionStory, find_story
 from service.papers.domain.announcement_days import announcement_date
-from service.platform.database.engine import transaction
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, sign_token
 from service.presentation.phrases import count_of
 from service.sending.deliver import RESOLUTIONS, resolve
 from service.sending.restore_guard import accept_restored
-from service.subscribers.store.subscribers import find_by_email
-from service.subscribers.store.suppressions import find_reason
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere
@@ -31,9 +26,6 @@ from service.web.operator.auth import check_operator
 from service.web.operator.charts import BOUNCE_KEYS, EDITION_KEYS, draw_bounces, draw_edition
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator)])
-
-# Postgres' bigint; larger numbers are nobody's.
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,7 @@ def show_overview(site: SiteHere) -> HTMLResponse:
     return site.pages.show(
         "admin.html",
         found=found,
-        bars={line.edition_id: draw_edition(line.states) for line in found.editions},
+        bars={line.edition_id: draw_edition(line.by_state) for line in found.editions},
         keys=EDITION_KEYS,
         bounces=draw_bounces(found.bounces),
         bounce_keys=BOUNCE_KEYS,
@@ -85,7 +77,7 @@ def _show_edition(site: Site, number: int, said: str = "") -> HTMLResponse:
     return site.pages.show(
         "admin_edition.html",
         story=story,
-        picture=draw_edition(_by_state(story)),
+        picture=draw_edition(story.by_state),
         keys=EDITION_KEYS,
         said=said,
         token=_sign(site, number),
@@ -93,20 +85,10 @@ def _show_edition(site: Site, number: int, said: str = "") -> HTMLResponse:
 
 
 def _tell(site: Site, number: int) -> EditionStory:
-    with transaction(site.sessions) as session:
-        edition = get_edition(session, number) if 0 < number <= _LARGEST else None
-        if edition is None:
-            raise NotHere("There is no such edition", "The last ones are listed at /admin.")
-        return tell_edition(session, edition, site.clock())
-
-
-def _by_state(story: EditionStory) -> dict[str, int]:
-    """The balance without the reasons of skips."""
-    told: dict[str, int] = {}
-    for name, count in story.states.items():
-        state = name.partition(":")[0]
-        told[state] = told.get(state, 0) + count
-    return told
+    story = find_story(site.sessions, number, site.clock())
+    if story is None:
+        raise NotHere("There is no such edition", "The last ones are listed at /admin.")
+    return story
 
 
 @router.post("/admin/editions/{number}/resolve")
@@ -185,34 +167,28 @@ def show_reader(
 ) -> HTMLResponse:
     """One reader's story of a day. By POST, so that no address stands in a log or a history."""
     today = announcement_date(site.clock())
-    fault, story, days = "", None, []
+    fault, told = "", ReaderStory(None)
     try:
         day = date.fromisoformat(on) if on else today
-        address = validate_address(email)
+        key = email_key(validate_address(email))
     except SignUpError as error:
         fault = str(error)
     except ValueError:
         fault = "A day looks like 2026-09-18."
     else:
-        keys = site.settings.secret_key
-        with transaction(site.sessions) as session:
-            reader = find_by_email(session, email_key(address))
-            if reader is None:
-                reason = find_reason(session, email_key(address), keys)
-                fault = f"Nobody has this address. {_suppressed(reason)}".strip()
-            else:
-                story = tell_why(session, reader, day, keys)
-                days = list_reader_days(session, reader.id)
+        told = find_reader_story(site.sessions, key, day, site.settings.secret_key)
+        if told.story is None:
+            fault = f"Nobody has this address. {_suppressed(told.suppressed)}".strip()
     return site.pages.show(
         "admin_reader.html",
         status=422 if fault else 200,
-        story=story,
-        days=days,
+        story=told.story,
+        days=told.mails,
         fault=fault,
         email=email.strip()[:320],
         on=on.strip()[:20] or today.isoformat(),
     )
 
 
-def _suppressed(reason: str | None) -> str:
+def _suppressed(reason: str) -> str:
     return f"It is suppressed: {reason}." if reason else ""

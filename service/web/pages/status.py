@@ -9,11 +9,9 @@ from datetime import date, timedelta
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from service.editions.coverage import day_coverage
+from service.operations.figures import BatchLine
+from service.operations.status import find_history
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.store.batches import get_history
-from service.papers.store.models import Batch
-from service.platform.database.engine import transaction
 from service.presentation.dates import short_date
 from service.web.core.context import SiteHere
 
@@ -46,7 +44,7 @@ class StatusPicture:
     rows: tuple[StatusRow, ...]
     first: date
     last: date
-    latest: tuple[Batch, ...]
+    latest: tuple[BatchLine, ...]
     width: int = DAYS * (CELL + GAP)
     height: int = CELL
 
@@ -55,17 +53,14 @@ class StatusPicture:
 def show_status(site: SiteHere) -> HTMLResponse:
     last = announcement_date(site.clock())
     first = last - timedelta(days=DAYS - 1)
-    with transaction(site.sessions) as session:
-        batches = get_history(session, first, site.settings.sources)
-        picture = draw_status(batches, first, last)
-        latest = picture.latest[0].announced_on if picture.latest else last
-        coverage = day_coverage(session, latest, site.settings)
-    return site.pages.show("status.html", picture=picture, coverage=coverage)
+    history = find_history(site.sessions, site.settings, first)
+    picture = draw_status(history.batches, first, last)
+    return site.pages.show("status.html", picture=picture, coverage=history.coverage)
 
 
-def draw_status(batches: Sequence[Batch], first: date, last: date) -> StatusPicture:
+def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> StatusPicture:
     """The picture of batches in a closed span of days."""
-    by_name: dict[str, dict[date, Batch]] = {}
+    by_name: dict[str, dict[date, BatchLine]] = {}
     for batch in batches:
         if first <= batch.announced_on <= last:
             name = f"{batch.source} {batch.category}".strip()
@@ -77,7 +72,7 @@ def draw_status(batches: Sequence[Batch], first: date, last: date) -> StatusPict
     return StatusPicture(rows, first, last, latest)
 
 
-def _draw_row(name: str, found: dict[date, Batch], days: Sequence[date]) -> StatusRow:
+def _draw_row(name: str, found: dict[date, BatchLine], days: Sequence[date]) -> StatusRow:
     cells = tuple(
         DayCell(number * (CELL + GAP), _look(found.get(day)), describe_batch(day, found.get(day)))
         for number, day in enumerate(days)
@@ -87,11 +82,11 @@ def _draw_row(name: str, found: dict[date, Batch], days: Sequence[date]) -> Stat
     return StatusRow(name, cells, f"{name}: {whole} of {asked} days complete")
 
 
-def _look(batch: Batch | None) -> str:
+def _look(batch: BatchLine | None) -> str:
     return str(batch.state) if batch else "none"
 
 
-def describe_batch(day: date, batch: Batch | None) -> str:
+def describe_batch(day: date, batch: BatchLine | None) -> str:
     """`Tue 21 Apr: complete, 412 papers, 3 late`."""
     if batch is None:
         return f"{short_date(day)}: not asked for"

@@ -201,9 +201,8 @@ def test_an_edition_freezes_once_with_all_of_its_rows(session: Session) -> None:
     assert freeze_if_composed(session, edition.id, NOW)
     assert not freeze_if_composed(session, edition.id, NOW + WEEK)
     assert (edition.frozen_at, edition.candidate_count) == (NOW, 2)
-    assert count_states(session, edition.id) == {
-        (DeliveryState.QUEUED, ""): 1,
-        (DeliveryState.SKIPPED, "empty"): 1,
+    assert count_states(session, [edition.id]) == {
+        edition.id: {(DeliveryState.QUEUED, ""): 1, (DeliveryState.SKIPPED, "empty"): 1}
     }
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import httpx
 from sqlalchemy.orm import Session
 
+from service.operations.figures import batch_line
 from service.papers.domain.types import BatchState
 from service.papers.store.batches import open_batch
 from service.papers.store.models import Batch
@@ -47,9 +48,10 @@ def test_the_picture_has_a_row_a_category_and_a_square_a_day(
     session: Session, now: datetime
 ) -> None:
     batch = make_batch(session, FRIDAY, BatchState.EXPECTED, now)
-    picture = draw_status([batch], FRIDAY - timedelta(days=2), FRIDAY)
+    line = batch_line(batch)
+    picture = draw_status([line], FRIDAY - timedelta(days=2), FRIDAY)
     assert [row.name for row in picture.rows] == ["arxiv cs.CL"]
     assert [cell.look for cell in picture.rows[0].cells] == ["none", "none", "expected"]
-    assert picture.latest == (batch,)
+    assert picture.latest == (line,)
     assert describe_batch(FRIDAY, None) == "Fri 18 Sep: not asked for"
     assert draw_status([], FRIDAY, FRIDAY).rows == ()
