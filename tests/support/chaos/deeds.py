@@ -38,7 +38,7 @@ def choose_leaver(engine: Engine, left: Sequence[int], who: int) -> int:
         " WHERE s.id <> ALL(:left) ORDER BY d.id IS NULL, s.id LIMIT 12"
     )
     with engine.connect() as connection:
-        ids = list(connection.execute(waiting, {"left": list(left)}).scalars())
+        ids: list[int] = list(connection.execute(waiting, {"left": list(left)}).scalars())
     return ids[who % len(ids)]
 
 

@@ -16,11 +16,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from service.deliveries.domain.recipients import Cadence
@@ -67,13 +69,13 @@ class Lane:
     ended: threading.Event = field(default_factory=threading.Event)
 
     @cached_property
-    def processes(self) -> Any:
+    def processes(self) -> ForkServerContext:
         """The fork server. It needs servers of its own to look at while it imports the workers."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["support.chaos.worker"])
         return context
 
-    def fork(self, run: Callable[..., None], *args: object) -> Any:
+    def fork(self, run: Callable[..., None], *args: object) -> BaseProcess:
         """Start `run` in a new process; returns the process.
 
         Its child would import this program's main module (pytest, a bench) before it begins, which
@@ -106,7 +108,7 @@ class Lane:
         )
 
     @cached_property
-    def site(self) -> Any:
+    def site(self) -> FastAPI:
         """The web site; each seed puts its own database and clock into it."""
         settings = self.settings(self.servers.database_url, self.home)
         engine = make_engine(self.servers.database_url)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,9 +59,14 @@ class StoryEnded(Exception):
 @dataclass
 class Worker:
     name: str
-    process: Any
+    process: BaseProcess
     fault: ProcessFault | None
     has_slept: bool = False
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
     @property
     def is_stopped(self) -> bool:
@@ -262,7 +268,7 @@ class Story:
         return ChaosRelay(self.plan, self._pid_of)
 
     def _pid_of(self, name: str) -> int:
-        return next(one.process.pid for one in self.workers if one.name == name)
+        return next(one.pid for one in self.workers if one.name == name)
 
     def _bury(self) -> None:
         """Note who died, and start somebody else, as a supervisor does."""
@@ -288,7 +294,7 @@ class Story:
             sweep(self.sessions, self.clock())
             self._ring("deliver")
             time.sleep(0.03)
-        os.kill(worker.process.pid, signal.SIGCONT)
+        os.kill(worker.pid, signal.SIGCONT)
 
     # -- what is done from outside ---------------------------------------------------------------
 
