@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
 from service.deliveries.domain.digest_json import digest_to_json
@@ -58,10 +59,10 @@ def read_papers(folder: Path, count: int) -> list[Paper]:
     return found[:count]
 
 
-def _paper(number: int, told: dict[str, object]) -> Paper:
+def _paper(number: int, told: dict[str, Any]) -> Paper:
     authors = told["authors"] or ()
     names = authors.split(", ") if isinstance(authors, str) else authors
-    categories = tuple(str(one) for one in told["categories"] or ("cs.LG",))  # type: ignore[attr-defined]
+    categories = tuple(str(one) for one in told["categories"] or ("cs.LG",))
     identifier = str(told["id"])
     return Paper(
         id=number,
@@ -70,7 +71,7 @@ def _paper(number: int, told: dict[str, object]) -> Paper:
         identifier=identifier,
         title=to_readable_line(str(told["title"])),
         abstract=to_readable(str(told["abstract"] or "")),
-        authors=tuple(to_readable_line(str(name)) for name in names),  # type: ignore[attr-defined]
+        authors=tuple(to_readable_line(str(name)) for name in names),
         categories=categories,
         primary_category=categories[0],
         announced_as=AnnounceType.NEW,

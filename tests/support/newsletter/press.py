@@ -60,7 +60,8 @@ def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
 
     def are_gone() -> bool:
         with sessions() as session:
-            return session.execute(text("SELECT count(*)" + OUR_LOCKS)).scalar_one() == 0
+            count: int = session.execute(text("SELECT count(*)" + OUR_LOCKS)).scalar_one()
+        return count == 0
 
     wait_until(are_gone)
 

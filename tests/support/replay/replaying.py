@@ -10,12 +10,14 @@ import gzip
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, event, select
 
@@ -120,8 +122,8 @@ def _calendar(start: date, weekday_count: int) -> tuple[date, ...]:
     return tuple(start + timedelta(days=n) for n in range(7 * weeks + rest))
 
 
-def _by_day(path: Path, name: str) -> dict[str, list[dict[str, object]]]:
-    found: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
+def _by_day(path: Path, name: str) -> dict[str, list[dict[str, Any]]]:
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
@@ -130,8 +132,8 @@ def _by_day(path: Path, name: str) -> dict[str, list[dict[str, object]]]:
     return dict(found)
 
 
-def _announced(row: dict[str, object]) -> Announcement:
-    categories = tuple(str(c) for c in (row["categories"] or ()))  # type: ignore[attr-defined]  # lists in the file
+def _announced(row: dict[str, Any]) -> Announcement:
+    categories = tuple(str(c) for c in (row["categories"] or ()))
     return Announcement(
         key=f"arxiv:{row['id']}",
         source="arxiv",
@@ -140,14 +142,14 @@ def _announced(row: dict[str, object]) -> Announcement:
         announce_type=AnnounceType.NEW,
         title=str(row["title"]),
         abstract=str(row["abstract"] or ""),
-        authors=tuple(map(str, row["authors"])),  # type: ignore[call-overload]  # a list in the file
+        authors=tuple(map(str, row["authors"])),
         categories=categories,
         primary_category=categories[0] if categories else None,
         url=f"https://arxiv.org/abs/{row['id']}",
     )
 
 
-def _listed(row: dict[str, object]) -> Announcement:
+def _listed(row: dict[str, Any]) -> Announcement:
     return replace(
         _announced({**row, "categories": []}),
         source="huggingface",
@@ -215,7 +217,7 @@ class Replay:
     def _live(self, on: date) -> None:
         self.press.clock.now = datetime.combine(on, time(6), tzinfo=UTC)
         for source in (self.sample.arxiv, self.sample.listed):
-            self._until_done(lambda source=source: self._ingest(source))
+            self._until_done(partial(self._ingest, source))
         # Past the deadline as well, so that nothing hangs on a batch that a kill left open.
         for hour in (7, 15):
             self.press.clock.now = datetime.combine(on, time(hour), tzinfo=UTC)
@@ -223,13 +225,13 @@ class Replay:
             self._until_done(self._deliver)
         self._answer_doubts()
 
-    def _until_done(self, step: object) -> None:
+    def _until_done(self, step: Callable[[], object]) -> None:
         """Run a step until it ends by itself, and then once more: any step may run twice."""
         is_twice = self.fate.odds > 0
         while True:
             try:
                 self.fate.is_armed = is_twice
-                step()  # type: ignore[operator]  # a function without arguments
+                step()
             except Killed:
                 self.fate.is_armed = False
                 sweep(self.press.sessions, self.press.clock())

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from service.platform.embedded.paths import POSTGRES_MAJOR
+from service.platform.embedded.servers import POSTGRES_MAJOR
 from support.servers.databases import drop_database, with_database
 
 # Restores what was dumped.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ FRIDAY = date(2026, 9, 18)
 THURSDAY = date(2026, 9, 17)
 
 
-def make_announcement(number: int, title: str, **changes: object) -> Announcement:
+def make_announcement(number: int, title: str, **changes: Any) -> Announcement:
     """An announced paper of cs.CL, `changes` aside."""
     identifier = f"2609.{number:05d}"
     told = Announcement(
