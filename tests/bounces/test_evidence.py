@@ -84,7 +84,7 @@ def test_a_bounce_settles_a_doubt_as_well(press: Press) -> None:
 def test_a_bounce_that_is_faster_than_the_record_waits_for_it(press: Press) -> None:
     """A relay on the same machine can bounce before the sender has written down its 250."""
     transport = PlannedTransport(plan=lambda _: ACCEPTED)
-    seen: list[S] = []
+    seen: list[DeliveryState] = []
 
     def bounce() -> None:
         take(press, dsn(to=path_of(press, press.row())))

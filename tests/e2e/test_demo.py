@@ -77,7 +77,7 @@ def mails(data_dir: Path) -> list[EmailMessage]:
 
 
 def unsubscribe_url(message: EmailMessage) -> str:
-    links = [link.strip(" <>") for link in message["List-Unsubscribe"].split(",")]
+    links = [link.strip(" <>") for link in str(message["List-Unsubscribe"]).split(",")]
     (url,) = [link for link in links if link.startswith("http")]
     return url
 

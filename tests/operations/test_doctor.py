@@ -98,7 +98,7 @@ def press(
     return make_press(settings.model_copy(update=changes), engine, system_clock())
 
 
-def ask(press: Press, probe: str | None = None, **changes: object) -> dict[str, Finding]:
+def ask(press: Press, probe: str | None = None, /, **changes: object) -> dict[str, Finding]:
     here = press.settings.model_copy(update=changes)
     return {finding.subject: finding for finding in examine(here, press.sessions, probe)}
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ TOPICS = (
 )
 
 
-def make_paper(number: int, title: str = "", abstract: str = "", **others: object) -> Paper:
+def make_paper(number: int, title: str = "", abstract: str = "", **others: Any) -> Paper:
     paper = Paper(
         id=number,
         key=f"arxiv:2609.{number:05d}",
@@ -45,7 +46,7 @@ def make_paper(number: int, title: str = "", abstract: str = "", **others: objec
         announced_on=date(2026, 9, 18),
         url="",
     )
-    return replace(paper, **others)  # type: ignore[arg-type]  # the names of Paper's own fields
+    return replace(paper, **others)
 
 
 def lexemes(text: str) -> dict[str, tuple[int, ...]]:
