@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
-from support.servers.loopback_http import LoopbackHttp
+from support.servers.loopback_http import LoopbackHttp, Request
 from support.sources.open_gate import OpenGate
 from support.web.papers import FRIDAY, make_announcement
 
@@ -83,8 +83,8 @@ def test_votes_that_come_later_are_looks_of_their_own(
     )
     votes = {"upvotes": 3}
 
-    def answer(request: object) -> tuple[int, dict[str, str], bytes]:
-        is_thursday = "date=2026-09-17" in request.query  # type: ignore[attr-defined]  # a Request
+    def answer(request: Request) -> tuple[int, dict[str, str], bytes]:
+        is_thursday = "date=2026-09-17" in request.query
         paper = '[{"paper": {"id": "2609.00001", "title": "T", "summary": "A.", "upvotes": %d}}]'
         return 200, {}, (paper % votes["upvotes"]).encode() if is_thursday else b"[]"
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from service.sample.manuscripts import NOTICE, written
-from service.sample.papers import nearest_weekday, new_papers, sample_day
+from service.sample.papers import SamplePaper, nearest_weekday, new_papers, sample_day
 from service.sample.people import crowd, names_in
 
 TUESDAY = date(2026, 11, 24)
@@ -102,7 +102,7 @@ def test_replacements_are_new_versions_of_what_earlier_days_announced() -> None:
         assert {one.version for one in replaced} == {2, 3}
 
 
-def _new_before(on: date, days: int) -> list[object]:
+def _new_before(on: date, days: int) -> list[SamplePaper]:
     return list(new_papers(nearest_weekday(on - timedelta(days=days))))
 
 

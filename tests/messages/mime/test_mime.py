@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_text_cannot_end_its_own_part() -> None:
     ["sender", "to", "reply_to", "message_id", "list_id", "unsubscribe_url", "unsubscribe_mailto"],
 )
 def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None:
-    value = {
+    value: Any = {
         "sender": f"{bad} <digest@example.org>",
         "to": f"{bad}@example.org",
         "reply_to": f"{bad} <help@example.org>",
@@ -239,7 +240,7 @@ def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None
         ("date", datetime(2026, 4, 21)),  # noqa: DTZ001 - a naive time is what is refused
     ],
 )
-def test_what_no_header_can_hold_is_refused(name: str, value: object) -> None:
+def test_what_no_header_can_hold_is_refused(name: str, value: Any) -> None:
     with pytest.raises(HeaderError):
         build_message(MAIL, replace(HEADERS, **{name: value}))
 

@@ -25,7 +25,7 @@ from service.messages.contexts.digest import (
     DigestPaper,
     PaperLinks,
 )
-from service.messages.contexts.transactional import MailContext
+from service.messages.contexts.transactional import MailContext, WelcomeContext
 from service.messages.domain.errors import MailTooLarge, RenderError
 from service.messages.rendering.renderer import Renderer, keep_first
 from service.papers.domain.types import PaperEventKind
@@ -184,7 +184,9 @@ def test_a_long_digest_begins_with_a_list_of_its_titles(
 def test_a_welcome_without_topics_says_what_comes(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
 ) -> None:
-    context = replace(every_mail[DeliveryKind.WELCOME], topics=())
+    welcome = every_mail[DeliveryKind.WELCOME]
+    assert isinstance(welcome, WelcomeContext)
+    context = replace(welcome, topics=())
     mail = renderer.render(DeliveryKind.WELCOME, context)
     assert "You chose no topics yet" in Page(mail.html).said
     assert "You chose no topics yet" in mail.text
@@ -194,7 +196,9 @@ def test_a_welcome_with_many_topics_counts_the_rest(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
 ) -> None:
     topics = tuple(f"topic {number}" for number in range(23))
-    context = replace(every_mail[DeliveryKind.WELCOME], topics=topics, cadence=Cadence.WEEKLY)
+    welcome = every_mail[DeliveryKind.WELCOME]
+    assert isinstance(welcome, WelcomeContext)
+    context = replace(welcome, topics=topics, cadence=Cadence.WEEKLY)
     mail = renderer.render(DeliveryKind.WELCOME, context)
     assert "once a week" in mail.text
     assert "and 3 more" in mail.text

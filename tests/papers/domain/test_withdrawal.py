@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,8 @@ REPLACED = Announcement(
 )
 @pytest.mark.parametrize("field", ["abstract", "comment"])
 def test_a_replacement_that_says_so_is_a_withdrawal(field: str, words: str) -> None:
-    assert is_withdrawal(replace(REPLACED, **{field: words}))
+    changes: dict[str, Any] = {field: words}
+    assert is_withdrawal(replace(REPLACED, **changes))
 
 
 @pytest.mark.parametrize(

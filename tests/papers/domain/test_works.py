@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
 from service.papers.domain.works import PaperFacts, is_substantial, names_of, what_happened
 
 
-def told(key: str = "arxiv:2604.00001", source: str = "arxiv", **changes: str) -> Announcement:
-    fields = {"doi": "", "journal_ref": "", **changes}
+def told(key: str = "arxiv:2604.00001", source: str = "arxiv", doi: str = "") -> Announcement:
     return Announcement(
         key=key,
         source=source,
@@ -20,19 +21,19 @@ def told(key: str = "arxiv:2604.00001", source: str = "arxiv", **changes: str) -
         abstract="An abstract",
         authors=("An Author",),
         categories=("cs.CL",),
-        **fields,
+        doi=doi,
     )
 
 
-def facts(**changes: object) -> PaperFacts:
-    fields: dict[str, object] = {
+def facts(**changes: Any) -> PaperFacts:
+    fields: dict[str, Any] = {
         "version": 1,
         "abstract": "We study the habits of prompts in small models of language.",
         "doi": "",
         "journal_ref": "",
         "is_withdrawn": False,
     }
-    return PaperFacts(**(fields | changes))  # type: ignore[arg-type]  # each name is a field
+    return PaperFacts(**(fields | changes))
 
 
 @pytest.mark.parametrize(

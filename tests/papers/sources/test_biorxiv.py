@@ -30,7 +30,7 @@ ROW: dict[str, object] = {
 }
 
 
-def row(number: int = 1, **fields: object) -> dict[str, object]:
+def row(number: int = 1, /, **fields: object) -> dict[str, object]:
     return ROW | {"doi": f"10.1101/2026.09.17.{number:06}"} | fields
 
 

@@ -129,7 +129,7 @@ def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: object, reason
 
 def test_an_empty_list_is_a_day_without_papers() -> None:
     batch = parse_daily_papers(b"[]")
-    assert batch.announcements == batch.bad_entries == ()
+    assert (batch.announcements, batch.bad_entries) == ((), ())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.stored import read_tables
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
-from service.papers.domain.types import AnnounceType, BatchState
+from service.papers.domain.types import Announcement, AnnounceType, BatchState
 from service.papers.store.batches import (
     batch_statuses,
     count_by_type,
@@ -131,8 +131,8 @@ def test_a_repetition_is_of_the_same_category_type_and_version_on_an_earlier_day
     replaced = make_announcement(2, "Old", announce_type=AnnounceType.REPLACE, version=2)
     store_papers(session, [new, replaced], THURSDAY)
 
-    def repeated(*told: object, category: str = "cs.CL", on: date = FRIDAY) -> int:
-        return count_repeated(session, "arxiv", category, on, told)  # type: ignore[arg-type]
+    def repeated(*told: Announcement, category: str = "cs.CL", on: date = FRIDAY) -> int:
+        return count_repeated(session, "arxiv", category, on, told)
 
     assert repeated(new, replaced) == 2
     assert repeated() == 0

@@ -69,7 +69,7 @@ def snapshot(url: str) -> dict[str, Any]:
     }
     with psycopg.connect(url) as connection:
         return {
-            name: sorted(map(str, connection.execute(query).fetchall()))  # type: ignore[arg-type]
+            name: sorted(map(str, connection.execute(query).fetchall()))
             for name, query in queries.items()
         }
 
@@ -178,13 +178,13 @@ def test_every_constraint_and_index_is_named_by_the_convention(engine: Engine) -
         assert inspector.get_pk_constraint(table)["name"] == f"pk_{table}"
         for one in inspector.get_unique_constraints(table):
             assert one["name"] == f"uq_{table}_{'_'.join(one['column_names'])}"
-        for one in inspector.get_foreign_keys(table):
-            columns = "_".join(one["constrained_columns"])
-            assert one["name"] == f"fk_{table}_{columns}_{one['referred_table']}"
-        for one in inspector.get_check_constraints(table):
-            assert str(one["name"]).startswith(f"ck_{table}_")
-        for one in inspector.get_indexes(table):
-            assert str(one["name"]).startswith((f"ix_{table}_", f"uq_{table}_"))
+        for key in inspector.get_foreign_keys(table):
+            columns = "_".join(key["constrained_columns"])
+            assert key["name"] == f"fk_{table}_{columns}_{key['referred_table']}"
+        for check in inspector.get_check_constraints(table):
+            assert str(check["name"]).startswith(f"ck_{table}_")
+        for index in inspector.get_indexes(table):
+            assert str(index["name"]).startswith((f"ix_{table}_", f"uq_{table}_"))
     assert Base.metadata.naming_convention == NAMING_CONVENTION
 
 
