@@ -64,6 +64,7 @@ def test_a_pace_recovers_step_by_step_while_mail_is_taken_and_not_by_waiting() -
         at += RECOVERY_EVERY
         pace = hear(pace, *[K.ACCEPTED] * 40, at=at)
         assert pace.rate == START_RATE + RECOVERY_STEP * step
+    assert pace.rate is not None
     assert hear(pace, K.ACCEPTED, at=at + timedelta(hours=9)).rate == pace.rate + RECOVERY_STEP
 
 

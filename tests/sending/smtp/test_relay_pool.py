@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.newsletter.decisions import decide_now
@@ -38,13 +39,13 @@ def second() -> Iterator[ScriptedSmtp]:
 
 
 @contextmanager
-def running(**options: object) -> Iterator[ScriptedSmtp]:
-    relay = ScriptedSmtp(**options)  # type: ignore[arg-type]
+def running(**options: Any) -> Iterator[ScriptedSmtp]:
+    relay = ScriptedSmtp(**options)
     yield relay
     relay.stop()
 
 
-def at(relay: ScriptedSmtp, **changes: object) -> SmtpRelay:
+def at(relay: ScriptedSmtp, **changes: Any) -> SmtpRelay:
     return replace(SmtpRelay("127.0.0.1", relay.port, starttls="off"), **changes)
 
 
@@ -66,9 +67,13 @@ def test_connections_are_shared_by_weight(
     relay: ScriptedSmtp, second: ScriptedSmtp, make_transport: Make
 ) -> None:
     transport = make_transport(at(relay, weight=3), at(second), connections=8)
+
+    def answer_slowly(_: int) -> None:
+        time.sleep(0.1)
+
     # Slow enough that eight messages want eight connections.
     for one in (relay, second):
-        one.answers["MAIL"] = lambda _: time.sleep(0.1) or None  # type: ignore[func-returns-value]
+        one.answers["MAIL"] = answer_slowly
     outcomes = send(transport, *range(8))
     assert {one.code for one in outcomes.values()} == {250}
     assert [relay.connection_count, second.connection_count] == [6, 2]

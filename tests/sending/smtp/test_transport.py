@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.newsletter.decisions import decide_now
@@ -39,7 +40,7 @@ Make = Callable[..., SmtpTransport]
 HURRIED = SmtpLimits(command_seconds=0.2, data_seconds=0.2, final_dot_seconds=0.2)
 
 
-def at(relay: ScriptedSmtp, **changes: object) -> SmtpRelay:
+def at(relay: ScriptedSmtp, **changes: Any) -> SmtpRelay:
     return replace(SmtpRelay("127.0.0.1", relay.port, starttls="off"), **changes)
 
 

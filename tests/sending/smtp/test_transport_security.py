@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.newsletter.decisions import decide_now
@@ -22,7 +23,7 @@ Q, F = DeliveryState.QUEUED, DeliveryState.FAILED
 Make = Callable[..., SmtpTransport]
 
 
-def at(relay: ScriptedSmtp, **changes: object) -> SmtpRelay:
+def at(relay: ScriptedSmtp, **changes: Any) -> SmtpRelay:
     return replace(SmtpRelay("127.0.0.1", relay.port, starttls="off"), **changes)
 
 

@@ -68,8 +68,10 @@ def test_a_locked_reader_is_read_afresh(session: Session) -> None:
         other.commit()
     assert get_subscriber(session, number) is reader
     assert reader.state is SubscriberState.ACTIVE
-    assert get_subscriber(session, number, lock=True) is reader
-    assert reader.state is SubscriberState.UNSUBSCRIBED
+    locked = get_subscriber(session, number, lock=True)
+    assert locked is not None
+    assert locked is reader
+    assert locked.state is SubscriberState.UNSUBSCRIBED
 
 
 def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(
