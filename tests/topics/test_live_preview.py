@@ -26,6 +26,7 @@ from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import LEAST_POOL
 from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import leaf_texts, parse_query
+from service.topics.domain.language.syntax_tree import Text
 from service.topics.domain.matching.paper_index import match_day
 from service.topics.live_preview import (
     LivePreview,
@@ -271,7 +272,8 @@ def test_what_is_kept_has_an_end(
     ask = Asking(sessions, LivePreviews(sessions, settings, PreviewLimits(most_kept=2)))
     for topic in ("cats", "dogs", "mice", "cats dogs", "cats mice"):
         assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
-    assert len(ask.previews._kept.answers) <= 2  # type: ignore[union-attr]
+    assert ask.previews._kept is not None
+    assert len(ask.previews._kept.answers) <= 2
 
 
 def test_words_learned_beside_the_requests_change_no_answer(
@@ -284,7 +286,9 @@ def test_words_learned_beside_the_requests_change_no_answer(
         previews.warm(FRIDAY)
     kept = previews._kept
     assert kept is not None
-    known = kept.index.find_here(parse_query("cats"), {"cat": (1,)})
+    cats = parse_query("cats")
+    assert isinstance(cats, Text)
+    known = kept.index.find_here(cats, {"cat": (1,)})
     assert known is not None
     assert known.bit_count() == 60
     ask = Asking(sessions, previews)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def probes(draw: st.DrawFn) -> Probe:
     )
     # Near the score of some paper, where a rounding would show.
     near = score_paper(made, draw(papers())) + draw(st.integers(-1, 1))
-    return Probe(*(getattr(made, name) for name in made.__slots__[:-1]), threshold=near)
+    return replace(made, threshold=near)
 
 
 @settings(max_examples=300)

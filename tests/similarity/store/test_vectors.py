@@ -6,6 +6,7 @@ import gzip
 import json
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def probes(draw: st.DrawFn) -> Probe:
         0,
     )
     near = score_paper(made, draw(meanings())) + draw(st.integers(-1, 1))
-    return Probe(*(getattr(made, name) for name in made.__slots__[:-1]), threshold=near)
+    return replace(made, threshold=near)
 
 
 @settings(
@@ -307,7 +308,9 @@ def test_the_next_generation_replaces_the_counts(session: Session) -> None:
     open_generation(session, "m", 4)
     session.execute(text("UPDATE papers SET abstract = 'fresh'"))
     open_generation(session, "m", 8)
-    assert get_generation(session).generation == 2  # type: ignore[union-attr]
+    newest = get_generation(session)
+    assert newest is not None
+    assert newest.generation == 2
     corpus = get_corpus(session, 8, ["old", "fresh"])
     assert (corpus.count("old"), corpus.count("fresh")) == (0, 4)
 
@@ -335,7 +338,7 @@ def test_the_newest_generation_of_a_probe_serves_and_older_ones_go(session: Sess
 
 def test_of_two_probes_made_at_the_same_time_the_first_stays(session: Session) -> None:
     first = insert_probe(session, make("graph", 1))
-    other = Probe(*(getattr(first, name) for name in first.__slots__[:-1]), threshold=99)
+    other = replace(first, threshold=99)
     assert insert_probe(session, other) == first
 
 

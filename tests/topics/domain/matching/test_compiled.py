@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.newsletter.plain_topics import PAPERS, TOPICS, lexicon_of, naive_match, paper_of
 
 from service.topics.domain.language import Query, QueryError, canonical, parse_query
-from service.topics.domain.language.syntax_tree import Announced
+from service.topics.domain.language.syntax_tree import Announced, Text
 from service.topics.domain.matching.bitsets import PhraseIndex, lay_out
 from service.topics.domain.matching.bulk import StoredClauses, StoredForms, StoredTopics, TopicSets
 from service.topics.domain.matching.compiled import (
@@ -61,7 +61,7 @@ def test_switches_keep_the_categories_that_are_the_topics_own() -> None:
     assert read_clause("replaced:only") == Announced(False, False, True)
 
 
-LEXICON = {
+LEXICON: Lexicon = {
     "model": {"model": (1,)},
     "state of the art": {"art": (4,), "state": (1,)},
     "very very deep": {"deep": (3,), "veri": (1, 2)},
@@ -153,10 +153,11 @@ def test_a_distance_never_reaches_into_another_paper() -> None:
 def test_places_survive_being_written() -> None:
     for clause in ("model", "ti:model", '"state of the art"', 'abs:"very very deep"'):
         leaf = read_clause(clause)
-        places = lay_out(LEXICON[leaf.text])  # type: ignore[union-attr]
+        assert isinstance(leaf, Text)
+        places = lay_out(LEXICON[leaf.text])
         field, read = read_places(compile_clause(clause, LEXICON))
         assert read == places
-        assert field == leaf.field  # type: ignore[union-attr]
+        assert field == leaf.field
 
 
 # --- topics -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.topics.domain.language import Query, parse_query, wants_replaced
 from service.topics.domain.language.canonical import normalize
-from service.topics.domain.language.syntax_tree import And, Not, Or, Text
+from service.topics.domain.language.syntax_tree import And, Leaf, Not, Or, Text
 from service.topics.domain.matching.bitsets import Bits
 from service.topics.domain.matching.recent_index import FEWEST_TITLES, RecentIndex, RecentPaper
 
@@ -37,6 +37,12 @@ def nothing_known(_query: Query) -> Bits | None:
     return None
 
 
+def parse_leaf(topic: str) -> Leaf:
+    query = parse_query(topic)
+    assert not isinstance(query, And | Or | Not)
+    return query
+
+
 INDEX = RecentIndex(make_papers(FEWEST_TITLES + 2))
 ALL = set(INDEX.paper_ids)
 REACH = INDEX.reach()
@@ -55,9 +61,12 @@ REACH = INDEX.reach()
 )
 def test_clauses_are_joined_as_sets(topic: str, found: set[int]) -> None:
     answers = {"a": INDEX.bits_of([100, 99]), "b": INDEX.bits_of([99, 98]), "c": 0}
-    papers = INDEX.find(
-        parse_query(topic), REACH.papers, nothing_known, lambda leaf: answers[leaf.text]
-    )
+
+    def look_up(leaf: Leaf) -> Bits:
+        assert isinstance(leaf, Text)
+        return answers[leaf.text]
+
+    papers = INDEX.find(parse_query(topic), REACH.papers, nothing_known, look_up)
     assert set(INDEX.ids_of(papers, REACH)) == found
 
 
@@ -89,8 +98,7 @@ def test_papers_are_counted_by_day_category_and_title_word() -> None:
 def test_categories_are_found_here_and_other_clauses_only_where_that_is_exact() -> None:
     cat = {"cat": (1,)}
     (category, title, rare, anywhere, abstract, author) = (
-        parse_query(text)
-        for text in ("cat:cs.CV", "ti:cats", "ti:dogs", "cats", "abs:cats", "au:x")
+        parse_leaf(text) for text in ("cat:cs.CV", "ti:cats", "ti:dogs", "cats", "abs:cats", "au:x")
     )
     found = INDEX.find_here(category, {})
     assert found is not None
@@ -111,7 +119,7 @@ def test_words_of_many_papers_can_be_learned_later() -> None:
     index = RecentIndex(make_papers(3))
     index.learn_words({"cat": index.bits_of([99])})
     index.learn_spellings()
-    assert index.find_here(parse_query("cats"), {"cat": (1,)}) == index.bits_of([99])
+    assert index.find_here(parse_leaf("cats"), {"cat": (1,)}) == index.bits_of([99])
 
 
 def test_no_papers_are_an_index_too() -> None:
