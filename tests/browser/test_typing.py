@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -21,6 +22,8 @@ from service.platform.signing.tokens import Purpose
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser
+
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +137,10 @@ def test_preferences_preview_each_topic_while_it_is_typed(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_form_with_a_preview_has_no_fault_that_axe_finds(
-    browser: Browser, site: str, scheme: str
+    browser: Browser, site: str, scheme: Scheme
 ) -> None:
     # axe runs as a script of its own, which our policy rightly refuses.
-    context = browser.new_context(base_url=site, bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
+    context = browser.new_context(base_url=site, bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
     for path in ("/", "/topics/preview?q=cats", "/topics/preview?q=catz", "/search?q=cats"):
         page.goto(path)

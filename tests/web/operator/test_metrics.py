@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -16,6 +16,8 @@ from support.newsletter.press import LATER, NOBODY, SILENCE, PlannedTransport, P
 from support.web.server import serve
 from support.web.site import Bell
 
+from service.deliveries.domain.states import SendOutcome
+from service.messages.mime.mime import Envelope
 from service.operations.metrics import MOST_PROVIDERS, OTHERS, count_by_provider
 from service.operations.store.counts import SendCount
 from service.platform.database.engine import make_sessions
@@ -40,7 +42,7 @@ def press(settings: Settings, engine: Engine, clock: Turnable) -> Press:
 
 
 @pytest.fixture
-def clock(now: object) -> Turnable:
+def clock(now: datetime) -> Turnable:
     return Turnable(now)
 
 
@@ -57,7 +59,7 @@ def read(answer: httpx.Response) -> Samples:
     return told
 
 
-def answer_by_name(envelope: object) -> object:
+def answer_by_name(envelope: Envelope) -> SendOutcome:
     answers = {"later": LATER, "nobody": NOBODY, "silence": SILENCE}
     name = envelope.recipient.partition("@")[0]
     return answers.get(name) or PlannedTransport.plan(envelope)
@@ -154,7 +156,9 @@ def test_asking_often_costs_nothing(web: httpx.Client, engine: Engine) -> None:
 
 
 def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
-    kept, made = FreshAnswer(60), iter([OSError("away"), b"one", b"two"])
+    kept = FreshAnswer(60)
+    answers: list[OSError | bytes] = [OSError("away"), b"one", b"two"]
+    made = iter(answers)
 
     def make() -> bytes:
         found = next(made)

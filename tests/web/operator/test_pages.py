@@ -24,7 +24,8 @@ from service.sending.watermark_files import mark_paths
 from service.web.app import create_app
 from service.web.core.rate_limits import WRONG_PASSWORDS
 from service.web.operator.auth import read_password
-from service.web.operator.charts import WIDTH, draw_bounces, draw_edition
+from service.web.operator.charts import draw_bounces, draw_edition
+from service.web.views.charts import WIDTH
 
 PASSWORD = "a long password: of the operator's"
 ANNE = "anne@example.org"

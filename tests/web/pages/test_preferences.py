@@ -220,11 +220,16 @@ def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
 
 
 def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str, session: Session
+    web: httpx.Client,
+    readers: Readers,
+    reader: Subscriber,
+    link: str,
+    session: Session,
+    engine: Engine,
 ) -> None:
     readers.add("somebody.else@example.org", "secrets")
     store_papers(session, [make_announcement(1, "All about Cats")])
-    sessions = make_sessions(session.get_bind())  # type: ignore[arg-type]
+    sessions = make_sessions(engine)
     publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
     answer = web.get(f"{link}/export")
     assert answer.headers["content-disposition"] == 'attachment; filename="paperboy.json"'
