@@ -24,7 +24,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -33,7 +32,7 @@ from rich.table import Table
 # The harness is the tests' own.
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "")]
 
-from support.chaos.lane import fork_environment, open_lane  # noqa: E402  # the path must come first
+from support.chaos.lane import Lane, fork_environment, open_lane  # noqa: E402  # the path must come first
 from support.chaos.plan import KINDS, make_plan  # noqa: E402
 from support.chaos.promises import Result, check  # noqa: E402
 from support.chaos.world import play  # noqa: E402
@@ -159,10 +158,10 @@ def progress_bar() -> Progress:
     )  # fmt: skip
 
 
-def run_seed(lane: Any, seed: int, *, is_alone: bool) -> Result:
+def run_seed(lane: Lane, seed: int, *, is_alone: bool) -> Result:
     plan = make_plan(seed)
     with play(lane, plan) as story:
-        result: Result = check(story)
+        result = check(story)
         if result.broken or is_alone:
             stderr.print_json(json.dumps(plan.told()))
         if result.broken:

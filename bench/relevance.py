@@ -26,6 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,7 @@ def measure_speed(stored: Stored, papers: Sequence[JudgedPaper]) -> dict[str, fl
     ids = random.Random(1).sample(stored.ids, 30)  # noqa: S311  # a sample, no secret
     with stored.sessions() as session:
         waits = sorted(
-            timed(lambda i=i: similar_papers(session, stored.settings, i, 6)) * 1000  # type: ignore[misc]  # mypy cannot type a default
-            for i in ids
+            timed(partial(similar_papers, session, stored.settings, i, 6)) * 1000 for i in ids
         )
     return {
         "embedded_per_s": round(len(texts) / embedding),
