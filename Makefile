@@ -81,7 +81,7 @@ lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff format --check .
 
 .PHONY: types
-types: $(STAMP) ## mypy, strict
+types: $(STAMP) ## mypy, strict, over all Python there is
 	@$(BIN)/mypy
 
 .PHONY: imports
