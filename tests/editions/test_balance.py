@@ -7,20 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import NOBODY, PlannedTransport, Press
-from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+from support.web.papers import FRIDAY, THURSDAY
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import find_balance
-from service.editions.coverage import day_coverage, describe_coverage, find_unfinished
-from service.editions.domain.coverage import parse_coverage
-from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import insert_edition
 from service.operations.status import find_status
-from service.papers.domain.types import BatchState
-from service.papers.store.batches import get_batches
 from service.papers.watched_sources import gating_sources
 from service.platform.settings.settings import Settings
-from service.presentation.coverage import coverage_line
 from service.sending.deliver import deliver
 from service.subscribers.lifecycle import suppress_address
 
@@ -39,10 +33,6 @@ def test_an_edition_waits_for_those_who_announce_and_else_for_whoever_there_is(
     settings: Settings, sources: tuple[str, ...], gating: tuple[str, ...]
 ) -> None:
     assert gating_sources(settings.model_copy(update={"sources": sources})) == gating
-
-
-def only(press: Press, *categories: str) -> Settings:
-    return press.settings.model_copy(update={"arxiv_categories": categories})
 
 
 def test_a_balance_names_what_became_of_each_candidate(press: Press) -> None:
@@ -102,79 +92,3 @@ def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
     assert find_status(press.sessions, press.settings, FRIDAY, press.clock()).due_count == 0
     empty = find_status(press.sessions, press.settings, SATURDAY, press.clock())
     assert (empty.batches, empty.editions, empty.coverage) == ((), (), None)
-
-
-def test_mails_pages_and_commands_say_the_same_of_an_unreadable_entry(
-    press: Press, session: Session
-) -> None:
-    press.add_papers(1, 2)
-    (batch,) = get_batches(session, FRIDAY)
-    batch.bad_count = 1
-    session.commit()
-    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
-    assert edition is not None
-    settings = only(press, "cs.CL")
-    told = describe_coverage(session, edition, settings)
-    assert coverage_line(told) == "2 of 3 announced papers checked, not all of the day"
-    assert day_coverage(session, FRIDAY, settings) == told
-    session.commit()
-    status = find_status(press.sessions, settings, FRIDAY, press.clock())
-    assert status.coverage == told
-    assert parse_coverage(told.as_json()) == told
-
-
-def test_a_category_watched_since_yesterday_leaves_earlier_days_complete(
-    press: Press, session: Session
-) -> None:
-    press.add_papers(1)
-    told = day_coverage(session, FRIDAY, only(press, "cs.CL", "cs.CV"))
-    assert told is not None
-    assert (told.is_complete, told.note) == (True, "")
-
-
-def test_the_coverage_counts_what_was_announced_and_what_came_late(
-    press: Press, session: Session
-) -> None:
-    press.add_papers(1, on=THURSDAY)
-    press.publish(THURSDAY)
-    press.add_papers(2, on=THURSDAY)
-    press.add_papers(3, 4)
-    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
-    assert edition is not None
-    assign_papers(session, edition, timedelta(days=7))
-    coverage = describe_coverage(session, edition, only(press, "cs.CL"))
-    assert (coverage.announced, coverage.late) == (2, 1)
-    assert (coverage.is_complete, coverage.note) == (True, "")
-
-
-@pytest.mark.parametrize("state", [BatchState.EXPECTED, BatchState.PARTIAL])
-def test_the_coverage_names_what_is_missing(
-    press: Press, session: Session, state: BatchState
-) -> None:
-    store_papers(session, [make_announcement(1, "Parsing")], category="cs.LG", state=state)
-    press.add_papers(2)
-    settings = only(press, "cs.CL", "cs.LG", "cs.CV")
-    edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
-    assert edition is not None
-    coverage = describe_coverage(session, edition, settings)
-    assert not coverage.is_complete
-    # One is partly in, and of one nothing was ever seen: silence is not completeness.
-    assert coverage.note == "Not complete yet: cs.LG, cs.CV."
-    session.commit()
-    waiting = find_unfinished(press.sessions, settings, FRIDAY)
-    assert {batch.category for batch in waiting} == {"cs.LG", "cs.CV"}
-
-
-def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> None:
-    notes = {}
-    for on in (FRIDAY, SATURDAY):
-        store_papers(session, [], on)
-        edition = insert_edition(session, Cadence.DAILY, on, press.clock(), sends_now=True)
-        assert edition is not None
-        coverage = describe_coverage(session, edition, only(press, "cs.CL"))
-        assert (coverage.announced, coverage.is_complete) == (0, True)
-        notes[on] = coverage.note
-    assert notes == {
-        FRIDAY: "Nothing was announced: a holiday, or arXiv deferred.",
-        SATURDAY: "arXiv announces nothing at the weekend.",
-    }

@@ -19,8 +19,6 @@ from service.deliveries.store.deliveries import insert_mail
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials
 from service.messages.rendering.renderer import Renderer
-from service.messages.signed_links import paper_links, signed_url
-from service.papers.store.read import find_paper
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose, TokenInvalid, read_token
 from service.sending.deliver import deliver
@@ -224,24 +222,3 @@ def test_a_mail_to_nobody_cannot_be_built(press: Press) -> None:
     claim = Claim(press.row(), None)
     with pytest.raises(ValueError, match="must be skipped"):
         build_envelope(claim, Materials(), press.settings, Renderer(), press.clock())
-
-
-def test_the_same_link_is_signed_alike_every_time(press: Press) -> None:
-    made = {signed_url(press.settings, Purpose.NEVER, 7, press.clock()) for _ in range(2)}
-    assert len(made) == 1
-    other = signed_url(press.settings, Purpose.NEVER, 8, press.clock())
-    assert made.isdisjoint({other})
-
-
-def test_a_paper_is_linked_at_its_source(press: Press) -> None:
-    press.add_papers(told=[make_announcement(1, "At arXiv"), make_announcement(2, "Bare", url="")])
-    with press.sessions() as session:
-        at_arxiv = find_paper(session, "arxiv:2609.00001")
-        bare = find_paper(session, "arxiv:2609.00002")
-    assert at_arxiv
-    assert bare
-    links = paper_links(press.settings, at_arxiv)
-    assert links.abstract == "https://arxiv.org/abs/2609.00001"
-    assert links.pdf == "https://arxiv.org/pdf/2609.00001"
-    assert paper_links(press.settings, bare).abstract.startswith("http://127.0.0.1:8000/papers/")
-    assert paper_links(press.settings, bare).pdf == ""

@@ -81,3 +81,8 @@ def test_a_digest_has_its_dates_in_the_readers_locale(
     assert '<span lang="de-DE" dir="auto">Dienstag, 21. April 2026</span>' in mail.html
     assert "Dienstag, 21. April 2026 · 1 paper for you" in mail.text
     assert "You asked for this on 3. März 2026" in " ".join(mail.text.split())
+
+
+def test_dates_are_english_whatever_the_locale() -> None:
+    assert long_date(date(2026, 4, 21)) == "Tuesday 21 April 2026"
+    assert short_date(date(2026, 12, 6)) == "Sun 6 Dec"

@@ -11,20 +11,13 @@ from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper
 from service.messages.rendering.digest_phrases import facts, subject_topic
-from service.messages.rendering.text_part import said_because, said_byline
+from service.messages.rendering.text_part import said_byline
 from service.papers.domain.types import AnnounceType
 from service.presentation.coverage import coverage_line
-from service.presentation.dates import long_date, short_date
 from service.presentation.phrases import byline, how_often, topic_title
-from service.presentation.reasons import because, listed_topics, marked_words
-from service.topics.domain.types import Reason
+from service.presentation.reasons import listed_topics
 
 MakeEntry = Callable[..., DigestPaper]
-
-
-def test_dates_are_english_whatever_the_locale() -> None:
-    assert long_date(date(2026, 4, 21)) == "Tuesday 21 April 2026"
-    assert short_date(date(2026, 12, 6)) == "Sun 6 Dec"
 
 
 @pytest.mark.parametrize(
@@ -72,60 +65,6 @@ def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
         "▲\u00a01,204",
     )
     assert facts(make_entry()) == ("new",)
-
-
-@pytest.mark.parametrize(
-    ("reasons", "expected"),
-    [
-        ([], ""),
-        (
-            [
-                Reason('"prompt tuning"', "title", ("prompt", "tuning")),
-                Reason("cat:cs.CL", "category", ("cs.CL",)),
-            ],
-            "You get this because the title says “prompt tuning” and it is in "
-            "Computation and Language (cs.CL).",
-        ),
-        (
-            [Reason("a", "title", ("a",)), Reason("a", "abstract", ("a",))],
-            "You get this because the title says “a”.",
-        ),
-        (
-            [
-                Reason("a", "title", ("a",)),
-                Reason("b", "abstract", ("b",)),
-                Reason('au:"Y. Bengio"', "author", ("Y. Bengio",), is_guess=True),
-            ],
-            "You get this because the title says “a”, the abstract says “b” and “Y. Bengio” "
-            "may be whom you follow.",
-        ),
-        (
-            [Reason("au:Bengio", "author"), Reason("cat:cs.*", "category")],
-            "You get this because it is by “Bengio” and it is in cs.*.",
-        ),
-        (
-            [Reason("x", "title", ("x",)), Reason("y", "title", ("y",)), Reason("z", "title")],
-            "You get this because the title says “x”, “y” and “z”.",
-        ),
-        ([Reason("new:today", "other")], "You get this because it matches “today”."),
-    ],
-)
-def test_a_reason_is_one_sentence(reasons: list[Reason], expected: str) -> None:
-    assert said_because(reasons) == expected
-
-
-def test_only_words_of_the_text_are_marked_there() -> None:
-    reasons = [
-        Reason('"prompt tuning"', "title", ("prompt tuning",)),
-        Reason('"prompt tuning"', "abstract", ("prompt tuning",)),
-        Reason("cat:cs.CL", "category", ("cs.CL",)),
-        Reason("au:Bengio", "author", ("Bengio",)),
-    ]
-    assert marked_words(reasons) == ("prompt tuning",)
-    assert [piece.text for piece in because(reasons) if piece.is_marked] == [
-        "prompt tuning",
-        "Bengio",
-    ]
 
 
 def test_coverage_admits_what_is_missing() -> None:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.domain.refusal_phrases import read_words
 from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 
@@ -151,8 +150,3 @@ def test_a_refusal_weighs_as_much_as_it_is_certain(status: str, reply: str, weig
 def test_no_text_raises_and_only_addresses_can_weigh(status: str, reply: str, letter: str) -> None:
     said = classify_refusal(status, reply, letter)
     assert said.weight == 0 or said.verdict in {V.ADDRESS, V.FULL}
-
-
-def test_words_that_nobody_knows_are_none() -> None:
-    assert read_words("xyzzy") is None
-    assert read_words("") is None

@@ -278,23 +278,6 @@ def test_a_local_part_outside_ascii_stays_as_it_is(address: str, expected: str) 
 
 
 @pytest.mark.parametrize(
-    "address",
-    [
-        "ä ö@example.org",
-        "ä\u0085@example.org",
-        "ä..ö@example.org",
-        "ä<@example.org",
-        "ä@",
-        "ä\ud800@example.org",
-        "ä\u2028@example.org",
-    ],
-)
-def test_what_is_no_address_is_refused_in_utf8_too(address: str) -> None:
-    with pytest.raises(HeaderError):
-        wire_address(address)
-
-
-@pytest.mark.parametrize(
     "name",
     ["Paperboy", 'The "Daily" Paper, Inc.', "Zeitung für Forschung", "論文の朝刊", "=?utf-8?q?x?="],
 )
@@ -347,11 +330,6 @@ def test_the_short_way_for_ordinary_addresses_leads_where_the_long_one_does(addr
     else:
         with suppress(HeaderError):
             assert ascii_address(address) == encode_address(address, "To")
-
-
-def test_most_addresses_take_the_short_way() -> None:
-    assert is_ordinary("first.last+tag@mail.example.org")
-    assert is_ordinary("bounce+2s-k3v5@bounces.example.org")
 
 
 def is_one_click(url: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import pickle
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -186,11 +185,6 @@ def test_a_compressed_answer_is_unpacked_and_a_broken_one_refused(
     assert ok.payload == b"body"
     with pytest.raises(SourceUnreadable, match="badly compressed"):
         fetcher.fetch(f"{loopback_http.url}/bad", accept="*/*", state=FetchState())
-
-
-def test_an_error_keeps_its_meaning_when_it_is_pickled() -> None:
-    error = pickle.loads(pickle.dumps(SourceUnavailable("busy", False, 3.0)))  # noqa: S301  # our own bytes
-    assert (str(error), error.permanent, error.retry_after_seconds) == ("busy", False, 3.0)
 
 
 @pytest.mark.parametrize(

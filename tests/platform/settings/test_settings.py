@@ -6,12 +6,10 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from support.mail.dkim_keys import ed25519_key, rsa_key, write_key
 
 from service.platform.settings.checks import check
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.load import load_settings, setting_names
-from service.platform.settings.relays import SmtpRelay, parse_smtp_url
 from service.platform.settings.settings import Settings, broker_url
 
 HUSH = "hush-hush-hush-hush"
@@ -302,56 +300,6 @@ def test_a_data_directory_that_cannot_hold_a_key_is_named(tmp_path: Path) -> Non
     assert line.startswith("PAPERBOY_SECRET_KEY: no key can be kept in ")
 
 
-@pytest.mark.parametrize(
-    ("url", "relay"),
-    [
-        ("smtp://relay.example.org", SmtpRelay("relay.example.org", 25)),
-        ("smtp://u:p@h", SmtpRelay("h", 587, "u", "p")),
-        ("smtp://me%40x.org:p%2Fw%20%3F@h:26", SmtpRelay("h", 26, "me@x.org", "p/w ?")),
-        ("smtps://u:p@h", SmtpRelay("h", 465, "u", "p", use_tls=True, starttls="off")),
-        ("smtp://h?starttls=required", SmtpRelay("h", 25, starttls="required")),
-        ("smtp://h:2525?starttls=off", SmtpRelay("h", 2525, starttls="off")),
-        ("smtp://h?starttls=auto", SmtpRelay("h", 25)),
-        ("smtp://h?weight=3", SmtpRelay("h", 25, weight=3)),
-        (
-            "smtps://h:1465?weight=100&starttls=off",
-            SmtpRelay("h", 1465, use_tls=True, starttls="off", weight=100),
-        ),
-        ("smtp://[::1]:2525", SmtpRelay("::1", 2525)),
-    ],
-)
-def test_a_relay_is_read_from_its_address(url: str, relay: SmtpRelay) -> None:
-    assert parse_smtp_url(url) == relay
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "relay.example.org",
-        "smtp://",
-        "http://h",
-        "smtp://h?starttls=maybe",
-        "smtp://h?weight=0",
-        "smtp://h?weight=101",
-        "smtp://h?weight=-1",
-        "smtp://h?weight=²",
-        "smtp://h?weight=a.third",
-        "smtp://h?weigth=3",
-        "smtp://h?ssl=1",
-        "smtp://h:99999",
-    ],
-)
-def test_what_is_not_a_relay_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"is not|has|Port"):
-        parse_smtp_url(url)
-
-
-def test_several_relays_keep_their_order_and_the_mailbox_stands_in_for_none(tmp_path: Path) -> None:
-    settings = load(tmp_path, SMTP_URL="smtp://a:1 smtp://b:2")
-    assert [relay.host for relay in settings.relays] == ["a", "b"]
-    assert load(tmp_path).relays == (SmtpRelay("127.0.0.1", 1025, starttls="off"),)
-
-
 def test_bounces_go_to_the_senders_domain_unless_told_otherwise(tmp_path: Path) -> None:
     assert load(tmp_path, MAIL_FROM="P <d@a.example>").envelope_domain == "a.example"
     both = load(tmp_path, MAIL_FROM="P <d@a.example>", BOUNCE_DOMAIN="b.example")
@@ -386,26 +334,3 @@ def test_journals_are_named_addresses() -> None:
 def test_a_journal_without_a_name_or_address_is_refused(word: str) -> None:
     with pytest.raises(SettingsError, match="name=https"):
         load_settings({"PAPERBOY_SECRET_KEY": "k" * 40, "PAPERBOY_JOURNAL_FEEDS": word})
-
-
-def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> None:
-    path = write_key(tmp_path / "dkim.pem", ed25519_key())
-    given = {"MAIL_FROM": "P <d@news.example.org>", "DKIM_KEYS": f"s={path}"}
-    assert check(load(tmp_path, **given)) == []
-    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org")) == []
-    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"))
-    assert (fault.setting, fault.is_fatal) == ("dkim_domain", False)
-    assert "news.example.org is not within example.net" in fault.problem
-    path.chmod(0o644)
-    (fault,) = check(load(tmp_path, **given))
-    assert (fault.setting, fault.is_fatal) == ("dkim_keys", False)
-    assert f"chmod o-r {path}" in fault.hint
-
-
-def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
-    short = write_key(tmp_path / "short.pem", rsa_key(1024))
-    path = write_key(tmp_path / "dkim.pem", ed25519_key())
-    words = f"a={short} s={path} s={path}"
-    told = faults_of(tmp_path, DKIM_KEYS=words, DKIM_DOMAIN="no domain")
-    assert ["has 1024 bits" in told[1], "twice" in told[2], "not a domain" in told[0]] == [True] * 3
-    assert len(told) == 3

@@ -6,14 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
-from service.platform.signing.address_hash import address_hash
+from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
-from service.subscribers.store.models import Subscriber, Suppression
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     count_by_state,
     get_candidates,
@@ -25,17 +23,9 @@ from service.subscribers.store.subscribers import (
     replace_topics,
     resume_paused,
 )
-from service.subscribers.store.suppressions import (
-    delete_suppression,
-    find_reason,
-    find_suppressed,
-    insert_suppression,
-    is_suppressed,
-)
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 DAILY = Preferences(Cadence.DAILY, 7, "UTC")
-OLD, NEW = ("old secret",), ("new secret", "old secret")
 KEY = "ada@example.org"
 
 
@@ -124,25 +114,3 @@ def test_an_import_keeps_the_order_of_topics_too(session: Session) -> None:
     new = [ValidSignUp(KEY, KEY, replace(DAILY, topics=topics))]
     (number,) = insert_subscribers(session, new, NOW, is_confirmed=False)
     assert get_topics(session, [number])[number] == [("z", "z"), ("A", "a"), ("m", "m")]
-
-
-def test_a_suppression_names_nobody_and_is_there_once(session: Session) -> None:
-    assert insert_suppression(session, KEY, OLD, SuppressionReason.OPERATOR, "asked", NOW)
-    assert not insert_suppression(session, KEY, OLD, SuppressionReason.COMPLAINT, "", NOW)
-    (row,) = session.execute(select(Suppression)).scalars()
-    assert row.address_hash == address_hash(KEY, OLD[0])
-    assert (row.reason, row.detail) == (SuppressionReason.OPERATOR, "asked")
-    assert find_reason(session, KEY, OLD) is SuppressionReason.OPERATOR
-    assert find_reason(session, "grace@example.org", OLD) is None
-
-
-def test_a_suppression_outlives_a_change_of_the_secret(session: Session) -> None:
-    insert_suppression(session, KEY, OLD, SuppressionReason.HARD_BOUNCE, "", NOW)
-    assert is_suppressed(session, KEY, NEW)
-    assert not insert_suppression(session, KEY, NEW, SuppressionReason.HARD_BOUNCE, "", NOW)
-    assert not is_suppressed(session, KEY, NEW[:1])
-    assert find_suppressed(session, [KEY, "grace@example.org"], NEW) == {KEY}
-    assert find_suppressed(session, [], NEW) == frozenset()
-    assert delete_suppression(session, KEY, NEW)
-    assert not delete_suppression(session, KEY, NEW)
-    assert not is_suppressed(session, KEY, NEW)

@@ -16,16 +16,13 @@ from support.web.site import Bell
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
-from service.operations.dashboard import BounceDay, describe_relays
+from service.operations.dashboard import describe_relays
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.sending.watermark_files import mark_paths
 from service.web.app import create_app
 from service.web.core.rate_limits import WRONG_PASSWORDS
-from service.web.operator.auth import read_password
-from service.web.operator.charts import draw_bounces, draw_edition
-from service.web.views.charts import WIDTH
 
 PASSWORD = "a long password: of the operator's"
 ANNE = "anne@example.org"
@@ -272,31 +269,6 @@ def test_a_restored_backup_is_told_and_accepted_after_one_question(
     assert bell.rung == [("deliver",)]
 
 
-def test_one_row_among_a_million_is_seen_and_the_bar_is_whole() -> None:
-    picture = draw_edition({"sent": 1_000_000, "in_doubt": 1, "skipped": 0})
-    assert [piece.look for piece in picture.pieces] == ["sent", "doubtful"]
-    assert picture.pieces[1].width > 2.5
-    assert sum(piece.width for piece in picture.pieces) == pytest.approx(WIDTH, abs=0.2)
-    assert picture.text == "1,000,000 sent, 1 in doubt or carried"
-    empty = draw_edition({})
-    assert (empty.pieces, empty.text) == ((), "no digests yet")
-
-
-def test_bounces_are_stacked_by_whose_fault_they_were(now: datetime) -> None:
-    days = [
-        BounceDay(now.date() - timedelta(days=1), {}),
-        BounceDay(now.date(), {"address": 2, "full": 1, "policy": 1, "complaint": 1, "auto_reply": 9}),
-    ]  # fmt: skip
-    picture = draw_bounces(days)
-    assert [(p.look, p.label.partition(": ")[2]) for p in picture.pieces] == [
-        ("reader", "3 × address or mailbox"),
-        ("ours", "1 × policy, content or configuration"),
-        ("complaint", "1 × complaint"),
-    ]
-    assert min(piece.y for piece in picture.pieces) == 0
-    assert draw_bounces(days[:1]).text == "Nothing came back from Thu 17 Sep to Thu 17 Sep."
-
-
 def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
     urls = (
         "smtps://user:hush@relay.example.org",
@@ -307,18 +279,3 @@ def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
         ("relay.example.org:465", "TLS"),
         ("b.example.org:587", "STARTTLS required"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("header", "password"),
-    [
-        ("", None),
-        ("Bearer abc", None),
-        ("Basic !!!", None),
-        ("Basic bWU6YTpi", b"a:b"),
-        ("basic bWU6", b""),
-        ("Basic w7w=", b""),
-    ],
-)
-def test_a_password_is_read_as_rfc_7617_writes_it(header: str, password: bytes | None) -> None:
-    assert read_password(header) == password

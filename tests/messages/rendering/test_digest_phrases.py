@@ -1,0 +1,45 @@
+"""The words of a digest that depend on its own papers: updates and late days."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from service.editions.domain.coverage import Coverage
+from service.messages.contexts.digest import DigestHappening
+from service.messages.rendering.digest_phrases import befell
+from service.papers.domain.types import PaperEventKind
+from service.presentation.coverage import coverage_line
+
+TUESDAY, WEDNESDAY, OLD = date(2026, 4, 21), date(2026, 4, 22), date(2026, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "said"),
+    [
+        (PaperEventKind.WITHDRAWN, "v2", "withdrawn (v2)"),
+        (PaperEventKind.REVISED, "v3", "substantially revised (v3)"),
+        (PaperEventKind.PUBLISHED, "10.1000/abc", "published (10.1000/abc)"),
+        (PaperEventKind.CODE, "https://github.com/a/b", "code released"),
+        (PaperEventKind.WITHDRAWN, "", "withdrawn"),
+    ],
+)
+def test_each_happening_has_its_words(kind: PaperEventKind, detail: str, said: str) -> None:
+    assert befell(DigestHappening(title="T", url="", kind=kind, detail=detail)) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (((TUESDAY, 3),), "3 late from Tuesday"),
+        (((TUESDAY, 2), (WEDNESDAY, 1)), "2 late from Tuesday and 1 from Wednesday"),
+        (((OLD, 1), (TUESDAY, 2)), "3 late from earlier days"),
+        ((), "3 late from earlier days"),
+    ],
+)
+def test_late_papers_name_their_day_while_the_name_is_clear(
+    days: tuple[tuple[date, int], ...], said: str
+) -> None:
+    coverage = Coverage(announced=412, checked=412, late=3, late_days=days)
+    assert coverage_line(coverage) == f"412 of 412 announced papers checked · {said}"

@@ -1,0 +1,41 @@
+"""Links in mails: signed alike every time, papers at their source."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import Engine
+from support.newsletter.press import Press, make_press
+from support.web.papers import make_announcement
+
+from service.messages.signed_links import paper_links, signed_url
+from service.papers.store.read import find_paper
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    return make_press(settings, engine, now)
+
+
+def test_the_same_link_is_signed_alike_every_time(press: Press) -> None:
+    made = {signed_url(press.settings, Purpose.NEVER, 7, press.clock()) for _ in range(2)}
+    assert len(made) == 1
+    other = signed_url(press.settings, Purpose.NEVER, 8, press.clock())
+    assert made.isdisjoint({other})
+
+
+def test_a_paper_is_linked_at_its_source(press: Press) -> None:
+    press.add_papers(told=[make_announcement(1, "At arXiv"), make_announcement(2, "Bare", url="")])
+    with press.sessions() as session:
+        at_arxiv = find_paper(session, "arxiv:2609.00001")
+        bare = find_paper(session, "arxiv:2609.00002")
+    assert at_arxiv
+    assert bare
+    links = paper_links(press.settings, at_arxiv)
+    assert links.abstract == "https://arxiv.org/abs/2609.00001"
+    assert links.pdf == "https://arxiv.org/pdf/2609.00001"
+    assert paper_links(press.settings, bare).abstract.startswith("http://127.0.0.1:8000/papers/")
+    assert paper_links(press.settings, bare).pdf == ""

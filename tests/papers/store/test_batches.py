@@ -1,0 +1,68 @@
+"""A batch is opened once, and what repeats in it is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.newsletter.stored import read_tables
+from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
+
+from service.papers.domain.types import Announcement, AnnounceType, BatchState
+from service.papers.store.batches import (
+    batch_statuses,
+    count_by_type,
+    count_repeated,
+    find_batch,
+    get_batches,
+    open_batch,
+)
+
+NOW = datetime(2026, 9, 18, 4, 0, tzinfo=UTC)
+
+
+def test_a_batch_is_opened_once_and_found_by_its_name(session: Session) -> None:
+    assert find_batch(session, "arxiv", "cs.CL", FRIDAY) is None
+    first = open_batch(session, "arxiv", "cs.CL", FRIDAY, NOW)
+    again = open_batch(session, "arxiv", "cs.CL", FRIDAY, NOW + timedelta(hours=1))
+    assert (first.id, again.created_at, again.state) == (again.id, NOW, BatchState.EXPECTED)
+    open_batch(session, "arxiv", "cs.AI", FRIDAY, NOW)
+    open_batch(session, "huggingface", "", FRIDAY, NOW)
+    open_batch(session, "arxiv", "cs.AI", THURSDAY, NOW)
+    assert [b.category for b in get_batches(session, FRIDAY)] == ["cs.AI", "cs.CL", ""]
+    statuses = batch_statuses(session, FRIDAY, ["arxiv"])
+    assert [(s.source, s.category, s.state) for s in statuses] == [
+        ("arxiv", "cs.AI", BatchState.EXPECTED),
+        ("arxiv", "cs.CL", BatchState.EXPECTED),
+    ]
+
+
+def test_a_repetition_is_of_the_same_category_type_and_version_on_an_earlier_day(
+    session: Session,
+) -> None:
+    new = make_announcement(1, "New")
+    replaced = make_announcement(2, "Old", announce_type=AnnounceType.REPLACE, version=2)
+    store_papers(session, [new, replaced], THURSDAY)
+
+    def repeated(*told: Announcement, category: str = "cs.CL", on: date = FRIDAY) -> int:
+        return count_repeated(session, "arxiv", category, on, told)
+
+    assert repeated(new, replaced) == 2
+    assert repeated() == 0
+    assert repeated(make_announcement(3, "Another")) == 0
+    assert repeated(make_announcement(2, "Old", announce_type=AnnounceType.REPLACE, version=3)) == 0
+    assert repeated(make_announcement(1, "New", announce_type=AnnounceType.CROSS)) == 0
+    assert repeated(new, category="cs.LG") == 0
+    assert repeated(new, on=THURSDAY) == 0
+
+
+def test_a_paper_told_again_in_its_batch_keeps_its_row(session: Session, engine: Engine) -> None:
+    cross = make_announcement(1, "Crossed", announce_type=AnnounceType.CROSS)
+    store_papers(session, [cross])
+    before = read_tables(engine)["announcements"]
+    store_papers(session, [cross])
+    assert read_tables(engine)["announcements"] == before
+    store_papers(session, [make_announcement(1, "Crossed")])
+    (batch,) = get_batches(session, FRIDAY)
+    assert count_by_type(session, batch.id) == {AnnounceType.NEW: 1}

@@ -1,0 +1,47 @@
+"""DKIM keys are read when settings are checked, and all their faults are told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.mail.dkim_keys import ed25519_key, rsa_key, write_key
+
+from service.platform.settings.checks import check
+from service.platform.settings.faults import SettingsError
+from service.platform.settings.load import load_settings
+from service.platform.settings.settings import Settings
+
+
+def load(tmp_path: Path, **variables: str) -> Settings:
+    given = {f"PAPERBOY_{name}": value for name, value in variables.items()}
+    return load_settings({"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
+
+
+def faults_of(tmp_path: Path, **variables: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, **variables)
+    return str(caught.value).splitlines()
+
+
+def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> None:
+    path = write_key(tmp_path / "dkim.pem", ed25519_key())
+    given = {"MAIL_FROM": "P <d@news.example.org>", "DKIM_KEYS": f"s={path}"}
+    assert check(load(tmp_path, **given)) == []
+    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org")) == []
+    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"))
+    assert (fault.setting, fault.is_fatal) == ("dkim_domain", False)
+    assert "news.example.org is not within example.net" in fault.problem
+    path.chmod(0o644)
+    (fault,) = check(load(tmp_path, **given))
+    assert (fault.setting, fault.is_fatal) == ("dkim_keys", False)
+    assert f"chmod o-r {path}" in fault.hint
+
+
+def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
+    short = write_key(tmp_path / "short.pem", rsa_key(1024))
+    path = write_key(tmp_path / "dkim.pem", ed25519_key())
+    words = f"a={short} s={path} s={path}"
+    told = faults_of(tmp_path, DKIM_KEYS=words, DKIM_DOMAIN="no domain")
+    assert ["has 1024 bits" in told[1], "twice" in told[2], "not a domain" in told[0]] == [True] * 3
+    assert len(told) == 3

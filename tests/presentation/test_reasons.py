@@ -1,0 +1,63 @@
+"""Why a paper is in a digest, as one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.messages.rendering.text_part import said_because
+from service.presentation.reasons import because, marked_words
+from service.topics.domain.types import Reason
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        ([], ""),
+        (
+            [
+                Reason('"prompt tuning"', "title", ("prompt", "tuning")),
+                Reason("cat:cs.CL", "category", ("cs.CL",)),
+            ],
+            "You get this because the title says “prompt tuning” and it is in "
+            "Computation and Language (cs.CL).",
+        ),
+        (
+            [Reason("a", "title", ("a",)), Reason("a", "abstract", ("a",))],
+            "You get this because the title says “a”.",
+        ),
+        (
+            [
+                Reason("a", "title", ("a",)),
+                Reason("b", "abstract", ("b",)),
+                Reason('au:"Y. Bengio"', "author", ("Y. Bengio",), is_guess=True),
+            ],
+            "You get this because the title says “a”, the abstract says “b” and “Y. Bengio” "
+            "may be whom you follow.",
+        ),
+        (
+            [Reason("au:Bengio", "author"), Reason("cat:cs.*", "category")],
+            "You get this because it is by “Bengio” and it is in cs.*.",
+        ),
+        (
+            [Reason("x", "title", ("x",)), Reason("y", "title", ("y",)), Reason("z", "title")],
+            "You get this because the title says “x”, “y” and “z”.",
+        ),
+        ([Reason("new:today", "other")], "You get this because it matches “today”."),
+    ],
+)
+def test_a_reason_is_one_sentence(reasons: list[Reason], expected: str) -> None:
+    assert said_because(reasons) == expected
+
+
+def test_only_words_of_the_text_are_marked_there() -> None:
+    reasons = [
+        Reason('"prompt tuning"', "title", ("prompt tuning",)),
+        Reason('"prompt tuning"', "abstract", ("prompt tuning",)),
+        Reason("cat:cs.CL", "category", ("cs.CL",)),
+        Reason("au:Bengio", "author", ("Bengio",)),
+    ]
+    assert marked_words(reasons) == ("prompt tuning",)
+    assert [piece.text for piece in because(reasons) if piece.is_marked] == [
+        "prompt tuning",
+        "Bengio",
+    ]

@@ -1,0 +1,200 @@
+"""Which score is like enough: gauges, shares and lines, each to the digit."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import pytest
+
+from service.similarity.domain.bm25 import lexeme_key, pack_paper
+from service.similarity.domain.calibration import (
+    LEAST_LINE,
+    LEAST_POOL,
+    SHIPPED_LINE,
+    Aim,
+    Feedback,
+    Gauge,
+    Origin,
+    Pool,
+    admit,
+    build_probe,
+    choose_feedback,
+    draw_line,
+    draw_shipped_line,
+    expand,
+    gauge_pool,
+    gauge_shipped,
+)
+from service.similarity.domain.vectors import (
+    FACTOR_LIMIT,
+    PROBE_LIMIT,
+    PaperMeaning,
+    Probe,
+    dot_sparse,
+    is_like,
+    quantize,
+    score_paper,
+)
+
+
+def signed(*values: int) -> bytes:
+    return array("b", values).tobytes()
+
+
+def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> Probe:
+    return Probe("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
+
+
+def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperMeaning:
+    return PaperMeaning(1, model, dense, ((5, 3), (6, 200), (7, 1)))
+
+
+# -- probes --------------------------------------------------------------------------------------
+
+
+def pool(dense: Sequence[float], sparse: Sequence[float]) -> Pool:
+    return Pool(range(1, len(dense) + 1), dense, sparse)
+
+
+ORDINARY = pool([float(n % 100) for n in range(2000)], [float(n % 7) for n in range(2000)])
+
+
+def score_one(gauge: Gauge, dense: float, sparse: float) -> float:
+    return gauge.score(pool([dense], [sparse]))[0]
+
+
+ORIGIN = Origin("t", "m", 2)
+
+
+def test_a_gauge_puts_words_above_the_vector_by_their_share() -> None:
+    gauge = gauge_pool(ORDINARY, has_dense=True)
+    one_dense = gauge.dense_factor * 28.866
+    one_sparse = gauge.sparse_factor * 2.0
+    assert one_sparse / one_dense == pytest.approx(1.5, rel=1e-3)
+    assert gauge.middle == pytest.approx(score_one(gauge, 49.5, 3.0), rel=1e-3)
+
+
+def test_without_a_vector_the_words_alone_count() -> None:
+    gauge = gauge_pool(ORDINARY, has_dense=False)
+    assert gauge.dense_factor == 0
+    assert gauge.sparse_factor * 2.0 == pytest.approx(gauge.deviation, rel=1e-3)
+
+
+def test_a_word_that_no_paper_has_makes_the_first_stand_out() -> None:
+    gauge = gauge_pool(pool([float(n % 100) for n in range(2000)], [0.0] * 2000), has_dense=True)
+    assert score_one(gauge, 49.5, 1000.0) > gauge.middle + 100 * gauge.deviation
+    assert gauge.sparse_factor <= FACTOR_LIMIT
+
+
+def test_the_line_is_a_share_of_what_the_ten_best_reach() -> None:
+    best = pool([*ORDINARY.dense, *[3000.0] * 10], [*ORDINARY.sparse, *[60.0] * 10])
+    gauge = gauge_pool(best, has_dense=True)
+    above = score_one(gauge, 3000.0, 60.0) - gauge.middle
+    assert (draw_line(best, gauge) - gauge.middle) / above == pytest.approx(0.54, abs=0.001)
+
+
+def test_the_line_is_never_among_ordinary_papers() -> None:
+    gauge = gauge_pool(ORDINARY, has_dense=True)
+    line = draw_line(ORDINARY, gauge)
+    assert line == pytest.approx(gauge.middle + LEAST_LINE * gauge.deviation, abs=1)
+    assert max(gauge.score(ORDINARY)) < line
+
+
+def test_a_small_pool_tells_nothing() -> None:
+    assert not pool([0.0] * (LEAST_POOL - 1), [0.0] * (LEAST_POOL - 1)).is_telling
+    assert pool([0.0] * LEAST_POOL, [0.0] * LEAST_POOL).is_telling
+
+
+def test_feedback_comes_from_those_who_stand_out_best_first() -> None:
+    dense = [*ORDINARY.dense, 900.0, 1000.0, 800.0]
+    papers = pool(dense, [*ORDINARY.sparse, 9.0, 9.0, 9.0])
+    chosen = choose_feedback(papers, gauge_pool(papers, has_dense=True))
+    assert chosen == [2002, 2001, 2003]
+    assert choose_feedback(ORDINARY, gauge_pool(ORDINARY, has_dense=True)) == []
+
+
+def test_feedback_is_ten_papers_and_equal_ones_go_by_id() -> None:
+    papers = pool([*ORDINARY.dense, *[900.0] * 12], [*ORDINARY.sparse, *[9.0] * 12])
+    chosen = choose_feedback(papers, gauge_pool(papers, has_dense=True))
+    assert chosen == list(range(2001, 2011))
+
+
+AHEAD = signed(*[90] * 32, *[0] * 32)
+
+
+ASIDE = signed(*[0] * 32, *[90] * 32)
+
+
+def feedback(*lexemes: str, dense: bytes = ASIDE) -> Feedback:
+    return Feedback(dense, dict.fromkeys(lexemes, 2.0))
+
+
+def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() -> None:
+    aim = Aim(AHEAD, {"splat": 3.0})
+    wider = expand(aim, [feedback("splat", "gaussian"), feedback("gaussian"), feedback("odd")])
+    assert set(wider.weights) == {"splat", "gaussian"}
+    assert wider.weights["splat"] == 1.0
+    assert wider.weights["gaussian"] == pytest.approx(0.5)
+    turned = array("b", wider.dense)
+    assert turned[0] == pytest.approx(2 * turned[-1], abs=1)
+    assert turned[-1] > 0
+
+
+def test_a_lexeme_that_was_asked_for_gains_by_feedback() -> None:
+    wider = expand(Aim(b"", {"splat": 3.0}), [feedback("splat")] * 3)
+    assert wider.weights == {"splat": pytest.approx(1.5)}
+    assert wider.dense == b""
+
+
+def test_two_papers_are_too_few_to_speak_for_a_clause() -> None:
+    aim = Aim(AHEAD, {"splat": 3.0})
+    assert expand(aim, [feedback("gaussian")] * 2) is aim
+
+
+def test_papers_without_vectors_leave_the_direction_as_it_was() -> None:
+    aim = Aim(AHEAD, {})
+    wider = expand(aim, [feedback("gaussian", dense=b"")] * 3)
+    assert wider.dense == aim.dense
+    assert list(wider.weights) == ["gaussian"]
+
+
+def test_papers_that_agree_in_nothing_add_nothing() -> None:
+    wider = expand(Aim(AHEAD, {}), [feedback(name, dense=signed(*[0] * 64)) for name in "abc"])
+    assert not wider.weights
+    assert wider.dense == quantize(array("b", AHEAD))
+
+
+def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
+    aim = Aim(signed(*[8] * 256), {"zxqv": 3.0})
+    gauge = gauge_shipped(aim)
+    line = draw_shipped_line(gauge)
+    assert (line - gauge.middle) / gauge.deviation == pytest.approx(SHIPPED_LINE, abs=0.001)
+    said_once = dot_sparse(aim.sparse, pack_paper({"zxqv": 128}))
+    assert score_one(gauge, 43_700, said_once) > line > score_one(gauge, 43_700, 0)
+
+
+def test_shipped_numbers_serve_without_a_model() -> None:
+    gauge = gauge_shipped(Aim(b"", {"splat": 3.0}))
+    assert gauge.dense_factor == 0
+    assert gauge.sparse_factor > 0
+
+
+def test_a_probe_carries_its_origin_and_the_gauge() -> None:
+    gauge = gauge_pool(ORDINARY, has_dense=True)
+    aim = Aim(signed(1, 2), {"splat": 1.0})
+    made = build_probe(ORIGIN, aim, gauge, 17)
+    assert (made.text, made.model, made.generation, made.threshold) == ("t", "m", 2, 17)
+    assert (made.dense_factor, made.sparse_factor) == (gauge.dense_factor, gauge.sparse_factor)
+    assert made.sparse == ((lexeme_key("splat"), PROBE_LIMIT),)
+
+
+def test_a_probe_that_looks_for_nothing_finds_nothing() -> None:
+    made = build_probe(ORIGIN, Aim(b"", {}), gauge_shipped(Aim(b"", {})), -5)
+    assert not is_like(made, paper())
+
+
+def test_the_paper_that_was_named_is_always_like_its_probe() -> None:
+    own = score_paper(probe(0), paper())
+    assert admit(probe(own + 50), paper()).threshold == own
+    assert admit(probe(own - 50), paper()).threshold == own - 50

@@ -1,0 +1,47 @@
+"""Papers are found by words and by topics, newest first, a page at a time."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import httpx
+from sqlalchemy.orm import Session
+from support.web.papers import make_announcement, store_papers
+
+
+def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
+    web: httpx.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "Old Prompt Tuning")], on=date(2025, 3, 3))
+    told = [make_announcement(2, "New Prompt Tuning"), make_announcement(3, "Other Things")]
+    store_papers(session, told)
+    page = web.get("/search", params={"q": '"prompt tuning" cat:cs.CL'}).text
+    assert "2 papers, newest first" in page
+    assert "Other Things" not in page
+    new, old = "New <mark>Prompt Tuning</mark>", "Old <mark>Prompt Tuning</mark>"
+    assert page.index(new) < page.index(old)
+
+
+def test_search_comes_in_pages(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 26)])
+    first = web.get("/search", params={"q": "cats"}).text
+    assert "25 papers" in first
+    assert "Page 1 of 2" in first
+    assert 'href="/search?q=cats&amp;page=2"' in first or 'href="/search?q=cats&page=2"' in first
+    last = web.get("/search", params={"q": "cats", "page": "99"}).text
+    assert last.count("<article>") == 5
+    assert 'start="21"' in last
+
+
+def test_search_points_at_what_is_wrong(web: httpx.Client) -> None:
+    answer = web.get("/search", params={"q": "cats ) dogs"})
+    assert answer.status_code == 422
+    assert "was never opened (character 6)" in answer.text
+    assert "<code>cats <mark>)</mark> dogs</code>" in answer.text
+    assert 'value="cats ) dogs"' in answer.text
+
+
+def test_an_empty_search_and_one_without_results_are_pages(web: httpx.Client) -> None:
+    assert 'role="search"' in web.get("/search").text
+    assert "Nothing was found." in web.get("/search", params={"q": "unicorns"}).text
+    assert web.get("/search", params={"q": "uni\x00corns"}).status_code == 200

@@ -1,0 +1,69 @@
+"""Previews of a topic: pace, examples and faults, with nothing stored."""
+
+from __future__ import annotations
+
+import httpx
+from sqlalchemy.orm import Session
+from support.web.papers import THURSDAY, make_announcement, store_papers
+
+
+def test_a_preview_shows_pace_bars_and_examples(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "Cats at Night")], on=THURSDAY)
+    told = [make_announcement(n, f"Cats by Day {n}") for n in range(2, 5)]
+    store_papers(session, told)
+    page = web.get("/topics/preview", params={"q": "cats"}).text
+    assert "<h1>About 2 papers a day</h1>" in page
+    assert "4 papers from Thu 20 Aug to Fri 18 Sep; most on Fri 18 Sep: 3." in page
+    assert page.count("<rect ") == 2
+    assert page.count("<article>") == 4
+    assert "<mark>Cats</mark> at Night" in page
+    assert 'name="topic"' in page
+    assert 'value="cats"' in page
+
+
+def test_a_preview_of_the_form_keeps_what_was_typed_and_stores_nothing(
+    web: httpx.Client, session: Session
+) -> None:
+    fields = {"email": "reader@example.org", "topic": ["cats", "dogs"], "hour": "5"}
+    answer = web.post("/topics/preview", data=fields)
+    assert answer.status_code == 200
+    for kept in ('value="reader@example.org"', 'value="cats"', 'value="dogs"'):
+        assert kept in answer.text
+    assert '<option value="5" selected>' in answer.text
+    assert "No papers from" in answer.text
+
+
+def test_a_preview_without_a_topic_explains(web: httpx.Client) -> None:
+    for answer in (web.get("/topics/preview"), web.post("/topics/preview")):
+        assert answer.status_code == 200
+        assert "Write one in the form" in answer.text
+
+
+def test_a_faulty_topic_is_pointed_at_in_the_form(web: httpx.Client) -> None:
+    answer = web.get("/topics/preview", params={"q": "cats )"})
+    assert answer.status_code == 422
+    assert "<code>cats <mark>)</mark></code>" in answer.text
+
+
+def test_a_preview_as_json(web: httpx.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "Cats")])
+    accept = {"Accept": "application/json"}
+    told = web.get("/topics/preview", params={"q": "CATS"}, headers=accept).json()
+    assert told["canonical"] == "cats"
+    assert (told["total"], len(told["days"])) == (1, 30)
+    assert told["days"][-1] == {"on": "2026-09-18", "count": 1}
+    assert told["papers"][0]["key"] == "arxiv:2609.00001"
+    refused = web.get("/topics/preview", params={"q": "cats )"}, headers=accept)
+    assert refused.status_code == 422
+    assert refused.json()["position"] == 5
+
+
+def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx.Client) -> None:
+    import re
+    from html import unescape
+
+    page = web.get("/topics").text
+    examples = re.findall(r'href="(/topics/preview\?q=[^"]+)"', page)
+    assert len(examples) == 13
+    for address in examples:
+        assert web.get(unescape(address)).status_code == 200, address

@@ -1,0 +1,30 @@
+"""Labels: every value in words that people know."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.deliveries.domain.recipients import Cadence
+from service.web.views.labels import cadence_name, pace, short_cadence
+
+
+@pytest.mark.parametrize(
+    ("total", "days", "said"),
+    [
+        (0, 20, "no papers yet"),
+        (3, 0, "no papers yet"),
+        (80, 20, "about 4 papers a day"),
+        (20, 20, "about 1 paper a day"),
+        (9, 20, "about 2 papers a week"),
+        (1, 21, "about 1 paper a month"),
+        (1, 90, "less than one paper a month"),
+    ],
+)
+def test_a_pace_is_told_in_the_unit_that_fits(total: int, days: int, said: str) -> None:
+    assert pace(total, days) == said
+
+
+def test_every_cadence_has_its_words() -> None:
+    assert len({cadence_name(cadence) for cadence in Cadence}) == len(Cadence)
+    assert [short_cadence(c) for c in Cadence] == ["Daily", "Weekdays", "Mondays"]
+    assert short_cadence("hourly") == "hourly"

@@ -1,0 +1,28 @@
+"""Faults of the sign-up form stand where they were made."""
+
+from __future__ import annotations
+
+from service.subscribers.validate import topic_fault
+from service.topics.topics import TopicError
+from service.web.views.sign_up_form import Pointer, TypedForm, point_at, with_faults
+
+
+def test_a_pointer_shows_a_long_topic_around_its_fault() -> None:
+    topic = "x" * 100 + ")" + "y" * 100
+    pointer = point_at(TopicError(topic, "wrong", 100))
+    assert pointer == Pointer("…" + "x" * 36, ")", "y" * 36 + "…")
+
+
+def test_a_pointer_may_stand_behind_the_end_or_nowhere() -> None:
+    assert point_at(TopicError("cats AND", "more", 8)) == Pointer("cats AND", "", "")
+    assert point_at(TopicError("cats", "too many")) is None
+
+
+def test_a_fault_stands_beside_the_topic_it_is_about() -> None:
+    typed = TypedForm(topics=("cats", "dogs   )"))
+    form = with_faults(typed, [topic_fault(TopicError("dogs )", "wrong", 5), 1)])
+    fault = form.fault_of("topic", 1)
+    assert fault
+    assert fault.text == "wrong"
+    assert form.fault_of("topic", 0) is None
+    assert not form.is_schedule_open
