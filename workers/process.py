@@ -35,5 +35,9 @@ class Process:
 
         pid = os.getpid()
         if pid not in self._runtimes:
-            self._runtimes = {pid: open_runtime(self.settings)}
+            self.use(open_runtime(self.settings))
         return self._runtimes[pid]
+
+    def use(self, runtime: Runtime) -> None:
+        """Let the tasks of this process work with `runtime`."""
+        self._runtimes = {os.getpid(): runtime}

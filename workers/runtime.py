@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from service.editions.publish import SCHEDULED, Opening
 from service.messages.identity import make_sending_renderer, signer_of
 from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.arxiv_oai import ArxivOai
@@ -19,13 +20,15 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
 from service.platform.queue import Ring, make_ring
 from service.platform.settings.settings import Settings
-from service.sending.send_loop import Sender
+from service.sending.send_loop import Clock, Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
+    """`clock` gives aware UTC; `opening` says how editions are opened."""
+
     settings: Settings
     sessions: sessionmaker[Session]
     sources: tuple[Source, ...]
@@ -33,6 +36,8 @@ class Runtime:
     api: ArxivApi | None
     sender: Sender
     ring: Ring
+    clock: Clock = system_clock
+    opening: Opening = SCHEDULED
 
 
 def open_runtime(here: Settings) -> Runtime:

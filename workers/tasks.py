@@ -16,7 +16,6 @@ from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import ingest_source, refresh_lists
 from service.papers.listing_check import close_overdue
 from service.papers.trends import refresh_recent_trends
-from service.platform.clock import system_clock
 from service.sending.deliver import deliver as deliver_due
 from service.sending.deliver import sweep as sweep_left
 from service.sending.restore_guard import alerting_restored, refuse_restored
@@ -39,7 +38,7 @@ def ingest(source_name: str) -> None:
     here = process.runtime
     for source in here.sources:
         if source_name in {source.name, source.name.partition(".")[0]}:
-            ingest_source(here.sessions, here.settings, source, None, system_clock())
+            ingest_source(here.sessions, here.settings, source, None, here.clock())
             here.ring("learn_meanings")
             here.ring("open_editions")
 
@@ -49,11 +48,11 @@ def heal() -> None:
     """Read the last days again: what was missed comes late, what people think has moved on."""
     here = process.runtime
     if here.oai is not None and "arxiv" in here.settings.sources:
-        heal_arxiv(here.sessions, here.settings, here.oai, system_clock())
+        heal_arxiv(here.sessions, here.settings, here.oai, here.clock())
     if here.api is not None:
-        complete_stubs(here.sessions, here.api, system_clock())
-    refresh_lists(here.sessions, here.settings, here.sources, system_clock())
-    refresh_recent_trends(here.sessions, system_clock())
+        complete_stubs(here.sessions, here.api, here.clock())
+    refresh_lists(here.sessions, here.settings, here.sources, here.clock())
+    refresh_recent_trends(here.sessions, here.clock())
     forget_changes(here.sessions)
 
 
@@ -74,10 +73,10 @@ def open_editions() -> None:
     """Open the editions that are due, ring for each chunk that nobody has composed, and see to
     readers who are back from a pause."""
     here = process.runtime
-    close_overdue(here.sessions, system_clock())
-    open_due_editions(here.sessions, here.settings, system_clock())
-    finish_open_editions(here.sessions, system_clock())
-    if compose_catch_ups(here.sessions, here.settings, system_clock()):
+    close_overdue(here.sessions, here.clock())
+    open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
+    finish_open_editions(here.sessions, here.clock())
+    if compose_catch_ups(here.sessions, here.settings, here.clock()):
         here.ring("deliver")
     for chunk_id in pending_chunks(here.sessions):
         here.ring("compose", chunk_id)
@@ -87,7 +86,7 @@ def open_editions() -> None:
 def compose(chunk_id: int) -> None:
     """Compose one chunk of readers, and ring for the sending."""
     here = process.runtime
-    if compose_chunk(here.sessions, here.settings, chunk_id, system_clock()):
+    if compose_chunk(here.sessions, here.settings, chunk_id, here.clock()):
         here.ring("deliver")
 
 
@@ -95,7 +94,7 @@ def compose(chunk_id: int) -> None:
 def deliver() -> None:
     """Send what is due for a minute; if there was something to send, ring for the rest."""
     here = process.runtime
-    with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.ring):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
             here.ring("deliver")
 
@@ -104,9 +103,9 @@ def deliver() -> None:
 def sweep() -> None:
     """Heal what dead senders left, and ring if there is something to send again."""
     here = process.runtime
-    with alerting_restored(here.sessions, here.settings, system_clock(), here.ring):
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.ring):
         refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
-        requeued, _ = sweep_left(here.sessions, system_clock())
+        requeued, _ = sweep_left(here.sessions, here.clock())
         if requeued:
             here.ring("deliver")
 
@@ -115,16 +114,16 @@ def sweep() -> None:
 def bounces() -> None:
     """Settle bounces that were faster than our own records, and read the bounce mailbox."""
     here = process.runtime
-    settle_bounces(here.sessions, system_clock())
+    settle_bounces(here.sessions, here.clock())
     try:
-        read_bounce_mailbox(here.sessions, here.settings, system_clock)
+        read_bounce_mailbox(here.sessions, here.settings, here.clock)
     except MailboxUnavailable as error:
-        report_mailbox(here.sessions, here.settings, str(error), system_clock())
+        report_mailbox(here.sessions, here.settings, str(error), here.clock())
 
 
 @app.task(name="report_troubles")
 def report_troubles() -> None:
     """Mail the operator what is wrong, once each; ring for the mail."""
     here = process.runtime
-    if report_all(here.sessions, here.settings, system_clock()):
+    if report_all(here.sessions, here.settings, here.clock()):
         here.ring("deliver")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,8 @@ from support.chaos.lane import Lane
 from support.chaos.plan import Deed, Event, Phase, Plan, Point, ProcessFault, WireFault
 from support.chaos.promises import check
 from support.chaos.world import Story, open_story
+
+from service.sending.steps import Steps
 
 PLAN = Plan(
     seed=0,
@@ -47,33 +48,33 @@ def refuse(reply: str) -> Plan:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("spoil", "plan", "told"),
+    ("steps", "plan", "told"),
     [
-        (spoiling.repeat_what_is_in_doubt, cut_at(Phase.DOT), "times on the wire"),
+        (spoiling.REPEAT_WHAT_IS_IN_DOUBT, cut_at(Phase.DOT), "times on the wire"),
         # It sends a second copy of what another has sent, or takes what has just gone back.
         (
-            spoiling.send_what_others_hold,
+            spoiling.SEND_WHAT_OTHERS_HOLD,
             ASLEEP,
             "times on the wire|a row went from queued to in_flight",
         ),
         (
-            spoiling.forget_who_left_after_the_claim,
+            spoiling.FORGET_WHO_LEFT_AFTER_THE_CLAIM,
             LEAVING,
             "went into flight after the unsubscribe was answered",
         ),
         (
-            spoiling.forget_what_a_refusal_was,
+            spoiling.FORGET_WHAT_A_REFUSAL_WAS,
             refuse("550 5.7.1 no"),
             "is called sent, and the relay took none",
         ),
-        (spoiling.lose_rows_that_cannot_wait, refuse("451 4.3.0 later"), "without a reason"),
+        (spoiling.LOSE_ROWS_THAT_CANNOT_WAIT, refuse("451 4.3.0 later"), "without a reason"),
     ],
-    ids=lambda value: getattr(value, "__name__", ""),
+    ids=["repeat", "hold", "leave", "praise", "lose"],
 )
 def test_a_sender_that_breaks_a_promise_is_found_out(
-    lane: Lane, spoil: Callable[[], None], plan: Plan, told: str
+    lane: Lane, steps: Steps, plan: Plan, told: str
 ) -> None:
-    kind = type("SpoiledStory", (Story,), {"spoil": staticmethod(spoil)})
+    kind = type("SpoiledStory", (Story,), {"steps": steps})
     with open_story(lane, plan, kind) as story:
         story.run()
         broken = check(story).broken

@@ -9,11 +9,11 @@ from __future__ import annotations
 import mmap
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from service.sending.steps import STEPS, Steps
 from support.chaos.plan import ProcessFault
 
 
@@ -46,7 +46,7 @@ class SharedClock:
 class Orders:
     """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host.
 
-    `spoil` breaks something of the service in the worker, to see that it is noticed.
+    `steps` are the sender's; broken ones show whether it is noticed.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Orders:
     chunk: int
     log_file: Path
     namespace: str = ""
-    spoil: Callable[[], None] | None = None
+    steps: Steps = STEPS
 
 
 def work(orders: Orders) -> None:

@@ -1,8 +1,8 @@
 """A real Celery worker in a process of its own, which stops or dies just where it is told to.
 
 The process is forked from one that has imported everything (`multiprocessing`'s fork server), so
-a worker is ready in some 50 ms. Nothing in the service knows of this: the clock, the relay's
-timeouts and the commits of psycopg are wrapped from outside, in the forked process alone.
+a worker is ready in some 50 ms. Its runtime is made here, with the seed's clock and patience; the
+commits of psycopg are wrapped from outside, in the forked process alone.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import functools
 import gc
 import os
 import signal
-import sys
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +22,24 @@ import kombu.transport.redis
 import psycopg
 from sqlalchemy.orm import configure_mappers
 
-import service.platform.clock
-import service.sending.smtp.connection as smtp
-import workers.runtime
 import workers.tasks
-from service.editions import publish
+from service.editions.publish import Opening
 from service.messages.identity import make_renderer
+from service.platform.database.engine import make_engine, make_sessions
+from service.platform.logs import configure
+from service.platform.queue import make_ring
 from service.platform.settings.settings import Settings
-from service.sending.domain import relay_health
+from service.sending.domain.relay_health import REST_SECONDS
+from service.sending.send_loop import Sender
+from service.sending.smtp.limits import SmtpLimits
+from service.sending.smtp.rate_limit import open_rate
+from service.sending.smtp.transport import SmtpTransport
 from support.chaos.orders import Orders, SharedClock
 from support.chaos.plan import ProcessFault
 from support.mail.mail_states import make_digest
 from support.servers.hosts import enter_host
-from workers.app import app
+from workers.app import app, process
+from workers.runtime import Runtime
 
 # Imported for their effect: the fork server has them before the first worker is forked.
 _WARM = (celery.apps.worker, celery.concurrency.solo, kombu.transport.redis, workers.tasks)
@@ -56,17 +58,7 @@ def run(orders: Orders) -> None:
     # What was imported is no garbage: looking through it takes longer than many a seed.
     gc.freeze()
     os.environ.update(orders.environ, PGAPPNAME=orders.name)
-    _set_clock(SharedClock(orders.clock_file, orders.start, orders.skew))
-    _shorten(orders.timeout_seconds)
-    publish.CHUNK_SIZE = orders.chunk
-    # A relay that refused us rests for minutes by a clock that no test can set forward.
-    relay_health.REST_SECONDS = tuple(0.3 for _ in relay_health.REST_SECONDS)
-    workers.runtime.make_sending_renderer = lambda _settings: _RENDERER
-    # Nothing is fetched, and each source's client would read all certificates of this world.
-    workers.runtime.build_sources = lambda *_: ()
-    workers.runtime.build_oai = workers.runtime.build_api = lambda *_: None
-    if orders.spoil:
-        orders.spoil()
+    process.use(_make_runtime(orders, process.settings))
     if orders.fault:
         _Commits(orders.fault).watch()
     app.Worker(
@@ -82,19 +74,40 @@ def _redirect(log_file: Path) -> None:
     os.close(file)
 
 
-def _set_clock(clock: Callable[[], datetime]) -> None:
-    """Every module that holds the real clock by name gets this one."""
-    real = service.platform.clock.system_clock
-    for module in list(sys.modules.values()):
-        if getattr(module, "system_clock", None) is real:
-            module.system_clock = clock  # type: ignore[attr-defined]
+def _make_runtime(orders: Orders, here: Settings) -> Runtime:
+    configure(here.log_level)
+    clock = SharedClock(orders.clock_file, orders.start, orders.skew)
+    sessions = make_sessions(make_engine(here.database_url))
+    transport = SmtpTransport(
+        here.relays,
+        connections=here.send_connections,
+        rate=open_rate(here),
+        limits=_limits(orders.timeout_seconds),
+    )
+    return Runtime(
+        settings=here,
+        sessions=sessions,
+        # Nothing is fetched, and each source's client would read all certificates of this world.
+        sources=(),
+        oai=None,
+        api=None,
+        sender=Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
+        ring=make_ring(here.broker_url),
+        clock=clock,
+        opening=Opening(chunk_size=orders.chunk),
+    )
 
 
-def _shorten(seconds: float) -> None:
-    """Let the sender lose patience with the relay in a fraction of a second."""
-    for name in ("COMMAND_SECONDS", "DATA_SECONDS", "BLOCK_SECONDS", "FINAL_DOT_SECONDS"):
-        assert hasattr(smtp, name)
-        setattr(smtp, name, seconds)
+def _limits(seconds: float) -> SmtpLimits:
+    """The sender loses patience with the relay in a fraction of a second."""
+    return SmtpLimits(
+        command_seconds=seconds,
+        data_seconds=seconds,
+        block_seconds=seconds,
+        final_dot_seconds=seconds,
+        # A relay that refused us rests for minutes by a clock that no test can set forward.
+        rest_seconds=(0.3,) * len(REST_SECONDS),
+    )
 
 
 class _Commits:

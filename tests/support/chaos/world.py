@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,6 +30,7 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.queue import make_ring
 from service.platform.settings.settings import Settings
 from service.sending.deliver import resolve, sweep
+from service.sending.steps import STEPS, Steps
 from support.chaos.deeds import (
     Left,
     choose_leaver,
@@ -87,7 +88,7 @@ def _end(worker: Worker) -> None:
 class Story:
     """One seed while it happens. `windows` counts the windows that faults may have left open."""
 
-    spoil: ClassVar[Callable[[], None] | None] = None
+    steps: ClassVar[Steps] = STEPS
 
     lane: Lane
     plan: Plan
@@ -252,7 +253,7 @@ class Story:
             chunk=self.plan.chunk,
             log_file=self.home / "log",
             namespace=self.namespace(name),
-            spoil=type(self).spoil,
+            steps=self.steps,
         )
 
     def reach(self, name: str) -> dict[str, str]:
