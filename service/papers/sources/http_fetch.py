@@ -32,7 +32,7 @@ from service.platform.one_line import plain_words
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _MAX_REDIRECTS: Final = 5
 # A server that sends one byte a second never trips a read timeout; this does.
-_WHOLE_ANSWER_TIMEOUTS: Final = 6
+WHOLE_ANSWER_TIMEOUTS: Final = 6
 # Enough of an error's body to hold its one telling sentence.
 _ERROR_BODY_BYTES: Final = 4096
 # 406 is how arXiv turns away clients it finds too eager, together with 429 and 503.
@@ -110,11 +110,19 @@ class Fetcher:
     Each fetch has a connection of its own: seconds lie between two, and nobody need close it.
     """
 
-    def __init__(self, caller: Caller, gate: Gate, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        gate: Gate,
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+        timeouts: int = WHOLE_ANSWER_TIMEOUTS,
+    ) -> None:
+        """A whole answer may take `timeouts` times as long as the caller waits for a piece of it."""
         self._caller = caller
         self._gate = gate
         self._max_bytes = max_bytes
-        self._longest_seconds = caller.timeout_seconds * _WHOLE_ANSWER_TIMEOUTS
+        self._longest_seconds = caller.timeout_seconds * timeouts
         # Reading the certificates costs more than the rest of a client.
         self._tls = httpx.create_ssl_context()
 
