@@ -97,7 +97,9 @@ def test_items_come_in_arxivs_order() -> None:
 def test_rss_items_have_the_documented_fields() -> None:
     channel = etree.fromstring(rss_feed("cs.CV", TUESDAY)).find("channel")
     papers = {one.identifier: one for one in sample_day(TUESDAY)}
-    for item in channel.findall("item"):
+    items = channel.findall("item")
+    assert items
+    for item in items:
         paper = papers[item.findtext("link").removeprefix("https://arxiv.org/abs/")]
         name, kind = f"{paper.identifier}v{paper.version}", item.findtext(TYPE)
         assert item.findtext("title") == paper.manuscript.title

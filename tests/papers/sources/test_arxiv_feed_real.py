@@ -86,7 +86,9 @@ def test_the_whole_entries_of_a_real_atom_day_are_all_read(real_data: Path) -> N
 
 @pytest.mark.parametrize("folder", ["arxiv_oai", "oai_generic", "arxiv_api_atom"])
 def test_other_answers_of_arxiv_are_never_taken_for_a_batch(real_data: Path, folder: str) -> None:
-    for path in sorted((real_data / "wire" / folder / "dev").glob("*.xml")):
+    paths = sorted((real_data / "wire" / folder / "dev").glob("*.xml"))
+    assert paths
+    for path in paths:
         try:
             batch = parse_feed(path.read_bytes())
         except SourceUnreadable:
