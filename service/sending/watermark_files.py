@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 import redis
@@ -32,8 +31,8 @@ def mark_paths(data_dir: Path) -> tuple[Path, Path]:
     return data_dir.with_name(f"{data_dir.name}.sent"), data_dir / "sent"
 
 
-@lru_cache(maxsize=8)
 def _valkey(redis_url: str) -> redis.Redis:
+    """A connection of its own, opened when it is first used: a mark is written once a second."""
     patience = {"socket_connect_timeout": _PATIENCE_SECONDS, "socket_timeout": _PATIENCE_SECONDS}
     return redis.Redis.from_url(redis_url, decode_responses=True, **patience)
 
@@ -62,7 +61,8 @@ def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
             yield path.read_text(encoding="ascii")
     if settings.redis_url:
         try:
-            text = _valkey(settings.redis_url).get(_key(installation))
+            with _valkey(settings.redis_url) as valkey:
+                text = valkey.get(_key(installation))
         except redis.RedisError as error:
             log.warning("restore.mark_unheard", reason=type(error).__name__)
         else:
@@ -83,7 +83,8 @@ def write_marks(settings: Settings, mark: Mark) -> None:
         log.warning("restore.mark_unwritten", reason=f"{settings.data_dir} is not writable")
     if settings.redis_url:
         try:
-            _valkey(settings.redis_url).set(_key(mark.installation), text)
+            with _valkey(settings.redis_url) as valkey:
+                valkey.set(_key(mark.installation), text)
         except redis.RedisError as error:
             log.warning("restore.mark_unwritten", reason=type(error).__name__)
 

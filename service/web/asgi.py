@@ -20,17 +20,16 @@ from service.web.app import create_app
 # Starlette serves sync routes from up to 40 threads; each may hold one connection.
 _POOL_SIZE = 15
 
-# This process's share in the embedded servers; the last process to leave stops them.
-_shares = ExitStack()
-atexit.register(_shares.close)
-
 
 def app_from_environment() -> FastAPI:
     """The site of this environment's settings; servers that it does not name are started here.
 
     Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
     """
-    settings = _shares.enter_context(resolve_services(load_settings()))
+    # This process's share in the embedded servers; the last process to leave stops them.
+    shares = ExitStack()
+    atexit.register(shares.close)
+    settings = shares.enter_context(resolve_services(load_settings()))
     logs.configure(settings.log_level)
     app = create_app(
         settings,
