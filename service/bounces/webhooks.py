@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -24,6 +23,7 @@ from service.bounces.inbound.webhook_signatures import (
 )
 from service.bounces.inbound.webhooks import HookUnreadable, read_hook, read_json
 from service.bounces.record import Channel, Recorded, read_bounce_mail, record_notices
+from service.platform.caches import cached
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
@@ -57,7 +57,7 @@ class HookDoor:
     fetch: Fetch
 
 
-@lru_cache(maxsize=8)
+@cached("Amazon certificates", maxsize=8)
 def fetch_from_amazon(url: str) -> bytes:
     """A certificate, or the answer to a confirmation; redirects are not followed.
 

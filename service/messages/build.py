@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from service.deliveries.domain.digest import Digest
@@ -31,6 +30,7 @@ from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, reader_links, signed_url
 from service.messages.transactional import alert_context, letter_context
 from service.papers.domain.types import Paper
+from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 
@@ -179,7 +179,7 @@ def _envelope_sender(settings: Settings, delivery_id: int) -> str:
     return make_return_path(delivery_id, settings.bounce_domain, settings.secret_key[0])
 
 
-@lru_cache(maxsize=16)
+@cached("list names", maxsize=16)
 def _list_id(brand: str, domain: str) -> str:
     """The list of an installation's digests; in its name nothing of the brand that would end it."""
     name = " ".join(brand.translate(_NOT_IN_NAME).split())

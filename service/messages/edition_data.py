@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -27,6 +26,7 @@ from service.messages.digest_period import DigestDays, edition_days
 from service.messages.signed_links import mute_url, paper_links
 from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers
+from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.presentation.reasons import mutable_words
 from service.subscribers.store.subscribers import get_topics
@@ -118,7 +118,7 @@ class Shelf:
         )
 
 
-@lru_cache(maxsize=65_536)
+@cached("words to mute", maxsize=65_536)
 def _can_mute(topic: str, word: str) -> bool:
     """Whether a topic without this word could still bring anything: else the link would be refused."""
     try:

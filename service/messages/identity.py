@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from service.messages.contexts.digest import Brand
 from service.messages.mime.addresses import ascii_address
 from service.messages.mime.dkim import DkimSigner, load_signer
 from service.messages.rendering.renderer import Renderer
+from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 
 
@@ -23,7 +22,7 @@ def brand_of(settings: Settings) -> Brand:
 
 
 # The same brand is the same value, so that renderers know it again at a glance.
-_brand = lru_cache(maxsize=16)(Brand)
+_brand = cached("brands", maxsize=16)(Brand)
 
 
 def make_sending_renderer(settings: Settings) -> Renderer:

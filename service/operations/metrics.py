@@ -17,6 +17,7 @@ from service.operations.store.edition_reports import last_of_each_cadence
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import BatchState
 from service.papers.store.batches import get_batches
+from service.platform.caches import CacheUse, list_caches
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
@@ -38,7 +39,8 @@ class Measures(Figures):
     """Everything that `/metrics` tells.
 
     `sends` of the last hour by (provider, class of the reply); `batches` of the day by (source,
-    state), `batch_faults` and `unreadable` by source; `bounces` of the last day by verdict.
+    state), `batch_faults` and `unreadable` by source; `bounces` of the last day by verdict. `caches`
+    are those of this process alone; all else is the same from every process.
     """
 
     at: datetime
@@ -49,6 +51,7 @@ class Measures(Figures):
     unreadable: Mapping[str, int]
     bounces: Mapping[str, int]
     is_restored: bool
+    caches: Sequence[CacheUse]
 
     @property
     def oldest_due_seconds(self) -> float:
@@ -77,6 +80,7 @@ def measure(
             unreadable=_unreadable(batches),
             bounces={str(v): n for v, n in count_verdicts(session, now - A_DAY).items()},
             is_restored=is_restored,
+            caches=list_caches(),
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton
 from markupsafe import Markup, escape
+
+from service.platform.caches import cached
 
 # `strftime("%A")` and `calendar` follow the locale of the process.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -22,14 +23,14 @@ def day_name(day: date) -> str:
     return _DAYS[day.weekday()]
 
 
-@lru_cache(maxsize=1_024)
+@cached("long dates", maxsize=1_024)
 def long_date(day: date, locale: str = "") -> str:
     """`Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""
     known = _find(locale)
     return format_date(day, "full", known) if known else f"{day_name(day)} {plain_date(day)}"
 
 
-@lru_cache(maxsize=1_024)
+@cached("plain dates", maxsize=1_024)
 def plain_date(day: date, locale: str = "") -> str:
     """`21 April 2026`."""
     known = _find(locale)
@@ -40,7 +41,7 @@ def plain_date(day: date, locale: str = "") -> str:
     )
 
 
-@lru_cache(maxsize=1_024)
+@cached("short dates", maxsize=1_024)
 def short_date(day: date, locale: str = "") -> str:
     """`Tue 21 Apr`."""
     known = _find(locale)
@@ -75,7 +76,7 @@ def read_locale(tag: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=256)
+@cached("locales", maxsize=256)
 def _find(tag: str) -> Locale | None:
     if not tag or len(tag) > 20 or not tag.replace("-", "").isalnum() or not tag.isascii():
         return None

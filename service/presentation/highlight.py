@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import snowballstemmer
 from markupsafe import Markup, escape
+
+from service.platform.caches import cached
 
 # Scripts without spaces are read letter by letter, so that a word is found inside a run of them.
 _WORD = re.compile(
@@ -30,7 +31,7 @@ _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
 
 
-@lru_cache(maxsize=65_536)
+@cached("word stems", maxsize=65_536)
 def _stem(word: str) -> str:
     # A stemmer keeps the word it works on in itself, so threads must not share one; the cache
     # makes a new one cheap, since a language has few words.
@@ -52,7 +53,7 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 
 
 # A paper's card is written in several ways, and some of them later than others.
-@lru_cache(maxsize=4_096, typed=True)
+@cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
     pieces: list[str] = []
     end = 0
@@ -98,7 +99,7 @@ class _Wanted(NamedTuple):
     letters: frozenset[str]
 
 
-@lru_cache(maxsize=1_024)
+@cached("words to mark", maxsize=1_024)
 def _look_for(words: tuple[str, ...]) -> _Wanted:
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
@@ -137,7 +138,7 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
 
 
 # Asked for by each way of writing a paper's card.
-@lru_cache(maxsize=4_096)
+@cached("first sentences", maxsize=4_096)
 def first_sentences(text: str, limit: int) -> str:
     """The whole sentences at the beginning of `text` that fit in `limit` characters.
 

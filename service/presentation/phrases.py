@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.categories import category_name
 from service.papers.domain.types import Paper
+from service.platform.caches import cached
 from service.presentation.highlight import shorten
 
 _LONGEST_NAME = 80
@@ -65,7 +65,7 @@ def clock(hour: int) -> str:
     return f"{hour}:00"
 
 
-@lru_cache(maxsize=4_096)
+@cached("topic headings", maxsize=4_096)
 def topic_title(title: str) -> str:
     """A topic as a heading: one line, and a topic that is one phrase without its quotes."""
     title = " ".join(title.split())
@@ -93,7 +93,7 @@ def byline(paper: Paper) -> Byline:
 
 
 # A card asks for it up to five times.
-@lru_cache(maxsize=4_096)
+@cached("bylines", maxsize=4_096)
 def _byline(names: tuple[str, ...]) -> Byline:
     authors = [" ".join(name.split()) for name in names if name.strip()]
     shown = authors[:_MOST_AUTHORS]
@@ -110,7 +110,7 @@ def fields(paper: Paper) -> tuple[str, ...]:
     return _fields((paper.primary_category, *paper.categories))
 
 
-@lru_cache(maxsize=4_096)
+@cached("names of categories", maxsize=4_096)
 def _fields(codes: tuple[str, ...]) -> tuple[str, ...]:
     # Two categories may have one name: cs.LG and stat.ML are both Machine Learning.
     names = dict.fromkeys(category_name(code) for code in codes if code)

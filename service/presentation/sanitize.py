@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
+
+from service.platform.caches import cached
 
 # C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, and the explicit
 # direction marks would turn round whatever follows a name. Noncharacters are ours alone (`runs`).
@@ -61,7 +62,7 @@ def safe_url(address: str) -> str:
 
 
 # Both parts of a mail show the same.
-@lru_cache(maxsize=256)
+@cached("links of ours", maxsize=256)
 def own_url(address: str) -> str:
     """An address of ours, without which the mail must not go: raises `UnsafeOwnLink` if unsafe."""
     if not safe_url(address):

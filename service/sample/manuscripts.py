@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
+from service.platform.caches import cached
 from service.sample.people import crowd
 
 NOTICE: Final = "Invented sample paper, not a real work"
@@ -47,7 +47,7 @@ class Manuscript:
     withdrawal: str = ""
 
 
-@lru_cache(maxsize=4)
+@cached("sample manuscripts", maxsize=4)
 def written(half: int) -> tuple[Manuscript, ...]:
     """The hand-written papers of every other sample day; `half` is 0 or 1."""
     return tuple(_manuscript(table) for table in tables(HALVES[half], "paper"))

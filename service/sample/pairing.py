@@ -7,10 +7,10 @@ meets again after eight weekdays. No chance is involved: a date always gives the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
 
+from service.platform.caches import cached
 from service.sample.manuscripts import Manuscript, marked, tables
 from service.sample.people import creator
 
@@ -50,7 +50,7 @@ class _Pair:
     setting: dict[str, Any]
 
 
-@lru_cache(maxsize=16)
+@cached("sample pairs", maxsize=16)
 def paired(shift: int) -> tuple[Manuscript, ...]:
     """The paired papers of one sample day; `shift` counts weekdays."""
     return tuple(_manuscript(pair, shift) for pair in _pairs(shift))

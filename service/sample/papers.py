@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
+from service.platform.caches import cached
 from service.sample.manuscripts import NOTICE, Manuscript, written
 from service.sample.pairing import paired
 
@@ -59,7 +59,7 @@ def sample_day(on: date) -> tuple[SamplePaper, ...]:
     return new_papers(on) + _replacements(on)
 
 
-@lru_cache(maxsize=32)
+@cached("sample papers", maxsize=32)
 def new_papers(on: date) -> tuple[SamplePaper, ...]:
     """The first versions announced on a weekday, in the order of their identifiers."""
     days = _weekday_count(on)

@@ -25,6 +25,7 @@ from service.papers.domain.category_names import CATEGORY_NAMES
 from service.papers.domain.tsvector import Lexemes
 from service.papers.store.paper_changes import list_changes
 from service.papers.store.read import get_papers
+from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -174,6 +175,7 @@ class LivePreviews:
         self._following = Lock()
         self._reading = Lock()
         self._rests_until = 0.0
+        register_cache("previewed clauses", self, maximum=limits.most_kept)
 
     def preview(self, session: Session, text: str, until: date) -> LivePreview:
         """What `text` would have brought in the 30 days up to and including `until`.
@@ -196,6 +198,14 @@ class LivePreviews:
 
     def _look(self, session: Session, kept: _Kept, query: Query) -> _Looking:
         return _Looking(session, self._settings, kept, query, self._limits.most_kept)
+
+    def count_entries(self) -> int:
+        kept = self._kept
+        return len(kept.answers) if kept else 0
+
+    def forget_entries(self) -> None:
+        with self._following:
+            self._kept = None
 
     def warm(self, until: date) -> None:
         """Read the last days before anybody asks, beside whatever else the process does."""

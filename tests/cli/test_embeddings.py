@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from support.newsletter.commands import NOW, Paperboy
 
-from service.similarity.embeddings import embedders
+from service.platform.caches import clear_caches
 
 
 def test_ingest_learns_what_it_stored_and_meanings_finds_nothing_left(
@@ -38,7 +38,7 @@ def test_a_missing_model_is_one_line_and_wrong_use(
     monkeypatch.setenv("PAPERBOY_EMBEDDER", "none")
     assert paperboy(*NOW, "ingest").code == 0
     monkeypatch.setenv("PAPERBOY_EMBEDDER", "wordllama")
-    embedders._load.cache_clear()
+    clear_caches()
     monkeypatch.setitem(sys.modules, "wordllama", None)
     result = paperboy(*NOW, "meanings")
     assert (result.code, result.out) == (2, "")

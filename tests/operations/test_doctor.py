@@ -24,10 +24,10 @@ from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink, free_port
 
 from service.operations.doctor import Finding, examine
+from service.platform.caches import clear_caches
 from service.platform.clock import system_clock
 from service.platform.settings.dkim_keys import DkimKey
 from service.platform.settings.settings import Settings
-from service.similarity.embeddings import embedders
 
 ANNE = "anne@example.org"
 
@@ -172,7 +172,7 @@ def test_a_part_that_is_down_is_bad_and_has_a_hint(
 def test_a_missing_model_is_bad_and_has_a_hint(
     press: Press, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedders._load.cache_clear()
+    clear_caches()
     monkeypatch.setitem(sys.modules, "wordllama", None)
     found = {one.subject: one for one in examine(press.settings, press.sessions, None)}["model"]
     assert (found.state, found.detail) == ("bad", "the package wordllama is not installed")

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from service.platform.caches import clear_caches
 from service.sample.manuscripts import NOTICE, written
 from service.sample.papers import SamplePaper, nearest_weekday, new_papers, sample_day
 from service.sample.people import crowd, names_in
@@ -67,7 +68,7 @@ def test_identifiers_are_out_of_arxivs_reach_and_in_the_month_of_the_day() -> No
 
 def test_the_same_date_always_gives_the_same_day() -> None:
     first = sample_day(TUESDAY)
-    new_papers.cache_clear()
+    clear_caches()
     assert sample_day(TUESDAY) == first
 
 

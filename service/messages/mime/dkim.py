@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 
 from service.messages.domain.errors import HeaderError
+from service.platform.caches import cached
 from service.platform.settings.dkim_keys import DkimKey, read_key
 
 # What a receiver must find unchanged. RFC 8058 wants the two List-Unsubscribe fields among it.
@@ -128,7 +128,7 @@ def compare_record(key: DkimKey, record: str) -> str:
     return next((wrong for wrong, is_so in wrongs.items() if is_so), "")
 
 
-@lru_cache(maxsize=4)
+@cached("DKIM signers", maxsize=4)
 def load_signer(domain: str, words: tuple[str, ...]) -> DkimSigner | None:
     """The signer of this process, its keys read once; None where there are no keys."""
     return DkimSigner(domain, [read_key(word) for word in words]) if words else None

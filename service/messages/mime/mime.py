@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, quote, unquote
-from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.addresses import ascii_address, ascii_host, is_ordinary, wire_address
 from service.messages.rendering.renderer import RenderedMail
+from service.platform.caches import cached
 from service.platform.signing.keyed_hash import keyed_hash
 
 LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
@@ -125,7 +125,7 @@ _NO_ANSWERS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP})
 _ANSWERED = "Auto-Submitted: auto-generated\r\n"
 
 
-@lru_cache(maxsize=16)
+@cached("list headers", maxsize=16)
 def _about_list(reply_to: str, list_id: str) -> str:
     """What all mails of an installation say alike: where answers go, and which list this is."""
     said = f"Reply-To: {_mailbox('Reply-To', reply_to)}\r\n" if reply_to else ""
@@ -163,7 +163,7 @@ def _is_one_click(url: str) -> bool:
     return parts.scheme == "http" and _is_loopback(host)
 
 
-@lru_cache(maxsize=16)
+@cached("loopback hosts", maxsize=16)
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -184,16 +184,16 @@ def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str)
     return f"<{name}.{proof}@{_own_host(domain)}>"
 
 
-@lru_cache(maxsize=16)
+@cached("Message-ID hosts", maxsize=16)
 def _own_host(domain: str) -> str:
     return ascii_host("Message-ID", domain)
 
 
 # A window of messages goes out in the same second.
-_date = lru_cache(maxsize=64)(format_datetime)
+_date = cached("header dates", maxsize=64)(format_datetime)
 
 
-@lru_cache(maxsize=1_024)
+@cached("header mailboxes", maxsize=1_024)
 def _mailbox(field: str, value: str) -> str:
     # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
     # address would be somebody else's.
@@ -204,7 +204,7 @@ def _mailbox(field: str, value: str) -> str:
     return f"{_phrase(field, name)} <{address}>"
 
 
-@lru_cache(maxsize=16)
+@cached("List-ID headers", maxsize=16)
 def _list_id(value: str) -> str:
     """RFC 2919: a name and, in angle brackets, something that looks like a host."""
     if not value.endswith(">"):
@@ -230,7 +230,7 @@ def _phrase(field: str, name: str) -> str:
     return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
 
 
-@lru_cache(maxsize=4_096)
+@cached("header words", maxsize=4_096)
 def _words(field: str, text: str) -> str:
     """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
     _refuse_controls(field, text)

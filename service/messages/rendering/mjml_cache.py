@@ -7,10 +7,11 @@ words back takes microseconds. The words never pass through MJML, so no title ca
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import count
 
 import mjml
+
+from service.platform.caches import cached
 
 # Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
 # Both kinds begin alike, because a search for plain letters is ten times faster.
@@ -41,7 +42,7 @@ def split_shape(markup: str) -> tuple[str, list[str]]:
     return _OWN.sub(take, markup), contents
 
 
-@lru_cache(maxsize=_SHAPES_KEPT)
+@cached("MJML shapes", maxsize=_SHAPES_KEPT)
 def press_shape(shape: str) -> tuple[str | int, ...]:
     """The HTML of a shape, with the number of a content where it was taken out.
 

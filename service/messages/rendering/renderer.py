@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import TemplateError
@@ -42,6 +41,7 @@ from service.messages.rendering.fast_path.paper_cards import Place
 from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
+from service.platform.caches import cached
 from service.presentation.sanitize import UnsafeOwnLink, own_url
 
 TEMPLATE_DIR = Path(__file__).resolve().parents[3] / "email_templates"
@@ -226,9 +226,9 @@ def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
 
 
 # Headings, datelines, the numbers of a list: the same for many readers of an edition.
-_small_run = lru_cache(maxsize=4_096)(own_run)
+_small_run = cached("small fragments", maxsize=4_096)(own_run)
 _SMALL = 400
-_pressed_run = lru_cache(maxsize=256)(shared_run)
+_pressed_run = cached("MJML fragments", maxsize=256)(shared_run)
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:

@@ -6,10 +6,10 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.digest_phrases import facts
+from service.platform.caches import cached
 from service.presentation.phrases import byline, fields, names_and_more
 from service.presentation.reasons import because
 from service.presentation.sanitize import clean
@@ -27,7 +27,7 @@ _GLUE = "\ufdd4"
 _MAYBE_WIDE = re.compile("[\u1100-\u115f\u231a-\U0010ffff]")
 
 
-@lru_cache(maxsize=_LINES_KEPT)
+@cached("wrapped lines", maxsize=_LINES_KEPT)
 def wrap(text: str, first: str = "") -> str:
     """`text` after `first` in lines of at most 78 columns that flow (RFC 3676, `delsp=no`).
 

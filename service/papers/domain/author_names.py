@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final, Literal
 
 from service.papers.domain.latex.readable import fold, to_readable_line
+from service.platform.caches import cached
 
 NameMatch = Literal["exact", "guess"]
 
@@ -36,7 +36,7 @@ def split_authors(creator: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-@lru_cache(maxsize=65_536)
+@cached("author keys", maxsize=65_536)
 def author_key(name: str) -> str:
     """A name for comparing: `Bengio, Yoshua` and `Yoshua Bengio` are `yoshua bengio`.
 

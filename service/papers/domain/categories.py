@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Final
 
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
+from service.platform.caches import cached
 
 # alias -> canonical, as arXiv itself directs them.
 ALIASES: Final = {
@@ -137,7 +137,7 @@ def _spelled(code: str) -> str:
     return known
 
 
-@lru_cache(maxsize=256)
+@cached("category groups", maxsize=256)
 def _expanded(known: str) -> frozenset[str]:
     inside = {code for code in CATEGORY_NAMES if code == known or code.startswith(f"{known}.")}
     inside |= {SUBSUMED.get(known, known)}

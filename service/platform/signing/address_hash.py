@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from functools import lru_cache
+
+from service.platform.caches import cached
 
 
 def email_key(address: str) -> str:
@@ -19,7 +20,7 @@ def email_key(address: str) -> str:
 
 
 # A mail's reader is looked up twice, when it is claimed and before it flies.
-@lru_cache(maxsize=4096)
+@cached("address hashes", maxsize=4096)
 def address_hash(key: str, secret: str) -> bytes:
     """A keyed hash (HMAC-SHA-256, 32 bytes) of an `email_key`: remembers without naming."""
     return hmac.digest(secret.encode(), b"suppression\0" + key.encode(), hashlib.sha256)

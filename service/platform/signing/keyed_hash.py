@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from functools import lru_cache
+
+from service.platform.caches import cached
 
 
-@lru_cache(maxsize=256)
+@cached("keyed hashes", maxsize=256)
 def keyed_hash(key: bytes) -> Callable[[bytes], bytes]:
     """A function from a text to its HMAC with `key` (RFC 2104): 32 octets.
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from hashlib import sha256
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from service.platform.caches import cached
 from service.platform.signing.keyed_hash import keyed_hash
 
 
@@ -71,7 +71,7 @@ LIFETIME: dict[Purpose, timedelta | None] = {
 }
 
 
-@lru_cache(maxsize=64)
+@cached("token serializers", maxsize=64)
 def _serializer(keys: tuple[str, ...], purpose: Purpose) -> URLSafeSerializer:
     # The library's default is HMAC-SHA1; nothing old has to be read here.
     return URLSafeSerializer(list(keys), salt=purpose, signer_kwargs={"digest_method": sha256})
@@ -110,7 +110,7 @@ def _base64(octets: bytes) -> bytes:
     return b2a_base64(octets, newline=False).translate(_URL_SAFE, b"=")
 
 
-@lru_cache(maxsize=64)
+@cached("token signers", maxsize=64)
 def _signer(key: str, purpose: Purpose) -> Callable[[bytes], bytes]:
     return keyed_hash(_serializer((key,), purpose).make_signer(purpose).derive_key())
 

@@ -8,7 +8,8 @@ themselves, since looking up their MX for each mail would make sending wait for 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from service.platform.caches import cached
 
 # Names that stand under many country domains: hotmail.co.uk, yahoo.com.br, gmx.ch, yandex.by.
 _FAMILIES = {
@@ -53,7 +54,7 @@ def provider_of(address: str) -> str:
     return _provider_of_domain(address.rpartition("@")[2])
 
 
-@lru_cache(maxsize=16_384)
+@cached("providers of domains", maxsize=16_384)
 def _provider_of_domain(domain: str) -> str:
     name = domain.casefold().rstrip(".")
     known = _BY_DOMAIN.get(name)

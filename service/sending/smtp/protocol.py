@@ -12,10 +12,10 @@ import re
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
-from functools import lru_cache
 
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.messages.mime.mime import Envelope
+from service.platform.caches import cached
 from service.platform.one_line import plain_words
 
 # RFC 5321 §4.5.3.1.5 allows 512 octets a line of a reply, and nobody's refusal is a novel.
@@ -210,7 +210,7 @@ class Dialogue:
 
 
 # Most replies are the same for every message.
-@lru_cache(maxsize=256)
+@cached("SMTP reply lines", maxsize=256)
 def _read_line(line: bytes) -> tuple[int, bool, str]:
     """A line's code, whether it is its reply's last, and its words; 0 where it is no reply's."""
     text = line.decode("utf-8", "replace").rstrip()

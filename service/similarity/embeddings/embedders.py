@@ -7,7 +7,6 @@ client and set up logging, and all that is needed of it is a table of vectors an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.platform.caches import cached
 from service.platform.settings.faults import Fault, SettingsError
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
 
@@ -84,7 +84,7 @@ def load_embedder(name: str) -> Embedder:
     return _load(name)
 
 
-@cache
+@cached("embedding models", maxsize=2)
 def _load(name: str) -> Embedder:
     return WordLlama() if name == "wordllama" else NoEmbedder()
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
 
+from service.platform.caches import register_cache
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class FreshAnswer:
     """The last answer, good for `seconds`. One thread makes it; the others wait for that one.
 
@@ -19,6 +21,15 @@ class FreshAnswer:
     lock: Lock = field(default_factory=Lock)
     answer: bytes = b""
     fresh_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        register_cache("fresh answers", self, maximum=1)
+
+    def count_entries(self) -> int:
+        return int(monotonic() < self.fresh_until)
+
+    def forget_entries(self) -> None:
+        self.fresh_until = 0.0
 
     def read(self, make: Callable[[], bytes]) -> bytes:
         with self.lock:

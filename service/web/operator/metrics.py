@@ -1,22 +1,24 @@
 """`GET /metrics`: the balance and what else a monitor should watch, in the format of Prometheus.
 
 Who may ask is who may see `/admin`; see `service.web.operator.auth`. Read from the rows at most every
-15 seconds, whoever asks how often; the figures are the same from every web process.
+15 seconds, whoever asks how often; the figures are the same from every web process, but for those
+of the caches, which each process has for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.operations.metrics import MOST_PROVIDERS, Measures, measure
+from service.platform.caches import CacheUse
 from service.platform.logs import get_logger
 from service.web.core.context import SiteHere
 from service.web.operator.auth import MonitorHere
@@ -53,7 +55,7 @@ class _Told(Collector):
     def __init__(self, found: Measures) -> None:
         self.found = found
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         found = self.found
         yield from _of_editions(found)
         yield _single("due_mails", "Mails that are due and not sent", found.due_count)
@@ -69,6 +71,7 @@ class _Told(Collector):
         yield _by("recent_bounces", "What came back in the last day", "verdict", found.bounces)
         yield _by("suppressions", "Suppressed addresses", "reason", found.suppressions)
         yield _single("restored", "1 while a restored backup is refused", int(found.is_restored))
+        yield from _of_caches(found.caches)
 
 
 def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
@@ -96,6 +99,23 @@ def _of_providers(found: Measures) -> Iterator[GaugeMetricFamily]:
         if one.rate is not None:
             rate.add_metric((one.provider,), one.rate)
     yield from (paused, rate)
+
+
+def _of_caches(caches: Sequence[CacheUse]) -> Iterator[Metric]:
+    here = "of the process that answers; each process has its own"
+    entries = _family("cache_entries", f"Entries of a cache {here}", ("cache",))
+    maximum = _family("cache_maximum_entries", f"The most entries of a cache {here}", ("cache",))
+    hits = CounterMetricFamily("paperboy_cache_hits", f"Found in a cache {here}", labels=("cache",))
+    misses = CounterMetricFamily(
+        "paperboy_cache_misses", f"Not found in a cache {here}", labels=("cache",)
+    )
+    for one in caches:
+        entries.add_metric((one.name,), one.entries)
+        maximum.add_metric((one.name,), one.maximum)
+        if one.hits is not None and one.misses is not None:
+            hits.add_metric((one.name,), one.hits)
+            misses.add_metric((one.name,), one.misses)
+    yield from (entries, maximum, hits, misses)
 
 
 def _family(name: str, told: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:

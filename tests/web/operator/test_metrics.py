@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import httpx
 import pytest
@@ -20,8 +20,10 @@ from service.deliveries.domain.states import SendOutcome
 from service.messages.mime.mime import Envelope
 from service.operations.metrics import MOST_PROVIDERS, OTHERS, count_by_provider
 from service.operations.store.counts import SendCount
+from service.platform.caches import clear_caches
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
+from service.presentation.dates import plain_date
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.store.models_provider_limits import PaceRow
@@ -32,6 +34,9 @@ from service.web.app import create_app
 from service.web.core.cached_response import FreshAnswer
 
 PASSWORD = "a long password of the operator's"
+
+# The process counts these itself; all else is what the rows say now.
+COUNTED = {"paperboy_cache_hits", "paperboy_cache_misses"}
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -52,7 +57,7 @@ def read(answer: httpx.Response) -> Samples:
     told: Samples = {}
     for family in text_string_to_metric_families(answer.text):
         assert family.documentation
-        assert family.type == "gauge"
+        assert family.type == ("counter" if family.name in COUNTED else "gauge")
         for sample in family.samples:
             values = tuple(sample.labels.values())
             told.setdefault(sample.name.removeprefix("paperboy_"), {})[values] = sample.value
@@ -145,6 +150,21 @@ def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> No
     beside, _ = mark_paths(press.settings.data_dir)
     beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
     assert read(web.get("/metrics"))["restored"] == {(): 1}
+
+
+def test_the_caches_of_the_process_are_told(web: httpx.Client) -> None:
+    clear_caches()
+    for _ in range(3):
+        plain_date(date(2026, 4, 21))
+    answer = web.get("/metrics")
+    told, name = read(answer), ("plain dates",)
+    assert told["cache_entries"][name] == 1
+    assert told["cache_maximum_entries"][name] == 1_024
+    assert (told["cache_hits_total"][name], told["cache_misses_total"][name]) == (2, 1)
+    # Nobody counts how often an object looks into what it keeps.
+    assert told["cache_maximum_entries"]["paper cards",] > 0
+    assert ("paper cards",) not in told["cache_hits_total"]
+    assert "each process has its own" in answer.text
 
 
 def test_asking_often_costs_nothing(web: httpx.Client, engine: Engine) -> None:

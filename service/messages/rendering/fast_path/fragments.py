@@ -10,10 +10,11 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 
 from markupsafe import escape
+
+from service.platform.caches import cached
 
 # Unicode's noncharacters, which `safety.clean` takes out of every text from outside: nobody but
 # us can write them. The same places in bytes are control characters, which no mail may hold
@@ -130,7 +131,7 @@ def _encode_octets(octets: bytes) -> bytes:
 
 
 # Both parts of a mail have the same, one after the other.
-@lru_cache(maxsize=64)
+@cached("encoded change links", maxsize=64)
 def _encode_change(change: str) -> bytes:
     return _encode_octets(to_octets(change))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, pass_context
@@ -21,6 +20,7 @@ from service.messages.rendering.fast_path.fragments import (
 from service.messages.rendering.fast_path.symbolic import Filling, Open, read_open
 from service.messages.rendering.slots import Slot
 from service.messages.rendering.text_part import trim
+from service.platform.caches import cached, register_cache
 
 # Of each of two generations, and about 2 kB each.
 _CARDS_KEPT = 12_288
@@ -63,6 +63,7 @@ class Cards:
         # Those of before, out of which what is still asked for comes back: what nobody asks for
         # goes with the next change of generations. Thousands of readers ask for the same hundreds.
         self._older: dict[_Key, _Card] = {}
+        register_cache("paper cards", self, maximum=2 * _CARDS_KEPT)
 
     def filter_for(
         self, template: str, macro: str, *, is_numbered: bool = False, marks_last: bool = False
@@ -109,6 +110,12 @@ class Cards:
 
         return cards
 
+    def count_entries(self) -> int:
+        return len(self._kept) + len(self._older)
+
+    def forget_entries(self) -> None:
+        self._kept, self._older = {}, {}
+
     def _find_older(self, key: _Key) -> _Card | None:
         card = self._older.get(key)
         return card and self._keep(key, card)
@@ -120,7 +127,7 @@ class Cards:
         return card
 
 
-@lru_cache(maxsize=1_024)
+@cached("paper numbers", maxsize=1_024)
 def _number(number: int) -> Run:
     return own_run(f"\n{number}. ")
 

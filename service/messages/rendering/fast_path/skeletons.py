@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -44,6 +44,7 @@ from service.messages.rendering.fast_path.symbolic import (
 from service.messages.rendering.mjml_cache import compact, press_shape, split_shape
 from service.messages.rendering.slots import finalize
 from service.messages.rendering.text_part import tidy_text
+from service.platform.caches import cached, register_cache
 
 # What all readers of an edition have in common, those of one language at least.
 FIXED = (
@@ -113,6 +114,7 @@ class Frames:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
         self._words = Words()
+        register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _FRAMES_KEPT)
 
     def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
         """The subject, and the runs of HTML and text.
@@ -129,11 +131,12 @@ class Frames:
         text = self._find(frames.text, filling, self._write_text).fill(filling)
         return filling.subject, html, text
 
-    @property
-    def count(self) -> int:
-        """How many are kept."""
+    def count_entries(self) -> int:
         editions = list(self._editions.values())
         return sum(one.subject.count + one.html.count + one.text.count for one in editions)
+
+    def forget_entries(self) -> None:
+        self._editions.clear()
 
     def _add_edition(self, fixed: Hashable) -> _Edition:
         if len(self._editions) >= _EDITIONS_KEPT:
@@ -277,7 +280,7 @@ def _checked(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=1_024)
+@cached("skeleton fragments", maxsize=1_024)
 def _static_run(text: str) -> Run:
     return shared_run(text) if len(text) >= _SHORTEST_SHARED else own_run(text)
 
@@ -306,6 +309,7 @@ class Words:
         # Those of before, out of which what is asked for again comes back: a third of the words of
         # a mail are its own and go with the next change of generations.
         self._older: dict[_Key, tuple[Run, int]] = {}
+        register_cache("digest words", self, maximum=2 * _WORDS_KEPT)
 
     def blank(self, value: Open, part: _PartKind) -> Blank:
         """The place of a value in a part."""
@@ -318,6 +322,12 @@ class Words:
         source = reads[0] if len(reads) == 1 else lambda f: tuple(read(f) for read in reads)
         number = self._numbers.setdefault((part.name, found.key), len(self._numbers))
         return _SharedWords(said, source, number, self)
+
+    def count_entries(self) -> int:
+        return len(self.kept) + len(self._older)
+
+    def forget_entries(self) -> None:
+        self.kept, self._older = {}, {}
 
     def find(self, key: _Key, said: _Said, filling: Filling) -> tuple[Run, int]:
         """Words that are not in `kept`, which has them afterwards."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from service.papers.domain.latex.symbols import (
@@ -25,6 +24,7 @@ from service.papers.domain.latex.symbols import (
     SWITCHES,
     SYMBOLS,
 )
+from service.platform.caches import cached
 
 _TOKEN = re.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
@@ -41,7 +41,7 @@ class _Unsayable(Exception):
     """No plain form exists; the caller keeps the formula as it came."""
 
 
-@lru_cache(maxsize=4096)
+@cached("plain formulas", maxsize=4096)
 def plain_math(formula: str) -> str | None:
     """The inside of `$…$` in plain Unicode, or None where something would be lost.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
 from service.papers.domain.latex.math_mode import plain_math
 from service.papers.domain.latex.symbols import FOLDED
 from service.papers.domain.latex.text_mode import plain_tex
+from service.platform.caches import cached
 
 # C0 except tab and newline, DEL, C1, lone surrogates and non-characters: none can be printed, and
 # neither a database nor a mail can carry all of them.
@@ -67,7 +67,7 @@ def to_readable_line(text: str) -> str:
     return to_readable(" ".join(text.split()))
 
 
-@lru_cache(maxsize=65_536)
+@cached("folded texts", maxsize=65_536)
 def fold(text: str) -> str:
     """Lower case without accents, for comparing: `Müller` and `MULLER` are `muller`."""
     lowered = unicodedata.normalize("NFKD", text).casefold().translate(FOLDED)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import canonical_category, expand
+from service.platform.caches import cached
 from service.topics.domain.language.announcement_filters import bind_home, write_switches
 from service.topics.domain.language.syntax_tree import (
     And,
@@ -93,7 +93,7 @@ def _normalize_leaf(leaf: Leaf) -> Leaf:
     return Text(leaf.field, folded, is_phrase=_BARE.fullmatch(folded) is None)
 
 
-@lru_cache(maxsize=512)
+@cached("category patterns", maxsize=512)
 def canonical_pattern(pattern: str) -> str:
     """`cs` and `cs.*` as `cs.*`, an alias as the category it stands for."""
     code = canonical_category(pattern.strip().removesuffix(".*"))

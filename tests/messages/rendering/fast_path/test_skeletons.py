@@ -139,7 +139,7 @@ def test_readers_whose_digests_are_alike_share_their_frames(
         )
         frames.fill(context)
     # The preview in the HTML names one, two or three papers.
-    assert frames.count == 1 + 3 + 1
+    assert frames.count_entries() == 1 + 3 + 1
 
 
 OWN = {
@@ -193,13 +193,13 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
 
     for number in range(256):
         fill(number)
-    kept = frames.count
+    kept = frames.count_entries()
     with pytest.raises(NotAlike):
         fill(256)
-    assert frames.count == kept
+    assert frames.count_entries() == kept
     for day in range(80):
         frames.fill(make_digest(local_date=date(2026, 5, 1) + timedelta(days=day)))
-    assert frames.count <= 64 * 3
+    assert frames.count_entries() <= 64 * 3
 
 
 def test_frames_do_not_keep_the_mail_that_they_were_written_with(
