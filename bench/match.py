@@ -55,6 +55,7 @@ from matching.topics import count_vocabulary, draw_topics, read_papers
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.editions.compose import compose_chunk
+from service.editions.edition_cache import EditionCache
 from service.editions.match_topics import load_matched_topics, match_stored_topics
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
@@ -260,11 +261,11 @@ def run_composing(database_url: str, size: Size) -> dict[str, Any]:
 
 
 def prepare_composing(database_url: str, chunks: Sequence[int]) -> Callable[[], None]:
-    sessions = make_sessions(make_engine(database_url))
+    sessions, cache = make_sessions(make_engine(database_url)), EditionCache()
 
     def compose() -> None:
         for chunk in chunks:
-            assert compose_chunk(sessions, settings_of(database_url), chunk, NOW)
+            assert compose_chunk(sessions, settings_of(database_url), chunk, NOW, cache)
 
     return compose
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from service.editions.edition_cache import EditionCache
 from service.editions.publish import SCHEDULED, Opening
 from service.messages.identity import make_sending_renderer, signer_of
 from service.papers.sources.arxiv_api import ArxivApi
@@ -36,6 +37,7 @@ class Runtime:
     api: ArxivApi | None
     sender: Sender
     ring: Ring
+    editions: EditionCache
     clock: Clock = system_clock
     opening: Opening = SCHEDULED
 
@@ -56,4 +58,5 @@ def open_runtime(here: Settings) -> Runtime:
         api=build_api(here, gate),
         sender=Sender(sessions, here, make_sending_renderer(here), transport, system_clock),
         ring=make_ring(here.broker_url),
+        editions=EditionCache(),
     )

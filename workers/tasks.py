@@ -86,7 +86,7 @@ def open_editions() -> None:
 def compose(chunk_id: int) -> None:
     """Compose one chunk of readers, and ring for the sending."""
     here = process.runtime
-    if compose_chunk(here.sessions, here.settings, chunk_id, here.clock()):
+    if compose_chunk(here.sessions, here.settings, chunk_id, here.clock(), here.editions):
         here.ring("deliver")
 
 

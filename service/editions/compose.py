@@ -21,7 +21,7 @@ from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.recommendations import Candidates, Taste, recommend
 from service.editions.domain.schedule import due_at
-from service.editions.edition_cache import EDITIONS, EditionCache, LoadedEdition
+from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
 from service.editions.recommend import load_opinions, load_tastes
 from service.editions.sent_ledger import Ledger, read_ledger
@@ -36,11 +36,16 @@ from service.subscribers.store.subscribers import Candidate, get_candidates
 
 
 def compose_chunk(
-    sessions: sessionmaker[Session], settings: Settings, chunk_id: int, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    chunk_id: int,
+    now: datetime,
+    cache: EditionCache | None = None,
 ) -> bool:
     """Compose the digests of one chunk; return whether this run was the one that did.
 
     The chunk's row is locked meanwhile, so a second run waits and then finds nothing to do.
+    `cache` keeps what was read of the edition for its next chunks; without, it is read anew.
     """
     with transaction(sessions) as session:
         chunk = claim_chunk(session, chunk_id)
@@ -50,7 +55,7 @@ def compose_chunk(
         readers = get_candidates(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
-        compose_readers(session, settings, edition, readers, now, EDITIONS)
+        compose_readers(session, settings, edition, readers, now, cache)
         chunk.composed_at = now
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)

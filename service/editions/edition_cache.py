@@ -1,4 +1,4 @@
-"""Editions in memory: read once a process, asked by every chunk of subscribers."""
+"""Editions in memory: read once, asked by every chunk of subscribers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.models import Edition
 from service.editions.store.revisions import get_edition_revisions
 from service.papers.store.read import get_papers
+from service.platform.caches import register_cache
 from service.topics.store.index_rows import index_papers
 
 # Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
@@ -48,22 +49,25 @@ class LoadedEdition:
 
 
 class EditionCache:
-    """The editions that are being composed, by database and edition; the oldest goes first."""
+    """The editions that a process is composing, all of one database; the oldest goes first."""
 
     def __init__(self) -> None:
-        self._editions: OrderedDict[tuple[str, int], LoadedEdition] = OrderedDict()
+        self._editions: OrderedDict[int, LoadedEdition] = OrderedDict()
         self._lock = Lock()
+        register_cache("edition indexes", self, maximum=_MOST_KEPT)
 
     def get(self, session: Session, edition: Edition) -> LoadedEdition:
-        bind = session.get_bind()
-        key = (str(bind.engine.url), edition.id)
         with self._lock:
-            if key not in self._editions:
-                self._editions[key] = LoadedEdition(session, edition)
+            if edition.id not in self._editions:
+                self._editions[edition.id] = LoadedEdition(session, edition)
                 while len(self._editions) > _MOST_KEPT:
                     self._editions.popitem(last=False)
-            self._editions.move_to_end(key)
-            return self._editions[key]
+            self._editions.move_to_end(edition.id)
+            return self._editions[edition.id]
 
+    def count_entries(self) -> int:
+        return len(self._editions)
 
-EDITIONS = EditionCache()
+    def forget_entries(self) -> None:
+        with self._lock:
+            self._editions.clear()

@@ -18,6 +18,7 @@ from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
 from service.editions.coverage import day_statuses, describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS, editions_due
+from service.editions.edition_cache import EditionCache
 from service.editions.store.chunks import open_chunks, plan_chunks
 from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import (
@@ -132,8 +133,9 @@ def publish_now(
         if edition is None:
             raise LookupError(f"the {cadence} edition of {on} was deleted meanwhile")
         chunks = open_chunks(session, edition.id)
+    cache = EditionCache()
     for number, chunk_id in enumerate(chunks):
-        compose_chunk(sessions, settings, chunk_id, now)
+        compose_chunk(sessions, settings, chunk_id, now, cache)
         on_chunk(number + 1, len(chunks))
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)

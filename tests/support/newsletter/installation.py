@@ -18,6 +18,7 @@ from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.editions.compose import compose_chunk
+from service.editions.edition_cache import EditionCache
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.arxiv_backfill import HealReport, heal_arxiv
@@ -101,8 +102,9 @@ class Installation:
     def publish(self) -> None:
         open_due_editions(self.sessions, self.settings, self.now)
         finish_open_editions(self.sessions, self.now)
+        cache = EditionCache()
         for chunk in pending_chunks(self.sessions):
-            compose_chunk(self.sessions, self.settings, chunk, self.now)
+            compose_chunk(self.sessions, self.settings, chunk, self.now, cache)
         deliver(replace(self.press.sender(self.transport), clock=lambda: self.now))
 
     def _pass_time(self, at: datetime) -> None:

@@ -26,6 +26,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 from service.editions.compose import compose_chunk
+from service.editions.edition_cache import EditionCache
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch, Signals
@@ -250,8 +251,9 @@ class Replay:
         close_overdue(self.press.sessions, now)
         open_due_editions(self.press.sessions, self.settings, now)
         finish_open_editions(self.press.sessions, now)
+        cache = EditionCache()
         for chunk in pending_chunks(self.press.sessions):
-            compose_chunk(self.press.sessions, self.settings, chunk, now)
+            compose_chunk(self.press.sessions, self.settings, chunk, now, cache)
 
     def _deliver(self) -> None:
         # As beat does every minute: a dead sender's lock may outlive it for a moment.
