@@ -23,6 +23,7 @@ import psycopg
 from sqlalchemy.orm import configure_mappers
 
 import workers.tasks
+from service.editions.edition_cache import EditionCache
 from service.editions.publish import Opening
 from service.messages.identity import make_renderer
 from service.platform.database.engine import make_engine, make_sessions
@@ -93,6 +94,7 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
         api=None,
         sender=Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
         ring=make_ring(here.broker_url),
+        editions=EditionCache(),
         clock=clock,
         opening=Opening(chunk_size=orders.chunk),
     )
