@@ -181,7 +181,7 @@ def test_a_missing_model_is_bad_and_has_a_hint(
 
 def test_an_old_schema_says_which_command_to_run(press: Press) -> None:
     with press.sessions.begin() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     found = ask(press)["database"]
     assert (found.state, found.hint) == ("bad", "Run: paperboy migrate")
 
