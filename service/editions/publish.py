@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -16,11 +16,11 @@ from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.carry_over import carry_doubts_of_editions
 from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
-from service.editions.coverage import day_statuses, describe_coverage
-from service.editions.domain.schedule import LOOKBACK_DAYS, editions_due
+from service.editions.coverage import day_statuses
+from service.editions.domain.schedule import editions_due
 from service.editions.edition_cache import EditionCache
+from service.editions.prepare import list_candidates, prepare_edition
 from service.editions.store.chunks import open_chunks, plan_chunks
-from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import (
     find_edition,
     freeze_if_composed,
@@ -28,12 +28,8 @@ from service.editions.store.editions import (
     list_open,
     other_editions,
     published_since,
-    set_coverage,
 )
-from service.editions.store.revisions import assign_revisions
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.store.read import list_ids_since
-from service.papers.trends import refresh_trends
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_papers
@@ -85,10 +81,10 @@ def open_edition(
 
     Empty where the edition is there already.
     """
-    lookback = timedelta(days=LOOKBACK_DAYS[cadence])
     with transaction(sessions) as session:
-        candidates = list_ids_since(session, on - lookback)
-    # Most are learned since they came in; what came a minute ago must not be unlike everything.
+        candidates = list_candidates(session, cadence, on)
+    # Most are learned since they came in. The model works here, with no transaction open; what
+    # comes in between is learned with the edition.
     learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
         resume_paused(session, on)
@@ -97,10 +93,7 @@ def open_edition(
             return []
         if settings.in_doubt == "carry":
             carry_doubts_of_editions(session, other_editions(edition), now)
-        edition.paper_count = assign_papers(session, edition, lookback)
-        assign_revisions(session, edition, lookback)
-        refresh_trends(session, on - lookback, now)
-        set_coverage(session, edition, describe_coverage(session, edition, settings).as_json())
+        prepare_edition(session, settings, edition, now)
         chunks = plan_chunks(session, edition, opening.chunk_size)
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)

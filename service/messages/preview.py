@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -11,12 +11,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.editions.compose import compose_readers
-from service.editions.coverage import describe_coverage
-from service.editions.domain.schedule import LOOKBACK_DAYS
-from service.editions.store.edition_papers import assign_papers
-from service.editions.store.editions import find_edition, get_edition, insert_edition, set_coverage
+from service.editions.prepare import prepare_edition
+from service.editions.store.editions import find_edition, insert_edition
 from service.editions.store.models import Edition
-from service.editions.store.revisions import assign_revisions
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials, gather_materials
 from service.messages.identity import make_renderer
@@ -86,8 +83,5 @@ def _open(
     edition = insert_edition(session, reader.cadence, on, now, sends_now=True)
     if edition is None:
         raise LookupError("the edition was opened by somebody else just now; try again")
-    lookback = timedelta(days=LOOKBACK_DAYS[reader.cadence])
-    edition.paper_count = assign_papers(session, edition, lookback)
-    assign_revisions(session, edition, lookback)
-    set_coverage(session, edition, describe_coverage(session, edition, settings).as_json())
-    return get_edition(session, edition.id) or edition
+    prepare_edition(session, settings, edition, now)
+    return edition

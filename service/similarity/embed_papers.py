@@ -17,10 +17,12 @@ from service.similarity.domain.calibration import (
     draw_shipped_line,
     gauge_shipped,
 )
+from service.similarity.domain.vectors import PaperMeaning
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.like_paper import aim_at_paper, read_meanings
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
 from service.similarity.store.vectors import (
+    PaperText,
     count_unlearned,
     find_nearest,
     find_unlearned,
@@ -83,6 +85,18 @@ def learn_papers(sessions: sessionmaker[Session], settings: Settings, ids: Seque
     return done
 
 
+def learn_papers_here(session: Session, settings: Settings, ids: Sequence[int]) -> int:
+    """Do the same inside the caller's transaction, for a caller that may roll it back.
+
+    The model works meanwhile: where many may be left to learn, call `learn_papers` first.
+    """
+    unlearned = find_unlearned(session, MODEL_NAMES[settings.embedder], len(ids), ids)
+    for start in range(0, len(unlearned), LEARNED_AT_ONCE):
+        texts = read_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
+        _store(session, texts, read_meanings(settings, texts))
+    return len(unlearned)
+
+
 def _learn_some(
     sessions: sessionmaker[Session], settings: Settings, most: int, among: Sequence[int] | None
 ) -> int:
@@ -92,8 +106,12 @@ def _learn_some(
     # Reading takes no lock, and nothing is held open while the model works.
     meanings = read_meanings(settings, texts)
     with transaction(sessions) as session:
-        upsert_meanings(session, meanings, {text.paper_id: text.updated_at for text in texts})
+        _store(session, texts, meanings)
     return len(meanings)
+
+
+def _store(session: Session, texts: Sequence[PaperText], meanings: Sequence[PaperMeaning]) -> None:
+    upsert_meanings(session, meanings, {text.paper_id: text.updated_at for text in texts})
 
 
 def count_lexemes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from support.newsletter.press import (
     make_press,
     plain_text,
 )
-from support.web.papers import FRIDAY
+from support.web.papers import FRIDAY, make_announcement, upvoted
 
 from service.messages.preview import Preview, preview_digest
 from service.platform.settings.settings import Settings
@@ -67,6 +68,32 @@ def test_a_preview_before_publishing_does_not_change_what_is_published(press: Pr
         plain_text(shown.payload).splitlines()[:8]
         == (plain_text(transport.sent[0].payload).splitlines()[:8])
     )
+
+
+def test_a_preview_before_publishing_is_the_digest_that_is_published(press: Press) -> None:
+    """Neither the papers' trends nor what they are like is known before somebody prepares."""
+    told = [
+        make_announcement(n, f"Splatting number {n}", signals=upvoted(n * 7 % 5)) for n in range(9)
+    ]
+    (anne,) = press.add_readers(ANNE, topics=['like:"splatting of a number"', "trend>90", "study"])
+    press.add_papers(told=[*told, make_announcement(20, "Quite Another Thing")])
+    shown = preview(press, anne)
+    press.publish()
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    assert shown.payload is not None
+    sent = plain_text(transport.sent[0].payload)
+    assert without_links(plain_text(shown.payload)) == without_links(sent)
+    # Without any of it there would be nothing under these two.
+    assert [title for title in ("splatting of a number", "trend>90") if title in sent] == [
+        "splatting of a number",
+        "trend>90",
+    ]
+
+
+def without_links(mail: str) -> str:
+    """Signed links name the delivery, which no preview can know."""
+    return re.sub(r"http\S+", "", mail)
 
 
 def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(press: Press) -> None:

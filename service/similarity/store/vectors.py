@@ -53,7 +53,7 @@ def find_unlearned(
     """Papers whose meaning is missing, of another model or of an older text, newest first."""
     statement = _select_unlearned(PaperRow.id, model).order_by(PaperRow.id.desc()).limit(limit)
     if among is not None:
-        statement = statement.where(PaperRow.id.in_(among))
+        statement = statement.where(is_among(PaperRow.id, among))
     return list(session.scalars(statement))
 
 
