@@ -12,16 +12,13 @@ from typing import ClassVar
 from celery import Celery
 from celery.signals import celeryd_init
 
+from service.papers.domain.source_names import JOURNALS, SOURCES
 from service.platform.queue import TASK_QUEUES
 from workers.process import Process
 
 # What beat rings, and how often in seconds. A bell that nobody heard expires before the next.
-BEAT = {
-    "ingest-arxiv": ("ingest", ["arxiv"], 600),
-    "ingest-huggingface": ("ingest", ["huggingface"], 1800),
-    "ingest-biorxiv": ("ingest", ["biorxiv"], 3600),
-    "ingest-medrxiv": ("ingest", ["medrxiv"], 3600),
-    "ingest-journals": ("ingest", ["journal"], 3600),
+BEAT: dict[str, tuple[str, list[str], int]] = {
+    **{f"ingest-{s.name}": ("ingest", [s.name], s.poll_seconds) for s in (*SOURCES, JOURNALS)},
     "heal": ("heal", [], 10800),
     "learn-meanings": ("learn_meanings", [], 600),
     "open-editions": ("open_editions", [], 60),

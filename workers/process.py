@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from service.papers.domain.source_names import SOURCE_NAMES
+
 if TYPE_CHECKING:
     from service.platform.settings.settings import Settings
     from workers.runtime import Runtime
@@ -26,7 +28,7 @@ class Process:
         from service.platform.embedded import resolve_services
         from service.platform.settings.load import load_settings
 
-        return self._shares.enter_context(resolve_services(load_settings()))
+        return self._shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
 
     @property
     def runtime(self) -> Runtime:

@@ -75,11 +75,12 @@ def find_voice(context: typer.Context, *, as_json: bool) -> Voice:
 @contextmanager
 def open_settings() -> Iterator[tuple[Settings, Settings]]:
     """The settings as given, and with both servers named (embedded ones are started if need be)."""
+    from service.papers.domain.source_names import SOURCE_NAMES
     from service.platform.embedded import resolve_services
     from service.platform.logs import configure
     from service.platform.settings.load import load_settings
 
-    loaded = load_settings()
+    loaded = load_settings(SOURCE_NAMES)
     # A command speaks for itself; what libraries and actions log is for servers' journals.
     configure(loaded.log_level if "log_level" in loaded.model_fields_set else "WARNING")
     with resolve_services(loaded) as settings:

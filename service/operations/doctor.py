@@ -30,6 +30,7 @@ from service.messages.mime.mime import (
     build_message,
     message_id,
 )
+from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
@@ -62,7 +63,7 @@ def examine(
     """Every check, in the order in which a morning needs the parts. Sends a mail only to `probe`."""
     findings = [
         Finding(fault.setting, "bad" if fault.is_fatal else "warn", fault.problem, fault.hint)
-        for fault in check(settings)
+        for fault in check(settings, SOURCE_NAMES)
     ]
     findings.append(_database(settings, sessions))
     findings.append(_model(settings))
@@ -147,15 +148,15 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:
-    addresses = {"arxiv": settings.arxiv_feed_url, "huggingface": settings.huggingface_url}
-    for name in settings.sources:
-        if name in addresses:
-            try:
-                httpx.head(addresses[name], timeout=HTTP_SECONDS)
-                yield Finding(f"source {name}", "good", "answers")
-            except httpx.HTTPError as error:
-                words = " ".join(str(error).split())
-                yield Finding(f"source {name}", "warn", words, "Is the network closed?")
+    for source in SOURCES:
+        if source.name not in settings.sources:
+            continue
+        try:
+            httpx.head(getattr(settings, source.url_setting), timeout=HTTP_SECONDS)
+            yield Finding(f"source {source.name}", "good", "answers")
+        except httpx.HTTPError as error:
+            words = " ".join(str(error).split())
+            yield Finding(f"source {source.name}", "warn", words, "Is the network closed?")
 
 
 def _names(settings: Settings) -> Iterator[Finding]:

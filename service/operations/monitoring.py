@@ -23,6 +23,7 @@ from service.operations.store.edition_reports import (
 )
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
+from service.papers.domain.source_names import JOURNALS
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of
@@ -74,7 +75,7 @@ def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iter
     began = datetime.combine(on, time(0), tzinfo=ARXIV_ZONE)
     reads = last_reads(session, on - timedelta(days=_KNOWN_DAYS))
     for source in sorted({*reads, *waiting}):
-        if source.partition(".")[0] not in {*settings.sources, "journal"}:
+        if source.partition(".")[0] not in {*settings.sources, JOURNALS.name}:
             continue
         if source in gating and source not in waiting:
             # Its day is in: nobody asks it again before tomorrow.

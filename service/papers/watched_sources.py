@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from service.papers.domain.source_names import SOURCES
 from service.platform.settings.settings import Settings
-
-# Whom an edition waits for: the first group of which anybody is set. The others add papers and
-# opinions as they come; with none of these it is whatever there is.
-GATING_GROUPS = (("arxiv",), ("biorxiv", "medrxiv"))
 
 
 def gating_sources(settings: Settings) -> tuple[str, ...]:
-    """The sources whose batches an edition waits for."""
-    for group in GATING_GROUPS:
-        found = tuple(source for source in settings.sources if source in group)
-        if found:
-            return found
-    return settings.sources
+    """Return the sources whose batches an edition waits for: the first rank of which any is set.
+
+    The others add papers and opinions as they come; where none has a rank it is whatever there is.
+    """
+    ranks = {s.name: s.gating_rank for s in SOURCES if s.gating_rank is not None}
+    first = min((ranks[name] for name in settings.sources if name in ranks), default=None)
+    if first is None:
+        return settings.sources
+    return tuple(name for name in settings.sources if ranks.get(name) == first)
 
 
 def watched_categories(settings: Settings, source: str) -> tuple[str, ...]:

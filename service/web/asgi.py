@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform import logs
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
@@ -29,7 +30,7 @@ def app_from_environment() -> FastAPI:
     # This process's share in the embedded servers; the last process to leave stops them.
     shares = ExitStack()
     atexit.register(shares.close)
-    settings = shares.enter_context(resolve_services(load_settings()))
+    settings = shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
     logs.configure(settings.log_level)
     app = create_app(
         settings,

@@ -14,6 +14,7 @@ import pytest
 import typer.main
 import yaml
 
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.embedded.servers import POSTGRES_OPTIONS
 from service.platform.queue import TASK_QUEUES
 from service.platform.settings.load import SECRETS, load_settings, setting_names
@@ -101,7 +102,9 @@ def test_a_filled_in_example_is_accepted_by_every_role(tmp_path: Path) -> None:
     }
     for name, service in our_services().items():
         composed = {k: fill(str(v), given) for k, v in service["environment"].items()}
-        settings = load_settings(given | composed | {"PAPERBOY_DATA_DIR": str(tmp_path)})
+        settings = load_settings(
+            SOURCE_NAMES, given | composed | {"PAPERBOY_DATA_DIR": str(tmp_path)}
+        )
         assert settings.database_url.endswith("@postgres:5432/paperboy"), name
         assert settings.redis_url.endswith("@redis:6379/0"), name
         assert settings.relays[0].host == "mailpit"

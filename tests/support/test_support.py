@@ -17,6 +17,7 @@ from pytest_socket import SocketConnectBlockedError
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.settings.checks import check
 from service.platform.settings.settings import Settings
 from support.rules import ROOT
@@ -63,7 +64,7 @@ def test_the_settings_are_those_of_this_test(
 ) -> None:
     assert settings.database_url == database_url
     assert settings.relays[0].port == smtp_sink.port
-    assert not [fault for fault in check(settings) if fault.is_fatal]
+    assert not [fault for fault in check(settings, SOURCE_NAMES) if fault.is_fatal]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
+from service.papers.domain.source_names import JOURNALS, SOURCES
 from service.platform.caches import cached
 
 # alias -> canonical, as arXiv itself directs them.
@@ -49,8 +50,10 @@ _ALL: Final = CATEGORY_NAMES.keys() | ARCHIVE_NAMES.keys() | SUBSUMED.keys()
 _SPELLINGS: Final = {code.lower(): code for code in sorted(_ALL)}
 _CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
 # Other sources' own categories: nobody keeps a list of them, so their form alone is checked.
-_ELSEWHERE: Final = {"biorxiv": "bioRxiv", "medrxiv": "medRxiv", "journal": "Journals"}
-_FOREIGN = re.compile(r"(biorxiv|medrxiv|journal)(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", re.ASCII)
+_ELSEWHERE: Final = {
+    source.name: source.title for source in (*SOURCES, JOURNALS) if source.has_own_categories
+}
+_FOREIGN = re.compile(rf"({'|'.join(_ELSEWHERE)})(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", re.ASCII)
 
 
 class UnknownCategory(ValueError):

@@ -10,17 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from service.papers.domain.source_names import SOURCES
+
 # Before 2007-04 an identifier was archive/YYMMNNN; these are all archives that ever gave one.
 _OLD_ARCHIVES: Final = """acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas
     cond-mat cs dg-ga funct-an gr-qc hep-ex hep-lat hep-ph hep-th math math-ph mtrl-th nlin nucl-ex
     nucl-th patt-sol physics plasm-ph q-alg q-bio quant-ph solv-int supr-con"""
 # Which name a source's papers are filed under: Hugging Face lists arXiv's papers, so they share it.
-_NAMESPACES: Final = {
-    "arxiv": "arxiv",
-    "huggingface": "arxiv",
-    "biorxiv": "biorxiv",
-    "medrxiv": "medrxiv",
-}
+_NAMESPACES: Final = {source.name: source.namespace for source in SOURCES}
 
 _WRAPPING = re.compile(
     r"""\A(?:

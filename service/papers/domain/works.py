@@ -17,9 +17,11 @@ from service.papers.domain.identifiers import (
     normalized_doi,
     paper_key,
 )
+from service.papers.domain.source_names import SOURCES
 from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
 
 _ARXIV_DOI = "10.48550/arxiv."
+_WITH_DOIS = frozenset(source.name for source in SOURCES if source.has_dois)
 _WORD = re.compile(r"\w+")
 
 # Below this share of common words an abstract is another text, not a polished one.
@@ -41,7 +43,7 @@ def names_of(told: Announcement) -> frozenset[str]:
     """Every name an announced paper goes by, its key among them."""
     names = {told.key}
     doi = _doi(told.doi)
-    if told.source in {"biorxiv", "medrxiv"}:
+    if told.source in _WITH_DOIS:
         names.add(f"doi:{told.identifier.lower()}")
     if doi.startswith(_ARXIV_DOI):
         names.add(_arxiv_key(doi.removeprefix(_ARXIV_DOI)) or f"doi:{doi}")

@@ -22,8 +22,14 @@ from service.papers.domain.author_names import split_authors
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
 from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
 from service.papers.sources.arxiv_list import ArxivListing
-from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
-from service.papers.sources.http_fetch import Fetcher
+from service.papers.sources.base import (
+    Expectation,
+    Fetched,
+    FetchState,
+    SourceSettings,
+    SourceUnreadable,
+)
+from service.papers.sources.http_fetch import Fetcher, is_arxiv_host
 from service.papers.sources.xml_fields import Element, one_line, read_xml, text_of
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
@@ -65,6 +71,18 @@ class ArxivFeed:
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_feed(payload)
+
+
+def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> ArxivFeed:
+    """Make the source of the settings, with arXiv's listing where that may be asked."""
+    asks = may_ask(settings, settings.arxiv_list_url)
+    listing = ArxivListing(settings.arxiv_list_url, fetcher) if asks else None
+    return ArxivFeed(settings.arxiv_feed_url, fetcher, listing, name)
+
+
+def may_ask(settings: SourceSettings, url: str) -> bool:
+    """Return whether a channel belongs to the feed in use: a recorded feed sends nobody to arXiv."""
+    return is_arxiv_host(settings.arxiv_feed_url) or not is_arxiv_host(url)
 
 
 def feed_address(feed_url: str, category: str) -> str:

@@ -18,7 +18,13 @@ from urllib.parse import quote
 
 from service.papers.domain.identifiers import IdentifierError, normalized_doi, paper_key
 from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
-from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
+from service.papers.sources.base import (
+    Expectation,
+    Fetched,
+    FetchState,
+    SourceSettings,
+    SourceUnreadable,
+)
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import one_line, read_each
 
@@ -46,6 +52,11 @@ class BiorxivPage:
     total: int | None
     cursor: int
     status: str
+
+
+def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> Biorxiv:
+    """Make the source of the settings; `name` is the server's, too."""
+    return Biorxiv(settings.biorxiv_url, fetcher, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from typing import Final
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
 from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch, Signals
-from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
+from service.papers.sources.base import (
+    Expectation,
+    Fetched,
+    FetchState,
+    SourceSettings,
+    SourceUnreadable,
+)
 from service.papers.sources.http_fetch import Fetcher
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
@@ -48,6 +54,11 @@ class HuggingFace:
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_daily_papers(payload)
+
+
+def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> HuggingFace:
+    """Make the source of the settings."""
+    return HuggingFace(settings.huggingface_url, fetcher, name)
 
 
 def parse_daily_papers(payload: bytes) -> ParsedBatch:

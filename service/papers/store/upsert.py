@@ -22,11 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import Announcement, AnnounceType
 from service.papers.store.models import AnnouncementRow, PaperRow, PaperVersion, Signal
-
-# A paper that only such a source has named is a stub: the first real announcement completes it.
-LISTING_SOURCES = ("huggingface",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
     ordered = sorted(drafts, key=lambda draft: draft.announcement.key)
     statement = insert(PaperRow).values([_paper_values(draft, now) for draft in ordered])
     new = statement.excluded
+    # The first real announcement completes what only a list has named.
     is_stub = PaperRow.source.in_(LISTING_SOURCES)
     changed = session.execute(
         statement.on_conflict_do_update(

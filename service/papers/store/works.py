@@ -9,10 +9,10 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import PaperEventKind
 from service.papers.domain.works import PaperFacts
 from service.papers.store.models import PaperEvent, PaperIdentifier, PaperRow
-from service.papers.store.upsert import LISTING_SOURCES
 from service.platform.database.pg_arrays import is_among
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 
 KNOWN_HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
-KNOWN_SOURCES = ("arxiv", "huggingface", "biorxiv", "medrxiv")
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
 _CATEGORY = re.compile(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?")
 _ADDRESS = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def check(settings: Settings) -> list[Fault]:
-    """List every fault of `settings`; the fatal ones are those `load_settings` refuses."""
+def check(settings: Settings, known_sources: Collection[str]) -> list[Fault]:
+    """List every fault of `settings`; the fatal ones are those `load_settings` refuses.
+
+    `known_sources` are all names that `sources` may hold: this room knows no source.
+    """
     checks = (
         _check_services,
         _check_web,
@@ -37,10 +39,11 @@ def check(settings: Settings) -> list[Fault]:
         _check_relays,
         _check_signing,
         _check_bounces,
-        _check_sources,
+        _check_categories,
         _check_digest,
     )
-    return [fault for find in checks for fault in find(settings)]
+    found = [fault for find in checks for fault in find(settings)]
+    return [*found, *_check_sources(settings.sources, known_sources)]
 
 
 def is_loopback(host: str) -> bool:
@@ -247,14 +250,16 @@ def _check_bounce_mailbox(address: str) -> Iterator[Fault]:
         yield Fault("bounce_mailbox", problem, "Use imaps://")
 
 
-def _check_sources(settings: Settings) -> Iterator[Fault]:
-    if not settings.sources:
-        yield Fault("sources", "no source is named", f"Use some of {', '.join(KNOWN_SOURCES)}")
-    for source in settings.sources:
-        if source not in KNOWN_SOURCES:
-            yield Fault(
-                "sources", f"{source} is not a source", f"Use some of {', '.join(KNOWN_SOURCES)}"
-            )
+def _check_sources(sources: Collection[str], known: Collection[str]) -> Iterator[Fault]:
+    hint = f"Use some of {', '.join(known)}"
+    if not sources:
+        yield Fault("sources", "no source is named", hint)
+    for source in sources:
+        if source not in known:
+            yield Fault("sources", f"{source} is not a source", hint)
+
+
+def _check_categories(settings: Settings) -> Iterator[Fault]:
     for category in settings.arxiv_categories:
         if not _CATEGORY.fullmatch(category):
             yield Fault(

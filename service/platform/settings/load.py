@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -32,8 +32,12 @@ def setting_names() -> frozenset[str]:
     return frozenset(names | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS})
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    known_sources: Collection[str], environ: Mapping[str, str] | None = None
+) -> Settings:
     """Read the settings from `environ` (default: this process's), complete with a secret key.
+
+    `known_sources` are all names that `sources` may hold.
 
     Raises SettingsError naming every fault, never with a secret's value in it.
     """
@@ -47,7 +51,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         # The rest is checked all the same, so that nobody corrects one fault to meet the next.
         unread = {fault.setting for fault in faults}
         settings = Settings.model_validate({k: v for k, v in values.items() if k not in unread})
-    faults += [fault for fault in check(settings) if fault.is_fatal]
+    faults += [fault for fault in check(settings, known_sources) if fault.is_fatal]
     if faults:
         raise SettingsError(faults)
     return settings if settings.secret_key else _with_secret_key(settings)

@@ -8,6 +8,7 @@ import pytest
 from support.servers.loopback_http import LoopbackHttp
 from support.sources.open_gate import OpenGate
 
+from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.papers.sources.arxiv_feed import ArxivFeed
 from service.papers.sources.base import Expectation, FetchState
 from service.papers.sources.registry import (
@@ -17,6 +18,7 @@ from service.papers.sources.registry import (
     build_sources,
 )
 from service.platform.settings.settings import Settings
+from service.topics.domain.language import describe, parse_query
 
 FEED = b"""<rss><channel><title>cs.CL</title><pubDate>Fri, 18 Sep 2026 00:00:00 -0400</pubDate>
 </channel></rss>"""
@@ -55,6 +57,16 @@ def test_a_source_that_is_unknown_is_refused_with_its_name() -> None:
     settings = Settings().model_copy(update={"sources": ("arxiv", "axriv")})
     with pytest.raises(SourceNotAvailable, match="unknown source 'axriv'; known are arxiv, hugg"):
         build_sources(settings, OpenGate())
+
+
+def test_every_source_of_the_list_is_built_and_named_in_topics_and_texts() -> None:
+    settings = Settings(sources=SOURCE_NAMES)
+    assert tuple(source.name for source in build_sources(settings, OpenGate())) == SOURCE_NAMES
+    for source in SOURCES:
+        assert describe(parse_query(f"src:{source.name}")).endswith(f"from {source.title}")
+        assert source.url_setting in Settings.model_fields
+        for alias in source.aliases:
+            assert parse_query(f"src:{alias}") == parse_query(f"src:{source.name}")
 
 
 def test_preprint_servers_and_journals_are_sources_of_their_own_names() -> None:

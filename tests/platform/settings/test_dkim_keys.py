@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.mail.dkim_keys import ed25519_key, rsa_key, write_key
 
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.settings.checks import check
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.load import load_settings
@@ -15,7 +16,7 @@ from service.platform.settings.settings import Settings
 
 def load(tmp_path: Path, **variables: str) -> Settings:
     given = {f"PAPERBOY_{name}": value for name, value in variables.items()}
-    return load_settings({"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
+    return load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
 
 
 def faults_of(tmp_path: Path, **variables: str) -> list[str]:
@@ -27,13 +28,13 @@ def faults_of(tmp_path: Path, **variables: str) -> list[str]:
 def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> None:
     path = write_key(tmp_path / "dkim.pem", ed25519_key())
     given = {"MAIL_FROM": "P <d@news.example.org>", "DKIM_KEYS": f"s={path}"}
-    assert check(load(tmp_path, **given)) == []
-    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org")) == []
-    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"))
+    assert check(load(tmp_path, **given), SOURCE_NAMES) == []
+    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org"), SOURCE_NAMES) == []
+    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"), SOURCE_NAMES)
     assert (fault.setting, fault.is_fatal) == ("dkim_domain", False)
     assert "news.example.org is not within example.net" in fault.problem
     path.chmod(0o644)
-    (fault,) = check(load(tmp_path, **given))
+    (fault,) = check(load(tmp_path, **given), SOURCE_NAMES)
     assert (fault.setting, fault.is_fatal) == ("dkim_keys", False)
     assert f"chmod o-r {path}" in fault.hint
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.settings.load import load_settings
 from service.platform.settings.relays import SmtpRelay, parse_smtp_url
 from service.platform.settings.settings import Settings
@@ -13,7 +14,7 @@ from service.platform.settings.settings import Settings
 
 def load(tmp_path: Path, **variables: str) -> Settings:
     given = {f"PAPERBOY_{name}": value for name, value in variables.items()}
-    return load_settings({"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
+    return load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.settings.checks import check
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.load import load_settings, setting_names
@@ -17,7 +18,7 @@ HUSH = "hush-hush-hush-hush"
 
 def load(tmp_path: Path, **variables: str) -> Settings:
     given = {f"PAPERBOY_{name}": value for name, value in variables.items()}
-    return load_settings({"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
+    return load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(tmp_path / "data"), **given})
 
 
 def faults_of(tmp_path: Path, **variables: str) -> list[str]:
@@ -36,7 +37,7 @@ def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
     assert (settings.digest_max_papers, settings.digest_max_bytes) == (25, 90_000)
     assert (settings.send_rate, settings.send_connections, settings.send_window) == (None, 10, 32)
     assert settings.send_not_after_hours == 20
-    assert check(settings) == []
+    assert check(settings, SOURCE_NAMES) == []
 
 
 def test_lists_are_separated_by_commas_or_spaces(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_the_data_directory_stays_where_it_was_when_the_process_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_settings({}).data_dir == tmp_path / ".paperboy"
+    assert load_settings(SOURCE_NAMES, {}).data_dir == tmp_path / ".paperboy"
 
 
 def test_a_settings_value_cannot_be_changed(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_a_variable_like_no_setting_is_to_be_removed(tmp_path: Path) -> None:
 
 def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None:
     given = {"PAPERBOY_REAL_DATA": "x", "PAPERBOY_TEST_REDIS_URL": "y", "HOME": "/nowhere"}
-    settings = load_settings({"PAPERBOY_DATA_DIR": str(tmp_path), **given})
+    settings = load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(tmp_path), **given})
     assert settings.digest_hour == 7
 
 
@@ -192,7 +193,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, sai
 def test_what_is_unwise_is_reported_but_allowed(
     tmp_path: Path, variables: dict[str, str], name: str
 ) -> None:
-    found = {fault.setting: fault for fault in check(load(tmp_path, **variables))}
+    found = {fault.setting: fault for fault in check(load(tmp_path, **variables), SOURCE_NAMES)}
     assert not found[name].is_fatal
 
 
@@ -213,7 +214,7 @@ def test_what_is_unwise_is_reported_but_allowed(
     ],
 )
 def test_what_is_right_is_not_reported(tmp_path: Path, variables: dict[str, str]) -> None:
-    assert check(load(tmp_path, **variables)) == []
+    assert check(load(tmp_path, **variables), SOURCE_NAMES) == []
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
@@ -283,7 +284,7 @@ def test_a_key_is_made_once_and_kept_for_the_owner_alone(tmp_path: Path) -> None
 
 
 def _read_key(path: Path) -> tuple[str, ...]:
-    return load_settings({"PAPERBOY_DATA_DIR": str(path)}).secret_key
+    return load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(path)}).secret_key
 
 
 def test_processes_that_make_a_key_at_once_agree_on_one(tmp_path: Path) -> None:
@@ -320,10 +321,11 @@ def test_a_socket_is_spelt_as_celery_wants_it(url: str, broker: str) -> None:
 
 def test_journals_are_named_addresses() -> None:
     settings = load_settings(
+        SOURCE_NAMES,
         {
             "PAPERBOY_SECRET_KEY": "k" * 40,
             "PAPERBOY_JOURNAL_FEEDS": "a-b=https://x.example/rss c=http://y",
-        }
+        },
     )
     assert settings.journals == (("a-b", "https://x.example/rss"), ("c", "http://y"))
 
@@ -333,4 +335,6 @@ def test_journals_are_named_addresses() -> None:
 )
 def test_a_journal_without_a_name_or_address_is_refused(word: str) -> None:
     with pytest.raises(SettingsError, match="name=https"):
-        load_settings({"PAPERBOY_SECRET_KEY": "k" * 40, "PAPERBOY_JOURNAL_FEEDS": word})
+        load_settings(
+            SOURCE_NAMES, {"PAPERBOY_SECRET_KEY": "k" * 40, "PAPERBOY_JOURNAL_FEEDS": word}
+        )

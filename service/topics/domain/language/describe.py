@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.papers.domain.source_names import find_source
 from service.topics.domain.language.canonical import canonical_pattern
 from service.topics.domain.language.syntax_tree import (
     And,
@@ -58,12 +59,6 @@ def _with_subject(described: str) -> str:
 
 
 _COMPARISONS = {">": "above", ">=": "of at least", "<": "below", "<=": "of at most"}
-_SOURCE_TITLES = {
-    "arxiv": "arXiv",
-    "biorxiv": "bioRxiv",
-    "huggingface": "Hugging Face Daily Papers",
-    "medrxiv": "medRxiv",
-}
 
 
 def _describe_leaf(leaf: Leaf) -> str:
@@ -73,7 +68,7 @@ def _describe_leaf(leaf: Leaf) -> str:
         case Category():
             said = f"in {canonical_pattern(leaf.pattern)}"
         case Source():
-            said = f"from {_SOURCE_TITLES[leaf.name]}"
+            said = f"from {find_source(leaf.name).title}"
         case Trend():
             said = f"with a trend {_COMPARISONS[leaf.comparison]} {leaf.percent} %"
         case Like():

@@ -8,11 +8,11 @@ from typing import cast
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import UnknownCategory, expand, suggested_category
+from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.similarity.domain.vectors import like_key
 from service.topics.domain.language.announcement_filters import split_switches
 from service.topics.domain.language.lexer import TEXT_FIELDS, Token, iterate_tokens
 from service.topics.domain.language.syntax_tree import (
-    SOURCE_NAMES,
     And,
     Announced,
     Author,
@@ -177,7 +177,7 @@ MAX_TERM_CHARACTERS = 255
 
 # Room for an abstract that somebody pastes; it is read for its meaning and never as a phrase.
 MAX_LIKE_CHARACTERS = 2000
-_SOURCE_ALIASES = {"hf": "huggingface", "hugging-face": "huggingface", "arxiv.org": "arxiv"}
+_SOURCE_ALIASES = {alias: source.name for source in SOURCES for alias in source.aliases}
 
 
 def build_trend(token: Token) -> Trend:
@@ -230,7 +230,7 @@ def _build_source(text: str, token: Token) -> Source:
     name = _SOURCE_ALIASES.get(name, name)
     if name not in SOURCE_NAMES:
         near = get_close_matches(name, SOURCE_NAMES, n=1, cutoff=0.5)
-        listed = ", ".join(SOURCE_NAMES)
+        listed = ", ".join(sorted(SOURCE_NAMES))
         raise QueryError(
             f"There is no source {token.text}; the sources are {listed}",
             text,

@@ -49,7 +49,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Papers that this source has told of, alone or among others; a name of `SOURCE_NAMES`."""
+    """Papers that this source has told of, alone or among others; one of `SOURCES`."""
 
     name: str
 
@@ -117,8 +117,6 @@ class Or:
 Leaf: TypeAlias = Text | Prefix | Author | Category | Source | Trend | Like | Announced
 Joining: TypeAlias = type[And] | type[Or]
 Query: TypeAlias = And | Or | Not | Leaf
-
-SOURCE_NAMES = ("arxiv", "biorxiv", "huggingface", "medrxiv")
 
 _CARET_REACH = 36  # columns of the topic shown on each side of the fault, so that a line fits 80
 _CARET_MAX = 24  # a long fault needs no longer line to be seen
