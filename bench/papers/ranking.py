@@ -1,11 +1,10 @@
-"""Ranking's speed, and whether suggestions find a reader's own kind of paper.
+"""What the standings of an edition take, and whether suggestions find a reader's own kind of paper.
 
     .venv/bin/python bench/papers/ranking.py [--quick]
 
 Reads `PAPERBOY_REAL_DATA`; words are those that PostgreSQL makes (an embedded one, for the run).
 
-`ranking`      3 topics with 40 matching papers of an edition of 1,500: microseconds of the processor
-               a digest.
+`standings`    of an edition of 1,500 papers: milliseconds of the processor.
 `suggesting`   a reader keeps 5 papers of a curated list; the edition is 1,000 papers of the same
                archive and 10 others of the list. Precision of what is shown, beside chance; `own
                kind` also counts papers that no list names but whose title or abstract has the
@@ -34,12 +33,11 @@ from typing import Any
 
 import psycopg
 
-from service.editions.domain.ranking import rank_matches, standings
+from service.editions.domain.ranking import standings
 from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
 from service.papers.domain.types import AnnounceType, Paper
 from service.platform.embedded import Embedded
 from service.topics.domain.matching.paper_index import parse_tsvector
-from service.topics.domain.types import Reason
 
 LISTS = {
     "efficient_reasoning": ("list_efficient_reasoning", r"reasoning|chain.of.thought|overthink"),
@@ -57,31 +55,12 @@ class Corpus:
     terms: Mapping[str, Vector]
 
 
-def bench_ranking(rounds: int) -> dict[str, Any]:
+def bench_standings() -> dict[str, float]:
     random = Random(1)  # noqa: S311  # the same invented papers in every run
     papers = [_make_paper(number, random) for number in range(1500)]
     began = time.process_time()
-    standing = standings(papers)
-    standing_ms = (time.process_time() - began) * 1000
-    found = [
-        tuple(Reason(clause, field, (clause,)) for clause in clauses for field in fields)
-        for clauses in ("a", "b", "ab", "abc")
-        for fields in (("title",), ("abstract",), ("title", "abstract"))
-    ]
-    groups = [
-        [(i, random.choice(found)) for i in random.sample(range(1500), size)]
-        for size in (14, 13, 13)
-    ]
-    times = []
-    for _ in range(rounds):
-        began = time.process_time()
-        for group in groups:
-            rank_matches(group, standing)
-        times.append((time.process_time() - began) * 1e6)
-    return {
-        "ranking_us_per_digest": round(statistics.median(times), 1),
-        "standings_ms_per_1500_papers": round(standing_ms, 1),
-    }
+    standings(papers)
+    return {"standings_ms_per_1500_papers": round((time.process_time() - began) * 1000, 1)}
 
 
 def _make_paper(number: int, random: Random) -> Paper:
@@ -247,7 +226,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    figures = bench_ranking(rounds * 50) | bench_suggesting(data, rounds)
+    figures = bench_standings() | bench_suggesting(data, rounds)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
     print(json.dumps({**figures, **machine}))
     return 0

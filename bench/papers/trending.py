@@ -28,9 +28,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[2]
+for folder in ("bench", "tests"):
+    sys.path.insert(0, str(ROOT / folder))
 
-from papers.trending_days import (
+from support.oracles import rank_trends  # noqa: E402
+
+from papers.trending_days import (  # noqa: E402  # the path must come first
     HOUR,
     ORDERS,
     TOP,
@@ -49,9 +53,8 @@ from papers.trending_days import (
     score_with,
     turn,
 )
-from service.papers.domain.trending import Pace, PaperSignals, Snapshot, rank_trends, trend
+from service.papers.domain.trending import Pace, PaperSignals, Snapshot, trend  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 FEWEST = 15  # of fewer papers than this nearly any ten are the right ten
 LEADS = (2.0, 4.0)
 HALF_LIVES = (6.0, 12.0, 48.0)

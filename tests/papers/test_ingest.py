@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.newsletter.stored import changed_tables, read_tables, stored, versions
+from support.newsletter.stored import changed_tables, count_by_type, read_tables, stored, versions
 from support.servers.loopback_http import Request, Response
 from support.sources.feeds import Told, render_feed
 from support.sources.provider import Provider, morning
@@ -19,7 +19,7 @@ from service.editions.store.edition_papers import assign_papers, get_edition_pap
 from service.editions.store.editions import insert_edition
 from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
-from service.papers.store.batches import count_announced, count_by_type, find_batch, get_batches
+from service.papers.store.batches import count_announced, find_batch, get_batches
 from service.papers.store.read import get_announcements, get_papers, list_papers_announced_on
 from service.papers.store_announcements import distinct
 

@@ -10,7 +10,7 @@ and an example. All factors are whole numbers, so that no order hangs on roundin
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.papers.domain.author_names import author_key
@@ -124,47 +124,6 @@ def _iterate_marks(paper: Paper) -> Iterable[object]:
         yield words
 
 
-def rank_matches(
-    matches: Iterable[tuple[int, tuple[Reason, ...]]],
-    standings: Mapping[int, Standing],
-    followed: Collection[int] = (),
-) -> list[int]:
-    """The ids of one topic's papers (id, why it matched), best first, none too often in a row.
-
-    Each id comes once and stands in `standings`. `followed`: papers that another topic of the
-    reader wants for their author, which counts here too.
-    """
-    return spread(order_matches(matches, standings, followed), standings)
-
-
-def order_matches(
-    matches: Iterable[tuple[int, tuple[Reason, ...]]],
-    standings: Mapping[int, Standing],
-    followed: Collection[int] = (),
-) -> list[int]:
-    """The same before papers are spread: leaving some out never changes the order of the rest.
-
-    So a topic that many readers share is ordered once; each reader's own part is filtered and
-    spread, unless they follow authors.
-    """
-    given = list(matches)
-    # Papers that matched alike share one tuple of reasons, so most are weighed already.
-    weights: dict[int, int] = {}
-    ordered = []
-    for paper_id, reasons in given:
-        known = id(reasons)
-        if known in weights:
-            weight = weights[known]
-        else:
-            weight = weights[known] = weigh_reasons(reasons)
-        if followed and paper_id in followed:
-            weight = weigh_reasons(reasons, FOLLOWED)
-        trend, place, _ = standings[paper_id]
-        ordered.append((-weight * trend, place, paper_id))
-    ordered.sort()
-    return [paper_id for _, _, paper_id in ordered]
-
-
 def find_followed(matches: Iterable[tuple[int, tuple[Reason, ...]]]) -> frozenset[int]:
     """The papers that a topic wants because somebody it names wrote them, guesses left out."""
     return frozenset(
@@ -189,15 +148,6 @@ def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
     return (BASE_RELEVANCE + sum(best.values())) * follow
 
 
-def spread(ranked: Sequence[int], standings: Mapping[int, Standing]) -> list[int]:
-    """`ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, as long as there are others.
-
-    Nobody is dropped: what would be one too many waits behind the next paper of another cluster.
-    """
-    clusters = {paper_id: standings[paper_id].cluster for paper_id in ranked}
-    return list(iterate_spread(iter(ranked), clusters))
-
-
 def is_spread(clusters: Sequence[int]) -> bool:
     """Whether no more than `MOST_IN_A_ROW` of a cluster stand in a row already."""
     if len({*clusters}) == len(clusters):
@@ -209,7 +159,11 @@ def is_spread(clusters: Sequence[int]) -> bool:
 def iterate_spread(
     ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
 ) -> Iterator[int]:
-    """The same paper by paper, looking no further ahead than it must; `clusters`: paper -> cluster."""
+    """Yield `ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, as long as there are others.
+
+    Nobody is dropped: what would be one too many waits behind the next paper of another cluster. It
+    looks no further ahead than it must. `clusters`: paper -> cluster.
+    """
     waiting: list[int] = []
     last, in_a_row = None, 0
     while True:

@@ -92,11 +92,6 @@ class RenderedMail:
         return HEADER_RESERVE + len(self.html_part.wire) + len(self.text_part.wire)
 
 
-def plain_mail(subject: str, html: str, text: str) -> RenderedMail:
-    """A mail that was written elsewhere."""
-    return RenderedMail(subject, Part(((own_run(html), 0),)), Part(((own_run(text), 0),)))
-
-
 class Renderer:
     """The compiled templates of one process. Rendering changes nothing in it but caches: threads
     share one. Files in `own_dir` stand in for ours of the same name."""

@@ -113,11 +113,6 @@ def trend(
     return trends
 
 
-def rank_trends(trends: Mapping[int, Trend]) -> tuple[int, ...]:
-    """Paper ids, trending first; equals newest first, that is by the higher id."""
-    return tuple(sorted(trends, key=lambda i: (trends[i].rank_score, i), reverse=True))
-
-
 def measure_velocity(paper: PaperSignals, now: datetime, pace: Pace = DEFAULT_PACE) -> float:
     """Upvotes per hour of one paper at `now`, the recent hours weighing more; never below 0."""
     started_at = min(paper.announced_at, now)

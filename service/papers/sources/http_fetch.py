@@ -6,11 +6,9 @@ arXiv's terms of use allow its feeds one request every three seconds, from all m
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.papers.domain.crawl_delay import GateClosed, back_off
+from service.papers.domain.crawl_delay import GateClosed
 from service.papers.sources.base import (
     Fetched,
     FetchState,
@@ -58,39 +56,6 @@ class Caller:
         agent = f"Paperboy/{_version()}" + (f" ({about})" if about else "")
         # A header is ASCII on one line; an operator's name may be neither.
         return "".join(c for c in agent if c.isascii() and c.isprintable())
-
-
-@dataclass(slots=True)
-class LocalGate:
-    """At least `gap_seconds` between any two requests of this process to arXiv's hosts.
-
-    Other hosts pass at once. Several processes need a gate they share; this one knows only its
-    own, and serves where there is no database.
-    """
-
-    gap_seconds: float = 3.0
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    _next: float | None = None
-    _turn: threading.RLock = field(default_factory=threading.RLock)
-
-    @contextmanager
-    def hold(self, url: str) -> Iterator[None]:
-        with self._turn if is_arxiv_host(url) else nullcontext():
-            yield
-
-    def wait(self, url: str) -> None:
-        if not is_arxiv_host(url):
-            return
-        with self._turn:
-            if self._next is not None and self._next > self.clock():
-                self.sleep(self._next - self.clock())
-            self._next = self.clock() + self.gap_seconds
-
-    def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        if is_refused and is_arxiv_host(url):
-            delay = back_off(1, retry_after_seconds).total_seconds()
-            self._next = self.clock() + delay
 
 
 def gate_name(url: str) -> str:

@@ -141,16 +141,6 @@ def batch_statuses(session: Session, on: date, sources: Iterable[str]) -> tuple[
     )
 
 
-def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
-    """How many papers a batch holds, by announcement type."""
-    rows = session.execute(
-        select(AnnouncementRow.announce_type, func.count())
-        .where(AnnouncementRow.batch_id == batch_id)
-        .group_by(AnnouncementRow.announce_type)
-    )
-    return dict(rows.all())
-
-
 def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
     """How many different papers the sources announced on a date, whatever the type."""
     return session.execute(

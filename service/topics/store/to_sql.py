@@ -45,7 +45,7 @@ def to_sql(
 ) -> ColumnElement[bool]:
     """The papers that `query` wants; `papers` is the table's class or an alias of it.
 
-    Agrees with `match_query` on every paper whose `author_keys` were made by
+    Agrees with `match_day` on every paper whose `author_keys` were made by
     `author_index.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
     `like:` clause that `likes` does not hold.
     """

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.oracles import rank_matches
 
 from service.deliveries.domain.digest import TRENDING_TITLE, Digest, Happening
 from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
-from service.editions.domain.ranking import rank_matches, standings
+from service.editions.domain.ranking import standings
 from service.papers.domain.author_names import author_key
 from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
 from service.topics.domain.language import canonical, parse_query

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.oracles import order_matches, rank_matches, spread
 
 from service.editions.domain.ranking import (
     FOLLOWED,
@@ -16,10 +17,7 @@ from service.editions.domain.ranking import (
     Standing,
     find_followed,
     is_spread,
-    order_matches,
-    rank_matches,
     rank_papers,
-    spread,
     standings,
     weigh_reasons,
 )

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 from support.mail.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
+from support.mail.plain_mail import plain_mail
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
@@ -29,7 +30,6 @@ from service.messages.mime.dkim import (
     relax_body,
 )
 from service.messages.mime.mime import MessageHeaders, build_message
-from service.messages.rendering.renderer import plain_mail
 from service.platform.settings.dkim_keys import DkimKey, DkimKeyError, read_key
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.mail.plain_mail import plain_mail
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
@@ -32,7 +33,7 @@ from service.messages.mime.mime import (
     encode_words,
     message_id,
 )
-from service.messages.rendering.renderer import Renderer, plain_mail
+from service.messages.rendering.renderer import Renderer
 
 SECRET = b"a secret of the tests"
 ID = message_id(DeliveryKind.DIGEST, 123, SECRET, "example.org")

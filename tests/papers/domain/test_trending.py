@@ -12,6 +12,7 @@ from random import Random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.oracles import rank_trends
 
 from service.papers.domain.trending import (
     NEUTRAL_PERCENTILE,
@@ -20,7 +21,6 @@ from service.papers.domain.trending import (
     Snapshot,
     Trend,
     measure_velocity,
-    rank_trends,
     trend,
 )
 

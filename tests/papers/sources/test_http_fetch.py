@@ -16,7 +16,6 @@ from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnr
 from service.papers.sources.http_fetch import (
     Caller,
     Fetcher,
-    LocalGate,
     _version,
     is_arxiv_host,
     retry_after_seconds,
@@ -214,40 +213,6 @@ def test_a_retry_after_date_of_a_real_answer_is_counted_from_now(
     wait = refused(fetcher, f"{loopback_http.url}/feed").retry_after_seconds
     assert wait is not None
     assert 90 < wait <= 100
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-def test_two_requests_to_arxivs_hosts_are_three_seconds_apart() -> None:
-    clock = Clock()
-    gate = LocalGate(clock=clock, sleep=clock.sleep)
-    gate.wait("https://rss.arxiv.org/rss/cs.CL")
-    clock.now += 1
-    gate.wait("https://export.arxiv.org/api/query")
-    clock.now += 5
-    gate.wait("https://arxiv.org/list/cs.CL/new")
-    assert clock.slept == [2.0]
-
-
-def test_other_hosts_pass_the_gate_at_once() -> None:
-    clock = Clock()
-    gate = LocalGate(clock=clock, sleep=clock.sleep)
-    for url in ("http://127.0.0.1:8000/rss/cs.CL", "https://huggingface.co/api") * 2:
-        gate.wait(url)
-    assert clock.slept == []
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.newsletter.stored import read_tables
+from support.newsletter.stored import count_by_type, read_tables
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.papers.domain.types import Announcement, AnnounceType, BatchState
 from service.papers.store.batches import (
     batch_statuses,
-    count_by_type,
     count_repeated,
     find_batch,
     get_batches,

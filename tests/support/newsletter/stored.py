@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 from service.operations.store.tables import Base
-from service.papers.store.models import PaperRow, PaperVersion
+from service.papers.domain.types import AnnounceType
+from service.papers.store.models import AnnouncementRow, PaperRow, PaperVersion
 from support.sources.feeds import Told
 
 Rows = tuple[str, ...]
@@ -75,5 +76,15 @@ def count_lanes(session: Session) -> dict[str, int]:
         select(Delivery.lane, func.count())
         .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "")
         .group_by(Delivery.lane)
+    )
+    return dict(rows.all())
+
+
+def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
+    """How many papers a batch holds, by announcement type."""
+    rows = session.execute(
+        select(AnnouncementRow.announce_type, func.count())
+        .where(AnnouncementRow.batch_id == batch_id)
+        .group_by(AnnouncementRow.announce_type)
     )
     return dict(rows.all())

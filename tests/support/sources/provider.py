@@ -10,11 +10,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.ingest import BatchReport, ingest_source
-from service.papers.sources.http_fetch import LocalGate
 from service.papers.sources.registry import build_sources
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from support.servers.loopback_http import LoopbackHttp, Request, Response
+from support.sources.open_gate import OpenGate
 
 
 def morning(on: date) -> datetime:
@@ -56,7 +56,7 @@ class Provider:
         wanted = self.settings.model_copy(
             update={"sources": (name,), "arxiv_categories": categories or ("cs.CL",)}
         )
-        (source,) = build_sources(wanted, LocalGate())
+        (source,) = build_sources(wanted, OpenGate())
         return ingest_source(self.sessions, wanted, source, on, now, on_batch)
 
     def look(self, on: date, name: str = "arxiv") -> BatchReport:

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session, aliased
+from support.oracles import match_query
 
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known
@@ -31,7 +32,6 @@ from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.paper_index import (
     IndexedPaper,
     PaperIndex,
-    match_query,
     meaningless_leaves,
 )
 from service.topics.store.index_rows import index_papers

@@ -46,7 +46,6 @@ __all__ = [
     "PaperIndex",
     "clause_texts",
     "match_day",
-    "match_query",
     "meaningless_leaves",
     "parse_tsvector",
 ]
@@ -182,11 +181,6 @@ class PaperIndex:
         if leaf is None:
             leaf = self._leaves[clause] = read_clause(clause)
         return leaf
-
-
-def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons | None:
-    """Why `query` wants `paper`, or None where it does not: `match_day` for a single pair."""
-    return next((reasons for _, reasons in PaperIndex((paper,), lexicon).match(query)), None)
 
 
 def match_day(

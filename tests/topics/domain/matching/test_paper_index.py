@@ -14,6 +14,7 @@ from support.newsletter.plain_topics import (
     naive_match,
     paper_of,
 )
+from support.oracles import match_query
 
 from service.topics.domain.language import (
     And,
@@ -29,7 +30,6 @@ from service.topics.domain.matching.paper_index import (
     PaperIndex,
     clause_texts,
     match_day,
-    match_query,
     meaningless_leaves,
     parse_tsvector,
 )
