@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 import hypothesis
 import redis
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 from support import rules
 from support.mail import fixtures as mail
 from support.newsletter import fixtures as newsletter
@@ -86,9 +86,14 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return make_sessions(engine)
+
+
+@pytest.fixture
+def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
     """A plain session; the test commits, as the edges do."""
-    with make_sessions(engine)() as session:
+    with sessions() as session:
         yield session
 
 
@@ -137,9 +142,15 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str, smtp_sink: SmtpSink, tmp_path: Path) -> Settings:
-    """Settings of a whole service that belongs to this test."""
-    return Settings(
+def settings(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    redis_url: str,
+    smtp_sink: SmtpSink,
+    tmp_path: Path,
+) -> Settings:
+    """Settings of a whole service that belongs to this test, changed by the marker `settings`."""
+    settings = Settings(
         data_dir=tmp_path / "data",
         database_url=database_url,
         redis_url=redis_url,
@@ -149,6 +160,8 @@ def settings(database_url: str, redis_url: str, smtp_sink: SmtpSink, tmp_path: P
         mail_from="Paperboy <digest@paperboy.example>",
         bounce_domain="bounces.paperboy.example",
     )
+    marker = request.node.get_closest_marker("settings")
+    return settings.model_copy(update=marker.kwargs) if marker else settings
 
 
 @pytest.fixture(scope="session")

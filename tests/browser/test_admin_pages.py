@@ -4,12 +4,11 @@ way from a doubt to its answer is two presses. With ADMIN_PICTURES set, pictures
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
 from support.newsletter.press import make_press
@@ -22,17 +21,6 @@ from service.web.app import create_app
 pytestmark = pytest.mark.browser
 
 PASSWORD = "a long password of the operator's"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, and tests in containers run as root.
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light")])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Readers, Turnable
+from support.web.site import Readers
 
 from service.messages.signed_links import follow_url, keep_url, less_url, mute_url
 from service.platform.database.engine import make_sessions
@@ -23,17 +23,6 @@ from service.web.app import create_app
 pytestmark = pytest.mark.browser
 
 TOPIC = '"retrieval-augmented generation" OR agents OR "tool use" OR ti:planning'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, and tests in containers run as root.
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize("width", [320, 1280])

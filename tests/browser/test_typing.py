@@ -9,12 +9,13 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers, Turnable
+from support.web.site import Bell, Readers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -24,17 +25,6 @@ from service.web.app import create_app
 pytestmark = pytest.mark.browser
 
 Scheme = Literal["light", "dark"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, and tests in containers run as root.
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

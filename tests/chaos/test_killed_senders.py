@@ -7,12 +7,11 @@ import random
 import subprocess
 import time
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
-from support.newsletter.press import Press, make_press
+from sqlalchemy import text
+from support.newsletter.press import Press
 from support.servers.processes import run_command, settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink, wait_until
 from support.web.papers import FRIDAY
@@ -25,11 +24,6 @@ READERS = 2_000
 KILLS = 3
 WINDOW = 32
 CLOCK = ("--now", "2026-09-18T05:00Z")
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select, text
-from support.newsletter.press import PlannedTransport, Press, dump_tables, make_press
+from sqlalchemy import select, text
+from support.newsletter.press import PlannedTransport, Press, dump_tables
 from support.servers.processes import settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
@@ -37,11 +37,6 @@ from service.sending.send_loop import DeliverReport
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def digest_of(press: Press, edition_id: int, reader: int = 0) -> Digest:

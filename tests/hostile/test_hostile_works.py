@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from support.newsletter.installation import repeated
-from support.newsletter.press import PlannedTransport, Press, make_press
+from support.newsletter.press import PlannedTransport, Press
 from support.sources.hostile_world import FRIDAY, MONDAY, SATURDAY, THURSDAY, TUESDAY, WEDNESDAY
 from support.web.papers import make_announcement
 
@@ -23,7 +23,6 @@ from service.papers.domain.types import Announcement, AnnounceType
 from service.papers.store.batches import open_batch
 from service.papers.store.models import PaperIdentifier, PaperRow
 from service.papers.store_announcements import store_announcements
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 
 DOI = "10.1101/2026.09.17.123456"
@@ -31,8 +30,8 @@ ALL = ("cat:cs.CL", "parsing")
 
 
 @pytest.fixture
-def press(settings: Settings, engine: Engine) -> Press:
-    return make_press(settings, engine, datetime(2026, 9, 17, 6, tzinfo=UTC))
+def now() -> datetime:
+    return datetime(2026, 9, 17, 6, tzinfo=UTC)
 
 
 def tell(press: Press, on: date, *told: Announcement, source: str = "arxiv") -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Engine
-from support.newsletter.press import PlannedTransport, Press, make_press, plain_text, read_mail
+from support.newsletter.press import PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
 from service.deliveries.domain.recipients import SubscriberState
@@ -19,16 +18,10 @@ from service.deliveries.store.deliveries import insert_mail
 from service.messages.build import build_envelope
 from service.messages.edition_data import Materials
 from service.messages.rendering.renderer import Renderer
-from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose, TokenInvalid, read_token
 from service.sending.deliver import deliver
 
 ANNE = "anne@example.org"
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def send_digest(press: Press) -> tuple[EmailMessage, str]:

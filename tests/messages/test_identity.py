@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 from support.mail.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
-from support.newsletter.press import make_press
+from support.newsletter.press import Press
 from support.smtp.smtp_sink import SmtpSink
 
 from service.messages.identity import signer_of
@@ -21,9 +19,8 @@ ANNE = "anne@example.org"
 
 
 def test_a_digest_arrives_with_signatures_that_are_valid(
-    settings: Settings, engine: Engine, now: datetime, smtp_sink: SmtpSink, tmp_path: Path
+    press: Press, smtp_sink: SmtpSink, tmp_path: Path
 ) -> None:
-    press = make_press(settings, engine, now)
     press.add_readers(ANNE)
     press.add_papers(1)
     press.publish()

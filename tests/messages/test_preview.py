@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
 from support.newsletter.press import (
     SILENCE,
     PlannedTransport,
     Press,
     dump_tables,
-    make_press,
     plain_text,
 )
 from support.web.papers import FRIDAY, make_announcement, upvoted
 
 from service.messages.preview import Preview, preview_digest
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve
 
 ANNE = "anne@example.org"
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def preview(press: Press, reader_id: int) -> Preview:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import pytest
-from sqlalchemy import Engine
-from support.newsletter.press import Press, make_press
+from support.newsletter.press import Press
 from support.web.papers import make_announcement
 
 from service.messages.signed_links import paper_links, signed_url
 from service.papers.store.read import find_paper
-from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def test_the_same_link_is_signed_alike_every_time(press: Press) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import pytest
-from sqlalchemy import Engine
 from support.mail.bounce_mails import dsn, refused
 from support.newsletter.bounce_press import path_of, take
-from support.newsletter.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press, make_press
+from support.newsletter.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY, make_announcement
 
 from service.cli.report_lines import story_lines
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.operations.explain import EditionName, EventStory, Story, tell_why
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.domain.retries import RETRY_MINUTES
@@ -26,11 +23,6 @@ from service.subscribers.store.models import Subscriber
 
 ANNE = "anne@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def tell(press: Press, reader_id: int) -> Story:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from support.servers.loopback_http import LoopbackHttp, Request
 from support.sources.open_gate import OpenGate
@@ -20,7 +19,6 @@ from service.papers.sources.registry import build_sources
 from service.papers.store.batches import open_batch
 from service.papers.store.models import PaperRow, Signal
 from service.papers.store_announcements import store_announcements
-from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 
 ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:arxiv="http://arxiv.org/schemas/atom"
@@ -32,11 +30,6 @@ ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:arxiv="http://arxiv.o
 <summary>The whole abstract.</summary><author><name>Ada Lovelace</name></author>
 <category term="cs.CL" scheme="x"/><arxiv:primary_category term="cs.CL"/>
 <link href="https://arxiv.org/abs/2609.00001v1" rel="alternate" type="text/html"/></entry></feed>"""
-
-
-@pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return make_sessions(engine)
 
 
 def list_stub(sessions: sessionmaker[Session], now: datetime) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 from support.newsletter.press import (
     ACCEPTED,
     NOBODY,
     PlannedTransport,
     Press,
     dump_tables,
-    make_press,
 )
 from support.newsletter.stored import count_lanes
 from support.smtp.smtp_sink import wait_until
@@ -24,7 +23,6 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
 from service.deliveries.store.models import Delivery
 from service.messages.mime.mime import Envelope
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.provider_limits import (
     BURST,
@@ -49,10 +47,7 @@ PROBE = timedelta(minutes=PROBE_MINUTES[0])
 AT_ONCE = int(START_RATE * (BURST / timedelta(seconds=1)))
 
 
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    here = settings.model_copy(update={"alert_to": "operator@paperboy.example"})
-    return make_press(here, engine, now)
+pytestmark = pytest.mark.settings(alert_to="operator@paperboy.example")
 
 
 def of(provider: str, count: int) -> list[str]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from support.newsletter.press import (
     ACCEPTED,
     LATER,
     InterruptedRenderer,
     PlannedTransport,
     Press,
-    make_press,
 )
 from support.smtp.smtp_sink import SmtpSink
 
@@ -33,11 +32,6 @@ from service.subscribers.lifecycle import erase, pause, suppress_address, unsubs
 from service.subscribers.store.models import Subscriber
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: SmtpSink) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import pytest
-from sqlalchemy import Engine
 from support.newsletter.press import (
     ACCEPTED,
     LATER,
@@ -14,14 +12,12 @@ from support.newsletter.press import (
     PlannedTransport,
     Press,
     dump_tables,
-    make_press,
 )
 from support.smtp.smtp_sink import DROP, SmtpSink
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import Phase, SendOutcome
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.retries import JITTER, RETRY_MINUTES
 from service.sending.domain.smtp_replies import ReplyKind
@@ -31,11 +27,6 @@ from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import find_reason
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press) -> None:

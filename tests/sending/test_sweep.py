@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 from support.newsletter.press import (
     ACCEPTED,
     LATER,
@@ -27,7 +27,6 @@ from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryState, SendOutcome
 from service.editions.domain.states import EditionState
-from service.platform.settings.settings import Settings
 from service.sending.deliver import RESOLUTIONS, deliver, resolve, sweep
 from service.sending.send_loop import DeliverReport
 from service.subscribers.store.suppressions import find_reason
@@ -36,11 +35,6 @@ ANNE, BERT = "anne@example.org", "bert@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
 SUNDAY = FRIDAY + timedelta(days=2)
 A_DAY = {"days": 1}
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 class Killed(BaseException):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import THURSDAY, make_announcement, store_papers
 
 from service.papers.domain.types import Announcement, AnnounceType
 from service.papers.store.models import PaperRow
-from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import Aim, Pool
 from service.similarity.domain.vectors import WORDS_ONLY, is_like
@@ -44,14 +43,7 @@ SUBJECTS = {
 }
 
 
-@pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return make_sessions(engine)
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"embedder": "wordllama"})
+pytestmark = pytest.mark.settings(embedder="wordllama")
 
 
 def told(number: int, subject: str) -> Announcement:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
-from sqlalchemy import Engine
-from support.newsletter.press import PlannedTransport, Press, dump_tables, make_press
+from support.newsletter.press import PlannedTransport, Press, dump_tables
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from service.sending.send_loop import DeliverReport
 from service.subscribers.bulk_import import ImportReport, import_subscribers, read_import
@@ -21,10 +17,7 @@ ANNE = "anne@example.org"
 OLD, NEW = "the key of last year, sixteen", "the key of this year, sixteen"
 
 
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    here = settings.model_copy(update={"secret_key": (OLD,)})
-    return make_press(here, engine, now)
+pytestmark = pytest.mark.settings(secret_key=(OLD,))
 
 
 def forget(press: Press, reader_id: int) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from support.mail.dkim_keys import ed25519_key, verdicts, write_key
-from support.newsletter.press import Press, make_press
+from support.newsletter.press import Press
 from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink
 
@@ -26,9 +25,7 @@ ANNE = "Änne.Müller@Bücher.example"
 ON_THE_WIRE = "Änne.Müller@xn--bcher-kva.example"
 
 
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings.model_copy(update={"smtputf8": True}), engine, now)
+pytestmark = pytest.mark.settings(smtputf8=True)
 
 
 def sign_up(press: Press, address: str) -> None:

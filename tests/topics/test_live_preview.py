@@ -21,7 +21,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
 from service.papers.store.paper_changes import list_changes
-from service.platform.database.engine import make_sessions, transaction
+from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import LEAST_POOL
 from service.similarity.embed_papers import learn_meanings
@@ -42,11 +42,6 @@ from service.topics.topics import TopicError, preview_topic
 
 # Every span is read beside the requests.
 ALL_BESIDE = PreviewLimits(many_papers=1)
-
-
-@pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return make_sessions(engine)
 
 
 @pytest.fixture

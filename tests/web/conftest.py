@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Press, Turnable
 from support.web.server import serve
-from support.web.site import Bell, Readers, Turnable
+from support.web.site import Bell, Readers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -19,8 +19,8 @@ from service.web.app import create_app
 
 
 @pytest.fixture
-def clock(now: datetime) -> Turnable:
-    return Turnable(now)
+def clock(press: Press) -> Turnable:
+    return press.clock
 
 
 @pytest.fixture

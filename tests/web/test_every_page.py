@@ -13,9 +13,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers, Turnable
+from support.web.site import Bell, Readers
 
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings

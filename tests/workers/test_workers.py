@@ -6,14 +6,15 @@ import ast
 import json
 import subprocess
 import sys
+from datetime import datetime
 from mailbox import Maildir
 from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from support.mail.bounce_mails import dsn
-from support.newsletter.press import PlannedTransport, Press, make_press
+from support.newsletter.press import PlannedTransport, Press
 from support.rules import ROOT
 from support.servers.processes import SECRET_KEY, running_worker, settings_environ
 from support.smtp.smtp_sink import SmtpSink, wait_until
@@ -30,9 +31,9 @@ from service.sending.deliver import deliver
 
 
 @pytest.fixture
-def press(settings: Settings, engine: Engine) -> Press:
-    """On the real clock: the worker has no other."""
-    return make_press(settings, engine, system_clock())
+def now() -> datetime:
+    """The real clock: the worker has no other."""
+    return system_clock()
 
 
 def addresses(count: int) -> list[str]:

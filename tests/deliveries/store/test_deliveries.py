@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
-from support.newsletter.press import SILENCE, PlannedTransport, Press, make_press
+from support.newsletter.press import SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
@@ -27,17 +27,11 @@ from service.deliveries.store.deliveries import (
     record_event,
 )
 from service.deliveries.store.models import Delivery
-from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 @pytest.fixture

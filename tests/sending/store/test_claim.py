@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from support.newsletter.decisions import decide_now
-from support.newsletter.press import ACCEPTED, OUR_LOCKS, SILENCE, Press, make_press
+from support.newsletter.press import ACCEPTED, OUR_LOCKS, SILENCE, Press
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY
 
@@ -20,7 +20,6 @@ from service.deliveries.store.models import Delivery
 from service.editions.publish import open_edition
 from service.editions.store.models import Edition
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.settings.settings import Settings
 from service.sending.store.claim import (
     Claimer,
     claim_due,
@@ -40,11 +39,6 @@ from service.sending.store.in_flight import (
 
 LEASE = timedelta(minutes=15)
 ME, OTHER = 11, 12
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings, engine, now)
 
 
 @pytest.fixture

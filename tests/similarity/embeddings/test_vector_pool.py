@@ -28,9 +28,7 @@ NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 POOL = 30
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"embedder": "wordllama"})
+pytestmark = pytest.mark.settings(embedder="wordllama")
 
 
 class Library:

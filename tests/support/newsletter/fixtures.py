@@ -18,6 +18,7 @@ from support.sources.provider import Provider, make_provider
 
 @pytest.fixture
 def press(settings: Settings, engine: Engine, now: datetime) -> Press:
+    """An installation of this test's own; the marker `settings` and a fixture `now` change it."""
     return make_press(settings, engine, now)
 
 

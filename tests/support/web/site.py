@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
@@ -17,19 +16,7 @@ from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import activate, find_by_email
 from service.subscribers.validate import validate_sign_up
-
-
-@dataclass
-class Turnable:
-    """A clock that stands still until the test moves it."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, span: timedelta) -> None:
-        self.now += span
+from support.newsletter.press import Turnable
 
 
 @dataclass

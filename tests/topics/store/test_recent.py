@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, select, text, true
+from sqlalchemy import select, text, true
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.papers.store.models import PaperRow
 from service.papers.store.models_paper_changes import PaperChange
 from service.papers.store.paper_changes import delete_old_changes, list_changes
-from service.platform.database.engine import make_sessions, transaction
+from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import parse_query
@@ -26,11 +26,6 @@ from service.topics.store.recent import (
     read_recent,
 )
 from service.topics.store.to_sql import to_sql
-
-
-@pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return make_sessions(engine)
 
 
 def store_years(session: Session) -> list[int]:

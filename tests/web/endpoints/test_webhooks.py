@@ -24,8 +24,9 @@ from support.mail.hook_calls import (
     ses_bounce,
     sns,
 )
+from support.newsletter.press import Turnable
 from support.web.server import serve
-from support.web.site import Bell, Readers, Turnable, count_rows
+from support.web.site import Bell, Readers, count_rows
 
 from service.bounces.inbound.webhook_signatures import HookForged
 from service.bounces.inbound.webhooks import MOST_BYTES

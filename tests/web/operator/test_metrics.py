@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import httpx
 import pytest
@@ -39,16 +39,6 @@ PASSWORD = "a long password of the operator's"
 COUNTED = {"paperboy_cache_hits", "paperboy_cache_misses"}
 
 Samples = dict[str, dict[tuple[str, ...], float]]
-
-
-@pytest.fixture
-def press(settings: Settings, engine: Engine, clock: Turnable) -> Press:
-    return Press(settings, make_sessions(engine), clock)
-
-
-@pytest.fixture
-def clock(now: datetime) -> Turnable:
-    return Turnable(now)
 
 
 def read(answer: httpx.Response) -> Samples:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
-from support.newsletter.press import SILENCE, PlannedTransport, Press, make_press
+from support.newsletter.press import SILENCE, PlannedTransport, Press
 from support.web.server import serve
 from support.web.site import Bell
 
@@ -28,9 +28,7 @@ PASSWORD = "a long password: of the operator's"
 ANNE = "anne@example.org"
 
 
-@pytest.fixture
-def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    return make_press(settings.model_copy(update={"admin_password": PASSWORD}), engine, now)
+pytestmark = pytest.mark.settings(admin_password=PASSWORD)
 
 
 @pytest.fixture

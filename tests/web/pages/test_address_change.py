@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import httpx
 import pytest
 from sqlalchemy.orm import Session
-from support.web.site import Readers, Turnable, count_rows
+from support.newsletter.press import Turnable
+from support.web.site import Readers, count_rows
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
@@ -87,7 +86,7 @@ def test_an_old_or_foreign_link_changes_nothing(
     foreign = f"/address/{link.rpartition('/')[2]}"
     assert web.get(foreign).status_code == web.post(foreign).status_code
     assert web.post(foreign).status_code in {400, 404}
-    clock.forward(timedelta(days=8))
+    clock.forward(days=8)
     for answer in (web.get(path), web.post(path)):
         assert answer.status_code == 410
 

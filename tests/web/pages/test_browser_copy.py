@@ -10,9 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers, Turnable
+from support.web.site import Bell, Readers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind

@@ -8,9 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.web.papers import THURSDAY, make_announcement, store_papers, upvoted
 from support.web.server import serve
-from support.web.site import Bell, Turnable
+from support.web.site import Bell
 
 from service.papers.domain.types import AnnounceType
 from service.platform.database.engine import make_sessions

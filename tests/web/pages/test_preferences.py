@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 
 import httpx
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.newsletter.stored import list_uncompiled
 from support.web.papers import FRIDAY, make_announcement, store_papers
-from support.web.site import Readers, Turnable, count_rows
+from support.web.site import Readers, count_rows
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.editions.publish import publish_now
@@ -245,7 +246,7 @@ def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
 
 
 def test_an_old_link_says_what_to_do(web: httpx.Client, link: str, clock: Turnable) -> None:
-    clock.forward(timedelta(days=121))
+    clock.forward(days=121)
     for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
         assert answer.status_code == 410
         assert "Ask for a new mail" in answer.text

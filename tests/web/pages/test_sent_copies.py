@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -133,7 +132,7 @@ def test_what_a_pause_missed_stays_as_it_was_sent_too(
     with sessions.begin() as own:
         here = own.get_one(Subscriber, reader.id)
         pause(here, None, readers.clock(), catches_up=True)
-    readers.clock.forward(timedelta(hours=4))
+    readers.clock.forward(hours=4)
     publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
     with sessions.begin() as own:
         resume(own.get_one(Subscriber, reader.id))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 
 import httpx
 import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
-from support.web.site import Bell, Readers, Turnable, count_rows
+from support.newsletter.press import Turnable
+from support.web.site import Bell, Readers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
@@ -173,7 +173,7 @@ def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
     web: httpx.Client, clock: Turnable, session: Session
 ) -> None:
     token = form_token(web)
-    clock.forward(timedelta(seconds=3))
+    clock.forward(seconds=3)
     answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(61)]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 3601
@@ -186,7 +186,7 @@ def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
     web: httpx.Client, clock: Turnable, seconds: int
 ) -> None:
     token = form_token(web)
-    clock.forward(timedelta(seconds=seconds))
+    clock.forward(seconds=seconds)
     codes = [sign_up(web, f"r{n}@example.org", token=token).status_code for n in range(31)]
     assert codes == [200] * 30 + [429]
 
@@ -228,7 +228,7 @@ def test_an_expired_confirmation_says_what_to_do(
 ) -> None:
     reader = readers.add(is_confirmed=False)
     link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
-    clock.forward(timedelta(days=8))
+    clock.forward(days=8)
     for answer in (web.get(link), web.post(link)):
         assert answer.status_code == 410
         assert "signing up again" in answer.text
@@ -239,7 +239,7 @@ def test_a_link_made_before_leaving_confirms_nothing_any_more(
 ) -> None:
     reader = readers.add()
     link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
-    clock.forward(timedelta(hours=1))
+    clock.forward(hours=1)
     web.post(f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}")
     assert web.post(link).status_code == 410
     fresh = readers.reread(reader)

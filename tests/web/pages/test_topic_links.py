@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import httpx
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from support.newsletter.press import Turnable
 from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
 from support.web.papers import THURSDAY, make_announcement, store_papers
-from support.web.site import Readers, Turnable
+from support.web.site import Readers
 
 from service.messages.signed_links import (
     also_off_url,
@@ -485,9 +485,9 @@ def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothi
 ) -> None:
     other = f"/change/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
     assert web.get(also_off_url(other)).status_code == 404
-    clock.forward(timedelta(days=120))
+    clock.forward(days=120)
     assert web.get(also_off_url(base)).status_code == 200
-    clock.forward(timedelta(seconds=1))
+    clock.forward(seconds=1)
     for answer in (web.get(also_off_url(base)), web.post(base, data={"also": "off"})):
         assert answer.status_code == 410
         assert "This link has expired" in answer.text
