@@ -1,7 +1,8 @@
 """Hold the suite to its thresholds: `coverage_check.py coverage.json`, exit 1 with a line each.
 
 Lines: 90 % over everything. Branches and lines: all of them where a mistake is silent, which is
-the domain (it decides) and the parsers (they read what strangers write).
+every domain (it decides), the pure files of platform, and the parsers (they read what strangers
+write).
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ COMPLETE = (
     "service/similarity/domain/",
     "service/topics/domain/",
     "service/deliveries/domain/",
+    "service/subscribers/domain/",
     "service/editions/domain/",
     "service/messages/domain/",
     "service/sending/domain/",
     "service/bounces/domain/",
     "service/platform/one_line.py",
+    "service/platform/time_zones.py",
     "service/platform/settings/contrast.py",
     "service/platform/signing/address_hash.py",
     "service/platform/signing/keyed_hash.py",

@@ -15,7 +15,8 @@ from service.platform.settings.settings import Settings
 from service.topics.domain.language import parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")])
+FOLDERS = (ROOT, ROOT / "bench", ROOT / "tests" / "support")
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(p for f in FOLDERS for p in f.glob("*.md"))])
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # Put together here, so that this file does not hold what it looks for.
