@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service.messages.contexts.digest import Brand
+from typing import Any
+
+from service.messages.contexts.base import Brand
 from service.messages.mime.addresses import ascii_address
 from service.messages.mime.dkim import DkimSigner, load_signer
 from service.messages.rendering.renderer import Renderer
@@ -23,6 +25,12 @@ def brand_of(settings: Settings) -> Brand:
 
 # The same brand is the same value, so that renderers know it again at a glance.
 _brand = cached("brands", maxsize=16)(Brand)
+
+
+def sender_fields(settings: Settings) -> dict[str, Any]:
+    """Return the fields of `TransactionalBase`: what a mail says of its sender."""
+    home, address = f"{settings.base_url}/", settings.operator_address
+    return {"home": home, "operator_address": address, "brand": brand_of(settings)}
 
 
 def make_sending_renderer(settings: Settings) -> Renderer:

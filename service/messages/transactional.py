@@ -27,7 +27,7 @@ from service.messages.contexts.transactional import (
     WelcomeContext,
 )
 from service.messages.edition_data import Materials
-from service.messages.identity import brand_of
+from service.messages.identity import sender_fields
 from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
@@ -47,32 +47,38 @@ def letter_context(
 _Make = Callable[[Mail, Reader, Materials, Settings], MailContext]
 
 
-def _own(settings: Settings) -> dict[str, Any]:
-    """What every mail says of its sender."""
-    home, address = f"{settings.base_url}/", settings.operator_address
-    return {"home": home, "operator_address": address, "brand": brand_of(settings)}
+def _proof(
+    delivery: Mail, reader: Reader, settings: Settings, purpose: Purpose, detail: str = ""
+) -> dict[str, Any]:
+    """The fields of `ProofBase`."""
+    at, mark = delivery.created_at, fingerprint(reader.email_key)
+    return {
+        "confirm_url": signed_url(settings, purpose, reader.id, at, detail),
+        "never_url": signed_url(settings, Purpose.NEVER, reader.id, at, mark),
+        "expires_days": _lifetime_days(purpose),
+        "on": at.date(),
+        **sender_fields(settings),
+    }
 
 
-def _ways(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+def _lifetime_days(purpose: Purpose) -> int:
+    lifetime = LIFETIME[purpose]
+    return lifetime.days if lifetime else 0
+
+
+def _to_reader(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+    """The fields of `ReaderBase`."""
+    on = delivery.created_at.date()
+    return {"on": on, "locale": reader.locale, **sender_fields(settings)}
+
+
+def _to_subscriber(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+    """The fields of `SubscriberBase`."""
     at = delivery.created_at
     return {
         "preferences": signed_url(settings, Purpose.PREFERENCES, reader.id, at),
         "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at),
-        "locale": reader.locale,
-    }
-
-
-def _proof(
-    delivery: Mail, reader: Reader, settings: Settings, purpose: Purpose, detail: str = ""
-) -> dict[str, Any]:
-    lifetime, at = LIFETIME[purpose], delivery.created_at
-    mark = fingerprint(reader.email_key)
-    return {
-        "confirm_url": signed_url(settings, purpose, reader.id, at, detail),
-        "never_url": signed_url(settings, Purpose.NEVER, reader.id, at, mark),
-        "expires_days": lifetime.days if lifetime else 0,
-        "on": delivery.created_at.date(),
-        **_own(settings),
+        **_to_reader(delivery, reader, settings),
     }
 
 
@@ -90,13 +96,11 @@ def _address_change(
 def _address_notice(
     delivery: Mail, reader: Reader, _: Materials, settings: Settings
 ) -> MailContext:
-    at, lifetime = delivery.created_at, LIFETIME[Purpose.ADDRESS]
+    at, detail = delivery.created_at, move_detail(reader)
     return AddressNoticeContext(
-        undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, move_detail(reader)),
-        expires_days=lifetime.days if lifetime else 0,
-        on=at.date(),
-        locale=reader.locale,
-        **_own(settings),
+        undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, detail),
+        expires_days=_lifetime_days(Purpose.ADDRESS),
+        **_to_reader(delivery, reader, settings),
     )
 
 
@@ -108,14 +112,7 @@ def move_detail(waiting: Reader) -> str:
 def _already_subscribed(
     delivery: Mail, reader: Reader, _: Materials, settings: Settings
 ) -> MailContext:
-    ways = _ways(delivery, reader, settings)
-    return AlreadySubscribedContext(
-        preferences_url=ways["preferences"],
-        unsubscribe_url=ways["unsubscribe"],
-        locale=reader.locale,
-        on=delivery.created_at.date(),
-        **_own(settings),
-    )
+    return AlreadySubscribedContext(**_to_subscriber(delivery, reader, settings))
 
 
 def _welcome(
@@ -130,31 +127,23 @@ def _welcome(
         timezone=reader.timezone,
         cadence=reader.cadence,
         has_empty_digests=reader.has_empty_digests,
-        on=delivery.created_at.date(),
         preview=tuple(DigestGroup(title=title, papers=papers) for title, papers in shown if papers),
-        **_ways(delivery, reader, settings),
-        **_own(settings),
+        **_to_subscriber(delivery, reader, settings),
     )
 
 
 def _topics_changed(
     delivery: Mail, reader: Reader, materials: Materials, settings: Settings
 ) -> MailContext:
-    return TopicsChangedContext(
-        topics=_topics(reader, materials),
-        on=delivery.created_at.date(),
-        **_ways(delivery, reader, settings),
-        **_own(settings),
-    )
+    topics = _topics(reader, materials)
+    return TopicsChangedContext(topics=topics, **_to_subscriber(delivery, reader, settings))
 
 
 def _paused(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     return PausedContext(
         until=reader.paused_until,
         catches_up=reader.has_catch_up,
-        on=delivery.created_at.date(),
-        **_ways(delivery, reader, settings),
-        **_own(settings),
+        **_to_subscriber(delivery, reader, settings),
     )
 
 
@@ -164,17 +153,13 @@ def _resumed(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -
         timezone=reader.timezone,
         cadence=reader.cadence,
         has_empty_digests=reader.has_empty_digests,
-        on=delivery.created_at.date(),
-        **_ways(delivery, reader, settings),
-        **_own(settings),
+        **_to_subscriber(delivery, reader, settings),
     )
 
 
 def _farewell(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
-    on = delivery.created_at.date()
-    undo = f"{unsubscribe}/undo"
-    return FarewellContext(undo_url=undo, on=on, locale=reader.locale, **_own(settings))
+    return FarewellContext(undo_url=f"{unsubscribe}/undo", **_to_reader(delivery, reader, settings))
 
 
 def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
@@ -183,7 +168,7 @@ def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
         alerts=(Alert(**(delivery.alert or {})),),
         status_url=f"{settings.base_url}/status",
         at=delivery.created_at,
-        **_own(settings),
+        **sender_fields(settings),
     )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.domain.states import DeliveryKind, Phase
 from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
-from service.messages.identity import brand_of, make_renderer, signer_of
+from service.messages.identity import make_renderer, sender_fields, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.dkim import compare_record
 from service.messages.mime.mime import (
@@ -149,10 +149,10 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
 
 def _sources(settings: Settings) -> Iterator[Finding]:
     for source in SOURCES:
-        if source.name not in settings.sources:
+        if source.name not in settings.sources or not source.probe_setting:
             continue
         try:
-            httpx.head(getattr(settings, source.url_setting), timeout=HTTP_SECONDS)
+            httpx.head(getattr(settings, source.probe_setting), timeout=HTTP_SECONDS)
             yield Finding(f"source {source.name}", "good", "answers")
         except httpx.HTTPError as error:
             words = " ".join(str(error).split())
@@ -232,12 +232,7 @@ def _one_click(settings: Settings) -> Finding:
 
 def _probe(settings: Settings, address: str) -> Finding:
     now = system_clock()
-    context = TestContext(
-        home=f"{settings.base_url}/",
-        operator_address=settings.operator_address,
-        at=now,
-        brand=brand_of(settings),
-    )
+    context = TestContext(at=now, **sender_fields(settings))
     number = int(now.timestamp())
     identity = message_id(
         DeliveryKind.TEST, number, settings.secret_key[0].encode(), settings.envelope_domain

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.webhooks import fetch_from_amazon
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.digest import BRAND
+from service.messages.contexts.base import BRAND
 from service.messages.identity import make_renderer
 from service.messages.rendering.renderer import Renderer
 from service.platform.settings.settings import Settings

@@ -8,28 +8,9 @@ from datetime import date
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
+from service.messages.contexts.base import MailBase
 from service.papers.domain.types import Paper, PaperEventKind
 from service.topics.domain.types import Reason
-
-BRAND = "Paperboy"
-
-
-@dataclass(frozen=True, slots=True)
-class Brand:
-    """What makes the mails the operator's own.
-
-    `accent` and `accent_night` are `#rrggbb` on paper white and on black; `logo` is an address of
-    the operator's own or empty; `footer` is a sentence under each mail.
-    """
-
-    name: str = BRAND
-    accent: str = "#a8321c"
-    accent_night: str = "#ef8a72"
-    logo: str = ""
-    footer: str = ""
-
-
-OUR_BRAND = Brand()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +87,7 @@ class DigestHappening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestContext:
+class DigestContext(MailBase):
     """One reader's digest, of an edition or of those that a pause missed (from `since` on).
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
@@ -123,14 +104,12 @@ class DigestContext:
     links: ReaderLinks
     topics: tuple[str, ...]
     subscribed_on: date
-    operator_address: str
     happenings: tuple[DigestHappening, ...] = ()
     also: tuple[DigestPaper, ...] = ()
     most_happenings: int = 20
     cut_count: int = 0
     excerpt_characters: int = 350
     locale: str = ""
-    brand: Brand = OUR_BRAND
     since: date | None = None
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)

@@ -16,8 +16,8 @@ class SourceName:
     `module` is its file in `service/papers/sources`. Its papers' keys begin with `namespace`, and
     `has_dois` says that their identifiers are DOIs. A source that `is_listing` names papers of another
     source. An edition waits for the sources of the lowest `gating_rank` that is
-    set, and for none that has no rank. `url_setting` is where the operator may point elsewhere;
-    `aliases` are other spellings in `src:`.
+    set, and for none that has no rank. `probe_setting` holds the address
+    that the doctor asks, and is empty where it asks none; `aliases` are other spellings in `src:`.
     """
 
     name: str
@@ -25,7 +25,7 @@ class SourceName:
     module: str
     namespace: str
     poll_seconds: int
-    url_setting: str = ""
+    probe_setting: str = ""
     gating_rank: int | None = None
     is_listing: bool = False
     has_own_categories: bool = False
@@ -40,7 +40,7 @@ SOURCES: Final = (
         module="arxiv_feed",
         namespace="arxiv",
         poll_seconds=600,
-        url_setting="arxiv_feed_url",
+        probe_setting="arxiv_feed_url",
         gating_rank=1,
         aliases=("arxiv.org",),
     ),
@@ -50,7 +50,7 @@ SOURCES: Final = (
         module="huggingface",
         namespace="arxiv",
         poll_seconds=1800,
-        url_setting="huggingface_url",
+        probe_setting="huggingface_url",
         is_listing=True,
         aliases=("hf", "hugging-face"),
     ),
@@ -60,7 +60,6 @@ SOURCES: Final = (
         module="biorxiv",
         namespace="biorxiv",
         poll_seconds=3600,
-        url_setting="biorxiv_url",
         gating_rank=2,
         has_own_categories=True,
         has_dois=True,
@@ -71,7 +70,6 @@ SOURCES: Final = (
         module="biorxiv",
         namespace="medrxiv",
         poll_seconds=3600,
-        url_setting="biorxiv_url",
         gating_rank=2,
         has_own_categories=True,
         has_dois=True,

@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from service.editions.domain.ranking import rank_papers
-from service.messages.contexts.digest import BRAND
+from service.messages.contexts.base import BRAND
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import Paper
 from service.papers.store.read import get_papers, latest_day, list_papers_announced_on

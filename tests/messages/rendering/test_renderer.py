@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
+from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import (
-    Brand,
     DigestContext,
     DigestGroup,
     DigestHappening,

@@ -150,12 +150,7 @@ def every_mail(
     return {
         DeliveryKind.DIGEST: make_digest(make_entry(1), make_entry(2)),
         DeliveryKind.CONFIRMATION: ConfirmationContext(**proof),
-        DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext(
-            preferences_url=ways["preferences"],
-            unsubscribe_url=ways["unsubscribe"],
-            on=TUESDAY,
-            **own,
-        ),
+        DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext(on=TUESDAY, **ways),
         DeliveryKind.WELCOME: WelcomeContext(
             on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways
         ),

@@ -12,8 +12,8 @@ from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
+from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import (
-    Brand,
     DigestContext,
     DigestGroup,
     DigestHappening,
@@ -341,12 +341,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         "already-subscribed",
         "Signed up again",
         kind.ALREADY_SUBSCRIBED,
-        AlreadySubscribedContext(
-            preferences_url=ways["preferences"],
-            unsubscribe_url=ways["unsubscribe"],
-            on=TUESDAY,
-            **own,
-        ),
+        AlreadySubscribedContext(on=TUESDAY, **ways),
     )
     shown = DigestGroup(title=topics[0], papers=(make_entry(0), make_entry(1)))
     welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)

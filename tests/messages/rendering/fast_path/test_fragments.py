@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.deliveries.domain.states import DeliveryKind
-from service.messages.contexts.digest import Brand, DigestContext, DigestPaper
+from service.messages.contexts.base import Brand
+from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
 from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_keys
