@@ -134,6 +134,7 @@ def _store_records(
     session: Session, watch: Watch, records: Sequence[OaiRecord], report: HealReport, now: datetime
 ) -> HealReport:
     category = watch.category
+    # A harvest that had to begin again tells a record twice: the later one stands.
     told = {r.announcement.key: r for r in records if r.announcement is not None}
     known, announced = get_facts(session, told), get_announced(session, told)
     held = find_held(session, "arxiv", category, told)

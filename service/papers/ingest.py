@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.completeness import Verdict, advance, judge_batch, telling
+from service.papers.domain.repeats import tell_once
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import consult
 from service.papers.sources.base import (
@@ -30,7 +31,7 @@ from service.papers.store.batches import (
     open_batch,
 )
 from service.papers.store.models import Batch
-from service.papers.store_announcements import distinct, store_announcements
+from service.papers.store_announcements import store_announcements
 from service.papers.watched_sources import watched_categories
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
@@ -140,7 +141,7 @@ def _ingest_batch(
         fetched = source.fetch(category, on or today, state)
         if fetched.payload is None:
             return _report(batch, note=batch.note or "unchanged")
-        parsed = source.parse(fetched.payload)
+        parsed = tell_once(source.parse(fetched.payload), tells_versions=source.tells_versions)
         answer = _Answer(category, _shown_on(parsed, on, today), parsed, fetched.etag)
     except (SourceUnavailable, SourceUnreadable) as error:
         return _record_failure(sessions, batch, str(error), now)
@@ -179,7 +180,7 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     batch = open_batch(session, source.name, answer.category, on, now)
     repeated = count_repeated(session, source.name, answer.category, on, telling(parsed))
     verdict = judge_batch(parsed, on, repeated, batch.expected_count)
-    told = distinct(parsed.announcements) if verdict.keeps else []
+    told = parsed.announcements if verdict.keeps else ()
     stored = store_announcements(session, batch, told, now)
     verdict = _with_held(session, batch, verdict)
     _record_look(batch, answer, verdict, now)

@@ -48,11 +48,11 @@ def store_announcements(
     *,
     asked_category: str = "",
 ) -> Stored:
-    """Store what one batch announced. Doing it again changes nothing.
+    """Store what one batch announced, each paper once. Doing it again changes nothing.
 
     Without a batch nothing is announced: papers that are known are only brought up to date.
     """
-    told = distinct(announcements)
+    told = [replace(one, is_withdrawn=is_withdrawal(one)) for one in announcements]
     before = get_facts(session, [one.key for one in told])
     category = batch.category if batch else asked_category
     drafts = [draft_paper(one, category) for one in told]
@@ -108,17 +108,6 @@ def _events(
                 (ids[told.key], kind, detail) for kind, detail in what_happened(known, after)
             ]
     return events
-
-
-def distinct(announcements: Iterable[Announcement]) -> list[Announcement]:
-    """One announcement a paper, withdrawals recognised; the newest version counts."""
-    by_key: dict[str, Announcement] = {}
-    for raw in announcements:
-        one = replace(raw, is_withdrawn=is_withdrawal(raw))
-        known = by_key.get(one.key)
-        if known is None or one.version > known.version:
-            by_key[one.key] = one
-    return list(by_key.values())
 
 
 def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:

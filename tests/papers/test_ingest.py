@@ -12,7 +12,6 @@ from support.newsletter.stored import changed_tables, count_by_type, read_tables
 from support.servers.loopback_http import Request, Response
 from support.sources.feeds import Told, render_feed
 from support.sources.provider import Provider, morning
-from support.web.papers import make_announcement
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.store.edition_papers import assign_papers, get_edition_papers
@@ -21,7 +20,6 @@ from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
 from service.papers.store.batches import count_announced, find_batch, get_batches
 from service.papers.store.read import get_announcements, get_papers, list_papers_announced_on
-from service.papers.store_announcements import distinct
 
 THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19, 21))
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
@@ -176,18 +174,6 @@ def test_a_worse_answer_after_the_whole_day_takes_nothing_back(
     assert (batch.announced_count, batch.completed_at) == (4, morning(FRIDAY))
     # So that the next look is a whole one again.
     assert (batch.etag, batch.note) == ("", "")
-
-
-@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_of_a_paper_that_a_source_names_twice_the_newest_version_counts(
-    order: tuple[int, int],
-) -> None:
-    told = [
-        make_announcement(1, "Twice", announce_type=AnnounceType.REPLACE, version=version)
-        for version in order
-    ]
-    (one,) = distinct(told)
-    assert one.version == 2
 
 
 def test_a_weekend_completes_with_nothing_and_without_a_fault(

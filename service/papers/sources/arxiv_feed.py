@@ -20,7 +20,7 @@ from lxml import etree
 
 from service.papers.domain.author_names import split_authors
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch
 from service.papers.sources.arxiv_list import ArxivListing
 from service.papers.sources.base import (
     Expectation,
@@ -30,7 +30,14 @@ from service.papers.sources.base import (
     SourceUnreadable,
 )
 from service.papers.sources.http_fetch import Fetcher, is_arxiv_host
-from service.papers.sources.xml_fields import Element, one_line, read_xml, text_of
+from service.papers.sources.xml_fields import (
+    Element,
+    line_of,
+    one_line,
+    read_each,
+    read_xml,
+    text_of,
+)
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
@@ -56,6 +63,7 @@ class ArxivFeed:
     name: str = "arxiv"
     gates_editions: bool = True
     keeps_changing: bool = False
+    tells_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # the feed holds today only
         return self.fetcher.fetch(
@@ -96,8 +104,7 @@ def feed_address(feed_url: str, category: str) -> str:
 def parse_feed(payload: bytes) -> ParsedBatch:
     """Read one feed, RSS 2.0 or Atom, into announcements in the feed's order.
 
-    An entry that cannot be read becomes a BadEntry, as does one that repeats an identifier; the
-    others are kept. Raises SourceUnreadable for anything but a whole feed: an error feed, a page
+    An entry that cannot be read becomes a BadEntry; the others are kept. Raises SourceUnreadable for anything but a whole feed: an error feed, a page
     of HTML, XML that is cut off or malformed.
     """
     root = read_xml(payload, "an arXiv feed")
@@ -116,22 +123,12 @@ def _parsed(feed: Element, dialect: _Rss | _Atom) -> ParsedBatch:
         why = text_of(feed, dialect.subtitle)
         raise SourceUnreadable(one_line(f"arXiv answered: {title}: {why}, line {line}"))
     items = feed.findall(dialect.item)
-    announcements: dict[str, Announcement] = {}
-    bad: list[BadEntry] = []
-    for position, item in enumerate(items):
-        try:
-            announcement = _announcement(item, dialect)
-            if announcement.key in announcements:
-                raise ValueError(f"repeats {announcement.identifier}")  # noqa: TRY301  # counted like any other fault of an entry
-        except ValueError as error:
-            bad.append(BadEntry(position, one_line(f"{error}, line {item.sourceline}")))
-        else:
-            announcements[announcement.key] = announcement
+    announcements, bad = read_each(items, lambda item: _announcement(item, dialect), line_of)
     rendered_on = dialect.rendered_on(feed)
     weekday = _WEEKDAYS[rendered_on.weekday()] if rendered_on else ""
     return ParsedBatch(
-        announcements=tuple(announcements.values()),
-        bad_entries=tuple(bad),
+        announcements=announcements,
+        bad_entries=bad,
         rendered_on=rendered_on,
         is_skip_day=weekday in dialect.skip_days(feed),
         is_truncated=len(items) >= _MAX_ITEMS,

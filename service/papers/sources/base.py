@@ -83,6 +83,7 @@ class Source(Protocol):
 
     `gates_editions`: an edition waits for this source's batch; the others only add signals.
     `keeps_changing`: a past day's list still gathers votes, summaries or revisions.
+    `tells_versions`: it names each version of a paper; with others a repeated paper is a fault.
     """
 
     @property
@@ -93,6 +94,9 @@ class Source(Protocol):
 
     @property
     def keeps_changing(self) -> bool: ...
+
+    @property
+    def tells_versions(self) -> bool: ...
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:
         """Ask for one category's announcements, of one day where the source keeps days.
@@ -109,7 +113,10 @@ class Source(Protocol):
         ...
 
     def parse(self, payload: bytes) -> ParsedBatch:
-        """Read what `fetch` brought. Raises SourceUnreadable and then returns nothing partial."""
+        """Read what `fetch` brought, repeats included.
+
+        Raises SourceUnreadable and then returns nothing partial.
+        """
         ...
 
 

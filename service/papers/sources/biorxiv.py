@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
@@ -71,6 +71,7 @@ class Biorxiv:
     server: str = "biorxiv"
     gates_editions: bool = False
     keeps_changing: bool = True
+    tells_versions: bool = True
     pace_seconds: float = 0.5
     sleep: Callable[[float], None] = time.sleep
 
@@ -118,17 +119,13 @@ class Biorxiv:
 
 
 def parse_pages(payload: bytes, server: str) -> ParsedBatch:
-    """Read what `Biorxiv.fetch` brought: a list of pages, one announcement a paper.
-
-    Of a paper's versions the last one stays; it is NEW if the first one is among them. Raises
-    SourceUnreadable.
-    """
+    """Read what `Biorxiv.fetch` brought: a list of pages. Raises SourceUnreadable."""
     answers = _loaded(payload)
     if not isinstance(answers, list):
         raise SourceUnreadable("not a list of bioRxiv's pages, line 1")
     pages = [_page(answer, server) for answer in answers]
     return ParsedBatch(
-        _merged(announcement for page in pages for announcement in page.announcements),
+        tuple(announcement for page in pages for announcement in page.announcements),
         tuple(bad for page in pages for bad in page.bad_entries),
     )
 
@@ -216,20 +213,6 @@ def _announcement(row: object, server: str) -> Announcement:
         is_withdrawn=any(_WITHDRAWN.match(_text(row, name)) for name in ("title", "type")),
         published_at=_midnight(_text(row, "date")) if version == 1 else None,
     )
-
-
-def _merged(announcements: Iterable[Announcement]) -> tuple[Announcement, ...]:
-    versions: dict[str, list[Announcement]] = {}
-    for told in announcements:
-        versions.setdefault(told.key, []).append(told)
-    return tuple(map(_as_one, versions.values()))
-
-
-def _as_one(versions: Iterable[Announcement]) -> Announcement:
-    """The last version, announced as the first one was."""
-    ordered = sorted(versions, key=lambda one: one.version)
-    first, last = ordered[0], ordered[-1]
-    return replace(last, announce_type=first.announce_type, published_at=first.published_at)
 
 
 def _categories(server: str, name: str) -> tuple[str, ...]:

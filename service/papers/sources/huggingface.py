@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch, Signals
+from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch, Signals
 from service.papers.sources.base import (
     Expectation,
     Fetched,
@@ -23,6 +23,7 @@ from service.papers.sources.base import (
     SourceUnreadable,
 )
 from service.papers.sources.http_fetch import Fetcher
+from service.papers.sources.xml_fields import read_each
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
 _LIMIT: Final = "100"
@@ -41,6 +42,7 @@ class HuggingFace:
     name: str = "huggingface"
     gates_editions: bool = False
     keeps_changing: bool = True
+    tells_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # there is one list for all
         """Ask for one UTC day; without a day, for the latest list."""
@@ -67,18 +69,7 @@ def parse_daily_papers(payload: bytes) -> ParsedBatch:
     An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
     SourceUnreadable for anything but a list, such as an error's JSON or a page of HTML.
     """
-    announcements: dict[str, Announcement] = {}
-    bad: list[BadEntry] = []
-    for position, entry in enumerate(_entries(payload)):
-        try:
-            announcement = _announcement(entry)
-            if announcement.key in announcements:
-                raise ValueError(f"repeats {announcement.identifier}")  # noqa: TRY301  # counted like any other fault of an entry
-        except ValueError as error:
-            bad.append(BadEntry(position, str(error)))
-        else:
-            announcements[announcement.key] = announcement
-    return ParsedBatch(tuple(announcements.values()), tuple(bad))
+    return ParsedBatch(*read_each(_entries(payload), _announcement))
 
 
 def _entries(payload: bytes) -> list[object]:

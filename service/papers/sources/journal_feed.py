@@ -62,6 +62,7 @@ class JournalFeed:
     fetcher: Fetcher
     gates_editions: bool = False
     keeps_changing: bool = False
+    tells_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # a feed has neither
         return self.fetcher.fetch(self.feed_url, accept=_ACCEPT, state=state)
@@ -80,7 +81,7 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
     A paper's key is its DOI (`doi:10.1234/abc`), that of arXiv where the DOI is arXiv's, and else
     a hash of what identifies it in this feed (`feed:` and 32 hexadecimal digits). Its one category
     is `journal.` and the feed's name in lower case with hyphens. An entry without title or
-    identity becomes a BadEntry, as does one that repeats a key. A feed that is broken is read as
+    identity becomes a BadEntry. A feed that is broken is read as
     far as it goes, and the entry in which it breaks off is a bad one. Raises SourceUnreadable
     where there is nothing to read.
     """
@@ -88,16 +89,7 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
     entries: Sequence[_Entry] = parsed["entries"]
     is_whole = _WHOLE.search(payload) is not None
     whole = entries if is_whole else entries[:-1]
-    keys: set[str] = set()
-
-    def read_one(entry: _Entry) -> Announcement:
-        told = _announcement(entry, feed_name)
-        if told.key in keys:
-            raise ValueError(f"repeats {told.identifier}")
-        keys.add(told.key)
-        return told
-
-    announcements, bad = read_each(whole, read_one)
+    announcements, bad = read_each(whole, lambda entry: _announcement(entry, feed_name))
     if len(whole) < len(entries):
         bad = (*bad, BadEntry(len(whole), "the feed breaks off here"))
     return ParsedBatch(announcements, bad)

@@ -145,7 +145,6 @@ def test_a_feed_says_on_which_day_it_was_made_and_whether_that_is_a_day_off(
         (item(type="absonly"), "2609.01234 has unknown announce type 'absonly'"),
         (item(type=""), "unknown announce type ''"),
         (item(title="  "), "2609.01234 has no title"),
-        (item(id="oai:arXiv.org:2609.00001v1"), "repeats 2609.00001"),
         ("<item/>", "has no identifier"),
     ],
 )

@@ -117,7 +117,6 @@ def test_a_withdrawn_paper_says_so() -> None:
         ({"paper": "2609.18323"}, "not an arXiv identifier: ''"),
         ({"paper": {"id": 2609.18323}}, "not an arXiv identifier: ''"),
         ({"paper": {"id": "2609.18323"}}, "2609.18323 has no title"),
-        (listed(), "repeats 2609.18323"),
     ],
 )
 def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: object, reason: str) -> None:

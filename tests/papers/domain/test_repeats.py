@@ -1,0 +1,74 @@
+"""A paper that an answer names more than once is one announcement, and never lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.papers.domain.repeats import tell_once
+from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+
+POSTED = datetime(2026, 9, 7, tzinfo=UTC)
+
+
+def told(number: int, version: int = 1, title: str = "A title") -> Announcement:
+    is_first = version == 1
+    return Announcement(
+        key=f"arxiv:2609.0000{number}",
+        source="arxiv",
+        identifier=f"2609.0000{number}",
+        version=version,
+        announce_type=AnnounceType.NEW if is_first else AnnounceType.REPLACE,
+        title=title,
+        abstract="An abstract.",
+        authors=(),
+        categories=("cs.CL",),
+        published_at=POSTED if is_first else None,
+    )
+
+
+def test_a_repeated_paper_is_a_bad_entry_at_its_own_place() -> None:
+    unreadable = (BadEntry(1, "has no title"), BadEntry(3, "has no identifier"))
+    # As the source had them: paper 1, unreadable, paper 2, unreadable, papers 1 and 3.
+    answer = ParsedBatch(
+        (told(1), told(2), told(1, 2, "Again"), told(3)), unreadable, is_truncated=True
+    )
+    once = tell_once(answer, tells_versions=False)
+    assert once.announcements == (told(1), told(2), told(3))
+    assert once.bad_entries == (*unreadable, BadEntry(4, "repeats 2609.00001"))
+    assert once == replace(answer, announcements=once.announcements, bad_entries=once.bad_entries)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (3, 1, 2), (2, 1, 3)])
+def test_several_versions_on_a_day_are_one_new_paper_with_the_last_ones_text(
+    order: tuple[int, ...],
+) -> None:
+    answer = ParsedBatch(tuple(told(1, version, f"Title {version}") for version in order))
+    once = tell_once(answer, tells_versions=True)
+    (one,) = once.announcements
+    assert (one.version, one.title, one.announce_type) == (3, "Title 3", AnnounceType.NEW)
+    assert one.published_at == POSTED
+    assert once.bad_entries == ()
+
+
+def test_revisions_alone_are_a_replacement() -> None:
+    (one,) = tell_once(ParsedBatch((told(1, 2), told(1, 3))), tells_versions=True).announcements
+    assert (one.version, one.announce_type) == (3, AnnounceType.REPLACE)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3))), st.booleans())
+def test_every_paper_is_told_once_in_the_order_of_its_first_mention(
+    named: list[tuple[int, int]], tells_versions: bool
+) -> None:
+    answer = ParsedBatch(tuple(told(number, version) for number, version in named))
+    once = tell_once(answer, tells_versions=tells_versions)
+    keys = [one.key for one in answer.announcements]
+    assert [one.key for one in once.announcements] == list(dict.fromkeys(keys))
+    repeats = Counter(keys).total() - len(set(keys))
+    assert len(once.bad_entries) == (0 if tells_versions else repeats)
+    assert tell_once(once, tells_versions=tells_versions) == once
