@@ -41,18 +41,26 @@ def preview_digest(
 ) -> Preview:
     """A reader's digest of a date: the frozen one if it exists, else what it would be now.
 
-    Everything happens in a transaction that is rolled back: no edition, no row, no mail stays.
+    It is composed in a transaction that is rolled back: no edition, no row, no mail stays. What
+    the mail is made of is kept, and the mail is written after it.
     """
     with sessions() as session:
         try:
-            return _build(session, settings, subscriber_id, on, now)
+            found = _read(session, settings, subscriber_id, on, now)
+            session.expunge_all()
         finally:
             session.rollback()
+    if isinstance(found, Preview):
+        return found
+    edition, claim, materials = found
+    envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
+    return Preview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
 
 
-def _build(
+def _read(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
-) -> Preview:
+) -> tuple[Edition, Claim, Materials] | Preview:
+    """What the mail is to be made of, or why there is none."""
     reader = session.get_one(Subscriber, subscriber_id)
     edition = find_edition(session, reader.cadence, on) or _open(session, settings, reader, on, now)
     delivery = _find_delivery(session, edition.id, reader.id)
@@ -65,8 +73,7 @@ def _build(
         return Preview(edition.local_date, None, reason=reason)
     claim, materials = Claim(delivery, reader), Materials()
     gather_materials(session, [claim], materials)
-    envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
-    return Preview(edition.local_date, envelope.payload, len(delivery.paper_ids))
+    return edition, claim, materials
 
 
 def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:

@@ -14,6 +14,7 @@ from support.newsletter.press import (
     plain_text,
 )
 from support.web.papers import FRIDAY, make_announcement, upvoted
+from support.web.rendering import watch_rendering
 
 from service.messages.preview import Preview, preview_digest
 from service.sending.deliver import deliver, resolve
@@ -34,6 +35,18 @@ def test_a_preview_writes_nothing(press: Press) -> None:
     assert shown.payload is not None
     assert (shown.edition_on, shown.paper_count, shown.reason) == (FRIDAY, 2, "")
     assert "Parsing number 2" in plain_text(shown.payload)
+
+
+def test_a_mail_is_written_when_all_that_it_says_is_read(press: Press, engine: Engine) -> None:
+    (anne,) = press.add_readers(ANNE)
+    press.add_papers(1, 2)
+    with watch_rendering(engine) as watch:
+        assert preview(press, anne).payload is not None
+        previewed = len(watch.rendered)
+        press.publish()
+        deliver(press.sender(PlannedTransport()))
+    assert 0 < previewed < len(watch.rendered)
+    assert watch.faults == []
 
 
 def test_a_preview_of_a_published_digest_is_the_mail_that_goes_out(press: Press) -> None:

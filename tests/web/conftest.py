@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -10,12 +11,25 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable
+from support.web.rendering import watch_rendering
 from support.web.server import serve
 from support.web.site import Bell, Readers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.web.app import create_app
+
+
+@pytest.fixture(autouse=True)
+def _no_template_reaches_the_database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever page a test opens, all that it shows was read before it is written."""
+    if "engine" not in request.fixturenames:
+        yield
+        return
+    engine = request.getfixturevalue("engine")
+    with watch_rendering(engine, but=threading.current_thread()) as watch:
+        yield
+    assert watch.faults == []
 
 
 @pytest.fixture

@@ -37,11 +37,12 @@ def show_edition(
         if delivery is None or reader is None or delivery.digest is None:
             raise NotHere("This digest is gone", "It was erased, or its time to be kept is over.")
         html = None if everything else sent_html(session, delivery.id)
+        materials = Materials()
         if html is None:
-            materials = Materials()
             claims = [Claim(delivery, reader)]
             gather_materials(session, claims, materials, everything=bool(everything))
-            write = whole_html if everything else page_html
-            html = write(delivery, reader, materials, site.settings, site.renderer)
+    if html is None:
+        write = whole_html if everything else page_html
+        html = write(delivery, reader, materials, site.settings, site.renderer)
     headers = {"Content-Security-Policy": MAIL_POLICY}
     return Response(html, media_type="text/html", headers=headers)

@@ -30,7 +30,7 @@ from service.subscribers.store.subscribers import get_topics
 from service.subscribers.validate import FormFault, SignUpError, validate_preferences
 from service.web.core.context import Site, SiteHere
 from service.web.core.signed_links import find_holder, open_link
-from service.web.pages.saved import read_own_choices
+from service.web.pages.saved import OwnChoices, read_own_choices
 from service.web.pages.subscribe import show_busy
 from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
 
@@ -101,9 +101,8 @@ def _last(answers: list[str] | None) -> str:
 def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
-        reader = find_holder(session, link.subject)
-        typed = _typed_by(session, reader)
-    return _show(site, token, reader, typed)
+        page = _read_page(session, find_holder(session, link.subject))
+    return _show(site, token, page)
 
 
 @router.post("/preferences/{token}")
@@ -124,10 +123,10 @@ def take_preferences(
         with transaction(site.sessions) as session:
             reader = find_holder(session, link.subject, lock=True)
             said = _act(site, session, reader, asked)
-            typed = _typed_by(session, reader)
+            page = _read_page(session, reader)
     except SignUpError as error:
-        return _show_fault(site, token, link.subject, asked, error)
-    return _show(site, token, reader, typed, said)
+        return _show_faults(site, token, link.subject, asked, error)
+    return _show(site, token, page, said)
 
 
 def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
@@ -207,6 +206,19 @@ def export_data(site: SiteHere, token: str) -> JSONResponse:
     return JSONResponse(held, headers=headers)
 
 
+@dataclass(frozen=True, slots=True)
+class PreferencesPage:
+    """What the page shows of a reader, read in one transaction before it is written."""
+
+    reader: Subscriber
+    form: TypedForm
+    own: OwnChoices
+
+
+def _read_page(session: Session, reader: Subscriber) -> PreferencesPage:
+    return PreferencesPage(reader, _typed_by(session, reader), read_own_choices(session, reader.id))
+
+
 def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
     topics = tuple(text for text, _ in get_topics(session, [reader.id]).get(reader.id, []))
     hour = str(reader.hour)
@@ -234,27 +246,22 @@ def _merge(asked: Asked, before: TypedForm) -> TypedForm:
     )
 
 
-def _show_fault(
+def _show_faults(
     site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError
 ) -> HTMLResponse:
     with transaction(site.sessions) as session:
-        reader = find_holder(session, subscriber_id)
-        before = _typed_by(session, reader)
-    typed = _merge(asked, before) if asked.action == "save" else before
-    return _show(site, token, reader, with_faults(typed, error.faults))
+        page = _read_page(session, find_holder(session, subscriber_id))
+    typed = _merge(asked, page.form) if asked.action == "save" else page.form
+    return _show(site, token, replace(page, form=with_faults(typed, error.faults)))
 
 
-def _show(
-    site: Site, token: str, reader: Subscriber, typed: TypedForm, said: str = ""
-) -> HTMLResponse:
-    with transaction(site.sessions) as session:
-        own = read_own_choices(session, reader.id)
+def _show(site: Site, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
     return site.pages.show(
         "preferences.html",
-        status=422 if typed.faults else 200,
+        status=422 if page.form.faults else 200,
         token=token,
-        reader=reader,
-        form=typed,
+        reader=page.reader,
+        form=page.form,
         said=said,
-        own=own,
+        own=page.own,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NoReturn
@@ -99,14 +98,17 @@ def ask(
     session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
 ) -> ChangePage:
     """The page that a link opens. Raises `TopicGone`, `ChangeRefused` and `NotHere`."""
-    pages: dict[str, Callable[[], ChangePage]] = {
-        "mute": lambda: _ask_topic(session, settings, reader, wish, now),
-        "follow": lambda: _ask_topic(session, settings, reader, wish, now),
-        "keep": lambda: _ask_to_keep(session, reader, wish),
-        "less": lambda: _ask_for_less(session, settings, reader, wish, announcement_date(now)),
-        "also": lambda: _ask_about_suggestions(reader, wish),
-    }
-    return pages.get(wish.verb, _say_nothing)()
+    match wish.verb:
+        case "mute" | "follow":
+            return _ask_topic(session, settings, reader, wish, now)
+        case "keep":
+            return _ask_to_keep(session, reader, wish)
+        case "less":
+            return _ask_for_less(session, settings, reader, wish, announcement_date(now))
+        case "also":
+            return _ask_about_suggestions(reader, wish)
+        case _:
+            return _say_nothing()
 
 
 def _say_nothing() -> NoReturn:
