@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine
 from support.newsletter.press import (
     SILENCE,
     PlannedTransport,
