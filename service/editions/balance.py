@@ -66,6 +66,7 @@ def _balance(edition: Edition, counted: Mapping[tuple[DeliveryState, str], int])
 
 
 def find_balance(sessions: sessionmaker[Session], cadence: Cadence, on: date) -> Balance | None:
+    """Return the balance of an edition, or None where there is no such edition."""
     with transaction(sessions) as session:
         edition = find_edition(session, cadence, on)
         return edition_balance(session, edition) if edition else None

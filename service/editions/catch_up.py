@@ -7,12 +7,13 @@ mail, and the mail's key names the pause. Papers the ledger knows never come aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
@@ -39,7 +40,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
-from service.topics.domain.language import QueryError, parse_query, wants_replaced
+from service.topics.domain.language import Query, QueryError, parse_query, wants_replaced
 from service.topics.like_clauses import topic_condition
 from service.topics.like_queries import LikeError
 
@@ -92,16 +93,14 @@ def _queue(
     began = reader.catch_up_since or today
     earliest = max(began - timedelta(days=1), today - timedelta(days=LONGEST_DAYS))
     editions = list_missed(session, reader, earliest)
-    held_back = list_held_back(session, reader.id, now - timedelta(days=LONGEST_DAYS))
     occasion = str(reader.paused_at or began)
     reader.catch_up_since, reader.paused_at = None, None
-    topics = [topic for _, topic in get_topics(session, [reader.id]).get(reader.id, ())]
-    missed = _find_missed(session, settings, editions, held_back, topics, most_missed)
+    missed = _find_missed(session, settings, reader, editions, now, most_missed)
     digest = _compose(session, settings, reader, missed)
     if digest is None:
         return False
-    is_bounded = began < earliest
-    told = _tell_span(editions, (max(began, earliest), today), _note(missed, is_bounded=is_bounded))
+    note = _note(missed, is_bounded=began < earliest)
+    told = _tell_span(editions, (max(began, earliest), today), note)
     due = due_at(today, reader.hour, reader.timezone, now)
     row = MailRow(
         DeliveryKind.CATCH_UP,
@@ -119,22 +118,18 @@ def _queue(
 def _find_missed(
     session: Session,
     settings: Settings,
+    reader: Subscriber,
     editions: Sequence[Edition],
-    held_back: set[int],
-    topics: Sequence[str],
+    now: datetime,
     most: int,
 ) -> _Missed:
     """Asked as searches are, of the store: a month's papers are too many to lay out for one reader."""
     missed, ids = _Missed(most), [edition.id for edition in editions]
+    held_back = list_held_back(session, reader.id, now - timedelta(days=LONGEST_DAYS))
+    topics = [topic for _, topic in get_topics(session, [reader.id]).get(reader.id, ())]
     if not topics:
         missed.ids.update(find_missed_papers(session, ids, held_back, None, most))
-    for topic in topics:
-        try:
-            query = parse_query(topic)
-            condition = topic_condition(session, settings, query)
-        except (QueryError, LikeError):
-            # The language changed since the topic was saved, or the paper it names is gone.
-            continue
+    for query, condition in _read_conditions(session, settings, topics):
         found = find_missed_papers(session, ids, held_back, condition, most)
         missed.ids.update(found)
         missed.is_cut |= len(found) == most
@@ -143,6 +138,20 @@ def _find_missed(
     # What is new in the same days is told of as new, whatever its version.
     missed.revisions = {i: v for i, v in missed.revisions.items() if i not in missed.ids}
     return missed
+
+
+def _read_conditions(
+    session: Session, settings: Settings, topics: Iterable[str]
+) -> list[tuple[Query, ColumnElement[bool]]]:
+    found = []
+    for topic in topics:
+        try:
+            query = parse_query(topic)
+            found.append((query, topic_condition(session, settings, query)))
+        except (QueryError, LikeError):
+            # The language changed since the topic was saved, or the paper it names is gone.
+            continue
+    return found
 
 
 def _compose(

@@ -1,4 +1,4 @@
-"""Publishing: open an edition, compose every reader's digest, freeze, count.
+"""Publish: open an edition, compose every subscriber's digest, freeze, count.
 
 What makes it safe to run twice: the edition is unique by (cadence, local date), a paper by
 (cadence, paper), a chunk by its row's lock, a digest by (edition, subscriber).
@@ -56,7 +56,7 @@ def open_due_editions(
     now: datetime,
     opening: Opening = SCHEDULED,
 ) -> list[int]:
-    """Open what the schedule says is due at `now`; returns the chunks to compose."""
+    """Open what the schedule says is due at `now`; return the chunks to compose."""
     on = announcement_date(now)
     with transaction(sessions) as session:
         batches = day_statuses(session, on, settings)
@@ -77,15 +77,11 @@ def open_edition(
     now: datetime,
     opening: Opening = SCHEDULED,
 ) -> list[int]:
-    """Open the edition with its papers and chunks, in one transaction; returns the chunks' ids.
+    """Open the edition with its papers and chunks, in one transaction; return the chunks' ids.
 
     Empty where the edition is there already.
     """
-    with transaction(sessions) as session:
-        candidates = list_candidates(session, cadence, on)
-    # Most are learned since they came in. The model works here, with no transaction open; what
-    # comes in between is learned with the edition.
-    learn_papers(sessions, settings, candidates)
+    _learn_candidates(sessions, settings, cadence, on)
     with transaction(sessions) as session:
         resume_paused(session, on)
         edition = insert_edition(session, cadence, on, now, sends_now=opening.sends_now)
@@ -100,8 +96,17 @@ def open_edition(
     return chunks
 
 
+def _learn_candidates(
+    sessions: sessionmaker[Session], settings: Settings, cadence: Cadence, on: date
+) -> None:
+    """Let the model work while no transaction is open; most papers were learned as they came in."""
+    with transaction(sessions) as session:
+        candidates = list_candidates(session, cadence, on)
+    learn_papers(sessions, settings, candidates)
+
+
 def pending_chunks(sessions: sessionmaker[Session]) -> list[int]:
-    """Chunks of open editions that nobody has composed: what a lost message left behind."""
+    """Return the chunks of open editions that nobody has composed: what a lost message left behind."""
     with transaction(sessions) as session:
         return [
             chunk for edition in list_open(session) for chunk in open_chunks(session, edition.id)
@@ -116,7 +121,7 @@ def publish_now(
     now: datetime,
     on_chunk: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
-    """Open, compose and freeze an edition in this process; returns its id.
+    """Open, compose and freeze an edition in this process; return its id.
 
     An edition that is open already (another process, or one that died) is finished, not repeated.
     """
@@ -136,13 +141,13 @@ def publish_now(
 
 
 def force_due(sessions: sessionmaker[Session], edition_id: int, now: datetime) -> int:
-    """Let an edition's waiting digests be sent now instead of at their hour; returns how many."""
+    """Let an edition's waiting digests be sent now instead of at their hour; return how many."""
     with transaction(sessions) as session:
         return make_due(session, edition_id, now)
 
 
 def finish_open_editions(sessions: sessionmaker[Session], now: datetime) -> None:
-    """Freeze editions whose chunks are all composed, where the process that should have died."""
+    """Freeze editions whose chunks are all composed: the process that should have done it died."""
     with transaction(sessions) as session:
         for edition in list_open(session):
             freeze_if_composed(session, edition.id, now)

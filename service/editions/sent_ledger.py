@@ -77,15 +77,27 @@ def _find_happenings(
     events = list_events_between(session, min(since.values()), edition.opened_at)
     siblings = find_siblings(session, sorted({paper_id for paper_id, *_ in events}))
     sent = find_seen(session, subscriber_ids, siblings, edition.id)
-    found: dict[int, dict[tuple[int, PaperEventKind, str], Happening]] = {}
-    for subscriber_id, papers in sent.items():
-        own = {siblings[i] for i in papers}
-        told_at: datetime = since[subscriber_id]
-        for paper_id, kind, detail, at in events:
-            if siblings.get(paper_id) in own and at > told_at:
-                # What two sources tell of one work has happened once.
-                once = (siblings[paper_id], kind, detail)
-                found.setdefault(subscriber_id, {}).setdefault(
-                    once, Happening(paper_id, kind, detail)
-                )
-    return {subscriber_id: tuple(happened.values()) for subscriber_id, happened in found.items()}
+    return {
+        subscriber_id: happened
+        for subscriber_id, papers in sent.items()
+        # Who was sent papers by a catch-up alone has had no digest yet.
+        if subscriber_id in since
+        and (happened := _select_own(events, siblings, papers, since[subscriber_id]))
+    }
+
+
+def _select_own(
+    events: Iterable[tuple[int, PaperEventKind, str, datetime]],
+    siblings: Mapping[int, int],
+    papers: Iterable[int],
+    since: datetime,
+) -> tuple[Happening, ...]:
+    """What befell the works of these papers later than `since`."""
+    works = {siblings[i] for i in papers}
+    found: dict[tuple[int, PaperEventKind, str], Happening] = {}
+    for paper_id, kind, detail, at in events:
+        work = siblings.get(paper_id)
+        if work in works and at > since:
+            # What two sources tell of one work has happened once.
+            found.setdefault((work, kind, detail), Happening(paper_id, kind, detail))
+    return tuple(found.values())

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from threading import Thread
 
 import pytest
+from sqlalchemy import select
 from support.newsletter.press import SILENCE, PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
@@ -14,7 +15,9 @@ from service.deliveries.domain.states import DeliveryKind, Phase, SendOutcome
 from service.deliveries.store.models import Delivery
 from service.editions.catch_up import MOST_MISSED, compose_catch_ups
 from service.editions.store.editions import insert_edition
-from service.papers.domain.types import AnnounceType
+from service.papers.domain.types import AnnounceType, PaperEventKind
+from service.papers.store.models import PaperRow
+from service.papers.store.works import insert_events
 from service.sending.deliver import deliver
 from service.subscribers.export import export_reader
 from service.subscribers.lifecycle import pause, resume, unsubscribe
@@ -308,3 +311,21 @@ def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
     press.publish(on)
     come_back(press, anne)
     assert gather(press) == 0
+
+
+def test_who_was_sent_only_a_catch_up_does_not_stop_the_next_edition(press: Press) -> None:
+    """Such a reader has a ledger and no last digest, since which something could have happened."""
+    anne, bert = press.add_readers(ANNE, BERT)
+    make_pause(press, anne)
+    days_go_by(press, 1)
+    sent(press)
+    come_back(press, anne)
+    assert gather(press) == 1
+    assert {*sent(press)} == {f"catch_up {ANNE}"}
+    with press.sessions.begin() as session:
+        ids = session.scalars(select(PaperRow.id)).all()
+        now = press.clock.forward(minutes=1)
+        insert_events(session, [(i, PaperEventKind.CODE, "url") for i in ids], now)
+    days_go_by(press, 2)
+    told = {row.subscriber_id: row.digest or {} for row in press.rows() if row.kind == "digest"}
+    assert [len(told[one]["happenings"]) for one in (anne, bert)] == [0, 1]

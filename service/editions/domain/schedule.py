@@ -1,4 +1,9 @@
-"""When an edition opens and when its digests are due."""
+"""The schedule: on which days daily, weekday and weekly editions open, and when a digest is due.
+
+A weekly edition opens on Monday, a weekdays edition from Monday to Friday, a daily one every day:
+once that day's batches are in, or at the deadline. Each of its digests is due at the subscriber's
+hour of that day, in the subscriber's time zone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
 
 
 def is_cadence_day(cadence: Cadence, on: date) -> bool:
-    """Whether a cadence publishes on a date: weekdays skip the weekend, weekly is Monday's."""
+    """Return whether a cadence publishes on a date: weekdays skip the weekend, weekly is Monday's."""
     if cadence is Cadence.WEEKDAYS:
         return on.weekday() < 5
     if cadence is Cadence.WEEKLY:
@@ -26,7 +31,10 @@ def is_cadence_day(cadence: Cadence, on: date) -> bool:
 
 
 def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
-    """When a digest is due: its edition is open *and* the reader's hour has come."""
+    """Return when a digest, daily or weekly, is due: its edition is open *and* the hour has come.
+
+    `on`: the edition's date; `hour` and `zone` (an IANA name) are the subscriber's.
+    """
     return max(opened_at, reader_hour(on, hour, zone))
 
 
@@ -35,7 +43,7 @@ def editions_due(
     batches: Iterable[BatchStatus],
     published: frozenset[tuple[Cadence, date]],
 ) -> tuple[tuple[Cadence, date], ...]:
-    """The editions to open at `now`: those of today whose batches are in, or past the deadline.
+    """Return the editions to open at `now`: those of today whose batches are in, or past the deadline.
 
     `batches` are the gating sources' (a source that only enriches does not hold up the mail). A
     date of which no batch was ever seen opens only at the deadline: silence is not completeness.

@@ -15,37 +15,29 @@ from service.papers.store.models import PaperRow
 
 
 def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every work that no edition of its cadence has carried; returns how many.
+    """Give the edition every work that no edition of its cadence has carried; return how many.
 
     By assignment and not by a window of times: a paper committed a second after the last edition
     was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes it
     one edition for each paper, whoever runs this twice; of several papers that are one work the
     one announced first is taken.
     """
+    on, columns = edition.local_date, ["edition_id", "paper_id", "cadence", "is_late"]
+    cadence = literal(edition.cadence, Edition.cadence.type)
     free = (
-        select(
-            literal(edition.id),
-            PaperRow.id,
-            literal(edition.cadence, Edition.cadence.type),
-            _is_late(session, edition),
-        )
+        select(literal(edition.id), PaperRow.id, cadence, _is_late(session, edition))
         .ext(distinct_on(_work(PaperRow)))
         .where(
-            PaperRow.first_announced_on <= edition.local_date,
-            PaperRow.first_announced_on > edition.local_date - lookback,
+            PaperRow.first_announced_on <= on,
+            PaperRow.first_announced_on > on - lookback,
             PaperRow.announced_as.in_([t for t in AnnounceType if t.is_first]),
             PaperRow.is_withdrawn.is_(False),
             ~_is_carried(edition.cadence),
         )
         .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
     )
-    assigned = session.execute(
-        insert(EditionPaper)
-        .from_select(["edition_id", "paper_id", "cadence", "is_late"], free)
-        .on_conflict_do_nothing()
-        .returning(EditionPaper.paper_id)
-    ).all()
-    return len(assigned)
+    new = insert(EditionPaper).from_select(columns, free).on_conflict_do_nothing()
+    return len(session.execute(new.returning(EditionPaper.paper_id)).all())
 
 
 def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:

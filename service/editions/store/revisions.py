@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence
 from service.editions.store.models import Edition, EditionPaper
 from service.editions.store.models_revisions import EditionRevision
 from service.papers.domain.types import AnnounceType
@@ -17,53 +18,51 @@ _REPLACING = [kind for kind in AnnounceType if not kind.is_first]
 
 
 def assign_revisions(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every replacement that no edition of its cadence has told of; returns how many.
+    """Give the edition every replacement that none of its cadence has told of; return how many.
 
     The unique key (cadence, paper, version) makes it one edition for each version. A paper that is
     new in this very edition is told of as new, whatever its version.
     """
-    is_new_here = (
+    on, columns = edition.local_date, ["edition_id", "paper_id", "version", "cadence"]
+    cadence = literal(edition.cadence, Edition.cadence.type)
+    found = (
+        select(literal(edition.id), PaperRow.id, func.max(AnnouncementRow.version), cadence)
+        .select_from(PaperRow)
+        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
+        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        .where(
+            PaperRow.replaced_on > on - lookback,
+            Batch.announced_on > on - lookback,
+            Batch.announced_on <= on,
+            AnnouncementRow.announce_type.in_(_REPLACING),
+            PaperRow.is_withdrawn.is_(False),
+            ~_is_new_in(edition),
+            ~_is_told(edition.cadence),
+        )
+        .group_by(PaperRow.id)
+    )
+    new = insert(EditionRevision).from_select(columns, found).on_conflict_do_nothing()
+    return len(session.execute(new.returning(EditionRevision.paper_id)).all())
+
+
+def _is_new_in(edition: Edition) -> ColumnElement[bool]:
+    return (
         select(literal(1))
         .where(EditionPaper.edition_id == edition.id, EditionPaper.paper_id == PaperRow.id)
         .exists()
     )
-    is_told = (
+
+
+def _is_told(cadence: Cadence) -> ColumnElement[bool]:
+    return (
         select(literal(1))
         .where(
-            EditionRevision.cadence == edition.cadence,
+            EditionRevision.cadence == cadence,
             EditionRevision.paper_id == PaperRow.id,
             EditionRevision.version == AnnouncementRow.version,
         )
         .exists()
     )
-    found = (
-        select(
-            literal(edition.id),
-            PaperRow.id,
-            func.max(AnnouncementRow.version),
-            literal(edition.cadence, Edition.cadence.type),
-        )
-        .select_from(PaperRow)
-        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
-        .where(
-            PaperRow.replaced_on > edition.local_date - lookback,
-            Batch.announced_on > edition.local_date - lookback,
-            Batch.announced_on <= edition.local_date,
-            AnnouncementRow.announce_type.in_(_REPLACING),
-            PaperRow.is_withdrawn.is_(False),
-            ~is_new_here,
-            ~is_told,
-        )
-        .group_by(PaperRow.id)
-    )
-    assigned = session.execute(
-        insert(EditionRevision)
-        .from_select(["edition_id", "paper_id", "version", "cadence"], found)
-        .on_conflict_do_nothing()
-        .returning(EditionRevision.paper_id)
-    ).all()
-    return len(assigned)
 
 
 def get_edition_revisions(session: Session, edition_id: int) -> dict[int, int]:
