@@ -178,10 +178,12 @@ def listen(
 
 
 def _started(listener: BounceListener, host: str, port: int) -> BounceListener:
+    from service.platform.smtp_server import CannotListen
+
     try:
         return listener.start(host, port)
-    except OSError as error:
-        raise CommandError(f"cannot listen at {host}:{port}: {error.strerror}", 2) from error
+    except CannotListen as error:
+        raise CommandError(str(error), 2) from error
 
 
 def _wait_for_the_end() -> None:

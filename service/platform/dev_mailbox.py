@@ -8,11 +8,9 @@ envelope. Nothing leaves this machine.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import socket
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +21,9 @@ from pathlib import Path
 from time import time_ns
 from typing import Final, Self
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from service.platform.smtp_server import SmtpServer
 
 SIZE_LIMIT_BYTES: Final = 10_000_000
 _FOLDERS: Final = ("tmp", "new", "cur")
@@ -52,41 +51,22 @@ class StoredMessage:
     size: int
 
 
-class Mailbox:
-    """An SMTP server in a thread of its own; stop it, or use it as a context manager once started."""
+class Mailbox(SmtpServer):
+    """The server of one Maildir."""
 
     def __init__(self, maildir: Path) -> None:
+        super().__init__(
+            _Keeper(maildir),
+            ident="Paperboy development mailbox",
+            data_size_limit=SIZE_LIMIT_BYTES,
+        )
         self.maildir = maildir
-        self._controller: Controller | None = None
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
-        """Listens; with port 0 on a free one. Raises OSError where the port is taken."""
+        """Make the Maildir where there is none, and listen. Raises `CannotListen`."""
         for folder in _FOLDERS:
             (self.maildir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family)
-        self._controller = _Controller(_Keeper(self.maildir), listener)
-        self._controller.start()
-        return self
-
-    @property
-    def port(self) -> int:
-        """The port it listens on. Raises RuntimeError unless it was started."""
-        if self._controller is None:
-            raise RuntimeError("the mailbox is not running")
-        return int(self._controller.port)
-
-    def stop(self) -> None:
-        """Stops listening and ends the thread; stopping twice is harmless."""
-        controller, self._controller = self._controller, None
-        if controller is not None:
-            controller.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        return super().start(host, port)
 
 
 def list_messages(maildir: Path, *, limit: int | None = None) -> list[StoredMessage]:
@@ -108,29 +88,6 @@ def read_message(maildir: Path, key: str) -> bytes:
             except FileNotFoundError:
                 continue
     raise NoSuchMessage(f"no message {key}")
-
-
-class _Controller(Controller):
-    """Listens on a socket that is bound already: its port is known and a taken one fails at once."""
-
-    def __init__(self, keeper: _Keeper, listener: socket.socket) -> None:
-        host, port, *_ = listener.getsockname()
-        super().__init__(keeper, hostname=host, port=port)
-        self._listener = listener
-
-    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
-        return self.loop.create_server(self._factory_invoker, sock=self._listener)
-
-    def factory(self) -> SMTP:
-        """Named `localhost`, since aiosmtpd would ask a name server on every connection."""
-        return SMTP(
-            self.handler,
-            hostname="localhost",
-            ident="Paperboy development mailbox",
-            data_size_limit=SIZE_LIMIT_BYTES,
-            enable_SMTPUTF8=True,
-            loop=self.loop,
-        )
 
 
 class _Keeper:

@@ -8,16 +8,14 @@ once that it is wrong.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable
-from typing import Self
+from collections.abc import Callable
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from service.bounces.inbound.mime_parts import MOST_BYTES
 from service.platform.logs import get_logger
+from service.platform.smtp_server import SmtpServer
 
 # (raw message, receivers) -> None; raising keeps the message with whoever brings it.
 Take = Callable[[bytes, tuple[str, ...]], None]
@@ -29,70 +27,21 @@ _MOST_RECEIVERS = 100
 log = get_logger(__name__)
 
 
-class BounceListener:
-    """The server in a thread of its own; stop it, or use it as a context manager once started.
+class BounceListener(SmtpServer):
+    """The server that takes bounces.
 
     `is_ours` is asked for each receiver. `take` is called for each message on a thread, and the
     message is answered with 250 only when it returns.
     """
 
     def __init__(self, is_ours: Callable[[str], bool], take: Take, *, lmtp: bool = False) -> None:
-        self._handler = _Handler(is_ours, take)
-        self._lmtp = lmtp
-        self._controller: _Controller | None = None
-
-    def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
-        """Listens; with port 0 on a free one. Raises OSError where the port is taken."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family)
-        self._controller = _Controller(self._handler, listener, lmtp=self._lmtp)
-        self._controller.start()
-        return self
-
-    @property
-    def port(self) -> int:
-        """The port it listens on. Raises RuntimeError unless it was started."""
-        if self._controller is None:
-            raise RuntimeError("the listener is not running")
-        return int(self._controller.port)
-
-    def stop(self) -> None:
-        """Stops listening and ends the thread; stopping twice is harmless."""
-        controller, self._controller = self._controller, None
-        if controller is not None:
-            controller.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-
-class _Controller(Controller):
-    """Listens on a socket that is bound already: its port is known and a taken one fails at once."""
-
-    def __init__(self, handler: _Handler, listener: socket.socket, *, lmtp: bool) -> None:
-        host, port, *_ = listener.getsockname()
-        super().__init__(handler, hostname=host, port=port)
-        self._listener = listener
-        self._protocol = LMTP if lmtp else SMTP
-
-    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
-        return self.loop.create_server(self._factory_invoker, sock=self._listener)
-
-    def factory(self) -> SMTP:
-        """Named by the address it listens on: aiosmtpd would ask a name server each time."""
-        server: SMTP = self._protocol(
-            self.handler,
-            hostname="localhost",
+        super().__init__(
+            _Handler(is_ours, take),
+            protocol=LMTP if lmtp else SMTP,
             ident="Paperboy bounces",
             data_size_limit=MOST_BYTES,
             timeout=_PATIENCE,
-            enable_SMTPUTF8=True,
-            loop=self.loop,
         )
-        return server
 
 
 class _Handler:

@@ -14,8 +14,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from service.platform.smtp_server import SmtpServer
 
 # What a handler returns to close the connection without a reply.
 DROP = "drop"
@@ -30,16 +31,6 @@ class Received(NamedTuple):
 
 def _accept(_address: str) -> str | None:
     return None
-
-
-class _SinkController(Controller):
-    """aiosmtpd's controller on a port that the system chose."""
-
-    def _trigger_server(self) -> None:
-        # Upstream connects to the port it was given, which is 0 here.
-        server: Any = self.server
-        self.port = server.sockets[0].getsockname()[1]
-        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no annotations
 
 
 class SmtpSink:
@@ -60,9 +51,8 @@ class SmtpSink:
         self.on_data: Answer = _accept
         self.delay_seconds = 0.0
         self._changed = threading.Condition()
-        self._controller = _SinkController(
-            self, hostname="127.0.0.1", port=0, enable_SMTPUTF8=True, decode_data=False
-        )
+        self._server = SmtpServer(self)
+        self._port = 0
 
     @property
     def host(self) -> str:
@@ -70,7 +60,8 @@ class SmtpSink:
 
     @property
     def port(self) -> int:
-        return int(self._controller.port)
+        """The port it listens on, or last did: it comes back there."""
+        return self._port
 
     @property
     def url(self) -> str:
@@ -78,10 +69,10 @@ class SmtpSink:
         return f"smtp://{self.host}:{self.port}?starttls=off"
 
     def start(self) -> None:
-        self._controller.start()
+        self._port = self._server.start(port=self._port).port
 
     def stop(self) -> None:
-        self._controller.stop()
+        self._server.stop()
 
     def recipients(self) -> list[str]:
         """Everybody who was sent an accepted message, in order, repeated if sent twice."""
