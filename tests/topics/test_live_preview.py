@@ -28,13 +28,8 @@ from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import leaf_texts, parse_query
 from service.topics.domain.language.syntax_tree import Text
 from service.topics.domain.matching.paper_index import match_day
-from service.topics.live_preview import (
-    LivePreview,
-    LivePreviews,
-    PreviewLimits,
-    TooBroad,
-    _span_until,
-)
+from service.topics.live_preview import LivePreviews, PreviewLimits, TooBroad, _span_until
+from service.topics.preview_lookup import LivePreview
 from service.topics.store.index_rows import index_papers
 from service.topics.store.recent import open_view
 from service.topics.store.to_sql import fetch_lexemes

@@ -38,7 +38,8 @@ from service.messages.rendering.fast_path.fragments import (
     shared_run,
 )
 from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
+from service.messages.rendering.fast_path.skeletons import Frames
+from service.messages.rendering.fast_path.slot_values import NotAlike
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached

@@ -14,7 +14,8 @@ from service.presentation.sanitize import clean
 from service.subscribers.validate import topic_fault
 from service.topics.domain.language import canonical, leaf_texts, parse_query
 from service.topics.domain.refinements import Suggestion
-from service.topics.live_preview import LivePreview, TooBroad
+from service.topics.live_preview import TooBroad
+from service.topics.preview_lookup import LivePreview
 from service.topics.topics import TopicError, TopicPreview
 from service.web.core.context import Site, SiteHere
 from service.web.core.signed_links import sign_form

@@ -11,14 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
-from enum import Enum
 from functools import partial
 from operator import attrgetter
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jinja2 import Environment
-from markupsafe import escape
 
 from service.messages.contexts.digest import DigestContext
 from service.messages.rendering.fast_path.fragments import (
@@ -31,6 +28,15 @@ from service.messages.rendering.fast_path.fragments import (
     shared_run,
 )
 from service.messages.rendering.fast_path.paper_cards import Place
+from service.messages.rendering.fast_path.slot_values import (
+    HTML_PART,
+    TEXT_PART,
+    Blank,
+    NotAlike,
+    PartKind,
+    Words,
+    as_text,
+)
 from service.messages.rendering.fast_path.symbolic import (
     Ask,
     Filling,
@@ -41,8 +47,7 @@ from service.messages.rendering.fast_path.symbolic import (
     inside,
     open_subject,
 )
-from service.messages.rendering.mjml_cache import compact, press_shape, split_shape
-from service.messages.rendering.slots import finalize
+from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached, register_cache
 
@@ -59,23 +64,10 @@ _MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
 # memory is a few kB, since most of its runs stand in others too.
 _FRAMES_KEPT = 256
 _EDITIONS_KEPT = 64
-# Of each of two generations, and about 600 octets each.
-_WORDS_KEPT = 8_192
 # Shorter ones are cheaper to repeat in a copy than to name.
 _SHORTEST_SHARED = 48
 
 F = TypeVar("F")
-
-
-class NotAlike(Exception):
-    """No frame can hold this mail, or what this template does."""
-
-
-class Blank(Protocol):
-    """A place in a frame."""
-
-    def fill(self, filling: Filling, placed: Place) -> None:
-        """Add what this mail says here. Raises `NotAlike`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ class SubjectFrame:
     pieces: tuple[str | Read, ...]
 
     def fill(self, filling: Filling) -> str:
-        said = (one if isinstance(one, str) else _as_text(one(filling)) for one in self.pieces)
+        said = (one if isinstance(one, str) else as_text(one(filling)) for one in self.pieces)
         return " ".join("".join(said).split())
 
 
@@ -186,13 +178,13 @@ class Frames:
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
         ]
-        return self._frame("".join([*pressed, "\n"]), watch.places, _HTML)
+        return self._frame("".join([*pressed, "\n"]), watch.places, HTML_PART)
 
     def _write_text(self, watch: Watch) -> Frame:
         written = tidy_text(self._write(watch, "body.txt"))
-        return self._frame(written, watch.places, _TEXT)
+        return self._frame(written, watch.places, TEXT_PART)
 
-    def _frame(self, written: str, places: list[Any], part: _PartKind) -> Frame:
+    def _frame(self, written: str, places: list[Any], part: PartKind) -> Frame:
         blanks: list[tuple[Place, Blank]] = []
         static: Place = []
         for piece in _split(written, places):
@@ -283,131 +275,3 @@ def _checked(text: str) -> str:
 @cached("skeleton fragments", maxsize=1_024)
 def _static_run(text: str) -> Run:
     return shared_run(text) if len(text) >= _SHORTEST_SHARED else own_run(text)
-
-
-def _is_link(key: Hashable) -> bool:
-    """Whether it is one of the reader's own addresses."""
-    return isinstance(key, str) and key.startswith("mail.links.") and key != "mail.links.home"
-
-
-def _is_small(value: object) -> bool:
-    """Whether many mails may have it in common, and comparing it is quick."""
-    if isinstance(value, tuple):
-        return all(isinstance(one, str) for one in value)
-    return value is None or isinstance(value, str | int | date | Enum)
-
-
-_Key: TypeAlias = tuple[int, Hashable]
-
-
-class Words:
-    """What readers' own values become in their mails, for as long as others say the same."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
-        self.kept: dict[_Key, tuple[Run, int]] = {}
-        # Those of before, out of which what is asked for again comes back: a third of the words of
-        # a mail are its own and go with the next change of generations.
-        self._older: dict[_Key, tuple[Run, int]] = {}
-        register_cache("digest words", self, maximum=2 * _WORDS_KEPT)
-
-    def blank(self, value: Open, part: _PartKind) -> Blank:
-        """The place of a value in a part."""
-        found = inside(value)
-        said = _Said(found.read, part.write, part.is_whole)
-        known = [read(found.watch.filling) for read in found.sources.values()]
-        if any(map(_is_link, found.sources)) or not all(map(_is_small, known)):
-            return _OwnWords(said)
-        reads = tuple(found.sources.values())
-        source = reads[0] if len(reads) == 1 else lambda f: tuple(read(f) for read in reads)
-        number = self._numbers.setdefault((part.name, found.key), len(self._numbers))
-        return _SharedWords(said, source, number, self)
-
-    def count_entries(self) -> int:
-        return len(self.kept) + len(self._older)
-
-    def forget_entries(self) -> None:
-        self.kept, self._older = {}, {}
-
-    def find(self, key: _Key, said: _Said, filling: Filling) -> tuple[Run, int]:
-        """Words that are not in `kept`, which has them afterwards."""
-        words = self._older.get(key) or (own_run(said.text(filling)), 0)
-        if len(self.kept) >= _WORDS_KEPT:
-            self._older, self.kept = self.kept, {}
-        self.kept[key] = words
-        return words
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """The words of a blank."""
-
-    read: Read
-    write: Callable[[Any], str]
-    is_whole: Callable[[str], bool]
-
-    def text(self, filling: Filling) -> str:
-        text = self.write(self.read(filling))
-        if not text or not self.is_whole(text):
-            raise NotAlike
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class _OwnWords:
-    """Words of one mail alone, like its links."""
-
-    said: _Said
-
-    def fill(self, filling: Filling, placed: Place) -> None:
-        text = self.said.text(filling)
-        run = filling.runs.get(text)
-        if run is None:
-            run = filling.runs[text] = own_run(text)
-        placed.append((run, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class _SharedWords:
-    """Words that other mails say as well, known again by what they are made of."""
-
-    said: _Said
-    source: Read
-    number: int
-    words: Words
-
-    def fill(self, filling: Filling, placed: Place) -> None:
-        key = (self.number, self.source(filling))
-        placed.append(self.words.kept.get(key) or self.words.find(key, self.said, filling))
-
-
-def _as_markup(value: object) -> str:
-    return str(escape(finalize(value)))
-
-
-def _as_text(value: object) -> str:
-    return str(finalize(value))
-
-
-def _is_whole_markup(text: str) -> bool:
-    """Whether what is done to whole contents would leave these words as they are."""
-    return (text.isprintable() and text[0] != " " != text[-1]) or compact(text).strip() == text
-
-
-def _is_whole_text(text: str) -> bool:
-    if text.isprintable():
-        return text[0] != " " != text[-1]
-    return "\n\n" not in text and tidy_text(text) == f"{text}\n"
-
-
-@dataclass(frozen=True, slots=True)
-class _PartKind:
-    """How a part is written: what becomes of a value, and which words may stand in it as they are."""
-
-    name: str
-    write: Callable[[Any], str]
-    is_whole: Callable[[str], bool]
-
-
-_HTML = _PartKind("html", _as_markup, _is_whole_markup)
-_TEXT = _PartKind("text", _as_text, _is_whole_text)

@@ -24,7 +24,8 @@ from service.messages.contexts.digest import (
 )
 from service.messages.domain.errors import RenderError
 from service.messages.rendering.environment import make_environment
-from service.messages.rendering.fast_path.skeletons import Frames, NotAlike
+from service.messages.rendering.fast_path.skeletons import Frames
+from service.messages.rendering.fast_path.slot_values import NotAlike
 from service.messages.rendering.renderer import TEMPLATE_DIR, RenderedMail, Renderer
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
