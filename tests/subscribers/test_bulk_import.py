@@ -30,6 +30,7 @@ from service.subscribers.store.subscribers import (
     list_subscribers,
 )
 from service.subscribers.validate import validate_sign_up
+from service.topics.topics import MOST_TOPICS
 
 KEYS = ("a secret",)
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -157,6 +158,15 @@ def test_a_file_with_one_bad_line_names_it_and_brings_in_nobody(
     assert "\n" not in str(refused.value)
     session.rollback()
     assert not any(read_tables(engine).values())
+
+
+def test_a_line_with_more_topics_than_anybody_may_have_is_refused(
+    session: Session, settings: Settings
+) -> None:
+    names = ",".join(f"topic{n}" for n in range(MOST_TOPICS + 1))
+    words = ",".join(f"word{n}" for n in range(MOST_TOPICS + 1))
+    with pytest.raises(ImportFault, match="line 2: topic 'word20': At most 20 topics"):
+        bring_in(session, settings, f"email,{names}\nada@example.org,{words}\n")
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
