@@ -14,10 +14,10 @@ class SourceName:
     """A source: `name` as settings and `src:` write it, `title` as people do.
 
     `module` is its file in `service/papers/sources`. Its papers' keys begin with `namespace`, and
-    `has_dois` says that their identifiers are DOIs. A source that `is_listing` names papers of another
-    source. An edition waits for the sources of the lowest `gating_rank` that is
-    set, and for none that has no rank. `probe_setting` holds the address
-    that the doctor asks, and is empty where it asks none; `aliases` are other spellings in `src:`.
+    `has_dois` says that their identifiers are DOIs. A source that `is_listing` names papers of
+    another one. An edition waits for the sources of the lowest `gating_rank` that is set, and for
+    none without a rank. `probe_setting` holds the address that the doctor asks, and is empty where
+    it asks none; `aliases` are other spellings in `src:`.
     """
 
     name: str

@@ -14,39 +14,35 @@ from service.operations.status import find_history
 from service.papers.domain.announcement_days import announcement_date
 from service.presentation.dates import short_date
 from service.web.core.context import SiteHere
+from service.web.views.charts import Chart, Part, draw_cells
 
 DAYS = 30
-CELL, GAP = 16, 3
+KEYS = {
+    "complete": "complete",
+    "partial": "partly in",
+    "expected": "waited for",
+    "closed": "closed at the deadline",
+}
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class DayCell:
-    """One category on one date. `look` is the state, or `none` where nobody asked."""
-
-    x: int
-    look: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class StatusRow:
+    """One category: a square a day, each of which says itself in words."""
+
     name: str
-    cells: tuple[DayCell, ...]
-    text: str
+    chart: Chart
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPicture:
-    """A row of squares a category, oldest day first; every square says itself in words."""
+    """A row a category, oldest day first, and the batches of the latest day."""
 
     rows: tuple[StatusRow, ...]
     first: date
     last: date
     latest: tuple[BatchLine, ...]
-    width: int = DAYS * (CELL + GAP)
-    height: int = CELL
 
 
 @router.get("/status")
@@ -55,7 +51,7 @@ def show_status(site: SiteHere) -> HTMLResponse:
     first = last - timedelta(days=DAYS - 1)
     history = find_history(site.sessions, site.settings, first)
     picture = draw_status(history.batches, first, last)
-    return site.pages.show("status.html", picture=picture, coverage=history.coverage)
+    return site.pages.show("status.html", picture=picture, keys=KEYS, coverage=history.coverage)
 
 
 def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> StatusPicture:
@@ -73,16 +69,18 @@ def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> Status
 
 
 def _draw_row(name: str, found: dict[date, BatchLine], days: Sequence[date]) -> StatusRow:
-    cells = tuple(
-        DayCell(number * (CELL + GAP), _look(found.get(day)), describe_batch(day, found.get(day)))
-        for number, day in enumerate(days)
-    )
-    whole = sum(cell.look == "complete" for cell in cells)
-    asked = sum(cell.look != "none" for cell in cells)
-    return StatusRow(name, cells, f"{name}: {whole} of {asked} days complete")
+    looks = [_look(found.get(day)) for day in days]
+    squares = [
+        Part(1, look, describe_batch(day, found.get(day)))
+        for day, look in zip(days, looks, strict=True)
+    ]
+    asked = len(looks) - looks.count("none")
+    said = f"{name}: {looks.count('complete')} of {asked} days complete"
+    return StatusRow(name, draw_cells(squares, said))
 
 
 def _look(batch: BatchLine | None) -> str:
+    """The state, or `none` where nobody asked."""
     return str(batch.state) if batch else "none"
 
 

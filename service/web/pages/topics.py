@@ -20,7 +20,7 @@ from service.topics.topics import TopicError, TopicPreview
 from service.web.core.context import Site, SiteHere
 from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import PostedHere
-from service.web.views.charts import BarChart, chart_days
+from service.web.views.charts import Chart, chart_days
 from service.web.views.labels import pace
 from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_faults
 
@@ -42,7 +42,7 @@ class Preview:
 
     topic: str
     matched: TopicPreview
-    chart: BarChart
+    chart: Chart
     pace: str
     days_known: int
     words: tuple[str, ...]

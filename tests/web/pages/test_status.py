@@ -51,7 +51,7 @@ def test_the_picture_has_a_row_a_category_and_a_square_a_day(
     line = batch_line(batch)
     picture = draw_status([line], FRIDAY - timedelta(days=2), FRIDAY)
     assert [row.name for row in picture.rows] == ["arxiv cs.CL"]
-    assert [cell.look for cell in picture.rows[0].cells] == ["none", "none", "expected"]
+    assert [cell.look for cell in picture.rows[0].chart.pieces] == ["none", "none", "expected"]
     assert picture.latest == (line,)
     assert describe_batch(FRIDAY, None) == "Fri 18 Sep: not asked for"
     assert draw_status([], FRIDAY, FRIDAY).rows == ()
