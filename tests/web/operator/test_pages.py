@@ -93,6 +93,7 @@ def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
     assert press.states(doubtful) == {"in_doubt": 1}
 
 
+@pytest.mark.settings(admin_password="")
 @pytest.mark.parametrize("name", PAGES)
 def test_where_no_password_is_set_there_are_no_such_pages(web: httpx.Client, name: str) -> None:
     assert PAGES[name](web).status_code == 404
