@@ -75,11 +75,12 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
             valid = validate_sign_up(session, posted.typed, takes_utf8=takes_utf8)
             # Counted only now: a typing error is no flood. So far nothing is locked or written.
             wait = _seconds_to_wait(site, request, posted.typed.token)
-            if wait:
-                return show_busy(site, wait)
-            request_subscription(session, valid, site.settings.secret_key, site.clock())
+            if not wait:
+                request_subscription(session, valid, site.settings.secret_key, site.clock())
     except SignUpError as error:
         return _show_faults(site, posted.typed, error)
+    if wait:
+        return show_busy(site, wait)
     site.ring("deliver")
     return site.pages.show("sent.html")
 
