@@ -5,8 +5,6 @@ every domain (it decides), the pure files of platform, and the parsers (they rea
 write).
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -9,8 +9,6 @@ their own process when the command ends; its exit status is ours.
 # ruff: noqa: INP001
 # INP001: a script beside CI's own, not a package.
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -7,8 +7,6 @@ block lists and Bayes are the operator's matter (docs/mail-clients.md). Fails wh
 to more than 1.0 points, and where SpamAssassin is missing: this check is never skipped.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -6,8 +6,6 @@ of fault and, as its last line, one JSON object. Exit status 1 if a promise was 
 schedule and its workers' log are on stderr then. docs/reliability.md says what is promised.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -8,8 +8,6 @@
 The pages are what is compared, by tests too; the pictures depend on the fonts of a machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterator

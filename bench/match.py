@@ -21,8 +21,6 @@ Progress on stderr, one JSON object as the last line on stdout. `--quick` does t
 size.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

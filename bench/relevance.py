@@ -12,8 +12,6 @@ text as its one example. BM25 is our sparse side alone. Sets are compared at equ
 are cut where `like:` cuts.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -6,8 +6,6 @@ From the frozen row to the bytes for DATA: links signed, HTML and text written a
 and the copy that the browser shows. The last line on stdout is one JSON object.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

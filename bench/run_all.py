@@ -4,8 +4,6 @@ Keys of the single benches keep their names; each bench's whole object is under 
 `--quick` and other options go to each bench as they are.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess

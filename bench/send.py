@@ -10,8 +10,6 @@ disk. Then the same through a forwarder that adds 20 ms to each round trip, and 
 memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -9,8 +9,6 @@ the site has read the last days; `preview_at_start_ms` is a preview before it ha
 `preview_after_ingest_ms` the slowest of five first ones after 300 papers more were committed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -1,7 +1,5 @@
 """Alembic's entry: runs on the connection or address it is given, with short lock waits."""
 
-from __future__ import annotations
-
 from alembic import context
 from sqlalchemy import Connection, text
 

@@ -4,8 +4,6 @@
 # before anything of theirs is imported.
 # ruff: noqa: E402
 
-from __future__ import annotations
-
 import shutil
 import sys
 import tempfile

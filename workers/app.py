@@ -4,8 +4,6 @@ Messages carry ids and mean "there may be work": any of them may be lost, double
 nothing here retries, waits or counts; the rows in Postgres do.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """What tasks work with: settings, connections, templates, the relay's connections."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session, sessionmaker

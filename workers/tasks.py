@@ -1,7 +1,5 @@
 """Tasks: each calls one action and rings for what comes next. Longer than twelve lines is wrong."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from service.bounces.inbound.mailbox import MailboxUnavailable

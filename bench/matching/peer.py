@@ -1,7 +1,5 @@
 """The peer of `match.py`: one indexed tsquery SELECT a topic, asked as fast as Postgres answers it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

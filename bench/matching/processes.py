@@ -1,7 +1,5 @@
 """Two processes that get ready, wait for each other, and are timed from there."""
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence

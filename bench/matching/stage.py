@@ -1,7 +1,5 @@
 """What lies in Postgres before a morning of `match.py`: papers, readers, topics, an edition, probes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

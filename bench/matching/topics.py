@@ -1,7 +1,5 @@
 """Papers and topics for `match.py`: real papers of one day's size, topics of the corpus' own words."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,6 @@ The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes
 that does less for our text (it drops macros it does not know) on the same abstracts.
 """
 
-from __future__ import annotations
-
 import argparse
 import gzip
 import json

@@ -12,8 +12,6 @@ Reads `PAPERBOY_REAL_DATA`; words are those that PostgreSQL makes (an embedded o
 Progress on stderr, one JSON object as the last line on stdout.
 """
 
-from __future__ import annotations
-
 import argparse
 import gzip
 import json

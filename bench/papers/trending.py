@@ -10,8 +10,6 @@ The formula was tuned on odd days of the month (`tuning`); thinned, lean and fie
 Progress on stderr, one JSON object as the last line on stdout. `--quick` repeats less.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -2,8 +2,6 @@
 orders that are compared, and how an order is judged beside what came of it.
 """
 
-from __future__ import annotations
-
 import ast
 import gzip
 import json

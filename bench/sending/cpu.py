@@ -1,7 +1,5 @@
 """Processor time of the servers that `send.py` sends through, as Linux keeps it in /proc."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ What costs a writer most is done here, in the peer's favour: texts are cut to th
 marked, markup escaped, lines broken and links signed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

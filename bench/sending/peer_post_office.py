@@ -13,8 +13,6 @@ Django's cached loader compiles once a process.
     python bench/sending/peer_post_office.py DATABASE_URL SMTP_PORT FOLDER MESSAGES
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

@@ -7,8 +7,6 @@ the same mail of. The HTML is ours but for more line ends between tags: where no
 998 octets, Django sends a text as it is instead of encoding it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -9,8 +9,6 @@ beginning, in the middle of the edition and near its end, when the indexes are f
 `claim_first_ms` is the first claim of a sender that has just come, the others go on from its place.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

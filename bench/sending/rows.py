@@ -1,7 +1,5 @@
 """A frozen edition for `send.py`: real papers, invented readers, a digest of about 30 kB for each."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """How large the messages of an edition are: some of them, built again as the senders built them."""
 
-from __future__ import annotations
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 

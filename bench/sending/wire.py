@@ -1,7 +1,5 @@
 """What `send.py` sends against: Debian's smtp-sink, its smtp-source as a peer, and a slower wire."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

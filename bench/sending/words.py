@@ -3,8 +3,6 @@
 Standard library only: the peers of `send.py` run it in an environment of their own.
 """
 
-from __future__ import annotations
-
 from html.parser import HTMLParser
 
 _UNSEEN = {"style"}

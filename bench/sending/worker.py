@@ -4,8 +4,6 @@ Its orders come as one JSON line on stdin (the settings), then an empty line to 
 stdout is one JSON object: `ready`, then the result.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -4,8 +4,6 @@ The written queries were written from the names of the topics, before any result
 words alone where the judgement is a category: `cat:` would look the answer up.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

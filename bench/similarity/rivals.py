@@ -1,7 +1,5 @@
 """What `like:` is measured against: arxiv-sanity-lite's SVM, and BM25."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The judged papers in a PostgreSQL of the bench's own, stored and learned as the service does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ The real papers are repeated with other identifiers until there are enough. The 
 quarter of all papers, which is three to four times arXiv's own pace: the hard case for a preview.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The peer of `web.py`: what the same server takes to say hello."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 

@@ -1,7 +1,5 @@
 """Topics as visitors type them, drawn from the papers' own words, for `web.py`."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -6,8 +6,6 @@ first. Columns stand as in the room's models, which say what they mean.
 Revision: 0001, after nothing
 """
 
-from __future__ import annotations
-
 from alembic import op
 
 revision = "0001"

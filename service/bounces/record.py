@@ -5,8 +5,6 @@ else can make; from a provider that has proved itself (or an operator who vouche
 alone will do. All else is counted and forgotten: it would let anybody unsubscribe anybody.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from collections import Counter

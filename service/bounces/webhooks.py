@@ -1,7 +1,5 @@
 """A provider's webhook: proved, read, recorded. Nothing is stored of a call that proves nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime

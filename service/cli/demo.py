@@ -4,8 +4,6 @@ Nothing is taken past the parts that readers use: the reader signs up and confir
 papers come through the sources' own clients, the mails leave by SMTP and arrive in a Maildir.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from contextlib import ExitStack

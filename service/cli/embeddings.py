@@ -1,7 +1,5 @@
 """`meanings`: what stored papers are about, for `like:` and similar papers."""
 
-from __future__ import annotations
-
 import typer
 
 from service.cli.context import Desk, Json, open_desk

@@ -1,7 +1,5 @@
 """Every error that can reach the edge of the program, as (one sentence, exit code)."""
 
-from __future__ import annotations
-
 import logging
 
 from sqlalchemy.exc import DBAPIError, OperationalError

@@ -4,8 +4,6 @@ Without a relay set, every process that sends runs a mailbox on a free loopback 
 write the same Maildir, which is made for many writers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -4,8 +4,6 @@ Modules of commands import only what their options need; each command imports it
 runs. So `paperboy --help` loads no database, no HTTP client and no queue, and answers at once.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """How commands print: text for people or one JSON value, tables and progress bars."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import unicodedata

@@ -1,7 +1,5 @@
 """The whole service on one machine: web, worker and beat as child processes with one set of settings."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

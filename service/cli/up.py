@@ -1,7 +1,5 @@
 """`up`: the service with the operator's settings, as child processes of one command."""
 
-from __future__ import annotations
-
 import typer
 
 from service.cli.context import CommandError, open_desk

@@ -1,7 +1,5 @@
 """The accounts of an edition: what the sources announced, and what became of every candidate."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -5,8 +5,6 @@ twice: the reader's row is locked and the wish taken from it in the transaction 
 mail, and the mail's key names the pause. Papers the ledger knows never come again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta

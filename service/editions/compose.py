@@ -4,8 +4,6 @@ Read what the chunk needs, compose each digest, recommend for it, write the rows
 the last touch the database.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

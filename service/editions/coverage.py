@@ -1,7 +1,5 @@
 """Which announced papers an edition covers, and what is missing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date

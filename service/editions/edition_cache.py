@@ -1,7 +1,5 @@
 """Editions in memory: read once, asked by every chunk of subscribers."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import Lock

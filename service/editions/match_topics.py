@@ -1,7 +1,5 @@
 """Match stored topics with an edition's papers: read what the index lacks, then let it match."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Prepare an edition: decide which papers it carries and what it says of them."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session

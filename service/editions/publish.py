@@ -4,8 +4,6 @@ What makes it safe to run twice: the edition is unique by (cadence, local date),
 (cadence, paper), a chunk by its row's lock, a digest by (edition, subscriber).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -3,8 +3,6 @@
 What it makes of a digest is pure: `domain.recommendations.recommend`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

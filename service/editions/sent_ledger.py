@@ -1,7 +1,5 @@
 """The ledger: what readers were already sent, by work, and what has befallen it since."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Digests as they were sent, for the browser: kept before the wire, shown byte for byte."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """From a claimed row to the bytes for the wire: everything is read first, then built."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

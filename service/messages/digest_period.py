@@ -1,7 +1,5 @@
 """The days a digest is about, and how much of them was looked at."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 

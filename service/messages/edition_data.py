@@ -1,7 +1,5 @@
 """What an edition's mails are made of, read once and kept for the following windows of a run."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What makes an installation's mails its own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from service.messages.contexts.base import Brand

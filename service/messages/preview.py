@@ -1,7 +1,5 @@
 """The exact mail a reader would get, built like a real one and then taken back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 

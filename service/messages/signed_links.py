@@ -1,7 +1,5 @@
 """The signed addresses in mails: who may open what with a link."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from urllib.parse import quote
 

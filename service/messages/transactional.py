@@ -3,8 +3,6 @@
 Each has a row with a unique key before it is sent: who, which kind, and the occasion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

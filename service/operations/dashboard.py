@@ -1,7 +1,5 @@
 """What an operator sees at one look: the figures, the last editions, relays, what came back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """The doctor: asks every part that a morning depends on, and says what to do where it is ill."""
 
-from __future__ import annotations
-
 import smtplib
 import socket
 import ssl

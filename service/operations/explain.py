@@ -1,7 +1,5 @@
 """Why a reader got what they got, or did not: the whole story of one date."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """The figures that every door tells: what waits, what is in doubt, who takes our mail slowly."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """The accounts as numbers for a monitor: computed from the rows, at a bounded cost, naming nobody."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Find what is wrong and mail it to the operator: one threshold and one text a kind of trouble."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta

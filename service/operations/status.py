@@ -1,7 +1,5 @@
 """How the machine stands: the whole story of a day's editions, and what waits or is in doubt."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 

@@ -4,8 +4,6 @@ arXiv's feeds lose papers: stale categories, cut answers, days that come in halv
 service tells every record that changed since a date, whatever the feeds did.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta

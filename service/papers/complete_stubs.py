@@ -1,7 +1,5 @@
 """Completing stubs: a paper that a list has named gets its categories and authors from arXiv."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker

@@ -4,8 +4,6 @@ Safe to run twice: papers are unique by key, versions by (paper, version), annou
 (batch, paper), batches by (source, category, date); a batch's row is locked while it is written.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

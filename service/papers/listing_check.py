@@ -3,8 +3,6 @@
 And the deadline: a batch that is neither in nor explained by then is closed, and says so.
 """
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker

@@ -4,8 +4,6 @@ A paper is stored by its key, joined to its work by its other names, put into th
 to readers once, and what happened to it since the last look is kept as events.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

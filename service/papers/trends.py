@@ -1,7 +1,5 @@
 """Trends of stored papers: their signals' snapshots through the pure formula, kept in their rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 

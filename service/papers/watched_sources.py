@@ -1,7 +1,5 @@
 """What this installation watches: sources, their categories, and whom an edition waits for."""
 
-from __future__ import annotations
-
 from service.papers.domain.source_names import SOURCES
 from service.platform.settings.settings import Settings
 

@@ -1,7 +1,5 @@
 """The one place that reads the clock. Everything further in takes `now`, or a clock, as argument."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -6,8 +6,6 @@ the wire (CRLF included, so that signatures can be checked) below two added head
 envelope. Nothing leaves this machine.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

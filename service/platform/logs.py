@@ -1,7 +1,5 @@
 """Structured logging on stderr: one line per event, and no whole address in any of them."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

@@ -1,7 +1,5 @@
 """What strangers say, relays, providers and sources, made fit to be kept and shown."""
 
-from __future__ import annotations
-
 
 def plain_words(text: str) -> str:
     """`text` on one line, without what no database and no terminal takes: control characters, NUL

@@ -4,8 +4,6 @@ It knows the tasks by name and imports no worker. A bell that cannot be rung is 
 row it would have told of is in Postgres, and beat rings again within the minute.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from celery import Celery

@@ -1,7 +1,5 @@
 """A small SMTP or LMTP server in a thread of its own, for what is sent to us."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import Awaitable

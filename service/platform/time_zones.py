@@ -1,7 +1,5 @@
 """Local hours and the instants (UTC) they stand for."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 

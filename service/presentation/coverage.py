@@ -1,7 +1,5 @@
 """What mails, pages and commands say of a day's completeness, in the same words."""
 
-from __future__ import annotations
-
 from service.editions.domain.coverage import Coverage
 from service.presentation.dates import day_name
 from service.presentation.phrases import count_of

@@ -1,7 +1,5 @@
 """Dates as the reader writes them; the mails themselves are in English."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 
 from babel import Locale, UnknownLocaleError

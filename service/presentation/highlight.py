@@ -1,7 +1,5 @@
 """Finding the reader's words in a text, and saying the beginning of a long one."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The small texts of a mail: dates, bylines, marks, and the sentence that says why."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Why a paper matched, as a sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a stranger's text may not bring into a mail: control characters, odd addresses."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """`python -m service.sample --port N --date D`: the sample server on its own, until Ctrl-C."""
 
-from __future__ import annotations
-
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A sample day as `GET https://huggingface.co/api/daily_papers` answers: the field names of its API."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime, time
 from hashlib import sha256

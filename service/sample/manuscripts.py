@@ -1,7 +1,5 @@
 """What was written for the sample days, read from `written/*.toml`: texts without date or number."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Ten fields with eight ideas and eight settings each give eighty papers a day, an
 meets again after eight weekdays. No chance is involved: a date always gives the same papers.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32

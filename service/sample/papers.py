@@ -1,7 +1,5 @@
 """What a sample day holds: which invented papers are new, replaced or withdrawn on which date."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final

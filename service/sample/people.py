@@ -1,7 +1,5 @@
 """Invented people in many spellings: TeX accents, several scripts, affiliations with commas."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

@@ -1,7 +1,5 @@
 """A real HTTP server on loopback that answers as rss.arxiv.org and huggingface.co would."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ arxiv-feed, and feeds of that server. Text is built by hand because a serializer
 would choose its own order of attributes and its own white space.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

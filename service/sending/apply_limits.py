@@ -4,8 +4,6 @@ A run asks before it sends and tells what it heard. Where no provider ever compl
 look at an empty table for each claim.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Nothing is held open across SMTP but the sender's own lock, which tells the sweep that it lives.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Who must not be sent a mail that was made for them, and why: asked in the claim and in flight."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple

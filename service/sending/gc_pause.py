@@ -1,7 +1,5 @@
 """Python's search for rings of garbage, made rare for as long as a run of sending lasts."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

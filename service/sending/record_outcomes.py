@@ -1,7 +1,5 @@
 """What came of messages: a decision for each, told to the row, its provider and its reader."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple

@@ -5,8 +5,6 @@ Valkey, and in a file of each sending host. A database that is behind a mark sen
 operator has said that it was restored. Where no mark is found nothing is suspected.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

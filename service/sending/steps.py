@@ -3,8 +3,6 @@
 A test that asks whether a broken step is found out gives a sender another one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Where the sent watermark is kept: in Valkey and in a file of each sending host."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Meaning: papers are learned as they come, and each has others like it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session, sessionmaker

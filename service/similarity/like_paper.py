@@ -1,7 +1,5 @@
 """What a stored paper is like: its vector and its rarest words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session

@@ -7,8 +7,6 @@ the other row, unsubscribed, keeps the old address. What is queued for the reade
 address from that moment on, what was on the wire already goes to the old one, nothing to both.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Subscribers as the operator handles them: add and import."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Everything we hold about one subscriber, as plain values for a JSON file."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Any
 

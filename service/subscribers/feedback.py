@@ -1,7 +1,5 @@
 """What a reader says of single papers, and whether they want suggestions made of it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Unsubscribe, pause, resume, change preferences, be erased or suppressed."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 
 from sqlalchemy.orm import Session

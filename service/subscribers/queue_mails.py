@@ -1,7 +1,5 @@
 """Queue the transactional mails of a subscriber's life."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -4,8 +4,6 @@ Every function works in the caller's transaction and may run twice. Whoever sign
 answer whether or not the address is known; what differs is which mail, if any, goes to it.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Turn what was typed into values that can be stored, or say everything that is wrong with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Keeping what topics are compiled to in order, apart from editions, so that none waits for it."""
 
-from __future__ import annotations
-
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.platform.database.engine import transaction

@@ -4,8 +4,6 @@ Every function works in the caller's transaction, in which the reader's row is l
 that write, so that a button pressed twice is one change.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 

@@ -1,7 +1,5 @@
 """`like:` clauses where topics are asked: of the store, and of an edition's papers in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 

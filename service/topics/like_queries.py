@@ -5,8 +5,6 @@ means the same everywhere until the corpus has doubled or the model has changed;
 probes are made again, some at a time, and the old one of each serves until its new one is there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 

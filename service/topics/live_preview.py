@@ -5,8 +5,6 @@ in it; what a clause finds is asked of Postgres once and kept until then. So a p
 what the archive would say, of a paper that came a moment ago too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta

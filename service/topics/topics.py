@@ -1,7 +1,5 @@
 """Topics as readers write them: checked against the language and against Postgres' dictionary."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta

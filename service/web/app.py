@@ -1,7 +1,5 @@
 """The web site as one application: which pages there are, and what is around each of them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager

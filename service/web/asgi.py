@@ -1,7 +1,5 @@
 """What `uvicorn --factory service.web.asgi:app_from_environment` starts."""
 
-from __future__ import annotations
-
 import atexit
 from contextlib import ExitStack
 

@@ -1,7 +1,5 @@
 """Evidence that settles a doubt, by every channel it may come: and the next edition knows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import timedelta

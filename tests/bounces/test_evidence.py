@@ -1,7 +1,5 @@
 """What comes back as evidence: of an arrival, ahead of our own records, by whichever channel."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from mailbox import Maildir
 from pathlib import Path

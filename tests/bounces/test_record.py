@@ -1,7 +1,5 @@
 """What comes back, recorded: believed only with proof, counted once, told to the right reader."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

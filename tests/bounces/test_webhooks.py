@@ -1,7 +1,5 @@
 """Fetching what a webhook is checked against: small, without redirects, or not at all."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 

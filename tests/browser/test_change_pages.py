@@ -1,7 +1,5 @@
 """The links of a mail in a real browser: one press each, back again, on a small phone too."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """Mails as Chromium shows them: no serious finding of axe-core, nothing wider than its window."""
 
-from __future__ import annotations
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page

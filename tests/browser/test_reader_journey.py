@@ -1,7 +1,5 @@
 """A reader's whole way through the site, in a real browser that runs no JavaScript."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Typing a topic in a real browser: the preview comes by itself, the keyboard is enough."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """One lane of seeds a process: the servers, a filled database to copy, an empty queue."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

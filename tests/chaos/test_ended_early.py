@@ -1,7 +1,5 @@
 """`make chaos` that is ended in the middle leaves no process behind, and no directory."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

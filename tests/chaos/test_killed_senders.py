@@ -1,7 +1,5 @@
 """Senders that are killed in the middle: nobody gets two copies, and every row can be told."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """The promises are checked in earnest: a sender that breaks one is found out, and by that promise."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Seeds of chaos: the first 25 in every run of the suite, five hundred by `make chaos`."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Two hosts on one database and one queue; one is cut off in the middle of an edition."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The command line of one test: real servers, its own settings, its own day of sample papers."""
 
-from __future__ import annotations
-
 import logging
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`paperboy bounces …`: read, fetch, listen, report."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -1,7 +1,5 @@
 """The names that scripts outside rely on: commands, options, arguments."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

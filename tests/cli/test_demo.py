@@ -1,7 +1,5 @@
 """The demonstration in this process: which day it takes, and when it had better not begin."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from email import message_from_bytes
 from email.message import EmailMessage

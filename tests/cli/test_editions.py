@@ -1,7 +1,5 @@
 """A day by hand: ingest, publish, deliver, sweep, resolve, and what each says."""
 
-from __future__ import annotations
-
 import os
 from datetime import date
 from pathlib import Path

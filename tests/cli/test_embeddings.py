@@ -1,7 +1,5 @@
 """`paperboy meanings`: what is stored is learned, and a model that is missing is one line."""
 
-from __future__ import annotations
-
 import sys
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Errors that no command provokes on purpose still end as one line."""
 
-from __future__ import annotations
-
 import logging
 
 import pytest

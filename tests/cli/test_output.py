@@ -1,7 +1,5 @@
 """How commands speak: one JSON value, or plain lines that nothing in them can steer."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """Child processes of one command: they end with it, and one that ends by itself is told."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

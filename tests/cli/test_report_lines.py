@@ -1,7 +1,5 @@
 """Batches and editions as an operator reads them."""
 
-from __future__ import annotations
-
 from datetime import date
 
 from service.cli.report_lines import batch_table, edition_lines

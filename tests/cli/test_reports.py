@@ -1,7 +1,5 @@
 """Reports by hand: status, preview, why, topics test."""
 
-from __future__ import annotations
-
 from datetime import date
 from email import message_from_bytes
 from email.policy import default

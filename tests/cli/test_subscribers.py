@@ -1,7 +1,5 @@
 """Subscribers by hand: add, list, import, export, erase, suppress, release."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

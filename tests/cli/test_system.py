@@ -1,7 +1,5 @@
 """The machine by hand: migrate, doctor, and the schema that every command stands on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Whatever is typed or set wrongly ends as one line on stderr with exit 2, and never a traceback."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

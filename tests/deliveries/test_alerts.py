@@ -1,7 +1,5 @@
 """Telling the operator: once an occasion, whoever notices it and however often."""
 
-from __future__ import annotations
-
 import threading
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What operators copy must name things that exist: settings, commands, images, queues."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import re

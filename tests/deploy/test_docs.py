@@ -1,7 +1,5 @@
 """The documents tell the truth about commands, settings, files and targets."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

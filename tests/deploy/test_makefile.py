@@ -1,7 +1,5 @@
 """What `make` and CI promise, tried in a copy of the project that has no environment yet."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """The demonstration is the whole service: sign-up, papers, digest, mail, unsubscribe, twice over."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

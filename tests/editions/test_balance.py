@@ -1,7 +1,5 @@
 """The accounts: what was announced, what is missing, and what became of every candidate."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

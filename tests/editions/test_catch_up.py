@@ -1,7 +1,5 @@
 """What a pause missed comes in one mail, if the reader wants it: all of it, once, and bounded."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from threading import Thread
 

@@ -1,7 +1,5 @@
 """A day is whole when every category that is watched is in, also those nobody has asked for yet."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

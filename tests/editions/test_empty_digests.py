@@ -1,7 +1,5 @@
 """A short mail where nothing matched, for who asked for it: a digest like any other, and honest."""
 
-from __future__ import annotations
-
 from support.newsletter.press import PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 

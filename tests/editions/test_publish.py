@@ -1,7 +1,5 @@
 """Publishing: one edition, one digest for each reader, one edition for each paper."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Suggestions in digests: from what was kept, never twice, never what was excluded; off means off."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import pytest

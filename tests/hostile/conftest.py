@@ -1,7 +1,5 @@
 """arXiv on loopback and an installation that watches it, for the tests of what can go wrong."""
 
-from __future__ import annotations
-
 import pytest
 from sqlalchemy import Engine
 from support.newsletter.installation import span

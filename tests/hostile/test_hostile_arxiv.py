@@ -1,7 +1,5 @@
 """Whatever arXiv's channels do, every paper comes in one edition, and batches say what they hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 

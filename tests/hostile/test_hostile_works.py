@@ -1,7 +1,5 @@
 """One work, one edition; what befalls it reaches its readers once; no way to get a paper twice."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 

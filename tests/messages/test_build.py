@@ -1,7 +1,5 @@
 """The bytes of each mail: its headers, its links, and the papers in it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime

@@ -1,7 +1,5 @@
 """What the mails of an edition share: each paper placed once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

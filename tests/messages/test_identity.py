@@ -1,7 +1,5 @@
 """Signing: what arrives over SMTP is what was signed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The preview is the mail itself, and leaves no trace."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Links in mails: signed alike every time, papers at their source."""
 
-from __future__ import annotations
-
 from support.newsletter.press import Press
 from support.web.papers import make_announcement
 

@@ -1,7 +1,5 @@
 """The mails beside the digest: queued once for their occasion, and with what they promise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, timedelta
 from email import message_from_bytes, policy

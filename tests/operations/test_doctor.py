@@ -1,7 +1,5 @@
 """The doctor asks everybody, says what is ill and what to do, and is not made ill by any of it."""
 
-from __future__ import annotations
-
 import socket
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Why a reader got what they got: papers, reasons, cuts, and every word of the relay."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from support.mail.bounce_mails import dsn, refused

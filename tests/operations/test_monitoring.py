@@ -1,7 +1,5 @@
 """What the operator is told unasked: each trouble once, by a mail that is really sent."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 

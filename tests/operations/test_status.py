@@ -1,7 +1,5 @@
 """The whole story of an edition: what failed and why, what waits until when, what is in doubt."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

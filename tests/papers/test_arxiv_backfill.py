@@ -1,7 +1,5 @@
 """A record that arXiv has deleted: its paper is withdrawn, once."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import Engine, select

@@ -1,7 +1,5 @@
 """Papers that only a list has named, completed; lists that keep changing, looked at again."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from sqlalchemy import select

@@ -1,7 +1,5 @@
 """Ingest: fetched from a real server and stored once, in whatever order and however often."""
 
-from __future__ import annotations
-
 import threading
 from datetime import date, timedelta
 

@@ -1,7 +1,5 @@
 """Ingest when the source misbehaves: one line about it, and nothing already stored is lost."""
 
-from __future__ import annotations
-
 import gzip
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Papers that a list names before, after or on the day of their announcement."""
 
-from __future__ import annotations
-
 import json
 from datetime import date, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """A real week of cs.CV, served as it was: what is stored is exactly what was announced."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """The listing as oracle: what it says late still counts, while there is time."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine

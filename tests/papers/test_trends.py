@@ -1,7 +1,5 @@
 """Trends of stored papers."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Every cache of a process has a name, a limit and a size, and is emptied with the others."""
 
-from __future__ import annotations
-
 import ast
 import gc
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The one place that reads the clock."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from service.platform.clock import clock_from, system_clock

@@ -1,7 +1,5 @@
 """The development mailbox takes real SMTP and gives back what it was given."""
 
-from __future__ import annotations
-
 import mailbox
 import shutil
 import smtplib

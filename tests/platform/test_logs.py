@@ -1,7 +1,5 @@
 """Log lines: one JSON object each, levels obeyed, and no whole address whatever the way in."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -1,7 +1,5 @@
 """What strangers say, made fit to be kept."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Wake-up tasks: ids in the queue of their task, and never a reason to fail where no broker is."""
 
-from __future__ import annotations
-
 import json
 import time
 

@@ -1,7 +1,5 @@
 """Dates as readers write them, whatever they or their browsers ask for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone

@@ -1,7 +1,5 @@
 """Marked words and first sentences."""
 
-from __future__ import annotations
-
 import html
 import re
 

@@ -1,7 +1,5 @@
 """Dates, bylines, marks and reasons in words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Why a paper is in a digest, as one sentence."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.messages.rendering.text_part import said_because

@@ -4,8 +4,6 @@ A sample by default: PAPERBOY_REPLAY_PAPERS and PAPERBOY_REPLAY_READERS set the 
 a day, readers); the list of the day is always whole.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import time

@@ -1,7 +1,5 @@
 """What a sample day promises: enough invented papers, of every awkward kind, never the same number twice."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from datetime import date, timedelta

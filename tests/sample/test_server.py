@@ -1,7 +1,5 @@
 """The sample server over real loopback HTTP: statuses, caching, and what the daily papers look like."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """The sample feeds are read here with plain lxml, and compared with feeds of the real server."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

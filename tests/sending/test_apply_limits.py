@@ -1,7 +1,5 @@
 """Sending at each provider's pace: slowed down, paused, tried again, and nobody forgotten."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta

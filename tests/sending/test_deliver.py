@@ -1,7 +1,5 @@
 """Sending: who gets a mail, who must not, and what each answer of the relay does to the row."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta

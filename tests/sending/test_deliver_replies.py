@@ -1,7 +1,5 @@
 """Sending: what each answer of the relay does to the row, the reader and the next try."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from support.newsletter.press import (

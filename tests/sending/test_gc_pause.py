@@ -1,7 +1,5 @@
 """Garbage is looked for seldom while a run lasts, and as ever afterwards."""
 
-from __future__ import annotations
-
 import gc
 
 import pytest

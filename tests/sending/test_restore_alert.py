@@ -1,7 +1,5 @@
 """The operator hears of a restored database at once, and nobody else hears anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 

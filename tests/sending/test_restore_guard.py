@@ -1,7 +1,5 @@
 """A database from yesterday's backup does not send again what the world has already got."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every change of a delivery's state, watched by the database itself, is one that is foreseen."""
 
-from __future__ import annotations
-
 import pytest
 from sqlalchemy import Engine, text
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press

@@ -1,7 +1,5 @@
 """What dead senders leave: swept, told apart from the living, and answered by the operator."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from datetime import timedelta

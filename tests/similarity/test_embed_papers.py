@@ -1,7 +1,5 @@
 """Papers are learned, clauses become probes, and each paper has others like it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Another address: the new one says yes, the old one is told, nobody learns who is subscribed."""
 
-from __future__ import annotations
-
 import re
 from threading import Thread
 

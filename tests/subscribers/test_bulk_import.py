@@ -1,7 +1,5 @@
 """Subscribers as the operator handles them: added, imported whole or not at all, exported."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """A reader's life: the same answer for everybody, few mails, and a word that is final."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from dataclasses import replace

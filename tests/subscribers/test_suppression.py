@@ -1,7 +1,5 @@
 """A suppressed address gets nothing, whatever was forgotten of its reader and whoever brings it back."""
 
-from __future__ import annotations
-
 import pytest
 from support.newsletter.press import PlannedTransport, Press, dump_tables
 

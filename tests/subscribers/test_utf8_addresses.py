@@ -1,7 +1,5 @@
 """Readers whose addresses are not ASCII: from the sign-up through the queue onto the wire."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

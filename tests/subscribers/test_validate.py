@@ -1,7 +1,5 @@
 """What was typed is read once: into values that can be stored, or into everything that is wrong."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

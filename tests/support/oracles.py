@@ -3,8 +3,6 @@
 Benches measure beside them. Nothing here runs in the service.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from service.editions.domain.ranking import FOLLOWED, Standing, iterate_spread, weigh_reasons

@@ -1,7 +1,5 @@
 """The suite's rules as a pytest plugin: closed network, real data or a word about it, no skips."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator
 from pathlib import Path

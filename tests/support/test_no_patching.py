@@ -4,8 +4,6 @@ A patch holds on to a name. Once the name moves the patch changes nothing any mo
 for no fault of the code; an argument is checked wherever it is passed on.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 

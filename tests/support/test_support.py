@@ -1,7 +1,5 @@
 """The suite's own ground: what a fixture promises, and what the rules refuse."""
 
-from __future__ import annotations
-
 import os
 import smtplib
 import socket

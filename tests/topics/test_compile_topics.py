@@ -1,7 +1,5 @@
 """Compiled topics in an edition: whatever way a topic came, its reader gets what it says."""
 
-from __future__ import annotations
-
 from sqlalchemy import Engine, select, text, update
 from support.newsletter.press import Press
 from support.newsletter.stored import list_uncompiled

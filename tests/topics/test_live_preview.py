@@ -1,7 +1,5 @@
 """A live preview says what the archive says, whatever it keeps, and what else a topic might be."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

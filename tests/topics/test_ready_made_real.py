@@ -1,7 +1,5 @@
 """The ready-made topics of computer science bring papers, and not too many, on real days."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Topics as readers write them: refused with the place of the fault, previewed before they cost."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import pytest

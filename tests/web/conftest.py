@@ -1,7 +1,5 @@
 """The web site of one test: a real server, a real database, a clock that the test turns."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 

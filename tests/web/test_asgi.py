@@ -1,7 +1,5 @@
 """The site as it is started in earnest: by uvicorn, from the environment alone."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

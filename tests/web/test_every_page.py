@@ -1,7 +1,5 @@
 """What holds for every page: harmless headers, a sound outline, no traceback, links that work."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time

@@ -1,7 +1,5 @@
 """Importing the Celery application does nothing yet, and beat never loads what only workers need."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

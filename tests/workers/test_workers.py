@@ -1,7 +1,5 @@
 """A real Celery worker on real Valkey: bells are hints, rows are the truth."""
 
-from __future__ import annotations
-
 import ast
 import json
 import subprocess

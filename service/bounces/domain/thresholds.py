@@ -4,8 +4,6 @@ Events arrive late, twice and out of order, so the standing is computed from all
 counted up: the same events in any order, any number of times, give the same standing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -5,8 +5,6 @@ read here; flufl.bounce knows those of single programs; the returned mail's own 
 last resort, and a safe one, since a digest has exactly one.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from email.message import Message

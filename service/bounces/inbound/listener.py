@@ -5,8 +5,6 @@ stands open to the world is no relay, keeps nothing of strangers, and tells an h
 once that it is wrong.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

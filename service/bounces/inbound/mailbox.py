@@ -4,8 +4,6 @@ A message is handed out, and marked as seen only after it was taken: one that is
 marked (the process died in between) comes again, and its key says so. Nothing is ever deleted.
 """
 
-from __future__ import annotations
-
 import imaplib
 import re
 import ssl

@@ -4,8 +4,6 @@ Everything here reads what strangers wrote, so sizes are bounded before anything
 standard library's parser calls itself once per nested part.
 """
 
-from __future__ import annotations
-
 import codecs
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One thing that somebody says came back, whoever says it: a mail, a provider, an operator."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -4,8 +4,6 @@
 since anybody can write such a mail; `service.deliveries.domain.return_path` and our own Message-IDs are.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Sources: AWS "Verifying the signatures of Amazon SNS messages", Mailgun "Securin
 SendGrid "Event Webhook security features", Postmark (which signs nothing: HTTP Basic, RFC 7617).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

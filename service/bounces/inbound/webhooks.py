@@ -5,8 +5,6 @@ webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Who sent it was 
 `service.bounces.inbound.webhook_signatures`. Entries that cannot be read are left out and counted.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Bounce events, written once and read for a reader's standing; deliveries moved by them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

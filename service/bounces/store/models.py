@@ -1,7 +1,5 @@
 """What came back, one row an event: what a reader's standing is computed from."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, text

@@ -1,7 +1,5 @@
 """What one subscriber gets from one edition: a pure value, frozen as JSON in its delivery row."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

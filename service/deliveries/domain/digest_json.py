@@ -1,7 +1,5 @@
 """The JSON of a digest in its delivery row: written once, read whole or entry by entry."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii as _quote

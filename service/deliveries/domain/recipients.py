@@ -1,7 +1,5 @@
 """What a delivery's row must know of the person it goes to."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -5,8 +5,6 @@ Exchange) and of large providers. Order matters: a refusal that says "mailbox fo
 not be read as one about the user, nor "user unknown; blocked" the other way round.
 """
 
-from __future__ import annotations
-
 import re
 
 from service.deliveries.domain.states import BounceVerdict

@@ -6,8 +6,6 @@ apart because only the address and the full mailbox say anything about the subsc
 that refuses our server refuses it for everybody.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

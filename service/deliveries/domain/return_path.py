@@ -6,8 +6,6 @@ the case of a local part and it may have 64 octets at most (RFC 5321 §2.4, §4.
 it is base 36 and base 32 in lower case: 46 octets at the longest.
 """
 
-from __future__ import annotations
-
 import base64
 import hmac
 import re

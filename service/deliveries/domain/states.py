@@ -6,8 +6,6 @@ treated like a 451 and sent again; it is `in_doubt`, because the receiver may ho
 (decision record 0001).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

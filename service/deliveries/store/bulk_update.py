@@ -1,7 +1,5 @@
 """Many rows to one state by one statement, each with its event: no row is read to be moved."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Doubts that nobody answered: their papers are carried into the reader's next edition."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

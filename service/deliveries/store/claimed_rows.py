@@ -3,8 +3,6 @@
 A million times a morning, so these are plain tuples of what building a mail asks for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

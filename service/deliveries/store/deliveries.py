@@ -1,7 +1,5 @@
 """Deliveries, written and found: the digests of an edition and the other emails."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

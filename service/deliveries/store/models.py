@@ -1,7 +1,5 @@
 """A delivery and its events."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a database knows of itself as one among its copies."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """The tables of what was sent: each mail's HTML as it went out, told once where mails share it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey

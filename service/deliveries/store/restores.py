@@ -1,7 +1,5 @@
 """Restored backups: what the operator said of them, and deliveries that they put in doubt."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, datetime
 

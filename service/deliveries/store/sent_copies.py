@@ -1,7 +1,5 @@
 """Copies of what was sent, written before the wire and read by the browser."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

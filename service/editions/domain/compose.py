@@ -1,7 +1,5 @@
 """Compose one subscriber's digest from an edition's papers: values in, a value out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat

@@ -1,7 +1,5 @@
 """How much of what the sources announced an edition has looked at."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """The papers of an edition in memory: which of them a topic wants, best first, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 

@@ -7,8 +7,6 @@ Under a topic: relevance x trend x author-follow, then as on a page. docs/rankin
 and an example. All factors are whole numbers, so that no order hangs on rounding.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar

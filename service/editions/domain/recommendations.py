@@ -6,8 +6,6 @@ candidate by its cosine. Vectors are arguments, so that other ones can take the 
 the numbers below were chosen is in docs/ranking.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -5,8 +5,6 @@ once that day's batches are in, or at the deadline. Each of its digests is due a
 hour of that day, in the subscriber's time zone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date, datetime
 

@@ -1,7 +1,5 @@
 """The states of an edition."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """What a pause missed: whose turn it is, which editions, and which of their papers a topic wants."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime
 

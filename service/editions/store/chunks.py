@@ -1,7 +1,5 @@
 """Chunks: the ranges of subscribers that an edition is composed by, each claimed by one process."""
 
-from __future__ import annotations
-
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """The papers of an edition: each work is assigned to one edition of a cadence."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, func, literal, select

@@ -1,7 +1,5 @@
 """Editions: opened once per cadence and date, frozen when they are composed, counted, closed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any

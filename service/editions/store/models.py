@@ -1,7 +1,5 @@
 """Editions, their papers, and the ranges of subscribers to compose."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Any
 

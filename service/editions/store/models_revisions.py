@@ -1,7 +1,5 @@
 """The table of replacements: which edition told of which new version of a paper."""
 
-from __future__ import annotations
-
 from sqlalchemy import ForeignKey, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 

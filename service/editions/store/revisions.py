@@ -1,7 +1,5 @@
 """Replacements: each newer version of a paper in one edition of a cadence, for topics that ask."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, literal, select

@@ -1,7 +1,5 @@
 """What the contexts of mails share, so that each class lists its own fields alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 

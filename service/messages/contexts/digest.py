@@ -1,7 +1,5 @@
 """What each email is made of: one frozen value per kind, complete before any template sees it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import date
 

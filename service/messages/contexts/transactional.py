@@ -1,7 +1,5 @@
 """What the other emails are made of: one frozen value per kind, as complete as a digest's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 

@@ -1,7 +1,5 @@
 """What can be wrong with a mail before it is sent."""
 
-from __future__ import annotations
-
 
 class MailError(ValueError):
     """This mail cannot be made; the message is one line that says why, without any address."""

@@ -1,7 +1,5 @@
 """Addresses as they travel: the domain in ASCII, the part before the @ as it is or refused."""
 
-from __future__ import annotations
-
 import re
 
 import idna

@@ -3,8 +3,6 @@
 A whole digest is 40 kB; what belongs to one reader alone is one or two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256

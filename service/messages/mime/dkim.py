@@ -4,8 +4,6 @@ Ours and not dkimpy's, which parses each message anew and signs RSA in Python nu
 checks ours in the tests. A key is read once, the body's hash is taken once for all signatures.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """The message around a mail: RFC 5322 headers, RFC 8058 unsubscribe, two parts, exact bytes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

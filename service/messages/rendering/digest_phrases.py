@@ -1,7 +1,5 @@
 """Phrases that need a digest's context."""
 
-from __future__ import annotations
-
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import DigestContext, DigestHappening, DigestPaper

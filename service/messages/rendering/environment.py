@@ -1,7 +1,5 @@
 """The templates as Jinja sees them: where they lie, what is escaped, what they may call."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The lines of a card as HTML: what `plain` says of a paper in the text twin."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape

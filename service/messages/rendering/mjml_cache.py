@@ -4,8 +4,6 @@ Two mails with as many sections have the same shape, and MJML takes milliseconds
 words back takes microseconds. The words never pass through MJML, so no title can break it.
 """
 
-from __future__ import annotations
-
 import re
 from itertools import count
 

@@ -1,7 +1,5 @@
 """From a context to a mail: Jinja writes MJML and text, MJML becomes HTML that mail programs read."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The text twin: what the HTML part says, as lines of at most 78 columns."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 import unicodedata

@@ -1,7 +1,5 @@
 """Counts for a monitor, each over an index or over a bounded number of the newest rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

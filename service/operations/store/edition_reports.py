@@ -1,7 +1,5 @@
 """What the rows of an edition tell: failures by what was said, what waits and until when, doubts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

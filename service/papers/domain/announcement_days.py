@@ -4,8 +4,6 @@ Sources: arXiv's availability page (announcements at 20:00 US Eastern, feeds reb
 Eastern, none on Friday and Saturday nights). Windows are half-open: [from, until).
 """
 
-from __future__ import annotations
-
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 

@@ -10,8 +10,6 @@ family name asked alone must equal. `w` and `p`: family name, first name and mid
 `w` holds all middle names of the stored name and `p` leaves some out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 

@@ -1,7 +1,5 @@
 """Who wrote it: one string of authors into names, and whether a name is the one asked for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Final, Literal

@@ -4,8 +4,6 @@ Source: https://arxiv.org/category_taxonomy. Six categories have a twin under an
 paper in one is in both, so a reader of either must see it.
 """
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from typing import Final

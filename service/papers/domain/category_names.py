@@ -3,8 +3,6 @@
 Source: https://arxiv.org/category_taxonomy.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 

@@ -5,8 +5,6 @@ those are computed when the feed is rendered (arXiv's RSS documentation), and st
 today's date are a known fault. Holidays and deferrals are detected, not predicted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date

@@ -4,8 +4,6 @@ arXiv's terms of use: at most one request every three seconds and one connection
 over all machines. In practice 406, 429 and 503 all mean "later", with or without `Retry-After`.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 GAP = timedelta(seconds=3)

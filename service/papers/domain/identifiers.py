@@ -5,8 +5,6 @@ One paper has one key however it was written down: `arXiv:math.CA/0611800v2 [mat
 Source of the grammar: https://info.arxiv.org/help/arxiv_identifier.html
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

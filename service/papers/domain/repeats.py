@@ -1,7 +1,5 @@
 """One paper once: what an answer tells of a paper more than once becomes one announcement."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count

@@ -3,8 +3,6 @@
 A new source is a file in `service/papers/sources` with a function `build`, and an entry here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -15,8 +15,6 @@ without a vote that every paper starts with, lest two votes in the first minute 
 Reasons, proofs and what was measured on real days are in `docs/trending.md`.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict

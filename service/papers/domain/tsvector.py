@@ -1,7 +1,5 @@
 """Reads what Postgres prints for a `tsvector` (PostgreSQL manual, section 8.11.1)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import TypeAlias

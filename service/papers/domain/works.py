@@ -5,8 +5,6 @@ sent it once. Names are `arxiv:…`, `biorxiv:…` and `doi:…` (ISO 26324; arX
 `10.48550/arXiv.<id>`).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass

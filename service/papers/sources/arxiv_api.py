@@ -4,8 +4,6 @@ Manual: https://info.arxiv.org/help/api/user-manual.html. It tells what the dail
 comments, the primary category, the day of submission, and authors one by one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ and that nothing was announced. Markup changes; so this reads headings and littl
 `list/new.html` and the section headings of arXiv's published web code (arxiv-browse).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ https://info.arxiv.org/help/oa/index.html. A record's datestamp is that of its l
 kind, administrative ones too; it says nothing about submission or announcement.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

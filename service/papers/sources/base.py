@@ -3,8 +3,6 @@
 Fetching touches the world and returns bytes; parsing is pure. A source never stores anything.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date

@@ -3,8 +3,6 @@
 arXiv's terms of use allow its feeds one request every three seconds, from all machines together.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Mapping

@@ -4,8 +4,6 @@
 over the years, so every one but a paper's identifier and title may be missing.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

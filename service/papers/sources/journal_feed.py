@@ -5,8 +5,6 @@ identifier or only in its link; authors are one string or many; days have many s
 is rolling: it names the same papers for weeks, so what it names is LISTED and not announced.
 """
 
-from __future__ import annotations
-
 import calendar
 import hashlib
 import io

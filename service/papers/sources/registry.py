@@ -1,7 +1,5 @@
 """Build the sources that the settings name, and the other channels of arXiv."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 

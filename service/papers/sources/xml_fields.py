@@ -4,8 +4,6 @@ Everything here is pure. One unreadable entry never costs its page; one unreadab
 error of one line that names the place.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime

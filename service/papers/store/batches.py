@@ -1,7 +1,5 @@
 """Batches: what each source announced for each category on each date, and how far we have it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 

@@ -4,8 +4,6 @@ An advisory lock is the turnstile (Postgres drops it when its holder dies), a ro
 next request may start. The database's clock decides, so that machines need not agree on the time.
 """
 
-from __future__ import annotations
-
 import time
 import zlib
 from collections.abc import Callable, Iterator

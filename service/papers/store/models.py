@@ -1,7 +1,5 @@
 """The tables of papers and of how they came: batches, announcements, versions, signals, events."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which papers came, changed or went, so that what is kept of them in memory can keep up."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import func

@@ -1,7 +1,5 @@
 """Which papers changed since a snapshot of the database."""
 
-from __future__ import annotations
-
 from sqlalchemy import (
     delete,
     func,

@@ -1,7 +1,5 @@
 """Papers out: as values for mails and pages, and as the day's index for matching."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Papers in: one upsert per canonical key, versions and signals apart, nothing done twice."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

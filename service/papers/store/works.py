@@ -1,7 +1,5 @@
 """Works and what happens to them: rows that meet under one name share a `work_id`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 

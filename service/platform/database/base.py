@@ -1,7 +1,5 @@
 """What every table shares: naming of constraints, column types, and the states as database enums."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from enum import StrEnum

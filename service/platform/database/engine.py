@@ -1,7 +1,5 @@
 """The connection to Postgres: one engine per process, plain sessions, commits at the edge."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

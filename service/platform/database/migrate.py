@@ -1,7 +1,5 @@
 """The schema, brought to head by Alembic from wherever it stands."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from alembic import command

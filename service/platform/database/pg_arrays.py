@@ -1,7 +1,5 @@
 """Arrays as PostgreSQL writes them, for `CAST(:name AS type[])`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

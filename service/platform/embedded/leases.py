@@ -1,7 +1,5 @@
 """One process's share in one server: join, starting it if need be, and leave."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,8 +4,6 @@ A lock belongs to the open file, so a server started with the file inherits the 
 any of its processes lives the lock is held, and no stale pid file can pretend otherwise.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

@@ -6,8 +6,6 @@ program and data, and a checkout below /root is closed to it. We open no directo
 ours; what cannot be reached goes below /var/lib/paperboy, with a link in the data directory.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import logging

@@ -1,8 +1,6 @@
 """How one server is prepared, started, asked and stopped. Standard library only: the keeper
 runs this without site-packages, so that it stays small."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -5,8 +5,6 @@ Locks, beside the data: users hold `in_use` together; the keeper holds `keeper` 
 takes `in_use` alone to stop, so nobody can join a server that is about to go.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

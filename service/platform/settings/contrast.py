@@ -1,7 +1,5 @@
 """Whether people can read one colour on another (WCAG 2.2, success criterion 1.4.3)."""
 
-from __future__ import annotations
-
 import re
 
 # What the mails are written on, by day and by night.

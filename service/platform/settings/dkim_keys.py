@@ -3,8 +3,6 @@
 Beside the settings and not under `mail`, because whoever checks the settings checks the keys.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What is wrong with a setting, and the error that carries it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 PREFIX = "PAPERBOY_"

@@ -1,7 +1,5 @@
 """Read the settings from the environment and check them, with every fault named at once."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import tempfile

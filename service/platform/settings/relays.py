@@ -1,7 +1,5 @@
 """SMTP addresses of the settings, parsed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit

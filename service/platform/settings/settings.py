@@ -4,8 +4,6 @@ Names are those of the operator's handbook with the prefix `PAPERBOY_`; an attri
 name in lower case. An empty variable counts as unset, because compose files pass empty ones.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit

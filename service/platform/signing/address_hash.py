@@ -1,7 +1,5 @@
 """Addresses as keys: two spellings of one mailbox are one subscriber, one suppression."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 

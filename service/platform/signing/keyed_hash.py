@@ -1,7 +1,5 @@
 """HMAC-SHA256 for keys that sign hundreds of thousands of short texts."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ Signing is itsdangerous' URLSafeSerializer (a pure function; the salt is the pur
 rules are here, because the library would read a clock and here `now` is an argument.
 """
 
-from __future__ import annotations
-
 import json
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable

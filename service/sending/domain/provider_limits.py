@@ -6,8 +6,6 @@ the one way of sharing a road that was shown to settle. A provider that refuses 
 workers share the row, and each applies what it saw.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ hotmail.co.uk as well. Domains that rent a provider's servers under a name of th
 themselves, since looking up their MX for each mail would make sending wait for DNS.
 """
 
-from __future__ import annotations
-
 import re
 
 from service.platform.caches import cached

@@ -5,8 +5,6 @@ others; after the rest one connection tries it. Pure: times are seconds of whate
 caller has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

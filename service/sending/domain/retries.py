@@ -5,8 +5,6 @@ columns (`due_at`); nothing here knows a clock. The jitter is a function of the 
 often it was put off, so that a decision made twice is the same.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from dataclasses import dataclass

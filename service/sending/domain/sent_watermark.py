@@ -4,8 +4,6 @@ A mark names one row as it was when its window went into flight. A database in w
 not there, or not that far, is older than what the world has got (decision record 0015).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

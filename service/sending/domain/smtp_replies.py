@@ -1,7 +1,5 @@
 """What an SMTP reply is about: the mail, its provider, or the relay."""
 
-from __future__ import annotations
-
 import re
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """How long a relay is waited for, and how long its connections are kept."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from service.sending.domain.relay_health import REST_SECONDS

@@ -6,8 +6,6 @@ the last message, which the RFC allows as the first of a group: one round trip a
 only ever said after its own 354.
 """
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Callable

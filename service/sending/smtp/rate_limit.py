@@ -6,8 +6,6 @@ quiet hour. While Valkey is away each worker sends its share by itself, as many 
 sending: mail neither stops nor flies unlimited, and the log says so.
 """
 
-from __future__ import annotations
-
 import math
 import secrets
 import time

@@ -1,7 +1,5 @@
 """A connection to one of several relays: whose turn it is, who rests, and what to tell of it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ The loop runs only while somebody is in `turn`, on the caller's own thread: what
 what sends them take turns, and neither waits for the other's lock.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

@@ -5,8 +5,6 @@ process dies, Postgres drops the lock at once, so what it left is found without 
 lease; the lease itself serves where a host vanishes and its connection lingers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Each step is one statement for a whole window, conditional on (id, attempt): who
 has lost it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple

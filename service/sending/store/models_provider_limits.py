@@ -1,7 +1,5 @@
 """How each provider takes our mail, one row for each that gave a reason to ask."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import SmallInteger

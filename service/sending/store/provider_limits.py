@@ -6,8 +6,6 @@ are only filled under the lock of their provider's pace, and a pace goes only wh
 no row waits for a provider that nobody looks at.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Restored backups: which database this is, whether it is behind a mark, what that leaves in doubt."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 from sqlalchemy import and_, func, not_, select

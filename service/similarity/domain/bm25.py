@@ -5,8 +5,6 @@ words of (how much the paper says the word) * (how rare the word is). The first 
 but the paper once the average length is a constant; the second stands in the probe.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log

@@ -4,8 +4,6 @@ Counted over 48,000 papers of 2024 to 2026, mostly computer science and astrophy
 They stand in for a database that has too few papers to be counted itself.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 SHIPPED_PAPERS: Final = 10_000

@@ -5,8 +5,6 @@ which it is taken, a sum of integers below 2**24 is exact in any order, even in 
 (IEEE 754 binary32 has 24 significant bits), which is what pgvector and BLAS compute in.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ lexemes from a table of lexeme by paper. Both are sums of integers below 2**24 i
 which are exact in whatever order BLAS takes them; what joins them is below 2**53 in 64-bit floats.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """The state of the corpus: how common lexemes are, and the newest papers' scores."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from sqlalchemy import Text, any_, cast, delete, func, select, text

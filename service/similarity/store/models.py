@@ -3,8 +3,6 @@
 `halfvec` holds whole numbers up to 2,048 exactly, and `sparsevec` any below 2**24 (pgvector 0.7).
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Callable
 from datetime import datetime

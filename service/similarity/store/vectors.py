@@ -4,8 +4,6 @@ Every dot product here is a sum of integers below 2**24, so pgvector's 32-bit fl
 Postgres agrees with `scoring.like_sets` on every pair (see `domain.meaning`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """A sign-up as it was typed, and what it is once it was validated."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from service.deliveries.domain.recipients import Cadence

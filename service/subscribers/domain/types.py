@@ -1,7 +1,5 @@
 """What subscribers say of papers."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """What readers said of papers: one word each, the last one counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime

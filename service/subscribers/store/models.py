@@ -1,7 +1,5 @@
 """A subscriber, what they agreed to, and addresses that must not be mailed."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 from sqlalchemy import (

@@ -1,7 +1,5 @@
 """What readers say of papers, and what they changed of their topics by a link in a mail."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, UniqueConstraint

@@ -1,7 +1,5 @@
 """Subscribers, their consents and their topics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Suppressed addresses, as keyed hashes. The secret may rotate: every key is looked up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 

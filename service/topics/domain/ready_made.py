@@ -3,8 +3,6 @@
 Every category of arXiv is in at least one of them. Each line: name, what it brings, the topic.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

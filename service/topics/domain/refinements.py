@@ -4,8 +4,6 @@ Candidates are proposed here from what the matching papers have in common; whoev
 what each would leave, and `choose` keeps those that are worth a click.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Values of topics: why a paper matched, how a clause is looked up, how a link changed a topic."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What readers changed of their topics by links in mails, each with the way back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Papers as matching reads them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Text, cast, func, select

@@ -1,7 +1,5 @@
 """Probes of `like:` clauses, and the state of the corpus that they are made from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sqlalchemy import Select, delete, select

@@ -1,7 +1,5 @@
 """Distinct topics and distinct clauses, each stored once with the form in which a morning asks it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import (

@@ -1,7 +1,5 @@
 """Compiled topics and clauses out: long columns instead of rows, since a morning reads them all."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

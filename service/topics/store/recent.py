@@ -1,7 +1,5 @@
 """The papers of the last days for previews, and the newest that a topic finds for searches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from math import ceil

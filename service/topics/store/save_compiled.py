@@ -5,8 +5,6 @@ Every way to save a topic goes through `save_canonicals`. Rows that came past it
 another PostgreSQL with other dictionaries, are made anew when they are met or by `renew_forms`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 

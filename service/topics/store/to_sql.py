@@ -1,7 +1,5 @@
 """A topic as a WHERE clause: the same meaning as `domain.matching`, over every stored paper."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """A reader's topics one by one; all together they are set and read in subscribers.py."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple

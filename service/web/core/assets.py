@@ -1,7 +1,5 @@
 """Static files under an address that holds their content's hash, so that browsers keep them."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path

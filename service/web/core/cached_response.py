@@ -1,7 +1,5 @@
 """An answer that costs something, made again only when it has become old."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock

@@ -1,7 +1,5 @@
 """What every page needs, gathered once per application: settings, sessions, bell, clock, looks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Pages for what went wrong: they say what to do next, and never show a traceback."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response

@@ -1,7 +1,5 @@
 """Around every answer: the headers that keep a page harmless, HEAD, and a limit on what comes in."""
 
-from __future__ import annotations
-
 from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

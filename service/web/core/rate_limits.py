@@ -4,8 +4,6 @@ Counted in Valkey, so that all web processes share them; while it is away each p
 itself, because a form without limits is worse than one with lenient limits.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from time import time
 

@@ -1,7 +1,5 @@
 """Who holds the link: the token in an address, checked for what the address is about."""
 
-from __future__ import annotations
-
 from sqlalchemy.orm import Session
 
 from service.messages.signed_links import signed_url

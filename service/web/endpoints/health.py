@@ -1,7 +1,5 @@
 """For machines: does the process live, can it work, what may be crawled."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import redis

@@ -4,8 +4,6 @@ No session, no cookie, no form: who calls is proved by the provider's own signat
 proves nothing is answered 401 and leaves no trace but a line in the log.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Without the setting there are no such pages. Wrong passwords are counted by wher
 and an answer to one says nothing of how close it was.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

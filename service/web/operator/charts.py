@@ -1,7 +1,5 @@
 """What the operator's charts are made of: what became of an edition, and what came back per day."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from service.operations.dashboard import BounceDay

@@ -1,7 +1,5 @@
 """The development mailbox in the browser: what went out while no relay is set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage

@@ -5,8 +5,6 @@ Who may ask is who may see `/admin`; see `service.web.operator.auth`. Read from 
 of the caches, which each process has for itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 

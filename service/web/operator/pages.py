@@ -1,7 +1,5 @@
 """`/admin`: the operator's pages, behind a password. What changes something is asked once more."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated

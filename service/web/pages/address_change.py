@@ -1,7 +1,5 @@
 """Saying yes to a new address, or taking back that digests went to one: the links of two mails."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 

@@ -1,7 +1,5 @@
 """A digest in the browser, for whoever holds the link that came with it."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query

@@ -5,8 +5,6 @@ identifier is its page here, which never changes; a reader that asks again gets 
 has (RFC 9110, section 13).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The front page and the pages of earlier days: what was announced, best first."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, timedelta
 

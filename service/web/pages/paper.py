@@ -1,7 +1,5 @@
 """The page of one paper."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """A reader's own page: topics, times, a pause, the data we hold, and leaving."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What a reader chose by links, on their own pages: saved papers, changed topics, suggestions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated

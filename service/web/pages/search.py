@@ -1,7 +1,5 @@
 """Search in everything that was ever announced here, in the language of topics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from fastapi import APIRouter

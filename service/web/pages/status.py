@@ -1,7 +1,5 @@
 """`/status`: whether each day was whole, for everybody to see; the last 30 days as a picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """Signing up, and proving the address by the link in the mail."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What the pages of a change say: before its button is pressed, after, and when it is taken back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NoReturn

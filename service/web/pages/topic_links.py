@@ -4,8 +4,6 @@ GET changes nothing, because programs open links before people do. The holder of
 topics and opinions, nothing else; who has left gets no change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Topics before signing up: how to write one, and what it would have brought."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ The POST needs no cookie, no form field and no body, and answers without a redir
 whoever has left already or was erased: the answer is what they wanted to hear.
 """
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 

@@ -1,7 +1,5 @@
 """Categories as the pages show them: short names for tabs, and where a cross-listed paper is from."""
 
-from __future__ import annotations
-
 from service.papers.domain.categories import category_name
 from service.papers.domain.types import AnnounceType, Paper
 

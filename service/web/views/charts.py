@@ -4,8 +4,6 @@ There is one value, `Chart`, and one macro that writes it, `_chart.html`. All bu
 which say themselves, so that every chart has the same alternative for whoever does not see it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """From a template to a page: one Jinja environment in which everything is escaped."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small texts that only the pages say."""
 
-from __future__ import annotations
-
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import AnnounceType, Paper
 from service.presentation.phrases import count_of

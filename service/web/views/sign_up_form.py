@@ -1,7 +1,5 @@
 """The sign-up form as it stands on a page: what was typed, what is wrong with it, where."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """A reader's standing: the same events in whatever order and number, the same answer."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

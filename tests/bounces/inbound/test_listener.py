@@ -1,7 +1,5 @@
 """The listener: takes what is addressed to our signed return paths and refuses the rest at RCPT."""
 
-from __future__ import annotations
-
 import smtplib
 import socket
 from collections.abc import Callable

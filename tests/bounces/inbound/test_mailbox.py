@@ -1,7 +1,5 @@
 """Bounces that wait in a mailbox: each is handed out once it is there, and marked once taken."""
 
-from __future__ import annotations
-
 from mailbox import Maildir
 from pathlib import Path
 from urllib.parse import quote

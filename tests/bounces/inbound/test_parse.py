@@ -1,7 +1,5 @@
 """What comes back, read: whom it is about and why, in whatever shape."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """Mails at the bounce address that nobody honest sends: bounded, read as far as it goes, or refused."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

@@ -5,8 +5,6 @@
 exact one (RFC 3463). Vague codes (5.0.0, 5.5.0, 5.7.1) say nothing to compare with.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who calls a webhook: only the provider's own signature passes, over exactly these bytes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import timedelta

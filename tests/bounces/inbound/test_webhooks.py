@@ -1,7 +1,5 @@
 """What providers tell, read as notices: their identifiers, their words, our marks."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from typing import Any

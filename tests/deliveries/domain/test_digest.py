@@ -1,7 +1,5 @@
 """A digest is the same after a trip through JSON, whole and entry by entry."""
 
-from __future__ import annotations
-
 import json
 
 from hypothesis import given

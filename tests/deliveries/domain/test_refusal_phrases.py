@@ -1,7 +1,5 @@
 """Words of refusals, and those that nobody knows."""
 
-from __future__ import annotations
-
 from service.deliveries.domain.refusal_phrases import read_words
 
 

@@ -1,7 +1,5 @@
 """Whom a refusal is about: by its code where that is exact, by its words where it is not."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

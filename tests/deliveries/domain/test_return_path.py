@@ -1,7 +1,5 @@
 """The signed return path: names its delivery to us, and nobody else can make one."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """The life of a delivery, and what a relay's words mean for it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

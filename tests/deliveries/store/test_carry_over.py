@@ -1,7 +1,5 @@
 """A doubt that nobody answers, and mail that no relay took: the papers come in the next edition."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

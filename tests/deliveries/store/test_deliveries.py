@@ -1,7 +1,5 @@
 """Deliveries as rows: unique, found again, and a ledger of what each reader was sent."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Composing: every matched paper once, shown or cut, in the order that ranking.py defines."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace

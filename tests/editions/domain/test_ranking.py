@@ -1,7 +1,5 @@
 """The order of papers: by what others think, then by freshness, then by identifier; no accident."""
 
-from __future__ import annotations
-
 from datetime import date
 from random import Random
 

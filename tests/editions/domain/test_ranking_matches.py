@@ -1,7 +1,5 @@
 """The order under a topic: relevance, trend and authors, each never to a paper's harm; then spread."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 from random import Random

@@ -1,7 +1,5 @@
 """Suggestions: near what was kept, far from what was dismissed, and rather nothing than something weak."""
 
-from __future__ import annotations
-
 import math
 from random import Random
 

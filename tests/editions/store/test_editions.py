@@ -1,7 +1,5 @@
 """Editions: one for each cadence and date, each paper in one of them, counted once."""
 
-from __future__ import annotations
-
 import threading
 from datetime import UTC, date, datetime, timedelta
 

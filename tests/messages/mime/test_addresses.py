@@ -1,7 +1,5 @@
 """Addresses as SMTP takes them."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.messages.domain.errors import HeaderError

@@ -1,7 +1,5 @@
 """Signatures that another's verifier accepts, over what must not change; keys refused in words."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy

@@ -1,7 +1,5 @@
 """The exact bytes of a message: what each header promises, read by two parsers."""
 
-from __future__ import annotations
-
 import email
 import email.policy
 from collections.abc import Callable

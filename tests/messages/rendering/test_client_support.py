@@ -1,7 +1,5 @@
 """No mail uses anything that docs/mail-clients.md does not answer for."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The words of a digest that depend on its own papers: updates and late days."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import pytest

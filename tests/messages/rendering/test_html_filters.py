@@ -1,7 +1,5 @@
 """The lines of a card as HTML: the same words as in the text twin, and nothing unescaped."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Callable

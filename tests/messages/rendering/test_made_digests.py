@@ -3,8 +3,6 @@
 `PAPERBOY_TEST_WHOLE=1` makes it 5,000, which take some minutes.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Every mail in every state of the gallery: as it was when somebody looked, and sound throughout."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What a digest says of earlier papers and of the day's completeness."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from service.deliveries.domain.states import DeliveryKind

@@ -1,7 +1,5 @@
 """Every email renders, whatever the papers say, and stays small enough to be read to its end."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The text part flows (RFC 3676): whole paragraphs on any screen, and no line that plays ours."""
 
-from __future__ import annotations
-
 import re
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """Links that change what comes: whole, quoted, the reader's own, and only where they make sense."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Dates, hours and zones: every local date has one hour, and it is sent in once."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 

@@ -1,7 +1,5 @@
 """Keys overlap exactly where `author_matches` finds the person: no more, no less."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

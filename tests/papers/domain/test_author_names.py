@@ -1,7 +1,5 @@
 """Authors: one string into names, and who is who."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections import defaultdict

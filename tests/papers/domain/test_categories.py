@@ -1,7 +1,5 @@
 """arXiv's categories: every code known, twins found, slips explained."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

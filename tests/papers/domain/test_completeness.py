@@ -1,7 +1,5 @@
 """What an answer says of a batch: in, partly in, or yesterday's again."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date
 from itertools import product

@@ -1,7 +1,5 @@
 """How long a host is left alone."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

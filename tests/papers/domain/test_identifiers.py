@@ -1,7 +1,5 @@
 """One paper has one identifier and one key, however it was written down."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from itertools import pairwise

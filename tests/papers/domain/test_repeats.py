@@ -1,7 +1,5 @@
 """A paper that an answer names more than once is one announcement, and never lost."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Trending: what the formula promises, on examples and on anything hypothesis can think of."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The values' few questions."""
 
-from __future__ import annotations
-
 from service.deliveries.domain.states import DeliveryState
 from service.papers.domain.types import AnnounceType
 

@@ -1,7 +1,5 @@
 """One work under several names, and what happened to it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The search API: papers by identifier, pages that come short, errors that come as feeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs

@@ -1,7 +1,5 @@
 """arXiv's feed: every documented field, bad entries counted, anything but a whole feed refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from xml.sax.saxutils import escape

@@ -1,7 +1,5 @@
 """Real days of arXiv, as RSS and as Atom, against what was announced on them."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import date

@@ -1,7 +1,5 @@
 """The listing page: arXiv's own counts, or a clear word that it does not give them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 

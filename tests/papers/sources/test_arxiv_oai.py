@@ -1,7 +1,5 @@
 """OAI-PMH: whole records, versions and withdrawals, and every error in one line."""
 
-from __future__ import annotations
-
 import pickle
 from datetime import UTC, date, datetime
 

@@ -1,7 +1,5 @@
 """Harvesting arXiv: lists that go on, expire, go in circles and end, on a loopback server."""
 
-from __future__ import annotations
-
 from datetime import date
 from urllib.parse import parse_qs
 

@@ -1,7 +1,5 @@
 """Errors of sources keep their meaning between processes."""
 
-from __future__ import annotations
-
 import pickle
 
 from service.papers.sources.base import SourceUnavailable

@@ -1,7 +1,5 @@
 """bioRxiv and medRxiv: all pages of a day, however they are counted."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime
 

@@ -1,7 +1,5 @@
 """Fetching: polite to the source, bounded in time and size, and clear about what went wrong."""
 
-from __future__ import annotations
-
 import gzip
 import socket
 import time

@@ -1,7 +1,5 @@
 """Hugging Face's list: what people put forward, with everything but the identifier optional."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Journals' feeds: RSS, Atom and RDF, plain text out of markup, a key for every paper."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path

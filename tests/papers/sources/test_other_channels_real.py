@@ -1,7 +1,5 @@
 """Real answers of OAI-PMH, arXiv's API and bioRxiv: read whole, or refused in one line."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The sources an operator names, built and asked over loopback."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import pytest

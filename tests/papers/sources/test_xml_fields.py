@@ -1,7 +1,5 @@
 """Reading XML: what is not whole is refused in one line, what is odd is counted."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """A batch is opened once, and what repeats in it is known."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine

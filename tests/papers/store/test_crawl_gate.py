@@ -1,7 +1,5 @@
 """The gate in front of arXiv, shared by processes: gaps, one at a time, back-off."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """Stored papers come back as they were announced, newest first."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select, true

@@ -1,7 +1,5 @@
 """Papers in and out of Postgres, and the batches they came in."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select

@@ -1,7 +1,5 @@
 """The connection to Postgres: in UTC, impatient with locks, committed as a whole or not at all."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import psycopg

@@ -1,7 +1,5 @@
 """The schema: models and migrations say the same, each step goes both ways, two may run at once."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

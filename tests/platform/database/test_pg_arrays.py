@@ -1,7 +1,5 @@
 """Arrays written as text are read by Postgres as what they were."""
 
-from __future__ import annotations
-
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Where the embedded servers go and as whom they run, and what is said when they cannot."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from importlib.util import find_spec

@@ -3,8 +3,6 @@
 The sharing tests use Valkey, which starts in a blink; the promise is the same code for both.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

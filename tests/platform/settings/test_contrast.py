@@ -1,7 +1,5 @@
 """Contrast as WCAG counts it."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.platform.settings.contrast import LEAST_CONTRAST, NIGHT, PAPER, contrast, is_colour

@@ -1,7 +1,5 @@
 """DKIM keys are read when settings are checked, and all their faults are told at once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

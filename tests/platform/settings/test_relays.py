@@ -1,7 +1,5 @@
 """Relays are read from their addresses, in their order, or refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings: what an operator may write, and what they are told when it is wrong."""
 
-from __future__ import annotations
-
 import multiprocessing
 from pathlib import Path
 

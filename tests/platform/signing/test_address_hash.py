@@ -1,7 +1,5 @@
 """Addresses as keys: one mailbox, one key; a hash that names nobody."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

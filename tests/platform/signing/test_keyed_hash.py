@@ -1,7 +1,5 @@
 """Our HMAC is the standard library's, for keys and texts of every length."""
 
-from __future__ import annotations
-
 import hmac
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Links: what one purpose signs no other purpose opens, and each ends in its time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

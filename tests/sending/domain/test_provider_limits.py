@@ -1,7 +1,5 @@
 """How a provider is slowed down, spared, tried again and trusted again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Which addresses share a provider."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.sending.domain.providers import provider_of

@@ -1,7 +1,5 @@
 """Whose turn it is among several relays."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from hypothesis import given

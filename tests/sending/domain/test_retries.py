@@ -1,7 +1,5 @@
 """When a mail is tried again, what counts against it, and that it never comes too late."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

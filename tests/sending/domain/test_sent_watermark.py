@@ -1,7 +1,5 @@
 """A mark of how far the sending has come, and what it says of a database."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime
 

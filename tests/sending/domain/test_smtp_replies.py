@@ -1,7 +1,5 @@
 """What a reply of a relay is about."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome

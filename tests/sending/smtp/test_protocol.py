@@ -1,7 +1,5 @@
 """The talk with a relay, reply by reply: whose each reply is, and what it does to which message."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import pytest

@@ -1,7 +1,5 @@
 """One rate for all workers, and each its share while nobody counts for them."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

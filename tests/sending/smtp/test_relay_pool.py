@@ -1,7 +1,5 @@
 """Several relays: shared by weight, passed over while they fail, and never trusted with less TLS."""
 
-from __future__ import annotations
-
 import ssl
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What the transport says of each message, whatever the relay does and wherever it does it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Whom the transport trusts with a message: encryption, passwords, and addresses outside ASCII."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

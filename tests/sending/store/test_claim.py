@@ -1,7 +1,5 @@
 """Each step of sending is conditional: whoever changes no row has lost."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 

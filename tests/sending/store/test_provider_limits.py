@@ -1,7 +1,5 @@
 """Lanes: rows that wait for a provider are out of everybody's way, and none is forgotten there."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """BM25 weights of words: titles, lengths and rarity."""
 
-from __future__ import annotations
-
 from itertools import count, pairwise
 
 from service.similarity.domain.bm25 import (

@@ -1,7 +1,5 @@
 """Which score is like enough: gauges, shares and lines, each to the digit."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The rule of likeness, the weights of words, and how a probe draws its line."""
 
-from __future__ import annotations
-
 from array import array
 
 import pytest

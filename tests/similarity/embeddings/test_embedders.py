@@ -1,7 +1,5 @@
 """Models: read from their packages, checked, and never the network."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from array import array

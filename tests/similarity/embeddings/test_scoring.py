@@ -1,7 +1,5 @@
 """A day's papers against every probe at once: the pairs that the rule names, and no others."""
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A shelf in memory says what Postgres says of every paper, and goes on doing so as papers change."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Likeness in Postgres and in memory: every pair of probe and paper agrees."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from array import array

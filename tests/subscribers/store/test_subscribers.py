@@ -1,7 +1,5 @@
 """Readers, their suppressions and what is left of them, in Postgres."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, date, datetime
 

@@ -1,7 +1,5 @@
 """A suppression names nobody, is there once, and outlives a change of the secret."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from sqlalchemy import select

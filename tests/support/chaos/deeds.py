@@ -1,7 +1,5 @@
 """What is done to a day from outside: readers leave, messages are doubled, connections are cut."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

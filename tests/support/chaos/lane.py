@@ -3,8 +3,6 @@
 The processes are forked from one that has imported everything, so that a worker costs 50 ms.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import shutil

@@ -4,8 +4,6 @@ Apart from the worker itself: that imports the Celery application, which looks f
 once, and so may be imported in the fork server alone.
 """
 
-from __future__ import annotations
-
 import mmap
 import struct
 import time

@@ -4,8 +4,6 @@ The schedule is the same every time; which of two processes is faster is not, so
 for the fifth message may find it under way on either of two senders.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """What must hold after any seed, whatever went wrong in it: each promise returns what broke it."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ Each sender has a port of its own, so that the relay knows whom to kill. It may 
 pipelined or not, commands are answered one by one, in order.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -3,8 +3,6 @@
 Each value replaces steps of a worker's sender.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 

@@ -5,8 +5,6 @@ a worker is ready in some 50 ms. Its runtime is made here, with the seed's clock
 commits of psycopg are wrapped from outside, in the forked process alone.
 """
 
-from __future__ import annotations
-
 import functools
 import gc
 import os

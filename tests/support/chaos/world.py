@@ -4,8 +4,6 @@
 against.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import shutil

@@ -1,7 +1,5 @@
 """Mails that come back, written for the tests in the shapes of the common servers."""
 
-from __future__ import annotations
-
 READER = "reader@example.org"
 OUR_ID = "<digest.1.00000000000000000000@paperboy.example>"
 

@@ -1,7 +1,5 @@
 """Keys of a test's own, and dkimpy as the receiver that checks what they signed."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from functools import cache

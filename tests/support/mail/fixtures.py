@@ -1,7 +1,5 @@
 """Makers of invented papers and digests, one renderer for the whole run, and relays to talk to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime

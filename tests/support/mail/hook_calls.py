@@ -1,7 +1,5 @@
 """Webhook calls as the providers make them, with keys that only tests hold."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 import json

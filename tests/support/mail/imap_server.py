@@ -1,7 +1,5 @@
 """An IMAP server on loopback with one folder: as much of RFC 3501 as reading bounces needs."""
 
-from __future__ import annotations
-
 import re
 import socketserver
 import threading

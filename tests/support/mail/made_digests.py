@@ -3,8 +3,6 @@
 The papers are those of `bulk/dev`; topics are pairs of words that stand in their titles.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

@@ -1,7 +1,5 @@
 """Every mail in every state that matters, of invented papers and people: for looking and testing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """A mail that no template wrote."""
 
-from __future__ import annotations
-
 from service.messages.rendering.fast_path.fragments import Part, own_run
 from service.messages.rendering.renderer import RenderedMail
 

@@ -1,7 +1,5 @@
 """Reading a mail as others do: two MIME parsers that share no code, and a strict HTML parser."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy

@@ -1,7 +1,5 @@
 """An installation with something of everything to tell: what operators' pages and pictures show."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from service.bounces.record import Channel, read_bounce_mail

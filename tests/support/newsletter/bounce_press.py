@@ -1,7 +1,5 @@
 """A press whose mails come back: what tests of bounces do and ask again and again."""
 
-from __future__ import annotations
-
 from sqlalchemy import func, select
 
 from service.bounces.record import Channel, Reading, read_bounce_mail

@@ -1,7 +1,5 @@
 """Commands as tests type them, and what they leave behind."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What an outcome means for a row that has the whole day before it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from service.deliveries.domain.states import Decision, SendOutcome

@@ -1,7 +1,5 @@
 """One installation in a test: its press, and the sources that it reads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path

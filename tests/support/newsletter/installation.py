@@ -4,8 +4,6 @@ The clock is turned; sources, database and gate are real. `notes` keep what was 
 at each hour, so that a test can say what the state was while things were wrong.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

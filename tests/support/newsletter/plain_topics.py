@@ -1,7 +1,5 @@
 """Small papers and topics made by hypothesis, and what topics mean, as plainly as it can be said."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 from hypothesis import strategies as st

@@ -4,8 +4,6 @@ Also `PlannedTransport`, the second implementation of the `Transport` protocol: 
 test planned, and lets the test do something while messages are on the wire.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What a database holds: whole, for tests that promise that nothing changed, and what waits in lanes."""
 
-from __future__ import annotations
-
 from sqlalchemy import Engine, Text, cast, func, select, text
 from sqlalchemy.orm import Session
 

@@ -4,8 +4,6 @@ Kills come where a process can die: as a transaction begins or commits, and whil
 wire. What is left is what any process finds that starts afterwards.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

@@ -5,8 +5,6 @@ see each other. With `PAPERBOY_TEST_DATABASE_URL` and `PAPERBOY_TEST_REDIS_URL` 
 there are used over TCP; otherwise the run starts embedded ones, shared by all of its workers.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

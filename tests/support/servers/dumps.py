@@ -1,7 +1,5 @@
 """A real backup of a test's database, and its restoring over what has happened since."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec

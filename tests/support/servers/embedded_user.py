@@ -4,8 +4,6 @@ Arguments: data directory, then `postgres`, `valkey` or `both`, then perhaps `du
 stays until its standard input ends.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

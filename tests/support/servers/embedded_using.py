@@ -1,7 +1,5 @@
 """Ways to use embedded servers from tests: shares, queries, and other processes to kill."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import signal

@@ -4,8 +4,6 @@ A hub has an address on each cable; what serves the hosts listens there, in the 
 Nothing of it can be seen from the machine's own network. Needs root and `ip` (Debian: iproute2).
 """
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """A real HTTP server on loopback that plays a source, a hook's caller's peer, or a broken one."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

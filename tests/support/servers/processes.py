@@ -1,7 +1,5 @@
 """Real processes of the service on a test's own servers: commands and a Celery worker."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

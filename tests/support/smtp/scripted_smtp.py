@@ -4,8 +4,6 @@ aiosmtpd, which the other sink stands on, cannot drop a connection before its gr
 rubbish after the final dot, or speak TLS with a certificate of the test's own in a few lines.
 """
 
-from __future__ import annotations
-
 import socket
 import ssl
 import subprocess

@@ -3,8 +3,6 @@
 # aiosmtpd calls these handlers by such names and with all of these arguments.
 # ruff: noqa: N802, ARG002
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import threading

@@ -1,7 +1,5 @@
 """arXiv's feed as it travels, for days that a test invents."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from email.utils import format_datetime

@@ -1,7 +1,5 @@
 """arXiv on loopback and an installation that watches it, with the checks that must always hold."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Invented answers of arXiv's OAI-PMH interface, in the layout of its own templates."""
 
-from __future__ import annotations
-
 RAW = """<arXivRaw xmlns="http://arxiv.org/OAI/arXivRaw/">
   <id>2609.10001</id><submitter>Ada Example</submitter>
   <version version="v2"><date>Tue, 15 Sep 2026 17:59:59 GMT</date><size>12kb</size>

@@ -1,7 +1,5 @@
 """A gate that lets everybody pass and remembers who did."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

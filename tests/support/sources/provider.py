@@ -1,7 +1,5 @@
 """Sources that a test plays over loopback, and looks at them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time

@@ -5,8 +5,6 @@ listing changes at 20:00 of the day before, OAI-PMH at 22:30, the feed at midnig
 function from the honest answer to another one, so that each test says what went wrong and when.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta

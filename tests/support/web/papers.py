@@ -1,7 +1,5 @@
 """Papers for the tests of pages: invented, stored the way that ingest stores them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Watches that no template reaches the database: all that it shows was read before."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

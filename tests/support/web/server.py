@@ -1,7 +1,5 @@
 """The real web site on a free loopback port, served by uvicorn in a thread."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

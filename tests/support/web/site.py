@@ -1,7 +1,5 @@
 """What tests of the web site hold in their hands: a clock to turn, a bell, readers and their links."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, inspect, select

@@ -1,7 +1,5 @@
 """The ready-made topics can all be used, differ, and leave no category out."""
 
-from __future__ import annotations
-
 from service.papers.domain.categories import expand
 from service.papers.domain.category_names import CATEGORY_NAMES
 from service.topics.domain.language import canonical, parse_query

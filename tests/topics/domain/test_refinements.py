@@ -1,7 +1,5 @@
 """Other ways to write a topic: narrower, wider, spelt right."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.topics.domain.language import canonical, parse_query

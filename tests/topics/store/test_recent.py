@@ -1,7 +1,5 @@
 """Reading the last days, and the newest papers that a topic finds."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

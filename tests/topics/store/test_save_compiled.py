@@ -1,7 +1,5 @@
 """Distinct topics and clauses in Postgres: stored once, healed when met, pruned when unused."""
 
-from __future__ import annotations
-
 import threading
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """A topic means the same in memory and in Postgres: every pair of topic and paper agrees."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

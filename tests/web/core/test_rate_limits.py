@@ -1,7 +1,5 @@
 """Visitors are counted by address and network, scripts more tightly."""
 
-from __future__ import annotations
-
 from service.web.core.rate_limits import GLOBAL, PER_ADDRESS, PER_NETWORK, PER_SCRIPT, checks_for
 
 

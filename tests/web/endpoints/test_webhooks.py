@@ -1,7 +1,5 @@
 """`POST /hooks/{provider}`: what is proved is recorded, what is not leaves no trace."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Who may see the operator pages."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.web.operator.auth import read_password

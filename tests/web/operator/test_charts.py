@@ -1,7 +1,5 @@
 """Charts of the operator: one row among a million is seen."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """`/metrics`: the balance and the rest, for a monitor; nobody is named, and not everybody may ask."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace

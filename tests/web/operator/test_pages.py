@@ -1,7 +1,5 @@
 """`/admin`: only for the operator; what changes something is asked once, by forms of its own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta

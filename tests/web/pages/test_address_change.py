@@ -1,7 +1,5 @@
 """Moving to another address on the site: asked on the preferences page, answered by a link."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Whatever somebody types as a topic gets an answer or one clear refusal, from the database too."""
 
-from __future__ import annotations
-
 import random
 
 import httpx

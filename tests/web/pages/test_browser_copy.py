@@ -1,7 +1,5 @@
 """Mails in the browser: a reader's own digest, and the development mailbox."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from email.message import EmailMessage
 from smtplib import SMTP

@@ -1,7 +1,5 @@
 """Feeds: valid, the same papers as the search, and silent while nothing changes."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime

@@ -1,7 +1,5 @@
 """Topics while they are typed, suggestions to click, and ready-made topics to tick."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from html import unescape

@@ -1,7 +1,5 @@
 """A paper is found by every spelling of its key, and its page tells all that is known of it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import httpx

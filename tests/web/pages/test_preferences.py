@@ -1,7 +1,5 @@
 """A reader changes, pauses, takes along and erases what is theirs, by the link in their mails."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import date

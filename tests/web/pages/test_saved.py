@@ -1,7 +1,5 @@
 """What a reader chose by links stands on their own pages, is taken along and goes when they go."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """Papers are found by words and by topics, newest first, a page at a time."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import httpx

@@ -1,7 +1,5 @@
 """The browser shows a digest as it was sent, whatever became of papers, settings and templates."""
 
-from __future__ import annotations
-
 import hashlib
 from email import message_from_bytes, policy
 from email.message import EmailMessage

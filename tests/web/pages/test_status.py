@@ -1,7 +1,5 @@
 """`/status`: whether each day was whole."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 import httpx

@@ -1,7 +1,5 @@
 """Signing up: the same answer for everybody, nothing stored in vain, no inbox flooded."""
 
-from __future__ import annotations
-
 import re
 
 import httpx

@@ -1,7 +1,5 @@
 """The links in a mail: a page asks, its button acts once, an undo gives back exactly what was."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Previews of a topic: pace, examples and faults, with nothing stored."""
 
-from __future__ import annotations
-
 import httpx
 from sqlalchemy.orm import Session
 from support.web.papers import THURSDAY, make_announcement, store_papers

@@ -1,7 +1,5 @@
 """Leaving works at once, for mail programs and for people, and can be taken back."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx

@@ -1,7 +1,5 @@
 """Categories by their short names, or their codes."""
 
-from __future__ import annotations
-
 from service.web.views.category_labels import field_name
 
 

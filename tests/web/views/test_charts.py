@@ -1,7 +1,5 @@
 """Charts: bars inside their frame, and the same in words."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Labels: every value in words that people know."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.deliveries.domain.recipients import Cadence

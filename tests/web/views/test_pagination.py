@@ -1,7 +1,5 @@
 """Page numbers, read leniently and kept in bounds."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.web.views.pagination import cut, read_number

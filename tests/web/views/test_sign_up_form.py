@@ -1,7 +1,5 @@
 """Faults of the sign-up form stand where they were made."""
 
-from __future__ import annotations
-
 from service.subscribers.validate import topic_fault
 from service.topics.topics import TopicError
 from service.web.views.sign_up_form import Pointer, TypedForm, point_at, with_faults

@@ -4,8 +4,6 @@ A part of a message is made by joining runs. Each run's bytes begin at the first
 with a line end or a soft one (RFC 2045 §6.7, rule 5), so that runs follow each other unchanged.
 """
 
-from __future__ import annotations
-
 import binascii
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a mail shows of one paper, written once for all its readers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@
 not, and then the whole formula stays as its author wrote it.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

@@ -5,8 +5,6 @@ everything else as it came, never drop a word. Source of the conventions:
 https://info.arxiv.org/help/prep.html
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

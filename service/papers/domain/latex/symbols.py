@@ -4,8 +4,6 @@ The accents and letters are those arXiv accepts in metadata
 (https://info.arxiv.org/help/prep.html#special); symbols are LaTeX's own.
 """
 
-from __future__ import annotations
-
 import string
 from typing import Final
 

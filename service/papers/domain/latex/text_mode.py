@@ -1,7 +1,5 @@
 """TeX outside formulas: accents, letters, styles, links, and groups in braces."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

@@ -7,8 +7,6 @@ sign, and parentheses. `new:`, `cross:` and `replaced:` say for the whole topic 
 count. Operators are written in capitals; OR binds least. This module is the door to those behind it.
 """
 
-from __future__ import annotations
-
 from service.topics.domain.language.canonical import (
     canonical,
     canonical_pattern,

@@ -1,7 +1,5 @@
 """`new:` `cross:` `replaced:`: which announcements a topic wants, said once for the whole of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Writes a tree back: one canonical text for all equal topics, and a phrase for people."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

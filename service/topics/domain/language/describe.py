@@ -1,7 +1,5 @@
 """A topic in words for people."""
 
-from __future__ import annotations
-
 from service.papers.domain.source_names import find_source
 from service.topics.domain.language.canonical import canonical_pattern
 from service.topics.domain.language.syntax_tree import (

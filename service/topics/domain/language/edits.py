@@ -1,7 +1,5 @@
 """Changing a topic without rewriting it: a word is muted, an author followed, the rest stays as typed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Cuts a topic into tokens: parentheses, operators, and terms with their field."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Reads tokens into a tree: OR binds least, then AND (written or not), then NOT and the minus."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import cast

@@ -4,8 +4,6 @@ Bit i is the i-th paper of the day. A set of a whole day's papers is then one va
 intersects, joins and complements in one operation.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What stored topics want of a day's papers: forms in, sets of papers out, thousands at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain

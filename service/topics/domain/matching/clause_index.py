@@ -1,7 +1,5 @@
 """One clause over a day's papers: which of them it holds for, and what to tell of one of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat

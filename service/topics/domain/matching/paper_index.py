@@ -7,8 +7,6 @@ text, in which equal clauses are equal strings; a topic of clauses that were all
 a few look-ups and nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Runs: what is joined is what would have been encoded as a whole."""
 
-from __future__ import annotations
-
 import quopri
 from collections.abc import Callable
 from hashlib import sha256

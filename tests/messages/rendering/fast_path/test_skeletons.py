@@ -1,7 +1,5 @@
 """Frames: a digest that is filled in says what the same digest says when it is written alone."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable
 from dataclasses import replace

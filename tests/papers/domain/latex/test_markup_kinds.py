@@ -3,8 +3,6 @@
 The texts are invented; the kinds are those by which the real cases are sorted.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

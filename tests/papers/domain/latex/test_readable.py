@@ -1,7 +1,5 @@
 """Readable text: what has a plain form gets it, everything else stays, and no word is lost."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

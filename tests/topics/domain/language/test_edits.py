@@ -1,7 +1,5 @@
 """A muted word is excluded and nothing else: the reader's own words stay, the meaning is exact."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

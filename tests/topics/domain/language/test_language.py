@@ -1,7 +1,5 @@
 """The topic language: what is read, what is refused and where, and one text for equal topics."""
 
-from __future__ import annotations
-
 import random
 import time
 

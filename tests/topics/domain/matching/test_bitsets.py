@@ -1,7 +1,5 @@
 """Sets of papers as bits of one integer, put together without loss; and phrases found in them."""
 
-from __future__ import annotations
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Many compiled topics matched in one pass find what their trees mean."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Compiled topics: nothing of a topic's meaning is lost on the way into numbers and back."""
 
-from __future__ import annotations
-
 import pytest
 
 from service.topics.domain.language import QueryError, canonical, parse_query

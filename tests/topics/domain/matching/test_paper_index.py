@@ -1,7 +1,5 @@
 """Matching in memory: what a clause finds, why, and that sets of papers change no answer."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The last days as sets of papers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date
 
