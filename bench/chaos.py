@@ -191,11 +191,7 @@ def rows_of(results: Sequence[Result]) -> Iterator[tuple[str, dict[str, int]]]:
 
 def figures_of(results: Sequence[Result]) -> dict[str, int]:
     sums = {name: sum(getattr(one, name) for one in results) for name in SUMS}
-    return {
-        **sums,
-        "seeds": len(results),
-        "violations": sum(len(one.broken) for one in results),
-    }
+    return {**sums, "seeds": len(results), "violations": sum(len(one.broken) for one in results)}
 
 
 if __name__ == "__main__":

@@ -95,11 +95,7 @@ def make_email(row: dict[str, Any], template: Any | None) -> Any:
     from post_office.models import STATUS, Email
 
     written = {"template": template, "context": row["context"]}
-    rendered = {
-        "subject": row["subject"],
-        "message": row["text"],
-        "html_message": row["html"],
-    }
+    rendered = {"subject": row["subject"], "message": row["text"], "html_message": row["html"]}
     return Email(
         from_email=row["sender"],
         to=[row["to"]],

@@ -13,13 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The invented readers are the tests' own.
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.mail.made_digests import (  # noqa: E402  # the path must come first
-    MORNING,
-    Day,
-    make_claims,
-    make_day,
-    read_papers,
-)
+from support.mail.made_digests import MORNING, Day, make_claims, make_day, read_papers  # noqa: E402  # the path must come first
 
 from service.deliveries.domain.digest_json import digest_from_json  # noqa: E402
 from service.deliveries.domain.recipients import Cadence  # noqa: E402

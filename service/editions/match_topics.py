@@ -38,9 +38,7 @@ def load_matched_topics(
     texts = index.texts_of(wanted)
     topics: dict[int, list[ReaderTopic]] = {}
     for subscriber_id, topic in zip(
-        found.subscriber_ids,
-        map(ReaderTopic, found.topic_ids, found.titles, texts),
-        strict=True,
+        found.subscriber_ids, map(ReaderTopic, found.topic_ids, found.titles, texts), strict=True
     ):
         topics.setdefault(subscriber_id, []).append(topic)
     return topics

@@ -49,10 +49,7 @@ SCHEDULED = Opening()
 
 
 def open_due_editions(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    now: datetime,
-    opening: Opening = SCHEDULED,
+    sessions: sessionmaker[Session], settings: Settings, now: datetime, opening: Opening = SCHEDULED
 ) -> list[int]:
     """Open what the schedule says is due at `now`; return the chunks to compose."""
     on = announcement_date(now)

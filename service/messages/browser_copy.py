@@ -65,11 +65,7 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
 
 
 def page_html(
-    delivery: Mail,
-    reader: Reader,
-    materials: Materials,
-    settings: Settings,
-    renderer: Renderer,
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings, renderer: Renderer
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
     context = digest_context(delivery, reader, materials, settings)
@@ -77,11 +73,7 @@ def page_html(
 
 
 def whole_html(
-    delivery: Mail,
-    reader: Reader,
-    materials: Materials,
-    settings: Settings,
-    renderer: Renderer,
+    delivery: Mail, reader: Reader, materials: Materials, settings: Settings, renderer: Renderer
 ) -> bytes:
     """A digest with the papers for which the mail had no room; a page has no limit."""
     context = digest_context(delivery, reader, materials, settings)

@@ -18,12 +18,7 @@ from service.messages.edition_data import Materials
 from service.messages.identity import brand_of, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.archive_copy import MailCopy, copy_mail
-from service.messages.mime.mime import (
-    Envelope,
-    MessageHeaders,
-    build_message,
-    message_id,
-)
+from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, reader_links, signed_url
 from service.messages.transactional import alert_context, letter_context

@@ -31,11 +31,7 @@ class Preview:
 
 
 def preview_digest(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    subscriber_id: int,
-    on: date,
-    now: datetime,
+    sessions: sessionmaker[Session], settings: Settings, subscriber_id: int, on: date, now: datetime
 ) -> Preview:
     """A reader's digest of a date: the frozen one if it exists, else what it would be now.
 

@@ -22,12 +22,7 @@ from service.messages.domain.errors import MailError
 from service.messages.identity import make_renderer, sender_fields, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.dkim import compare_record
-from service.messages.mime.mime import (
-    Envelope,
-    MessageHeaders,
-    build_message,
-    message_id,
-)
+from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
@@ -236,11 +231,7 @@ def _probe(settings: Settings, address: str) -> Finding:
         DeliveryKind.TEST, number, settings.secret_key[0].encode(), settings.envelope_domain
     )
     headers = MessageHeaders(
-        sender=settings.mail_from,
-        to=address,
-        message_id=identity,
-        date=now,
-        kind=DeliveryKind.TEST,
+        sender=settings.mail_from, to=address, message_id=identity, date=now, kind=DeliveryKind.TEST
     )
     try:
         rendered = make_renderer(settings).render(DeliveryKind.TEST, context)

@@ -171,10 +171,7 @@ def _bounce(row: BounceEventRow) -> BounceStory:
 
 
 def _tell_delivery(
-    session: Session,
-    delivery: Delivery,
-    edition: Edition | None,
-    bounces: Sequence[BounceEventRow],
+    session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEventRow]
 ) -> DeliveryStory:
     digest = digest_from_json(delivery.digest)
     papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])
@@ -202,12 +199,7 @@ def _tell_delivery(
         cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
         events=tuple(
             EventStory(
-                event.created_at,
-                event.attempt,
-                event.state,
-                event.detail,
-                event.phase,
-                event.relay,
+                event.created_at, event.attempt, event.state, event.detail, event.phase, event.relay
             )
             for event in list_events(session, delivery.id)
         ),

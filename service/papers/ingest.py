@@ -16,12 +16,7 @@ from service.papers.domain.completeness import Verdict, advance, judge_batch, te
 from service.papers.domain.repeats import tell_once
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import consult
-from service.papers.sources.base import (
-    FetchState,
-    Source,
-    SourceUnavailable,
-    SourceUnreadable,
-)
+from service.papers.sources.base import FetchState, Source, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import (
     count_first_announced,
     count_repeated,
@@ -107,10 +102,7 @@ REFRESH_DAYS = 3
 
 
 def refresh_lists(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    sources: Sequence[Source],
-    now: datetime,
+    sessions: sessionmaker[Session], settings: Settings, sources: Sequence[Source], now: datetime
 ) -> None:
     """Look again at the last days of sources whose papers gather votes and summaries later."""
     today = announcement_date(now)

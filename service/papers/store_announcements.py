@@ -71,11 +71,7 @@ def store_announcements(
 
 
 def _announce(
-    session: Session,
-    batch: Batch,
-    told: Sequence[Announcement],
-    ids: dict[str, int],
-    now: datetime,
+    session: Session, batch: Batch, told: Sequence[Announcement], ids: dict[str, int], now: datetime
 ) -> None:
     record_announcements(session, batch.id, told, ids)
     for announce_type in (kind for kind in AnnounceType if kind.is_first):

@@ -54,9 +54,7 @@ class Mailbox(SmtpServer):
 
     def __init__(self, maildir: Path) -> None:
         super().__init__(
-            _Keeper(maildir),
-            ident="Paperboy development mailbox",
-            data_size_limit=SIZE_LIMIT_BYTES,
+            _Keeper(maildir), ident="Paperboy development mailbox", data_size_limit=SIZE_LIMIT_BYTES
         )
         self.maildir = maildir
 

@@ -13,10 +13,7 @@ from service.editions.store.editions import close_finished
 from service.platform.database.engine import transaction
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
 from service.sending.send_loop import DeliverReport, Sender, SendRequest, run_sender
-from service.sending.store.claim import (
-    resolve_in_doubt,
-    sweep_abandoned,
-)
+from service.sending.store.claim import resolve_in_doubt, sweep_abandoned
 from service.sending.store.provider_limits import release_orphans
 
 

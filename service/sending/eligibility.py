@@ -93,10 +93,7 @@ def withdraw(
     standings = lock_standings(session, held)
     asked = [
         Asked(
-            row.id,
-            row.kind,
-            row.send_not_after,
-            *standings.get(row.subscriber_id or 0, (None, "")),
+            row.id, row.kind, row.send_not_after, *standings.get(row.subscriber_id or 0, (None, ""))
         )
         for row in held
     ]

@@ -81,10 +81,7 @@ def _tries(number: int, flight: Flight, held: Collection[str]) -> Tries:
 
 
 def suppress_dead(
-    session: Session,
-    dead: Sequence[tuple[Recorded, Decision]],
-    settings: Settings,
-    now: datetime,
+    session: Session, dead: Sequence[tuple[Recorded, Decision]], settings: Settings, now: datetime
 ) -> None:
     """A reply that says the address is dead ends its subscription, once and for all mails."""
     for row, decision in dead:

@@ -19,10 +19,7 @@ from service.editions.store.editions import close_finished
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.sent_watermark import (
-    Mark,
-    is_behind,
-)
+from service.sending.domain.sent_watermark import Mark, is_behind
 from service.sending.store.restore_guard import doubt_due_until, find_marked, newest_editions
 from service.sending.watermark_files import MARK_SECONDS, read_marks, write_marks
 

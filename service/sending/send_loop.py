@@ -31,17 +31,8 @@ from service.sending.record_outcomes import Flight, flight_of, heard_in, record,
 from service.sending.restore_guard import Marker
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
-from service.sending.store.claim import (
-    Claimer,
-    Places,
-    claim_alert,
-    claim_due,
-    hold_sender_lock,
-)
-from service.sending.store.in_flight import (
-    Ending,
-    end_claimed,
-)
+from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, hold_sender_lock
+from service.sending.store.in_flight import Ending, end_claimed
 from service.sending.store.provider_limits import LaneClaim
 
 log = get_logger(__name__)

@@ -10,12 +10,7 @@ import redis
 
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.sent_watermark import (
-    Mark,
-    MarkUnreadable,
-    read_mark,
-    write_mark,
-)
+from service.sending.domain.sent_watermark import Mark, MarkUnreadable, read_mark, write_mark
 
 log = get_logger(__name__)
 

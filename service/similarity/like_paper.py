@@ -5,16 +5,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
-from service.similarity.domain.bm25 import (
-    Corpus,
-    ShippedCorpus,
-    pack_paper,
-    rarity,
-    weigh_paper,
-)
-from service.similarity.domain.calibration import (
-    Aim,
-)
+from service.similarity.domain.bm25 import Corpus, ShippedCorpus, pack_paper, rarity, weigh_paper
+from service.similarity.domain.calibration import Aim
 from service.similarity.domain.vectors import PaperMeaning
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.store.corpus import get_corpus, get_generation

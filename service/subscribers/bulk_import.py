@@ -14,11 +14,7 @@ from service.subscribers.domain.sign_up import SignUpForm, ValidSignUp
 from service.subscribers.queue_mails import queue_confirmation
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import (
-    activate,
-    find_by_email,
-    insert_subscribers,
-)
+from service.subscribers.store.subscribers import activate, find_by_email, insert_subscribers
 from service.subscribers.store.suppressions import find_suppressed, is_suppressed
 from service.subscribers.validate import SignUpError, check_sign_up
 from service.topics.topics import TopicError, check_topics

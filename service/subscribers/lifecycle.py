@@ -20,10 +20,7 @@ from service.subscribers.store.subscribers import (
     record_consent,
     set_preferences,
 )
-from service.subscribers.store.suppressions import (
-    delete_suppression,
-    insert_suppression,
-)
+from service.subscribers.store.suppressions import delete_suppression, insert_suppression
 from service.subscribers.validate import validate_address
 
 

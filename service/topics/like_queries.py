@@ -14,9 +14,7 @@ from service.papers.store.read import find_paper
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.similarity.domain.bm25 import (
-    weigh_text,
-)
+from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import (
     Aim,
     Feedback,
@@ -100,10 +98,7 @@ def make_probes(
 
 
 def renew_probes(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    limit: int = 100,
-    scan: Scan = scan_pool,
+    sessions: sessionmaker[Session], settings: Settings, limit: int = 100, scan: Scan = scan_pool
 ) -> int:
     """Make probes of older generations and other models again; returns how many were."""
     model = MODEL_NAMES[settings.embedder]

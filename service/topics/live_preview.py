@@ -20,9 +20,7 @@ from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.topics.domain.language import (
-    Query,
-)
+from service.topics.domain.language import Query
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import fill_shelf, follow_shelf
 from service.topics.preview_lookup import EXAMPLES, KeptDays, LivePreview, PreviewLookup

@@ -56,9 +56,7 @@ from service.topics.domain.refinements import (
     widen,
 )
 from service.topics.like_clauses import probe_on, topic_condition
-from service.topics.store.recent import (
-    find_ids,
-)
+from service.topics.store.recent import find_ids
 from service.topics.store.to_sql import fetch_lexemes
 from service.topics.topics import TopicPreview
 

@@ -77,12 +77,7 @@ def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | Topi
 
 
 def preview_topic(
-    session: Session,
-    settings: Settings,
-    text: str,
-    until: date,
-    days: int = 30,
-    limit: int = 10,
+    session: Session, settings: Settings, text: str, until: date, days: int = 30, limit: int = 10
 ) -> TopicPreview:
     """What the topic would have brought in the `days` days up to and including `until`.
 

@@ -130,10 +130,7 @@ def test_a_providers_word_that_it_took_the_mail_settles_the_doubt(
     for _ in range(2):  # Providers say everything twice.
         assert take_hook(door, provider, call, press.clock()).arrived == 1
     assert press.row().state is DeliveryState.SENT
-    assert press.history(doubtful.id)[-2:] == [
-        (1, DeliveryState.IN_DOUBT),
-        (1, DeliveryState.SENT),
-    ]
+    assert press.history(doubtful.id)[-2:] == [(1, DeliveryState.IN_DOUBT), (1, DeliveryState.SENT)]
     assert publish_next(press) == []
 
 

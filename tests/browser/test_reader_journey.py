@@ -42,9 +42,7 @@ def site(settings: Settings, engine: Engine, session: Session, now: datetime) ->
 
 def open_page(browser: Browser, site: str, width: int = 1280) -> Page:
     context = browser.new_context(
-        base_url=site,
-        java_script_enabled=False,
-        viewport={"width": width, "height": 800},
+        base_url=site, java_script_enabled=False, viewport={"width": width, "height": 800}
     )
     return context.new_page()
 

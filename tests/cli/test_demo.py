@@ -52,10 +52,7 @@ def test_live_sources_are_taken_where_they_answer_with_papers(
 
 
 def test_a_taken_port_is_left_to_its_owner(
-    demo: Paperboy,
-    monkeypatch: pytest.MonkeyPatch,
-    loopback_http: LoopbackHttp,
-    tmp_path: Path,
+    demo: Paperboy, monkeypatch: pytest.MonkeyPatch, loopback_http: LoopbackHttp, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PAPERBOY_BASE_URL", loopback_http.url)
     result = demo()

@@ -36,11 +36,7 @@ REGISTRY_HOSTS = [
 # A path of the machine this was written on, as the start of a path and not as a part of one.
 MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|opt/wheels|opt/pypi|root/\.pyenv)(?=/|\b)")
 # Variables of the test suite, which are no settings of the service.
-SUITE_VARIABLES = (
-    "PAPERBOY_REAL_DATA",
-    "PAPERBOY_REQUIRE_",
-    "PAPERBOY_TEST_",
-)
+SUITE_VARIABLES = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_")
 
 
 def code_of(text: str) -> list[str]:

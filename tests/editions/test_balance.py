@@ -54,12 +54,7 @@ def test_a_balance_names_what_became_of_each_candidate(press: Press) -> None:
     deliver(press.sender(refuses))
     balance = find_balance(press.sessions, Cadence.DAILY, FRIDAY)
     assert balance is not None
-    assert balance.states == {
-        "sent": 1,
-        "failed": 1,
-        "skipped: empty": 1,
-        "skipped: suppressed": 1,
-    }
+    assert balance.states == {"sent": 1, "failed": 1, "skipped: empty": 1, "skipped: suppressed": 1}
     assert (balance.candidate_count, balance.paper_count, balance.closes) == (4, 1, True)
 
 

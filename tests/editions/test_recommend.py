@@ -11,12 +11,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_from_json
 from service.editions.domain.recommendations import recommend
-from service.editions.recommend import (
-    SuggestionPool,
-    load_opinions,
-    load_pool,
-    load_tastes,
-)
+from service.editions.recommend import SuggestionPool, load_opinions, load_pool, load_tastes
 from service.papers.domain.types import Announcement
 from service.papers.store.works import link_works
 from service.subscribers.domain.types import OpinionKind

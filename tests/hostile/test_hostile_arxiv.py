@@ -288,9 +288,7 @@ def test_a_feed_that_is_broken_for_a_day_is_made_good_by_oai(
     assert lates(world) == {}
 
 
-def test_a_day_that_is_told_twice_by_feed_and_listing_is_told_to_readers_once(
-    world: World,
-) -> None:
+def test_a_day_that_is_told_twice_by_feed_and_listing_is_told_to_readers_once(world: World) -> None:
     def list_the_day_before(ask: Ask, _answer: Response) -> Response:
         told = world.upstream.told_on(ask.category, THURSDAY)
         return 200, {}, render_listing(THURSDAY, told, ask.category)

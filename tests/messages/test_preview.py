@@ -5,13 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
-from support.newsletter.press import (
-    SILENCE,
-    PlannedTransport,
-    Press,
-    dump_tables,
-    plain_text,
-)
+from support.newsletter.press import SILENCE, PlannedTransport, Press, dump_tables, plain_text
 from support.web.papers import FRIDAY, make_announcement, upvoted
 from support.web.rendering import watch_rendering
 

@@ -232,8 +232,7 @@ def test_a_sender_without_a_public_domain_is_a_warning(press: Press) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [(302, {"Location": "/login"}, b""), (200, {"Set-Cookie": "a=b"}, b"")],
+    "answer", [(302, {"Location": "/login"}, b""), (200, {"Set-Cookie": "a=b"}, b"")]
 )
 def test_a_proxy_that_breaks_one_click_is_found(
     press: Press, loopback_http: LoopbackHttp, answer: tuple[int, dict[str, str], bytes]

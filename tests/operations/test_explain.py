@@ -111,10 +111,7 @@ def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press:
     press.clock.forward(days=1)
     second = press.publish(SATURDAY)
     (told,) = tell(press, anne).deliveries
-    assert (told.state, told.carried_into) == (
-        "carried",
-        EditionName(second, "daily", SATURDAY),
-    )
+    assert (told.state, told.carried_into) == ("carried", EditionName(second, "daily", SATURDAY))
     with press.sessions() as session:
         after = tell_why(session, session.get_one(Subscriber, anne), SATURDAY)
     (again,) = after.deliveries

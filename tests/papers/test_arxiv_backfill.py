@@ -25,11 +25,7 @@ DELETED = """<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">
 
 
 def test_a_deleted_record_withdraws_its_paper_once_and_an_unknown_one_nothing(
-    settings: Settings,
-    engine: Engine,
-    session: Session,
-    loopback_http: LoopbackHttp,
-    now: datetime,
+    settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     store_papers(session, [make_announcement(1, "Gone"), make_announcement(2, "Stays")], FRIDAY)
     settings = settings.model_copy(update={"arxiv_categories": ("cs.CL",)})

@@ -64,10 +64,7 @@ def test_an_api_that_is_away_leaves_stubs_as_they_are(
 
 
 def test_votes_that_come_later_are_looks_of_their_own(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    loopback_http: LoopbackHttp,
-    now: datetime,
+    sessions: sessionmaker[Session], settings: Settings, loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     settings = settings.model_copy(
         update={"sources": ("huggingface",), "huggingface_url": loopback_http.url}

@@ -83,9 +83,7 @@ def test_the_note_of_a_fault_goes_when_the_day_comes_in(
     assert (batch.state, batch.note) == (BatchState.COMPLETE, "")
 
 
-def test_a_category_that_fails_does_not_keep_the_others_from_being_read(
-    provider: Provider,
-) -> None:
+def test_a_category_that_fails_does_not_keep_the_others_from_being_read(provider: Provider) -> None:
     provider.show(WHOLE, "cs.LG")
     first, second = provider.ingest(morning(FRIDAY), "cs.XX", "cs.LG")
     assert "HTTP 404" in first.error

@@ -6,13 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
-from support.newsletter.press import (
-    ACCEPTED,
-    NOBODY,
-    PlannedTransport,
-    Press,
-    dump_tables,
-)
+from support.newsletter.press import ACCEPTED, NOBODY, PlannedTransport, Press, dump_tables
 from support.newsletter.stored import count_lanes
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY

@@ -6,13 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from support.newsletter.press import (
-    ACCEPTED,
-    LATER,
-    InterruptedRenderer,
-    PlannedTransport,
-    Press,
-)
+from support.newsletter.press import ACCEPTED, LATER, InterruptedRenderer, PlannedTransport, Press
 from support.smtp.smtp_sink import SmtpSink
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
@@ -202,9 +196,7 @@ def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owne
     assert press.states(edition_id) == {"skipped: late": 1}
 
 
-def test_a_worker_that_overslept_its_lease_sends_nothing(
-    press: Press,
-) -> None:
+def test_a_worker_that_overslept_its_lease_sends_nothing(press: Press) -> None:
     press.add_readers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()

@@ -135,10 +135,7 @@ def test_nothing_is_suspected_of_a_database_that_is_as_it_was(
 
 @pytest.mark.parametrize("forget", [forget_valkey, forget_files])
 def test_one_of_the_two_places_is_enough(
-    press: Press,
-    readers: list[int],
-    backup: Callable[[], Again],
-    forget: Callable[[Press], None],
+    press: Press, readers: list[int], backup: Callable[[], Again], forget: Callable[[Press], None]
 ) -> None:
     press.add_papers(1)
     press.publish()

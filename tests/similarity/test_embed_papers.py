@@ -101,9 +101,7 @@ def test_every_paper_is_learned_once(
 
 
 def test_learning_stops_at_its_limit_and_goes_on_later(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, ids: dict[str, int]
 ) -> None:
     assert learn_meanings(sessions, settings, 10, at_once=4) == 10
     assert learn_meanings(sessions, settings, 100, at_once=4) == 14
@@ -191,10 +189,7 @@ def test_a_clause_is_looked_at_without_being_kept_and_kept_once(
 
 
 def test_a_kept_probe_serves_although_more_papers_came(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     kept = make_probe(session, settings, "robot hands", scan_few)
@@ -270,10 +265,7 @@ def test_equal_clauses_have_one_text() -> None:
 
 
 def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doubled(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     assert not count_lexemes(sessions, settings, FEW), "nothing is learned yet"
     learn_meanings(sessions, settings)
@@ -289,10 +281,7 @@ def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doub
 
 
 def test_another_model_begins_a_generation(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     count_lexemes(sessions, settings, FEW)
@@ -310,10 +299,7 @@ def test_too_few_papers_are_not_counted(
 
 
 def test_kept_probes_are_made_again_for_a_new_generation(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     old = make_probe(session, settings, "robot hands", scan_few)
@@ -334,10 +320,7 @@ def test_kept_probes_are_made_again_for_a_new_generation(
 
 
 def test_a_probe_whose_paper_is_gone_is_dropped(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     make_probe(session, settings, "2609.00001", scan_few)
@@ -350,10 +333,7 @@ def test_a_probe_whose_paper_is_gone_is_dropped(
 
 
 def test_counted_words_are_used_for_what_is_rare(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    session: Session,
-    ids: dict[str, int],
+    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     shipped = read_probe(session, settings, "method treebanks", scan_few)

@@ -299,10 +299,7 @@ def test_erasing_forgets_the_addresses_that_were_left_too(press: Press) -> None:
     sent(press)
     with press.sessions.begin() as session:
         erase(
-            session,
-            session.get_one(Subscriber, reader),
-            press.settings.secret_key,
-            press.clock(),
+            session, session.get_one(Subscriber, reader), press.settings.secret_key, press.clock()
         )
     with press.sessions() as session:
         assert session.query(Subscriber).count() == 0

@@ -32,12 +32,7 @@ from service.subscribers.lifecycle import (
 )
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import (
-    activate,
-    find_by_email,
-    get_topics,
-    list_consents,
-)
+from service.subscribers.store.subscribers import activate, find_by_email, get_topics, list_consents
 from service.subscribers.store.suppressions import find_reason, is_suppressed
 from service.subscribers.validate import SignUpError, validate_preferences, validate_sign_up
 
@@ -97,11 +92,7 @@ def test_a_sign_up_is_pending_with_one_mail_and_a_record_of_consent(session: Ses
     sign_up(session)
     reader = reader_of(session)
     assert (reader.state, reader.confirmed_at) == (SubscriberState.PENDING, None)
-    assert (reader.cadence, reader.hour, reader.timezone) == (
-        Cadence.WEEKDAYS,
-        6,
-        "Europe/Berlin",
-    )
+    assert (reader.cadence, reader.hour, reader.timezone) == (Cadence.WEEKDAYS, 6, "Europe/Berlin")
     assert [text for text, _ in get_topics(session, [reader.id])[reader.id]] == list(FORM.topics)
     (mail,) = session.execute(select(Delivery)).scalars()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)

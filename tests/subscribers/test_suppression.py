@@ -59,8 +59,7 @@ def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("address", "again"),
-    [(ANNE, "ANNE@example.ORG"), ("änne@example.org", "ÄNNE@example.org")],
+    ("address", "again"), [(ANNE, "ANNE@example.ORG"), ("änne@example.org", "ÄNNE@example.org")]
 )
 def test_the_claim_asks_whoever_brought_the_address_back(
     press: Press, address: str, again: str

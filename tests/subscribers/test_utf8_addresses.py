@@ -57,9 +57,7 @@ def test_a_digest_reaches_an_address_outside_ascii_signed(
     assert verdicts(content, {"s._domainkey.paperboy.example": record}) == [True]
 
 
-def test_a_relay_without_smtputf8_fails_that_mail_alone_and_suppresses_nobody(
-    press: Press,
-) -> None:
+def test_a_relay_without_smtputf8_fails_that_mail_alone_and_suppresses_nobody(press: Press) -> None:
     sign_up(press, ANNE)
     press.add_papers(1)
     edition_id = press.publish()

@@ -9,12 +9,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 from service.papers.domain.types import AnnounceType
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import canonical
-from service.topics.topics import (
-    TopicError,
-    check_topics,
-    preview_topic,
-    read_topic,
-)
+from service.topics.topics import TopicError, check_topics, preview_topic, read_topic
 
 
 @pytest.mark.parametrize(

@@ -160,10 +160,7 @@ def test_a_rung_worker_reads_the_bounce_mailbox(
     theirs = settings.model_copy(update={"secret_key": (SECRET_KEY,)})
     path = make_return_path(press.row().id, theirs.bounce_domain, theirs.secret_key[0])
     Maildir(tmp_path / "box", create=True).add(dsn(to=str(path)))
-    changes = {
-        "BOUNCE_DOMAIN": settings.bounce_domain,
-        "BOUNCE_MAILBOX": f"maildir:{tmp_path}/box",
-    }
+    changes = {"BOUNCE_DOMAIN": settings.bounce_domain, "BOUNCE_MAILBOX": f"maildir:{tmp_path}/box"}
     ring = make_ring(settings.broker_url)
     with running_worker(settings_environ(settings, **changes)):
         ring("bounces")

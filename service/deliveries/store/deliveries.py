@@ -126,11 +126,7 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
 
 
 def insert_alert(
-    session: Session,
-    occasion: str,
-    alert: dict[str, Any],
-    now: datetime,
-    send_not_after: datetime,
+    session: Session, occasion: str, alert: dict[str, Any], now: datetime, send_not_after: datetime
 ) -> int | None:
     """Queue a mail to the operator; None if that occasion has its mail already.
 

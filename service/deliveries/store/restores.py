@@ -35,13 +35,7 @@ def insert_restore(
 
 
 def doubt_of_restored(
-    session: Session,
-    edition_id: int,
-    cadence: Cadence,
-    on: date,
-    now: datetime,
-    *,
-    sends_now: bool,
+    session: Session, edition_id: int, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> int:
     """Put those rows of a new edition in doubt that a restored database has made once more.
 

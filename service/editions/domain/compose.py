@@ -50,10 +50,7 @@ class Reader:
 
 
 def compose_digest(
-    reader: Reader,
-    index: EditionIndex,
-    max_papers: int,
-    carried: Mapping[int, Paper] | None = None,
+    reader: Reader, index: EditionIndex, max_papers: int, carried: Mapping[int, Paper] | None = None
 ) -> Digest | None:
     """Return the reader's digest, or None where nothing matched (an empty digest is not sent).
 

@@ -17,12 +17,7 @@ from service.editions.domain.ranking import (
 )
 from service.papers.domain.types import Paper
 from service.topics.domain.matching.bitsets import Bits, Reasons, list_bits, to_bits
-from service.topics.domain.matching.bulk import (
-    StoredClauses,
-    StoredForms,
-    StoredTopics,
-    TopicSets,
-)
+from service.topics.domain.matching.bulk import StoredClauses, StoredForms, StoredTopics, TopicSets
 from service.topics.domain.matching.paper_index import IndexedPaper, Lexicon, PaperIndex
 
 

@@ -37,9 +37,7 @@ def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
 
 
 def editions_due(
-    now: datetime,
-    batches: Iterable[BatchStatus],
-    published: frozenset[tuple[Cadence, date]],
+    now: datetime, batches: Iterable[BatchStatus], published: frozenset[tuple[Cadence, date]]
 ) -> tuple[tuple[Cadence, date], ...]:
     """Return the editions to open at `now`: those of today whose batches are in, or past the deadline.
 

@@ -5,12 +5,7 @@ from datetime import date, datetime
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.base import (
-    ProofBase,
-    ReaderBase,
-    SubscriberBase,
-    TransactionalBase,
-)
+from service.messages.contexts.base import ProofBase, ReaderBase, SubscriberBase, TransactionalBase
 from service.messages.contexts.digest import DigestContext, DigestGroup
 
 

@@ -1,10 +1,6 @@
 """Which papers changed since a snapshot of the database."""
 
-from sqlalchemy import (
-    delete,
-    func,
-    text,
-)
+from sqlalchemy import delete, func, text
 from sqlalchemy.orm import Session
 
 from service.papers.store.models_paper_changes import PaperChange

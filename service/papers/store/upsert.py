@@ -70,8 +70,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
                 if name not in {"key", "sources", "created_at"}
             },
             where=and_(
-                new.source.not_in(LISTING_SOURCES),
-                or_(is_stub, new.version > PaperRow.version),
+                new.source.not_in(LISTING_SOURCES), or_(is_stub, new.version > PaperRow.version)
             ),
         ).returning(PaperRow.key, PaperRow.id)
     )
@@ -120,10 +119,7 @@ def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
 
 
 def _extend_categories(
-    session: Session,
-    drafts: Sequence[PaperDraft],
-    ids: Mapping[str, int],
-    now: datetime,
+    session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int], now: datetime
 ) -> None:
     """A cross-list adds a category without a new version; the list only ever grows here."""
     known = dict(
@@ -236,10 +232,7 @@ def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
 
 
 def record_signals(
-    session: Session,
-    told: Sequence[Announcement],
-    ids: Mapping[str, int],
-    now: datetime,
+    session: Session, told: Sequence[Announcement], ids: Mapping[str, int], now: datetime
 ) -> list[tuple[int, str]]:
     """Keep the last look of each day (UTC) at each paper's signals.
 

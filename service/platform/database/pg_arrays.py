@@ -3,14 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Text,
-    any_,
-    cast,
-    literal,
-)
+from sqlalchemy import BigInteger, ColumnElement, Text, any_, cast, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 
 

@@ -4,12 +4,7 @@ import re
 from enum import StrEnum
 
 from service.deliveries.domain.refusals import classify_refusal
-from service.deliveries.domain.states import (
-    BounceVerdict,
-    Phase,
-    SendOutcome,
-    enhanced_code,
-)
+from service.deliveries.domain.states import BounceVerdict, Phase, SendOutcome, enhanced_code
 
 
 class ReplyKind(StrEnum):

@@ -45,12 +45,7 @@ class Line(asyncio.Protocol):
     """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
 
     def __init__(
-        self,
-        pool: Pool,
-        client: aiosmtplib.SMTP,
-        relay: int,
-        first: Envelope,
-        limits: SmtpLimits,
+        self, pool: Pool, client: aiosmtplib.SMTP, relay: int, first: Envelope, limits: SmtpLimits
     ) -> None:
         if client.protocol is None or client.protocol.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")

@@ -147,12 +147,7 @@ _NOTED_EVERY = timedelta(seconds=1)
 
 def claim_alert(session: Session, claimer: Claimer, occasion: str, now: datetime) -> list[Claim]:
     """Take the mail to the operator about this occasion, if it waits and is due: one row or none."""
-    given = {
-        "owner": claimer.owner,
-        "now": now,
-        "until": now + claimer.lease,
-        "occasion": occasion,
-    }
+    given = {"owner": claimer.owner, "now": now, "until": now + claimer.lease, "occasion": occasion}
     return [Claim(*row) for row in take_claims(session, _CLAIM_ALERT, given)]
 
 

@@ -8,11 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.similarity.domain.bm25 import Corpus
 from service.similarity.domain.calibration import Aim, Pool
-from service.similarity.store.models import (
-    LexemeCount,
-    MeaningGeneration,
-    PaperMeaningRow,
-)
+from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaningRow
 from service.similarity.store.vectors import dot_columns
 
 # The newest so many papers tell what the ordinary paper is like, and what the best ones say.
@@ -29,11 +25,7 @@ _COUNT_LEXEMES = text("""
 
 
 def scan_pool(
-    session: Session,
-    model: str,
-    aim: Aim,
-    without: int | None = None,
-    pool_size: int = POOL_SIZE,
+    session: Session, model: str, aim: Aim, without: int | None = None, pool_size: int = POOL_SIZE
 ) -> Pool:
     """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
     known = PaperMeaningRow

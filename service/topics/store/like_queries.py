@@ -7,9 +7,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from service.similarity.domain.vectors import Probe
-from service.similarity.store.models import (
-    ProbeRow,
-)
+from service.similarity.store.models import ProbeRow
 
 
 def find_probes(session: Session, model: str, texts: Sequence[str]) -> dict[str, Probe]:

@@ -54,10 +54,7 @@ def get_stored_clauses(session: Session, ids: Iterable[int]) -> list[StoredClaus
     """These clauses by kind."""
     rows = session.execute(
         select(
-            ClauseRow.kind,
-            _gather(ClauseRow.id),
-            _gather(ClauseRow.text),
-            _gather(ClauseRow.keys),
+            ClauseRow.kind, _gather(ClauseRow.id), _gather(ClauseRow.text), _gather(ClauseRow.keys)
         )
         .where(is_among(ClauseRow.id, ids))
         .group_by(ClauseRow.kind)

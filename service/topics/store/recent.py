@@ -4,17 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from sqlalchemy import (
-    ColumnElement,
-    Text,
-    case,
-    cast,
-    func,
-    or_,
-    select,
-    text,
-    true,
-)
+from sqlalchemy import ColumnElement, Text, case, cast, func, or_, select, text, true
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 

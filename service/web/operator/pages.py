@@ -159,9 +159,7 @@ def take_restored(
 
 @router.post("/admin/reader")
 def show_reader(
-    site: SiteHere,
-    email: Annotated[str, Form()] = "",
-    on: Annotated[str, Form()] = "",
+    site: SiteHere, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """One reader's story of a day. By POST, so that no address stands in a log or a history."""
     today = announcement_date(site.clock())

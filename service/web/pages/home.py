@@ -13,12 +13,7 @@ from service.editions.domain.ranking import rank_papers
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
 from service.papers.domain.types import Paper
-from service.papers.store.read import (
-    ListedPaper,
-    get_papers,
-    latest_day,
-    list_papers_announced_on,
-)
+from service.papers.store.read import ListedPaper, get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.dates import long_date
@@ -106,10 +101,7 @@ def read_day(
         on=on,
         field=field,
         listed=Slice(
-            tuple(papers[one.id] for one in short.items),
-            short.number,
-            short.pages,
-            short.first,
+            tuple(papers[one.id] for one in short.items), short.number, short.pages, short.first
         ),
         total=len(shown),
         coverage=day_coverage(session, on, settings),

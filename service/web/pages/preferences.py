@@ -105,10 +105,7 @@ def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    site: SiteHere,
-    request: Request,
-    token: str,
-    asked: Annotated[Asked, Depends(read_asked)],
+    site: SiteHere, request: Request, token: str, asked: Annotated[Asked, Depends(read_asked)]
 ) -> Response:
     """Do what was asked and show the page as it is then."""
     link = open_link(site, token, Purpose.PREFERENCES)

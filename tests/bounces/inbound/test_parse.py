@@ -195,8 +195,7 @@ def test_a_report_without_a_status_is_a_bounce() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers",
-    ["Auto-Submitted: auto-replied", "X-Autoreply: yes", "Precedence: auto_reply"],
+    "headers", ["Auto-Submitted: auto-replied", "X-Autoreply: yes", "Precedence: auto_reply"]
 )
 def test_an_auto_reply_is_recognised(headers: str) -> None:
     raw = letter(

@@ -174,10 +174,7 @@ def mailgun_event(**more: Any) -> dict[str, Any]:
 def test_a_failure_of_mailgun() -> None:
     notice = only("mailgun", mailgun_event())
     assert (notice.verdict, notice.code, notice.weight) == (V.ADDRESS, "5.1.1", CERTAIN)
-    assert (notice.message_ids, notice.return_paths) == (
-        (OUR_ID,),
-        ("bounce+1-x@bounces.example",),
-    )
+    assert (notice.message_ids, notice.return_paths) == ((OUR_ID,), ("bounce+1-x@bounces.example",))
     assert notice.occurred_at == datetime(2026, 9, 18, 5, 1, 0, 500000, tzinfo=UTC)
 
 

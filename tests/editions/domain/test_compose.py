@@ -197,9 +197,7 @@ def test_a_followed_author_counts_under_every_topic() -> None:
 
 
 def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
-    index = make_index(
-        [make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")],
-    )
+    index = make_index([make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")])
     digest = compose_digest(Reader(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10)
     assert digest is not None
     placed = [(g.title, g.topic_id, [e.paper_id for e in g.entries]) for g in digest.groups]

@@ -71,10 +71,7 @@ def test_an_edition_of_a_cadence_and_date_is_made_once(session: Session) -> None
     assert get_edition(session, edition.id) is edition
     assert list_editions(session, THURSDAY) == [earlier, edition, weekly]
     assert list_open(session) == [edition, weekly, earlier]
-    assert published_since(session, FRIDAY) == {
-        (Cadence.DAILY, FRIDAY),
-        (Cadence.WEEKLY, FRIDAY),
-    }
+    assert published_since(session, FRIDAY) == {(Cadence.DAILY, FRIDAY), (Cadence.WEEKLY, FRIDAY)}
 
 
 def test_two_processes_that_open_an_edition_at_once_make_one(

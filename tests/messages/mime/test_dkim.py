@@ -21,12 +21,7 @@ from support.mail.plain_mail import plain_mail
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
-from service.messages.mime.dkim import (
-    DkimSigner,
-    compare_record,
-    load_signer,
-    relax_body,
-)
+from service.messages.mime.dkim import DkimSigner, compare_record, load_signer, relax_body
 from service.messages.mime.mime import MessageHeaders, build_message
 from service.platform.settings.dkim_keys import DkimKey, DkimKeyError, read_key
 

@@ -19,18 +19,8 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import MailContext
 from service.messages.domain.errors import HeaderError
-from service.messages.mime.addresses import (
-    ascii_address,
-    encode_address,
-    is_ordinary,
-    wire_address,
-)
-from service.messages.mime.mime import (
-    MessageHeaders,
-    build_message,
-    encode_words,
-    message_id,
-)
+from service.messages.mime.addresses import ascii_address, encode_address, is_ordinary, wire_address
+from service.messages.mime.mime import MessageHeaders, build_message, encode_words, message_id
 from service.messages.rendering.renderer import Renderer
 
 SECRET = b"a secret of the tests"

@@ -306,10 +306,7 @@ def test_the_wrong_context_is_named(
     ],
 )
 def test_a_broken_template_is_one_error_with_its_reason(
-    tmp_path: Path,
-    every_mail: dict[DeliveryKind, MailContext],
-    body: str,
-    reason: str,
+    tmp_path: Path, every_mail: dict[DeliveryKind, MailContext], body: str, reason: str
 ) -> None:
     for name in ("_base/paper.mjml", "_base/paper.txt"):
         path = tmp_path / name

@@ -128,12 +128,7 @@ def test_no_word_name_or_address_leaves_its_link(
     mail = renderer.render(DeliveryKind.DIGEST, digest(entry))
     found = addresses(parse_strictly(mail.html))
     own = {a.partition("?")[2] for a in found if a.startswith(BASE)}
-    assert own == {
-        "keep=7",
-        "less=7",
-        mute_url("", 12, word)[1:],
-        follow_url("", author)[1:],
-    }
+    assert own == {"keep=7", "less=7", mute_url("", 12, word)[1:], follow_url("", author)[1:]}
     others = {a for a in found if not a.startswith(("https://papers.example.org/", "#"))}
     assert all(a.startswith(("http://", "https://")) for a in others)
     assert "\ufdd2" not in mail.html + mail.text

@@ -27,10 +27,7 @@ from service.papers.domain.author_names import author_key, author_matches, split
         ("  A.  Roe ,, B.\nRoe, ", ("A. Roe", "B. Roe")),
         ("A. Roe, :, B. Roe", ("A. Roe", "B. Roe")),
         ("A. Roe (MIT, Boston), B. Roe (ETH)", ("A. Roe", "B. Roe")),
-        (
-            "A. Roe (1), B. Roe (1 and 2) ((1) Univ. of X (Y, Z), (2) CERN)",
-            ("A. Roe", "B. Roe"),
-        ),
+        ("A. Roe (1), B. Roe (1 and 2) ((1) Univ. of X (Y, Z), (2) CERN)", ("A. Roe", "B. Roe")),
         ("A. Roe (MIT, B. Roe", ("A. Roe (MIT", "B. Roe")),
         ("A. Roe), B. Roe", ("A. Roe)", "B. Roe")),
         ("Wei (Tony) Zhang, B. Roe", ("Wei (Tony) Zhang", "B. Roe")),

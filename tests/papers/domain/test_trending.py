@@ -304,9 +304,7 @@ def test_neither_the_order_of_papers_nor_of_looks_says_anything(
 
 
 @given(windows())
-def test_the_order_holds_every_paper_once_and_follows_the_score(
-    window: list[PaperSignals],
-) -> None:
+def test_the_order_holds_every_paper_once_and_follows_the_score(window: list[PaperSignals]) -> None:
     trends = trend(window, NOW)
     order = rank_trends(trends)
     assert sorted(order) == sorted(paper.paper_id for paper in window)

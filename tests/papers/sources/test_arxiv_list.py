@@ -120,10 +120,7 @@ def test_no_updates_is_a_statement_of_its_own() -> None:
             page(NEW, section("Cross-lists", [])),
             "not a listing: a section states no count and lists no paper",
         ),
-        (
-            page(NEW, total=1_000),
-            "not a whole listing: its sections count 2 of 1000 entries",
-        ),
+        (page(NEW, total=1_000), "not a whole listing: its sections count 2 of 1000 entries"),
     ],
 )
 def test_a_page_that_is_not_clear_is_refused_in_one_line(payload: bytes, reason: str) -> None:

@@ -9,12 +9,7 @@ from support.sources.open_gate import OpenGate
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.papers.sources.arxiv_feed import ArxivFeed
 from service.papers.sources.base import Expectation, FetchState
-from service.papers.sources.registry import (
-    SourceNotAvailable,
-    build_api,
-    build_oai,
-    build_sources,
-)
+from service.papers.sources.registry import SourceNotAvailable, build_api, build_oai, build_sources
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import describe, parse_query
 

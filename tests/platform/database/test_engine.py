@@ -41,9 +41,7 @@ def test_a_value_may_be_read_after_its_transaction(engine: Engine) -> None:
     assert row.created_at.utcoffset() == UTC.utcoffset(None)
 
 
-def test_every_session_is_in_utc_and_waits_ten_seconds_for_a_lock_at_most(
-    engine: Engine,
-) -> None:
+def test_every_session_is_in_utc_and_waits_ten_seconds_for_a_lock_at_most(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SHOW timezone")).scalar_one() == "UTC"
         assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10s"

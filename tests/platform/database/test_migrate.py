@@ -226,9 +226,7 @@ def test_a_second_migration_waits_for_the_first_however_long_that_takes(empty_ur
     assert not done.is_alive()
 
 
-def test_a_migration_gives_up_early_on_a_table_that_is_in_use(
-    database_url: str,
-) -> None:
+def test_a_migration_gives_up_early_on_a_table_that_is_in_use(database_url: str) -> None:
     """And on nothing else: waiting for another migration is no such wait."""
     asked: list[str] = []
 

@@ -78,8 +78,7 @@ def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(ReplyKind), st.integers(0, 7200), st.integers(0, 50)),
-        max_size=60,
+        st.tuples(st.sampled_from(ReplyKind), st.integers(0, 7200), st.integers(0, 50)), max_size=60
     )
 )
 def test_whatever_is_heard_the_pace_stays_within_its_bounds(

@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 from support.newsletter.decisions import decide_now
-from support.smtp.scripted_smtp import (
-    DROP,
-    Answer,
-    ScriptedSmtp,
-    make_certificate,
-    server_context,
-)
+from support.smtp.scripted_smtp import DROP, Answer, ScriptedSmtp, make_certificate, server_context
 from support.smtp.smtp_sink import free_port
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome

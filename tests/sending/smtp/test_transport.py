@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 from support.newsletter.decisions import decide_now
-from support.smtp.scripted_smtp import (
-    DROP,
-    HANG,
-    ScriptedSmtp,
-)
+from support.smtp.scripted_smtp import DROP, HANG, ScriptedSmtp
 from support.smtp.smtp_sink import free_port, wait_until
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
@@ -178,10 +174,7 @@ def test_a_refused_recipient_costs_no_connection(relay: ScriptedSmtp, make_trans
 def test_a_connection_that_cannot_be_reset_is_let_go(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
-    relay.answers |= {
-        "RCPT": lambda n: "550 5.1.1 nobody" if n == 0 else None,
-        "RSET": DROP,
-    }
+    relay.answers |= {"RCPT": lambda n: "550 5.1.1 nobody" if n == 0 else None, "RSET": DROP}
     outcomes = make_transport(at(relay)).send(envelopes(2))
     assert [outcomes[n].code for n in (1, 2)] == [550, 250]
     assert relay.connection_count == 2

@@ -55,9 +55,7 @@ def test_every_model_that_may_be_set_has_its_name() -> None:
     assert {name: load_embedder(name).name for name in allowed} == MODEL_NAMES
 
 
-def test_another_file_than_the_checked_one_is_refused_in_one_line(
-    tmp_path: Path,
-) -> None:
+def test_another_file_than_the_checked_one_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "l2_supercat_256.safetensors").write_bytes(b"other")
     with pytest.raises(

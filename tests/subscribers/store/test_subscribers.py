@@ -62,9 +62,7 @@ def test_a_locked_reader_is_read_afresh(session: Session) -> None:
     assert locked.state is SubscriberState.UNSUBSCRIBED
 
 
-def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(
-    session: Session,
-) -> None:
+def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(session: Session) -> None:
     weekly = Preferences(Cadence.WEEKLY, 7, "UTC")
     first, second, third, paused = add(session, "a", "b", "c", "d")
     add(session, "w", preferences=weekly)

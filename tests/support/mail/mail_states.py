@@ -329,12 +329,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
     topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
     kind = DeliveryKind
-    yield (
-        "confirmation",
-        "Confirm the address",
-        kind.CONFIRMATION,
-        ConfirmationContext(**proof),
-    )
+    yield ("confirmation", "Confirm the address", kind.CONFIRMATION, ConfirmationContext(**proof))
     yield (
         "already-subscribed",
         "Signed up again",

@@ -27,11 +27,7 @@ from service.papers.store.models import PaperRow
 from service.topics.domain.language import Query, QueryError, canonical, leaf_texts, parse_query
 from service.topics.domain.matching.bitsets import Bits, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets
-from service.topics.domain.matching.paper_index import (
-    IndexedPaper,
-    PaperIndex,
-    meaningless_leaves,
-)
+from service.topics.domain.matching.paper_index import IndexedPaper, PaperIndex, meaningless_leaves
 from service.topics.store.index_rows import index_papers
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics
 from service.topics.store.save_compiled import save_canonicals

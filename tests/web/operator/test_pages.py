@@ -176,13 +176,7 @@ def test_an_answer_is_asked_once_and_then_given(
 
 
 @pytest.mark.parametrize(
-    "forged",
-    [
-        {"token": ""},
-        {"token": "x.y"},
-        {"answer": "lost"},
-        {"answer": ""},
-    ],
+    "forged", [{"token": ""}, {"token": "x.y"}, {"answer": "lost"}, {"answer": ""}]
 )
 def test_a_form_that_is_not_ours_changes_nothing(
     operator: httpx.Client, press: Press, doubtful: int, forged: dict[str, str]

@@ -130,11 +130,7 @@ def test_what_cannot_be_used_changes_nothing(
     assert said in answer.text
     fresh = readers.reread(reader)
     assert fresh
-    assert (fresh.hour, fresh.timezone, fresh.state) == (
-        7,
-        "Europe/Berlin",
-        SubscriberState.ACTIVE,
-    )
+    assert (fresh.hour, fresh.timezone, fresh.state) == (7, "Europe/Berlin", SubscriberState.ACTIVE)
     assert topics_of(session, fresh) == ["cats", '"prompt tuning"']
 
 

@@ -13,13 +13,7 @@ from support.newsletter.stored import changed_tables, list_uncompiled, read_tabl
 from support.web.papers import THURSDAY, make_announcement, store_papers
 from support.web.site import Readers
 
-from service.messages.signed_links import (
-    also_off_url,
-    follow_url,
-    keep_url,
-    less_url,
-    mute_url,
-)
+from service.messages.signed_links import also_off_url, follow_url, keep_url, less_url, mute_url
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import OpinionKind
 from service.subscribers.lifecycle import unsubscribe
@@ -210,13 +204,7 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
     ],
 )
 def test_what_cannot_be_muted_is_said_and_changes_nothing(
-    *,
-    web: httpx.Client,
-    session: Session,
-    reader: Subscriber,
-    base: str,
-    words: str,
-    said: str,
+    *, web: httpx.Client, session: Session, reader: Subscriber, base: str, words: str, said: str
 ) -> None:
     topic = topics_of(session, reader)[1].id
     answer = web.get(mute_url(base, topic, words))
@@ -419,12 +407,7 @@ def test_a_link_that_names_nothing_is_one_clear_page(
 
 
 def test_somebody_elses_topic_and_change_are_not_there(
-    *,
-    web: httpx.Client,
-    readers: Readers,
-    session: Session,
-    reader: Subscriber,
-    base: str,
+    *, web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
 ) -> None:
     other = readers.add("other@example.org", "cats")
     own = f"/change/{readers.token(Purpose.CHANGE, other.id)}"

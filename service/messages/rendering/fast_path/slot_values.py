@@ -10,17 +10,9 @@ from typing import Any, Protocol, TypeAlias
 
 from markupsafe import escape
 
-from service.messages.rendering.fast_path.fragments import (
-    Run,
-    own_run,
-)
+from service.messages.rendering.fast_path.fragments import Run, own_run
 from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.symbolic import (
-    Filling,
-    Open,
-    Read,
-    inside,
-)
+from service.messages.rendering.fast_path.symbolic import Filling, Open, Read, inside
 from service.messages.rendering.mjml_cache import compact
 from service.messages.rendering.slots import finalize
 from service.messages.rendering.text_part import tidy_text

@@ -208,9 +208,7 @@ def test_clauses_are_read_in_every_form() -> None:
     ],
 )
 def test_muting_what_a_topic_asks_for_leaves_nothing(
-    topic: str,
-    words: str,
-    is_nothing: bool,
+    topic: str, words: str, is_nothing: bool
 ) -> None:
     assert leaves_nothing(parse_query(topic), read_clause(words)) is is_nothing
 

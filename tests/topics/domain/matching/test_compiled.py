@@ -28,10 +28,7 @@ from service.topics.domain.types import ClauseKind
         ('"b c" cat:cs.CL -d', (USUAL, '"b c"', "cat:cs.CL", "-d")),
         ("a OR b", (USUAL, "(a OR b)")),
         ("(a OR b) c -d", (USUAL, "(a OR b)", "c", "-d")),
-        (
-            "a (b OR c d) (e OR (f OR g) -h)",
-            (USUAL, "(b OR c d)", "((f OR g) -h OR e)", "a"),
-        ),
+        ("a (b OR c d) (e OR (f OR g) -h)", (USUAL, "(b OR c d)", "((f OR g) -h OR e)", "a")),
         ('"(a" ")b OR"', (USUAL, '"(a"', '")b or"')),
         ("a replaced:only", ("replaced:only", "a")),
         ("a cross:no replaced:", ("cross:no replaced:yes", "a")),

@@ -14,15 +14,7 @@ from support.newsletter.plain_topics import (
 )
 from support.oracles import match_query
 
-from service.topics.domain.language import (
-    And,
-    Not,
-    Or,
-    Query,
-    Text,
-    canonical,
-    parse_query,
-)
+from service.topics.domain.language import And, Not, Or, Query, Text, canonical, parse_query
 from service.topics.domain.matching.paper_index import (
     IndexedPaper,
     PaperIndex,
