@@ -46,7 +46,7 @@ def make_renderer(settings: Settings) -> Renderer:
 def signer_of(settings: Settings) -> DkimSigner | None:
     """The signer of this process, its keys read once; None where signing is left to the relay.
 
-    Raises `DkimKeyError` for a key that cannot be used, `HeaderError` where From has no domain.
+    Raises `Refused` for a key that cannot be used, `HeaderError` where From has no domain.
     """
     if not settings.dkim_keys:
         return None

@@ -23,14 +23,13 @@ from service.messages.identity import make_renderer, sender_fields, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.dkim import compare_record
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
-from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
+from service.papers.domain.source_names import SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
-from service.platform.settings.checks import check
-from service.platform.settings.dkim_keys import DkimKeyError
-from service.platform.settings.faults import SettingsError
+from service.platform.settings.faults import Refused, SettingsError
 from service.platform.settings.relays import SmtpRelay
+from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
 from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
@@ -55,8 +54,7 @@ def examine(
 ) -> list[Finding]:
     """Every check, in the order in which a morning needs the parts. Sends a mail only to `probe`."""
     findings = [
-        Finding(fault.setting, "bad" if fault.is_fatal else "warn", fault.problem, fault.hint)
-        for fault in check(settings, SOURCE_NAMES)
+        Finding(fault.setting, "warn", fault.problem, fault.hint) for fault in find_risks(settings)
     ]
     findings.append(_database(settings, sessions))
     findings.append(_model(settings))
@@ -177,8 +175,11 @@ def _signatures(settings: Settings) -> Iterator[Finding]:
     """Whether DNS has the key that each of our signatures will be checked with."""
     try:
         signer = signer_of(settings)
-    except (MailError, DkimKeyError):
-        return  # told among the settings' faults
+    except MailError:
+        return  # told among the risks of the settings
+    except Refused as error:
+        yield Finding("dkim_keys", "bad", str(error), error.hint)
+        return
     if signer is None:
         return
     for key in signer.keys:

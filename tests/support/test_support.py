@@ -15,8 +15,6 @@ from pytest_socket import SocketConnectBlockedError
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from service.papers.domain.source_names import SOURCE_NAMES
-from service.platform.settings.checks import check
 from service.platform.settings.settings import Settings
 from support.rules import ROOT
 from support.servers.databases import TestServers, clone_database, with_database, with_number
@@ -62,7 +60,6 @@ def test_the_settings_are_those_of_this_test(
 ) -> None:
     assert settings.database_url == database_url
     assert settings.relays[0].port == smtp_sink.port
-    assert not [fault for fault in check(settings, SOURCE_NAMES) if fault.is_fatal]
 
 
 @pytest.mark.parametrize(

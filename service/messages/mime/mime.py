@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, quote, unquote
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from service.deliveries.domain.states import DeliveryKind
@@ -14,6 +13,7 @@ from service.messages.domain.errors import HeaderError
 from service.messages.mime.addresses import ascii_address, ascii_host, is_ordinary, wire_address
 from service.messages.rendering.renderer import RenderedMail
 from service.platform.caches import cached
+from service.platform.settings.kinds import is_loopback
 from service.platform.signing.keyed_hash import keyed_hash
 
 LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
@@ -150,7 +150,7 @@ def _unsubscribing(headers: MessageHeaders) -> str:
 def _is_one_click(url: str) -> bool:
     ordinary = _ORDINARY_URL.fullmatch(url)
     if ordinary:
-        return ordinary[1] == "https" or _is_loopback(ordinary[2])
+        return ordinary[1] == "https" or is_loopback(ordinary[2])
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -158,17 +158,7 @@ def _is_one_click(url: str) -> bool:
         raise HeaderError("the unsubscribe address is not a URL") from error
     if parts.scheme == "https":
         return bool(host)
-    return parts.scheme == "http" and _is_loopback(host)
-
-
-@cached("loopback hosts", maxsize=16)
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "http" and is_loopback(host)
 
 
 def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str) -> str:

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from service.platform.settings.faults import Refused
+
 # RFC 8301 asks signers for 1024 bits at the least; receivers trust no less than 2048 for long.
 LEAST_RSA_BITS = 2048
 # "Verifiers MUST be able to validate signatures with keys ranging from 1024 bits to 4096 bits."
@@ -28,14 +30,6 @@ MOST_RSA_BITS = 4096
 _SELECTOR = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
-
-
-class DkimKeyError(ValueError):
-    """A key that cannot sign; `str()` is one line with what is wrong, `hint` what to do."""
-
-    def __init__(self, problem: str, hint: str) -> None:
-        super().__init__(problem)
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +66,15 @@ class DkimKey:
 
 
 def read_key(word: str) -> DkimKey:
-    """The key that `selector=/path/to/key.pem` names. Raises `DkimKeyError`."""
+    """The key that `selector=/path/to/key.pem` names. Raises `Refused`."""
     selector, _, path = word.partition("=")
     if not _SELECTOR.fullmatch(selector) or not path:
-        raise DkimKeyError(
-            "a word is not selector=/path/to/key.pem", "Use s2026=/run/secrets/dkim.pem"
-        )
+        raise Refused("a word is not selector=/path/to/key.pem", "Use s2026=/run/secrets/dkim.pem")
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         problem = f"the key file {path} cannot be read ({error.strerror})"
-        raise DkimKeyError(problem, "Name a file that this user may read") from error
+        raise Refused(problem, "Name a file that this user may read") from error
     return DkimKey(selector, _private_key(path, content))
 
 
@@ -92,19 +84,19 @@ def _private_key(path: str, content: bytes) -> RSAPrivateKey | Ed25519PrivateKey
         private = load_pem_private_key(content, password=None)
     except TypeError as error:
         problem = f"the key in {path} has a passphrase, and nobody is there to type it"
-        raise DkimKeyError(problem, "Remove it with `openssl pkey`") from error
+        raise Refused(problem, "Remove it with `openssl pkey`") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise DkimKeyError(f"{path} holds no private key in PEM form", hint) from error
+        raise Refused(f"{path} holds no private key in PEM form", hint) from error
     if isinstance(private, Ed25519PrivateKey):
         return private
     if not isinstance(private, RSAPrivateKey):
-        raise DkimKeyError(f"the key in {path} is neither RSA nor Ed25519", hint)
+        raise Refused(f"the key in {path} is neither RSA nor Ed25519", hint)
     if private.key_size < LEAST_RSA_BITS:
         problem = (
             f"the RSA key in {path} has {private.key_size} bits, receivers want {LEAST_RSA_BITS}"
         )
-        raise DkimKeyError(problem, hint)
+        raise Refused(problem, hint)
     if private.key_size > MOST_RSA_BITS:
         problem = f"the RSA key in {path} has {private.key_size} bits, receivers need not read more than {MOST_RSA_BITS}"
-        raise DkimKeyError(problem, hint)
+        raise Refused(problem, hint)
     return private

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, and the error that carries it."""
+"""What is wrong with a setting, and the errors that carry it."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,22 @@ PREFIX = "PAPERBOY_"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with one setting, and what to do. `is_fatal` means: do not start with it."""
+    """One thing wrong with one setting, and what to do."""
 
     setting: str
     problem: str
     hint: str
-    is_fatal: bool = True
 
     def __str__(self) -> str:
         return f"{PREFIX}{self.setting.upper()}: {self.problem}. {self.hint}."
+
+
+class Refused(ValueError):
+    """A value that cannot be used: `str()` is one line with what is wrong, `hint` what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 class SettingsError(Exception):

@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
 
-from service.platform.settings.checks import check
-from service.platform.settings.faults import PREFIX, Fault, SettingsError
+from service.platform.settings.faults import PREFIX, Fault, Refused, SettingsError
+from service.platform.settings.kinds import split_words
 from service.platform.settings.settings import Settings
 
 SECRETS = frozenset(
@@ -35,21 +36,22 @@ def load_settings(
 ) -> Settings:
     """Read the settings from `environ` (default: this process's), complete with a secret key.
 
-    `known_sources` are all names that `sources` may hold.
+    `known_sources` are all names that `sources` may hold. An empty variable counts as unset,
+    because compose files pass empty ones.
 
     Raises SettingsError naming every fault, never with a secret's value in it.
     """
     given = {k: v.strip() for k, v in (os.environ if environ is None else environ).items()}
     faults = _find_unknown(given)
-    values = _read_values(given, faults)
+    _read_secret_files(given, faults)
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {variable.lower(): value for variable, value in given.items() if value}
+    values = source()
+    faults += _check_sources(values, known_sources)
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings(**values)
     except ValidationError as error:
         faults += _describe(error)
-        # The rest is checked all the same, so that nobody corrects one fault to meet the next.
-        unread = {fault.setting for fault in faults}
-        settings = Settings.model_validate({k: v for k, v in values.items() if k not in unread})
-    faults += [fault for fault in check(settings, known_sources) if fault.is_fatal]
     if faults:
         raise SettingsError(faults)
     return settings if settings.secret_key else _with_secret_key(settings)
@@ -68,42 +70,41 @@ def _find_unknown(given: Mapping[str, str]) -> list[Fault]:
     return faults
 
 
-def _read_values(given: Mapping[str, str], faults: list[Fault]) -> dict[str, str]:
-    """Collect what is set by attribute name; unreadable secret files are added to `faults`."""
-    values = {}
-    for name in Settings.model_fields:
-        variable = PREFIX + name.upper()
-        value = given.get(variable, "")
-        path = given.get(f"{variable}_FILE", "") if name in SECRETS else ""
-        if value and path:
+def _read_secret_files(given: dict[str, str], faults: list[Fault]) -> None:
+    """Put the content of `…_FILE` into the secret's own variable; faults are added to `faults`."""
+    for name in SECRETS:
+        variable = f"{PREFIX}{name.upper()}"
+        path = given.get(f"{variable}_FILE")
+        if path and given.get(variable):
             faults.append(Fault(name, f"{variable}_FILE is set as well", "Keep one of the two"))
         elif path:
-            value = _read_secret(name, path, faults)
-        if value:
-            values[name] = value
-    return values
+            try:
+                given[variable] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not text"
+                problem = f"the file {path} cannot be read ({reason})"
+                faults.append(Fault(f"{name}_file", problem, "Name a file that you may read"))
 
 
-def _read_secret(name: str, path: str, faults: list[Fault]) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        problem = f"the file {path} cannot be read ({reason})"
-        faults.append(Fault(f"{name}_file", problem, "Name a file that this user may read"))
-        return ""
+def _check_sources(values: Mapping[str, object], known: Collection[str]) -> list[Fault]:
+    hint = f"Use some of {', '.join(known)}"
+    named = split_words(values.get("sources", Settings.model_fields["sources"].default))
+    if not named:
+        return [Fault("sources", "no source is named", hint)]
+    return [
+        Fault("sources", f"{name} is not a source", hint) for name in named if name not in known
+    ]
 
 
 def _describe(error: ValidationError) -> list[Fault]:
     faults = []
-    for entry in error.errors(include_url=False, include_context=False):
-        name = str(entry["loc"][0])
-        problem = (
-            entry["msg"].removeprefix("Value error, ").replace("Input should", "the value should")
-        )
+    for entry in error.errors(include_url=False):
+        name, problem = str(entry["loc"][0]), entry["msg"].removeprefix("Value error, ")
+        cause = entry.get("ctx", {}).get("error")
         usual = Settings.model_fields[name].default
-        hint = "Correct it" if name in SECRETS or usual is None else f"The default is {usual}"
-        faults.append(Fault(name, problem, hint))
+        hint = f"The default is {usual}" if usual else "Correct it"
+        hint = cause.hint if isinstance(cause, Refused) else hint
+        faults.append(Fault(name, problem.replace("Input should", "the value should"), hint))
     return faults
 
 

@@ -1,65 +1,61 @@
-"""Settings: one frozen value read from the environment, with every fault named at once.
+"""Settings: one frozen value with a type for every setting.
 
 Names are those of the operator's handbook with the prefix `PAPERBOY_`; an attribute is the same
-name in lower case. An empty variable counts as unset, because compose files pass empty ones.
+name in lower case.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.platform.settings import kinds
+from service.platform.settings.faults import PREFIX
+from service.platform.settings.kinds import Count, MailAddress, Seconds, WebAddress, Words
 from service.platform.settings.relays import SmtpRelay, parse_smtp_url
 
 
-def _split(value: object) -> object:
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Everything an operator may set. Secrets are left out of `repr`.
 
     `database_url` and `redis_url` are empty where the embedded servers are meant
     (`service.platform.embedded.resolve_services` fills them); `admin_password` empty means no admin pages;
     `send_rate` is messages per second, None for as fast as the relay answers.
+    `load_settings` reads the environment; `Settings(…)` reads nothing but its arguments.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, validate_default=False, hide_input_in_errors=True
     )
 
-    database_url: str = Field(default="", repr=False)
-    redis_url: str = Field(default="", repr=False)
-    data_dir: Path = Path(".paperboy")
-    smtp_url: Words = Field(default=(), repr=False)
-    mailbox_url: str = "smtp://127.0.0.1:1025?starttls=off"
-    base_url: str = "http://127.0.0.1:8000"
-    mail_from: str = "Paperboy <digest@localhost>"
-    reply_to: str = ""
-    bounce_domain: str = ""
-    dkim_domain: str = ""
-    dkim_keys: Words = ()
-    bounce_mailbox: str = Field(default="", repr=False)
-    hooks: Words = Field(default=(), repr=False)
-    secret_key: Words = Field(default=(), repr=False)
+    database_url: kinds.DatabaseUrl = Field(default="", repr=False)
+    redis_url: kinds.RedisUrl = Field(default="", repr=False)
+    data_dir: kinds.Folder = Field(default=Path(".paperboy"), validate_default=True)
+    smtp_url: Words[kinds.Relay] = Field(default=(), repr=False)
+    mailbox_url: kinds.Relay = "smtp://127.0.0.1:1025?starttls=off"
+    base_url: WebAddress = "http://127.0.0.1:8000"
+    mail_from: MailAddress = "Paperboy <digest@localhost>"
+    reply_to: MailAddress = ""
+    bounce_domain: kinds.Domain = ""
+    dkim_domain: kinds.Domain = ""
+    dkim_keys: kinds.DkimKeys = ()
+    bounce_mailbox: kinds.BounceMailbox = Field(default="", repr=False)
+    hooks: Words[kinds.Hook] = Field(default=(), repr=False)
+    secret_key: Words[kinds.SigningKey] = Field(default=(), repr=False)
     admin_password: str = Field(default="", repr=False)
-    sources: Words = ("arxiv", "huggingface")
-    arxiv_feed_url: str = "https://rss.arxiv.org"
-    arxiv_oai_url: str = "https://oaipmh.arxiv.org/oai"
-    arxiv_api_url: str = "https://export.arxiv.org/api/query"
-    arxiv_list_url: str = "https://arxiv.org/list"
-    huggingface_url: str = "https://huggingface.co"
-    biorxiv_url: str = "https://api.biorxiv.org"
-    journal_feeds: Words = ()
-    arxiv_categories: Words = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
-    digest_hour: int = 7
-    digest_timezone: str = "UTC"
+    sources: Words[str] = ("arxiv", "huggingface")
+    arxiv_feed_url: WebAddress = "https://rss.arxiv.org"
+    arxiv_oai_url: WebAddress = "https://oaipmh.arxiv.org/oai"
+    arxiv_api_url: WebAddress = "https://export.arxiv.org/api/query"
+    arxiv_list_url: WebAddress = "https://arxiv.org/list"
+    huggingface_url: WebAddress = "https://huggingface.co"
+    biorxiv_url: WebAddress = "https://api.biorxiv.org"
+    journal_feeds: Words[kinds.Journal] = ()
+    arxiv_categories: Words[kinds.Category] = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
+    digest_hour: kinds.Hour = 7
+    digest_timezone: kinds.TimeZone = "UTC"
     digest_max_papers: Count = 25
     digest_max_bytes: Count = 90_000
     smtputf8: bool = False
@@ -72,48 +68,21 @@ class Settings(BaseModel):
     http_timeout_seconds: Seconds = 30.0
     embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""
-    alert_to: str = ""
+    alert_to: MailAddress = ""
     operator_address: str = ""
-    brand_name: str = "Paperboy"
-    brand_accent: str = "#a8321c"
-    brand_accent_night: str = "#ef8a72"
-    brand_logo: str = ""
+    brand_name: kinds.BrandName = "Paperboy"
+    brand_accent: kinds.DayColour = "#a8321c"
+    brand_accent_night: kinds.NightColour = "#ef8a72"
+    brand_logo: WebAddress = ""
     brand_footer: str = ""
-    templates_dir: Path | None = None
+    templates_dir: kinds.TemplatesFolder | None = None
     send_farewell: bool = False
-    log_level: str = "INFO"
+    log_level: kinds.LogLevel = "INFO"
 
-    @field_validator("data_dir", "templates_dir")
     @classmethod
-    def _make_absolute(cls, value: Path | None) -> Path | None:
-        # Worker processes change their directory; the data must not move with them.
-        return value and value.expanduser().absolute()
-
-    @field_validator("base_url", "huggingface_url", "biorxiv_url", "arxiv_feed_url")
-    @classmethod
-    def _drop_slash(cls, value: str) -> str:
-        return value.rstrip("/")
-
-    @field_validator("log_level")
-    @classmethod
-    def _raise_case(cls, value: str) -> str:
-        return value.upper()
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _read_relays(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for url in value:
-            parse_smtp_url(url)
-        return value
-
-    @field_validator("journal_feeds")
-    @classmethod
-    def _read_journals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for word in value:
-            name, _, url = word.partition("=")
-            if not name.replace("-", "").isalnum() or not url.startswith(("http://", "https://")):
-                raise ValueError("is not name=https://… (several separated by spaces)")
-        return value
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:
+        """Read nothing but the arguments; see pydantic-settings, "Customise settings sources"."""
+        return (sources["init_settings"],)
 
     @property
     def journals(self) -> tuple[tuple[str, str], ...]:

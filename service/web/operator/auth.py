@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, HTTPException, Request
 
 from service.platform.logs import get_logger
-from service.platform.settings.checks import is_loopback
+from service.platform.settings.kinds import is_loopback
 from service.web.core.context import Site, SiteHere
 from service.web.core.errors import NotHere
 

@@ -23,7 +23,8 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.dkim import DkimSigner, compare_record, load_signer, relax_body
 from service.messages.mime.mime import MessageHeaders, build_message
-from service.platform.settings.dkim_keys import DkimKey, DkimKeyError, read_key
+from service.platform.settings.dkim_keys import DkimKey, read_key
+from service.platform.settings.faults import Refused
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 RSA, EDWARDS = DkimKey("rsa2026", rsa_key()), DkimKey("ed2026", ed25519_key())
@@ -200,7 +201,7 @@ def bad_keys(folder: Path) -> dict[str, tuple[str, str]]:
 
 def test_a_key_that_cannot_sign_is_refused_in_one_line_with_a_hint(tmp_path: Path) -> None:
     for word, said in bad_keys(tmp_path).values():
-        with pytest.raises(DkimKeyError) as raised:
+        with pytest.raises(Refused) as raised:
             read_key(word)
         assert said in str(raised.value)
         assert "\n" not in str(raised.value)

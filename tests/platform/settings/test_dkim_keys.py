@@ -6,9 +6,9 @@ import pytest
 from support.mail.dkim_keys import ed25519_key, rsa_key, write_key
 
 from service.papers.domain.source_names import SOURCE_NAMES
-from service.platform.settings.checks import check
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.load import load_settings
+from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
 
 
@@ -26,21 +26,27 @@ def faults_of(tmp_path: Path, **variables: str) -> list[str]:
 def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> None:
     path = write_key(tmp_path / "dkim.pem", ed25519_key())
     given = {"MAIL_FROM": "P <d@news.example.org>", "DKIM_KEYS": f"s={path}"}
-    assert check(load(tmp_path, **given), SOURCE_NAMES) == []
-    assert check(load(tmp_path, **given, DKIM_DOMAIN="example.org"), SOURCE_NAMES) == []
-    (fault,) = check(load(tmp_path, **given, DKIM_DOMAIN="example.net"), SOURCE_NAMES)
-    assert (fault.setting, fault.is_fatal) == ("dkim_domain", False)
+    assert find_risks(load(tmp_path, **given)) == []
+    assert find_risks(load(tmp_path, **given, DKIM_DOMAIN="example.org")) == []
+    (fault,) = find_risks(load(tmp_path, **given, DKIM_DOMAIN="example.net"))
+    assert fault.setting == "dkim_domain"
     assert "news.example.org is not within example.net" in fault.problem
     path.chmod(0o644)
-    (fault,) = check(load(tmp_path, **given), SOURCE_NAMES)
-    assert (fault.setting, fault.is_fatal) == ("dkim_keys", False)
+    (fault,) = find_risks(load(tmp_path, **given))
+    assert fault.setting == "dkim_keys"
     assert f"chmod o-r {path}" in fault.hint
 
 
 def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
     short = write_key(tmp_path / "short.pem", rsa_key(1024))
     path = write_key(tmp_path / "dkim.pem", ed25519_key())
-    words = f"a={short} s={path} s={path}"
-    told = faults_of(tmp_path, DKIM_KEYS=words, DKIM_DOMAIN="no domain")
-    assert ["has 1024 bits" in told[1], "twice" in told[2], "not a domain" in told[0]] == [True] * 3
-    assert len(told) == 3
+    told = faults_of(tmp_path, DKIM_KEYS=f"a={short} s={path} b=/gone.pem", DKIM_DOMAIN="no domain")
+    assert [line.partition(":")[0] for line in told] == [
+        "PAPERBOY_DKIM_DOMAIN",
+        "PAPERBOY_DKIM_KEYS",
+        "PAPERBOY_DKIM_KEYS",
+    ]
+    for line, said in zip(told, ("not a domain", "has 1024 bits", "cannot be read"), strict=True):
+        assert said in line
+    (line,) = faults_of(tmp_path, DKIM_KEYS=f"s={path} s={path}")
+    assert "a selector stands there twice" in line

@@ -1,0 +1,218 @@
+"""The kinds of values that settings have: each refuses what it cannot use, and says what to write.
+
+No text of these errors repeats a value that may hold a password.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from service.platform.caches import cached
+from service.platform.settings.contrast import LEAST_CONTRAST, NIGHT, PAPER, contrast, is_colour
+from service.platform.settings.faults import Refused
+from service.platform.settings.relays import parse_smtp_url
+
+_HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
+
+Word = TypeVar("Word")
+
+
+def split_url(url: str) -> SplitResult:
+    """`urlsplit`, where an address that cannot be read has no parts."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+@cached("loopback hosts", maxsize=16)
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine under a name or address that never leaves it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _must(test: Callable[[Any], object], problem: str, hint: str) -> AfterValidator:
+    """Refuse what fails `test`; `problem` may name the value as `{}`."""
+
+    def validate(value: Any) -> Any:
+        if not test(value):
+            raise Refused(problem.format(value), hint)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _match(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern, re.ASCII).fullmatch
+
+
+def _must_show_on(ground: str, direction: str) -> AfterValidator:
+    problem = f"{{}} on {ground} has a contrast below {LEAST_CONTRAST}, which people need"
+    hint = f"Take a {direction} one"
+    return _must(lambda colour: contrast(colour, ground) >= LEAST_CONTRAST, problem, hint)
+
+
+def split_words(value: Any) -> Any:
+    """Words between commas or blanks; what is no text comes back as it is."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _is_web_address(url: str) -> bool:
+    parts = split_url(url)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _has_address(text: str) -> bool:
+    return "\n" not in text and bool(_match(r"[^\s@<>\"]+@[^\s@<>\"]+")(parseaddr(text)[1]))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _check_relay(url: str) -> str:
+    parse_smtp_url(url)
+    return url
+
+
+def _check_key(word: str) -> str:
+    # Only installations that sign pay for loading the cryptography.
+    from service.platform.settings.dkim_keys import read_key
+
+    read_key(word)
+    return word
+
+
+def _check_selectors(words: tuple[str, ...]) -> tuple[str, ...]:
+    if len({word.partition("=")[0] for word in words}) < len(words):
+        raise Refused("a selector stands there twice", "Each key has a name of its own")
+    return words
+
+
+def _check_hook(word: str) -> str:
+    name, _, secret = word.partition("=")
+    if name not in _HOOKS:
+        # The word itself may be a secret whose name was forgotten.
+        problem = "a word does not begin with a provider's name and ="
+        raise Refused(problem, f"Use {', '.join(f'{known}=…' for known in _HOOKS)}")
+    if name == "ses" and not secret.startswith("arn:aws"):
+        raise Refused("ses is not the ARN of an SNS topic", "Use ses=arn:aws:sns:…")
+    if name == "postmark" and ":" not in secret:
+        raise Refused("postmark is not user:password", "Use postmark=user:password")
+    if len(secret) < 16:
+        problem = f"the key of {name} is shorter than 16 characters"
+        raise Refused(problem, "Use `openssl rand -hex 32`, or the provider's own key")
+    return word
+
+
+def _check_mailbox(address: str) -> str:
+    parts = split_url(address)
+    hint = "Use imaps://user:password@host/INBOX or maildir:/var/mail/bounces"
+    if parts.scheme not in {"imap", "imaps", "maildir"}:
+        raise Refused("this is no mailbox that can be read", hint)
+    if parts.scheme == "maildir":
+        if not parts.path.startswith("/"):
+            raise Refused("the path of the Maildir is not absolute", hint)
+    elif not (parts.hostname and parts.username):
+        raise Refused("the host or the user is missing", hint)
+    elif parts.scheme == "imap" and not is_loopback(parts.hostname):
+        raise Refused("the password crosses the network in the clear", "Use imaps://")
+    return address
+
+
+Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(split_words)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Hour = Annotated[int, Field(ge=0, le=23)]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+]
+# Absolute, because worker processes change their directory and the data must not move with them.
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+TemplatesFolder = Annotated[
+    Folder, _must(Path.is_dir, "there is no folder {}", "Make it, or leave this unset")
+]
+
+DatabaseUrl = Annotated[
+    str,
+    _must(
+        _match(r"postgres(ql)?://.*"),
+        "this is not a PostgreSQL address",
+        "Use postgresql://user:password@host/name",
+    ),
+]
+RedisUrl = Annotated[
+    str,
+    _must(
+        _match(r"(rediss?|unix)://.*"),
+        "this is not a Valkey or Redis address",
+        "Use redis://host:6379/0 or unix:///path",
+    ),
+]
+WebAddress = Annotated[
+    str,
+    _must(_is_web_address, "{} is not a web address", "Use https://papers.example.org"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+SigningKey = Annotated[
+    str,
+    _must(
+        _match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`"
+    ),
+]
+MailAddress = Annotated[
+    str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")
+]
+Domain = Annotated[
+    str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")
+]
+# arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
+Category = Annotated[
+    str,
+    _must(
+        _match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"),
+        "{} is not a category",
+        "Write them like cs.CL or hep-th",
+    ),
+]
+Journal = Annotated[
+    str,
+    _must(
+        _match(r"[a-zA-Z0-9-]+=https?://.+"),
+        "{} is not name=https://…",
+        "Separate several by spaces",
+    ),
+]
+TimeZone = Annotated[
+    str, _must(_is_zone, "{} is not a time zone", "Use a name such as Europe/Berlin")
+]
+BrandName = Annotated[
+    str,
+    Field(min_length=1, max_length=60),
+    _must(str.isprintable, "this is no name for a sender", "Use one line of 1 to 60 letters"),
+]
+Colour = Annotated[str, _must(is_colour, "{} is not a colour", "Write it like #a8321c")]
+DayColour = Annotated[Colour, _must_show_on(PAPER, "darker")]
+NightColour = Annotated[Colour, _must_show_on(NIGHT, "lighter")]
+Relay = Annotated[str, AfterValidator(_check_relay)]
+DkimKeys = Annotated[
+    Words[Annotated[str, AfterValidator(_check_key)]], AfterValidator(_check_selectors)
+]
+Hook = Annotated[str, AfterValidator(_check_hook)]
+BounceMailbox = Annotated[str, AfterValidator(_check_mailbox)]
