@@ -1,14 +1,13 @@
 """What the operator must know: one mail for each occasion, however many workers notice it."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.store.deliveries import insert_alert
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.deliveries import MailRow, insert_mail_row
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -17,6 +16,15 @@ from service.platform.settings.settings import Settings
 ALERT_LIFETIME = timedelta(days=2)
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing that is wrong: what, how we know, and what to do."""
+
+    subject: str
+    detail: str
+    hint: str = ""
 
 
 def alert_operator(
@@ -32,19 +40,11 @@ def alert_operator(
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
         return None
     until = now + ALERT_LIFETIME
-    number = insert_alert(session, occasion, dataclasses.asdict(alert), now, until)
+    kind, told = DeliveryKind.OPERATOR_ALERT, dataclasses.asdict(alert)
+    number = insert_mail_row(session, MailRow(kind, None, occasion, now, now, until, alert=told))
     if number is not None:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
     return number
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """One thing that is wrong: what, how we know, and what to do."""
-
-    subject: str
-    detail: str
-    hint: str = ""
 
 
 def report_relay(

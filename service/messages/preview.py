@@ -71,11 +71,11 @@ def _read(
 
 
 def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:
-    return session.execute(
+    return session.scalar(
         select(Delivery).where(
             Delivery.edition_id == edition_id, Delivery.subscriber_id == subscriber_id
         )
-    ).scalar_one_or_none()
+    )
 
 
 def _open(

@@ -13,7 +13,7 @@ from service.papers.domain.types import BatchState
 from service.papers.store.models import Batch
 from service.sending.domain.providers import provider_of
 from service.sending.store.claim import count_due, count_in_doubt
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 from service.subscribers.store.subscribers import count_by_state
 
 

@@ -15,7 +15,7 @@ from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.domain.retries import RETRY_MINUTES
 from service.sending.domain.smtp_replies import ReplyKind
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.models import Subscriber
 

@@ -22,7 +22,7 @@ from service.operations.status import EditionStory, expected_end, find_status
 from service.operations.store.edition_reports import DoubtRow, ReplyCount, Waiting
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 
 ANSWERS = {"accepted": ACCEPTED, "later": LATER, "nobody": NOBODY, "silence": SILENCE}
 

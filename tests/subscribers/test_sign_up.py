@@ -31,8 +31,8 @@ from service.subscribers.lifecycle import (
     update_preferences,
 )
 from service.subscribers.sign_up import confirm, request_subscription
-from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import activate, find_by_email, get_topics, list_consents
+from service.subscribers.store.models import Consent, Subscriber
+from service.subscribers.store.subscribers import activate, find_by_email, get_topics
 from service.subscribers.store.suppressions import find_reason, is_suppressed
 from service.subscribers.validate import SignUpError, validate_preferences, validate_sign_up
 
@@ -97,7 +97,7 @@ def test_a_sign_up_is_pending_with_one_mail_and_a_record_of_consent(session: Ses
     (mail,) = session.execute(select(Delivery)).scalars()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
     assert (mail.due_at, mail.send_not_after) == (NOW, at(24))
-    (consent,) = list_consents(session, reader.id)
+    (consent,) = session.scalars(select(Consent).filter_by(subscriber_id=reader.id))
     assert (consent.action, consent.page, consent.created_at) == ("requested", "/", NOW)
 
 
@@ -215,10 +215,8 @@ def test_confirming_twice_is_confirming_once(
     assert confirm(session, settings, link(session, 0.1), at(2)).confirmed_at == at(1)
     session.commit()
     assert changed_tables(before, read_tables(engine)) == set()
-    assert [c.action for c in list_consents(session, reader_of(session).id)] == [
-        "requested",
-        "confirmed",
-    ]
+    consents = session.scalars(select(Consent).order_by(Consent.id))
+    assert [c.action for c in consents] == ["requested", "confirmed"]
     assert reader_of(session).confirmation_count == 0
 
 

@@ -33,7 +33,7 @@ class NewBounce:
 
 def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | None:
     """Write an event; None if it is known already."""
-    return session.execute(
+    return session.scalar(
         insert(BounceEventRow)
         .values(
             key=bounce.key,
@@ -49,7 +49,7 @@ def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | N
         )
         .on_conflict_do_nothing()
         .returning(BounceEventRow.id)
-    ).scalar_one_or_none()
+    )
 
 
 def list_bounces(
@@ -66,18 +66,18 @@ def list_bounces(
         statement = statement.where(made_at >= since)
     return [
         BounceEvent(row.key, row.verdict, row.weight, row.occurred_at)
-        for row in session.execute(statement).scalars()
+        for row in session.scalars(statement)
     ]
 
 
 def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:
     """A delivery as it is now, kept from changing until the commit."""
-    return session.execute(
+    return session.scalar(
         select(Delivery)
         .where(Delivery.id == delivery_id)
         .with_for_update()
         .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    )
 
 
 def move_by_evidence(
@@ -100,17 +100,13 @@ def move_by_evidence(
 
 def list_unsettled(session: Session, limit: int = 500) -> Sequence[BounceEventRow]:
     """Events whose delivery may not have taken its state yet, oldest first, nobody else's."""
-    return (
-        session.execute(
-            select(BounceEventRow)
-            .where(BounceEventRow.settled_at.is_(None))
-            .order_by(BounceEventRow.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(BounceEventRow)
+        .where(BounceEventRow.settled_at.is_(None))
+        .order_by(BounceEventRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
 
 
 def settle_event(session: Session, event_id: int, now: datetime) -> None:

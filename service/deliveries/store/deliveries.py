@@ -42,12 +42,12 @@ def insert_digests(
     a row in between all the same, the unique key ends this transaction and not the promise.
     """
     there = set(
-        session.execute(
+        session.scalars(
             select(Delivery.subscriber_id).where(
                 Delivery.edition_id == edition_id,
                 is_among(Delivery.subscriber_id, [row.subscriber_id for row in rows]),
             )
-        ).scalars()
+        )
     )
     missing = [row for row in rows if row.subscriber_id not in there]
     driver: Any = session.connection().connection.driver_connection
@@ -78,17 +78,18 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """A mail that is no digest of an edition; `digest` is what it shows of papers, `paper_ids` are
-    those that count as sent by it."""
+    """A mail that is no digest of an edition. `digest` is what it shows of papers, `paper_ids` are
+    those that count as sent by it. An `alert` goes to the operator and has no subscriber."""
 
     kind: DeliveryKind
-    subscriber_id: int
+    subscriber_id: int | None
     occasion: str
     created_at: datetime
     due_at: datetime
     send_not_after: datetime
     digest: dict[str, Any] | None = None
     paper_ids: tuple[int, ...] = ()
+    alert: dict[str, Any] | None = None
 
 
 def insert_mail(
@@ -106,7 +107,7 @@ def insert_mail(
 
 def insert_mail_row(session: Session, row: MailRow) -> int | None:
     """The same with a time of its own, and papers."""
-    return session.execute(
+    return session.scalar(
         insert(Delivery)
         .values(
             kind=row.kind,
@@ -115,6 +116,7 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
             state=DeliveryState.QUEUED,
             due_at=row.due_at,
             digest=row.digest,
+            alert=row.alert,
             paper_ids=list(row.paper_ids),
             send_not_after=row.send_not_after,
             created_at=row.created_at,
@@ -122,31 +124,7 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
         )
         .on_conflict_do_nothing()
         .returning(Delivery.id)
-    ).scalar_one_or_none()
-
-
-def insert_alert(
-    session: Session, occasion: str, alert: dict[str, Any], now: datetime, send_not_after: datetime
-) -> int | None:
-    """Queue a mail to the operator; None if that occasion has its mail already.
-
-    It has no subscriber: whoever sends it looks the address up in the settings.
-    """
-    return session.execute(
-        insert(Delivery)
-        .values(
-            kind=DeliveryKind.OPERATOR_ALERT,
-            occasion=occasion,
-            state=DeliveryState.QUEUED,
-            alert=alert,
-            due_at=now,
-            send_not_after=send_not_after,
-            created_at=now,
-            updated_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Delivery.id)
-    ).scalar_one_or_none()
+    )
 
 
 def record_event(
@@ -168,15 +146,11 @@ def get_delivery(session: Session, delivery_id: int) -> Delivery | None:
 
 
 def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
-    return (
-        session.execute(
-            select(DeliveryEvent)
-            .where(DeliveryEvent.delivery_id == delivery_id)
-            .order_by(DeliveryEvent.id)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(DeliveryEvent)
+        .where(DeliveryEvent.delivery_id == delivery_id)
+        .order_by(DeliveryEvent.id)
+    ).all()
 
 
 # States in which a digest's papers count as sent to the reader: the ledger.
@@ -230,13 +204,13 @@ def find_carried(
         Delivery.kind.in_(PAPER_KINDS),
         Delivery.created_at > since,
     )
-    rows = session.execute(
+    rows = session.scalars(
         select(Delivery).where(
             is_among(Delivery.subscriber_id, subscriber_ids),
             or_(Delivery.state == DeliveryState.CARRIED, is_unsent),
             Delivery.carried_into_id.is_(None),
         )
-    ).scalars()
+    )
     carried: dict[int, list[Delivery]] = {}
     for delivery in rows:
         if delivery.subscriber_id is not None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
@@ -121,3 +122,48 @@ class DeliveryEvent(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     phase: Mapped[str] = mapped_column(server_default="")
     relay: Mapped[str] = mapped_column(server_default="")
+
+
+class Installation(Base):
+    """One row: a random name given when the tables were made. Backups have it, too."""
+
+    __tablename__ = "installations"
+
+    name: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+
+
+class Restore(Base):
+    """The operator's word that this database is a restored backup.
+
+    Whatever was due up to `until` may have been sent by the time of which the backup knows nothing;
+    `editions` are the newest dates of each cadence that were made then.
+    """
+
+    __tablename__ = "restores"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    editions: Mapped[dict[str, Any]]
+    accepted_at: Mapped[datetime]
+
+
+class MailPart(Base):
+    """A stretch of HTML that many mails show, named by a hash of it."""
+
+    __tablename__ = "mail_parts"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    body: Mapped[bytes]
+
+
+class MailCopyRow(Base):
+    """How a mail's HTML is put together, and the SHA-256 of what that must give."""
+
+    __tablename__ = "mail_copies"
+
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    content_hash: Mapped[bytes]
+    recipe: Mapped[bytes]
+    created_at: Mapped[datetime]

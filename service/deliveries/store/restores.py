@@ -9,15 +9,14 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.bulk_update import move_rows
-from service.deliveries.store.models import Delivery
-from service.deliveries.store.models_restores import Installation, Restore
+from service.deliveries.store.models import Delivery, Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
 
 
 def get_installation(session: Session) -> str:
     """The name that this database shares with its backups, and with nothing else."""
-    return str(session.execute(select(Installation.name)).scalars().first())
+    return str(session.scalars(select(Installation.name)).first())
 
 
 def is_accepted(session: Session, at: datetime) -> bool:
@@ -41,7 +40,7 @@ def doubt_of_restored(
 
     To be called before the edition is counted, since nothing of it can be sent until then.
     """
-    for restore in session.execute(select(Restore)).scalars():
+    for restore in session.scalars(select(Restore)):
         newest = restore.editions.get(cadence)
         if newest is None or on > date.fromisoformat(newest):
             continue

@@ -8,8 +8,7 @@ from itertools import accumulate
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from service.deliveries.store.models import Delivery
-from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
+from service.deliveries.store.models import Delivery, MailCopyRow, MailPart
 from service.platform.database.pg_arrays import write_numbers, write_octets
 
 

@@ -10,8 +10,7 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
-from service.editions.store.models import Edition, EditionPaper
-from service.editions.store.models_revisions import EditionRevision
+from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.store.models import PaperRow
 from service.subscribers.store.models import Subscriber
 
@@ -24,12 +23,12 @@ def list_waiting(session: Session, limit: int) -> list[int]:
         .order_by(Subscriber.catch_up_since, Subscriber.id)
         .limit(limit)
     )
-    return list(session.execute(waiting).scalars())
+    return list(session.scalars(waiting))
 
 
 def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
     """Such a reader, locked until the commit; None where another process has them, or had them."""
-    return session.execute(
+    return session.scalar(
         select(Subscriber)
         .where(
             Subscriber.id == subscriber_id,
@@ -38,7 +37,7 @@ def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
         )
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    )
 
 
 def is_composing(session: Session, cadence: Cadence) -> bool:
@@ -64,7 +63,7 @@ def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[E
         )
         .order_by(Edition.local_date)
     )
-    return session.execute(missed).scalars().all()
+    return session.scalars(missed).all()
 
 
 def list_held_back(session: Session, subscriber_id: int, since: datetime) -> set[int]:
@@ -100,7 +99,7 @@ def find_missed_papers(
     else:
         found = found.where(condition)
         found = found.order_by(PaperRow.first_announced_on.desc(), PaperRow.id.desc())
-    return list(session.execute(found.limit(limit)).scalars())
+    return list(session.scalars(found.limit(limit)))
 
 
 def find_missed_revisions(

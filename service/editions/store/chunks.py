@@ -22,22 +22,22 @@ def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
     ranges = select(literal(edition.id), func.min(numbered.c.id), func.max(numbered.c.id)).group_by(
         numbered.c.number
     )
-    planned = session.execute(
+    planned = session.scalars(
         insert(EditionChunk)
         .from_select(["edition_id", "first_subscriber_id", "last_subscriber_id"], ranges)
         .returning(EditionChunk.id)
-    ).scalars()
+    )
     return sorted(planned)
 
 
 def open_chunks(session: Session, edition_id: int) -> list[int]:
     """The chunks not yet composed."""
     return list(
-        session.execute(
+        session.scalars(
             select(EditionChunk.id)
             .where(EditionChunk.edition_id == edition_id, EditionChunk.composed_at.is_(None))
             .order_by(EditionChunk.id)
-        ).scalars()
+        )
     )
 
 
@@ -45,7 +45,7 @@ def claim_chunk(session: Session, chunk_id: int) -> EditionChunk | None:
     """The chunk, locked, or None if it is composed already. Waits for whoever is composing it."""
     # Composing a chunk takes longer than the ten seconds a lock may otherwise be waited for.
     session.execute(text("SET LOCAL lock_timeout = 0"))
-    chunk = session.execute(
+    chunk = session.scalar(
         select(EditionChunk).where(EditionChunk.id == chunk_id).with_for_update()
-    ).scalar_one_or_none()
+    )
     return chunk if chunk is not None and chunk.composed_at is None else None

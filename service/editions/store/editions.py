@@ -23,7 +23,7 @@ def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """A new open edition, or None where another process made it first."""
-    inserted = session.execute(
+    inserted = session.scalar(
         insert(Edition)
         .values(
             cadence=cadence,
@@ -34,14 +34,14 @@ def insert_edition(
         )
         .on_conflict_do_nothing()
         .returning(Edition.id)
-    ).scalar_one_or_none()
+    )
     return session.get(Edition, inserted) if inserted else None
 
 
 def find_edition(session: Session, cadence: Cadence, on: date) -> Edition | None:
-    return session.execute(
+    return session.scalar(
         select(Edition).where(Edition.cadence == cadence, Edition.local_date == on)
-    ).scalar_one_or_none()
+    )
 
 
 def other_editions(edition: Edition) -> Select[int]:
@@ -54,26 +54,18 @@ def get_edition(session: Session, edition_id: int) -> Edition | None:
 
 
 def list_editions(session: Session, since: date) -> Sequence[Edition]:
-    return (
-        session.execute(
-            select(Edition)
-            .where(Edition.local_date >= since)
-            .order_by(Edition.local_date, Edition.cadence)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(Edition)
+        .where(Edition.local_date >= since)
+        .order_by(Edition.local_date, Edition.cadence)
+    ).all()
 
 
 def list_open(session: Session) -> Sequence[Edition]:
     """Editions that still have chunks to compose."""
-    return (
-        session.execute(
-            select(Edition).where(Edition.state == EditionState.OPEN).order_by(Edition.id)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(Edition).where(Edition.state == EditionState.OPEN).order_by(Edition.id)
+    ).all()
 
 
 def published_since(session: Session, since: date) -> frozenset[tuple[Cadence, date]]:
@@ -138,12 +130,12 @@ def close_finished(session: Session, now: datetime) -> list[int]:
         .exists()
     )
     return list(
-        session.execute(
+        session.scalars(
             update(Edition)
             .where(Edition.state == EditionState.FROZEN, ~unfinished)
             .values(state=EditionState.CLOSED, closed_at=now)
             .returning(Edition.id)
-        ).scalars()
+        )
     )
 
 

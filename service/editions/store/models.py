@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint, text
+from sqlalchemy import ForeignKey, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.recipients import Cadence
@@ -60,3 +60,19 @@ class EditionChunk(Base):
     first_subscriber_id: Mapped[int]
     last_subscriber_id: Mapped[int]
     composed_at: Mapped[datetime | None]
+
+
+class EditionRevision(Base):
+    """A newer version of a paper, for topics that want replacements. Each is in one edition of a cadence."""
+
+    __tablename__ = "edition_revisions"
+    __table_args__ = (UniqueConstraint("cadence", "paper_id", "version"),)
+
+    edition_id: Mapped[int] = mapped_column(
+        ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True
+    )
+    paper_id: Mapped[int] = mapped_column(
+        ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(SmallInteger)
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))

@@ -7,8 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
-from service.editions.store.models import Edition, EditionPaper
-from service.editions.store.models_revisions import EditionRevision
+from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import AnnouncementRow, Batch, PaperRow
 

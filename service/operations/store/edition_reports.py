@@ -13,7 +13,7 @@ from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.papers.store.models import Batch
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 from service.subscribers.store.models import Subscriber
 
 # A reply's class: three digits and the enhanced code, where one follows.
@@ -138,7 +138,7 @@ def count_sent_since(session: Session, edition_id: int, since: datetime) -> int:
 
 def list_paces(session: Session) -> Sequence[PaceRow]:
     """The providers that take our mail slowly, or not at all."""
-    return session.execute(select(PaceRow).order_by(PaceRow.provider)).scalars().all()
+    return session.scalars(select(PaceRow).order_by(PaceRow.provider)).all()
 
 
 def find_pace(session: Session, provider: str) -> PaceRow | None:
@@ -147,26 +147,18 @@ def find_pace(session: Session, provider: str) -> PaceRow | None:
 
 def list_reader_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEventRow]:
     """All that came back for a reader, oldest first."""
-    return (
-        session.execute(
-            select(BounceEventRow)
-            .where(BounceEventRow.subscriber_id == subscriber_id)
-            .order_by(BounceEventRow.occurred_at, BounceEventRow.id)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(BounceEventRow)
+        .where(BounceEventRow.subscriber_id == subscriber_id)
+        .order_by(BounceEventRow.occurred_at, BounceEventRow.id)
+    ).all()
 
 
 def latest_editions(session: Session, limit: int) -> Sequence[Edition]:
     """The newest editions, newest first."""
-    return (
-        session.execute(
-            select(Edition).order_by(Edition.local_date.desc(), Edition.id.desc()).limit(limit)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(Edition).order_by(Edition.local_date.desc(), Edition.id.desc()).limit(limit)
+    ).all()
 
 
 def last_of_each_cadence(session: Session) -> list[Edition]:
@@ -175,13 +167,13 @@ def last_of_each_cadence(session: Session) -> list[Edition]:
     not_closed = select(Edition.id).where(Edition.state != EditionState.CLOSED)
     wanted = union_all(newest, not_closed).subquery()
     chosen = select(Edition).where(Edition.id.in_(select(wanted.c[0]))).order_by(Edition.id)
-    return list(session.execute(chosen).scalars())
+    return list(session.scalars(chosen))
 
 
 def list_unsettled_editions(session: Session, since: date) -> Sequence[Edition]:
     """List every edition that is not closed, and the closed ones since a date."""
     is_wanted = (Edition.state != EditionState.CLOSED) | (Edition.local_date >= since)
-    return session.execute(select(Edition).where(is_wanted).order_by(Edition.id)).scalars().all()
+    return session.scalars(select(Edition).where(is_wanted).order_by(Edition.id)).all()
 
 
 @dataclass(frozen=True, slots=True)

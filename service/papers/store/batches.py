@@ -33,11 +33,11 @@ def open_batch(session: Session, source: str, category: str, on: date, now: date
 
 
 def find_batch(session: Session, source: str, category: str, on: date) -> Batch | None:
-    return session.execute(
+    return session.scalar(
         select(Batch).where(
             Batch.source == source, Batch.category == category, Batch.announced_on == on
         )
-    ).scalar_one_or_none()
+    )
 
 
 def count_repeated(
@@ -80,19 +80,14 @@ def find_held(session: Session, source: str, category: str, keys: Iterable[str])
 
 def find_overdue(session: Session, until: date) -> Sequence[Batch]:
     """Batches of dates up to `until` that are neither complete nor closed, locked."""
-    return (
-        session.execute(
-            select(Batch)
-            .where(
-                Batch.announced_on <= until,
-                Batch.state.in_([BatchState.EXPECTED, BatchState.PARTIAL]),
-            )
-            .order_by(Batch.id)
-            .with_for_update(skip_locked=True)
+    return session.scalars(
+        select(Batch)
+        .where(
+            Batch.announced_on <= until, Batch.state.in_([BatchState.EXPECTED, BatchState.PARTIAL])
         )
-        .scalars()
-        .all()
-    )
+        .order_by(Batch.id)
+        .with_for_update(skip_locked=True)
+    ).all()
 
 
 def count_first_announced(session: Session, batch_id: int) -> int:
@@ -107,26 +102,18 @@ def count_first_announced(session: Session, batch_id: int) -> int:
 
 def get_history(session: Session, since: date, sources: Iterable[str]) -> Sequence[Batch]:
     """The batches of some sources from a date on, by date, source and category."""
-    return (
-        session.execute(
-            select(Batch)
-            .where(Batch.announced_on >= since, Batch.source.in_(list(sources)))
-            .order_by(Batch.announced_on, Batch.source, Batch.category)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(Batch)
+        .where(Batch.announced_on >= since, Batch.source.in_(list(sources)))
+        .order_by(Batch.announced_on, Batch.source, Batch.category)
+    ).all()
 
 
 def get_batches(session: Session, on: date) -> Sequence[Batch]:
     """The batches of a date, by source and category."""
-    return (
-        session.execute(
-            select(Batch).where(Batch.announced_on == on).order_by(Batch.source, Batch.category)
-        )
-        .scalars()
-        .all()
-    )
+    return session.scalars(
+        select(Batch).where(Batch.announced_on == on).order_by(Batch.source, Batch.category)
+    ).all()
 
 
 def batch_statuses(session: Session, on: date, sources: Iterable[str]) -> tuple[BatchStatus, ...]:

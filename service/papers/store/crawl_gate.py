@@ -64,9 +64,7 @@ class SharedGate:
             if not is_refused:
                 self._set(connection, name, self.gap, failure_count=0)
                 return
-            row = connection.execute(
-                select(GateRow.failure_count).where(GateRow.name == name)
-            ).scalar_one_or_none()
+            row = connection.scalar(select(GateRow.failure_count).where(GateRow.name == name))
             failures = (row or 0) + 1
             delay = back_off(failures, retry_after_seconds)
             self._set(connection, name, delay, failure_count=failures)

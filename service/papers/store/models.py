@@ -3,7 +3,16 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Computed, Double, ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    Computed,
+    Double,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -182,3 +191,17 @@ class Gate(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     next_at: Mapped[datetime]
     failure_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+
+
+class PaperChange(Base):
+    """A paper that one transaction touched, in what previews read of it or in what it means.
+
+    Written by triggers, whoever writes: `changed_in` is the number of the transaction, with which a
+    later one can tell what it sees and an earlier one did not. Kept for two days.
+    """
+
+    __tablename__ = "paper_changes"
+
+    changed_in: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    paper_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

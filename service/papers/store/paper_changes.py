@@ -3,12 +3,12 @@
 from sqlalchemy import delete, func, text
 from sqlalchemy.orm import Session
 
-from service.papers.store.models_paper_changes import PaperChange
+from service.papers.store.models import PaperChange
 
 
 def list_changes(session: Session, since: str) -> list[int]:
     """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
-    return list(session.execute(_LIST_CHANGES, {"since": since}).scalars())
+    return list(session.scalars(_LIST_CHANGES, {"since": since}))
 
 
 _LIST_CHANGES = text("""

@@ -84,13 +84,13 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
 def list_ids_since(session: Session, since: date) -> list[int]:
     """Papers of which anything was announced on or after a date, new or replaced."""
     is_recent = or_(PaperRow.first_announced_on >= since, PaperRow.replaced_on >= since)
-    return list(session.execute(select(PaperRow.id).where(is_recent)).scalars())
+    return list(session.scalars(select(PaperRow.id).where(is_recent)))
 
 
 def list_days_since(session: Session, since: date) -> list[date]:
     """The dates on or after `since` on which any paper was announced."""
     days = select(PaperRow.first_announced_on).where(PaperRow.first_announced_on >= since)
-    return [on for on in session.execute(days.distinct()).scalars() if on]
+    return [on for on in session.scalars(days.distinct()) if on]
 
 
 def list_days_noticed(session: Session, since: date) -> list[date]:
@@ -100,7 +100,7 @@ def list_days_noticed(session: Session, since: date) -> list[date]:
         .join(Signal, Signal.paper_id == PaperRow.id)
         .where(Signal.observed_on >= since)
     )
-    return [on for on in session.execute(days.distinct()).scalars() if on]
+    return [on for on in session.scalars(days.distinct()) if on]
 
 
 def list_announced_on(session: Session, on: date) -> dict[int, str]:
@@ -219,9 +219,7 @@ def latest_day(session: Session, until: date) -> date | None:
 
 def newest_paper_ids(session: Session, limit: int) -> list[int]:
     """The papers that were stored last, the newest first."""
-    return list(
-        session.execute(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)).scalars()
-    )
+    return list(session.scalars(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)))
 
 
 def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, AnnouncementRow]]:

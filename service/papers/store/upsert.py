@@ -242,13 +242,11 @@ def record_signals(
     if not seen:
         return []
     had_code = set(
-        session.execute(
+        session.scalars(
             select(Signal.paper_id).where(Signal.paper_id.in_(seen), Signal.github_url != "")
-        ).scalars()
+        )
     )
-    had_signals = set(
-        session.execute(select(Signal.paper_id).where(Signal.paper_id.in_(seen))).scalars()
-    )
+    had_signals = set(session.scalars(select(Signal.paper_id).where(Signal.paper_id.in_(seen))))
     rows = [
         {
             "paper_id": ids[one.key],

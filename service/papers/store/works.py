@@ -23,19 +23,19 @@ def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:
     if not rows:
         return 0
     session.execute(insert(PaperIdentifier).values(rows).on_conflict_do_nothing())
-    meeting = session.execute(
+    meeting = session.scalars(
         select(func.array_agg(PaperIdentifier.paper_id.distinct()))
         .where(PaperIdentifier.value.in_({row["value"] for row in rows}))
         .group_by(PaperIdentifier.value)
         .having(func.count(PaperIdentifier.paper_id.distinct()) > 1)
-    ).scalars()
+    )
     return sum(_join(session, ids) for ids in meeting)
 
 
 def _join(session: Session, ids: Sequence[int]) -> int:
     """Give the papers, and everything already joined to them, one work."""
     own = func.coalesce(PaperRow.work_id, PaperRow.id)
-    works = set(session.execute(select(own).where(PaperRow.id.in_(ids))).scalars())
+    works = set(session.scalars(select(own).where(PaperRow.id.in_(ids))))
     if len(works) < 2:
         return 0
     changed = session.execute(

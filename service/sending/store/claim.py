@@ -23,7 +23,8 @@ from service.deliveries.store.claimed_rows import (
     claiming,
     take_claims,
 )
-from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.deliveries.store.deliveries import record_event
+from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import write_numbers, write_texts
 from service.sending.store.in_flight import reopen_editions
 
@@ -181,15 +182,7 @@ def _move(
     delivery.lease_owner = None
     delivery.lease_until = None
     delivery.updated_at = now
-    session.add(
-        DeliveryEvent(
-            delivery_id=delivery.id,
-            attempt=delivery.attempt,
-            state=state,
-            detail=detail[:1000],
-            created_at=now,
-        )
-    )
+    record_event(session, delivery, state, detail, now)
 
 
 _SWEEP = text("""
@@ -228,7 +221,7 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     held = select(Delivery.lease_owner).where(
         Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT])
     )
-    owners = set(session.execute(held.distinct()).scalars())
+    owners = set(session.scalars(held.distinct()))
     # Asked after the rows were read: a sender takes its lock before it claims, so an owner seen
     # in a row and not in the locks is dead. The other way round, one that starts between the two
     # questions would be taken for dead.
@@ -240,7 +233,7 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
 
 def _living_senders(session: Session) -> frozenset[int]:
     """The numbers of the senders that hold their lock in this database now."""
-    owners = session.execute(
+    owners = session.scalars(
         select(text("objid::bigint"))
         .select_from(text("pg_locks"))
         .where(
@@ -248,7 +241,7 @@ def _living_senders(session: Session) -> frozenset[int]:
             text(f"classid = {LOCK_CLASS}"),
             text("database = (SELECT oid FROM pg_database WHERE datname = current_database())"),
         )
-    ).scalars()
+    )
     return frozenset(owners)
 
 

@@ -103,7 +103,7 @@ def put_in_flight(
         "message_ids": write_texts(message_ids[i] for i in ids),
         "until": until,
     }
-    return set(session.execute(_PUT_IN_FLIGHT, given).scalars().all())
+    return set(session.scalars(_PUT_IN_FLIGHT, given).all())
 
 
 class Ending(NamedTuple):
@@ -146,7 +146,7 @@ def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> s
         "reasons": write_texts(one.reason for one in endings),
         "now": now,
     }
-    return set(session.execute(_END_CLAIMED, given).scalars())
+    return set(session.scalars(_END_CLAIMED, given))
 
 
 class Result(NamedTuple):

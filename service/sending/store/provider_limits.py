@@ -21,26 +21,26 @@ from service.deliveries.store.claimed_rows import Claim, claiming, take_claims
 from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import write_numbers, write_texts
 from service.sending.domain.provider_limits import Pace
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 
 _FIELDS = [field.name for field in dataclasses.fields(Pace)]
 
 
 def find_paces(session: Session) -> dict[str, Pace]:
     """Every provider that has a pace, by name; unlocked, for a look."""
-    rows = session.execute(select(PaceRow).order_by(PaceRow.provider)).scalars()
+    rows = session.scalars(select(PaceRow).order_by(PaceRow.provider))
     return {row.provider: _pace_of(row) for row in rows}
 
 
 def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, Pace]:
     """The paces of these providers, so far as there are any, locked in order of their names."""
-    rows = session.execute(
+    rows = session.scalars(
         select(PaceRow)
         .where(PaceRow.provider.in_(sorted(providers)))
         .order_by(PaceRow.provider)
         .with_for_update()
         .execution_options(populate_existing=True)
-    ).scalars()
+    )
     return {row.provider: _pace_of(row) for row in rows}
 
 
@@ -62,7 +62,7 @@ def update_pace(session: Session, pace: Pace) -> None:
 def find_waiting(session: Session) -> frozenset[str]:
     """The providers for which rows wait: one look into the index for each that has a pace."""
     waits = select(Delivery.id).where(_is_in_lane(PaceRow.provider)).exists()
-    return frozenset(session.execute(select(PaceRow.provider).where(waits)).scalars())
+    return frozenset(session.scalars(select(PaceRow.provider).where(waits)))
 
 
 def _is_in_lane(lane: Any) -> ColumnElement[bool]:
@@ -177,5 +177,5 @@ RETURNING id
 
 def release_orphans(session: Session, now: datetime) -> int:
     """Rows whose provider has no pace any more, as after an operator deleted it: due at once."""
-    lanes = session.execute(_ORPHANED).scalars().all()
+    lanes = session.scalars(_ORPHANED).all()
     return sum(len(session.execute(_RELEASE, {"lane": lane, "now": now}).all()) for lane in lanes)

@@ -58,7 +58,7 @@ def doubt_due_until(session: Session, until: datetime, now: datetime) -> dict[in
     doubtful = put_in_doubt(session, chosen, now)
     # What was made by hand between the restoring and the operator's word is due later than that.
     frozen = select(Edition).where(Edition.state == EditionState.FROZEN)
-    for edition in session.execute(frozen).scalars().all():
+    for edition in session.scalars(frozen).all():
         again = doubt_of_restored(
             session,
             edition.id,

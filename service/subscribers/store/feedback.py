@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.platform.database.pg_arrays import is_among
 from service.subscribers.domain.types import OpinionKind
-from service.subscribers.store.models import Subscriber
-from service.subscribers.store.models_feedback import Opinion
+from service.subscribers.store.models import Opinion, Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +32,19 @@ def record_opinion(
         set_={"kind": kind, "created_at": now},
         where=Opinion.kind != kind,
     ).returning(Opinion.id)
-    return session.execute(changed).scalar_one_or_none() is not None
+    return session.scalar(changed) is not None
 
 
 def delete_opinion(session: Session, subscriber_id: int, paper_id: int, kind: OpinionKind) -> bool:
     """Take a word back; true if it was this one. Another that came later stays."""
     own = (Opinion.subscriber_id == subscriber_id, Opinion.paper_id == paper_id)
     gone = delete(Opinion).where(*own, Opinion.kind == kind).returning(Opinion.id)
-    return session.execute(gone).scalar_one_or_none() is not None
+    return session.scalar(gone) is not None
 
 
 def find_opinion(session: Session, subscriber_id: int, paper_id: int) -> OpinionKind | None:
     own = (Opinion.subscriber_id == subscriber_id, Opinion.paper_id == paper_id)
-    return session.execute(select(Opinion.kind).where(*own)).scalar_one_or_none()
+    return session.scalar(select(Opinion.kind).where(*own))
 
 
 def get_opinions(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:

@@ -2,11 +2,12 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.database.base import Base, enum_type
+from service.subscribers.domain.types import OpinionKind
 
 
 class Subscriber(Base):
@@ -83,4 +84,17 @@ class Suppression(Base):
         enum_type(SuppressionReason, "suppression_reason")
     )
     detail: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime]
+
+
+class Opinion(Base):
+    """One reader's word on one paper; the last one counts."""
+
+    __tablename__ = "opinions"
+    __table_args__ = (UniqueConstraint("subscriber_id", "paper_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[OpinionKind] = mapped_column(enum_type(OpinionKind, "opinion_kind"))
     created_at: Mapped[datetime]

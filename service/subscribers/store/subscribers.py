@@ -24,7 +24,7 @@ def insert_subscriber(
     session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
 ) -> Subscriber | None:
     """A pending subscriber without topics, or None if the address is there already."""
-    inserted = session.execute(
+    inserted = session.scalar(
         insert(Subscriber)
         .values(
             email=email,
@@ -38,7 +38,7 @@ def insert_subscriber(
         )
         .on_conflict_do_nothing()
         .returning(Subscriber.id)
-    ).scalar_one_or_none()
+    )
     return session.get(Subscriber, inserted) if inserted else None
 
 
@@ -125,7 +125,7 @@ def _distinct(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Subscriber | None:
     statement = select(Subscriber).where(Subscriber.email_key == email_key)
-    return session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+    return session.scalar(statement.with_for_update() if lock else statement)
 
 
 def get_subscriber(
@@ -138,7 +138,7 @@ def get_subscriber(
 
 
 def list_subscribers(session: Session) -> Sequence[Subscriber]:
-    return session.execute(select(Subscriber).order_by(Subscriber.id)).scalars().all()
+    return session.scalars(select(Subscriber).order_by(Subscriber.id)).all()
 
 
 def count_by_state(session: Session) -> dict[SubscriberState, int]:
@@ -204,16 +204,6 @@ def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> 
 CONSENT_TEXT_VERSION = "2026-11"
 
 
-def list_consents(session: Session, subscriber_id: int) -> Sequence[Consent]:
-    return (
-        session.execute(
-            select(Consent).where(Consent.subscriber_id == subscriber_id).order_by(Consent.id)
-        )
-        .scalars()
-        .all()
-    )
-
-
 def delete_subscriber(session: Session, subscriber_id: int) -> None:
     """Erase a reader: topics and consents go along, deliveries stay as rows without a person.
 
@@ -231,7 +221,7 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
     )
     delete_copies(session, subscriber_id)
     moves = select(Subscriber.id).where(Subscriber.moves_from_id == subscriber_id)
-    for other_id in session.execute(moves).scalars().all():
+    for other_id in session.scalars(moves).all():
         delete_subscriber(session, other_id)
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber_id))
 

@@ -24,7 +24,7 @@ def insert_suppression(
     """Suppress an address; true if it was not suppressed before."""
     if is_suppressed(session, email_key, secrets):
         return False
-    inserted = session.execute(
+    inserted = session.scalar(
         insert(Suppression)
         .values(
             address_hash=address_hash(email_key, secrets[0]),
@@ -34,7 +34,7 @@ def insert_suppression(
         )
         .on_conflict_do_nothing()
         .returning(Suppression.id)
-    ).scalar_one_or_none()
+    )
     return inserted is not None
 
 
@@ -63,7 +63,7 @@ def find_suppressed(
     by_hash = {address_hash(key, secret): key for key in email_keys for secret in secrets}
     if not by_hash:
         return frozenset()
-    found = session.execute(_FIND, {"hashes": write_octets(by_hash)}).scalars().all()
+    found = session.scalars(_FIND, {"hashes": write_octets(by_hash)}).all()
     return frozenset(by_hash[value] for value in found)
 
 
@@ -72,6 +72,6 @@ def find_reason(
 ) -> SuppressionReason | None:
     """Why an address is suppressed, or None if it is not."""
     hashes = [address_hash(email_key, secret) for secret in secrets]
-    return session.execute(
+    return session.scalar(
         select(Suppression.reason).where(Suppression.address_hash.in_(hashes)).limit(1)
-    ).scalar_one_or_none()
+    )

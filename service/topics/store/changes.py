@@ -46,13 +46,13 @@ def find_standing_change(
     """The change that did this to a topic and was not undone."""
     same = (TopicChange.topic_id == topic_id, TopicChange.kind == kind, TopicChange.asked == asked)
     standing = select(TopicChange).where(*same, TopicChange.undone_at.is_(None))
-    return session.execute(standing).scalar_one_or_none()
+    return session.scalar(standing)
 
 
 def get_change(session: Session, subscriber_id: int, change_id: int) -> TopicChange | None:
     """A reader's own change; somebody else's is not there."""
     own = (TopicChange.id == change_id, TopicChange.subscriber_id == subscriber_id)
-    return session.execute(select(TopicChange).where(*own)).scalar_one_or_none()
+    return session.scalar(select(TopicChange).where(*own))
 
 
 def list_changes(session: Session, subscriber_id: int, limit: int) -> Sequence[TopicChange]:
@@ -60,4 +60,4 @@ def list_changes(session: Session, subscriber_id: int, limit: int) -> Sequence[T
     standing = select(TopicChange).where(
         TopicChange.subscriber_id == subscriber_id, TopicChange.undone_at.is_(None)
     )
-    return session.execute(standing.order_by(TopicChange.id.desc()).limit(limit)).scalars().all()
+    return session.scalars(standing.order_by(TopicChange.id.desc()).limit(limit)).all()

@@ -208,7 +208,7 @@ def _find_newest_between(
         .prefix_with("MATERIALIZED")
     )
     newest = select(found.c.id).order_by(found.c.first_announced_on.desc(), found.c.key.desc())
-    return list(session.execute(newest.limit(most)).scalars())
+    return list(session.scalars(newest.limit(most)))
 
 
 def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:

@@ -17,7 +17,7 @@ def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
     """One reader's topics as rows, read afresh, in the reader's order."""
     own = select(Topic).where(Topic.subscriber_id == subscriber_id)
     ordered = own.order_by(Topic.position, Topic.id).execution_options(populate_existing=True)
-    return session.execute(ordered).scalars().all()
+    return session.scalars(ordered).all()
 
 
 class TopicColumns(NamedTuple):
@@ -48,7 +48,7 @@ def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicC
 def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
     """A reader's own topic; somebody else's is not there."""
     own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
-    return session.execute(select(Topic).where(*own)).scalar_one_or_none()
+    return session.scalar(select(Topic).where(*own))
 
 
 def append_topic(

@@ -10,7 +10,7 @@ from service.deliveries.store.deliveries import insert_mail
 from service.messages.mime.mime import Envelope
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 from service.subscribers.lifecycle import suppress_address
 from support.mail.bounce_mails import dsn, refused
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press

@@ -7,8 +7,7 @@ from sqlalchemy import select, text, true
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
-from service.papers.store.models import PaperRow
-from service.papers.store.models_paper_changes import PaperChange
+from service.papers.store.models import PaperChange, PaperRow
 from service.papers.store.paper_changes import delete_old_changes, list_changes
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings

@@ -24,7 +24,7 @@ from service.platform.settings.settings import Settings
 from service.presentation.dates import plain_date
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models_provider_limits import PaceRow
+from service.sending.store.models import PaceRow
 from service.sending.watermark_files import mark_paths
 from service.subscribers.lifecycle import suppress_address
 from service.web import app as web_app

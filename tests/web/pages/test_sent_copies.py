@@ -14,8 +14,7 @@ from support.web.site import Readers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.models import Delivery
-from service.deliveries.store.models_sent_copies import MailCopyRow, MailPart
+from service.deliveries.store.models import Delivery, MailCopyRow, MailPart
 from service.editions.catch_up import compose_catch_ups
 from service.editions.publish import publish_now
 from service.messages.rendering.renderer import Renderer
