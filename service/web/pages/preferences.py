@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import AfterValidator, BaseModel
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
@@ -41,58 +42,27 @@ _MISSED = "What you missed comes in a mail of its own."
 router = APIRouter(include_in_schema=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+Word = Annotated[str, AfterValidator(read_word)]
+
+
+class Asked(BaseModel):
     """What the preferences form asks for: an action, and the values that go with some of them.
 
-    Blank values and `topics=None` were not sent and stay as they are. `empty_digests` is `yes` or
-    `no`; a form sends `no` before its tick box, so that an empty box can be told from none.
+    Blank values and `topic=None` were not sent and stay as they are. `empty_digests` and `catch_up`
+    are `yes` or `no`; a form sends `no` before its tick box, so that an empty box can be told from
+    none, and the last word counts.
     """
 
-    action: str
-    topics: tuple[str, ...] | None
-    cadence: str
-    hour: str
-    timezone: str
-    empty_digests: str
-    pause_days: str
-    catch_up: str
-    address: str
-    is_sure: bool
-
-
-def read_asked(
-    *,
-    topic: Annotated[list[str] | None, Form()] = None,
-    cadence: Annotated[str, Form()] = "",
-    hour: Annotated[str, Form()] = "",
-    timezone: Annotated[str, Form()] = "",
-    empty_digests: Annotated[list[str] | None, Form()] = None,
-    action: Annotated[str, Form()] = "save",
-    pause_days: Annotated[str, Form()] = "",
-    catch_up: Annotated[list[str] | None, Form()] = None,
-    address: Annotated[str, Form()] = "",
-    sure: Annotated[str, Form()] = "",
-) -> Asked:
-    topics = None if topic is None else read_rows(topic)
-    hour, timezone = read_word(hour), read_word(timezone)
-    return Asked(
-        action=action,
-        topics=topics,
-        cadence=cadence,
-        hour=hour,
-        timezone=timezone,
-        empty_digests=_last(empty_digests),
-        pause_days=read_word(pause_days),
-        catch_up=_last(catch_up),
-        address=clean(address).strip(),
-        is_sure=sure == "yes",
-    )
-
-
-def _last(answers: list[str] | None) -> str:
-    """What a tick box says: its own word after the hidden one, if it is ticked."""
-    return answers[-1] if answers else ""
+    action: str = "save"
+    topic: list[str] | None = None
+    cadence: str = ""
+    hour: Word = ""
+    timezone: Word = ""
+    empty_digests: str = ""
+    pause_days: Word = ""
+    catch_up: str = ""
+    address: str = ""
+    sure: str = ""
 
 
 @router.get("/preferences/{token}")
@@ -105,12 +75,12 @@ def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    site: SiteHere, request: Request, token: str, asked: Annotated[Asked, Depends(read_asked)]
+    site: SiteHere, request: Request, token: str, asked: Annotated[Asked, Form()]
 ) -> Response:
     """Do what was asked and show the page as it is then."""
     link = open_link(site, token, Purpose.PREFERENCES)
     if asked.action == "erase":
-        return _take_erasure(site, token, link.subject, is_sure=asked.is_sure)
+        return _take_erasure(site, token, link.subject, is_sure=asked.sure == "yes")
     wait = _seconds_to_wait(site, request) if asked.action == "address" else 0
     if wait:
         return show_busy(site, wait)
@@ -137,7 +107,8 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
         case "resume":
             return _resume(site, session, reader, asked)
         case "address":
-            request_address(session, reader, asked.address, site.settings.secret_key, site.clock())
+            address = clean(asked.address).strip()
+            request_address(session, reader, address, site.settings.secret_key, site.clock())
             return _ASKED
         case "unsubscribe":
             leave(session, site.settings, reader.id, "/preferences", site.clock())
@@ -231,7 +202,7 @@ def _merge(asked: Asked, before: TypedForm) -> TypedForm:
     """What was typed, and what stands already where a field was not sent."""
     return replace(
         before,
-        topics=before.topics if asked.topics is None else asked.topics,
+        topics=before.topics if asked.topic is None else read_rows(asked.topic),
         cadence=asked.cadence or before.cadence,
         hour=asked.hour or before.hour,
         timezone=asked.timezone or before.timezone,

@@ -7,8 +7,9 @@ topics and opinions, nothing else; who has left gets no change.
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState
@@ -28,55 +29,41 @@ router = APIRouter(include_in_schema=False)
 _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
-def read_query(
-    *,
-    topic: str = "",
-    mute: str = "",
-    follow: str = "",
-    less: str = "",
-    keep: str = "",
-    also: str = "",
-) -> Wish:
-    asked = {"mute": mute, "follow": follow, "less": less, "keep": keep, "also": also}
-    return _read_wish(asked, topic)
+class Asked(BaseModel):
+    """What a link or the form behind it asks for: one verb, and the topic or paper it is about."""
+
+    topic: str = ""
+    mute: str = ""
+    follow: str = ""
+    less: str = ""
+    keep: str = ""
+    also: str = ""
+
+    def read(self) -> Wish:
+        """The one thing that is asked; a wish without a verb where it is not one."""
+        asked = [(verb, text) for verb, text in self if text and verb != "topic"]
+        verb, words = asked[0] if len(asked) == 1 else ("", "")
+        words = clean(words).strip()
+        return Wish(verb, words, read_number(words), read_number(self.topic))
 
 
-def read_form(
-    *,
-    topic: Annotated[str, Form()] = "",
-    mute: Annotated[str, Form()] = "",
-    follow: Annotated[str, Form()] = "",
-    less: Annotated[str, Form()] = "",
-    keep: Annotated[str, Form()] = "",
-    also: Annotated[str, Form()] = "",
-) -> Wish:
-    asked = {"mute": mute, "follow": follow, "less": less, "keep": keep, "also": also}
-    return _read_wish(asked, topic)
-
-
-def _read_wish(given: dict[str, str], topic: str) -> Wish:
-    """The one thing that a link asks for; a wish without a verb where it is not one."""
-    asked = [(verb, clean(text).strip()) for verb, text in given.items() if text]
-    verb, words = asked[0] if len(asked) == 1 else ("", "")
-    return Wish(verb, words, read_number(words), read_number(topic))
-
-
-def read_undo(
-    *,
-    change: Annotated[str, Form()] = "",
-    paper: Annotated[str, Form()] = "",
-    said: Annotated[str, Form()] = "",
-    was: Annotated[str, Form()] = "",
-    also: Annotated[str, Form()] = "",
-) -> Undo:
+class UndoForm(BaseModel):
     """What the undo button of a page carries."""
-    return Undo(
-        change_id=read_number(change),
-        paper_id=read_number(paper),
-        said=_read_opinion(said),
-        was=_read_opinion(was),
-        also=also,
-    )
+
+    change: str = ""
+    paper: str = ""
+    said: str = ""
+    was: str = ""
+    also: str = ""
+
+    def read(self) -> Undo:
+        return Undo(
+            change_id=read_number(self.change),
+            paper_id=read_number(self.paper),
+            said=_read_opinion(self.said),
+            was=_read_opinion(self.was),
+            also=self.also,
+        )
 
 
 def read_number(text: str) -> int:
@@ -89,33 +76,27 @@ def _read_opinion(text: str) -> OpinionKind | None:
 
 
 @router.get("/change/{token}")
-def ask_to_change(
-    site: SiteHere, token: str, wish: Annotated[Wish, Depends(read_query)]
-) -> HTMLResponse:
+def ask_to_change(site: SiteHere, token: str, asked: Annotated[Asked, Query()]) -> HTMLResponse:
     def make(session: Session, reader: Subscriber) -> ChangePage:
-        return ask(session, site.settings, reader, wish, site.clock())
+        return ask(session, site.settings, reader, asked.read(), site.clock())
 
     return _show(site, token, "change.html", make, lock=False)
 
 
 @router.post("/change/{token}")
-def take_change(
-    site: SiteHere, token: str, wish: Annotated[Wish, Depends(read_form)]
-) -> HTMLResponse:
+def take_change(site: SiteHere, token: str, asked: Annotated[Asked, Form()]) -> HTMLResponse:
     """Do what was asked; the same again finds it done."""
 
     def make(session: Session, reader: Subscriber) -> ChangePage:
-        return carry_out(session, reader, wish, site.clock())
+        return carry_out(session, reader, asked.read(), site.clock())
 
     return _show(site, token, "changed.html", make, lock=True)
 
 
 @router.post("/change/{token}/undo")
-def take_undo(
-    site: SiteHere, token: str, undo: Annotated[Undo, Depends(read_undo)]
-) -> HTMLResponse:
+def take_undo(site: SiteHere, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
     def make(session: Session, reader: Subscriber) -> ChangePage:
-        return take_back(session, reader, undo, site.clock())
+        return take_back(session, reader, form.read(), site.clock())
 
     return _show(site, token, "changed.html", make, lock=True)
 
