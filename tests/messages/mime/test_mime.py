@@ -20,7 +20,7 @@ from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import MailContext
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.addresses import ascii_address, encode_address, is_ordinary, wire_address
-from service.messages.mime.mime import MessageHeaders, build_message, encode_words, message_id
+from service.messages.mime.mime import MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import Renderer
 
 SECRET = b"a secret of the tests"
@@ -360,28 +360,6 @@ def test_our_own_links_are_judged_like_any_other(
     raw = build_message(MAIL, headers)
     assert (b"List-Unsubscribe-Post" in raw) is is_one_click(url)
     assert (f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw) is is_one_click(url)
-
-
-def write_words(text: str) -> list[str]:
-    """Encoded words letter by letter, as full as they may be."""
-    words = [""]
-    for letter in text:
-        said = "".join(
-            chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
-            for octet in letter.encode()
-        ).replace("=20", "_")
-        if len(words[-1]) + len(said) > 55:
-            words.append("")
-        words[-1] += said
-    return words
-
-
-@settings(max_examples=500, deadline=None)
-@given(st.text("aé長𝒳=?_ \u0301", max_size=80) | st.text(st.characters(codec="utf-8"), max_size=90))
-def test_encoded_words_are_cut_between_letters_and_as_full_as_they_may_be(text: str) -> None:
-    words = encode_words(text).split("\r\n ")
-    assert words == [f"=?utf-8?q?{word}?=" for word in write_words(text)]
-    assert all(len(word) <= 76 - len("Subject: ") for word in words)
 
 
 PRINTABLE = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=200)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.mail.mail_states import make_digest, make_entry
+from support.mail.invented_digests import make_digest, make_entry
 from support.mail.reading_mail import addresses, parse_strictly
 
 from service.deliveries.domain.states import DeliveryKind

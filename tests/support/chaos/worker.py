@@ -35,7 +35,7 @@ from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 from support.chaos.orders import Orders, SharedClock
 from support.chaos.plan import ProcessFault
-from support.mail.mail_states import make_digest
+from support.mail.invented_digests import make_digest
 from support.servers.hosts import enter_host
 from workers.app import app, process
 from workers.runtime import Runtime

@@ -1,39 +1,19 @@
 """A topic means the same in memory and in Postgres: every pair of topic and paper agrees."""
 
-import gzip
-import json
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, aliased
+from support.matching import SWITCHES, Circumstances, Draft, Memory, pairs_in_postgres, store_papers
 from support.oracles import match_query
 
-from service.papers.domain.author_keys import author_index_keys
-from service.papers.domain.categories import canonical_category, is_known
-from service.papers.domain.tsvector import Lexemes
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import PaperRow
-from service.topics.domain.language import Query, QueryError, canonical, leaf_texts, parse_query
-from service.topics.domain.matching.bitsets import Bits, iterate_bits
-from service.topics.domain.matching.bulk import TopicSets
-from service.topics.domain.matching.paper_index import IndexedPaper, PaperIndex, meaningless_leaves
-from service.topics.store.index_rows import index_papers
-from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics
-from service.topics.store.save_compiled import save_canonicals
+from service.topics.domain.language import Query, leaf_texts, parse_query
+from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.store.to_sql import fetch_lexemes, to_sql
-
-NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 
 # Tokens at which a text search parser turns corners: compounds, numbers, addresses, markup.
 PIECES = [
@@ -55,17 +35,6 @@ AUTHORS = [
     ),
     *("Yann LeCun", "Kaiming He", "K. He", "Jean-Pierre Serre", "J.-P. Serre", "Madonna", "O'Neil"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """How a paper came: nothing of it is in its text."""
-
-    sources: tuple[str, ...] = ("test",)
-    trend: float = 50.0
-    primary_category: str = ""
-    announced_as: AnnounceType | None = AnnounceType.NEW
-    is_replaced: bool = False
 
 
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join)
@@ -109,10 +78,6 @@ LEAVES = st.one_of(
         lambda name: f'au:"{name}"'
     ),
 )
-SWITCHES = [
-    *([""] * 5),
-    *("cross:no", "new:no", "replaced:", "replaced:only", "cross:only", "replaced: new:no"),
-]
 _UNSWITCHED = st.recursive(
     LEAVES,
     lambda parts: st.one_of(
@@ -125,112 +90,9 @@ _UNSWITCHED = st.recursive(
 )
 TOPICS = st.tuples(_UNSWITCHED, st.sampled_from(SWITCHES)).map(" ".join).map(parse_query)
 
-Draft = tuple[str, str, Sequence[str], Sequence[str], Circumstances]
-# Every third and every fourth paper, by its id: what really decides is tested with the meanings.
-LIKES = {'like:"soft prompts"': (3, 1), "like:arxiv:2507.17189": (4, 1)}
-
-
-def store_papers(session: Session, drafts: Iterable[Draft]) -> list[IndexedPaper]:
-    """Fresh rows for these papers only, read back the way the day's index is read."""
-    session.execute(text("TRUNCATE papers CASCADE"))
-    rows = [_row(number, draft) for number, draft in enumerate(drafts)]
-    ids = session.scalars(insert(PaperRow).returning(PaperRow.id), rows).all()
-    return [
-        replace(
-            paper,
-            is_first=row["first_announced_on"] is not None,
-            is_replaced=row["replaced_on"] is not None,
-        )
-        for paper, row in zip(index_papers(session, ids), rows, strict=True)
-    ]
-
 
 def plain(title: str, abstract: str = "", categories: Sequence[str] = ()) -> Draft:
     return title, abstract, (), categories, Circumstances()
-
-
-def _row(number: int, draft: Draft) -> dict[str, Any]:
-    title, abstract, authors, categories, came = draft
-    keys = {key for name in authors for key in author_index_keys(name)}
-    return {
-        "key": f"test:{number}",
-        "source": "test",
-        "sources": list(came.sources),
-        "trend": came.trend,
-        "primary_category": canonical_category(came.primary_category or "cs.CL")
-        if came.primary_category
-        else "",
-        "announced_as": came.announced_as,
-        "first_announced_on": NOW.date() if came.announced_as else None,
-        "replaced_on": NOW.date() if came.is_replaced else None,
-        "identifier": str(number),
-        "version": 1,
-        "title": title,
-        "title_raw": title,
-        "abstract": abstract,
-        "abstract_raw": abstract,
-        "authors": list(authors),
-        "author_keys": sorted(keys),
-        "categories": sorted({canonical_category(code) for code in categories}),
-        "created_at": NOW,
-        "updated_at": NOW,
-    }
-
-
-class Memory:
-    """Some papers as the morning's match holds them, asked by texts and by stored forms."""
-
-    def __init__(self, papers: Sequence[IndexedPaper]) -> None:
-        likes = {
-            clause: sum(1 << at for at, paper in enumerate(papers) if paper.paper_id % by < rest)
-            for clause, (by, rest) in _likes()
-        }
-        self._lexicon: dict[str, Lexemes] = {}
-        self._index = PaperIndex(papers, self._lexicon, likes)
-        # Without a lexicon: what is found here, is found by the forms alone.
-        self._sets = TopicSets(PaperIndex(papers, {}, likes))
-
-    def find_pairs(self, session: Session, topics: Sequence[Query]) -> set[tuple[int, int]]:
-        asked = {leaf for query in topics for leaf in leaf_texts(query)}
-        self._lexicon.update(fetch_lexemes(session, asked - self._lexicon.keys()))
-        found = [self._index.find(canonical(query)) for query in topics]
-        assert self._find_stored(session, topics) == found
-        ids = self._index.ids
-        return {(number, ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)}
-
-    def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[Bits]:
-        """What composing finds: by the forms that were stored when the topics were saved."""
-        texts, sets = [canonical(query) for query in topics], self._sets
-        numbers = save_canonicals(session, texts)
-        stored = get_stored_topics(session, numbers.values())
-        clauses = get_stored_clauses(session, sets.lacking(stored))
-        clauses += get_stored_clauses(session, sets.lacking_inside(clauses))
-        sets.learn(clauses)
-        found = {
-            text: bits
-            for some in stored
-            for text, bits in zip(some.texts, sets.find_all(some), strict=True)
-        }
-        return [found[text] for text in texts]
-
-
-def _likes() -> list[tuple[str, tuple[int, int]]]:
-    return [(clause, (by, rest)) for clause, (by, rest) in LIKES.items()]
-
-
-def pairs_in_postgres(session: Session, topics: Sequence[Query]) -> set[tuple[int, int]]:
-    return {
-        (topic, paper)
-        for topic, query in enumerate(topics)
-        for paper in session.scalars(
-            select(PaperRow.id).where(
-                to_sql(
-                    query,
-                    likes={clause: PaperRow.id % by < rest for clause, (by, rest) in _likes()},
-                )
-            )
-        )
-    }
 
 
 def test_memory_and_postgres_agree_on_generated_papers(session: Session) -> None:
@@ -309,128 +171,3 @@ def test_a_topic_can_use_the_indexes(session: Session) -> None:
 
 
 # --- real papers ------------------------------------------------------------------------------
-
-
-def _real_drafts(real_data: Path, count: int) -> list[Draft]:
-    with gzip.open(real_data / "bulk/dev/arxiv_cs.jsonl.gz", "rt", encoding="utf-8") as lines:
-        step = 36_000 // count
-        records = [json.loads(line) for line in islice(lines, 0, step * count, step)]
-    return [_real_draft(number, record) for number, record in enumerate(records)]
-
-
-def _real_draft(number: int, record: dict[str, Any]) -> Draft:
-    """A real paper; how it came is not in the archive and is made up, the same in every run."""
-    # Some records carry MSC and ACM classes beside arXiv's own categories.
-    categories = tuple(code for code in record["categories"] if is_known(code))
-    came = Circumstances(
-        sources=("arxiv", "huggingface") if number % 7 == 0 else ("arxiv",),
-        trend=number * 37 % 1000 / 10,
-        primary_category=categories[0] if categories else "",
-        announced_as=[AnnounceType.NEW, AnnounceType.NEW, AnnounceType.CROSS, None][number % 4],
-        is_replaced=number % 5 == 0,
-    )
-    return record["title"], record["abstract"], tuple(record["authors"]), categories, came
-
-
-def real_topics(drafts: Sequence[Draft]) -> st.SearchStrategy[str]:
-    """Topics made of pieces of the papers themselves, so that many of them match."""
-    # By number: as values the papers would be printed whole for every topic made of them.
-    chosen, made = st.integers(0, len(drafts) - 1), _Pieces(drafts)
-    leaves = st.one_of(
-        st.builds(
-            made.words, chosen, st.integers(0, 300), st.sampled_from([1, 1, 1, 2, 3]), _FIELDS
-        ),
-        st.builds(made.prefix, chosen, st.integers(0, 300), st.integers(2, 7), _FIELDS),
-        st.builds(made.author, chosen, st.integers(0, 20), st.integers(0, 2)),
-        st.builds(made.category, chosen, st.integers(0, 5), is_archive=st.booleans()),
-        st.sampled_from(["src:hf", "src:arxiv", *LIKES]),
-        st.builds(lambda sign, at: f"trend{sign}{at}", st.sampled_from("<>"), st.integers(0, 100)),
-    )
-    nested = st.recursive(leaves, _join_real, max_leaves=8)
-    return st.tuples(nested, st.sampled_from(SWITCHES)).map(" ".join)
-
-
-def _join_real(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    shapes = ["({} {})", "({} OR {})", "({} -{})", "({} NOT ({} OR {}))", "(({} {}) OR ({} -{}))"]
-    return st.builds(
-        lambda shape, four: shape.format(*four),
-        st.sampled_from(shapes),
-        st.lists(parts, min_size=4, max_size=4),
-    )
-
-
-_FIELDS = st.sampled_from(["", "", "ti:", "abs:"])
-
-
-class _Pieces:
-    """Clauses that hold for the paper they are made of."""
-
-    def __init__(self, drafts: Sequence[Draft]) -> None:
-        self._drafts = drafts
-
-    def words(self, number: int, at: int, count: int, field: str) -> str:
-        title, abstract, *_ = self._drafts[number]
-        words = f"{title} {abstract}".translate(_NO_QUOTES).split()
-        start = at % len(words)
-        return f'{field}"{" ".join(words[start : start + count])}"'
-
-    def prefix(self, number: int, at: int, length: int, field: str) -> str:
-        abstract = self._drafts[number][1]
-        words = [word for word in abstract.split() if word.isalpha() and len(word) > 2]
-        return f"{field}{words[at % len(words)][:length]}*" if words else "model*"
-
-    def author(self, number: int, at: int, form: int) -> str:
-        authors = self._drafts[number][2]
-        if not authors:
-            return 'au:"Y. Bengio"'
-        name = authors[at % len(authors)].translate(_NO_QUOTES)
-        return f'au:"{[name, name.split()[-1], name[0] + ". " + name.split()[-1]][form]}"'
-
-    def category(self, number: int, at: int, *, is_archive: bool) -> str:
-        categories = self._drafts[number][3]
-        if not categories:
-            return "cat:cs.*"
-        code = categories[at % len(categories)]
-        return f"cat:{code.partition('.')[0]}.*" if is_archive else f"cat:{code}"
-
-
-_NO_QUOTES = str.maketrans("", "", '"“”„‟')
-
-
-@pytest.mark.real
-@pytest.mark.timeout(1800)
-def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: Path) -> None:
-    """5,000 topics over 10,000 papers where the whole is asked for, a tenth of both elsewhere."""
-    whole = bool(os.environ.get("PAPERBOY_TEST_WHOLE"))
-    drafts = _real_drafts(real_data, 10_000 if whole else 1_500)
-    papers = store_papers(session, drafts)
-    session.execute(text("ANALYZE papers"))
-    memory = Memory(papers)
-    matched: list[int] = []
-
-    @settings(
-        max_examples=100 if whole else 16,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(real_topics(drafts), min_size=50, max_size=50))
-    def agree(texts: list[str]) -> None:
-        topics = list(_readable(texts))
-        pairs = pairs_in_postgres(session, topics)
-        assert memory.find_pairs(session, topics) == pairs
-        found = Counter(topic for topic, _ in pairs)
-        matched.extend(found[number] for number in range(len(topics)))
-
-    agree()
-    # The comparison is worth something only where much was found.
-    assert len(matched) > (4_500 if whole else 600)
-    assert sum(count > 0 for count in matched) > len(matched) / 3
-    assert sum(matched) > 20 * len(matched)
-
-
-def _readable(texts: Iterable[str]) -> Iterator[Query]:
-    for each in texts:
-        with suppress(QueryError):
-            yield parse_query(each)

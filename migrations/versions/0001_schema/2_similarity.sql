@@ -1,0 +1,39 @@
+-- Vectors of papers, queries of `like:` clauses, how common lexemes are. Needs pgvector 0.7 or newer,
+-- for `halfvec` and `sparsevec`; it is a trusted extension, so the database's owner may create it.
+
+CREATE EXTENSION IF NOT EXISTS vector;
+
+CREATE TABLE paper_meanings (
+    paper_id bigint CONSTRAINT pk_paper_meanings PRIMARY KEY
+        CONSTRAINT fk_paper_meanings_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    model text NOT NULL,
+    dense halfvec,
+    sparse sparsevec NOT NULL,
+    paper_updated_at timestamptz NOT NULL
+);
+
+CREATE TABLE probes (
+    id bigserial CONSTRAINT pk_probes PRIMARY KEY,
+    text text NOT NULL,
+    model text NOT NULL,
+    generation bigint NOT NULL,
+    dense halfvec,
+    sparse sparsevec NOT NULL,
+    dense_factor bigint NOT NULL,
+    sparse_factor bigint NOT NULL,
+    threshold bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT uq_probes_text_model_generation UNIQUE (text, model, generation)
+);
+
+CREATE TABLE lexeme_counts (
+    lexeme text CONSTRAINT pk_lexeme_counts PRIMARY KEY,
+    paper_count bigint NOT NULL
+);
+
+CREATE TABLE meaning_generations (
+    generation bigint CONSTRAINT pk_meaning_generations PRIMARY KEY,
+    model text NOT NULL,
+    paper_count bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);

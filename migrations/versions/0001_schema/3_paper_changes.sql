@@ -1,0 +1,51 @@
+-- Triggers that log each paper that comes, changes or goes, for what is kept of them in memory. They
+-- see a whole statement at once, so that storing a batch costs one INSERT more. A change is one in
+-- what previews and searches read of a paper, or in its vectors; a trend moves none of it.
+
+CREATE FUNCTION tell_paper_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO paper_changes (changed_in, paper_id)
+        SELECT pg_current_xact_id()::text::bigint, id FROM now_there ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO paper_changes (changed_in, paper_id)
+        SELECT pg_current_xact_id()::text::bigint, id FROM were_there ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO paper_changes (changed_in, paper_id)
+        SELECT pg_current_xact_id()::text::bigint, id
+        FROM (
+            SELECT id, key, title, abstract, author_keys, categories, primary_category, sources,
+                first_announced_on, announced_as, replaced_on FROM now_there
+            EXCEPT
+            SELECT id, key, title, abstract, author_keys, categories, primary_category, sources,
+                first_announced_on, announced_as, replaced_on FROM were_there
+        ) AS differ
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_new_papers AFTER INSERT ON papers
+    REFERENCING NEW TABLE AS now_there
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_paper_changes();
+CREATE TRIGGER tell_changed_papers AFTER UPDATE ON papers
+    REFERENCING OLD TABLE AS were_there NEW TABLE AS now_there
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_paper_changes();
+CREATE TRIGGER tell_gone_papers AFTER DELETE ON papers
+    REFERENCING OLD TABLE AS were_there
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_paper_changes();
+
+CREATE FUNCTION tell_meaning_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO paper_changes (changed_in, paper_id)
+    SELECT pg_current_xact_id()::text::bigint, paper_id FROM touched ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_new_meanings AFTER INSERT ON paper_meanings
+    REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
+CREATE TRIGGER tell_changed_meanings AFTER UPDATE ON paper_meanings
+    REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
+CREATE TRIGGER tell_gone_meanings AFTER DELETE ON paper_meanings
+    REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();

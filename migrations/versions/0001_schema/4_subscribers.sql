@@ -1,0 +1,69 @@
+-- Readers, what they agreed to and what they say of papers; addresses that must not be mailed.
+
+CREATE TYPE subscriber_state AS ENUM (
+    'pending', 'active', 'paused', 'unsubscribed', 'suppressed'
+);
+CREATE TYPE cadence AS ENUM ('daily', 'weekdays', 'weekly');
+CREATE TYPE suppression_reason AS ENUM (
+    'unsubscribed_for_good', 'hard_bounce', 'complaint', 'operator', 'erased'
+);
+CREATE TYPE opinion_kind AS ENUM ('kept', 'dismissed');
+
+CREATE TABLE subscribers (
+    id bigserial CONSTRAINT pk_subscribers PRIMARY KEY,
+    email text NOT NULL,
+    email_key text NOT NULL CONSTRAINT uq_subscribers_email_key UNIQUE,
+    state subscriber_state NOT NULL,
+    cadence cadence NOT NULL,
+    hour smallint NOT NULL CONSTRAINT ck_subscribers_hour CHECK (hour BETWEEN 0 AND 23),
+    timezone text NOT NULL,
+    created_at timestamptz NOT NULL,
+    confirmed_at timestamptz,
+    unsubscribed_at timestamptz,
+    paused_until date,
+    confirmation_count smallint NOT NULL DEFAULT '0',
+    has_suggestions boolean NOT NULL DEFAULT true,
+    has_empty_digests boolean NOT NULL DEFAULT false,
+    has_catch_up boolean NOT NULL DEFAULT false,
+    paused_at timestamptz,
+    catch_up_since date,
+    moves_from_id bigint
+        CONSTRAINT fk_subscribers_moves_from_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    locale text NOT NULL DEFAULT ''
+);
+CREATE INDEX ix_subscribers_state_cadence ON subscribers (state, cadence);
+CREATE INDEX ix_subscribers_moves_from_id ON subscribers (moves_from_id)
+    WHERE moves_from_id IS NOT NULL;
+CREATE INDEX ix_subscribers_catch_up_since ON subscribers (catch_up_since)
+    WHERE catch_up_since IS NOT NULL;
+
+CREATE TABLE consents (
+    id bigserial CONSTRAINT pk_consents PRIMARY KEY,
+    subscriber_id bigint NOT NULL
+        CONSTRAINT fk_consents_subscriber_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    action text NOT NULL,
+    text_version text NOT NULL,
+    page text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX ix_consents_subscriber_id ON consents (subscriber_id);
+
+CREATE TABLE suppressions (
+    id bigserial CONSTRAINT pk_suppressions PRIMARY KEY,
+    address_hash bytea NOT NULL CONSTRAINT uq_suppressions_address_hash UNIQUE,
+    reason suppression_reason NOT NULL,
+    detail text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL
+);
+
+CREATE TABLE opinions (
+    id bigserial CONSTRAINT pk_opinions PRIMARY KEY,
+    subscriber_id bigint NOT NULL
+        CONSTRAINT fk_opinions_subscriber_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    paper_id bigint NOT NULL
+        CONSTRAINT fk_opinions_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    kind opinion_kind NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT uq_opinions_subscriber_id_paper_id UNIQUE (subscriber_id, paper_id)
+);
+CREATE INDEX ix_opinions_paper_id ON opinions (paper_id);

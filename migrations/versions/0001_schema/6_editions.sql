@@ -1,0 +1,53 @@
+-- One publication for one date, its papers, and the ranges of readers that are to be composed.
+
+CREATE TYPE edition_state AS ENUM ('open', 'frozen', 'closed');
+
+CREATE TABLE editions (
+    id bigserial CONSTRAINT pk_editions PRIMARY KEY,
+    cadence cadence NOT NULL,
+    local_date date NOT NULL,
+    state edition_state NOT NULL,
+    sends_now boolean NOT NULL DEFAULT false,
+    opened_at timestamptz NOT NULL,
+    frozen_at timestamptz,
+    closed_at timestamptz,
+    candidate_count bigint,
+    paper_count bigint NOT NULL DEFAULT '0',
+    coverage jsonb NOT NULL DEFAULT '{}',
+    passed_due_at timestamptz,
+    passed_id bigint,
+    CONSTRAINT uq_editions_cadence_local_date UNIQUE (cadence, local_date)
+);
+
+CREATE TABLE edition_papers (
+    edition_id bigint NOT NULL
+        CONSTRAINT fk_edition_papers_edition_id_editions REFERENCES editions ON DELETE CASCADE,
+    paper_id bigint NOT NULL
+        CONSTRAINT fk_edition_papers_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    cadence cadence NOT NULL,
+    is_late boolean NOT NULL DEFAULT false,
+    CONSTRAINT pk_edition_papers PRIMARY KEY (edition_id, paper_id),
+    CONSTRAINT uq_edition_papers_cadence_paper_id UNIQUE (cadence, paper_id)
+);
+
+CREATE TABLE edition_revisions (
+    edition_id bigint NOT NULL
+        CONSTRAINT fk_edition_revisions_edition_id_editions REFERENCES editions ON DELETE CASCADE,
+    paper_id bigint NOT NULL
+        CONSTRAINT fk_edition_revisions_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    version smallint NOT NULL,
+    cadence cadence NOT NULL,
+    CONSTRAINT pk_edition_revisions PRIMARY KEY (edition_id, paper_id),
+    CONSTRAINT uq_edition_revisions_cadence_paper_id_version UNIQUE (cadence, paper_id, version)
+);
+
+CREATE TABLE edition_chunks (
+    id bigserial CONSTRAINT pk_edition_chunks PRIMARY KEY,
+    edition_id bigint NOT NULL
+        CONSTRAINT fk_edition_chunks_edition_id_editions REFERENCES editions ON DELETE CASCADE,
+    first_subscriber_id bigint NOT NULL,
+    last_subscriber_id bigint NOT NULL,
+    composed_at timestamptz,
+    CONSTRAINT uq_edition_chunks_edition_id_first_subscriber_id
+        UNIQUE (edition_id, first_subscriber_id)
+);

@@ -1,0 +1,29 @@
+-- What came back: one row for each bounce or complaint.
+
+CREATE TYPE bounce_verdict AS ENUM (
+    'address', 'full', 'policy', 'content', 'configuration', 'complaint', 'auto_reply',
+    'not_a_bounce'
+);
+
+CREATE TABLE bounce_events (
+    id bigserial CONSTRAINT pk_bounce_events PRIMARY KEY,
+    key text NOT NULL CONSTRAINT uq_bounce_events_key UNIQUE,
+    source text NOT NULL,
+    delivery_id bigint
+        CONSTRAINT fk_bounce_events_delivery_id_deliveries
+        REFERENCES deliveries ON DELETE SET NULL,
+    subscriber_id bigint
+        CONSTRAINT fk_bounce_events_subscriber_id_subscribers
+        REFERENCES subscribers ON DELETE CASCADE,
+    verdict bounce_verdict NOT NULL,
+    weight smallint NOT NULL DEFAULT '0',
+    code text NOT NULL DEFAULT '',
+    detail text NOT NULL DEFAULT '',
+    occurred_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz
+);
+CREATE INDEX ix_bounce_events_subscriber_id ON bounce_events (subscriber_id);
+CREATE INDEX ix_bounce_events_delivery_id ON bounce_events (delivery_id);
+CREATE INDEX ix_bounce_events_created_at ON bounce_events (created_at);
+CREATE INDEX ix_bounce_events_unsettled ON bounce_events (id) WHERE settled_at IS NULL;

@@ -1,0 +1,50 @@
+"""What a mail's HTML says and where its links lead, for comparing it with the text beside it."""
+
+from html.parser import HTMLParser
+
+from service.presentation.sanitize import clean
+
+ALLOWED_TAGS = {
+    "a", "b", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
+    "p", "span", "style", "table", "tbody", "td", "title", "tr", "ul",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a mail program sees: tags, links and words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.attributes: list[str] = []
+        self.is_style = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.is_style = tag == "style"
+        self.attributes += [name for name, _ in attrs]
+        self.addresses += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser's signature
+        self.is_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self.is_style:
+            self.words.append(data)
+
+    @property
+    def said(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def letters(text: str) -> str:
+    """What is left of a text when only the words count: line ends may fall anywhere."""
+    return "".join(clean(text).split())
+
+
+def paragraphs(text: str) -> str:
+    return " ".join(text.split())

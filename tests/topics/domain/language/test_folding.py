@@ -1,0 +1,27 @@
+"""Folding: what differs only in case or accents is one word, and folded text stays as it is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.topics.domain.language import leaf_texts, parse_query
+from service.topics.domain.language.syntax_tree import fold_words
+
+
+def test_leaf_texts_are_folded_and_without_authors_and_categories() -> None:
+    query = parse_query('Prompt ti:"Prompt TUNING" -(abs:x au:bengio) cat:cs.CL')
+    assert leaf_texts(query) == {"prompt", "prompt tuning", "x"}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_folding_twice_changes_nothing(text: str) -> None:
+    assert fold_words(fold_words(text)) == fold_words(text)
+
+
+def test_every_single_character_folds_to_itself_the_second_time() -> None:
+    broken = [
+        code
+        for code in range(0x110000)
+        if not 0xD800 <= code < 0xE000
+        and fold_words(fold_words(chr(code))) != fold_words(chr(code))
+    ]
+    assert broken == []

@@ -1,0 +1,39 @@
+"""A reader with two topics, five papers, and what the links of a mail begin with."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from support.newsletter.stored import list_uncompiled
+from support.web.papers import THURSDAY, make_announcement, store_papers
+from support.web.site import Readers
+from support.web.topic_links import TITLES
+
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
+
+
+@pytest.fixture(autouse=True)
+def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
+    yield
+    assert list_uncompiled(engine) == []
+
+
+@pytest.fixture
+def papers(session: Session) -> dict[str, int]:
+    """Title -> id."""
+    told = [make_announcement(number, title) for number, title in enumerate(TITLES, 1)]
+    ids = store_papers(session, told, THURSDAY)
+    return {one.title: ids[one.key] for one in told}
+
+
+@pytest.fixture
+def reader(readers: Readers) -> Subscriber:
+    return readers.add("reader@example.org", "Retrieval OR agents", '"Prompt  Tuning"')
+
+
+@pytest.fixture
+def base(readers: Readers, reader: Subscriber) -> str:
+    """What the links of a mail begin with, as a path."""
+    return f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
