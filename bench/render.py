@@ -35,7 +35,7 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
 from service.deliveries.domain.digest_json import digest_from_json  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
 from service.messages.build import build_mail  # noqa: E402
-from service.messages.edition_data import Materials  # noqa: E402
+from service.messages.edition_data import EditionDataCache  # noqa: E402
 from service.messages.rendering.renderer import Renderer  # noqa: E402
 
 PAPERS_A_DAY = 400
@@ -75,7 +75,7 @@ def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict
     }
 
 
-def _beside_the_library(claims: list[Claim], materials: Materials) -> tuple[float, float]:
+def _beside_the_library(claims: list[Claim], materials: EditionDataCache) -> tuple[float, float]:
     """Milliseconds at best for our whole way, and for Python's email library alone to put the same
     two texts, written already, into a message. Both of each digest in turn, so that whatever else
     the machine does disturbs both alike."""

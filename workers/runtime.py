@@ -13,7 +13,7 @@ from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.base import Source
 from service.papers.sources.http_fetch import gate_name
 from service.papers.sources.registry import build_api, build_oai, build_sources
-from service.papers.store.crawl_gate import SharedGate
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
@@ -46,7 +46,7 @@ def open_runtime(here: Settings) -> Runtime:
     # A key that went away since the settings were checked must end the worker, not each mail.
     signer_of(here)
     engine = make_engine(here.database_url)
-    sessions, gate = make_sessions(engine), SharedGate(engine, gate_name)
+    sessions, gate = make_sessions(engine), SharedRateLimiter(engine, gate_name)
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
     return Runtime(
         settings=here,

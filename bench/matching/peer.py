@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
 from matching.processes import PROCESSES, Outcome, run_together
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.domain.language import parse_query
 from service.topics.store.to_sql import to_sql
 
@@ -81,7 +81,7 @@ def prepare_peer(
 
 
 def _write(topic: str, way: Way) -> Statement:
-    wanted = func.array_agg(PaperRow.id) if way.is_array else PaperRow.id
+    wanted = func.array_agg(Paper.id) if way.is_array else Paper.id
     statement = select(wanted).where(to_sql(parse_query(topic)))
     dialect: Any = postgresql.psycopg.dialect  # a class that its library left untyped
     compiled = statement.compile(dialect=dialect())

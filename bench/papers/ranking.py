@@ -33,7 +33,7 @@ import psycopg
 
 from service.editions.domain.ranking import standings
 from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.embedded import Embedded
 from service.topics.domain.matching.paper_index import parse_tsvector
 
@@ -61,9 +61,9 @@ def bench_standings() -> dict[str, float]:
     return {"standings_ms_per_1500_papers": round((time.process_time() - began) * 1000, 1)}
 
 
-def _make_paper(number: int, random: Random) -> Paper:
+def _make_paper(number: int, random: Random) -> PaperView:
     words = ("".join(random.choices("abcdefgh", k=6)) for _ in range(8))
-    return Paper(
+    return PaperView(
         id=number,
         key=f"arxiv:2609.{number:05d}",
         source="arxiv",

@@ -51,7 +51,7 @@ from papers.trending_days import (  # noqa: E402  # the path must come first
     score_with,
     turn,
 )
-from service.papers.domain.trending import Pace, PaperSignals, Snapshot, trend  # noqa: E402
+from service.papers.domain.trending import PaperSignals, Snapshot, TrendScale, trend  # noqa: E402
 
 FEWEST = 15  # of fewer papers than this nearly any ten are the right ten
 LEADS = (2.0, 4.0)
@@ -213,7 +213,7 @@ def bench_thinned(days: Sequence[Day], repeats: int, draws: int) -> list[dict[st
 
 def tune(days: Sequence[Day], repeats: int) -> dict[str, float]:
     """Mean precision by hours of smoothing, at the half-life that the thinning has too."""
-    orders = {f"{hours:g}": score_with(Pace(smoothing_hours=hours)) for hours in SMOOTHINGS}
+    orders = {f"{hours:g}": score_with(TrendScale(smoothing_hours=hours)) for hours in SMOOTHINGS}
     found = [
         average_each(judge_thinned(days, orders, repeats, Thinning(lead, 12.0, is_projected)))
         for lead, is_projected in product(LEADS, (False, True))

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from service.papers.domain.trending import Pace, PaperSignals, trend
+from service.papers.domain.trending import PaperSignals, TrendScale, trend
 
 TOP = 10
 HOUR = timedelta(hours=1)
@@ -85,7 +85,7 @@ def score_ours(papers: Sequence[PaperSignals], now: datetime) -> dict[int, float
     return {i: one.rank_score for i, one in trend(papers, now).items()}
 
 
-def score_with(pace: Pace) -> Score:
+def score_with(pace: TrendScale) -> Score:
     return lambda papers, now: {i: one.rank_score for i, one in trend(papers, now, pace).items()}
 
 

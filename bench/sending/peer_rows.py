@@ -25,7 +25,7 @@ from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.messages.build import build_mail, digest_context, render_mail
 from service.messages.contexts.digest import DigestContext
-from service.messages.edition_data import Materials, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_materials
 from service.messages.identity import make_renderer
 from service.messages.rendering.environment import make_environment
 from service.messages.rendering.mjml_cache import press_shape, split_shape
@@ -66,8 +66,8 @@ def write_peer_rows(
 
 def _read_claims(
     sessions: sessionmaker[Session], edition_id: int, count: int
-) -> Iterator[tuple[Claim, Materials]]:
-    materials = Materials()
+) -> Iterator[tuple[Claim, EditionDataCache]]:
+    materials = EditionDataCache()
     query = (
         select(Delivery, Subscriber)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
@@ -83,7 +83,7 @@ def _read_claims(
 
 
 def _headers(
-    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer
+    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer
 ) -> dict[str, Any]:
     """What stands around our own message."""
     built = build_mail(claim, materials, settings, renderer, claim.delivery.created_at)

@@ -29,9 +29,9 @@ from service.deliveries.domain.states import Decision, DeliveryState
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
-from service.sending.gc_pause import seldom_collecting
+from service.sending.gc_pause import reduced_gc
 from service.sending.store.claim import Claimer, claim_due, hold_sender_lock, sweep_abandoned
-from service.sending.store.in_flight import Result, put_in_flight, record_results
+from service.sending.store.in_flight import SendResult, put_in_flight, record_results
 
 ROWS = 1_000_000
 AT_ONCE = 100
@@ -78,7 +78,7 @@ def measure_queue(database_url: str, rows: int, say: Callable[[str], None]) -> d
     with sessions.kw["bind"].connect().execution_options(isolation_level="AUTOCOMMIT") as direct:
         direct.exec_driver_sql("VACUUM (ANALYZE) deliveries")
     told: list[dict[str, float]] = []
-    with hold_sender_lock(sessions, OWNER), seldom_collecting():
+    with hold_sender_lock(sessions, OWNER), reduced_gc():
         for place, passed in (("start", 0), ("middle", rows // 2), ("end", rows * 2 // 5)):
             say(f"claiming at the {place} of the edition")
             _pass(sessions, edition_id, passed)
@@ -134,7 +134,7 @@ def _claim_and_send(sessions: sessionmaker[Session], claimer: Claimer) -> float:
     names = {one.id: f"<{one.id}@queue.example>" for one in claims}
     with transaction(sessions, is_lasting=False) as session:
         put_in_flight(session, attempts, names, NOW + LEASE)
-        record_results(session, [Result(i, a, ACCEPTED) for i, a in attempts.items()], NOW)
+        record_results(session, [SendResult(i, a, ACCEPTED) for i, a in attempts.items()], NOW)
     return took
 
 

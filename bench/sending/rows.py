@@ -22,7 +22,7 @@ from service.deliveries.store.deliveries import DigestRow, insert_digests  # noq
 from service.editions.domain.states import EditionState  # noqa: E402
 from service.editions.store.editions import insert_edition  # noqa: E402
 from service.editions.store.models import Edition  # noqa: E402
-from service.papers.domain.types import Paper  # noqa: E402
+from service.papers.domain.types import PaperView  # noqa: E402
 
 PAPERS_A_DAY = 1_600
 TOPICS = 300
@@ -105,7 +105,7 @@ def _digest_row(claim: Claim, reader_id: int) -> DigestRow:
     )
 
 
-def _paper_row(paper: Paper) -> tuple[object, ...]:
+def _paper_row(paper: PaperView) -> tuple[object, ...]:
     return (
         paper.id, paper.key, paper.source, paper.identifier, 1, paper.title, paper.title,
         paper.abstract, paper.abstract, list(paper.authors), [], list(paper.categories),

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.messages.build import build_envelope
-from service.messages.edition_data import Materials, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_materials
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
@@ -18,7 +18,7 @@ def message_sizes(
     sessions: sessionmaker[Session], edition_id: int, settings: Settings
 ) -> list[int]:
     """Octets of the payloads of the edition's first rows."""
-    renderer, materials = make_renderer(settings), Materials()
+    renderer, materials = make_renderer(settings), EditionDataCache()
     with sessions() as session:
         rows = session.execute(
             select(Delivery, Subscriber)

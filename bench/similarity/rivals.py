@@ -10,11 +10,11 @@ from sklearn.svm import LinearSVC
 from sqlalchemy import select
 
 from service.similarity.domain.bm25 import weigh_text
-from service.similarity.domain.calibration import Aim
-from service.similarity.domain.vectors import WORDS_ONLY, PaperMeaning
+from service.similarity.domain.calibration import Target
+from service.similarity.domain.vectors import WORDS_ONLY, PaperVectors
 from service.similarity.like_paper import aim_at_paper
 from service.similarity.store.corpus import get_corpus, get_generation
-from service.similarity.store.models import PaperMeaningRow
+from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import dot_columns
 from service.topics.store.to_sql import fetch_lexemes
 from similarity.judged_topics import JudgedPaper
@@ -77,12 +77,12 @@ class Bm25:
                     corpus = get_corpus(
                         session, generation.paper_count if generation else 1, lexemes
                     )
-                    aim = Aim(b"", weigh_text(lexemes, corpus))
+                    aim = Target(b"", weigh_text(lexemes, corpus))
                 else:
-                    paper = PaperMeaning(self._stored.ids[place], WORDS_ONLY, b"", ())
+                    paper = PaperVectors(self._stored.ids[place], WORDS_ONLY, b"", ())
                     aim = aim_at_paper(session, paper)
-                _, sparse = dot_columns(b"", aim.sparse, PaperMeaningRow)
-                found = session.execute(select(PaperMeaningRow.paper_id, sparse)).tuples()
+                _, sparse = dot_columns(b"", aim.sparse, PaperMeaning)
+                found = session.execute(select(PaperMeaning.paper_id, sparse)).tuples()
                 by_id = dict(found.all())
                 scores += np.array([by_id[paper_id] for paper_id in self._stored.ids])
         return scores

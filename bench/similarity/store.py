@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.latex.readable import to_readable, to_readable_line
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
 from service.platform.settings.settings import Settings
-from service.similarity.domain.vectors import Probe
+from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embed_papers import count_lexemes
-from service.similarity.store.models import PaperMeaningRow
+from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import like_condition, score_column
 from service.topics.like_queries import read_probe
 from service.topics.store.to_sql import to_sql
@@ -37,7 +37,7 @@ class Stored:
         self.sessions = sessions
         self.settings = settings
         with sessions() as session:
-            rows = session.execute(select(PaperRow.id, PaperRow.identifier).order_by(PaperRow.id))
+            rows = session.execute(select(Paper.id, Paper.identifier).order_by(Paper.id))
             self.ids, self.identifiers = map(list, zip(*rows.tuples(), strict=True))
         self.place = {identifier: n for n, identifier in enumerate(self.identifiers)}
         self._row_of = {paper_id: n for n, paper_id in enumerate(self.ids)}
@@ -55,14 +55,12 @@ class Stored:
             for clause in clauses:
                 probe = read_probe(session, self.settings, clause)
                 total += (self.score(session, probe) - probe.threshold) / len(clauses)
-                found = session.scalars(select(PaperRow.id).where(like_condition(probe)))
+                found = session.scalars(select(Paper.id).where(like_condition(probe)))
                 is_in[[self._row_of[i] for i in found]] = True
         return total, is_in
 
-    def score(self, session: Session, probe: Probe) -> NDArray[np.float64]:
-        rows = session.execute(
-            select(PaperMeaningRow.paper_id, score_column(probe, PaperMeaningRow))
-        )
+    def score(self, session: Session, probe: LikeQueryView) -> NDArray[np.float64]:
+        rows = session.execute(select(PaperMeaning.paper_id, score_column(probe, PaperMeaning)))
         scores = np.zeros(len(self.ids))
         for paper_id, score in rows.tuples():
             scores[self._row_of[paper_id]] = score
@@ -73,7 +71,7 @@ class Stored:
         is_in = np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
             condition = to_sql(read_topic(session, query))
-            found = session.scalars(select(PaperRow.id).where(condition))
+            found = session.scalars(select(Paper.id).where(condition))
             is_in[[self._row_of[i] for i in found]] = True
         return is_in
 
@@ -87,7 +85,7 @@ def stored_papers(home: Path, papers: dict[str, JudgedPaper]) -> Iterator[Stored
         rows = [_row(paper) for paper in papers.values()]
         with transaction(sessions) as session:
             for start in range(0, len(rows), AT_ONCE):
-                session.execute(insert(PaperRow), rows[start : start + AT_ONCE])
+                session.execute(insert(Paper), rows[start : start + AT_ONCE])
         yield Stored(sessions, Settings(data_dir=home))
         engine.dispose()
 

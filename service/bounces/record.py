@@ -49,7 +49,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedNotice:
     """What became of one notice.
 
     `outcome` is `recorded`, `known` (it came before), `arrived` (it says that the mail arrived),
@@ -70,7 +70,7 @@ class Reading:
     """One mail read: what it says, and what became of it. `fault` is why it could not be read."""
 
     mail: BounceMail | None
-    recorded: tuple[Recorded, ...] = ()
+    recorded: tuple[RecordedNotice, ...] = ()
     fault: str = ""
 
 
@@ -130,7 +130,7 @@ def read_bounce_mail(
 
 def record_notices(
     sessions: sessionmaker[Session], channel: Channel, notices: Iterable[Notice], now: datetime
-) -> list[Recorded]:
+) -> list[RecordedNotice]:
     """Record each notice in a transaction of its own, so that a bad one costs only itself."""
     told = []
     for notice in notices:
@@ -142,7 +142,9 @@ def record_notices(
     return told
 
 
-def record_notice(session: Session, channel: Channel, notice: Notice, now: datetime) -> Recorded:
+def record_notice(
+    session: Session, channel: Channel, notice: Notice, now: datetime
+) -> RecordedNotice:
     """Record one notice in the caller's transaction; the same one again changes nothing.
 
     The delivery is locked before its reader, as the senders do it.
@@ -172,8 +174,8 @@ def record_notice(session: Session, channel: Channel, notice: Notice, now: datet
 
 def _tell(
     outcome: str, notice: Notice, delivery: Delivery | None = None, *, is_suppressed: bool = False
-) -> Recorded:
-    return Recorded(
+) -> RecordedNotice:
+    return RecordedNotice(
         outcome,
         notice.verdict,
         notice.address,

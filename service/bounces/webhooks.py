@@ -20,7 +20,7 @@ from service.bounces.inbound.webhook_signatures import (
     is_amazon,
 )
 from service.bounces.inbound.webhooks import HookUnreadable, read_hook, read_json
-from service.bounces.record import Channel, Recorded, read_bounce_mail, record_notices
+from service.bounces.record import Channel, RecordedNotice, read_bounce_mail, record_notices
 from service.platform.caches import cached
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -150,7 +150,7 @@ def _record(door: HookDoor, channel: Channel, value: object, now: datetime) -> H
     return _report(recorded, reading.bad_count)
 
 
-def _report(recorded: list[Recorded], bad_count: int) -> HookReport:
+def _report(recorded: list[RecordedNotice], bad_count: int) -> HookReport:
     counts = [one.outcome for one in recorded]
     return HookReport(
         recorded=counts.count("recorded"),

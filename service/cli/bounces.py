@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import CommandError, Json, open_desk
+from service.cli.context import CommandError, Json, command_context
 from service.cli.output import counted, table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def read(
     from service.bounces.record import Channel, read_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         channel = Channel(desk.settings, "file", trusts_addresses=trust)
         told = [
             (name, read_bounce_mail(desk.sessions, channel, raw, desk.clock()))
@@ -134,7 +134,7 @@ def fetch(context: typer.Context, as_json: Json = False) -> None:
     from service.bounces.inbound.mailbox import MailboxUnavailable
     from service.bounces.record import read_bounce_mailbox, settle_bounces
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         if not desk.settings.bounce_mailbox:
             raise CommandError("no mailbox is set; set PAPERBOY_BOUNCE_MAILBOX", 2)
         try:
@@ -167,7 +167,7 @@ def listen(
     from service.bounces.record import open_listener
     from service.cli.processes import ending_at_signals
 
-    with ending_at_signals(), open_desk(context, as_json=as_json) as desk:
+    with ending_at_signals(), command_context(context, as_json=as_json) as desk:
         if not desk.settings.bounce_domain:
             raise CommandError("return paths need a domain; set PAPERBOY_BOUNCE_DOMAIN", 2)
         listener = open_listener(desk.sessions, desk.settings, desk.clock, lmtp=lmtp)
@@ -203,7 +203,7 @@ def report(
 
     if not 1 <= days <= 3650:
         raise CommandError("--days wants a number from 1 to 3650", 2)
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         with transaction(desk.sessions) as session:
             counts = count_verdicts(session, desk.clock() - timedelta(days=days))
         rows = [

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.output import Voice
+from service.cli.output import Output
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
-    from service.papers.store.crawl_gate import SharedGate
+    from service.papers.store.crawl_gate import SharedRateLimiter
     from service.platform.clock import Clock
     from service.platform.settings.settings import Settings
 
@@ -46,30 +46,30 @@ class Globals:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandContext:
     """An open command: its servers are named, and the schema is the newest."""
 
     settings: Settings
     sessions: sessionmaker[Session]
     clock: Clock
-    voice: Voice
+    voice: Output
 
     @property
-    def gate(self) -> SharedGate:
+    def gate(self) -> SharedRateLimiter:
         """The gate in front of arXiv that every process on this database shares."""
         from service.papers.sources.http_fetch import gate_name
-        from service.papers.store.crawl_gate import SharedGate
+        from service.papers.store.crawl_gate import SharedRateLimiter
 
-        return SharedGate(self.sessions.kw["bind"], gate_name)
+        return SharedRateLimiter(self.sessions.kw["bind"], gate_name)
 
     def say(self, value: object, *lines: str) -> None:
         self.voice.say(value, *lines)
 
 
-def find_voice(context: typer.Context, *, as_json: bool) -> Voice:
+def find_voice(context: typer.Context, *, as_json: bool) -> Output:
     """The voice that was asked for, before the command or behind it."""
     given: Globals = context.obj
-    return Voice(as_json or given.is_json)
+    return Output(as_json or given.is_json)
 
 
 @contextmanager
@@ -88,9 +88,9 @@ def open_settings() -> Iterator[tuple[Settings, Settings]]:
 
 
 @contextmanager
-def open_desk(
+def command_context(
     context: typer.Context, *, as_json: bool = False, needs_schema: bool = True
-) -> Iterator[Desk]:
+) -> Iterator[CommandContext]:
     """Settings, servers and a schema at head. Raises `CommandError` where the schema is an old one.
 
     Without `needs_schema` an operator's database is taken as it is: the doctor looks at it.
@@ -107,7 +107,7 @@ def open_desk(
         engine = make_engine(settings.database_url)
         stack.callback(engine.dispose)
         voice = find_voice(context, as_json=as_json)
-        yield Desk(settings, make_sessions(engine), clock_from(given.now), voice)
+        yield CommandContext(settings, make_sessions(engine), clock_from(given.now), voice)
 
 
 def _check_schema(loaded: Settings, settings: Settings) -> None:
@@ -132,7 +132,7 @@ def read_date(text: str | None, option: str) -> date | None:
         raise CommandError(f"{option} wants a date like 2026-09-18, not {text!r}", 2) from error
 
 
-def read_day(desk: Desk, text: str | None, option: str = "--date") -> date:
+def read_day(desk: CommandContext, text: str | None, option: str = "--date") -> date:
     """The date asked for, or the one at which arXiv's announcements stand now."""
     from service.papers.domain.announcement_days import announcement_date
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.cli.context import CommandError, Desk
+from service.cli.context import CommandContext, CommandError
 from service.cli.mail_target import development_mailbox
 from service.cli.output import counted, progress_bar
 from service.cli.processes import Stack, beat_schedule, free_port, is_free, listening_port
@@ -65,7 +65,7 @@ class _Outcome:
     is_up: bool
 
 
-def run(desk: Desk, *, is_once: bool) -> None:
+def run(desk: CommandContext, *, is_once: bool) -> None:
     """Show a whole day; with `is_once` end after the accounting. Raises `CommandError`."""
     if desk.settings.smtp_url:
         message = "the demo mails into its own mailbox alone; unset PAPERBOY_SMTP_URL"
@@ -128,7 +128,7 @@ def _changes(settings: Settings) -> dict[str, str]:
     }
 
 
-def _subscribe(desk: Desk, settings: Settings, services: Stack) -> None:
+def _subscribe(desk: CommandContext, settings: Settings, services: Stack) -> None:
     """The sample reader signs up and confirms, as anybody would, by HTTP and the mail."""
     state = _reader_state(desk)
     if state is SubscriberState.ACTIVE:
@@ -142,13 +142,13 @@ def _subscribe(desk: Desk, settings: Settings, services: Stack) -> None:
     _confirm(desk, settings, services)
 
 
-def _reader_state(desk: Desk) -> SubscriberState | None:
+def _reader_state(desk: CommandContext) -> SubscriberState | None:
     with transaction(desk.sessions) as session:
         reader = find_by_email(session, READER)
         return reader.state if reader else None
 
 
-def _confirm(desk: Desk, settings: Settings, services: Stack) -> None:
+def _confirm(desk: CommandContext, settings: Settings, services: Stack) -> None:
     """Follow the links of the reader's mails, as they come, until one has confirmed.
 
     Mails of earlier runs may lie there too, with links that do not hold any more or with another
@@ -184,7 +184,7 @@ def _mail_texts(settings: Settings) -> list[str]:
     return texts
 
 
-def _ingest(desk: Desk, settings: Settings, day: _Day) -> list[BatchReport]:
+def _ingest(desk: CommandContext, settings: Settings, day: _Day) -> list[BatchReport]:
     reports: list[BatchReport] = []
     with progress_bar("reading papers") as set_done:
         for source in build_sources(settings, desk.gate):
@@ -193,7 +193,7 @@ def _ingest(desk: Desk, settings: Settings, day: _Day) -> list[BatchReport]:
     return reports
 
 
-def _publish(desk: Desk, settings: Settings, on: date, services: Stack) -> Balance:
+def _publish(desk: CommandContext, settings: Settings, on: date, services: Stack) -> Balance:
     """Publish, ring for the worker, and wait until every row has come to its end."""
     edition_id = publish_now(desk.sessions, settings, Cadence.DAILY, on, desk.clock())
     make_ring(settings.broker_url)("deliver")
@@ -209,7 +209,7 @@ def _publish(desk: Desk, settings: Settings, on: date, services: Stack) -> Balan
         time.sleep(0.2)
 
 
-def _tell(desk: Desk, settings: Settings, day: _Day, outcome: _Outcome) -> None:
+def _tell(desk: CommandContext, settings: Settings, day: _Day, outcome: _Outcome) -> None:
     origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
     maildir = settings.data_dir / "mailbox"
     mail_count = sum(READER in stored.to for stored in list_messages(maildir))

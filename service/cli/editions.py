@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_date, read_day
+from service.cli.context import (
+    CommandContext,
+    CommandError,
+    Date,
+    Json,
+    command_context,
+    read_date,
+    read_day,
+)
 from service.cli.embeddings import learn_all
 from service.cli.output import counted, progress_bar
 from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
@@ -47,7 +55,7 @@ def ingest(
     Without a date, what the sources show now, and only what is not in yet. Exit 1 if a batch could
     not be read.
     """
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         first = read_date(since, "--since")
         days = _days(desk, read_date(date, "--date"), first)
         wanted = _wanted_sources(desk, sources or [])
@@ -61,7 +69,9 @@ def ingest(
             raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
 
 
-def _ingest(desk: Desk, sources: list[Source], days: list[date | None]) -> list[BatchReport]:
+def _ingest(
+    desk: CommandContext, sources: list[Source], days: list[date | None]
+) -> list[BatchReport]:
     from service.papers.ingest import ingest_source
 
     reports: list[BatchReport] = []
@@ -79,7 +89,7 @@ def _ingest(desk: Desk, sources: list[Source], days: list[date | None]) -> list[
     return reports
 
 
-def _harvest(desk: Desk, sources: list[Source], since: date) -> list[BatchReport]:
+def _harvest(desk: CommandContext, sources: list[Source], since: date) -> list[BatchReport]:
     """arXiv's past days come from its OAI-PMH service: the feeds know only today."""
     from service.papers.arxiv_backfill import heal_arxiv
     from service.papers.ingest import BatchReport
@@ -104,7 +114,7 @@ def _harvest(desk: Desk, sources: list[Source], since: date) -> list[BatchReport
     ]
 
 
-def _days(desk: Desk, on: date | None, since: date | None) -> list[date | None]:
+def _days(desk: CommandContext, on: date | None, since: date | None) -> list[date | None]:
     today = read_day(desk, None)
     for option, day in (("--date", on), ("--since", since)):
         if day is not None and day > today:
@@ -116,7 +126,7 @@ def _days(desk: Desk, on: date | None, since: date | None) -> list[date | None]:
     return [since + timedelta(days=n) for n in range((today - since).days + 1)]
 
 
-def _wanted_sources(desk: Desk, names: list[str]) -> list[Source]:
+def _wanted_sources(desk: CommandContext, names: list[str]) -> list[Source]:
     from service.papers.sources.registry import SourceNotAvailable, build_sources
 
     try:
@@ -147,7 +157,7 @@ def publish(
     """
     from service.editions.balance import find_balance
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         on = _past_day(desk, date)
         if not force:
             _refuse_unfinished(desk, cadence, on)
@@ -160,7 +170,7 @@ def publish(
             raise CommandError("the balance does not close; see: paperboy status")
 
 
-def _past_day(desk: Desk, text: str | None) -> date:
+def _past_day(desk: CommandContext, text: str | None) -> date:
     """The edition's date. One of the future would take today's papers away from today's."""
     on = read_day(desk, text)
     if on > read_day(desk, None):
@@ -168,7 +178,7 @@ def _past_day(desk: Desk, text: str | None) -> date:
     return on
 
 
-def _refuse_unfinished(desk: Desk, cadence: Cadence, on: date) -> None:
+def _refuse_unfinished(desk: CommandContext, cadence: Cadence, on: date) -> None:
     from service.editions.balance import find_balance
     from service.editions.coverage import find_unfinished
 
@@ -181,7 +191,7 @@ def _refuse_unfinished(desk: Desk, cadence: Cadence, on: date) -> None:
         raise CommandError(f"not complete yet for {on}: {names}; {hint}")
 
 
-def _publish(desk: Desk, cadence: Cadence, on: date, *, is_forced: bool) -> None:
+def _publish(desk: CommandContext, cadence: Cadence, on: date, *, is_forced: bool) -> None:
     from service.editions.publish import force_due, publish_now
 
     with progress_bar("composing") as set_done:
@@ -191,7 +201,7 @@ def _publish(desk: Desk, cadence: Cadence, on: date, *, is_forced: bool) -> None
     _deliver(desk, edition_id)
 
 
-def _deliver(desk: Desk, edition_id: int | None) -> DeliverReport:
+def _deliver(desk: CommandContext, edition_id: int | None) -> DeliverReport:
     from service.cli.mail_target import open_sender
     from service.sending.deliver import deliver
 
@@ -212,7 +222,7 @@ def deliver(
     """
     from service.editions.catch_up import compose_catch_ups
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         if edition is not None:
             _check_edition(desk, edition)
         else:
@@ -225,7 +235,7 @@ def deliver(
         )
 
 
-def _check_edition(desk: Desk, edition_id: int) -> None:
+def _check_edition(desk: CommandContext, edition_id: int) -> None:
     from service.editions.store.editions import get_edition
     from service.platform.database.engine import transaction
 
@@ -234,7 +244,7 @@ def _check_edition(desk: Desk, edition_id: int) -> None:
             raise CommandError(f"there is no edition {edition_id}; see: paperboy status", 2)
 
 
-def _edition_story(desk: Desk, edition_id: int) -> EditionStory:
+def _edition_story(desk: CommandContext, edition_id: int) -> EditionStory:
     from service.operations.status import find_story
 
     story = find_story(desk.sessions, edition_id, desk.clock())
@@ -251,7 +261,7 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
     from service.sending.deliver import sweep
     from service.sending.restore_guard import refuse_restored
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         refuse_restored(desk.sessions, desk.settings)
         requeued, doubtful = sweep(desk.sessions, desk.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
@@ -279,7 +289,7 @@ def resolve_doubt(
         raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
     if not edition and in_doubt == "carry":
         raise CommandError("mails of no edition have no papers to carry; say sent or resend", 2)
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         if edition:
             _check_edition(desk, edition)
         count = resolve(desk.sessions, edition or None, in_doubt, desk.clock())
@@ -300,7 +310,7 @@ def restored(context: typer.Context, as_json: Json = False) -> None:
     """
     from service.sending.restore_guard import accept_restored
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         report = accept_restored(desk.sessions, desk.settings, desk.clock())
         desk.say(report, *_restored_lines(report))
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli.context import Desk, Json, open_desk
+from service.cli.context import CommandContext, Json, command_context
 from service.cli.output import counted, progress_bar
 
 
@@ -19,7 +19,7 @@ def meanings(context: typer.Context, as_json: Json = False) -> None:
     from service.similarity.embed_papers import count_lexemes, meaning_note
     from service.topics.like_queries import renew_probes
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         learned = learn_all(desk)
         is_counted = count_lexemes(desk.sessions, desk.settings)
         renewed = 0
@@ -34,7 +34,7 @@ def meanings(context: typer.Context, as_json: Json = False) -> None:
         )
 
 
-def learn_all(desk: Desk) -> int:
+def learn_all(desk: CommandContext) -> int:
     """Learn every paper that is not learned yet, with a bar."""
     from service.similarity.embed_papers import count_waiting, learn_meanings
 

@@ -7,7 +7,7 @@ write the same Maildir, which is made for many writers.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.cli.context import Desk
+from service.cli.context import CommandContext
 from service.messages.identity import make_sending_renderer
 from service.platform.dev_mailbox import Mailbox
 from service.platform.settings.settings import Settings
@@ -32,7 +32,7 @@ def development_mailbox(settings: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
-def open_sender(desk: Desk) -> Iterator[Sender]:
+def open_sender(desk: CommandContext) -> Iterator[Sender]:
     """A sender for one command."""
     with development_mailbox(desk.settings) as settings:
         transport = SmtpTransport(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Output:
     """How a command speaks: one JSON value, or lines for people."""
 
     is_json: bool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Date, Desk, Json, open_desk, read_day
+from service.cli.context import CommandContext, CommandError, Date, Json, command_context, read_day
 from service.cli.output import counted, table
 from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(topics, name="topics")
 
 
-def find_reader(desk: Desk, email: str) -> Subscriber:
+def find_reader(desk: CommandContext, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
     from service.platform.database.engine import transaction
     from service.platform.signing.address_hash import email_key
@@ -58,7 +58,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
     """
     from service.operations.status import find_status
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         found = find_status(desk.sessions, desk.settings, read_day(desk, date), desk.clock())
         desk.say(found, *_status_lines(found))
         if any(edition.closes is False and edition.state != "open" for edition in found.editions):
@@ -108,7 +108,7 @@ def preview(
     """
     from service.messages.preview import preview_digest
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         on = read_day(desk, date)
         reader = find_reader(desk, email)
         made = preview_digest(desk.sessions, desk.settings, reader.id, on, desk.clock())
@@ -158,7 +158,7 @@ def why(
     from service.platform.signing.address_hash import email_key
     from service.subscribers.validate import validate_address
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         on = read_day(desk, date, "DATE")
         key = email_key(validate_address(email, takes_utf8=True))
         found = find_reader_story(desk.sessions, key, on, desk.settings.secret_key)
@@ -179,7 +179,7 @@ def try_topic(
     from service.platform.database.engine import transaction
     from service.topics.topics import preview_topic
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         until = read_day(desk, None)
         with transaction(desk.sessions) as session:
             found = preview_topic(session, desk.settings, query, until, days)

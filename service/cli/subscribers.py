@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Desk, Json, open_desk
+from service.cli.context import CommandContext, CommandError, Json, command_context
 from service.cli.output import counted, table, to_json
 from service.cli.reports import find_reader
 
@@ -61,7 +61,7 @@ def add(
     from service.subscribers.bulk_import import add_subscriber, blank_sign_up
     from service.subscribers.validate import validate_sign_up
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         form = blank_sign_up(desk.settings, email, topic or [])
         form = replace(
             form,
@@ -81,7 +81,7 @@ def add(
         desk.say(_row(reader), f"{reader.email} is {reader.state}{asked}.")
 
 
-def _ring(desk: Desk) -> None:
+def _ring(desk: CommandContext) -> None:
     """Tell a running worker that there may be mail; without one, `deliver` sends it."""
     from service.platform.queue import make_ring
 
@@ -105,7 +105,7 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     from service.platform.database.engine import transaction
     from service.subscribers.store.subscribers import get_topics, list_subscribers
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         with transaction(desk.sessions) as session:
             readers = list_subscribers(session)
             topics = get_topics(session, [reader.id for reader in readers])
@@ -135,7 +135,7 @@ def import_file(
     from service.subscribers.bulk_import import ImportFault, import_subscribers, read_import
 
     text = _read_text(file)
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         try:
             forms = read_import(text, desk.settings)
             with transaction(desk.sessions) as session:
@@ -180,7 +180,7 @@ def export(
     from service.subscribers.export import export_reader
     from service.subscribers.store.subscribers import list_subscribers
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         one = find_reader(desk, email) if email else None
         with transaction(desk.sessions) as session:
             readers = [one] if one else list_subscribers(session)
@@ -197,7 +197,7 @@ def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
     from service.subscribers.lifecycle import erase as forget
     from service.subscribers.store.subscribers import get_subscriber
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         found = find_reader(desk, email)
         with transaction(desk.sessions) as session:
             reader = get_subscriber(session, found.id, lock=True)
@@ -219,7 +219,7 @@ def suppress(
     from service.subscribers.lifecycle import suppress_address
     from service.subscribers.validate import validate_address
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         address = validate_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             keys = desk.settings.secret_key
@@ -239,7 +239,7 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
     from service.subscribers.lifecycle import release_address
     from service.subscribers.validate import validate_address
 
-    with open_desk(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as desk:
         address = validate_address(email, takes_utf8=True)
         with transaction(desk.sessions) as session:
             released = release_address(session, address, desk.settings.secret_key)

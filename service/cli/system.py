@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandError, Globals, Json, find_voice, open_desk, open_settings
+from service.cli.context import (
+    CommandError,
+    Globals,
+    Json,
+    command_context,
+    find_voice,
+    open_settings,
+)
 from service.cli.output import counted
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def demo(
     from service.cli.processes import ending_at_signals
 
     _refuse_clock(context)
-    with ending_at_signals(), open_desk(context, as_json=as_json) as desk:
+    with ending_at_signals(), command_context(context, as_json=as_json) as desk:
         sample_demo.run(desk, is_once=once)
 
 
@@ -74,7 +81,7 @@ def doctor(
     from service.cli.mail_target import development_mailbox
     from service.operations.doctor import examine
 
-    with open_desk(context, as_json=as_json, needs_schema=False) as desk:
+    with command_context(context, as_json=as_json, needs_schema=False) as desk:
         with development_mailbox(desk.settings) as settings:
             findings = examine(settings, desk.sessions, probe)
         desk.say(findings, *map(_finding_line, findings))

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli.context import CommandError, open_desk
+from service.cli.context import CommandError, command_context
 from service.cli.mail_target import development_mailbox
 from service.cli.processes import Stack, beat_schedule, ending_at_signals, is_free, listening_port
 
@@ -15,7 +15,7 @@ def run(context: typer.Context, *, as_json: bool) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends by itself."""
     with (
         ending_at_signals(),
-        open_desk(context, as_json=as_json) as desk,
+        command_context(context, as_json=as_json) as desk,
         development_mailbox(desk.settings) as settings,
     ):
         port = listening_port(settings)

@@ -18,7 +18,7 @@ from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
-from service.editions.domain.compose import Reader, compose_digest
+from service.editions.domain.compose import EditionSubscriber, compose_digest
 from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
@@ -164,7 +164,7 @@ def _compose(
     siblings = find_siblings(session, ids)
     sent = find_seen(session, [reader.id], siblings, edition_id=0).get(reader.id, frozenset())
     seen = frozenset(siblings[i] for i in sent)
-    asked = Reader(reader.id, topics=tuple(topics), seen_ids=seen)
+    asked = EditionSubscriber(reader.id, topics=tuple(topics), seen_ids=seen)
     return compose_digest(asked, index, settings.digest_max_papers)
 
 

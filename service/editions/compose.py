@@ -15,7 +15,7 @@ from service.deliveries.domain.digest_json import write_digest
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_readers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
-from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
+from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.recommendations import Candidates, Taste, recommend
 from service.editions.domain.schedule import due_at
@@ -26,7 +26,7 @@ from service.editions.sent_ledger import Ledger, read_ledger
 from service.editions.store.chunks import claim_chunk
 from service.editions.store.editions import freeze_if_composed, get_edition
 from service.editions.store.models import Edition
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -93,9 +93,9 @@ class _Chunk:
     """All that composing and recommending ask for some subscribers, by subscriber id."""
 
     index: EditionIndex
-    topics: Mapping[int, Sequence[ReaderTopic]]
+    topics: Mapping[int, Sequence[MatchedTopic]]
     ledger: Ledger
-    carried_papers: Mapping[int, Paper]
+    carried_papers: Mapping[int, PaperView]
     tastes: Mapping[int, Taste]
     candidates: Candidates
 
@@ -130,7 +130,7 @@ def _read_tastes(
 def _compose(chunk: _Chunk, reader: Candidate, max_papers: int) -> Digest | None:
     """The digest with its recommendations; those alone make no digest."""
     ledger = chunk.ledger
-    asked = Reader(
+    asked = EditionSubscriber(
         subscriber_id=reader.id,
         topics=tuple(chunk.topics.get(reader.id, ())),
         seen_ids=ledger.seen_ids(reader.id),

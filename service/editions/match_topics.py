@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from service.editions.domain.compose import ReaderTopic
+from service.editions.domain.compose import MatchedTopic
 from service.editions.domain.edition_index import EditionIndex
 from service.platform.settings.settings import Settings
-from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.bulk import StoredClauses
 from service.topics.domain.types import ClauseKind
 from service.topics.like_clauses import find_likes
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
-from service.topics.store.save_compiled import heal_topics, hold_forms
+from service.topics.store.save_compiled import compile_missing, lock_compiled_shared
 from service.topics.store.topics import get_reader_topics
 
 
@@ -23,22 +23,22 @@ def load_matched_topics(
     subscriber_ids: Sequence[int],
     *,
     all_likes: bool = False,
-) -> dict[int, list[ReaderTopic]]:
+) -> dict[int, list[MatchedTopic]]:
     """Return subscribers' topics, each in its subscriber's order, with their matches in the index.
 
     `all_likes`: see `match_stored_topics`.
     """
-    hold_forms(session)
+    lock_compiled_shared(session)
     found = get_reader_topics(session, subscriber_ids)
     if None in found.canonical_ids:
-        heal_topics(session, subscriber_ids=subscriber_ids)
+        compile_missing(session, subscriber_ids=subscriber_ids)
         found = get_reader_topics(session, subscriber_ids)
     wanted = [canonical_id or 0 for canonical_id in found.canonical_ids]
     match_stored_topics(session, settings, index, wanted, all_likes=all_likes)
     texts = index.texts_of(wanted)
-    topics: dict[int, list[ReaderTopic]] = {}
+    topics: dict[int, list[MatchedTopic]] = {}
     for subscriber_id, topic in zip(
-        found.subscriber_ids, map(ReaderTopic, found.topic_ids, found.titles, texts), strict=True
+        found.subscriber_ids, map(MatchedTopic, found.topic_ids, found.titles, texts), strict=True
     ):
         topics.setdefault(subscriber_id, []).append(topic)
     return topics
@@ -64,7 +64,9 @@ def match_stored_topics(
     asked = _like_texts(clauses)
     if all_likes and asked and not index.has_likes:
         asked |= list_likes(session)
-    likes: dict[str, Bits] = find_likes(session, settings, index.unknown_likes(asked), index.ids)
+    likes: dict[str, PaperSet] = find_likes(
+        session, settings, index.unknown_likes(asked), index.ids
+    )
     index.learn_clauses(clauses, likes)
     index.cache_matches(topics)
 

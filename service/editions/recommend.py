@@ -19,7 +19,7 @@ from service.editions.domain.recommendations import (
 )
 from service.papers.store.read import newest_paper_ids
 from service.papers.store.works import find_siblings
-from service.subscribers.store.feedback import Opinions, get_tastes
+from service.subscribers.store.feedback import RatedPapers, get_tastes
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import Leaf, Like, leaf_texts, parse_query
 from service.topics.domain.language.edits import muted_clauses
@@ -55,14 +55,14 @@ def load_pool(session: Session, paper_ids: Collection[int]) -> SuggestionPool:
     )
 
 
-def load_opinions(session: Session, subscriber_ids: Sequence[int]) -> dict[int, Opinions]:
+def load_opinions(session: Session, subscriber_ids: Sequence[int]) -> dict[int, RatedPapers]:
     """Read what subscribers said of papers, of those who want suggestions and kept enough papers."""
     said = get_tastes(session, subscriber_ids)
     return {i: one for i, one in said.items() if len(one.kept) >= FEWEST_KEPT}
 
 
 def load_tastes(
-    session: Session, opinions: Mapping[int, Opinions], pool: SuggestionPool
+    session: Session, opinions: Mapping[int, RatedPapers], pool: SuggestionPool
 ) -> dict[int, Taste]:
     """Return the tastes of the subscribers who have these opinions, as the pool's papers see them."""
     if not opinions or not pool.papers:
@@ -83,7 +83,7 @@ def load_tastes(
 
 
 def _read_vectors(
-    session: Session, opinions: Iterable[Opinions], rarity: Rarity
+    session: Session, opinions: Iterable[RatedPapers], rarity: Rarity
 ) -> dict[int, Vector]:
     wanted = {
         i for said in opinions for some in (said.kept, said.dismissed) for i in some[:MOST_OPINIONS]

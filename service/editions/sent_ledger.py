@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.digest import Happening
+from service.deliveries.domain.digest import PaperUpdate
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import find_carried, find_seen
@@ -26,7 +26,7 @@ class Ledger:
 
     seen: Mapping[int, frozenset[int]]
     carried: Mapping[int, Sequence[Delivery]]
-    happenings: Mapping[int, tuple[Happening, ...]]
+    happenings: Mapping[int, tuple[PaperUpdate, ...]]
 
     def carried_ids(self, subscriber_id: int) -> frozenset[int]:
         deliveries = self.carried.get(subscriber_id)
@@ -67,7 +67,7 @@ def read_ledger(
 
 def _find_happenings(
     session: Session, subscriber_ids: Sequence[int], edition: Edition
-) -> dict[int, tuple[Happening, ...]]:
+) -> dict[int, tuple[PaperUpdate, ...]]:
     """What befell papers a reader was sent, since the reader's last digest."""
     since = last_digests_at(session, subscriber_ids, edition.id)
     if not since:
@@ -89,13 +89,13 @@ def _select_own(
     siblings: Mapping[int, int],
     papers: Iterable[int],
     since: datetime,
-) -> tuple[Happening, ...]:
+) -> tuple[PaperUpdate, ...]:
     """What befell the works of these papers later than `since`."""
     works = {siblings[i] for i in papers}
-    found: dict[tuple[int, PaperEventKind, str], Happening] = {}
+    found: dict[tuple[int, PaperEventKind, str], PaperUpdate] = {}
     for paper_id, kind, detail, at in events:
         work = siblings.get(paper_id)
         if work in works and at > since:
             # What two sources tell of one work has happened once.
-            found.setdefault((work, kind, detail), Happening(paper_id, kind, detail))
+            found.setdefault((work, kind, detail), PaperUpdate(paper_id, kind, detail))
     return tuple(found.values())

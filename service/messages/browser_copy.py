@@ -8,7 +8,7 @@ from hashlib import sha256
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import DigestEntry
-from service.deliveries.store.claimed_rows import Mail, Reader
+from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.deliveries.store.sent_copies import (
     CopyRow,
     get_copy,
@@ -17,8 +17,8 @@ from service.deliveries.store.sent_copies import (
     upsert_copies,
 )
 from service.messages.build import BuiltMail, digest_context, render_mail
-from service.messages.contexts.digest import DigestGroup
-from service.messages.edition_data import Materials
+from service.messages.contexts.digest import DigestSection
+from service.messages.edition_data import EditionDataCache
 from service.messages.mime.archive_copy import restore_copy, shared_keys
 from service.messages.rendering.renderer import Renderer
 from service.platform.logs import get_logger
@@ -30,7 +30,7 @@ log = get_logger(__name__)
 
 
 def keep_copies(
-    session: Session, built: Sequence[BuiltMail], materials: Materials, now: datetime
+    session: Session, built: Sequence[BuiltMail], materials: EditionDataCache, now: datetime
 ) -> frozenset[bytes]:
     """Keep what is about to be sent, in the transaction that puts it into flight.
 
@@ -65,7 +65,11 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
 
 
 def page_html(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings, renderer: Renderer
+    delivery: DeliveryView,
+    reader: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
+    renderer: Renderer,
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
     context = digest_context(delivery, reader, materials, settings)
@@ -73,7 +77,11 @@ def page_html(
 
 
 def whole_html(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings, renderer: Renderer
+    delivery: DeliveryView,
+    reader: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
+    renderer: Renderer,
 ) -> bytes:
     """A digest with the papers for which the mail had no room; a page has no limit."""
     context = digest_context(delivery, reader, materials, settings)
@@ -82,6 +90,6 @@ def whole_html(
     more = tuple(shelf.take(cut, MORE_TITLE))
     context = replace(context, most_happenings=len(context.happenings))
     if more:
-        groups = (*context.groups, DigestGroup(title=MORE_TITLE, papers=more))
+        groups = (*context.groups, DigestSection(title=MORE_TITLE, papers=more))
         context = replace(context, groups=groups, cut_count=0)
     return renderer.render(context.kind, context).html_part.octets

@@ -9,20 +9,20 @@ from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json, read_happenings
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.claimed_rows import Claim, Mail, Reader
-from service.messages.contexts.digest import DigestContext, DigestHappening
+from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
+from service.messages.contexts.digest import DigestContext, DigestUpdate
 from service.messages.contexts.transactional import MailContext
 from service.messages.digest_period import missed_days
 from service.messages.domain.errors import MailError
-from service.messages.edition_data import Materials
+from service.messages.edition_data import EditionDataCache
 from service.messages.identity import brand_of, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
-from service.messages.mime.archive_copy import MailCopy, copy_mail
+from service.messages.mime.archive_copy import ArchivedMail, copy_mail
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, reader_links, signed_url
 from service.messages.transactional import alert_context, letter_context
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
@@ -37,11 +37,11 @@ class BuiltMail:
     envelope: Envelope
     message_id: str
     attempt: int
-    copy: MailCopy | None = None
+    copy: ArchivedMail | None = None
 
 
 def build_envelope(
-    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> tuple[Envelope, str]:
     """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
     built = build_mail(claim, materials, settings, renderer, now)
@@ -49,7 +49,7 @@ def build_envelope(
 
 
 def build_mail(
-    claim: Claim, materials: Materials, settings: Settings, renderer: Renderer, now: datetime
+    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> BuiltMail:
     """The message of a claimed row; what an edition's messages share comes from `materials`.
 
@@ -86,7 +86,7 @@ def build_mail(
 
 
 def _address(
-    claim: Claim, materials: Materials, settings: Settings
+    claim: Claim, materials: EditionDataCache, settings: Settings
 ) -> tuple[str, MailContext, str | None]:
     """Whom a row is sent to, what it says, and the link that ends it."""
     delivery, reader = claim.delivery, claim.subscriber
@@ -112,7 +112,7 @@ def render_mail(
 
 
 def mail_context(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
 ) -> MailContext:
     """The typed context of a row's email."""
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
@@ -121,7 +121,7 @@ def mail_context(
 
 
 def digest_context(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
 ) -> DigestContext:
     created_at, reader_id = delivery.created_at, reader.id
     digest = delivery.digest or _NOTHING
@@ -151,10 +151,10 @@ _NOTHING = digest_to_json(Digest(()))
 
 
 def _happenings(
-    digest: Mapping[str, Any], papers: Mapping[int, Paper], settings: Settings
-) -> tuple[DigestHappening, ...]:
+    digest: Mapping[str, Any], papers: Mapping[int, PaperView], settings: Settings
+) -> tuple[DigestUpdate, ...]:
     return tuple(
-        DigestHappening(
+        DigestUpdate(
             title=papers[one.paper_id].title,
             url=paper_links(settings, papers[one.paper_id]).abstract,
             kind=one.kind,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.store.claimed_rows import Mail, Reader
+from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.editions.domain.coverage import Coverage, parse_coverage
 from service.editions.store.models import Edition
 
@@ -23,7 +23,7 @@ def edition_days(edition: Edition) -> DigestDays:
     return DigestDays(edition.cadence, edition.local_date, parse_coverage(edition.coverage))
 
 
-def missed_days(delivery: Mail, reader: Reader) -> DigestDays:
+def missed_days(delivery: DeliveryView, reader: RecipientView) -> DigestDays:
     """What a catch-up says of its own days."""
     told = (delivery.digest or {})["missed"]
     since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))

@@ -19,10 +19,10 @@ from service.deliveries.store.claimed_rows import Claim
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
-from service.messages.contexts.digest import DigestGroup, DigestPaper
+from service.messages.contexts.digest import DigestPaper, DigestSection
 from service.messages.digest_period import DigestDays, edition_days
 from service.messages.signed_links import mute_url, paper_links
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
@@ -33,13 +33,13 @@ from service.topics.domain.language.edits import leaves_nothing, read_clause
 
 
 @dataclass(slots=True)
-class Shelf:
+class PaperEntries:
     """The papers of one edition as its mails show them: one value for all readers of a paper.
 
     Renderers know an entry again by its identity, so a card is written once and then joined.
     """
 
-    papers: Mapping[int, Paper]
+    papers: Mapping[int, PaperView]
     late_ids: frozenset[int]
     settings: Settings
     # By topic and note, then by paper. What a clause found where in a paper is the same for all
@@ -57,11 +57,11 @@ class Shelf:
             if entry.paper_id in placed:
                 yield placed[entry.paper_id]
 
-    def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestGroup, ...]:
+    def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """The groups of a row's digest."""
         keys = note_keys(value)
         return tuple(
-            DigestGroup(
+            DigestSection(
                 title=title, papers=self._read(value, keys, ids, notes, title), topic_id=topic_id
             )
             for title, topic_id, ids, notes in value["groups"]
@@ -126,14 +126,14 @@ def _can_mute(topic: str, word: str) -> bool:
 
 
 @dataclass(slots=True)
-class Materials:
+class EditionDataCache:
     """What messages are made of, read once and kept for the following windows of a run."""
 
     editions: dict[int, Edition] = field(default_factory=dict)
-    papers: dict[int, Paper] = field(default_factory=dict)
+    papers: dict[int, PaperView] = field(default_factory=dict)
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    shelves: dict[int, Shelf] = field(default_factory=dict)
+    shelves: dict[int, PaperEntries] = field(default_factory=dict)
     kept_parts: set[bytes] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
@@ -144,16 +144,20 @@ class Materials:
             days = self._days[edition_id] = edition_days(self.editions[edition_id])
         return days
 
-    def shelf(self, edition_id: int, settings: Settings) -> Shelf:
+    def shelf(self, edition_id: int, settings: Settings) -> PaperEntries:
         """The papers of an edition, each written once however many readers it goes to."""
         if edition_id not in self.shelves:
             late = self.late_ids.get(edition_id, frozenset())
-            self.shelves[edition_id] = Shelf(self.papers, late, settings)
+            self.shelves[edition_id] = PaperEntries(self.papers, late, settings)
         return self.shelves[edition_id]
 
 
 def gather_materials(
-    session: Session, claims: Sequence[Claim], materials: Materials, *, everything: bool = False
+    session: Session,
+    claims: Sequence[Claim],
+    materials: EditionDataCache,
+    *,
+    everything: bool = False,
 ) -> None:
     """Read what these rows need and `materials` does not hold yet; topics are read afresh.
 

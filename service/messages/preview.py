@@ -13,7 +13,7 @@ from service.editions.prepare import prepare_edition
 from service.editions.store.editions import find_edition, insert_edition
 from service.editions.store.models import Edition
 from service.messages.build import build_envelope
-from service.messages.edition_data import Materials, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_materials
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
@@ -21,7 +21,7 @@ from service.subscribers.store.subscribers import Candidate
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class MailPreview:
     """`payload` is the message as it would go out, None where there would be none (`reason`)."""
 
     edition_on: date
@@ -32,7 +32,7 @@ class Preview:
 
 def preview_digest(
     sessions: sessionmaker[Session], settings: Settings, subscriber_id: int, on: date, now: datetime
-) -> Preview:
+) -> MailPreview:
     """A reader's digest of a date: the frozen one if it exists, else what it would be now.
 
     It is composed in a transaction that is rolled back: no edition, no row, no mail stays. What
@@ -44,16 +44,16 @@ def preview_digest(
             session.expunge_all()
         finally:
             session.rollback()
-    if isinstance(found, Preview):
+    if isinstance(found, MailPreview):
         return found
     edition, claim, materials = found
     envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
-    return Preview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
+    return MailPreview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
 
 
 def _read(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
-) -> tuple[Edition, Claim, Materials] | Preview:
+) -> tuple[Edition, Claim, EditionDataCache] | MailPreview:
     """What the mail is to be made of, or why there is none."""
     reader = session.get_one(Subscriber, subscriber_id)
     edition = find_edition(session, reader.cadence, on) or _open(session, settings, reader, on, now)
@@ -64,8 +64,8 @@ def _read(
         delivery = _find_delivery(session, edition.id, reader.id)
     if delivery is None or delivery.digest is None:
         reason = delivery.reason if delivery else "no delivery"
-        return Preview(edition.local_date, None, reason=reason)
-    claim, materials = Claim(delivery, reader), Materials()
+        return MailPreview(edition.local_date, None, reason=reason)
+    claim, materials = Claim(delivery, reader), EditionDataCache()
     gather_materials(session, [claim], materials)
     return edition, claim, materials
 

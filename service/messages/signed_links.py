@@ -3,8 +3,8 @@
 from datetime import datetime
 from urllib.parse import quote
 
-from service.messages.contexts.digest import PaperLinks, ReaderLinks
-from service.papers.domain.types import Paper
+from service.messages.contexts.digest import PaperLinks, SubscriberLinks
+from service.papers.domain.types import PaperView
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose, Token, sign_token, sign_tokens
 
@@ -32,14 +32,14 @@ def signed_url(
 
 def reader_links(
     settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
-) -> ReaderLinks:
+) -> SubscriberLinks:
     """What stands at the foot of a digest."""
     base, keys = settings.base_url, settings.secret_key
     tokens = sign_tokens(_READERS_OWN, subscriber_id, issued_at, keys)
     preferences, unsubscribe, change = (
         f"{base}/{path}/{token}" for path, token in zip(_READERS_PATHS, tokens, strict=True)
     )
-    return ReaderLinks(
+    return SubscriberLinks(
         preferences=preferences,
         unsubscribe=unsubscribe,
         pause=f"{preferences}#pause",
@@ -50,7 +50,7 @@ def reader_links(
     )
 
 
-def paper_links(settings: Settings, paper: Paper) -> PaperLinks:
+def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
     """Where a paper can be read: at its source, never a copy of ours (arXiv's terms of use)."""
     here = f"{settings.base_url}/papers/{paper.key}"
     pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""

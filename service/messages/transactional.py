@@ -9,8 +9,8 @@ from typing import Any
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.claimed_rows import Mail, Reader
-from service.messages.contexts.digest import DigestGroup
+from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
+from service.messages.contexts.digest import DigestSection
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
@@ -24,7 +24,7 @@ from service.messages.contexts.transactional import (
     TopicsChangedContext,
     WelcomeContext,
 )
-from service.messages.edition_data import Materials
+from service.messages.edition_data import EditionDataCache
 from service.messages.identity import sender_fields
 from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
@@ -33,7 +33,7 @@ from service.platform.signing.tokens import LIFETIME, Purpose
 
 
 def letter_context(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
 ) -> MailContext:
     """The typed context of a row that is no digest.
 
@@ -42,11 +42,15 @@ def letter_context(
     return _CONTEXTS[delivery.kind](delivery, reader, materials, settings)
 
 
-_Make = Callable[[Mail, Reader, Materials, Settings], MailContext]
+_Make = Callable[[DeliveryView, RecipientView, EditionDataCache, Settings], MailContext]
 
 
 def _proof(
-    delivery: Mail, reader: Reader, settings: Settings, purpose: Purpose, detail: str = ""
+    delivery: DeliveryView,
+    reader: RecipientView,
+    settings: Settings,
+    purpose: Purpose,
+    detail: str = "",
 ) -> dict[str, Any]:
     """The fields of `ProofBase`."""
     at, mark = delivery.created_at, fingerprint(reader.email_key)
@@ -64,13 +68,15 @@ def _lifetime_days(purpose: Purpose) -> int:
     return lifetime.days if lifetime else 0
 
 
-def _to_reader(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+def _to_reader(delivery: DeliveryView, reader: RecipientView, settings: Settings) -> dict[str, Any]:
     """The fields of `ReaderBase`."""
     on = delivery.created_at.date()
     return {"on": on, "locale": reader.locale, **sender_fields(settings)}
 
 
-def _to_subscriber(delivery: Mail, reader: Reader, settings: Settings) -> dict[str, Any]:
+def _to_subscriber(
+    delivery: DeliveryView, reader: RecipientView, settings: Settings
+) -> dict[str, Any]:
     """The fields of `SubscriberBase`."""
     at = delivery.created_at
     return {
@@ -80,19 +86,21 @@ def _to_subscriber(delivery: Mail, reader: Reader, settings: Settings) -> dict[s
     }
 
 
-def _confirmation(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+def _confirmation(
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+) -> MailContext:
     return ConfirmationContext(**_proof(delivery, reader, settings, Purpose.CONFIRM))
 
 
 def _address_change(
-    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
     detail = move_detail(reader)
     return AddressChangeContext(**_proof(delivery, reader, settings, Purpose.ADDRESS, detail))
 
 
 def _address_notice(
-    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
     at, detail = delivery.created_at, move_detail(reader)
     return AddressNoticeContext(
@@ -102,19 +110,19 @@ def _address_notice(
     )
 
 
-def move_detail(waiting: Reader) -> str:
+def move_detail(waiting: RecipientView) -> str:
     """What the token of a move says beside the row that waits: whose digests, to which address."""
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
 def _already_subscribed(
-    delivery: Mail, reader: Reader, _: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
     return AlreadySubscribedContext(**_to_subscriber(delivery, reader, settings))
 
 
 def _welcome(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
 ) -> MailContext:
     shelf = materials.shelf(0, settings)
     groups = digest_from_json(delivery.digest).groups
@@ -125,19 +133,23 @@ def _welcome(
         timezone=reader.timezone,
         cadence=reader.cadence,
         has_empty_digests=reader.has_empty_digests,
-        preview=tuple(DigestGroup(title=title, papers=papers) for title, papers in shown if papers),
+        preview=tuple(
+            DigestSection(title=title, papers=papers) for title, papers in shown if papers
+        ),
         **_to_subscriber(delivery, reader, settings),
     )
 
 
 def _topics_changed(
-    delivery: Mail, reader: Reader, materials: Materials, settings: Settings
+    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
 ) -> MailContext:
     topics = _topics(reader, materials)
     return TopicsChangedContext(topics=topics, **_to_subscriber(delivery, reader, settings))
 
 
-def _paused(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+def _paused(
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+) -> MailContext:
     return PausedContext(
         until=reader.paused_until,
         catches_up=reader.has_catch_up,
@@ -145,7 +157,9 @@ def _paused(delivery: Mail, reader: Reader, _: Materials, settings: Settings) ->
     )
 
 
-def _resumed(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+def _resumed(
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+) -> MailContext:
     return ResumedContext(
         next_hour=reader.hour,
         timezone=reader.timezone,
@@ -155,12 +169,14 @@ def _resumed(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -
     )
 
 
-def _farewell(delivery: Mail, reader: Reader, _: Materials, settings: Settings) -> MailContext:
+def _farewell(
+    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+) -> MailContext:
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
     return FarewellContext(undo_url=f"{unsubscribe}/undo", **_to_reader(delivery, reader, settings))
 
 
-def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
+def alert_context(delivery: DeliveryView, settings: Settings) -> OperatorAlertContext:
     """What a row for the operator says; it has no reader."""
     return OperatorAlertContext(
         alerts=(Alert(**(delivery.alert or {})),),
@@ -170,7 +186,7 @@ def alert_context(delivery: Mail, settings: Settings) -> OperatorAlertContext:
     )
 
 
-def _topics(reader: Reader, materials: Materials) -> tuple[str, ...]:
+def _topics(reader: RecipientView, materials: EditionDataCache) -> tuple[str, ...]:
     return tuple(text for text, _ in materials.topics.get(reader.id, []))
 
 

@@ -7,14 +7,14 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.bounces.store.models import BounceEventRow
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
 from service.operations.figures import ProviderLine, provider_line
 from service.operations.store.edition_reports import (
-    ReaderDay,
+    SubscriberDay,
     find_pace,
     list_reader_bounces,
     list_reader_days,
@@ -108,27 +108,27 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderStory:
+class SubscriberStory:
     """What is known of an address: its story of a date and its newest mails, newest first.
 
     `story` is None where no subscriber has the address; `suppressed` is why it gets no mail then.
     """
 
     story: Story | None
-    mails: tuple[ReaderDay, ...] = ()
+    mails: tuple[SubscriberDay, ...] = ()
     suppressed: str = ""
 
 
 def find_reader_story(
     sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...]
-) -> ReaderStory:
+) -> SubscriberStory:
     """Return what is known of the address that has a key (see `email_key`)."""
     with transaction(sessions) as session:
         reader = find_by_email(session, key)
         if reader is None:
-            return ReaderStory(None, suppressed=find_reason(session, key, secrets) or "")
+            return SubscriberStory(None, suppressed=find_reason(session, key, secrets) or "")
         mails = list_reader_days(session, reader.id)
-        return ReaderStory(tell_why(session, reader, on, secrets), tuple(mails))
+        return SubscriberStory(tell_why(session, reader, on, secrets), tuple(mails))
 
 
 def tell_why(
@@ -166,12 +166,12 @@ def tell_why(
     )
 
 
-def _bounce(row: BounceEventRow) -> BounceStory:
+def _bounce(row: BounceEvent) -> BounceStory:
     return BounceStory(row.occurred_at, row.source, row.verdict, row.code, row.detail)
 
 
 def _tell_delivery(
-    session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEventRow]
+    session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEvent]
 ) -> DeliveryStory:
     digest = digest_from_json(delivery.digest)
     papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])

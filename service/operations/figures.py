@@ -13,7 +13,7 @@ from service.papers.domain.types import BatchState
 from service.papers.store.models import Batch
 from service.sending.domain.providers import provider_of
 from service.sending.store.claim import count_due, count_in_doubt
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 from service.subscribers.store.subscribers import count_by_state
 
 
@@ -100,7 +100,7 @@ def batch_line(row: Batch) -> BatchLine:
     return BatchLine(**{field.name: getattr(row, field.name) for field in fields(BatchLine)})
 
 
-def provider_line(row: PaceRow) -> ProviderLine:
+def provider_line(row: ProviderLimit) -> ProviderLine:
     since = row.opened_at or row.changed_at
     return ProviderLine(row.provider, row.rate, row.breaker, since, row.probe_at, row.last_reply)
 

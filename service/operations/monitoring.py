@@ -41,7 +41,7 @@ _KNOWN_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """One thing that is wrong; `occasion` is the same for as long as it is the same thing."""
 
     occasion: str
@@ -56,7 +56,7 @@ def report_troubles(sessions: sessionmaker[Session], settings: Settings, now: da
     return sum(number is not None for number in told)
 
 
-def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Trouble]:
+def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
     """Yield everything that is wrong at `now`, mailed before or not."""
     yield from _silent_sources(session, settings, now)
     yield from _late_editions(session, now)
@@ -65,7 +65,7 @@ def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterat
     yield from _waiting_mail(session, now)
 
 
-def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iterator[Trouble]:
+def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
     on = announcement_date(now)
     statuses = day_statuses(session, on, settings)
     gating = {batch.source for batch in statuses}
@@ -84,7 +84,7 @@ def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iter
             yield _silent(source, last, since, now)
 
 
-def _silent(source: str, last: datetime | None, since: datetime, now: datetime) -> Trouble:
+def _silent(source: str, last: datetime | None, since: datetime, now: datetime) -> Problem:
     hours = int((now - since).total_seconds() // 3600)
     alert = Alert(
         subject=f"{source} has not been read for {count_of(hours, 'hour')}",
@@ -93,10 +93,10 @@ def _silent(source: str, last: datetime | None, since: datetime, now: datetime) 
         else "It has not answered once today.",
         hint="Ask it by hand: paperboy ingest. What comes late is in a later edition.",
     )
-    return Trouble(f"silent {source} {since.isoformat()}", alert)
+    return Problem(f"silent {source} {since.isoformat()}", alert)
 
 
-def _late_editions(session: Session, now: datetime) -> Iterator[Trouble]:
+def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
     on = announcement_date(now)
     for cadence in Cadence:
         edition = find_edition(session, cadence, on)
@@ -107,25 +107,25 @@ def _late_editions(session: Session, now: datetime) -> Iterator[Trouble]:
             yield _not_composed(edition)
 
 
-def _not_opened(cadence: Cadence, on: date) -> Trouble:
+def _not_opened(cadence: Cadence, on: date) -> Problem:
     alert = Alert(
         subject=f"The {cadence} edition of {on} was not opened",
         detail="It goes out at 10:00 in New York whatever is missing, and did not.",
         hint="Is a worker running, and beat? By hand: paperboy publish --force",
     )
-    return Trouble(f"late {cadence} {on}", alert)
+    return Problem(f"late {cadence} {on}", alert)
 
 
-def _not_composed(edition: Edition) -> Trouble:
+def _not_composed(edition: Edition) -> Problem:
     alert = Alert(
         subject=f"The {edition.cadence} edition of {edition.local_date} is not composed",
         detail=f"It was opened at {edition.opened_at:%H:%M} UTC and is still open.",
         hint="Is a worker running that serves the queue “compose”?",
     )
-    return Trouble(f"composing {edition.id}", alert)
+    return Problem(f"composing {edition.id}", alert)
 
 
-def _open_balances(session: Session, now: datetime) -> Iterator[Trouble]:
+def _open_balances(session: Session, now: datetime) -> Iterator[Problem]:
     since = (now - timedelta(days=_BALANCE_DAYS)).date()
     for edition in list_unsettled_editions(session, since):
         # What is still being composed has nothing yet that could balance.
@@ -135,7 +135,7 @@ def _open_balances(session: Session, now: datetime) -> Iterator[Trouble]:
                 yield _unbalanced(balance)
 
 
-def _unbalanced(balance: Balance) -> Trouble:
+def _unbalanced(balance: Balance) -> Problem:
     states = ", ".join(f"{count} {state}" for state, count in balance.states.items()) or "no rows"
     alert = Alert(
         subject=f"The {balance.cadence} edition of {balance.local_date} does not balance",
@@ -144,10 +144,10 @@ def _unbalanced(balance: Balance) -> Trouble:
         hint="Keep the database as it is, and report it with: "
         f"paperboy status --date {balance.local_date} --json",
     )
-    return Trouble(f"balance {balance.edition_id}", alert)
+    return Problem(f"balance {balance.edition_id}", alert)
 
 
-def _old_doubts(session: Session, now: datetime) -> Iterator[Trouble]:
+def _old_doubts(session: Session, now: datetime) -> Iterator[Problem]:
     for edition_id, count in count_old_doubts(session, now - DOUBT).items():
         if edition_id is None:
             yield _doubts_of_no_edition(count, now)
@@ -155,17 +155,17 @@ def _old_doubts(session: Session, now: datetime) -> Iterator[Trouble]:
             yield _doubts(edition_id, count)
 
 
-def _doubts(edition_id: int, count: int) -> Trouble:
+def _doubts(edition_id: int, count: int) -> Problem:
     alert = Alert(
         subject=f"{count_of(count, 'digest')} in doubt in edition {edition_id}",
         detail="They were on the wire, and no reply came; nothing has settled it for half an hour.",
         hint=f"Look into the relay's log, then: paperboy resolve {edition_id} --in-doubt sent, "
         "resend or carry. What is left open is carried into each reader's next edition.",
     )
-    return Trouble(f"in doubt {edition_id}", alert)
+    return Problem(f"in doubt {edition_id}", alert)
 
 
-def _doubts_of_no_edition(count: int, now: datetime) -> Trouble:
+def _doubts_of_no_edition(count: int, now: datetime) -> Problem:
     alert = Alert(
         subject=f"{count_of(count, 'other mail')} in doubt",
         detail="They belong to no edition. The relay may have taken them, and never said so.",
@@ -173,10 +173,10 @@ def _doubts_of_no_edition(count: int, now: datetime) -> Trouble:
         "paperboy resolve 0 --in-doubt sent or resend answers for all.",
     )
     # New ones come without end and share no edition: one mail a day.
-    return Trouble(f"in doubt without edition {now.date()}", alert)
+    return Problem(f"in doubt without edition {now.date()}", alert)
 
 
-def _waiting_mail(session: Session, now: datetime) -> Iterator[Trouble]:
+def _waiting_mail(session: Session, now: datetime) -> Iterator[Problem]:
     count, oldest = count_due(session, now)
     if oldest is not None and now - oldest >= WAITING:
         alert = Alert(
@@ -185,4 +185,4 @@ def _waiting_mail(session: Session, now: datetime) -> Iterator[Trouble]:
             hint="Is a worker running that serves the queue “send”? Does the relay answer:"
             " paperboy doctor",
         )
-        yield Trouble(f"waiting {oldest.date()}", alert)
+        yield Problem(f"waiting {oldest.date()}", alert)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
 from service.papers.domain.categories import canonical_category, is_known
 from service.papers.domain.identifiers import arxiv_order
-from service.papers.domain.types import Announcement, AnnounceType, BatchState, PaperEventKind
+from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind, ParsedAnnouncement
 from service.papers.listing_check import close
 from service.papers.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
@@ -46,7 +46,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchedCategory:
     """One category, and since when it is watched. `lowest` orders the first identifier seen new."""
 
     category: str
@@ -87,7 +87,9 @@ def heal_arxiv(
     return reports
 
 
-def _find_watch(sessions: sessionmaker[Session], category: str, since: date | None) -> Watch | None:
+def _find_watch(
+    sessions: sessionmaker[Session], category: str, since: date | None
+) -> WatchedCategory | None:
     """Since when a category is watched here (or is to be taken as watched), None if it never was.
 
     What was announced before somebody watched was not missed by anybody.
@@ -95,11 +97,17 @@ def _find_watch(sessions: sessionmaker[Session], category: str, since: date | No
     with transaction(sessions) as session:
         first = since or first_batch_on(session, "arxiv", category)
         lowest = lowest_new(session, "arxiv")
-    return Watch(category, first, arxiv_order(lowest) if lowest else None) if first else None
+    return (
+        WatchedCategory(category, first, arxiv_order(lowest) if lowest else None) if first else None
+    )
 
 
 def _heal_category(
-    sessions: sessionmaker[Session], oai: ArxivOai, watch: Watch, begin: date, now: datetime
+    sessions: sessionmaker[Session],
+    oai: ArxivOai,
+    watch: WatchedCategory,
+    begin: date,
+    now: datetime,
 ) -> HealReport:
     report = HealReport(watch.category, begin)
     try:
@@ -129,20 +137,24 @@ def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:
 
 
 def _store_records(
-    session: Session, watch: Watch, records: Sequence[OaiRecord], report: HealReport, now: datetime
+    session: Session,
+    watch: WatchedCategory,
+    records: Sequence[OaiRecord],
+    report: HealReport,
+    now: datetime,
 ) -> HealReport:
     category = watch.category
     # A harvest that had to begin again tells a record twice: the later one stands.
     told = {r.announcement.key: r for r in records if r.announcement is not None}
     known, announced = get_facts(session, told), get_announced(session, told)
     held = find_held(session, "arxiv", category, told)
-    by_day: dict[date, list[Announcement]] = {}
-    changed: list[Announcement] = []
+    by_day: dict[date, list[ParsedAnnouncement]] = {}
+    changed: list[ParsedAnnouncement] = []
     for key, record in told.items():
         one = record.announcement
         if one is None:
             continue
-        if _belongs(record, watch, announced.get(key), now) and key not in held:
+        if belongs_to_batch(record, watch, announced.get(key), now) and key not in held:
             told_as = replace(one, announce_type=_type_in(one, category))
             by_day.setdefault(record.datestamp, []).append(told_as)
         elif key in known:
@@ -168,7 +180,9 @@ def _withdraw_deleted(session: Session, records: Sequence[OaiRecord], now: datet
     return len(gone)
 
 
-def _belongs(record: OaiRecord, watch: Watch, announced_on: date | None, now: datetime) -> bool:
+def belongs_to_batch(
+    record: OaiRecord, watch: WatchedCategory, announced_on: date | None, now: datetime
+) -> bool:
     """Whether a paper was announced on the day of its datestamp, as far as one can tell.
 
     OAI-PMH tells tomorrow's papers an hour and a half before midnight in New York: they are left
@@ -182,7 +196,7 @@ def _belongs(record: OaiRecord, watch: Watch, announced_on: date | None, now: da
     return is_missed(record, watch)
 
 
-def is_missed(record: OaiRecord, watch: Watch) -> bool:
+def is_missed(record: OaiRecord, watch: WatchedCategory) -> bool:
     """Whether an unknown record is a paper announced since we watch, and not an old one touched.
 
     Datestamps change for administrative reasons and new versions, too; the first version's date
@@ -199,7 +213,7 @@ def is_missed(record: OaiRecord, watch: Watch) -> bool:
     return watch.lowest is not None and arxiv_order(record.identifier) >= watch.lowest
 
 
-def _type_in(told: Announcement, category: str) -> AnnounceType:
+def _type_in(told: ParsedAnnouncement, category: str) -> AnnounceType:
     """arXivRaw names the primary category first; elsewhere the paper is cross-listed."""
     primary = told.primary_category or (told.categories[0] if told.categories else "")
     same = _canonical(primary) == _canonical(category)
@@ -211,7 +225,7 @@ def _canonical(category: str) -> str:
 
 
 def _add_missed(
-    session: Session, category: str, day: date, told: list[Announcement], now: datetime
+    session: Session, category: str, day: date, told: list[ParsedAnnouncement], now: datetime
 ) -> None:
     """Put missed papers into the batch of the day on which arXiv stamped them.
 
@@ -241,7 +255,7 @@ def _settle(session: Session, batch: Batch, now: datetime) -> None:
 
 
 def _update_known(
-    session: Session, category: str, changed: list[Announcement], now: datetime
+    session: Session, category: str, changed: list[ParsedAnnouncement], now: datetime
 ) -> int:
     """Take over new versions, withdrawals and metadata of known papers; announces nothing."""
     if not changed:

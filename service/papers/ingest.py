@@ -15,7 +15,7 @@ from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.completeness import Verdict, advance, judge_batch, telling
 from service.papers.domain.repeats import tell_once
 from service.papers.domain.types import BatchState, ParsedBatch
-from service.papers.listing_check import consult
+from service.papers.listing_check import fetch_expected_count
 from service.papers.sources.base import FetchState, Source, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import (
     count_first_announced,
@@ -79,7 +79,7 @@ def ingest_source(
     reports = []
     for category in watched_categories(settings, source.name):
         if on in {None, announcement_date(now)}:
-            consult(sessions, source, category, now)
+            fetch_expected_count(sessions, source, category, now)
         if on is None and _is_in(sessions, source, category, announcement_date(now)):
             continue
         report = _ingest_batch(sessions, source, category, on, now)

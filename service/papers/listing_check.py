@@ -19,7 +19,9 @@ from service.platform.logs import get_logger
 log = get_logger(__name__)
 
 
-def consult(sessions: sessionmaker[Session], source: Source, category: str, now: datetime) -> None:
+def fetch_expected_count(
+    sessions: sessionmaker[Session], source: Source, category: str, now: datetime
+) -> None:
     """Ask once for the counts of the batch that is waited for, and keep them with it.
 
     The oracle is only a check: where it does not answer, the day goes on without it.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import archive_of, canonical_category, is_foreign, is_known
 from service.papers.domain.latex.readable import to_readable, to_readable_line
-from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
 from service.papers.domain.works import PaperFacts, is_withdrawal, names_of, what_happened
 from service.papers.store.models import Batch
 from service.papers.store.upsert import (
@@ -41,7 +41,7 @@ class Stored:
 def store_announcements(
     session: Session,
     batch: Batch | None,
-    announcements: Iterable[Announcement],
+    announcements: Iterable[ParsedAnnouncement],
     now: datetime,
     *,
     asked_category: str = "",
@@ -71,7 +71,11 @@ def store_announcements(
 
 
 def _announce(
-    session: Session, batch: Batch, told: Sequence[Announcement], ids: dict[str, int], now: datetime
+    session: Session,
+    batch: Batch,
+    told: Sequence[ParsedAnnouncement],
+    ids: dict[str, int],
+    now: datetime,
 ) -> None:
     record_announcements(session, batch.id, told, ids)
     for announce_type in (kind for kind in AnnounceType if kind.is_first):
@@ -104,7 +108,7 @@ def _events(
     return events
 
 
-def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
+def draft_paper(told: ParsedAnnouncement, asked_category: str) -> PaperDraft:
     """An announcement with its readable forms.
 
     The feed does not name the primary category; where the paper is `new` or `replace` it is the
@@ -127,7 +131,7 @@ def draft_paper(told: Announcement, asked_category: str) -> PaperDraft:
     )
 
 
-def _categories(told: Announcement) -> tuple[str, ...]:
+def _categories(told: ParsedAnnouncement) -> tuple[str, ...]:
     """Canonical, each once; a category of another source brings that source's name with it."""
     canonical = [_canonical(category) for category in told.categories]
     sources = [archive_of(category) for category in canonical if is_foreign(category)]

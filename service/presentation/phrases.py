@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.categories import category_name
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.presentation.highlight import shorten
 
@@ -85,7 +85,7 @@ class Byline:
     more: int
 
 
-def byline(paper: Paper) -> Byline:
+def byline(paper: PaperView) -> Byline:
     """The first three authors and a count of the others."""
     return _byline(paper.authors)
 
@@ -103,7 +103,7 @@ def names_and_more(names: Sequence[str], more: int) -> str:
     return joined([*names, f"{more:,} more"] if more else names)
 
 
-def fields(paper: Paper) -> tuple[str, ...]:
+def fields(paper: PaperView) -> tuple[str, ...]:
     """The names of the paper's first categories, its primary one first."""
     return _fields((paper.primary_category, *paper.categories))
 

@@ -38,14 +38,14 @@ def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ReasonPiece:
     """A piece of a sentence; `is_marked` for the reader's own words."""
 
     text: str
     is_marked: bool = False
 
 
-def because(reasons: Sequence[Reason]) -> tuple[Piece, ...]:
+def because(reasons: Sequence[Reason]) -> tuple[ReasonPiece, ...]:
     """Why a paper is in the mail, as one sentence in pieces; empty without reasons.
 
     `You get this because the title says [prompt tuning] and it is in Computation and Language.`
@@ -53,15 +53,15 @@ def because(reasons: Sequence[Reason]) -> tuple[Piece, ...]:
     clauses = _clauses(reasons)
     if not clauses:
         return ()
-    pieces = [Piece("You get this because ")]
+    pieces = [ReasonPiece("You get this because ")]
     for number, clause in enumerate(clauses):
         if number:
-            pieces.append(Piece(" and " if number == len(clauses) - 1 else ", "))
+            pieces.append(ReasonPiece(" and " if number == len(clauses) - 1 else ", "))
         pieces += clause
-    return (*pieces, Piece("."))
+    return (*pieces, ReasonPiece("."))
 
 
-def _clauses(reasons: Sequence[Reason]) -> list[list[Piece]]:
+def _clauses(reasons: Sequence[Reason]) -> list[list[ReasonPiece]]:
     """One clause per place, with all the words found there; at most four."""
     places: dict[tuple[str, bool], list[str]] = {}
     for reason in reasons:
@@ -77,18 +77,18 @@ def _clauses(reasons: Sequence[Reason]) -> list[list[Piece]]:
     ]
 
 
-def _clause(field: str, is_guess: bool, words: list[str]) -> list[Piece]:
+def _clause(field: str, is_guess: bool, words: list[str]) -> list[ReasonPiece]:
     words = [shorten(word, _LONGEST_WORDS) for word in words[:_MOST_WORDS]]
     if field == "category":
-        return [Piece(f"it is in {joined([_category(word) for word in words])}")]
+        return [ReasonPiece(f"it is in {joined([_category(word) for word in words])}")]
     is_doubtful = field == "author" and is_guess
-    pieces = [] if is_doubtful else [Piece(_LEADS.get(field, "it matches "))]
+    pieces = [] if is_doubtful else [ReasonPiece(_LEADS.get(field, "it matches "))]
     for number, word in enumerate(words):
         if number:
-            pieces.append(Piece(" and " if number == len(words) - 1 else ", "))
-        pieces.append(Piece(word, is_marked=True))
+            pieces.append(ReasonPiece(" and " if number == len(words) - 1 else ", "))
+        pieces.append(ReasonPiece(word, is_marked=True))
     # The name may be somebody else's: the reader's words were a surname or had only initials.
-    return [*pieces, Piece(" may be whom you follow")] if is_doubtful else pieces
+    return [*pieces, ReasonPiece(" may be whom you follow")] if is_doubtful else pieces
 
 
 _LEADS = {

@@ -61,7 +61,7 @@ def safe_url(address: str) -> str:
 
 # Both parts of a mail show the same.
 @cached("links of ours", maxsize=256)
-def own_url(address: str) -> str:
+def require_own_url(address: str) -> str:
     """An address of ours, without which the mail must not go: raises `UnsafeOwnLink` if unsafe."""
     if not safe_url(address):
         raise UnsafeOwnLink("a link of ours is not an http(s) address: check PAPERBOY_BASE_URL")

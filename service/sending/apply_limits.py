@@ -19,7 +19,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.domain.provider_limits import (
     LOOKS_BACK,
-    Pace,
+    ProviderLimitView,
     is_trouble,
     next_at,
     next_pace,
@@ -28,8 +28,8 @@ from service.sending.domain.provider_limits import (
 from service.sending.domain.providers import provider_of
 from service.sending.domain.smtp_replies import ReplyKind
 from service.sending.store.provider_limits import (
-    LaneClaim,
-    Parking,
+    HeldRows,
+    LimitClaim,
     claim_lane,
     delete_pace,
     find_paces,
@@ -44,7 +44,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ProviderReply:
     """One answer: whose, what it is about, and its words."""
 
     provider: str
@@ -53,12 +53,12 @@ class Heard:
 
 
 @dataclass(slots=True)
-class Pacer:
+class LimitUpdater:
     """What a run knows of providers; `paces` as of its last claim or answer."""
 
     sessions: sessionmaker[Session]
     settings: Settings
-    paces: dict[str, Pace] = field(default_factory=dict)
+    paces: dict[str, ProviderLimitView] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
 
     @property
@@ -71,7 +71,7 @@ class Pacer:
         return min((next_at(self.paces[name], now) for name in self.waiting), default=None)
 
     def claim_lanes(
-        self, session: Session, claim: LaneClaim, room: int, now: datetime
+        self, session: Session, claim: LimitClaim, room: int, now: datetime
     ) -> list[Claim]:
         """Up to `room` rows that waited for providers which take some now; looks at all paces anew."""
         self.paces = find_paces(session)
@@ -87,7 +87,7 @@ class Pacer:
         return claimed
 
     def _claim_lane(
-        self, session: Session, claim: LaneClaim, pace: Pace, room: int, now: datetime
+        self, session: Session, claim: LimitClaim, pace: ProviderLimitView, room: int, now: datetime
     ) -> list[Claim]:
         allowed, _ = take(pace, room, now)
         rows = claim_lane(session, claim, pace.provider, allowed, now) if allowed else []
@@ -102,12 +102,12 @@ class Pacer:
         groups = self._limited(claims)
         if not groups:
             return list(claims)
-        parked: dict[int, Parking] = {}
+        parked: dict[int, HeldRows] = {}
         for name, pace in lock_paces(session, groups).items():
             count, after = take(pace, len(groups[name]), now)
             self._keep(session, pace, after)
             for one in groups[name][count:]:
-                parked[one.delivery.id] = Parking(one.delivery.id, one.delivery.attempt, name)
+                parked[one.delivery.id] = HeldRows(one.delivery.id, one.delivery.attempt, name)
         park_claimed(session, list(parked.values()), now)
         self.waiting |= {one.lane for one in parked.values()}
         return [one for one in claims if one.delivery.id not in parked]
@@ -124,7 +124,7 @@ class Pacer:
                 groups[name].append(one)
         return groups
 
-    def hear(self, answers: Sequence[Heard], now: datetime) -> None:
+    def hear(self, answers: Sequence[ProviderReply], now: datetime) -> None:
         """Let the paces follow what the providers answered, in a transaction of its own."""
         troubled = {one.provider for one in answers if is_trouble(one.kind)}
         concerned = troubled | {one.provider for one in answers if one.provider in self.paces}
@@ -138,12 +138,14 @@ class Pacer:
                 self._keep(session, pace, after)
                 self._tell(session, pace, after, now)
 
-    def _keep(self, session: Session, before: Pace, after: Pace) -> None:
+    def _keep(self, session: Session, before: ProviderLimitView, after: ProviderLimitView) -> None:
         self.paces[after.provider] = after
         if after != before:
             update_pace(session, after)
 
-    def _tell(self, session: Session, before: Pace, after: Pace, now: datetime) -> None:
+    def _tell(
+        self, session: Session, before: ProviderLimitView, after: ProviderLimitView, now: datetime
+    ) -> None:
         """Say what changed: in the log always, to the operator when the breaker opens or closes."""
         if after.rate != before.rate:
             log.info("pace", provider=after.provider, rate=after.rate, reply=after.last_reply)
@@ -156,7 +158,7 @@ class Pacer:
         alert_operator(session, self.settings, occasion, alert, now)
 
 
-def _opened(pace: Pace) -> Alert:
+def _opened(pace: ProviderLimitView) -> Alert:
     probe = f"{pace.probe_at:%H:%M} UTC" if pace.probe_at else "once more"
     return Alert(
         subject=f"{pace.provider} refuses our mail",
@@ -173,7 +175,7 @@ def _opened(pace: Pace) -> Alert:
     )
 
 
-def _closed(pace: Pace) -> Alert:
+def _closed(pace: ProviderLimitView) -> Alert:
     since = f"{pace.opened_at:%Y-%m-%d %H:%M} UTC" if pace.opened_at else "some time"
     return Alert(
         subject=f"{pace.provider} takes our mail again",

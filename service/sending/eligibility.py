@@ -10,11 +10,16 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason, skip_reason
 from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
-from service.sending.store.in_flight import Ending, Held, end_claimed, lock_standings
+from service.sending.store.in_flight import (
+    LockedClaim,
+    TerminalTransition,
+    end_claimed,
+    lock_recipient_states,
+)
 from service.subscribers.store.suppressions import find_suppressed
 
 
-class Asked(NamedTuple):
+class EligibilityCheck(NamedTuple):
     """What decides whether a row may still be sent."""
 
     id: int
@@ -25,7 +30,7 @@ class Asked(NamedTuple):
 
 
 def find_unwanted(
-    session: Session, asked: Sequence[Asked], settings: Settings, now: datetime
+    session: Session, asked: Sequence[EligibilityCheck], settings: Settings, now: datetime
 ) -> dict[int, SkipReason]:
     """The rows that must not be sent, with the reason."""
     keys = [one.email_key for one in asked if one.state]
@@ -46,7 +51,9 @@ _SENT_TO = {
 }
 
 
-def _why_not(asked: Asked, suppressed: frozenset[str], now: datetime) -> SkipReason | None:
+def _why_not(
+    asked: EligibilityCheck, suppressed: frozenset[str], now: datetime
+) -> SkipReason | None:
     if asked.kind is DeliveryKind.OPERATOR_ALERT:
         # To the operator, who is no reader.
         return SkipReason.LATE if now >= asked.send_not_after else None
@@ -68,7 +75,7 @@ def skip_unwanted(
     """End the rows just claimed that must not be sent; returns their ids."""
     unwanted = find_unwanted(session, [_asked(claim) for claim in claims], settings, now)
     skipped = [
-        Ending(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
+        TerminalTransition(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
         for claim in claims
         if claim.id in unwanted
     ]
@@ -76,30 +83,30 @@ def skip_unwanted(
     return set(unwanted)
 
 
-def _asked(claim: Claim) -> Asked:
+def _asked(claim: Claim) -> EligibilityCheck:
     delivery, reader = claim.delivery, claim.subscriber
     state, key = (reader.state, reader.email_key) if reader else (None, "")
-    return Asked(delivery.id, delivery.kind, delivery.send_not_after, state, key)
+    return EligibilityCheck(delivery.id, delivery.kind, delivery.send_not_after, state, key)
 
 
-def withdraw(
+def skip_in_flight(
     session: Session,
-    held: Sequence[Held],
+    held: Sequence[LockedClaim],
     attempts: Mapping[int, int],
     settings: Settings,
     now: datetime,
 ) -> set[int]:
     """End the held rows that must not be sent after all: an unsubscribe a second ago wins."""
-    standings = lock_standings(session, held)
+    standings = lock_recipient_states(session, held)
     asked = [
-        Asked(
+        EligibilityCheck(
             row.id, row.kind, row.send_not_after, *standings.get(row.subscriber_id or 0, (None, ""))
         )
         for row in held
     ]
     unwanted = find_unwanted(session, asked, settings, now)
     endings = [
-        Ending(number, attempts[number], DeliveryState.SKIPPED, reason)
+        TerminalTransition(number, attempts[number], DeliveryState.SKIPPED, reason)
         for number, reason in unwanted.items()
     ]
     return end_claimed(session, endings, now)

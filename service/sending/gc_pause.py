@@ -9,7 +9,7 @@ _YOUNG = 50_000
 
 
 @contextmanager
-def seldom_collecting() -> Iterator[None]:
+def reduced_gc() -> Iterator[None]:
     """Search a hundredth as often, and not at all among what was there before.
 
     A run keeps papers, cards and topics for thousands of mails, and each search walks over much of

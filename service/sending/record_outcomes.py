@@ -10,17 +10,17 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
-from service.sending.apply_limits import Heard
+from service.sending.apply_limits import ProviderReply
 from service.sending.domain.providers import provider_of
 from service.sending.domain.retries import Tries
 from service.sending.domain.smtp_replies import read_reply
 from service.sending.steps import STEPS, Steps
-from service.sending.store.in_flight import Recorded, Result
+from service.sending.store.in_flight import RecordedResult, SendResult
 from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
 
 
-class Flight(NamedTuple):
+class InFlight(NamedTuple):
     """A row on the wire: at which attempt, and what a decision on it needs."""
 
     attempt: int
@@ -29,16 +29,18 @@ class Flight(NamedTuple):
     provider: str
 
 
-def flight_of(claim: Claim) -> Flight:
+def flight_of(claim: Claim) -> InFlight:
     row, reader = claim.delivery, claim.subscriber
     provider = provider_of(reader.email) if reader is not None else ""
-    return Flight(row.attempt, row.deferral_count, row.send_not_after, provider)
+    return InFlight(row.attempt, row.deferral_count, row.send_not_after, provider)
 
 
-def heard_in(outcomes: Mapping[int, SendOutcome], flights: Mapping[int, Flight]) -> list[Heard]:
+def provider_replies(
+    outcomes: Mapping[int, SendOutcome], flights: Mapping[int, InFlight]
+) -> list[ProviderReply]:
     """The outcomes as their providers' answers; what concerns the operator alone is none."""
     return [
-        Heard(flights[number].provider, read_reply(outcome), outcome.reply)
+        ProviderReply(flights[number].provider, read_reply(outcome), outcome.reply)
         for number, outcome in outcomes.items()
         if flights[number].provider
     ]
@@ -47,17 +49,17 @@ def heard_in(outcomes: Mapping[int, SendOutcome], flights: Mapping[int, Flight])
 def record(
     session: Session,
     outcomes: Mapping[int, SendOutcome],
-    flights: Mapping[int, Flight],
+    flights: Mapping[int, InFlight],
     held: Collection[str],
     now: datetime,
     steps: Steps = STEPS,
-) -> tuple[list[DeliveryState], list[tuple[Recorded, Decision]]]:
+) -> tuple[list[DeliveryState], list[tuple[RecordedResult, Decision]]]:
     """Write what came of messages; returns the states, and the rows whose address is dead.
 
     `held` are the providers that take nothing now: a refusal of theirs ends no mail.
     """
     results = [
-        Result(
+        SendResult(
             number,
             flights[number].attempt,
             steps.decide(outcome, _tries(number, flights[number], held), now),
@@ -75,13 +77,16 @@ def record(
     return [one.state for one in recorded.values()], dead
 
 
-def _tries(number: int, flight: Flight, held: Collection[str]) -> Tries:
+def _tries(number: int, flight: InFlight, held: Collection[str]) -> Tries:
     is_held = flight.provider in held
     return Tries(number, flight.deferral_count, flight.send_not_after, is_held)
 
 
 def suppress_dead(
-    session: Session, dead: Sequence[tuple[Recorded, Decision]], settings: Settings, now: datetime
+    session: Session,
+    dead: Sequence[tuple[RecordedResult, Decision]],
+    settings: Settings,
+    now: datetime,
 ) -> None:
     """A reply that says the address is dead ends its subscription, once and for all mails."""
     for row, decision in dead:

@@ -19,7 +19,7 @@ from service.editions.store.editions import close_finished
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.sent_watermark import Mark, is_behind
+from service.sending.domain.sent_watermark import SentWatermark, is_older_than
 from service.sending.store.restore_guard import doubt_due_until, find_marked, newest_editions
 from service.sending.watermark_files import MARK_SECONDS, read_marks, write_marks
 
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 class DatabaseRestored(Exception):
     """The database is older than what was sent from it; its text is one line that says what to do."""
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: SentWatermark) -> None:
         self.mark = mark
         super().__init__(
             f"this database is older than what was sent by {mark.at:%Y-%m-%d %H:%M} UTC: it was "
@@ -54,19 +54,19 @@ class Marker:
         with transaction(self.sessions) as session:
             installation = get_installation(session)
             editions = newest_editions(session)
-        mark = Mark(installation, delivery_id, attempts[delivery_id], now, editions)
+        mark = SentWatermark(installation, delivery_id, attempts[delivery_id], now, editions)
         write_marks(self.settings, mark)
         self.next_at = monotonic() + MARK_SECONDS
 
 
-def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> Mark | None:
+def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> SentWatermark | None:
     """The newest mark that this database is behind of, unless the operator knows of it."""
     with transaction(sessions) as session:
         marks = read_marks(settings, get_installation(session))
         ahead = [
             mark
             for mark in marks
-            if is_behind(mark, find_marked(session, mark)) and not is_accepted(session, mark.at)
+            if is_older_than(mark, find_marked(session, mark)) and not is_accepted(session, mark.at)
         ]
     return max(ahead, key=lambda mark: mark.at, default=None)
 

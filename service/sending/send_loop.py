@@ -19,21 +19,27 @@ from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import keep_copies
 from service.messages.build import BuiltMail, build_mail
 from service.messages.domain.errors import MailError
-from service.messages.edition_data import Materials, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_materials
 from service.messages.rendering.renderer import Renderer
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.apply_limits import Pacer
+from service.sending.apply_limits import LimitUpdater
 from service.sending.eligibility import skip_unwanted
-from service.sending.gc_pause import seldom_collecting
-from service.sending.record_outcomes import Flight, flight_of, heard_in, record, suppress_dead
+from service.sending.gc_pause import reduced_gc
+from service.sending.record_outcomes import (
+    InFlight,
+    flight_of,
+    provider_replies,
+    record,
+    suppress_dead,
+)
 from service.sending.restore_guard import Marker
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
 from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, hold_sender_lock
-from service.sending.store.in_flight import Ending, end_claimed
-from service.sending.store.provider_limits import LaneClaim
+from service.sending.store.in_flight import TerminalTransition, end_claimed
+from service.sending.store.provider_limits import LimitClaim
 
 log = get_logger(__name__)
 
@@ -106,7 +112,7 @@ class SendRequest:
 
 
 def run_sender(errand: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
-    with _living_sender(errand.sender.sessions) as owner, seldom_collecting():
+    with _living_sender(errand.sender.sessions) as owner, reduced_gc():
         run = _Run(errand, owner)
         try:
             while run.go_on():
@@ -143,18 +149,18 @@ class _Run:
         self._window = sender.settings.send_window
         # A small window is not worth dividing.
         self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
-        self._materials = Materials()
+        self._materials = EditionDataCache()
         self._marker = Marker(sender.sessions, sender.settings)
-        self._pacer = Pacer(sender.sessions, sender.settings)
+        self._pacer = LimitUpdater(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
         self._claimer = Claimer(owner, lease, errand.edition_id, sender.places)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
-        self._unbuildable: list[Ending] = []
+        self._unbuildable: list[TerminalTransition] = []
         # What is known of the messages that are built, of those in flight, and what came of these.
-        self._flights: dict[int, Flight] = {}
-        self._flying: dict[int, Flight] = {}
+        self._flights: dict[int, InFlight] = {}
+        self._flying: dict[int, InFlight] = {}
         self._landed: dict[int, SendOutcome] = {}
         self.report = DeliverReport()
 
@@ -189,7 +195,11 @@ class _Run:
         return clock() > now
 
     def _may_claim(self) -> bool:
-        if self._is_drained or len(self._ready) >= self._share or self._sender.transport.is_away:
+        if (
+            self._is_drained
+            or len(self._ready) >= self._share
+            or self._sender.transport.is_unavailable
+        ):
             return False
         return self._stops_at is None or self._sender.clock() < self._stops_at
 
@@ -235,7 +245,7 @@ class _Run:
         """Rows that waited for their providers come before those that are only due."""
         if self._occasion:
             return []
-        claim = LaneClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
+        claim = LimitClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
         return self._pacer.claim_lanes(session, claim, self._window, now)
 
     def _claim_due(self, session: Session, room: int, now: datetime) -> list[Claim]:
@@ -254,7 +264,9 @@ class _Run:
                 )
             except MailError as error:
                 log.warning("deliver.unbuildable", delivery_id=claim.id, reason=str(error))
-                failed = Ending(claim.id, claim.attempt, DeliveryState.FAILED, f"render: {error}")
+                failed = TerminalTransition(
+                    claim.id, claim.attempt, DeliveryState.FAILED, f"render: {error}"
+                )
                 self._unbuildable.append(failed)
             else:
                 self._ready.append(mail)
@@ -271,7 +283,7 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
         landed = self._landed
-        self._pacer.hear(heard_in(landed, self._flying), now)
+        self._pacer.hear(provider_replies(landed, self._flying), now)
         self._tell_troubles(now)
         attempts = {one.envelope.number: one.attempt for one in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
@@ -280,7 +292,7 @@ class _Run:
             )
             held = sender.steps.hold(session, self._owner, attempts, now)
             suppress_dead(session, dead, sender.settings, now)
-            withdrawn = sender.steps.withdraw(session, held, attempts, sender.settings, now)
+            withdrawn = sender.steps.skip_in_flight(session, held, attempts, sender.settings, now)
             ids = {row.id for row in held if not row.is_over} - withdrawn
             gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
@@ -300,7 +312,7 @@ class _Run:
         self.report = self.report.plus(states)
 
     def _tell_troubles(self, now: datetime) -> None:
-        for trouble in self._sender.transport.take_troubles():
+        for trouble in self._sender.transport.pop_relay_errors():
             report_relay(
                 self._sender.sessions, self._sender.settings, trouble.relay, trouble.words, now
             )

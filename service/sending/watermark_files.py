@@ -10,7 +10,12 @@ import redis
 
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.sent_watermark import Mark, MarkUnreadable, read_mark, write_mark
+from service.sending.domain.sent_watermark import (
+    SentWatermark,
+    WatermarkUnreadable,
+    read_mark,
+    write_mark,
+)
 
 log = get_logger(__name__)
 
@@ -34,13 +39,13 @@ def _key(installation: str) -> str:
     return f"paperboy:sent:{installation}"
 
 
-def read_marks(settings: Settings, installation: str) -> list[Mark]:
+def read_marks(settings: Settings, installation: str) -> list[SentWatermark]:
     """The marks of this installation that can be found, wherever they are."""
     found = []
     for text in _read_texts(settings, installation):
         try:
             mark = read_mark(text)
-        except MarkUnreadable as error:
+        except WatermarkUnreadable as error:
             log.warning("restore.mark_unreadable", reason=str(error))
             continue
         if mark.installation == installation:
@@ -63,7 +68,7 @@ def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
                 yield text
 
 
-def write_marks(settings: Settings, mark: Mark) -> None:
+def write_marks(settings: Settings, mark: SentWatermark) -> None:
     """Write the mark to every place there is; a place that fails costs only itself."""
     text = write_mark(mark)
     for path in mark_paths(settings.data_dir):

@@ -15,7 +15,7 @@ from service.similarity.domain.calibration import (
     draw_shipped_line,
     gauge_shipped,
 )
-from service.similarity.domain.vectors import PaperMeaning
+from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.like_paper import aim_at_paper, read_meanings
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
@@ -108,7 +108,7 @@ def _learn_some(
     return len(meanings)
 
 
-def _store(session: Session, texts: Sequence[PaperText], meanings: Sequence[PaperMeaning]) -> None:
+def _store(session: Session, texts: Sequence[PaperText], meanings: Sequence[PaperVectors]) -> None:
     upsert_meanings(session, meanings, {text.paper_id: text.updated_at for text in texts})
 
 

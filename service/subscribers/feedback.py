@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import count_each, get_papers, which_hold
 from service.platform.settings.settings import Settings
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 from service.subscribers.store.feedback import (
     delete_opinion,
     find_opinion,
@@ -42,9 +42,9 @@ class MuteOffer:
     paper_count: int
 
 
-def judge_paper(
-    session: Session, reader: Subscriber, paper_id: int, kind: OpinionKind, now: datetime
-) -> OpinionKind | None:
+def rate_paper(
+    session: Session, reader: Subscriber, paper_id: int, kind: Feedback, now: datetime
+) -> Feedback | None:
     """Set the reader's word on a paper that is there; returns the word before."""
     was = find_opinion(session, reader.id, paper_id)
     record_opinion(session, reader.id, paper_id, kind, now)
@@ -55,8 +55,8 @@ def take_back_opinion(
     session: Session,
     reader: Subscriber,
     paper_id: int,
-    kind: OpinionKind,
-    was: OpinionKind | None,
+    kind: Feedback,
+    was: Feedback | None,
     now: datetime,
 ) -> bool:
     """Go back to the word before; true unless something else was said meanwhile."""
@@ -67,7 +67,7 @@ def take_back_opinion(
     return True
 
 
-def list_kept(session: Session, subscriber_id: int) -> list[Paper]:
+def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
     """The papers a reader saved, the newest word first."""
     said = get_opinions(session, [subscriber_id]).get(subscriber_id)
     papers = get_papers(session, said.kept) if said else {}
@@ -87,7 +87,7 @@ def find_bringing_topic(
     return next((topic for topic, is_held in zip(topics, holds, strict=True) if is_held), None)
 
 
-def offer_mutes(session: Session, topic: Topic, paper: Paper, until: date) -> list[MuteOffer]:
+def offer_mutes(session: Session, topic: Topic, paper: PaperView, until: date) -> list[MuteOffer]:
     """What of a paper the topic could exclude: its field, and words of its title, the rarest first.
 
     Nothing that would leave the topic empty, that it excludes already, or that only this paper has.

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.platform.database.engine import transaction
-from service.topics.store.save_compiled import heal_topics, prune_forms, renew_forms
+from service.topics.store.save_compiled import compile_missing, prune_forms, renew_forms
 
 # Compiled in one transaction: about half a second.
 _AT_ONCE = 2_000
@@ -16,7 +16,7 @@ def compile_topics(sessions: sessionmaker[Session]) -> int:
     topics, so nothing is lost when this was not run; it is only slower then.
     """
     compiled = 0
-    for compile_some in (heal_topics, renew_forms):
+    for compile_some in (compile_missing, renew_forms):
         some = _AT_ONCE
         while some == _AT_ONCE:
             with transaction(sessions) as session:

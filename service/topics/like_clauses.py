@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.platform.database.engine import transaction
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.settings import Settings
-from service.similarity.domain.calibration import Aim, Pool
-from service.similarity.domain.vectors import Probe
+from service.similarity.domain.calibration import ReferenceScores, Target
+from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.embeddings.scoring import like_sets
-from service.similarity.embeddings.vector_pool import Shelf
+from service.similarity.embeddings.vector_pool import ModelVectors
 from service.similarity.store.corpus import POOL_SIZE
 from service.similarity.store.vectors import (
     get_meanings,
@@ -22,7 +22,7 @@ from service.similarity.store.vectors import (
     read_packed,
 )
 from service.topics.domain.language import Query, like_leaves
-from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.like_queries import make_probes, read_probe
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
@@ -45,7 +45,7 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
 def fill_shelf(
     session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
-) -> Shelf:
+) -> ModelVectors:
     """These papers and the newest `pool_size` of all, in memory, to try `like:` clauses on."""
     with suppress(SettingsError):  # who has no model hears of it from the clause that asks for it
         load_embedder(settings.embedder)  # so that the first clause need not wait for the reading
@@ -54,30 +54,32 @@ def fill_shelf(
     # Where there are fewer, every paper that is learned later will be one of the newest.
     floor = newest[-1] if len(newest) == pool_size else 0
     packed = read_packed(session, model, sorted({*newest, *paper_ids}))
-    return Shelf(model, packed, pool_size, floor)
+    return ModelVectors(model, packed, pool_size, floor)
 
 
 def follow_shelf(
-    session: Session, shelf: Shelf, changed: Iterable[int], paper_ids: Iterable[int]
-) -> Shelf | None:
+    session: Session, shelf: ModelVectors, changed: Iterable[int], paper_ids: Iterable[int]
+) -> ModelVectors | None:
     """The shelf after papers changed, as far as they belong on it; None where it must be refilled."""
     wanted = {*paper_ids}
     own = [i for i in changed if i >= shelf.floor or i in wanted]
     return shelf.with_changes(read_packed(session, shelf.model, own), changed)
 
 
-def probe_on(session: Session, settings: Settings, like_text: str, shelf: Shelf) -> Probe:
+def probe_on(
+    session: Session, settings: Settings, like_text: str, shelf: ModelVectors
+) -> LikeQueryView:
     """The probe of a clause, the same as everywhere, made from the papers on a shelf."""
 
-    def scan(_session: Session, model: str, aim: Aim, without: int | None) -> Pool:
-        return shelf.scan(aim, without) if model == shelf.model else Pool((), (), ())
+    def scan(_session: Session, model: str, aim: Target, without: int | None) -> ReferenceScores:
+        return shelf.scan(aim, without) if model == shelf.model else ReferenceScores((), (), ())
 
     return read_probe(session, settings, like_text, scan)
 
 
 def find_likes(
     session: Session, settings: Settings, likes: Mapping[str, str], paper_ids: Sequence[int]
-) -> dict[str, Bits]:
+) -> dict[str, PaperSet]:
     """For each `like:` clause (canonical text -> its text or paper's key) the papers it is like.
 
     Bit i is the i-th of `paper_ids`. A clause whose paper is no longer stored is like nothing.

@@ -16,20 +16,20 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import (
-    Aim,
-    Feedback,
     Origin,
-    Pool,
+    ReferenceScores,
+    RelevantPaper,
+    Target,
     admit,
     build_probe,
     choose_feedback,
-    draw_line,
     draw_shipped_line,
     expand,
     gauge_pool,
     gauge_shipped,
+    pick_threshold,
 )
-from service.similarity.domain.vectors import Probe, like_key
+from service.similarity.domain.vectors import LikeQueryView, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.like_paper import (
     aim_at_paper,
@@ -50,7 +50,7 @@ from service.topics.store.like_queries import (
 from service.topics.store.to_sql import fetch_lexemes
 
 log = get_logger(__name__)
-Scan: TypeAlias = Callable[[Session, str, Aim, int | None], Pool]
+Scan: TypeAlias = Callable[[Session, str, Target, int | None], ReferenceScores]
 """The newest papers of a model against an aim, without one of them: `scan_pool` or its like."""
 
 
@@ -60,7 +60,7 @@ class LikeError(ValueError):
 
 def make_probe(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
-) -> Probe:
+) -> LikeQueryView:
     """The probe of a clause, kept from now on: for saving a topic, and for matching.
 
     `scan` is what asks the newest papers, for who has them in memory. Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
@@ -73,7 +73,7 @@ def make_probe(
 
 def read_probe(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
-) -> Probe:
+) -> LikeQueryView:
     """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does."""
     kept = _find_probe(session, settings, like_text)
     return kept or _build(session, settings, like_text, scan)
@@ -81,7 +81,7 @@ def read_probe(
 
 def make_probes(
     session: Session, settings: Settings, like_texts: Iterable[str]
-) -> dict[str, Probe]:
+) -> dict[str, LikeQueryView]:
     """The probes of many clauses, by the clause's text as given; one query for those that are kept.
 
     A clause whose paper is not stored is left out: a topic that was saved must not stop the rest.
@@ -121,12 +121,12 @@ def probe_text(like_text: str) -> str:
     return like_key(like_text) or fold_words(like_text)
 
 
-def _find_probe(session: Session, settings: Settings, like_text: str) -> Probe | None:
+def _find_probe(session: Session, settings: Settings, like_text: str) -> LikeQueryView | None:
     text = probe_text(like_text)
     return find_probes(session, MODEL_NAMES[settings.embedder], [text]).get(text)
 
 
-def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> Probe:
+def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> LikeQueryView:
     """The probe of a clause as the database stands now."""
     text = probe_text(like_text)
     model = MODEL_NAMES[settings.embedder]
@@ -146,11 +146,13 @@ def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> 
     return _build_for_paper(session, settings, origin, paper.id, scan)
 
 
-def _build_for_text(session: Session, settings: Settings, origin: Origin, scan: Scan) -> Probe:
+def _build_for_text(
+    session: Session, settings: Settings, origin: Origin, scan: Scan
+) -> LikeQueryView:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
     weights = weigh_text(lexemes, read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
-    aim = Aim(dense, weights)
+    aim = Target(dense, weights)
     pool = scan(session, origin.model, aim, None)
     if not pool.is_telling:
         gauge = gauge_shipped(aim)
@@ -161,27 +163,27 @@ def _build_for_text(session: Session, settings: Settings, origin: Origin, scan: 
 
 def _build_for_paper(
     session: Session, settings: Settings, origin: Origin, paper_id: int, scan: Scan
-) -> Probe:
+) -> LikeQueryView:
     paper = meaning_of(session, settings, paper_id)
     probe = _measure(session, origin, aim_at_paper(session, paper), scan, paper_id)
     return admit(probe, paper)
 
 
 def _measure(
-    session: Session, origin: Origin, aim: Aim, scan: Scan, without: int | None = None
-) -> Probe:
+    session: Session, origin: Origin, aim: Target, scan: Scan, without: int | None = None
+) -> LikeQueryView:
     pool = scan(session, origin.model, aim, without)
     if not pool.is_telling:
         gauge = gauge_shipped(aim)
         return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
     gauge = gauge_pool(pool, has_dense=bool(aim.dense))
-    return build_probe(origin, aim, gauge, draw_line(pool, gauge))
+    return build_probe(origin, aim, gauge, pick_threshold(pool, gauge))
 
 
-def _read_feedback(session: Session, ids: Sequence[int]) -> list[Feedback]:
+def _read_feedback(session: Session, ids: Sequence[int]) -> list[RelevantPaper]:
     texts = {text.paper_id: text for text in read_texts(session, ids)}
     corpus = read_corpus(session, lexemes_of(texts.values()))
     return [
-        Feedback(paper.dense, rare_words(texts[paper.paper_id], corpus))
+        RelevantPaper(paper.dense, rare_words(texts[paper.paper_id], corpus))
         for paper in get_meanings(session, ids)
     ]

@@ -25,11 +25,11 @@ from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import fill_shelf, follow_shelf
 from service.topics.preview_lookup import EXAMPLES, KeptDays, LivePreview, PreviewLookup
 from service.topics.store.recent import (
+    begin_snapshot,
     count_recent,
-    covers,
     iterate_common_words,
-    open_view,
     read_recent,
+    snapshot_includes,
 )
 from service.topics.topics import preview_topic, read_topic
 
@@ -93,7 +93,7 @@ class LivePreviews:
         read only. Raises `TopicError`, and `TooBroad` for what takes more than two seconds.
         """
         try:
-            state = open_view(session, self._limits.time_limit_ms)
+            state = begin_snapshot(session, self._limits.time_limit_ms)
             query = read_topic(session, text)
             kept = self._keep_up(session, _span_until(until), state)
             if kept is None:
@@ -131,7 +131,7 @@ class LivePreviews:
             self._read_beside(span)
             if kept is None or kept.span != span:
                 return None
-        if not covers(state, kept.state):
+        if not snapshot_includes(state, kept.state):
             return None  # another request follows a state that this one, begun earlier, cannot see
         changed = list_changes(session, kept.state)
         if not changed:
@@ -168,7 +168,7 @@ class LivePreviews:
         started = monotonic()
         try:
             with transaction(self._sessions) as session:
-                kept = self._read(session, span, open_view(session, _READING_MS))
+                kept = self._read(session, span, begin_snapshot(session, _READING_MS))
                 fewest = max(1, len(kept.index) // _COMMON_PART)
                 rows = iterate_common_words(session, span, fewest)
                 kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})

@@ -17,7 +17,7 @@ from service.papers.domain.category_names import CATEGORY_NAMES
 from service.papers.domain.tsvector import Lexemes
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
-from service.similarity.embeddings.vector_pool import Shelf
+from service.similarity.embeddings.vector_pool import ModelVectors
 from service.topics.domain.language import (
     Query,
     QueryError,
@@ -32,17 +32,17 @@ from service.topics.domain.language.syntax_tree import (
     Announced,
     Author,
     Category,
+    FromSource,
     Leaf,
     Like,
     Not,
     Or,
     Prefix,
-    Source,
     Text,
     fold_words,
     iterate_leaves,
 )
-from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.domain.refinements import (
@@ -75,7 +75,7 @@ _MANY_A_DAY = 20
 _NEAR_NAME, _NEAR_WORD = 86, 2
 
 # Their answer follows from what is watched of a paper; a trend moves without being told.
-_KEPT_LEAVES = (Text, Prefix, Author, Category, Source, Announced)
+_KEPT_LEAVES = (Text, Prefix, Author, Category, FromSource, Announced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class KeptDays:
     state: str
     index: RecentIndex
     read_at: float
-    shelf: Shelf | None = None
-    answers: dict[_Key, Bits] = field(default_factory=dict)
+    shelf: ModelVectors | None = None
+    answers: dict[_Key, PaperSet] = field(default_factory=dict)
 
     @property
     def is_worn(self) -> bool:
@@ -143,7 +143,7 @@ class PreviewLookup:
             return preview
         return replace(preview, instead=self._look_around(is_found=total > 0))
 
-    def _describe(self, papers: Bits) -> TopicPreview:
+    def _describe(self, papers: PaperSet) -> TopicPreview:
         since, until = self._span
         counts = self._reach.count_by_day(papers)
         days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
@@ -154,7 +154,7 @@ class PreviewLookup:
             tuple(newest[paper_id] for paper_id in ids),
         )
 
-    def _narrow(self, text: str, papers: Bits) -> tuple[Suggestion, ...]:
+    def _narrow(self, text: str, papers: PaperSet) -> tuple[Suggestion, ...]:
         total = papers.bit_count()
         companions = Companions(
             self._index.count_by_category(papers),
@@ -186,7 +186,7 @@ class PreviewLookup:
         ranked = sorted((far, -known[found], found) for found, far, _ in near)
         return [found for far, _, found in ranked if far][:2]
 
-    def _count(self, suggestions: list[Suggestion], within: Bits) -> list[Suggestion]:
+    def _count(self, suggestions: list[Suggestion], within: PaperSet) -> list[Suggestion]:
         """The suggestions with how many papers each brings, without those that cannot be used."""
         usable: list[tuple[Suggestion, Query]] = []
         for each in suggestions:
@@ -207,7 +207,7 @@ class PreviewLookup:
         if texts:
             self._lexicon.update(fetch_lexemes(self._session, texts))
 
-    def _find(self, query: Query) -> Bits:
+    def _find(self, query: Query) -> PaperSet:
         # Only the whole topic tells which cross-lists are meant; normalized, its clause says so too.
         normal, within = normalize(query), self._reach.papers
         if len(self._unknown(normal)) > _MOST_SINGLE_LOOKUPS:
@@ -222,18 +222,18 @@ class PreviewLookup:
             return {leaf for each in query.operands for leaf in self._unknown(each)}
         return self._unknown(query.operand) if isinstance(query, Not) else {query}
 
-    def _known(self, query: Query) -> Bits | None:
+    def _known(self, query: Query) -> PaperSet | None:
         answer = self._answers.get((canonical(query), self._is_replaced))
         if answer is not None or isinstance(query, And | Or | Not):
             return answer
         lexemes = self._lexicon[fold_words(query.text)] if isinstance(query, Text) else {}
         return self._index.find_here(query, lexemes)
 
-    def _look_up(self, leaf: Leaf) -> Bits:
+    def _look_up(self, leaf: Leaf) -> PaperSet:
         known = self._known(leaf)
         return self._keep(leaf, self._ask(leaf)) if known is None else known & self._reach.papers
 
-    def _ask(self, query: Query) -> Bits:
+    def _ask(self, query: Query) -> PaperSet:
         if isinstance(query, Like) and self._shelf is not None:
             probe = probe_on(self._session, self._settings, query.text, self._shelf)
             return self._index.bits_of(self._shelf.find_like(probe))
@@ -243,7 +243,7 @@ class PreviewLookup:
         found = find_ids(self._session, condition, self._span, is_replaced=self._is_replaced)
         return self._index.bits_of(found)
 
-    def _keep(self, query: Query, found: Bits) -> Bits:
+    def _keep(self, query: Query, found: PaperSet) -> PaperSet:
         if all(isinstance(leaf, _KEPT_LEAVES) for leaf in iterate_leaves(query)):
             if len(self._answers) >= self._most_kept:
                 # All at once: to pick the oldest, threads that share this would have to wait.

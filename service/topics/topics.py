@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import announced_day, count_by_day, find_paper, find_papers
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import (
@@ -39,7 +39,7 @@ class TopicPreview:
     """What a topic would have brought: papers a day (every day of the span), the newest ones."""
 
     per_day: tuple[tuple[date, int], ...]
-    newest: tuple[Paper, ...]
+    newest: tuple[PaperView, ...]
 
     @property
     def total(self) -> int:

@@ -17,8 +17,8 @@ from service.platform.settings.settings import Settings
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
 from service.web.core import assets
-from service.web.core.cached_response import FreshAnswer
-from service.web.core.context import Site
+from service.web.core.cached_response import CachedResponse
+from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
 from service.web.core.middleware import AroundEveryAnswer
 from service.web.core.rate_limits import SignUpLimits
@@ -66,7 +66,7 @@ def create_app(
     app = FastAPI(
         title=BRAND, docs_url=None, redoc_url=None, lifespan=_stop_probes, redirect_slashes=False
     )
-    app.state.site = Site(
+    app.state.site = AppContext(
         settings=settings,
         sessions=sessions,
         ring=ring,
@@ -76,7 +76,7 @@ def create_app(
         pages=_make_pages(settings),
         fetch=fetch,
         previews=LivePreviews(sessions, settings),
-        metrics=FreshAnswer(METRICS_SECONDS),
+        metrics=CachedResponse(METRICS_SECONDS),
     )
     # Few threads, so that a database that hangs cannot take all of those that serve pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")

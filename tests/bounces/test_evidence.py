@@ -27,7 +27,7 @@ from service.bounces.record import (
     settle_bounces,
 )
 from service.bounces.store.bounces import count_verdicts
-from service.bounces.store.models import BounceEventRow
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import BounceVerdict, DeliveryState
 from service.deliveries.store.models import Delivery
@@ -106,7 +106,7 @@ def test_a_waiting_bounce_whose_delivery_is_gone_is_settled(press: Press) -> Non
         session.delete(session.get_one(Delivery, delivery.id))
     assert settle_bounces(press.sessions, press.clock()) == 0
     with press.sessions() as session:
-        assert session.execute(select(BounceEventRow.settled_at)).scalar_one() is not None
+        assert session.execute(select(BounceEvent.settled_at)).scalar_one() is not None
 
 
 # --- Times, channels, records ---------------------------------------------------------------
@@ -121,9 +121,7 @@ def test_a_strangers_clock_is_held_between_our_sending_and_our_now(
     ):
         take(press, dsn(refused(status="5.2.2", reply=""), to=path_of(press, sent), date=date, message_id=f"<{number}@x>"))  # fmt: skip
     with press.sessions() as session:
-        times = session.execute(
-            select(BounceEventRow.occurred_at).order_by(BounceEventRow.id)
-        ).scalars()
+        times = session.execute(select(BounceEvent.occurred_at).order_by(BounceEvent.id)).scalars()
         assert list(times) == [sent.created_at, press.clock(), press.clock()]
 
 

@@ -14,7 +14,7 @@ from service.deliveries.store.models import Delivery
 from service.editions.catch_up import MOST_MISSED, compose_catch_ups
 from service.editions.store.editions import insert_edition
 from service.papers.domain.types import AnnounceType, PaperEventKind
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.papers.store.works import insert_events
 from service.sending.deliver import deliver
 from service.subscribers.export import export_reader
@@ -321,7 +321,7 @@ def test_who_was_sent_only_a_catch_up_does_not_stop_the_next_edition(press: Pres
     assert gather(press) == 1
     assert {*sent(press)} == {f"catch_up {ANNE}"}
     with press.sessions.begin() as session:
-        ids = session.scalars(select(PaperRow.id)).all()
+        ids = session.scalars(select(Paper.id)).all()
         now = press.clock.forward(minutes=1)
         insert_events(session, [(i, PaperEventKind.CODE, "url") for i in ids], now)
     days_go_by(press, 2)

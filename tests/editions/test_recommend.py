@@ -12,10 +12,10 @@ from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_from_json
 from service.editions.domain.recommendations import recommend
 from service.editions.recommend import SuggestionPool, load_opinions, load_pool, load_tastes
-from service.papers.domain.types import Announcement
+from service.papers.domain.types import ParsedAnnouncement
 from service.papers.store.works import link_works
-from service.subscribers.domain.types import OpinionKind
-from service.subscribers.feedback import judge_paper, set_suggestions
+from service.subscribers.domain.types import Feedback
+from service.subscribers.feedback import rate_paper, set_suggestions
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import apply_draft, draft_mute
 from service.topics.store.topics import list_topics
@@ -24,7 +24,7 @@ SPLATS = "gaussian splatting renders radiance fields of dynamic scenes"
 FIELDS = ("protein folding", "graph sampling", "speech codecs", "wireless beams", "theorem proving")
 
 
-def tell(number: int, title: str, abstract: str) -> Announcement:
+def tell(number: int, title: str, abstract: str) -> ParsedAnnouncement:
     return make_announcement(number, title, abstract=abstract)
 
 
@@ -59,11 +59,11 @@ def new(press: Press) -> list[int]:
     return ids(press.add_papers(on=FRIDAY, told=told))
 
 
-def judge(press: Press, reader: int, papers: Sequence[int], kind: OpinionKind) -> None:
+def judge(press: Press, reader: int, papers: Sequence[int], kind: Feedback) -> None:
     with press.sessions.begin() as session:
         row = session.get_one(Subscriber, reader)
         for paper in papers:
-            judge_paper(session, row, paper, kind, press.clock())
+            rate_paper(session, row, paper, kind, press.clock())
 
 
 def digest_of(press: Press, reader: int) -> Digest:
@@ -94,8 +94,8 @@ def test_a_digest_ends_with_papers_near_those_that_were_kept(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     first, second = press.add_readers("a@example.org", "b@example.org", topics=("parsing",))
-    judge(press, first, old[:2], OpinionKind.KEPT)
-    judge(press, second, old[:1], OpinionKind.KEPT)
+    judge(press, first, old[:2], Feedback.KEPT)
+    judge(press, second, old[:1], Feedback.KEPT)
     digest = digest_of(press, first)
     assert [entry.paper_id for group in digest.groups for entry in group.entries] == [new[2]]
     # The edition carries the day before as well.
@@ -106,7 +106,7 @@ def test_a_digest_ends_with_papers_near_those_that_were_kept(
 
 def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: list[int]) -> None:
     (reader,) = press.add_readers("a@example.org", topics=("nothing such",))
-    judge(press, reader, old[:2], OpinionKind.KEPT)
+    judge(press, reader, old[:2], Feedback.KEPT)
     edition = press.publish()
     assert press.states(edition) == {"skipped: empty": 1}
 
@@ -118,8 +118,8 @@ def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_sugge
         "a@example.org", "b@example.org", "c@example.org", topics=("parsing OR forests",)
     )
     for reader in (held, muting, dismissing):
-        judge(press, reader, old[:3], OpinionKind.KEPT)
-    judge(press, dismissing, [new[1]], OpinionKind.DISMISSED)
+        judge(press, reader, old[:3], Feedback.KEPT)
+    judge(press, dismissing, [new[1]], Feedback.DISMISSED)
     with press.sessions.begin() as session:
         row = session.get_one(Subscriber, muting)
         topic = list_topics(session, muting)[0].id
@@ -134,7 +134,7 @@ def test_who_switched_suggestions_off_gets_none(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     (reader,) = press.add_readers("a@example.org", topics=("parsing",))
-    judge(press, reader, old[:2], OpinionKind.KEPT)
+    judge(press, reader, old[:2], Feedback.KEPT)
     with press.sessions.begin() as session:
         set_suggestions(session.get_one(Subscriber, reader), is_wanted=False)
     assert also(digest_of(press, reader)) == []
@@ -144,7 +144,7 @@ def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     (reader,) = press.add_readers("a@example.org")
-    judge(press, reader, old[:2], OpinionKind.KEPT)
+    judge(press, reader, old[:2], Feedback.KEPT)
     with press.sessions.begin() as session:
         assert recommended(session, [reader], load_pool(session, new), new[:1]) == {
             reader: (new[1],)
@@ -159,7 +159,7 @@ def test_many_readers_cost_as_many_questions_as_one(
 ) -> None:
     readers = press.add_readers(*(f"r{n}@example.org" for n in range(8)), topics=("parsing -x",))
     for reader in readers:
-        judge(press, reader, old[:2], OpinionKind.KEPT)
+        judge(press, reader, old[:2], Feedback.KEPT)
     asked: list[str] = []
     with press.sessions() as session:
         engine = session.get_bind()

@@ -17,9 +17,9 @@ from service.editions.domain.schedule import is_cadence_day
 from service.editions.publish import publish_now
 from service.editions.store.models import EditionPaper
 from service.papers.arxiv_backfill import HEAL_DAYS
-from service.papers.domain.types import Announcement, AnnounceType
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.batches import open_batch
-from service.papers.store.models import PaperIdentifier, PaperRow
+from service.papers.store.models import Paper, PaperIdentifier
 from service.papers.store_announcements import store_announcements
 from service.sending.deliver import deliver
 
@@ -32,7 +32,7 @@ def now() -> datetime:
     return datetime(2026, 9, 17, 6, tzinfo=UTC)
 
 
-def tell(press: Press, on: date, *told: Announcement, source: str = "arxiv") -> None:
+def tell(press: Press, on: date, *told: ParsedAnnouncement, source: str = "arxiv") -> None:
     """Store announcements of a day as ingest does."""
     with press.sessions.begin() as session:
         category = "cs.CL" if source == "arxiv" else ""
@@ -67,7 +67,7 @@ def told_of(press: Press, reader: int) -> list[tuple[str, str]]:
     ]
 
 
-def preprint() -> Announcement:
+def preprint() -> ParsedAnnouncement:
     return make_announcement(
         1,
         "Parsing of genomes",
@@ -80,7 +80,7 @@ def preprint() -> Announcement:
     )
 
 
-def on_arxiv(**changes: object) -> Announcement:
+def on_arxiv(**changes: object) -> ParsedAnnouncement:
     return make_announcement(7, "Parsing of genomes", doi=DOI, **changes)
 
 
@@ -99,7 +99,7 @@ def test_a_work_on_biorxiv_and_arxiv_is_in_one_edition_under_both_names(
         placed = session.execute(
             select(EditionPaper.paper_id).where(EditionPaper.cadence == Cadence.DAILY)
         ).all()
-        works = set(session.execute(select(PaperRow.work_id)).scalars())
+        works = set(session.execute(select(Paper.work_id)).scalars())
         names = set(session.execute(select(PaperIdentifier.value)).scalars())
     assert len(placed) == len(sent(press, anne)) == 1
     assert len(works) == 1
@@ -221,8 +221,8 @@ def test_a_paper_found_on_the_last_day_it_is_looked_for_is_in_the_next_edition(
         edition_id = publish_now(press.sessions, press.settings, cadence, following, press.clock())
         with press.sessions() as session:
             placed = session.execute(
-                select(PaperRow.key)
-                .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+                select(Paper.key)
+                .join(EditionPaper, EditionPaper.paper_id == Paper.id)
                 .where(EditionPaper.cadence == cadence)
             ).scalars()
             assert key in set(placed), (edition_id, announced_on)

@@ -14,7 +14,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import insert_mail
 from service.messages.build import build_envelope
-from service.messages.edition_data import Materials
+from service.messages.edition_data import EditionDataCache
 from service.messages.rendering.renderer import Renderer
 from service.platform.signing.tokens import Purpose, TokenInvalid, read_token
 from service.sending.deliver import deliver
@@ -212,4 +212,4 @@ def test_a_mail_to_nobody_cannot_be_built(press: Press) -> None:
     press.publish()
     claim = Claim(press.row(), None)
     with pytest.raises(ValueError, match="must be skipped"):
-        build_envelope(claim, Materials(), press.settings, Renderer(), press.clock())
+        build_envelope(claim, EditionDataCache(), press.settings, Renderer(), press.clock())

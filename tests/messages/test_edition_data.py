@@ -10,11 +10,11 @@ from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
-from service.messages.edition_data import Materials, Shelf
-from service.papers.domain.types import AnnounceType, Paper
+from service.messages.edition_data import EditionDataCache, PaperEntries
+from service.papers.domain.types import AnnounceType, PaperView
 from service.topics.domain.types import Reason
 
-PAPER = Paper(
+PAPER = PaperView(
     id=1,
     key="arxiv:1",
     source="arxiv",
@@ -40,12 +40,14 @@ DIGEST = Digest(
 
 
 @pytest.fixture
-def shelf() -> Shelf:
+def shelf() -> PaperEntries:
     papers = {number: replace(PAPER, id=number) for number in (1, 2, 3, 4)}
-    return Shelf(papers, frozenset({2}), make_settings())
+    return PaperEntries(papers, frozenset({2}), make_settings())
 
 
-def test_a_row_gives_the_papers_of_its_entries_without_those_that_are_gone(shelf: Shelf) -> None:
+def test_a_row_gives_the_papers_of_its_entries_without_those_that_are_gone(
+    shelf: PaperEntries,
+) -> None:
     cats, animals = shelf.read_groups(digest_to_json(DIGEST))
     assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
         "cats", 7, "animals", 8,
@@ -57,7 +59,7 @@ def test_a_row_gives_the_papers_of_its_entries_without_those_that_are_gone(shelf
     assert (also.paper.id, also.is_suggested, also.reasons) == (4, True, ())
 
 
-def test_entries_and_rows_meet_the_same_placed_paper(shelf: Shelf) -> None:
+def test_entries_and_rows_meet_the_same_placed_paper(shelf: PaperEntries) -> None:
     groups = shelf.read_groups(digest_to_json(DIGEST))
     again = shelf.read_groups(digest_to_json(DIGEST))
     for group, other, entries in zip(groups, again, DIGEST.groups, strict=True):
@@ -65,7 +67,7 @@ def test_entries_and_rows_meet_the_same_placed_paper(shelf: Shelf) -> None:
         assert all(a is b is c for a, b, c in zip(group.papers, other.papers, taken, strict=True))
 
 
-def test_another_topic_reason_or_note_is_another_placed_paper(shelf: Shelf) -> None:
+def test_another_topic_reason_or_note_is_another_placed_paper(shelf: PaperEntries) -> None:
     entries = (
         DigestEntry(1, TITLE),
         DigestEntry(1, BOTH),
@@ -87,7 +89,7 @@ def test_all_readers_of_an_edition_are_told_the_same_days() -> None:
         state=EditionState.FROZEN,
         coverage={"announced": 3, "checked": 2, "late": 1, "late_days": {"2026-09-17": 1}},
     )
-    materials = Materials(editions={5: edition})
+    materials = EditionDataCache(editions={5: edition})
     days = materials.days(5)
     assert days is not None
     assert days is materials.days(5)

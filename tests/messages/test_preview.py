@@ -9,14 +9,14 @@ from support.newsletter.press import SILENCE, PlannedTransport, Press, dump_tabl
 from support.web.papers import FRIDAY, make_announcement, upvoted
 from support.web.rendering import watch_rendering
 
-from service.messages.preview import Preview, preview_digest
+from service.messages.preview import MailPreview, preview_digest
 from service.platform.caches import clear_caches
 from service.sending.deliver import deliver, resolve
 
 ANNE = "anne@example.org"
 
 
-def preview(press: Press, reader_id: int) -> Preview:
+def preview(press: Press, reader_id: int) -> MailPreview:
     return preview_digest(press.sessions, press.settings, reader_id, FRIDAY, press.clock())
 
 
@@ -109,7 +109,7 @@ def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(pres
 def test_no_mail_is_previewed_where_nothing_matched(press: Press) -> None:
     (anne,) = press.add_readers(ANNE, topics=["quasars"])
     press.add_papers(1)
-    assert preview(press, anne) == Preview(FRIDAY, None, reason="empty")
+    assert preview(press, anne) == MailPreview(FRIDAY, None, reason="empty")
 
 
 def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> None:

@@ -15,7 +15,7 @@ from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.domain.retries import RETRY_MINUTES
 from service.sending.domain.smtp_replies import ReplyKind
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.models import Subscriber
 
@@ -125,7 +125,7 @@ def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> No
     with press.sessions.begin() as session:
         suppress_address(session, ANNE, keys, "asked by telephone", now)
         session.add(
-            PaceRow(
+            ProviderLimit(
                 provider="example.org", changed_at=now, opened_at=now, breaker=BreakerState.OPEN
             )
         )

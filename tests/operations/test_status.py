@@ -22,7 +22,7 @@ from service.operations.status import EditionStory, expected_end, find_status
 from service.operations.store.edition_reports import DoubtRow, ReplyCount, Waiting
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 
 ANSWERS = {"accepted": ACCEPTED, "later": LATER, "nobody": NOBODY, "silence": SILENCE}
 
@@ -91,7 +91,7 @@ def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     with press.sessions.begin() as session:
         session.add(
-            PaceRow(
+            ProviderLimit(
                 provider="gmail",
                 rate=2.5,
                 changed_at=now,

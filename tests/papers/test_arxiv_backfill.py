@@ -12,7 +12,7 @@ from service.papers.arxiv_backfill import heal_arxiv
 from service.papers.domain.types import PaperEventKind
 from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.http_fetch import Caller, Fetcher
-from service.papers.store.models import PaperEvent, PaperRow
+from service.papers.store.models import Paper, PaperEvent
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 
@@ -35,7 +35,7 @@ def test_a_deleted_record_withdraws_its_paper_once_and_an_unknown_one_nothing(
         heal_arxiv(make_sessions(engine), settings, oai, now)[0].updated_count for _ in range(2)
     )
     assert (first, second) == (1, 0)
-    rows = session.execute(select(PaperRow.key, PaperRow.is_withdrawn).order_by(PaperRow.key)).all()
+    rows = session.execute(select(Paper.key, Paper.is_withdrawn).order_by(Paper.key)).all()
     assert [tuple(row) for row in rows] == [("arxiv:2609.00001", True), ("arxiv:2609.00002", False)]
     (event,) = session.execute(select(PaperEvent)).scalars()
     assert (event.kind, event.detail) == (PaperEventKind.WITHDRAWN, "deleted")

@@ -15,7 +15,7 @@ from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import open_batch
-from service.papers.store.models import PaperRow, Signal
+from service.papers.store.models import Paper, Signal
 from service.papers.store_announcements import store_announcements
 from service.platform.settings.settings import Settings
 
@@ -48,7 +48,7 @@ def test_a_paper_known_by_a_list_alone_gets_its_categories_and_stays_new_once(
     api = ArxivApi(f"{loopback_http.url}/query", Fetcher(Caller(), OpenGate()))
     assert complete_stubs(sessions, api, now) == 1
     with sessions() as session:
-        (paper,) = session.execute(select(PaperRow)).scalars()
+        (paper,) = session.execute(select(Paper)).scalars()
     assert (paper.title, paper.categories, paper.source) == ("The whole title", ["cs.CL"], "arxiv")
     assert (paper.announced_as, paper.first_announced_on) == (AnnounceType.LISTED, FRIDAY)
     assert complete_stubs(sessions, api, now) == 0

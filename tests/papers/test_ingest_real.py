@@ -12,7 +12,7 @@ from support.newsletter.stored import changed_tables, read_tables
 from support.sources.provider import Provider, morning
 
 from service.papers.domain.types import BatchState
-from service.papers.store.models import AnnouncementRow, Batch, PaperRow
+from service.papers.store.models import Announcement, Batch, Paper
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -29,9 +29,9 @@ def announced(real_data: Path, on: date) -> set[tuple[str, str]]:
 
 def stored(session: Session, on: date) -> set[tuple[str, str]]:
     rows = session.execute(
-        select(PaperRow.identifier, AnnouncementRow.announce_type)
-        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        select(Paper.identifier, Announcement.announce_type)
+        .join(Announcement, Announcement.paper_id == Paper.id)
+        .join(Batch, Batch.id == Announcement.batch_id)
         .where(Batch.announced_on == on)
     )
     return {(identifier, str(kind)) for identifier, kind in rows}

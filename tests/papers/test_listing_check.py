@@ -11,7 +11,7 @@ from support.sources.provider import morning
 
 from service.papers.domain.types import BatchState
 from service.papers.ingest import ingest_source
-from service.papers.listing_check import close_overdue, consult
+from service.papers.listing_check import close_overdue, fetch_expected_count
 from service.papers.sources.base import Source
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import find_batch
@@ -54,7 +54,7 @@ def test_a_day_that_looked_whole_is_read_again_when_the_listing_speaks_up(
     ingest_source(sessions, settings, source, None, now)
     assert found(session).state is BatchState.COMPLETE
     loopback_http.routes["/cs.CL/new"] = (200, {}, LISTING.format(2).encode())
-    consult(sessions, source, "cs.CL", now)
+    fetch_expected_count(sessions, source, "cs.CL", now)
     batch = found(session)
     assert (batch.state, batch.expected_count, batch.etag) == (BatchState.PARTIAL, 2, "")
     assert batch.note == "1 of 2 papers, as the listing says now"
@@ -73,7 +73,7 @@ def test_after_the_deadline_the_listing_takes_nothing_back(
     loopback_http.routes["/rss/cs.CL"] = (200, {}, render_feed(FRIDAY, Told(1)))
     ingest_source(sessions, settings, source, None, morning(FRIDAY))
     loopback_http.routes["/cs.CL/new"] = (200, {}, LISTING.format(2).encode())
-    consult(sessions, source, "cs.CL", late)
+    fetch_expected_count(sessions, source, "cs.CL", late)
     assert found(session).state is BatchState.COMPLETE
 
 

@@ -13,7 +13,7 @@ from support.rules import ROOT
 from service.platform import caches
 from service.platform.caches import CacheUse, cached, clear_caches, list_caches, register_cache
 from service.presentation.dates import plain_date
-from service.web.core.cached_response import FreshAnswer
+from service.web.core.cached_response import CachedResponse
 
 OURS = "service/platform/caches.py"
 
@@ -125,7 +125,7 @@ def test_objects_of_one_name_are_counted_together_and_as_long_as_they_live() -> 
 
 def test_all_are_cleared_at_once() -> None:
     box = Box("boxes", "a")
-    answer = FreshAnswer(60.0)
+    answer = CachedResponse(60.0)
     plain_date(date(2026, 4, 21))
     answer.read(lambda: b"one")
     clear_caches()

@@ -7,7 +7,7 @@ import pytest
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage
-from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
 from service.messages.rendering.digest_phrases import facts, subject_topic
 from service.messages.rendering.text_part import said_byline
 from service.papers.domain.types import AnnounceType
@@ -92,7 +92,7 @@ def test_the_subject_names_topics_only_where_they_are_short(
     titles: list[str],
     expected: str,
 ) -> None:
-    groups = tuple(DigestGroup(title=title, papers=(make_entry(),)) for title in titles)
+    groups = tuple(DigestSection(title=title, papers=(make_entry(),)) for title in titles)
     assert subject_topic(make_digest(groups=groups)) == expected
 
 

@@ -23,11 +23,11 @@ from service.sending.domain.provider_limits import (
     PROBE_MINUTES,
     START_RATE,
     BreakerState,
-    Pace,
+    ProviderLimitView,
 )
 from service.sending.domain.providers import provider_of
 from service.sending.send_loop import DeliverReport
-from service.sending.smtp.relay_pool import RelayTrouble
+from service.sending.smtp.relay_pool import RelayError
 from service.sending.store.provider_limits import find_paces
 from service.subscribers.lifecycle import erase, unsubscribe
 from service.subscribers.store.models import Subscriber
@@ -58,7 +58,7 @@ def answering(
     return lambda e: gmail if provider_of(e.recipient) == "gmail" else others
 
 
-def pace_of(press: Press, provider: str = "gmail") -> Pace | None:
+def pace_of(press: Press, provider: str = "gmail") -> ProviderLimitView | None:
     with press.sessions() as session:
         return find_paces(session).get(provider)
 
@@ -288,7 +288,7 @@ def test_a_relays_trouble_is_told_once_a_day_and_costs_no_try(press: Press) -> N
     away = SendOutcome(Phase.CONNECT, 535, "5.7.8 wrong password")
     transport = PlannedTransport(lambda _: away)
     for _ in range(3):
-        transport.troubles = [RelayTrouble("relay.example:587", "535 5.7.8 wrong password")]
+        transport.troubles = [RelayError("relay.example:587", "535 5.7.8 wrong password")]
         assert deliver(press.sender(transport)).sent == 0
         press.clock.forward(minutes=5)
     assert alerts(press) == ["The relay relay.example:587 takes no mail"]
@@ -298,8 +298,8 @@ def test_a_relays_trouble_is_told_once_a_day_and_costs_no_try(press: Press) -> N
 
 def test_while_all_relays_rest_nothing_is_claimed(press: Press) -> None:
     edition_id = begin(press, "anne@uni.example")
-    transport = PlannedTransport(is_away=True)
+    transport = PlannedTransport(is_unavailable=True)
     assert deliver(press.sender(transport)).total == 0
     assert (press.row(edition_id).attempt, transport.sent) == (0, [])
-    transport.is_away = False
+    transport.is_unavailable = False
     assert deliver(press.sender(transport)).sent == 1

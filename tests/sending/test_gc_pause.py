@@ -4,12 +4,12 @@ import gc
 
 import pytest
 
-from service.sending.gc_pause import seldom_collecting
+from service.sending.gc_pause import reduced_gc
 
 
 def test_a_run_leaves_the_search_for_garbage_as_it_was() -> None:
     usual, frozen = gc.get_threshold(), gc.get_freeze_count()
-    with pytest.raises(LookupError), seldom_collecting():  # noqa: PT012
+    with pytest.raises(LookupError), reduced_gc():  # noqa: PT012
         assert gc.get_threshold()[0] > 10 * usual[0]
         assert gc.get_freeze_count() > frozen
         raise LookupError

@@ -7,10 +7,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import THURSDAY, make_announcement, store_papers
 
-from service.papers.domain.types import Announcement, AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement
+from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
-from service.similarity.domain.calibration import Aim, Pool
+from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.domain.vectors import WORDS_ONLY, is_like
 from service.similarity.embed_papers import (
     count_lexemes,
@@ -22,7 +22,7 @@ from service.similarity.embed_papers import (
 )
 from service.similarity.store import corpus
 from service.similarity.store.corpus import get_generation, open_generation, scan_pool
-from service.similarity.store.models import PaperMeaningRow, ProbeRow
+from service.similarity.store.models import LikeQuery, PaperMeaning
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
     LikeError,
@@ -44,7 +44,7 @@ SUBJECTS = {
 pytestmark = pytest.mark.settings(embedder="wordllama")
 
 
-def told(number: int, subject: str) -> Announcement:
+def told(number: int, subject: str) -> ParsedAnnouncement:
     title = SUBJECTS[subject].format(number)
     return make_announcement(number, title, abstract=f"{title}. We describe method {number}.")
 
@@ -73,12 +73,12 @@ def crowd(session: Session, ids: dict[str, int]) -> None:
 FEW = 20
 
 
-def scan_few(session: Session, model: str, aim: Aim, without: int | None) -> Pool:
+def scan_few(session: Session, model: str, aim: Target, without: int | None) -> ReferenceScores:
     return replace(scan_pool(session, model, aim, without), least=FEW)
 
 
 def found(session: Session, probe: object) -> set[int]:
-    return set(session.scalars(select(PaperRow.id).where(like_condition(probe))))  # type: ignore[arg-type]
+    return set(session.scalars(select(Paper.id).where(like_condition(probe))))  # type: ignore[arg-type]
 
 
 def of_subject(ids: dict[str, int], subject: str) -> set[int]:
@@ -128,8 +128,8 @@ def test_another_model_learns_everything_again(
     learn_meanings(sessions, settings)
     lexical = settings.model_copy(update={"embedder": "none"})
     assert learn_meanings(sessions, lexical) == 24
-    assert set(session.scalars(select(PaperMeaningRow.model))) == {WORDS_ONLY}
-    assert session.scalars(select(PaperMeaningRow.dense)).first() == b""
+    assert set(session.scalars(select(PaperMeaning.model))) == {WORDS_ONLY}
+    assert session.scalars(select(PaperMeaning.dense)).first() == b""
 
 
 def test_a_days_papers_are_learned_before_they_are_matched(
@@ -139,7 +139,7 @@ def test_a_days_papers_are_learned_before_they_are_matched(
     assert learn_papers(sessions, settings, some) == 5
     assert learn_papers(sessions, settings, some) == 0
     assert learn_papers(sessions, settings, []) == 0
-    assert set(session.scalars(select(PaperMeaningRow.paper_id))) == set(some)
+    assert set(session.scalars(select(PaperMeaning.paper_id))) == set(some)
 
 
 def test_pages_say_where_only_words_count(settings: Settings) -> None:
@@ -179,13 +179,13 @@ def test_a_clause_is_looked_at_without_being_kept_and_kept_once(
 ) -> None:
     learn_meanings(sessions, settings)
     seen = read_probe(session, settings, "Robot  hands")
-    assert session.scalars(select(ProbeRow)).all() == []
+    assert session.scalars(select(LikeQuery)).all() == []
     kept = make_probe(session, settings, "robot hands")
     assert kept == seen
     assert make_probe(session, settings, "ROBOT hands") == read_probe(
         session, settings, "robot hands"
     )
-    assert len(session.scalars(select(ProbeRow)).all()) == 1
+    assert len(session.scalars(select(LikeQuery)).all()) == 1
 
 
 def test_a_kept_probe_serves_although_more_papers_came(
@@ -316,7 +316,7 @@ def test_kept_probes_are_made_again_for_a_new_generation(
     assert renew_probes(sessions, settings, scan=scan_few) == 0
     renewed = make_probe(session, settings, "robot hands", scan_few)
     assert renewed.generation == 1
-    assert len(session.scalars(select(ProbeRow)).all()) == 2
+    assert len(session.scalars(select(LikeQuery)).all()) == 2
 
 
 def test_a_probe_whose_paper_is_gone_is_dropped(
@@ -329,7 +329,7 @@ def test_a_probe_whose_paper_is_gone_is_dropped(
     session.commit()
     assert renew_probes(sessions, settings, scan=scan_few) == 1
     assert renew_probes(sessions, settings, scan=scan_few) == 0
-    assert session.scalars(select(ProbeRow)).all() == []
+    assert session.scalars(select(LikeQuery)).all() == []
 
 
 def test_counted_words_are_used_for_what_is_rare(
@@ -364,7 +364,7 @@ def test_one_work_is_shown_once_and_never_beside_itself(
 ) -> None:
     own, sibling, one, same = (ids[f"arxiv:2609.0000{n}"] for n in (1, 2, 3, 4))
     for paper_id, work in ((own, own), (sibling, own), (one, one), (same, one)):
-        session.execute(update(PaperRow).where(PaperRow.id == paper_id).values(work_id=work))
+        session.execute(update(Paper).where(Paper.id == paper_id).values(work_id=work))
     session.commit()
     learn_meanings(sessions, settings)
     nearest = {paper_id for paper_id, _ in similar_papers(session, settings, own, 10)}

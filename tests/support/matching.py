@@ -12,9 +12,9 @@ from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category
 from service.papers.domain.tsvector import Lexemes
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.domain.language import Query, canonical, leaf_texts
-from service.topics.domain.matching.bitsets import Bits, iterate_bits
+from service.topics.domain.matching.bitsets import PaperSet, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.paper_index import IndexedPaper, PaperIndex
 from service.topics.store.index_rows import index_papers
@@ -47,7 +47,7 @@ def store_papers(session: Session, drafts: Iterable[Draft]) -> list[IndexedPaper
     """Fresh rows for these papers only, read back the way the day's index is read."""
     session.execute(text("TRUNCATE papers CASCADE"))
     rows = [_row(number, draft) for number, draft in enumerate(drafts)]
-    ids = session.scalars(insert(PaperRow).returning(PaperRow.id), rows).all()
+    ids = session.scalars(insert(Paper).returning(Paper.id), rows).all()
     return [
         replace(
             paper,
@@ -107,7 +107,7 @@ class Memory:
         ids = self._index.ids
         return {(number, ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)}
 
-    def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[Bits]:
+    def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[PaperSet]:
         """What composing finds: by the forms that were stored when the topics were saved."""
         texts, sets = [canonical(query) for query in topics], self._sets
         numbers = save_canonicals(session, texts)
@@ -132,10 +132,9 @@ def pairs_in_postgres(session: Session, topics: Sequence[Query]) -> set[tuple[in
         (topic, paper)
         for topic, query in enumerate(topics)
         for paper in session.scalars(
-            select(PaperRow.id).where(
+            select(Paper.id).where(
                 to_sql(
-                    query,
-                    likes={clause: PaperRow.id % by < rest for clause, (by, rest) in _likes()},
+                    query, likes={clause: Paper.id % by < rest for clause, (by, rest) in _likes()}
                 )
             )
         )

@@ -5,7 +5,7 @@ Benches measure beside them. Nothing here runs in the service.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from service.editions.domain.ranking import FOLLOWED, Standing, iterate_spread, weigh_reasons
+from service.editions.domain.ranking import FOLLOWED, PaperRank, iterate_spread, weigh_reasons
 from service.papers.domain.trending import Trend
 from service.topics.domain.language.syntax_tree import Query
 from service.topics.domain.matching.bitsets import Reasons
@@ -22,7 +22,7 @@ def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons 
 
 def rank_matches(
     matches: Iterable[tuple[int, tuple[Reason, ...]]],
-    standings: Mapping[int, Standing],
+    standings: Mapping[int, PaperRank],
     followed: Collection[int] = (),
 ) -> list[int]:
     """Return the ids of one topic's papers (id, why it matched), best first, none too often in a row.
@@ -35,7 +35,7 @@ def rank_matches(
 
 def order_matches(
     matches: Iterable[tuple[int, tuple[Reason, ...]]],
-    standings: Mapping[int, Standing],
+    standings: Mapping[int, PaperRank],
     followed: Collection[int] = (),
 ) -> list[int]:
     """Return the same before papers are spread: leaving some out never reorders the rest."""
@@ -51,7 +51,7 @@ def order_matches(
     return [paper_id for paper_id, _ in sorted(matches, key=place)]
 
 
-def spread(ranked: Sequence[int], standings: Mapping[int, Standing]) -> list[int]:
+def spread(ranked: Sequence[int], standings: Mapping[int, PaperRank]) -> list[int]:
     """Return `ranked` with few of a cluster in a row, as long as there are others; none is dropped."""
     clusters = {paper_id: standings[paper_id].cluster for paper_id in ranked}
     return list(iterate_spread(iter(ranked), clusters))

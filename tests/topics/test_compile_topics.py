@@ -5,14 +5,14 @@ from support.newsletter.press import Press
 from support.newsletter.stored import list_uncompiled
 
 from service.deliveries.domain.states import DeliveryState
-from service.editions.domain.compose import ReaderTopic
+from service.editions.domain.compose import MatchedTopic
 from service.editions.edition_cache import LoadedEdition, load_index
 from service.editions.match_topics import load_matched_topics, match_stored_topics
 from service.editions.store.editions import get_edition
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import canonical, parse_query
-from service.topics.store.models import Canonical, ClauseRow
+from service.topics.store.models import Clause, CompiledTopic
 from service.topics.store.save_compiled import save_canonicals
 from service.topics.store.to_sql import to_sql
 
@@ -48,7 +48,7 @@ def test_an_edition_finds_for_each_topic_what_a_search_finds(press: Press) -> No
     found = find_in_memory(press, edition_id, topics)
     with press.sessions() as session:
         searched = {
-            topic: set(session.scalars(select(PaperRow.id).where(to_sql(parse_query(topic)))))
+            topic: set(session.scalars(select(Paper.id).where(to_sql(parse_query(topic)))))
             for topic in topics
         }
     assert found == searched
@@ -81,8 +81,8 @@ def test_an_edition_never_asks_forms_of_another_compiler(press: Press, engine: E
     press.add_papers(1, 2)
     press.add_readers("ada@example.org", topics=("parsing (1 OR 2)",))
     with engine.begin() as connection:
-        connection.execute(update(ClauseRow).values(keys="spoilt", version=1))
-        connection.execute(update(Canonical).values(form=[0], version=1))
+        connection.execute(update(Clause).values(keys="spoilt", version=1))
+        connection.execute(update(CompiledTopic).values(form=[0], version=1))
     press.publish()
     assert len(press.row().paper_ids) == 2
 
@@ -108,30 +108,32 @@ def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_un
     press.add_readers("grace@example.org", topics=("one",))
     with engine.begin() as connection:
         connection.execute(text("UPDATE topics SET canonical_id = NULL WHERE canonical = 'one'"))
-        connection.execute(update(Canonical).where(Canonical.text != "one").values(version=0))
+        connection.execute(
+            update(CompiledTopic).where(CompiledTopic.text != "one").values(version=0)
+        )
     with press.sessions.begin() as session:
         save_canonicals(session, ["nobody wants this"])
     assert compile_topics(press.sessions) == 2
     assert compile_topics(press.sessions) == 0
     assert list_uncompiled(engine) == []
     with press.sessions() as session:
-        assert {*session.scalars(select(Canonical.text))} == {"one", "(a OR b) two"}
-        assert {*session.scalars(select(ClauseRow.text))} == {"one", "(a OR b)", "a", "b", "two"}
+        assert {*session.scalars(select(CompiledTopic.text))} == {"one", "(a OR b) two"}
+        assert {*session.scalars(select(Clause.text))} == {"one", "(a OR b)", "a", "b", "two"}
 
 
 def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
     press.add_papers(1)
     ada, grace = press.add_readers("ada@example.org", "grace@example.org", topics=("parsing", "x"))
     with press.sessions.begin() as session:
-        ids = [*session.scalars(select(PaperRow.id))]
+        ids = [*session.scalars(select(Paper.id))]
         index = load_index(session, ids, {})
 
-        def load(*readers: int) -> dict[int, list[ReaderTopic]]:
+        def load(*readers: int) -> dict[int, list[MatchedTopic]]:
             return load_matched_topics(session, press.settings, index, readers)
 
         topics = load(ada)
         assert [topic.canonical for topic in topics[ada]] == ["parsing", "x"]
-        session.execute(update(ClauseRow).values(keys="spoilt"))
+        session.execute(update(Clause).values(keys="spoilt"))
         again = load(grace, ada)
         # The very same text: what was found for it is one look-up by a string that knows its hash.
         assert again[grace][0].canonical is topics[ada][0].canonical

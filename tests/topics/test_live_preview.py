@@ -21,7 +21,7 @@ from service.topics.domain.language import parse_query
 from service.topics.domain.language.syntax_tree import Text
 from service.topics.live_preview import LivePreviews, PreviewLimits, TooBroad, _span_until
 from service.topics.preview_lookup import LivePreview
-from service.topics.store.recent import open_view
+from service.topics.store.recent import begin_snapshot
 from service.topics.topics import TopicError, preview_topic
 
 # Every span is read beside the requests.
@@ -136,7 +136,7 @@ def test_a_request_that_began_before_a_change_is_answered_as_of_then(
     store_papers(session, [make_announcement(1, "Cats")])
     assert ask("cats").matched.total == 1
     with sessions() as early:
-        open_view(early, 5_000)
+        begin_snapshot(early, 5_000)
         store_papers(session, [make_announcement(2, "More Cats")])
         assert ask("cats").matched.total == 2
         newer = previews._kept
@@ -155,7 +155,7 @@ def test_two_visitors_follow_a_change_once(
     assert before is not None
     store_papers(session, [make_announcement(2, "More Cats")])
     with sessions() as reading:
-        state = open_view(reading, 5_000)
+        state = begin_snapshot(reading, 5_000)
         changed = list_changes(reading, before.state)
         first = previews._follow(reading, before, state, changed)
         assert first is not before

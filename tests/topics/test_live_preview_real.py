@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, make_announcement, store_papers
 
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import leaf_texts, parse_query
@@ -67,7 +67,7 @@ def test_preview_archive_and_daily_match_agree_on_real_papers(
         for n, paper in enumerate(papers, start=1)
     ]
     store_papers(session, told)
-    day = index_papers(session, list(session.scalars(select(PaperRow.id))))
+    day = index_papers(session, list(session.scalars(select(Paper.id))))
     found_count = 0
     for topic in make_topics(papers, 250):
         try:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 
 from service.papers.domain.categories import is_known
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.domain.language import parse_query
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.store.to_sql import to_sql
@@ -51,7 +51,7 @@ def test_every_ready_made_topic_of_computer_science_brings_papers_but_not_a_floo
     assert len(topics) > 50
     counts = {
         topic.name: session.scalar(
-            select(func.count()).select_from(PaperRow).where(to_sql(parse_query(topic.query)))
+            select(func.count()).select_from(Paper).where(to_sql(parse_query(topic.query)))
         )
         for topic in topics
     }

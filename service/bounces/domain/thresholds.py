@@ -24,7 +24,7 @@ ARRIVED = frozenset({BounceVerdict.AUTO_REPLY, BounceVerdict.NOT_A_BOUNCE})
 
 
 @dataclass(frozen=True, slots=True)
-class BounceEvent:
+class BounceView:
     """One thing that came back. `key` is the event's own: equal keys are one event."""
 
     key: str
@@ -34,7 +34,7 @@ class BounceEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BounceScore:
     """`score` in percent of a suppression; `suppress` names the reason once it is reached."""
 
     score: float
@@ -42,7 +42,7 @@ class Standing:
     why: str = ""
 
 
-def next_standing(events: Iterable[BounceEvent], now: datetime) -> Standing:
+def next_standing(events: Iterable[BounceView], now: datetime) -> BounceScore:
     """Where a reader stands after all of these events.
 
     A complaint or a certain hard bounce is final whenever it happened. The rest adds up, the
@@ -50,24 +50,24 @@ def next_standing(events: Iterable[BounceEvent], now: datetime) -> Standing:
     """
     distinct = {event.key: event for event in events}.values()
     if any(event.verdict is BounceVerdict.COMPLAINT for event in distinct):
-        return Standing(LIMIT, SuppressionReason.COMPLAINT, "reported as spam")
+        return BounceScore(LIMIT, SuppressionReason.COMPLAINT, "reported as spam")
     days: dict[date, float] = {}
     for event in distinct:
         if event.verdict not in _AGAINST_READER:
             continue
         if event.weight >= LIMIT:
-            return Standing(LIMIT, SuppressionReason.HARD_BOUNCE, "there is no such address")
+            return BounceScore(LIMIT, SuppressionReason.HARD_BOUNCE, "there is no such address")
         day = event.occurred_at.date()
         days[day] = max(days.get(day, 0.0), _worth(event, now))
     # fsum, since the order of an ordinary sum shows in its last digit.
     score = fsum(days.values())
     if score < LIMIT:
-        return Standing(score)
+        return BounceScore(score)
     why = f"mail came back on {len(days)} days"
-    return Standing(score, SuppressionReason.HARD_BOUNCE, why)
+    return BounceScore(score, SuppressionReason.HARD_BOUNCE, why)
 
 
-def _worth(event: BounceEvent, now: datetime) -> float:
+def _worth(event: BounceView, now: datetime) -> float:
     age = max(now - event.occurred_at, timedelta(0))
     return float(event.weight * 0.5 ** (age / HALF_LIFE))
 

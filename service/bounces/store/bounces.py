@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.bounces.domain.thresholds import BounceEvent
-from service.bounces.store.models import BounceEventRow
+from service.bounces.domain.thresholds import BounceView
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.states import BounceVerdict, DeliveryState, may_follow
 from service.deliveries.store.deliveries import record_event
 from service.deliveries.store.models import Delivery
@@ -34,7 +34,7 @@ class NewBounce:
 def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | None:
     """Write an event; None if it is known already."""
     return session.scalar(
-        insert(BounceEventRow)
+        insert(BounceEvent)
         .values(
             key=bounce.key,
             source=bounce.source,
@@ -48,24 +48,24 @@ def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | N
             created_at=now,
         )
         .on_conflict_do_nothing()
-        .returning(BounceEventRow.id)
+        .returning(BounceEvent.id)
     )
 
 
 def list_bounces(
     session: Session, subscriber_id: int, since: datetime | None = None
-) -> list[BounceEvent]:
+) -> list[BounceView]:
     """A reader's events, of mails that were made after `since`."""
     statement = (
-        select(BounceEventRow)
-        .outerjoin(Delivery, Delivery.id == BounceEventRow.delivery_id)
-        .where(BounceEventRow.subscriber_id == subscriber_id)
+        select(BounceEvent)
+        .outerjoin(Delivery, Delivery.id == BounceEvent.delivery_id)
+        .where(BounceEvent.subscriber_id == subscriber_id)
     )
     if since is not None:
-        made_at = func.coalesce(Delivery.created_at, BounceEventRow.occurred_at)
+        made_at = func.coalesce(Delivery.created_at, BounceEvent.occurred_at)
         statement = statement.where(made_at >= since)
     return [
-        BounceEvent(row.key, row.verdict, row.weight, row.occurred_at)
+        BounceView(row.key, row.verdict, row.weight, row.occurred_at)
         for row in session.scalars(statement)
     ]
 
@@ -98,30 +98,30 @@ def move_by_evidence(
     return True
 
 
-def list_unsettled(session: Session, limit: int = 500) -> Sequence[BounceEventRow]:
+def list_unsettled(session: Session, limit: int = 500) -> Sequence[BounceEvent]:
     """Events whose delivery may not have taken its state yet, oldest first, nobody else's."""
     return session.scalars(
-        select(BounceEventRow)
-        .where(BounceEventRow.settled_at.is_(None))
-        .order_by(BounceEventRow.id)
+        select(BounceEvent)
+        .where(BounceEvent.settled_at.is_(None))
+        .order_by(BounceEvent.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
 
 
 def settle_event(session: Session, event_id: int, now: datetime) -> None:
-    session.get_one(BounceEventRow, event_id).settled_at = now
+    session.get_one(BounceEvent, event_id).settled_at = now
 
 
 def count_verdicts_by_day(
     session: Session, since: datetime
 ) -> dict[date, dict[BounceVerdict, int]]:
     """Count what came in since a moment by UTC day and verdict; days without anything are left out."""
-    day = func.date_trunc("day", BounceEventRow.created_at, "UTC").label("day")
+    day = func.date_trunc("day", BounceEvent.created_at, "UTC").label("day")
     rows = session.execute(
-        select(day, BounceEventRow.verdict, func.count())
-        .where(BounceEventRow.created_at >= since)
-        .group_by(day, BounceEventRow.verdict)
+        select(day, BounceEvent.verdict, func.count())
+        .where(BounceEvent.created_at >= since)
+        .group_by(day, BounceEvent.verdict)
         .order_by(day)
     )
     told: dict[date, dict[BounceVerdict, int]] = {}

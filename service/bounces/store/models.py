@@ -9,7 +9,7 @@ from service.deliveries.domain.states import BounceVerdict
 from service.platform.database.base import Base, enum_type
 
 
-class BounceEventRow(Base):
+class BounceEvent(Base):
     """A bounce or complaint that names one of our deliveries, or an address on a provider's word.
 
     `key` is the event's own and unique, since providers and mailboxes bring the same one twice.

@@ -34,7 +34,7 @@ class DigestGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class PaperUpdate:
     """Something that befell a paper after the reader was sent it; never told as new."""
 
     paper_id: int
@@ -51,7 +51,7 @@ class Digest:
 
     groups: tuple[DigestGroup, ...]
     cut_ids: tuple[int, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    happenings: tuple[PaperUpdate, ...] = ()
     also: tuple[DigestEntry, ...] = ()
 
     @property

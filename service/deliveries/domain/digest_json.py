@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, TypeAlias
 
-from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, Happening
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, PaperUpdate
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
 
@@ -133,9 +133,9 @@ def read_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntr
     return DigestEntry(paper_id, told, bool(is_maybe_seen), revision)
 
 
-def read_happenings(value: Mapping[str, Any]) -> tuple[Happening, ...]:
+def read_happenings(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
     return tuple(
-        Happening(paper_id, PaperEventKind(kind), detail)
+        PaperUpdate(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value["happenings"]
     )
 

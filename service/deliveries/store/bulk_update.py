@@ -10,7 +10,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 
 
-def move_rows(
+def transition_rows(
     session: Session,
     chosen: Select[int],
     state: DeliveryState,

@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.bulk_update import move_rows
+from service.deliveries.store.bulk_update import transition_rows
 from service.deliveries.store.deliveries import PAPER_KINDS
 from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import is_among
@@ -43,4 +43,4 @@ def _carry(session: Session, doubts: Select[int], now: datetime) -> int:
         .order_by(Delivery.id)
         .with_for_update(of=Delivery, skip_locked=True)
     )
-    return sum(move_rows(session, chosen, DeliveryState.CARRIED, WHY_CARRIED, now).values())
+    return sum(transition_rows(session, chosen, DeliveryState.CARRIED, WHY_CARRIED, now).values())

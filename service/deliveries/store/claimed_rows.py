@@ -16,7 +16,7 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 
 
-class Mail(Protocol):
+class DeliveryView(Protocol):
     """What building a mail reads of its delivery: a claimed row here, a `Delivery` in a preview."""
 
     @property
@@ -41,7 +41,7 @@ class Mail(Protocol):
     def created_at(self) -> datetime: ...
 
 
-class Reader(Protocol):
+class RecipientView(Protocol):
     """What building a mail reads of whom it goes to: likewise a claimed one, or a `Subscriber`."""
 
     @property
@@ -80,8 +80,8 @@ class Reader(Protocol):
 class Claim:
     """A row that this sender holds, at this attempt, and its reader as read in the claim."""
 
-    delivery: Mail
-    subscriber: Reader | None
+    delivery: DeliveryView
+    subscriber: RecipientView | None
 
     @property
     def id(self) -> int:
@@ -92,8 +92,8 @@ class Claim:
         return self.delivery.attempt
 
 
-class ClaimedMail(NamedTuple):
-    """A `Mail`, with its place in its edition."""
+class ClaimedDelivery(NamedTuple):
+    """A `DeliveryView`, with its place in its edition."""
 
     id: int
     kind: DeliveryKind
@@ -108,8 +108,8 @@ class ClaimedMail(NamedTuple):
     created_at: datetime
 
 
-class ClaimedReader(NamedTuple):
-    """A `Reader`."""
+class ClaimedRecipient(NamedTuple):
+    """A `RecipientView`."""
 
     id: int
     email: str
@@ -136,11 +136,11 @@ _IS_WRITTEN = {
     "alert": "CAST(taken.alert AS text)",
 }
 _COLUMNS = [
-    *(_IS_WRITTEN.get(name, f"taken.{name}") for name in ClaimedMail._fields),
-    *(f"reader.{name}" for name in ClaimedReader._fields),
+    *(_IS_WRITTEN.get(name, f"taken.{name}") for name in ClaimedDelivery._fields),
+    *(f"reader.{name}" for name in ClaimedRecipient._fields),
 ]
-_MAIL_WIDTH = len(ClaimedMail._fields)
-_DIGEST, _ALERT = (ClaimedMail._fields.index(name) for name in ("digest", "alert"))
+_MAIL_WIDTH = len(ClaimedDelivery._fields)
+_DIGEST, _ALERT = (ClaimedDelivery._fields.index(name) for name in ("digest", "alert"))
 
 
 def claiming(steps: str, found: str, also: str = "") -> TextClause:
@@ -162,7 +162,7 @@ FROM taken LEFT JOIN subscribers AS reader ON reader.id = taken.subscriber_id
 
 def take_claims(
     session: Session, statement: TextClause, given: Mapping[str, Any]
-) -> list[tuple[ClaimedMail, ClaimedReader | None]]:
+) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
     """Run a statement of `claiming`; the rows in no order."""
     rows = session.execute(statement, given).all()
     return [(_read_mail(row), _read_reader(row[_MAIL_WIDTH:])) for row in rows]
@@ -173,8 +173,8 @@ _STATES = {one.value: one for one in SubscriberState}
 _CADENCES = {one.value: one for one in Cadence}
 
 
-def _read_mail(row: Sequence[Any]) -> ClaimedMail:
-    mail = ClaimedMail._make(row[:_MAIL_WIDTH])
+def _read_mail(row: Sequence[Any]) -> ClaimedDelivery:
+    mail = ClaimedDelivery._make(row[:_MAIL_WIDTH])
     return mail._replace(
         kind=_KINDS[mail.kind],
         digest=from_json(row[_DIGEST]) if row[_DIGEST] else None,
@@ -182,8 +182,8 @@ def _read_mail(row: Sequence[Any]) -> ClaimedMail:
     )
 
 
-def _read_reader(row: Sequence[Any]) -> ClaimedReader | None:
+def _read_reader(row: Sequence[Any]) -> ClaimedRecipient | None:
     if row[0] is None:
         return None
-    reader = ClaimedReader._make(row)
+    reader = ClaimedRecipient._make(row)
     return reader._replace(state=_STATES[reader.state], cadence=_CADENCES[reader.cadence])

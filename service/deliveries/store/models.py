@@ -156,7 +156,7 @@ class MailPart(Base):
     body: Mapped[bytes]
 
 
-class MailCopyRow(Base):
+class MailCopy(Base):
     """How a mail's HTML is put together, and the SHA-256 of what that must give."""
 
     __tablename__ = "mail_copies"

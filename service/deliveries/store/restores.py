@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.bulk_update import move_rows
+from service.deliveries.store.bulk_update import transition_rows
 from service.deliveries.store.models import Delivery, Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
@@ -59,4 +59,4 @@ def put_in_doubt(
     session: Session, chosen: tuple[ColumnElement[bool], ...], now: datetime
 ) -> dict[int | None, int]:
     rows = select(Delivery.id).where(*chosen).order_by(Delivery.id).with_for_update()
-    return move_rows(session, rows, DeliveryState.IN_DOUBT, WHY_DOUBTFUL, now)
+    return transition_rows(session, rows, DeliveryState.IN_DOUBT, WHY_DOUBTFUL, now)

@@ -8,7 +8,7 @@ from itertools import accumulate
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from service.deliveries.store.models import Delivery, MailCopyRow, MailPart
+from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.platform.database.pg_arrays import write_numbers, write_octets
 
 
@@ -65,8 +65,8 @@ def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> N
         session.execute(_UPSERT_COPIES, given)
 
 
-def get_copy(session: Session, delivery_id: int) -> MailCopyRow | None:
-    return session.get(MailCopyRow, delivery_id)
+def get_copy(session: Session, delivery_id: int) -> MailCopy | None:
+    return session.get(MailCopy, delivery_id)
 
 
 def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
@@ -77,4 +77,4 @@ def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
 def delete_copies(session: Session, subscriber_id: int) -> None:
     """Forget what a reader was sent; the shared stretches name nobody."""
     own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
-    session.execute(delete(MailCopyRow).where(MailCopyRow.delivery_id.in_(own)))
+    session.execute(delete(MailCopy).where(MailCopy.delivery_id.in_(own)))

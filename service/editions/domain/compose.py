@@ -10,17 +10,17 @@ from service.deliveries.domain.digest import (
     Digest,
     DigestEntry,
     DigestGroup,
-    Happening,
+    PaperUpdate,
 )
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import rank_papers
-from service.papers.domain.types import Paper, PaperEventKind
-from service.topics.domain.matching.bitsets import Bits, to_bits
+from service.papers.domain.types import PaperEventKind, PaperView
+from service.topics.domain.matching.bitsets import PaperSet, to_bits
 
 CARRIED_TITLE = "From your last edition"
 
 
-class ReaderTopic(NamedTuple):
+class MatchedTopic(NamedTuple):
     """A topic as composing needs it: its row, its text as the reader wrote it, its canonical form."""
 
     topic_id: int
@@ -29,7 +29,7 @@ class ReaderTopic(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class EditionSubscriber:
     """What composing needs of a subscriber.
 
     `topics` are in the reader's order; `seen_ids`: papers already sent; `carried_ids`: papers of an
@@ -38,11 +38,11 @@ class Reader:
     """
 
     subscriber_id: int
-    topics: tuple[ReaderTopic, ...] = ()
+    topics: tuple[MatchedTopic, ...] = ()
     seen_ids: frozenset[int] = frozenset()
     carried_ids: frozenset[int] = frozenset()
     unsent_ids: frozenset[int] = frozenset()
-    happenings: tuple[Happening, ...] = ()
+    happenings: tuple[PaperUpdate, ...] = ()
 
     @property
     def maybe_seen_ids(self) -> frozenset[int]:
@@ -50,7 +50,10 @@ class Reader:
 
 
 def compose_digest(
-    reader: Reader, index: EditionIndex, max_papers: int, carried: Mapping[int, Paper] | None = None
+    reader: EditionSubscriber,
+    index: EditionIndex,
+    max_papers: int,
+    carried: Mapping[int, PaperView] | None = None,
 ) -> Digest | None:
     """Return the reader's digest, or None where nothing matched (an empty digest is not sent).
 
@@ -61,7 +64,7 @@ def compose_digest(
     seen = index.find_seen(reader.seen_ids)
     wanted = _find_wanted(reader, index, seen)
     groups, told = _group_by_topic(reader, index, wanted, seen, max_papers)
-    found: Bits = 0
+    found: PaperSet = 0
     for _, papers in wanted:
         found |= papers
     again = rank_papers(_find_orphans(reader, index, found, carried or {}))
@@ -74,20 +77,22 @@ def compose_digest(
     return Digest(tuple(groups), cut_ids, _still_news(reader, groups))
 
 
-def _find_wanted(reader: Reader, index: EditionIndex, seen: Bits) -> list[tuple[ReaderTopic, Bits]]:
+def _find_wanted(
+    reader: EditionSubscriber, index: EditionIndex, seen: PaperSet
+) -> list[tuple[MatchedTopic, PaperSet]]:
     if reader.topics:
         return [(topic, index.find(topic.canonical)) for topic in reader.topics]
     carried = index.find_seen(reader.carried_ids)
-    return [(ReaderTopic(0, TRENDING_TITLE, ""), index.find_trending(seen) | carried)]
+    return [(MatchedTopic(0, TRENDING_TITLE, ""), index.find_trending(seen) | carried)]
 
 
 def _group_by_topic(
-    reader: Reader,
+    reader: EditionSubscriber,
     index: EditionIndex,
-    wanted: Sequence[tuple[ReaderTopic, Bits]],
-    seen: Bits,
+    wanted: Sequence[tuple[MatchedTopic, PaperSet]],
+    seen: PaperSet,
     room: int,
-) -> tuple[list[DigestGroup], Bits]:
+) -> tuple[list[DigestGroup], PaperSet]:
     """The groups of at most `room` papers, and those papers together with the `seen` ones."""
     followed = _find_followed(reader, index)
     told, groups = seen, []
@@ -102,9 +107,9 @@ def _group_by_topic(
     return groups, told
 
 
-def _find_followed(reader: Reader, index: EditionIndex) -> Bits:
+def _find_followed(reader: EditionSubscriber, index: EditionIndex) -> PaperSet:
     """The papers that any of the reader's topics wants for their author; they gain under all."""
-    followed: Bits = 0
+    followed: PaperSet = 0
     for topic in reader.topics:
         if "au:" in topic.canonical:
             followed |= index.find_followed(topic.canonical)
@@ -112,7 +117,7 @@ def _find_followed(reader: Reader, index: EditionIndex) -> Bits:
 
 
 def _enter(
-    reader: Reader, index: EditionIndex, topic: ReaderTopic, positions: Sequence[int]
+    reader: EditionSubscriber, index: EditionIndex, topic: MatchedTopic, positions: Sequence[int]
 ) -> tuple[DigestEntry, ...]:
     """The entries of the papers at these positions, each with why the topic wants it."""
     ids, maybe_seen, revisions = index.ids, reader.maybe_seen_ids, index.revisions
@@ -126,8 +131,11 @@ def _enter(
 
 
 def _find_orphans(
-    reader: Reader, index: EditionIndex, found: Bits, carried: Mapping[int, Paper]
-) -> list[Paper]:
+    reader: EditionSubscriber,
+    index: EditionIndex,
+    found: PaperSet,
+    carried: Mapping[int, PaperView],
+) -> list[PaperView]:
     """Carried papers that no topic brings: it did when they were composed first, and may be gone."""
     if not reader.carried_ids:
         return []
@@ -137,7 +145,7 @@ def _find_orphans(
 
 
 def _enter_orphans(
-    reader: Reader, index: EditionIndex, papers: Sequence[Paper]
+    reader: EditionSubscriber, index: EditionIndex, papers: Sequence[PaperView]
 ) -> tuple[DigestEntry, ...]:
     maybe_seen, revisions = reader.maybe_seen_ids, index.revisions
     return tuple(
@@ -146,7 +154,7 @@ def _enter_orphans(
     )
 
 
-def _still_news(reader: Reader, groups: list[DigestGroup]) -> tuple[Happening, ...]:
+def _still_news(reader: EditionSubscriber, groups: list[DigestGroup]) -> tuple[PaperUpdate, ...]:
     """What befell papers, without the new versions that stand among the papers themselves."""
     revised = {entry.paper_id for group in groups for entry in group.entries if entry.revision}
     return tuple(

@@ -15,9 +15,14 @@ from service.editions.domain.ranking import (
     standings,
     weigh_reasons,
 )
-from service.papers.domain.types import Paper
-from service.topics.domain.matching.bitsets import Bits, Reasons, list_bits, to_bits
-from service.topics.domain.matching.bulk import StoredClauses, StoredForms, StoredTopics, TopicSets
+from service.papers.domain.types import PaperView
+from service.topics.domain.matching.bitsets import PaperSet, Reasons, list_bits, to_bits
+from service.topics.domain.matching.bulk import (
+    CompiledTopics,
+    StoredClauses,
+    StoredTopics,
+    TopicSets,
+)
 from service.topics.domain.matching.paper_index import IndexedPaper, Lexicon, PaperIndex
 
 
@@ -34,7 +39,7 @@ class EditionIndex:
 
     def __init__(
         self,
-        papers: Mapping[int, Paper],
+        papers: Mapping[int, PaperView],
         indexed: Iterable[IndexedPaper],
         revisions: Mapping[int, int] | None = None,
         lexicon: Lexicon | None = None,
@@ -50,15 +55,15 @@ class EditionIndex:
         self._revised = self._gather(self.revisions)
         self._new = ((1 << len(self.ids)) - 1) & ~self._revised
         self._noticed = self._gather(i for i in self.ids if papers[i].upvotes) & self._new
-        self._forms = StoredForms()
-        self._likes: dict[str, Bits] = {}
+        self._forms = CompiledTopics()
+        self._likes: dict[str, PaperSet] = {}
         self.paper_index = PaperIndex(ordered, lexicon or {}, self._likes, self._forms)
         self._stored = TopicSets(self.paper_index)
         self._texts: dict[int, str] = {}
-        self._matches: dict[str, Bits] = {}
-        self._followed: dict[str, Bits] = {}
+        self._matches: dict[str, PaperSet] = {}
+        self._followed: dict[str, PaperSet] = {}
 
-    def _gather(self, paper_ids: Iterable[int]) -> Bits:
+    def _gather(self, paper_ids: Iterable[int]) -> PaperSet:
         positions = self._positions
         return to_bits([positions[i] for i in paper_ids if i in positions])
 
@@ -89,7 +94,9 @@ class EditionIndex:
         """Whether any `like:` clause was learned."""
         return bool(self._likes)
 
-    def learn_clauses(self, clauses: Sequence[StoredClauses], likes: Mapping[str, Bits]) -> None:
+    def learn_clauses(
+        self, clauses: Sequence[StoredClauses], likes: Mapping[str, PaperSet]
+    ) -> None:
         """Look clauses up; `likes` are the papers of those `like:` clauses that were unknown."""
         self._likes.update(likes)
         self._forms.add(clauses)
@@ -105,22 +112,22 @@ class EditionIndex:
         """The canonical texts of stored topics whose matches are cached."""
         return map(self._texts.__getitem__, canonical_ids)
 
-    def find(self, topic: str) -> Bits:
+    def find(self, topic: str) -> PaperSet:
         """The papers a topic (canonical text) wants."""
         wanted = self._matches.get(topic)
         if wanted is None:
             wanted = self._matches[topic] = self.paper_index.find(topic)
         return wanted
 
-    def find_trending(self, seen: Bits) -> Bits:
+    def find_trending(self, seen: PaperSet) -> PaperSet:
         """For readers without topics: what people noticed; where nobody noticed any, everything new."""
         return self._noticed & ~seen or self._new & ~seen
 
-    def find_seen(self, paper_ids: Iterable[int]) -> Bits:
+    def find_seen(self, paper_ids: Iterable[int]) -> PaperSet:
         """Those a reader was sent. A newer version of such a paper has not been sent."""
         return self._gather(paper_ids) & ~self._revised
 
-    def find_followed(self, topic: str) -> Bits:
+    def find_followed(self, topic: str) -> PaperSet:
         """The papers that a topic wants because somebody it names wrote them, guesses left out."""
         if topic not in self._followed:
             found = list_bits(self.find(topic))
@@ -134,7 +141,7 @@ class EditionIndex:
         return [explain(topic, at) for at in positions]
 
     def order(
-        self, topic: str, papers: Bits, followed: Bits = 0, most: int | None = None
+        self, topic: str, papers: PaperSet, followed: PaperSet = 0, most: int | None = None
     ) -> list[int]:
         """The positions in `papers`, which `topic` wants, best first and none too often in a row.
 
@@ -147,7 +154,7 @@ class EditionIndex:
         spread = iterate_spread(iter(self._rank(weighed)), self._clusters)
         return list(islice(spread, most))
 
-    def _rank(self, weighed: list[tuple[int, Bits]], most: int | None = None) -> list[int]:
+    def _rank(self, weighed: list[tuple[int, PaperSet]], most: int | None = None) -> list[int]:
         """The best `most` positions by weight x trend; of equal ones the one that stands first."""
         if len(weighed) == 1:
             return list_bits(weighed[0][1])[:most]
@@ -162,7 +169,9 @@ class EditionIndex:
         keys.sort()
         return [key % count for key in keys[:most]]
 
-    def _weigh(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
+    def _weigh(
+        self, topic: str, papers: PaperSet, followed: PaperSet
+    ) -> list[tuple[int, PaperSet]]:
         """`papers` by relevance x author-follow; each of them is in one set."""
         titles = self.paper_index.split_by_title(topic)
         if titles is None:
@@ -177,8 +186,10 @@ class EditionIndex:
             if part
         ]
 
-    def _weigh_each(self, topic: str, papers: Bits, followed: Bits) -> list[tuple[int, Bits]]:
-        weights: dict[int, Bits] = {}
+    def _weigh_each(
+        self, topic: str, papers: PaperSet, followed: PaperSet
+    ) -> list[tuple[int, PaperSet]]:
+        weights: dict[int, PaperSet] = {}
         positions = list_bits(papers)
         for at, reasons in zip(positions, self.explain(topic, positions), strict=True):
             follow = FOLLOWED if followed >> at & 1 else NOT_FOLLOWED
@@ -186,17 +197,17 @@ class EditionIndex:
             weights[weight] = weights.get(weight, 0) | 1 << at
         return list(weights.items())
 
-    def ids_of(self, papers: Bits) -> list[int]:
+    def ids_of(self, papers: PaperSet) -> list[int]:
         """The ids of a set of papers, in the order in which they stand."""
         ids = self.ids
         return [ids[at] for at in list_bits(papers)]
 
 
-def _weigh_by_title(papers: Bits, titles: Iterable[Bits]) -> dict[int, Bits]:
+def _weigh_by_title(papers: PaperSet, titles: Iterable[PaperSet]) -> dict[int, PaperSet]:
     """`papers` by relevance alone; each of `titles` are the papers with one clause in the title."""
-    weights: dict[int, Bits] = {BASE_RELEVANCE: papers}
+    weights: dict[int, PaperSet] = {BASE_RELEVANCE: papers}
     for in_title in titles:
-        split: dict[int, Bits] = {}
+        split: dict[int, PaperSet] = {}
         for weight, alike in weights.items():
             for more, part in (
                 (TITLE_WEIGHT, alike & in_title),

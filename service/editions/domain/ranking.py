@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.latex.readable import fold
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.topics.domain.types import Reason
 
 _FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
@@ -41,7 +41,7 @@ _NUMERALS = re.compile(r"[ivx]+")
 _FEWEST_WORDS = 3
 
 
-class Standing(NamedTuple):
+class PaperRank(NamedTuple):
     """What a paper brings to every topic of an edition: made once, read for each match.
 
     `trend` is its factor in thousandths, `place` its place (0 is first) by `rank_papers`, `cluster`
@@ -80,12 +80,12 @@ def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
     )
 
 
-def standings(papers: Iterable[Paper]) -> dict[int, Standing]:
+def standings(papers: Iterable[PaperView]) -> dict[int, PaperRank]:
     """The standing of every paper of an edition, by id."""
     ranked = rank_papers(papers)
     clusters = _find_clusters(ranked)
     return {
-        paper.id: Standing(_trend_factor(paper.trend), place, clusters[place])
+        paper.id: PaperRank(_trend_factor(paper.trend), place, clusters[place])
         for place, paper in enumerate(ranked)
     }
 
@@ -94,7 +94,7 @@ def _trend_factor(percentile: float) -> int:
     return round(_TREND_UNIT * 2 ** ((percentile - 50) / 50))
 
 
-def _find_clusters(papers: Sequence[Paper]) -> list[int]:
+def _find_clusters(papers: Sequence[PaperView]) -> list[int]:
     """A number for each paper; papers that share a first author or a title share it, in chains."""
     parent = list(range(len(papers)))
 
@@ -111,7 +111,7 @@ def _find_clusters(papers: Sequence[Paper]) -> list[int]:
     return [find_root(place) for place in range(len(papers))]
 
 
-def _iterate_marks(paper: Paper) -> Iterable[object]:
+def _iterate_marks(paper: PaperView) -> Iterable[object]:
     """What makes a paper one of a cluster: its first author, and its title without numbers."""
     if paper.authors and (name := author_key(paper.authors[0])):
         yield name

@@ -11,7 +11,7 @@ from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipRe
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.subscribers.store.models import Subscriber
 
 
@@ -92,13 +92,13 @@ def find_missed_papers(
     Without a topic those that were noticed most in their field and day.
     """
     of_editions = select(EditionPaper.paper_id).where(EditionPaper.edition_id.in_(editions))
-    is_missed = or_(PaperRow.id.in_(of_editions), PaperRow.id.in_(held_back))
-    found = select(PaperRow.id).where(is_missed, PaperRow.is_withdrawn.is_(False))
+    is_missed = or_(Paper.id.in_(of_editions), Paper.id.in_(held_back))
+    found = select(Paper.id).where(is_missed, Paper.is_withdrawn.is_(False))
     if condition is None:
-        found = found.order_by(PaperRow.trend.desc(), PaperRow.id.desc())
+        found = found.order_by(Paper.trend.desc(), Paper.id.desc())
     else:
         found = found.where(condition)
-        found = found.order_by(PaperRow.first_announced_on.desc(), PaperRow.id.desc())
+        found = found.order_by(Paper.first_announced_on.desc(), Paper.id.desc())
     return list(session.scalars(found.limit(limit)))
 
 
@@ -108,10 +108,8 @@ def find_missed_revisions(
     """The replacements these editions told of that a topic wants: paper id -> newest version."""
     rows = session.execute(
         select(EditionRevision.paper_id, func.max(EditionRevision.version))
-        .join(PaperRow, PaperRow.id == EditionRevision.paper_id)
-        .where(
-            EditionRevision.edition_id.in_(editions), PaperRow.is_withdrawn.is_(False), condition
-        )
+        .join(Paper, Paper.id == EditionRevision.paper_id)
+        .where(EditionRevision.edition_id.in_(editions), Paper.is_withdrawn.is_(False), condition)
         .group_by(EditionRevision.paper_id)
         .order_by(EditionRevision.paper_id.desc())
         .limit(limit)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from service.deliveries.domain.recipients import Cadence
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 
 
 def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
@@ -23,16 +23,16 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
     on, columns = edition.local_date, ["edition_id", "paper_id", "cadence", "is_late"]
     cadence = literal(edition.cadence, Edition.cadence.type)
     free = (
-        select(literal(edition.id), PaperRow.id, cadence, _is_late(session, edition))
-        .ext(distinct_on(_work(PaperRow)))
+        select(literal(edition.id), Paper.id, cadence, _is_late(session, edition))
+        .ext(distinct_on(_work(Paper)))
         .where(
-            PaperRow.first_announced_on <= on,
-            PaperRow.first_announced_on > on - lookback,
-            PaperRow.announced_as.in_([t for t in AnnounceType if t.is_first]),
-            PaperRow.is_withdrawn.is_(False),
+            Paper.first_announced_on <= on,
+            Paper.first_announced_on > on - lookback,
+            Paper.announced_as.in_([t for t in AnnounceType if t.is_first]),
+            Paper.is_withdrawn.is_(False),
             ~_is_carried(edition.cadence),
         )
-        .order_by(_work(PaperRow), PaperRow.first_announced_on, PaperRow.id)
+        .order_by(_work(Paper), Paper.first_announced_on, Paper.id)
     )
     new = insert(EditionPaper).from_select(columns, free).on_conflict_do_nothing()
     return len(session.execute(new.returning(EditionPaper.paper_id)).all())
@@ -45,22 +45,22 @@ def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
             Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
         )
     ).scalar_one()
-    return PaperRow.first_announced_on <= earlier if earlier else literal(value=False)
+    return Paper.first_announced_on <= earlier if earlier else literal(value=False)
 
 
 def _is_carried(cadence: Cadence) -> ColumnElement[bool]:
     """Whether an edition of the cadence has the paper, under whatever name."""
-    carried = aliased(PaperRow)
+    carried = aliased(Paper)
     return (
         select(literal(1))
         .select_from(EditionPaper)
         .join(carried, carried.id == EditionPaper.paper_id)
-        .where(EditionPaper.cadence == cadence, _work(carried) == _work(PaperRow))
+        .where(EditionPaper.cadence == cadence, _work(carried) == _work(Paper))
         .exists()
     )
 
 
-def _work(paper: type[PaperRow]) -> ColumnElement[int]:
+def _work(paper: type[Paper]) -> ColumnElement[int]:
     return func.coalesce(paper.work_id, paper.id)
 
 
@@ -77,10 +77,10 @@ def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
 def count_late_by_day(session: Session, edition_id: int) -> dict[date, int]:
     """The edition's late papers, by the day on which they were announced."""
     rows = session.execute(
-        select(PaperRow.first_announced_on, func.count())
-        .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+        select(Paper.first_announced_on, func.count())
+        .join(EditionPaper, EditionPaper.paper_id == Paper.id)
         .where(EditionPaper.edition_id == edition_id, EditionPaper.is_late)
-        .group_by(PaperRow.first_announced_on)
-        .order_by(PaperRow.first_announced_on)
+        .group_by(Paper.first_announced_on)
+        .order_by(Paper.first_announced_on)
     )
     return {on: count for on, count in rows if on is not None}

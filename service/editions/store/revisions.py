@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import AnnouncementRow, Batch, PaperRow
+from service.papers.store.models import Announcement, Batch, Paper
 
 _REPLACING = [kind for kind in AnnounceType if not kind.is_first]
 
@@ -23,20 +23,20 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
     on, columns = edition.local_date, ["edition_id", "paper_id", "version", "cadence"]
     cadence = literal(edition.cadence, Edition.cadence.type)
     found = (
-        select(literal(edition.id), PaperRow.id, func.max(AnnouncementRow.version), cadence)
-        .select_from(PaperRow)
-        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        select(literal(edition.id), Paper.id, func.max(Announcement.version), cadence)
+        .select_from(Paper)
+        .join(Announcement, Announcement.paper_id == Paper.id)
+        .join(Batch, Batch.id == Announcement.batch_id)
         .where(
-            PaperRow.replaced_on > on - lookback,
+            Paper.replaced_on > on - lookback,
             Batch.announced_on > on - lookback,
             Batch.announced_on <= on,
-            AnnouncementRow.announce_type.in_(_REPLACING),
-            PaperRow.is_withdrawn.is_(False),
+            Announcement.announce_type.in_(_REPLACING),
+            Paper.is_withdrawn.is_(False),
             ~_is_new_in(edition),
             ~_is_told(edition.cadence),
         )
-        .group_by(PaperRow.id)
+        .group_by(Paper.id)
     )
     new = insert(EditionRevision).from_select(columns, found).on_conflict_do_nothing()
     return len(session.execute(new.returning(EditionRevision.paper_id)).all())
@@ -45,7 +45,7 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
 def _is_new_in(edition: Edition) -> ColumnElement[bool]:
     return (
         select(literal(1))
-        .where(EditionPaper.edition_id == edition.id, EditionPaper.paper_id == PaperRow.id)
+        .where(EditionPaper.edition_id == edition.id, EditionPaper.paper_id == Paper.id)
         .exists()
     )
 
@@ -55,8 +55,8 @@ def _is_told(cadence: Cadence) -> ColumnElement[bool]:
         select(literal(1))
         .where(
             EditionRevision.cadence == cadence,
-            EditionRevision.paper_id == PaperRow.id,
-            EditionRevision.version == AnnouncementRow.version,
+            EditionRevision.paper_id == Paper.id,
+            EditionRevision.version == Announcement.version,
         )
         .exists()
     )

@@ -54,7 +54,7 @@ class ProofBase(TransactionalBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderBase(TransactionalBase):
+class RecipientBase(TransactionalBase):
     """A mail to somebody who has proved the address.
 
     `locale` is how the reader writes dates (`de-AT`), empty for plain English.
@@ -65,7 +65,7 @@ class ReaderBase(TransactionalBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriberBase(ReaderBase):
+class SubscriberBase(RecipientBase):
     """A mail to a subscriber, with the signed ways to change and to leave."""
 
     preferences: str

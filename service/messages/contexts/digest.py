@@ -7,7 +7,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import MailBase
-from service.papers.domain.types import Paper, PaperEventKind
+from service.papers.domain.types import PaperEventKind, PaperView
 from service.topics.domain.types import Reason
 
 
@@ -16,7 +16,7 @@ class PaperLinks:
     """Addresses of one paper; an empty or unsafe one is left out of the mail.
 
     `keep`, `less` and `follow` say only what to change (`?keep=12`): the reader's own signed
-    address, `ReaderLinks.change`, goes before them, so that all readers share the rest.
+    address, `SubscriberLinks.change`, goes before them, so that all readers share the rest.
     """
 
     abstract: str
@@ -28,7 +28,7 @@ class PaperLinks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderLinks:
+class SubscriberLinks:
     """This reader's own signed addresses. All are http(s); rendering refuses anything else.
 
     `change` begins the links that change a topic or keep a paper, and `also_off` ends the
@@ -53,7 +53,7 @@ class DigestPaper:
     stands for the topic of the group). `is_suggested` where no topic asked for it.
     """
 
-    paper: Paper
+    paper: PaperView
     links: PaperLinks
     reasons: tuple[Reason, ...] = ()
     maybe_seen: bool = False
@@ -63,7 +63,7 @@ class DigestPaper:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestGroup:
+class DigestSection:
     """The papers of one topic, best first; `title` is the topic as the reader knows it.
 
     `topic_id` is the topic's row, 0 where no topic brought the papers.
@@ -75,7 +75,7 @@ class DigestGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestHappening:
+class DigestUpdate:
     """What befell a paper the reader was sent before; `detail` is a version, a DOI or an address."""
 
     title: str
@@ -98,11 +98,11 @@ class DigestContext(MailBase):
     cadence: Cadence
     local_date: date
     coverage: Coverage
-    groups: tuple[DigestGroup, ...]
-    links: ReaderLinks
+    groups: tuple[DigestSection, ...]
+    links: SubscriberLinks
     topics: tuple[str, ...]
     subscribed_on: date
-    happenings: tuple[DigestHappening, ...] = ()
+    happenings: tuple[DigestUpdate, ...] = ()
     also: tuple[DigestPaper, ...] = ()
     most_happenings: int = 20
     cut_count: int = 0

@@ -5,8 +5,13 @@ from datetime import date, datetime
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.base import ProofBase, ReaderBase, SubscriberBase, TransactionalBase
-from service.messages.contexts.digest import DigestContext, DigestGroup
+from service.messages.contexts.base import (
+    ProofBase,
+    RecipientBase,
+    SubscriberBase,
+    TransactionalBase,
+)
+from service.messages.contexts.digest import DigestContext, DigestSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +25,7 @@ class AddressChangeContext(ProofBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddressNoticeContext(ReaderBase):
+class AddressNoticeContext(RecipientBase):
     """Goes to the address that a reader has left, and lets it take that back; it does not repeat
     the other one."""
 
@@ -29,7 +34,7 @@ class AddressNoticeContext(ReaderBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarewellContext(ReaderBase):
+class FarewellContext(RecipientBase):
     """The last mail after unsubscribing; `undo_url` subscribes again."""
 
     undo_url: str
@@ -49,7 +54,7 @@ class WelcomeContext(SubscriberBase):
     next_hour: int
     timezone: str
     cadence: Cadence = Cadence.DAILY
-    preview: tuple[DigestGroup, ...] = ()
+    preview: tuple[DigestSection, ...] = ()
     has_empty_digests: bool = False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from service.messages.rendering.fast_path.fragments import Part, Run
+from service.messages.rendering.fast_path.fragments import Fragment, MailPartFragments
 from service.messages.rendering.renderer import RenderedMail
 
 # What separates the texts of a recipe; no text of a mail holds it.
@@ -16,7 +16,7 @@ _SHARED, _TOPIC, _KEY_OCTETS = "s", "t", 16
 
 
 @dataclass(frozen=True, slots=True)
-class MailCopy:
+class ArchivedMail:
     """`content_hash` is the SHA-256 of the HTML part as a mail program decodes it (with CRLF).
 
     `recipe` names the runs in their order, `shared` holds the text of those that other mails
@@ -28,14 +28,14 @@ class MailCopy:
     shared: Mapping[bytes, bytes] = field(repr=False)
 
 
-def copy_mail(mail: RenderedMail) -> MailCopy:
+def copy_mail(mail: RenderedMail) -> ArchivedMail:
     """The copy of a mail's HTML."""
     part = mail.html_part
     shared: dict[bytes, bytes] = {}
-    return MailCopy(sha256(part.octets).digest(), _write(part, shared), shared)
+    return ArchivedMail(sha256(part.octets).digest(), _write(part, shared), shared)
 
 
-def _write(part: Part, shared: dict[bytes, bytes]) -> bytes:
+def _write(part: MailPartFragments, shared: dict[bytes, bytes]) -> bytes:
     """The recipe of a part: the order of its runs, the keys of the shared ones, its own texts.
 
     In the order `s` is the next key and a number a text of its own, so that an address that stands
@@ -66,11 +66,11 @@ def shared_keys(recipe: bytes) -> list[bytes]:
 def restore_copy(recipe: bytes, shared: Mapping[bytes, bytes]) -> bytes:
     """The HTML part, byte for byte. Raises `KeyError` where a shared run is missing."""
     change, runs = _read(recipe)
-    placed = ((Run(shared[run.key], b"") if run.key else run, topic) for run, topic in runs)
-    return Part(tuple(placed), change).octets
+    placed = ((Fragment(shared[run.key], b"") if run.key else run, topic) for run, topic in runs)
+    return MailPartFragments(tuple(placed), change).octets
 
 
-def _read(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
+def _read(recipe: bytes) -> tuple[str, list[tuple[Fragment, int]]]:
     """What CHANGE stands for, and the runs; the shared ones have only their key."""
     written, _, rest = recipe.partition(_NEXT)
     order = [word.partition(_TOPIC) for word in written.decode().split()]
@@ -80,6 +80,6 @@ def _read(recipe: bytes) -> tuple[str, list[tuple[Run, int]]]:
     runs = []
     for name, _, topic in order:
         is_shared = name == _SHARED
-        run = Run(b"", b"", next(keys)) if is_shared else Run(own[int(name)], b"")
+        run = Fragment(b"", b"", next(keys)) if is_shared else Fragment(own[int(name)], b"")
         runs.append((run, int(topic or 0)))
     return change.decode(), runs

@@ -2,7 +2,7 @@
 
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.digest import DigestContext, DigestHappening, DigestPaper
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestUpdate
 from service.papers.domain.types import AnnounceType, PaperEventKind
 from service.presentation.dates import short_date
 from service.presentation.highlight import first_sentences, shorten
@@ -42,7 +42,7 @@ _BEFELL = {
 }
 
 
-def befell(happening: DigestHappening) -> str:
+def update_label(happening: DigestUpdate) -> str:
     """What happened to a paper, in two or three words: `substantially revised (v3)`."""
     said = _BEFELL[happening.kind]
     tells = happening.detail and happening.kind is not PaperEventKind.CODE

@@ -8,17 +8,17 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.fast_path.paper_cards import Cards
 from service.messages.rendering.fast_path.symbolic import passes_open
-from service.messages.rendering.slots import finalize
+from service.messages.rendering.slots import sanitize
 from service.presentation import coverage, dates, highlight, phrases, reasons
-from service.presentation.sanitize import isolated, own_url, safe_url
+from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
     highlight.mark, highlight.first_sentences, highlight.shorten,
     html_filters.marked_because, html_filters.marked_byline,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.said_byline, text_part.said_because,
-    safe_url, own_url, isolated,
-    phrases.below, phrases.beyond, digest_phrases.befell, phrases.byline, phrases.clock, phrases.count_of,
+    safe_url, require_own_url, isolated,
+    phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.count_of,
     coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, phrases.thousands, phrases.topic_title,
@@ -34,7 +34,7 @@ def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text twin
         undefined=StrictUndefined,
-        finalize=finalize,
+        finalize=sanitize,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

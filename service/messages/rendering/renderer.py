@@ -30,18 +30,18 @@ from service.messages.rendering.fast_path.fragments import (
     CARD_ENDS,
     CARD_OPENS,
     HEADER_RESERVE,
-    Part,
+    MailPartFragments,
+    encode_private,
+    encode_shared,
     markup_change,
-    own_run,
-    shared_run,
 )
 from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.skeletons import Frames
-from service.messages.rendering.fast_path.slot_values import NotAlike
+from service.messages.rendering.fast_path.skeletons import DigestSkeletons
+from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached
-from service.presentation.sanitize import UnsafeOwnLink, own_url
+from service.presentation.sanitize import UnsafeOwnLink, require_own_url
 
 TEMPLATE_DIR = Path(__file__).resolve().parents[3] / "email_templates"
 DEFAULT_MAX_BYTES = 90_000
@@ -66,7 +66,7 @@ CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
 _EXCERPT_STEPS = (220, 120)
 
 _PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?")
-_LINE_END = (own_run("\n"), 0)
+_LINE_END = (encode_private("\n"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class RenderedMail:
     """What a mail says, before headers: a one-line subject, and the same content twice."""
 
     subject: str
-    html_part: Part = field(repr=False)
-    text_part: Part = field(repr=False)
+    html_part: MailPartFragments = field(repr=False)
+    text_part: MailPartFragments = field(repr=False)
 
     @property
     def html(self) -> str:
@@ -97,7 +97,7 @@ class Renderer:
 
     def __init__(self, template_dir: Path | None = None, own_dir: Path | None = None) -> None:
         self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
-        self._frames = Frames(self._environment)
+        self._frames = DigestSkeletons(self._environment)
 
     def load(self) -> None:
         """Compile what digests are made of now, and not when the first of a morning is written.
@@ -117,7 +117,7 @@ class Renderer:
             raise RenderError(f"the {kind} email cannot be made of a {type(context).__name__}")
         try:
             if isinstance(context, DigestContext):
-                with suppress(NotAlike):
+                with suppress(CannotShare):
                     return self._fill(context)
             return self.render_alone(kind, context)
         except UnsafeOwnLink as error:
@@ -129,7 +129,9 @@ class Renderer:
         subject, html, text = self._frames.fill(context)
         change = _change_of(context)
         return RenderedMail(
-            subject, Part(tuple(html), markup_change(change)), Part(tuple(text), change)
+            subject,
+            MailPartFragments(tuple(html), markup_change(change)),
+            MailPartFragments(tuple(text), change),
         )
 
     def render_alone(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
@@ -138,7 +140,9 @@ class Renderer:
         html = self._html_part(kind, context, subject)
         return RenderedMail(subject, html, self._text_part(kind, context, subject))
 
-    def _html_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
+    def _html_part(
+        self, kind: DeliveryKind, context: MailContext, subject: str
+    ) -> MailPartFragments:
         places: list[Place] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
         placed: Place = []
@@ -148,14 +152,16 @@ class Renderer:
             else:
                 _fill(placed, contents[piece], places)
         placed.append(_LINE_END)
-        return Part(tuple(placed), markup_change(_change_of(context)))
+        return MailPartFragments(tuple(placed), markup_change(_change_of(context)))
 
-    def _text_part(self, kind: DeliveryKind, context: MailContext, subject: str) -> Part:
+    def _text_part(
+        self, kind: DeliveryKind, context: MailContext, subject: str
+    ) -> MailPartFragments:
         places: list[Place] = []
         frame = tidy_text(self._write(kind, "body.txt", context, places, subject))
         placed: Place = []
         _fill(placed, frame, places)
-        return Part(tuple(placed), _change_of(context))
+        return MailPartFragments(tuple(placed), _change_of(context))
 
     def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:
         """The digest as a message of at most `max_bytes`, both parts encoded and headers counted.
@@ -207,7 +213,7 @@ class Renderer:
 
 def _change_of(context: MailContext) -> str:
     change = context.links.change if isinstance(context, DigestContext) else ""
-    return own_url(change) if change else ""
+    return require_own_url(change) if change else ""
 
 
 def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
@@ -216,13 +222,13 @@ def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
         if number % 2:
             placed += places[int(piece)]
         elif piece:
-            placed.append((_small_run(piece) if len(piece) <= _SMALL else own_run(piece), 0))
+            placed.append((_small_run(piece) if len(piece) <= _SMALL else encode_private(piece), 0))
 
 
 # Headings, datelines, the numbers of a list: the same for many readers of an edition.
-_small_run = cached("small fragments", maxsize=4_096)(own_run)
+_small_run = cached("small fragments", maxsize=4_096)(encode_private)
 _SMALL = 400
-_pressed_run = cached("MJML fragments", maxsize=256)(shared_run)
+_pressed_run = cached("MJML fragments", maxsize=256)(encode_shared)
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:

@@ -7,13 +7,13 @@ from datetime import date, datetime
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
-from service.bounces.store.models import BounceEventRow
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.papers.store.models import Batch
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 from service.subscribers.store.models import Subscriber
 
 # A reply's class: three digits and the enhanced code, where one follows.
@@ -136,21 +136,21 @@ def count_sent_since(session: Session, edition_id: int, since: datetime) -> int:
     ).scalar_one()
 
 
-def list_paces(session: Session) -> Sequence[PaceRow]:
+def list_paces(session: Session) -> Sequence[ProviderLimit]:
     """The providers that take our mail slowly, or not at all."""
-    return session.scalars(select(PaceRow).order_by(PaceRow.provider)).all()
+    return session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider)).all()
 
 
-def find_pace(session: Session, provider: str) -> PaceRow | None:
-    return session.get(PaceRow, provider)
+def find_pace(session: Session, provider: str) -> ProviderLimit | None:
+    return session.get(ProviderLimit, provider)
 
 
-def list_reader_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEventRow]:
+def list_reader_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEvent]:
     """All that came back for a reader, oldest first."""
     return session.scalars(
-        select(BounceEventRow)
-        .where(BounceEventRow.subscriber_id == subscriber_id)
-        .order_by(BounceEventRow.occurred_at, BounceEventRow.id)
+        select(BounceEvent)
+        .where(BounceEvent.subscriber_id == subscriber_id)
+        .order_by(BounceEvent.occurred_at, BounceEvent.id)
     ).all()
 
 
@@ -177,7 +177,7 @@ def list_unsettled_editions(session: Session, since: date) -> Sequence[Edition]:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderDay:
+class SubscriberDay:
     """One mail of a reader: `on` is its edition's date, or the day on which it was queued."""
 
     on: date
@@ -187,7 +187,7 @@ class ReaderDay:
     reason: str
 
 
-def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> list[ReaderDay]:
+def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> list[SubscriberDay]:
     """A reader's newest mails, newest first."""
     rows = session.execute(
         select(Delivery, Edition)
@@ -197,7 +197,7 @@ def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> l
         .limit(limit)
     )
     return [
-        ReaderDay(
+        SubscriberDay(
             edition.local_date if edition else delivery.created_at.date(),
             delivery.kind,
             edition.cadence if edition else "",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from service.papers.domain.announcement_days import is_announcement_day
-from service.papers.domain.types import Announcement, AnnounceType, BatchState, ParsedBatch
+from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement, ParsedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def count_first(parsed: ParsedBatch) -> int:
     return sum(one.announce_type in first for one in parsed.announcements)
 
 
-def telling(parsed: ParsedBatch) -> tuple[Announcement, ...]:
+def telling(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
     """The announcements by which a day is known from the day before: the new papers.
 
     Where there are none (a small category may have cross-lists alone), all of them: a category is

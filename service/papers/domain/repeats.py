@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 
-from service.papers.domain.types import Announcement, BadEntry, ParsedBatch
+from service.papers.domain.types import BadEntry, ParsedAnnouncement, ParsedBatch
 
 
 def tell_once(parsed: ParsedBatch, *, tells_versions: bool) -> ParsedBatch:
@@ -17,7 +17,7 @@ def tell_once(parsed: ParsedBatch, *, tells_versions: bool) -> ParsedBatch:
         return replace(parsed, announcements=_merge_versions(parsed.announcements))
     unreadable = {bad.position for bad in parsed.bad_entries}
     positions = (position for position in count() if position not in unreadable)
-    kept: dict[str, Announcement] = {}
+    kept: dict[str, ParsedAnnouncement] = {}
     bad = list(parsed.bad_entries)
     for position, one in zip(positions, parsed.announcements, strict=False):
         if kept.setdefault(one.key, one) is not one:
@@ -26,14 +26,14 @@ def tell_once(parsed: ParsedBatch, *, tells_versions: bool) -> ParsedBatch:
     return replace(parsed, announcements=tuple(kept.values()), bad_entries=tuple(bad))
 
 
-def _merge_versions(announcements: Iterable[Announcement]) -> tuple[Announcement, ...]:
-    versions: dict[str, list[Announcement]] = {}
+def _merge_versions(announcements: Iterable[ParsedAnnouncement]) -> tuple[ParsedAnnouncement, ...]:
+    versions: dict[str, list[ParsedAnnouncement]] = {}
     for one in announcements:
         versions.setdefault(one.key, []).append(one)
     return tuple(map(_as_one, versions.values()))
 
 
-def _as_one(versions: Iterable[Announcement]) -> Announcement:
+def _as_one(versions: Iterable[ParsedAnnouncement]) -> ParsedAnnouncement:
     ordered = sorted(versions, key=lambda one: one.version)
     first, last = ordered[0], ordered[-1]
     return replace(last, announce_type=first.announce_type, published_at=first.published_at)

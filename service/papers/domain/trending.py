@@ -32,7 +32,7 @@ _HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TrendScale:
     """How fast attention fades, and how many hours without a vote every paper starts with.
 
     Both in hours, both above zero (else `ValueError`). A half-life of twelve hours is about what
@@ -47,7 +47,7 @@ class Pace:
             raise ValueError("half-life and smoothing are hours, and more than zero")
 
 
-DEFAULT_PACE = Pace()
+DEFAULT_PACE = TrendScale()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ _NEUTRAL = Trend(0.0, NEUTRAL_PERCENTILE, NEUTRAL_PERCENTILE)
 
 
 def trend(
-    papers: Iterable[PaperSignals], now: datetime, pace: Pace = DEFAULT_PACE
+    papers: Iterable[PaperSignals], now: datetime, pace: TrendScale = DEFAULT_PACE
 ) -> dict[int, Trend]:
     """The trend of each paper among the given ones, which are the window, by paper id.
 
@@ -111,7 +111,7 @@ def trend(
     return trends
 
 
-def measure_velocity(paper: PaperSignals, now: datetime, pace: Pace = DEFAULT_PACE) -> float:
+def measure_velocity(paper: PaperSignals, now: datetime, pace: TrendScale = DEFAULT_PACE) -> float:
     """Upvotes per hour of one paper at `now`, the recent hours weighing more; never below 0."""
     started_at = min(paper.announced_at, now)
     gained = math.fsum(
@@ -143,12 +143,12 @@ def _gains(
         highest, since = max(highest, upvotes), at
 
 
-def _decay(lag: timedelta, pace: Pace) -> float:
+def _decay(lag: timedelta, pace: TrendScale) -> float:
     """The weight of something that long ago: 1 now, half of it after each half-life."""
     return float(2.0 ** -(lag / _HOUR / pace.half_life_hours))
 
 
-def _mean_decay(span: timedelta, pace: Pace) -> float:
+def _mean_decay(span: timedelta, pace: TrendScale) -> float:
     """The mean of `_decay` over the last `span`: its integral, over its length."""
     exponent = span / _HOUR / pace.half_life_hours * math.log(2)
     return -math.expm1(-exponent) / exponent if exponent else 1.0

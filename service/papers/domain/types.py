@@ -42,7 +42,7 @@ class PaperEventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class ParsedAnnouncement:
     """One paper as one source announced it in one category: raw text, exactly as it came.
 
     `key` is canonical (`arxiv:2604.14630`, never a version). `categories` are in the source's
@@ -98,7 +98,7 @@ class ParsedBatch:
     `is_truncated` where the answer reached the source's own limit.
     """
 
-    announcements: tuple[Announcement, ...]
+    announcements: tuple[ParsedAnnouncement, ...]
     bad_entries: tuple[BadEntry, ...] = ()
     rendered_on: date | None = None
     is_skip_day: bool = False
@@ -106,7 +106,7 @@ class ParsedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PaperView:
     """A stored paper as ranking, pages and mails see it: readable text, no TeX.
 
     `announced_as` and `announced_on` are its first announcement here; `is_late` says that it

@@ -16,7 +16,7 @@ from service.papers.domain.identifiers import (
     paper_key,
 )
 from service.papers.domain.source_names import SOURCES
-from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
 
 _ARXIV_DOI = "10.48550/arxiv."
 _WITH_DOIS = frozenset(source.name for source in SOURCES if source.has_dois)
@@ -37,7 +37,7 @@ class PaperFacts:
     is_withdrawn: bool
 
 
-def names_of(told: Announcement) -> frozenset[str]:
+def names_of(told: ParsedAnnouncement) -> frozenset[str]:
     """Every name an announced paper goes by, its key among them."""
     names = {told.key}
     doi = _doi(told.doi)
@@ -102,7 +102,7 @@ _WORDS = re.compile(
 _NOTICE_CHARACTERS = 300
 
 
-def is_withdrawal(told: Announcement) -> bool:
+def is_withdrawal(told: ParsedAnnouncement) -> bool:
     """Whether an announcement withdraws its paper. Only a replacement can."""
     if told.is_withdrawn:
         return True

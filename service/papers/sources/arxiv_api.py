@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry
+from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import (
@@ -45,7 +45,7 @@ class ApiPage:
     `error` is what arXiv says is wrong with the request, or None.
     """
 
-    announcements: tuple[Announcement, ...]
+    announcements: tuple[ParsedAnnouncement, ...]
     bad_entries: tuple[BadEntry, ...]
     total: int
     start: int
@@ -63,7 +63,7 @@ class ApiPage:
 class FoundPapers:
     """Papers in the order asked for, and the identifiers that did not come back, as asked."""
 
-    announcements: tuple[Announcement, ...]
+    announcements: tuple[ParsedAnnouncement, ...]
     missing: tuple[str, ...]
 
 
@@ -83,15 +83,15 @@ class ArxivApi:
         """
         asked = {text: _spelled(text) for text in dict.fromkeys(identifiers)}
         spelled = list(dict.fromkeys(name for name in asked.values() if name))
-        found: dict[str, Announcement] = {}
+        found: dict[str, ParsedAnnouncement] = {}
         for start in range(0, len(spelled), _BATCH):
             found |= self._batch(spelled[start : start + _BATCH])
         papers = {spelling: found[spelling] for spelling in spelled if spelling in found}
         missing = tuple(text for text, spelling in asked.items() if spelling not in found)
         return FoundPapers(tuple(dict.fromkeys(papers.values())), missing)
 
-    def _batch(self, spelled: Sequence[str]) -> dict[str, Announcement]:
-        found: dict[str, Announcement] = {}
+    def _batch(self, spelled: Sequence[str]) -> dict[str, ParsedAnnouncement]:
+        found: dict[str, ParsedAnnouncement] = {}
         for _ in range(_ATTEMPTS):
             absent = [spelling for spelling in spelled if spelling not in found]
             page = self._page(absent)
@@ -160,14 +160,14 @@ def _spelled(text: str) -> str | None:
     return f"{identifier}v{version}" if version else identifier
 
 
-def _announcement(entry: Element) -> Announcement:
+def _announcement(entry: Element) -> ParsedAnnouncement:
     """One entry. Raises ValueError with the reason where it cannot be one."""
     identifier, version = split_version(text_of(entry, f"{_ATOM}id"))
     title = text_of(entry, f"{_ATOM}title")
     if not title:
         raise ValueError(f"{identifier} has no title")
     primary = entry.find(f"{_ARXIV}primary_category")
-    return Announcement(
+    return ParsedAnnouncement(
         key=paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,

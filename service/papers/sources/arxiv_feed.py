@@ -20,7 +20,7 @@ from lxml import etree
 
 from service.papers.domain.author_names import split_authors
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
-from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.arxiv_list import ArxivListing
 from service.papers.sources.base import (
     Expectation,
@@ -193,14 +193,14 @@ class _Atom:
         return _WEEKEND
 
 
-def _announcement(item: Element, dialect: _Rss | _Atom) -> Announcement:
+def _announcement(item: Element, dialect: _Rss | _Atom) -> ParsedAnnouncement:
     """One entry. Raises ValueError with the reason where it cannot be one."""
     identifier, version = _identity(item, dialect)
     title = text_of(item, dialect.title)
     if not title:
         raise ValueError(f"{identifier} has no title")
     link = dialect.link(item)
-    return Announcement(
+    return ParsedAnnouncement(
         key=paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,

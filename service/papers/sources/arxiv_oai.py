@@ -20,7 +20,7 @@ from service.papers.domain.identifiers import (
     canonical_arxiv_id,
     paper_key,
 )
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry
+from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import (
@@ -44,7 +44,7 @@ _OWN_GROUPS: Final = frozenset({"cs", "econ", "eess", "math", "q-bio", "q-fin", 
 _VERSION = re.compile(r"v?([1-9]\d{0,3})", re.ASCII)
 
 
-class TokenExpired(SourceUnavailable):
+class ResumptionTokenExpired(SourceUnavailable):
     """The resumption token is no longer good; the list has to be asked for from its start."""
 
 
@@ -69,7 +69,7 @@ class OaiRecord:
     datestamp: date
     sets: tuple[str, ...]
     is_deleted: bool
-    announcement: Announcement | None = None
+    announcement: ParsedAnnouncement | None = None
     versions: tuple[Version, ...] = ()
 
     @property
@@ -118,7 +118,7 @@ class ArxivOai:
         while True:
             try:
                 yield from self._list(first, on_page)
-            except TokenExpired:
+            except ResumptionTokenExpired:
                 restarts += 1
                 if restarts > _RESTARTS:
                     raise
@@ -193,7 +193,7 @@ def _error(root: Element) -> str | None:
         message = f"arXiv answered {code or 'an error'}" + (f": {said}" if said else "")
         message = f"{message}, {line_of(element)}"
         if code == _EXPIRED:
-            raise TokenExpired(message)
+            raise ResumptionTokenExpired(message)
         if code != _NOTHING:
             raise SourceUnreadable(message)
     return _NOTHING if errors else None
@@ -259,7 +259,7 @@ def _version(element: Element) -> Version:
     return Version(int(number[1]), submitted_at, text_of(element, "{*}source_type"))
 
 
-def _as_raw(metadata: Element, versions: tuple[Version, ...]) -> Announcement:
+def _as_raw(metadata: Element, versions: tuple[Version, ...]) -> ParsedAnnouncement:
     """`arXivRaw`: all versions, and the authors as one string."""
     first, last = versions[0], versions[-1]
     return _announcement(
@@ -272,7 +272,7 @@ def _as_raw(metadata: Element, versions: tuple[Version, ...]) -> Announcement:
     )
 
 
-def _as_arxiv(metadata: Element) -> Announcement:
+def _as_arxiv(metadata: Element) -> ParsedAnnouncement:
     """`arXiv`: names in parts, but no versions.
 
     `updated` shows that there is a second version at least; 2 then stands for "2 or later". Today's
@@ -299,13 +299,13 @@ def _announcement(
     authors: tuple[str, ...],
     published_at: datetime | None,
     is_withdrawn: bool = False,
-) -> Announcement:
+) -> ParsedAnnouncement:
     identifier = canonical_arxiv_id(text_of(metadata, "{*}id"))
     title = text_of(metadata, "{*}title")
     if not title:
         raise ValueError(f"{identifier} has no title")
     categories = tuple(text_of(metadata, "{*}categories").split())
-    return Announcement(
+    return ParsedAnnouncement(
         key=paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,

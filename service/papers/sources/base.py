@@ -60,7 +60,7 @@ class Expectation:
     first_count: int
 
 
-class Gate(Protocol):
+class RateLimiter(Protocol):
     """Politeness in front of hosts that ask for it; other hosts pass at once."""
 
     def hold(self, url: str) -> AbstractContextManager[None]:

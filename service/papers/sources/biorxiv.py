@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import quote
 
 from service.papers.domain.identifiers import IdentifierError, normalized_doi, paper_key
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import (
     Expectation,
     Fetched,
@@ -46,7 +46,7 @@ _Fields = Mapping[str, object]
 class BiorxivPage:
     """One answer. `count` is by how much to advance the cursor; `total` is not to be trusted."""
 
-    announcements: tuple[Announcement, ...]
+    announcements: tuple[ParsedAnnouncement, ...]
     bad_entries: tuple[BadEntry, ...]
     count: int
     total: int | None
@@ -184,7 +184,7 @@ def _message(answer: _Fields) -> _Fields:
     return first if isinstance(first, dict) else {}
 
 
-def _announcement(row: object, server: str) -> Announcement:
+def _announcement(row: object, server: str) -> ParsedAnnouncement:
     """One row. Raises ValueError with the reason where it cannot be one."""
     if not isinstance(row, dict):
         raise ValueError(f"is a {type(row).__name__}, not an object")  # noqa: TRY004  # a fault of the row, not of the caller
@@ -196,7 +196,7 @@ def _announcement(row: object, server: str) -> Announcement:
     source = named if named in _SERVERS else server
     version = _number(row, "version") or 1
     categories = _categories(source, _text(row, "category"))
-    return Announcement(
+    return ParsedAnnouncement(
         key=paper_key(source, doi),
         source=source,
         identifier=doi,

@@ -19,7 +19,7 @@ from service.papers.domain.crawl_delay import GateClosed
 from service.papers.sources.base import (
     Fetched,
     FetchState,
-    Gate,
+    RateLimiter,
     SourceUnavailable,
     SourceUnreadable,
 )
@@ -76,7 +76,7 @@ class Fetcher:
     def __init__(
         self,
         caller: Caller,
-        gate: Gate,
+        gate: RateLimiter,
         *,
         max_bytes: int = MAX_BODY_BYTES,
         timeouts: int = WHOLE_ANSWER_TIMEOUTS,

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
-from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch, Signals
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch, Signals
 from service.papers.sources.base import (
     Expectation,
     Fetched,
@@ -89,7 +89,7 @@ def _entries(payload: bytes) -> list[object]:
     return answer
 
 
-def _announcement(entry: object) -> Announcement:
+def _announcement(entry: object) -> ParsedAnnouncement:
     """One entry. Raises ValueError with the reason where it cannot be one."""
     if not isinstance(entry, dict):
         raise ValueError(f"is a {type(entry).__name__}, not an object")  # noqa: TRY004  # a fault of the entry, not of the caller
@@ -98,7 +98,7 @@ def _announcement(entry: object) -> Announcement:
     title = _text(paper, "title") or _text(entry, "title")
     if not title:
         raise ValueError(f"{identifier} has no title")
-    return Announcement(
+    return ParsedAnnouncement(
         key=paper_key("huggingface", identifier),
         source="huggingface",
         identifier=identifier,

@@ -24,7 +24,7 @@ from service.papers.domain.identifiers import (
     normalized_doi,
     paper_key,
 )
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import one_line, read_each
@@ -112,7 +112,7 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     raise SourceUnreadable(f"not a feed: {reason}")
 
 
-def _announcement(entry: _Entry, feed_name: str) -> Announcement:
+def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
     """One entry. Raises ValueError with the reason where it cannot be one."""
     title = " ".join(_plain(entry, "title").split())
     if not title:
@@ -121,7 +121,7 @@ def _announcement(entry: _Entry, feed_name: str) -> Announcement:
     doi = _doi(entry)
     key, identifier = _identity(entry, doi, title)
     category = f"journal.{_NOT_IN_SLUGS.sub('-', feed_name.lower()).strip('-')}"
-    return Announcement(
+    return ParsedAnnouncement(
         key=key,
         source=feed_name,
         identifier=identifier,

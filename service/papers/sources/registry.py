@@ -7,7 +7,7 @@ from service.papers.domain.source_names import JOURNALS, SOURCE_NAMES, find_sour
 from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.arxiv_feed import may_ask
 from service.papers.sources.arxiv_oai import ArxivOai
-from service.papers.sources.base import Gate, Source, SourceSettings
+from service.papers.sources.base import RateLimiter, Source, SourceSettings
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.sources.journal_feed import JournalFeed
 
@@ -18,7 +18,7 @@ class SourceNotAvailable(ValueError):
     """The settings name a source that this version cannot read."""
 
 
-def build_sources(settings: SourceSettings, gate: Gate) -> tuple[Source, ...]:
+def build_sources(settings: SourceSettings, gate: RateLimiter) -> tuple[Source, ...]:
     """The sources in the order of `settings.sources`, then the journals, all behind one gate.
 
     Raises SourceNotAvailable for a name that is unknown.
@@ -41,20 +41,20 @@ def _builder(name: str) -> Builder:
     return found
 
 
-def build_oai(settings: SourceSettings, gate: Gate) -> ArxivOai | None:
+def build_oai(settings: SourceSettings, gate: RateLimiter) -> ArxivOai | None:
     """arXiv's record of everything, for days that are past; None where it is not to be asked."""
     if not may_ask(settings, settings.arxiv_oai_url):
         return None
     return ArxivOai(settings.arxiv_oai_url, _fetcher(settings, gate))
 
 
-def build_api(settings: SourceSettings, gate: Gate) -> ArxivApi | None:
+def build_api(settings: SourceSettings, gate: RateLimiter) -> ArxivApi | None:
     """arXiv's search API, for papers named elsewhere; None where it is not to be asked."""
     if not may_ask(settings, settings.arxiv_api_url):
         return None
     return ArxivApi(settings.arxiv_api_url, _fetcher(settings, gate))
 
 
-def _fetcher(settings: SourceSettings, gate: Gate) -> Fetcher:
+def _fetcher(settings: SourceSettings, gate: RateLimiter) -> Fetcher:
     caller = Caller(settings.base_url, settings.contact, settings.http_timeout_seconds)
     return Fetcher(caller, gate)

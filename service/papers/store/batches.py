@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.papers.domain.completeness import BatchStatus
-from service.papers.domain.types import Announcement, AnnounceType, BatchState
-from service.papers.store.models import AnnouncementRow, Batch, PaperRow
+from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement
+from service.papers.store.models import Announcement, Batch, Paper
 
 
 def open_batch(session: Session, source: str, category: str, on: date, now: datetime) -> Batch:
@@ -41,17 +41,17 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
 
 
 def count_repeated(
-    session: Session, source: str, category: str, on: date, told: Sequence[Announcement]
+    session: Session, source: str, category: str, on: date, told: Sequence[ParsedAnnouncement]
 ) -> int:
     """How many of these the same category already announced, so and not otherwise, earlier."""
     if not told:
         return 0
     return session.execute(
-        select(func.count(PaperRow.id.distinct()))
-        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        select(func.count(Paper.id.distinct()))
+        .join(Announcement, Announcement.paper_id == Paper.id)
+        .join(Batch, Batch.id == Announcement.batch_id)
         .where(
-            tuple_(PaperRow.key, AnnouncementRow.announce_type, AnnouncementRow.version).in_(
+            tuple_(Paper.key, Announcement.announce_type, Announcement.version).in_(
                 [(one.key, one.announce_type, one.version) for one in told]
             ),
             Batch.source == source,
@@ -65,12 +65,12 @@ def find_held(session: Session, source: str, category: str, keys: Iterable[str])
     """Which of these papers a category's batches hold as new or crossed, on whatever date."""
     first = [AnnounceType.NEW, AnnounceType.CROSS]
     rows = session.execute(
-        select(PaperRow.key)
-        .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        select(Paper.key)
+        .join(Announcement, Announcement.paper_id == Paper.id)
+        .join(Batch, Batch.id == Announcement.batch_id)
         .where(
-            PaperRow.key.in_(list(keys)),
-            AnnouncementRow.announce_type.in_(first),
+            Paper.key.in_(list(keys)),
+            Announcement.announce_type.in_(first),
             Batch.source == source,
             Batch.category == category,
         )
@@ -95,7 +95,7 @@ def count_first_announced(session: Session, batch_id: int) -> int:
     first = [AnnounceType.NEW, AnnounceType.CROSS]
     return session.execute(
         select(func.count()).where(
-            AnnouncementRow.batch_id == batch_id, AnnouncementRow.announce_type.in_(first)
+            Announcement.batch_id == batch_id, Announcement.announce_type.in_(first)
         )
     ).scalar_one()
 
@@ -129,8 +129,8 @@ def batch_statuses(session: Session, on: date, sources: Iterable[str]) -> tuple[
 def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
     """How many different papers the sources announced on a date, whatever the type."""
     return session.execute(
-        select(func.count(AnnouncementRow.paper_id.distinct()))
-        .join(Batch, Batch.id == AnnouncementRow.batch_id)
+        select(func.count(Announcement.paper_id.distinct()))
+        .join(Batch, Batch.id == Announcement.batch_id)
         .where(Batch.announced_on == on, Batch.source.in_(list(sources)))
     ).scalar_one()
 
@@ -147,9 +147,9 @@ def first_batch_on(session: Session, source: str, category: str) -> date | None:
 def lowest_new(session: Session, source: str) -> str | None:
     """The lowest identifier (arXiv's form since 2015) that a source told as new here."""
     return session.execute(
-        select(func.min(PaperRow.identifier)).where(
-            PaperRow.source == source,
-            PaperRow.announced_as == AnnounceType.NEW,
-            PaperRow.identifier.regexp_match(r"^\d{4}\.\d{5}$"),
+        select(func.min(Paper.identifier)).where(
+            Paper.source == source,
+            Paper.announced_as == AnnounceType.NEW,
+            Paper.identifier.regexp_match(r"^\d{4}\.\d{5}$"),
         )
     ).scalar_one()

@@ -25,7 +25,7 @@ LONGEST_SLEEP = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class SharedGate:
+class SharedRateLimiter:
     """`name_of` gives the gate's name for an address, empty for hosts that need none."""
 
     engine: Engine

@@ -20,7 +20,7 @@ from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
 from service.platform.database.base import Base, enum_type
 
 
-class PaperRow(Base):
+class Paper(Base):
     """One scholarly work at one source. `first_announced_*` stay empty until it was new here.
 
     Rows that turn out to be one work (a preprint here and there, its DOI) share a `work_id`, the
@@ -151,7 +151,7 @@ class Batch(Base):
     created_at: Mapped[datetime]
 
 
-class AnnouncementRow(Base):
+class Announcement(Base):
     """A paper in a batch: the cross-lists, and how each category called it."""
 
     __tablename__ = "announcements"

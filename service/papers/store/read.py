@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from service.papers.domain.types import AnnounceType, Paper
-from service.papers.store.models import AnnouncementRow, Batch, PaperRow, Signal
+from service.papers.domain.types import AnnounceType, PaperView
+from service.papers.store.models import Announcement, Batch, Paper, Signal
 from service.platform.database.pg_arrays import is_among
 
 
@@ -17,26 +17,26 @@ def _latest_signals() -> LateralFromClause:
     """The last look at a paper's signals, whichever day it was; one index probe a paper."""
     return (
         select(Signal.upvotes, Signal.github_url, Signal.summary)
-        .where(Signal.paper_id == PaperRow.id)
+        .where(Signal.paper_id == Paper.id)
         .order_by(Signal.observed_on.desc())
         .limit(1)
         .lateral("latest_signals")
     )
 
 
-def _select_papers() -> Select[PaperRow, Any, Any, Any]:
+def _select_papers() -> Select[Paper, Any, Any, Any]:
     signals = _latest_signals()
     return select(
-        PaperRow,
+        Paper,
         func.coalesce(signals.c.upvotes, 0).label("upvotes"),
         func.coalesce(signals.c.github_url, "").label("github_url"),
         func.coalesce(signals.c.summary, "").label("summary"),
     ).outerjoin(signals, true())
 
 
-def _to_paper(row: Row[Any]) -> Paper:
-    stored: PaperRow = row[0]
-    return Paper(
+def _to_paper(row: Row[Any]) -> PaperView:
+    stored: Paper = row[0]
+    return PaperView(
         id=stored.id,
         key=stored.key,
         source=stored.source,
@@ -59,12 +59,12 @@ def _to_paper(row: Row[Any]) -> Paper:
     )
 
 
-def get_papers(session: Session, ids: Iterable[int]) -> dict[int, Paper]:
+def get_papers(session: Session, ids: Iterable[int]) -> dict[int, PaperView]:
     """The papers with these ids, by id; unknown ids are left out."""
     wanted = list(ids)
     if not wanted:
         return {}
-    rows = session.execute(_select_papers().where(is_among(PaperRow.id, wanted)))
+    rows = session.execute(_select_papers().where(is_among(Paper.id, wanted)))
     return {paper.id: paper for paper in map(_to_paper, rows)}
 
 
@@ -83,21 +83,21 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
 
 def list_ids_since(session: Session, since: date) -> list[int]:
     """Papers of which anything was announced on or after a date, new or replaced."""
-    is_recent = or_(PaperRow.first_announced_on >= since, PaperRow.replaced_on >= since)
-    return list(session.scalars(select(PaperRow.id).where(is_recent)))
+    is_recent = or_(Paper.first_announced_on >= since, Paper.replaced_on >= since)
+    return list(session.scalars(select(Paper.id).where(is_recent)))
 
 
 def list_days_since(session: Session, since: date) -> list[date]:
     """The dates on or after `since` on which any paper was announced."""
-    days = select(PaperRow.first_announced_on).where(PaperRow.first_announced_on >= since)
+    days = select(Paper.first_announced_on).where(Paper.first_announced_on >= since)
     return [on for on in session.scalars(days.distinct()) if on]
 
 
 def list_days_noticed(session: Session, since: date) -> list[date]:
     """The announcement dates of the papers whose signals were looked at on or after `since`."""
     days = (
-        select(PaperRow.first_announced_on)
-        .join(Signal, Signal.paper_id == PaperRow.id)
+        select(Paper.first_announced_on)
+        .join(Signal, Signal.paper_id == Paper.id)
         .where(Signal.observed_on >= since)
     )
     return [on for on in session.scalars(days.distinct()) if on]
@@ -106,13 +106,13 @@ def list_days_noticed(session: Session, since: date) -> list[date]:
 def list_announced_on(session: Session, on: date) -> dict[int, str]:
     """The papers announced on a date: id -> primary category."""
     rows = session.execute(
-        select(PaperRow.id, PaperRow.primary_category).where(PaperRow.first_announced_on == on)
+        select(Paper.id, Paper.primary_category).where(Paper.first_announced_on == on)
     )
     return dict(rows.all())
 
 
-def find_paper(session: Session, key: str) -> Paper | None:
-    row = session.execute(_select_papers().where(PaperRow.key == key)).one_or_none()
+def find_paper(session: Session, key: str) -> PaperView | None:
+    row = session.execute(_select_papers().where(Paper.key == key)).one_or_none()
     return _to_paper(row) if row else None
 
 
@@ -132,15 +132,15 @@ def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
     signals = _latest_signals()
     rows = session.execute(
         select(
-            PaperRow.id,
-            PaperRow.key,
-            PaperRow.categories,
-            func.coalesce(PaperRow.announced_as, AnnounceType.REPLACE),
-            PaperRow.trend,
+            Paper.id,
+            Paper.key,
+            Paper.categories,
+            func.coalesce(Paper.announced_as, AnnounceType.REPLACE),
+            Paper.trend,
             func.coalesce(signals.c.upvotes, 0),
         )
         .outerjoin(signals, true())
-        .where(PaperRow.first_announced_on == on)
+        .where(Paper.first_announced_on == on)
     )
     return [ListedPaper(*row) for row in rows]
 
@@ -148,8 +148,8 @@ def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
 def announced_day(*, is_replaced: bool) -> ColumnElement[date | None]:
     """The day a paper counts for: its first, or where replacements count, that of the last one."""
     if not is_replaced:
-        return PaperRow.first_announced_on.expression
-    return func.greatest(PaperRow.first_announced_on, PaperRow.replaced_on)
+        return Paper.first_announced_on.expression
+    return func.greatest(Paper.first_announced_on, Paper.replaced_on)
 
 
 def find_papers(
@@ -158,14 +158,14 @@ def find_papers(
     span: tuple[date, date],
     limit: int,
     on: ColumnElement[date | None] | None = None,
-) -> list[Paper]:
+) -> list[PaperView]:
     """The newest papers of a span, its last day included, for which a compiled topic holds.
 
     `on` is the day that counts (see `announced_day`), the first one if it is not given.
     """
     day = announced_day(is_replaced=False) if on is None else on
     statement = _select_papers().where(condition, day.between(*span))
-    newest = statement.order_by(day.desc(), PaperRow.key.desc())
+    newest = statement.order_by(day.desc(), Paper.key.desc())
     return [_to_paper(row) for row in session.execute(newest.limit(limit))]
 
 
@@ -190,7 +190,7 @@ def which_hold(
     if not conditions:
         return []
     asked = select(*(one.label(f"c{n}") for n, one in enumerate(conditions)))
-    row = session.execute(asked.where(PaperRow.id == paper_id)).one_or_none()
+    row = session.execute(asked.where(Paper.id == paper_id)).one_or_none()
     return [bool(one) for one in row] if row else [False] * len(conditions)
 
 
@@ -202,8 +202,8 @@ def count_each(
         return []
     counts = (
         select(func.count())
-        .select_from(PaperRow)
-        .where(one, PaperRow.first_announced_on >= since)
+        .select_from(Paper)
+        .where(one, Paper.first_announced_on >= since)
         .scalar_subquery()
         for one in conditions
     )
@@ -213,21 +213,21 @@ def count_each(
 def latest_day(session: Session, until: date) -> date | None:
     """The last date on or before `until` on which a paper was announced."""
     return session.execute(
-        select(func.max(PaperRow.first_announced_on)).where(PaperRow.first_announced_on <= until)
+        select(func.max(Paper.first_announced_on)).where(Paper.first_announced_on <= until)
     ).scalar_one()
 
 
 def newest_paper_ids(session: Session, limit: int) -> list[int]:
     """The papers that were stored last, the newest first."""
-    return list(session.scalars(select(PaperRow.id).order_by(PaperRow.id.desc()).limit(limit)))
+    return list(session.scalars(select(Paper.id).order_by(Paper.id.desc()).limit(limit)))
 
 
-def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, AnnouncementRow]]:
+def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, Announcement]]:
     """Where and how a paper was announced, first first."""
     rows = session.execute(
-        select(Batch, AnnouncementRow)
-        .join(AnnouncementRow, AnnouncementRow.batch_id == Batch.id)
-        .where(AnnouncementRow.paper_id == paper_id)
+        select(Batch, Announcement)
+        .join(Announcement, Announcement.batch_id == Batch.id)
+        .where(Announcement.paper_id == paper_id)
         .order_by(Batch.announced_on, Batch.category)
     )
     return [(batch, told) for batch, told in rows]

@@ -21,15 +21,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.papers.domain.source_names import LISTING_SOURCES
-from service.papers.domain.types import Announcement, AnnounceType
-from service.papers.store.models import AnnouncementRow, PaperRow, PaperVersion, Signal
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement
+from service.papers.store.models import Announcement, Paper, PaperVersion, Signal
 
 
 @dataclass(frozen=True, slots=True)
 class PaperDraft:
     """An announcement with its readable forms, ready to be stored."""
 
-    announcement: Announcement
+    announcement: ParsedAnnouncement
     title: str
     abstract: str
     authors: tuple[str, ...]
@@ -57,22 +57,22 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
         return Upserted({}, frozenset(), frozenset())
     before = _find_ids(session, drafts)
     ordered = sorted(drafts, key=lambda draft: draft.announcement.key)
-    statement = insert(PaperRow).values([_paper_values(draft, now) for draft in ordered])
+    statement = insert(Paper).values([_paper_values(draft, now) for draft in ordered])
     new = statement.excluded
     # The first real announcement completes what only a list has named.
-    is_stub = PaperRow.source.in_(LISTING_SOURCES)
+    is_stub = Paper.source.in_(LISTING_SOURCES)
     changed = session.execute(
         statement.on_conflict_do_update(
-            index_elements=[PaperRow.key],
+            index_elements=[Paper.key],
             set_={
                 name: getattr(new, name)
                 for name in _paper_values(drafts[0], now)
                 if name not in {"key", "sources", "created_at"}
             },
             where=and_(
-                new.source.not_in(LISTING_SOURCES), or_(is_stub, new.version > PaperRow.version)
+                new.source.not_in(LISTING_SOURCES), or_(is_stub, new.version > Paper.version)
             ),
-        ).returning(PaperRow.key, PaperRow.id)
+        ).returning(Paper.key, Paper.id)
     )
     touched = dict(changed.all())
     # Asked again: a row that came in between and needed no change is in neither answer.
@@ -87,7 +87,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
 
 def _find_ids(session: Session, drafts: Sequence[PaperDraft]) -> dict[str, int]:
     keys = [draft.announcement.key for draft in drafts]
-    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
     return dict(rows.all())
 
 
@@ -123,17 +123,15 @@ def _extend_categories(
 ) -> None:
     """A cross-list adds a category without a new version; the list only ever grows here."""
     known = dict(
-        session.execute(
-            select(PaperRow.id, PaperRow.categories).where(PaperRow.id.in_(ids.values()))
-        ).all()
+        session.execute(select(Paper.id, Paper.categories).where(Paper.id.in_(ids.values()))).all()
     )
     for draft in drafts:
         paper_id = ids[draft.announcement.key]
         added = [c for c in draft.categories if c not in known[paper_id]]
         if added:
             session.execute(
-                update(PaperRow)
-                .where(PaperRow.id == paper_id)
+                update(Paper)
+                .where(Paper.id == paper_id)
                 .values(categories=[*known[paper_id], *added], updated_at=now)
             )
 
@@ -143,9 +141,9 @@ def _extend_sources(session: Session, drafts: Sequence[PaperDraft], ids: Mapping
     for source in sorted({draft.announcement.source for draft in drafts}):
         told = [ids[d.announcement.key] for d in drafts if d.announcement.source == source]
         session.execute(
-            update(PaperRow)
-            .where(PaperRow.id.in_(told), ~PaperRow.sources.contains([source]))
-            .values(sources=func.array_append(PaperRow.sources, source))
+            update(Paper)
+            .where(Paper.id.in_(told), ~Paper.sources.contains([source]))
+            .values(sources=func.array_append(Paper.sources, source))
         )
 
 
@@ -168,7 +166,7 @@ def _insert_versions(
 
 
 def record_announcements(
-    session: Session, batch_id: int, told: Sequence[Announcement], ids: Mapping[str, int]
+    session: Session, batch_id: int, told: Sequence[ParsedAnnouncement], ids: Mapping[str, int]
 ) -> None:
     """Put the papers into the batch; a paper already there keeps its row."""
     rows = [
@@ -181,7 +179,7 @@ def record_announcements(
         for one in told
     ]
     if rows:
-        statement = insert(AnnouncementRow).values(rows)
+        statement = insert(Announcement).values(rows)
         session.execute(
             statement.on_conflict_do_update(
                 index_elements=["batch_id", "paper_id"],
@@ -190,8 +188,8 @@ def record_announcements(
                     "version": statement.excluded.version,
                 },
                 where=or_(
-                    AnnouncementRow.announce_type != statement.excluded.announce_type,
-                    AnnouncementRow.version != statement.excluded.version,
+                    Announcement.announce_type != statement.excluded.announce_type,
+                    Announcement.version != statement.excluded.version,
                 ),
             )
         )
@@ -205,18 +203,18 @@ def record_first_announcement(
     The same day's later categories may still raise `cross` to `new`: a paper is new where its
     primary category is read, in whatever order the categories come.
     """
-    is_unannounced = PaperRow.first_announced_on.is_(None)
+    is_unannounced = Paper.first_announced_on.is_(None)
     raises = and_(
-        PaperRow.first_announced_on == on,
-        PaperRow.announced_as != AnnounceType.NEW,
+        Paper.first_announced_on == on,
+        Paper.announced_as != AnnounceType.NEW,
         literal(announce_type is AnnounceType.NEW),
     )
     session.execute(
-        update(PaperRow)
-        .where(PaperRow.id.in_(ids), or_(is_unannounced, raises))
+        update(Paper)
+        .where(Paper.id.in_(ids), or_(is_unannounced, raises))
         .values(
             first_announced_on=on,
-            first_announced_at=case((is_unannounced, now), else_=PaperRow.first_announced_at),
+            first_announced_at=case((is_unannounced, now), else_=Paper.first_announced_at),
             announced_as=announce_type,
         )
     )
@@ -225,14 +223,14 @@ def record_first_announcement(
 def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
     """Note the last date on which a newer version of these papers was announced."""
     session.execute(
-        update(PaperRow)
-        .where(PaperRow.id.in_(ids), or_(PaperRow.replaced_on.is_(None), PaperRow.replaced_on < on))
+        update(Paper)
+        .where(Paper.id.in_(ids), or_(Paper.replaced_on.is_(None), Paper.replaced_on < on))
         .values(replaced_on=on)
     )
 
 
 def record_signals(
-    session: Session, told: Sequence[Announcement], ids: Mapping[str, int], now: datetime
+    session: Session, told: Sequence[ParsedAnnouncement], ids: Mapping[str, int], now: datetime
 ) -> list[tuple[int, str]]:
     """Keep the last look of each day (UTC) at each paper's signals.
 
@@ -294,18 +292,18 @@ def record_trends(session: Session, trends: Mapping[int, float]) -> int:
         .render_derived()
     )
     locked = (
-        select(PaperRow.id, given.c.trend)
-        .join(given, given.c.paper_id == PaperRow.id)
-        .where(PaperRow.trend != given.c.trend)
-        .order_by(PaperRow.key)
-        .with_for_update(of=PaperRow)
+        select(Paper.id, given.c.trend)
+        .join(given, given.c.paper_id == Paper.id)
+        .where(Paper.trend != given.c.trend)
+        .order_by(Paper.key)
+        .with_for_update(of=Paper)
         .cte("locked")
     )
     changed = session.execute(
-        update(PaperRow)
-        .where(PaperRow.id == locked.c.id)
+        update(Paper)
+        .where(Paper.id == locked.c.id)
         .values(trend=locked.c.trend)
-        .returning(PaperRow.id)
+        .returning(Paper.id)
     )
     return len(changed.all())
 
@@ -317,12 +315,12 @@ def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetim
         given = {"doi": told.doi, "journal_ref": told.journal_ref, "comment": told.comment}
         given = {name: value for name, value in given.items() if value}
         if given:
-            column = PaperRow.__table__.c
+            column = Paper.__table__.c
             session.execute(
-                update(PaperRow)
+                update(Paper)
                 .where(
-                    PaperRow.key == told.key,
-                    PaperRow.version <= told.version,
+                    Paper.key == told.key,
+                    Paper.version <= told.version,
                     or_(*(column[name] != value for name, value in given.items())),
                 )
                 .values(**given, updated_at=now)

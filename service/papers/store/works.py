@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import PaperEventKind
 from service.papers.domain.works import PaperFacts
-from service.papers.store.models import PaperEvent, PaperIdentifier, PaperRow
+from service.papers.store.models import Paper, PaperEvent, PaperIdentifier
 from service.platform.database.pg_arrays import is_among
 
 
@@ -34,15 +34,15 @@ def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:
 
 def _join(session: Session, ids: Sequence[int]) -> int:
     """Give the papers, and everything already joined to them, one work."""
-    own = func.coalesce(PaperRow.work_id, PaperRow.id)
-    works = set(session.scalars(select(own).where(PaperRow.id.in_(ids))))
+    own = func.coalesce(Paper.work_id, Paper.id)
+    works = set(session.scalars(select(own).where(Paper.id.in_(ids))))
     if len(works) < 2:
         return 0
     changed = session.execute(
-        update(PaperRow)
-        .where(or_(PaperRow.id.in_(works), PaperRow.work_id.in_(works), PaperRow.id.in_(ids)))
+        update(Paper)
+        .where(or_(Paper.id.in_(works), Paper.work_id.in_(works), Paper.id.in_(ids)))
         .values(work_id=min(works))
-        .returning(PaperRow.id)
+        .returning(Paper.id)
     ).all()
     return len(changed) - 1
 
@@ -51,14 +51,12 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """Every paper that is the same work as one of these: its id -> the id of that one."""
     if not ids:
         return {}
-    own = func.coalesce(PaperRow.work_id, PaperRow.id)
-    work_of = dict(
-        session.execute(select(PaperRow.id, own).where(is_among(PaperRow.id, ids))).all()
-    )
+    own = func.coalesce(Paper.work_id, Paper.id)
+    work_of = dict(session.execute(select(Paper.id, own).where(is_among(Paper.id, ids))).all())
     chosen = {work: paper_id for paper_id, work in work_of.items()}
     rows = session.execute(
-        select(PaperRow.id, own).where(
-            or_(is_among(PaperRow.id, chosen), is_among(PaperRow.work_id, chosen))
+        select(Paper.id, own).where(
+            or_(is_among(Paper.id, chosen), is_among(Paper.work_id, chosen))
         )
     )
     return {paper_id: chosen[work] for paper_id, work in rows}
@@ -66,21 +64,21 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
 
 def get_works(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """The work that each of these papers is: equal for two that are one."""
-    own = func.coalesce(PaperRow.work_id, PaperRow.id)
-    return dict(session.execute(select(PaperRow.id, own).where(PaperRow.id.in_(ids))).all())
+    own = func.coalesce(Paper.work_id, Paper.id)
+    return dict(session.execute(select(Paper.id, own).where(Paper.id.in_(ids))).all())
 
 
 def get_facts(session: Session, keys: Iterable[str]) -> dict[str, PaperFacts]:
     """What is known of papers before another look, by key."""
     rows = session.execute(
         select(
-            PaperRow.key,
-            PaperRow.version,
-            PaperRow.abstract,
-            PaperRow.doi,
-            PaperRow.journal_ref,
-            PaperRow.is_withdrawn,
-        ).where(PaperRow.key.in_(list(keys)))
+            Paper.key,
+            Paper.version,
+            Paper.abstract,
+            Paper.doi,
+            Paper.journal_ref,
+            Paper.is_withdrawn,
+        ).where(Paper.key.in_(list(keys)))
     )
     return {
         row.key: PaperFacts(row.version, row.abstract, row.doi, row.journal_ref, row.is_withdrawn)
@@ -117,8 +115,8 @@ def list_events_between(
 def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
     """Which of these papers were announced to readers already: key -> on which date."""
     rows = session.execute(
-        select(PaperRow.key, PaperRow.first_announced_on).where(
-            PaperRow.key.in_(list(keys)), PaperRow.first_announced_on.is_not(None)
+        select(Paper.key, Paper.first_announced_on).where(
+            Paper.key.in_(list(keys)), Paper.first_announced_on.is_not(None)
         )
     )
     return {key: on for key, on in rows if on is not None}
@@ -127,13 +125,13 @@ def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
 def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
     """Identifiers of papers that only a list has named so far, and that lack their categories."""
     rows = session.execute(
-        select(PaperRow.identifier)
+        select(Paper.identifier)
         .where(
-            PaperRow.source.in_(LISTING_SOURCES),
-            PaperRow.key.startswith("arxiv:"),
-            PaperRow.created_at >= since,
+            Paper.source.in_(LISTING_SOURCES),
+            Paper.key.startswith("arxiv:"),
+            Paper.created_at >= since,
         )
-        .order_by(PaperRow.id.desc())
+        .order_by(Paper.id.desc())
         .limit(limit)
     )
     return list(rows.scalars())
@@ -142,9 +140,9 @@ def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
 def withdraw_papers(session: Session, keys: Iterable[str], now: datetime) -> list[int]:
     """Mark known papers as withdrawn; returns the ids of those that were not yet."""
     gone = session.execute(
-        update(PaperRow)
-        .where(PaperRow.key.in_(list(keys)), PaperRow.is_withdrawn.is_(False))
+        update(Paper)
+        .where(Paper.key.in_(list(keys)), Paper.is_withdrawn.is_(False))
         .values(is_withdrawn=True, updated_at=now)
-        .returning(PaperRow.id)
+        .returning(Paper.id)
     )
     return list(gone.scalars())

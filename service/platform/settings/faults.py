@@ -6,7 +6,7 @@ PREFIX = "PAPERBOY_"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SettingFault:
     """One thing wrong with one setting, and what to do."""
 
     setting: str
@@ -28,6 +28,6 @@ class Refused(ValueError):
 class SettingsError(Exception):
     """The environment cannot be used; `str()` is one readable line per fault."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[SettingFault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from service.platform.settings.faults import PREFIX, Fault, Refused, SettingsError
+from service.platform.settings.faults import PREFIX, Refused, SettingFault, SettingsError
 from service.platform.settings.kinds import split_words
 from service.platform.settings.settings import Settings
 
@@ -57,7 +57,7 @@ def load_settings(
     return settings if settings.secret_key else _with_secret_key(settings)
 
 
-def _find_unknown(given: Mapping[str, str]) -> list[Fault]:
+def _find_unknown(given: Mapping[str, str]) -> list[SettingFault]:
     known = {name.removeprefix(PREFIX) for name in setting_names()}
     faults = []
     for variable in sorted(given):
@@ -66,37 +66,43 @@ def _find_unknown(given: Mapping[str, str]) -> list[Fault]:
             continue
         close = get_close_matches(name, known, n=1)
         hint = f"Did you mean {PREFIX}{close[0]}" if close else "Remove it"
-        faults.append(Fault(name, "there is no such setting", hint))
+        faults.append(SettingFault(name, "there is no such setting", hint))
     return faults
 
 
-def _read_secret_files(given: dict[str, str], faults: list[Fault]) -> None:
+def _read_secret_files(given: dict[str, str], faults: list[SettingFault]) -> None:
     """Put the content of `…_FILE` into the secret's own variable; faults are added to `faults`."""
     for name in SECRETS:
         variable = f"{PREFIX}{name.upper()}"
         path = given.get(f"{variable}_FILE")
         if path and given.get(variable):
-            faults.append(Fault(name, f"{variable}_FILE is set as well", "Keep one of the two"))
+            faults.append(
+                SettingFault(name, f"{variable}_FILE is set as well", "Keep one of the two")
+            )
         elif path:
             try:
                 given[variable] = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "not text"
                 problem = f"the file {path} cannot be read ({reason})"
-                faults.append(Fault(f"{name}_file", problem, "Name a file that you may read"))
+                faults.append(
+                    SettingFault(f"{name}_file", problem, "Name a file that you may read")
+                )
 
 
-def _check_sources(values: Mapping[str, object], known: Collection[str]) -> list[Fault]:
+def _check_sources(values: Mapping[str, object], known: Collection[str]) -> list[SettingFault]:
     hint = f"Use some of {', '.join(known)}"
     named = split_words(values.get("sources", Settings.model_fields["sources"].default))
     if not named:
-        return [Fault("sources", "no source is named", hint)]
+        return [SettingFault("sources", "no source is named", hint)]
     return [
-        Fault("sources", f"{name} is not a source", hint) for name in named if name not in known
+        SettingFault("sources", f"{name} is not a source", hint)
+        for name in named
+        if name not in known
     ]
 
 
-def _describe(error: ValidationError) -> list[Fault]:
+def _describe(error: ValidationError) -> list[SettingFault]:
     faults = []
     for entry in error.errors(include_url=False):
         name, problem = str(entry["loc"][0]), entry["msg"].removeprefix("Value error, ")
@@ -104,7 +110,7 @@ def _describe(error: ValidationError) -> list[Fault]:
         usual = Settings.model_fields[name].default
         hint = f"The default is {usual}" if usual else "Correct it"
         hint = cause.hint if isinstance(cause, Refused) else hint
-        faults.append(Fault(name, problem.replace("Input should", "the value should"), hint))
+        faults.append(SettingFault(name, problem.replace("Input should", "the value should"), hint))
     return faults
 
 
@@ -122,7 +128,7 @@ def _with_secret_key(settings: Settings) -> Settings:
     except OSError as error:
         problem = f"no key can be kept in {path} ({error.strerror})"
         hint = f"Set it, or point {PREFIX}DATA_DIR to a directory that this user may write"
-        raise SettingsError([Fault("secret_key", problem, hint)]) from error
+        raise SettingsError([SettingFault("secret_key", problem, hint)]) from error
     return settings.model_copy(update={"secret_key": tuple(key.split())})
 
 

@@ -5,53 +5,55 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.platform.settings.faults import Fault
+from service.platform.settings.faults import SettingFault
 from service.platform.settings.kinds import is_loopback
 from service.platform.settings.settings import Settings
 
 
-def find_risks(settings: Settings) -> list[Fault]:
+def find_risks(settings: Settings) -> list[SettingFault]:
     """List what an operator should change in `settings`, each with a hint."""
     checks = (_in_the_open, _missing_addresses, _signatures)
     return [fault for find in checks for fault in find(settings)]
 
 
-def _in_the_open(settings: Settings) -> Iterator[Fault]:
+def _in_the_open(settings: Settings) -> Iterator[SettingFault]:
     if 0 < len(settings.admin_password) < 12:
         problem = "the password is shorter than 12 characters"
-        yield Fault("admin_password", problem, "Use `openssl rand -base64 24`, for example")
+        yield SettingFault("admin_password", problem, "Use `openssl rand -base64 24`, for example")
     site = urlsplit(settings.base_url)
     if site.scheme == "http" and not is_loopback(site.hostname or ""):
         problem = "plain http, so mails carry no one-click unsubscribe (RFC 8058 asks for https)"
-        yield Fault("base_url", problem, "Put the site behind https")
+        yield SettingFault("base_url", problem, "Put the site behind https")
     for relay in settings.relays:
         is_private = relay.use_tls or relay.starttls == "required" or is_loopback(relay.host)
         if relay.password and not is_private:
             problem = f"the password for {relay.host} may cross the network in the clear"
-            yield Fault("smtp_url", problem, "Add ?starttls=required or use smtps://")
+            yield SettingFault("smtp_url", problem, "Add ?starttls=required or use smtps://")
 
 
-def _missing_addresses(settings: Settings) -> Iterator[Fault]:
+def _missing_addresses(settings: Settings) -> Iterator[SettingFault]:
     if all(is_loopback(relay.host) for relay in settings.relays):
         return  # No mail reaches strangers.
     if not settings.operator_address:
         problem = "mails name no postal address, which many laws ask for"
-        yield Fault("operator_address", problem, "Set it to the operator's name and address")
+        yield SettingFault("operator_address", problem, "Set it to the operator's name and address")
     if not settings.alert_to:
         problem = "nobody is told when a provider or a relay refuses all mail"
-        yield Fault("alert_to", problem, "Set it to the operator's own address")
+        yield SettingFault("alert_to", problem, "Set it to the operator's own address")
     if settings.envelope_domain == "localhost":
         problem = "localhost cannot receive bounces"
-        yield Fault("mail_from", problem, "Use an address at your own domain")
+        yield SettingFault("mail_from", problem, "Use an address at your own domain")
 
 
-def _signatures(settings: Settings) -> Iterator[Fault]:
+def _signatures(settings: Settings) -> Iterator[SettingFault]:
     sender, signer = settings.from_domain, settings.dkim_domain
     if settings.dkim_keys and signer and not f".{sender}".lower().endswith(f".{signer.lower()}"):
         problem = f"{sender} is not within {signer}, so DMARC will not count it"
-        yield Fault("dkim_domain", problem, "Sign for the domain of MAIL_FROM or one above it")
+        yield SettingFault(
+            "dkim_domain", problem, "Sign for the domain of MAIL_FROM or one above it"
+        )
     for word in settings.dkim_keys:
         path = Path(word.partition("=")[2])
         if path.exists() and path.stat().st_mode & stat.S_IROTH:
             problem = f"the key in {path} can be read by everybody on this machine"
-            yield Fault("dkim_keys", problem, f"Run: chmod o-r {path}")
+            yield SettingFault("dkim_keys", problem, f"Run: chmod o-r {path}")

@@ -49,7 +49,7 @@ _ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ProviderLimitView:
     """What we know of one provider.
 
     `rate` is messages a second, None for no limit; `changed_at` when it last changed; `free_at`
@@ -85,14 +85,16 @@ def is_trouble(kind: ReplyKind) -> bool:
     return kind in {ReplyKind.THROTTLED, ReplyKind.POLICY}
 
 
-def next_pace(pace: Pace, replies: Iterable[tuple[ReplyKind, str]], now: datetime) -> Pace:
+def next_pace(
+    pace: ProviderLimitView, replies: Iterable[tuple[ReplyKind, str]], now: datetime
+) -> ProviderLimitView:
     """The pace after some answers (kind and words), in the order in which they came."""
     for kind, words in replies:
         pace = _hear(pace, kind, _ADDRESS.sub("<address>", words)[:300], now)
     return pace
 
 
-def _hear(pace: Pace, kind: ReplyKind, words: str, now: datetime) -> Pace:
+def _hear(pace: ProviderLimitView, kind: ReplyKind, words: str, now: datetime) -> ProviderLimitView:
     if pace.is_open:
         return _hear_while_open(pace, kind, words, now)
     match kind:
@@ -113,7 +115,7 @@ def _add(recent: str, letter: str) -> str:
     return (recent + letter)[-LOOKS_BACK:]
 
 
-def _slow_down(pace: Pace, words: str, now: datetime) -> Pace:
+def _slow_down(pace: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
     if pace.rate is None:
         return replace(pace, rate=START_RATE, changed_at=now, last_reply=words)
     if now - pace.changed_at < SLOWING_EVERY:
@@ -122,7 +124,7 @@ def _slow_down(pace: Pace, words: str, now: datetime) -> Pace:
     return replace(pace, rate=rate, changed_at=now, last_reply=words)
 
 
-def _recover(pace: Pace, now: datetime) -> Pace:
+def _recover(pace: ProviderLimitView, now: datetime) -> ProviderLimitView:
     """A step up for each minute in which something was accepted; a quiet hour proves nothing."""
     if pace.rate is None or now - pace.changed_at < RECOVERY_EVERY:
         return pace
@@ -130,7 +132,7 @@ def _recover(pace: Pace, now: datetime) -> Pace:
     return replace(pace, rate=rate if rate < FULL_RATE else None, changed_at=now)
 
 
-def _open(pace: Pace, words: str, now: datetime) -> Pace:
+def _open(pace: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
     minutes = PROBE_MINUTES[min(pace.open_count, len(PROBE_MINUTES) - 1)]
     return replace(
         pace,
@@ -141,21 +143,25 @@ def _open(pace: Pace, words: str, now: datetime) -> Pace:
     )
 
 
-def _hear_while_open(pace: Pace, kind: ReplyKind, words: str, now: datetime) -> Pace:
+def _hear_while_open(
+    pace: ProviderLimitView, kind: ReplyKind, words: str, now: datetime
+) -> ProviderLimitView:
     """Only the probe decides; what was on the wire when the breaker opened is over."""
     if pace.breaker is not BreakerState.PROBING:
         return pace
     match kind:
         case ReplyKind.ACCEPTED:
             # Everything that has waited must not come down on the provider in one minute.
-            return Pace(pace.provider, now, rate=START_RATE, recent="a", last_reply=words)
+            return ProviderLimitView(
+                pace.provider, now, rate=START_RATE, recent="a", last_reply=words
+            )
         case ReplyKind.POLICY:
             return _open(pace, words, now)
         case _:
             return replace(pace, breaker=BreakerState.OPEN, probe_at=now + PROBE_AGAIN)
 
 
-def take(pace: Pace, wanted: int, now: datetime) -> tuple[int, Pace]:
+def take(pace: ProviderLimitView, wanted: int, now: datetime) -> tuple[int, ProviderLimitView]:
     """How many of `wanted` mails may go to the provider now, and the pace after they are taken."""
     if wanted < 1:
         return 0, pace
@@ -171,7 +177,7 @@ def take(pace: Pace, wanted: int, now: datetime) -> tuple[int, Pace]:
     return count, replace(pace, free_at=start + timedelta(seconds=count / pace.rate))
 
 
-def next_at(pace: Pace, now: datetime) -> datetime:
+def next_at(pace: ProviderLimitView, now: datetime) -> datetime:
     """When the provider takes the next mail: `now` or later."""
     if pace.is_open:
         when = pace.probe_at

@@ -16,12 +16,12 @@ from service.deliveries.domain.states import DeliveryState
 ALERT_OCCASIONS = "restored "
 
 
-class MarkUnreadable(ValueError):
+class WatermarkUnreadable(ValueError):
     """The text is no mark: half written, or of something else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SentWatermark:
     """The newest row of a window in flight at `at` (aware, UTC).
 
     `installation` is the database's own random name, which its backups share. `editions` are the
@@ -49,7 +49,7 @@ class MarkedRow:
     has_message_id: bool
 
 
-def is_behind(mark: Mark, row: MarkedRow | None) -> bool:
+def is_older_than(mark: SentWatermark, row: MarkedRow | None) -> bool:
     """Whether the database that has this row is older than the mark.
 
     The row was in flight at the mark's attempt, and the message's identity is written with that
@@ -60,7 +60,7 @@ def is_behind(mark: Mark, row: MarkedRow | None) -> bool:
     return row.attempt == mark.attempt and row.state is DeliveryState.CLAIMED
 
 
-def write_mark(mark: Mark) -> str:
+def write_mark(mark: SentWatermark) -> str:
     """The mark as one line of JSON."""
     return json.dumps(
         {
@@ -73,11 +73,11 @@ def write_mark(mark: Mark) -> str:
     )
 
 
-def read_mark(text: str) -> Mark:
-    """Read what `write_mark` wrote. Raises `MarkUnreadable`."""
+def read_mark(text: str) -> SentWatermark:
+    """Read what `write_mark` wrote. Raises `WatermarkUnreadable`."""
     try:
         told = json.loads(text)
-        mark = Mark(
+        mark = SentWatermark(
             installation=str(told["installation"]),
             delivery_id=int(told["delivery_id"]),
             attempt=int(told["attempt"]),
@@ -85,9 +85,9 @@ def read_mark(text: str) -> Mark:
             editions=_read_editions(told["editions"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise MarkUnreadable(f"not a mark: {type(error).__name__}") from error
+        raise WatermarkUnreadable(f"not a mark: {type(error).__name__}") from error
     if mark.at.tzinfo is None:
-        raise MarkUnreadable("not a mark: its time has no zone")
+        raise WatermarkUnreadable("not a mark: its time has no zone")
     return mark
 
 

@@ -11,7 +11,7 @@ import aiosmtplib
 from service.deliveries.domain.states import SendOutcome
 from service.messages.mime.mime import Envelope
 from service.sending.smtp.limits import SmtpLimits
-from service.sending.smtp.protocol import Awaited, Dialogue
+from service.sending.smtp.protocol import Awaited, SmtpClientProtocol
 from service.sending.smtp.relay_pool import words_of
 
 # How often an open connection looks at the time.
@@ -20,7 +20,7 @@ _TICK_SECONDS = 1.0
 _SEND_BUFFER = 262_144
 
 
-class Pool(Protocol):
+class MessageSource(Protocol):
     """Whom a connection asks for messages and tells what came of them."""
 
     def take(self, *, is_early: bool) -> Envelope | None: ...
@@ -36,16 +36,21 @@ class Pool(Protocol):
         was_kept: bool = False,
     ) -> None: ...
 
-    def rest(self, line: Line) -> None: ...
+    def rest(self, line: SmtpConnection) -> None: ...
 
-    def forget(self, line: Line) -> None: ...
+    def forget(self, line: SmtpConnection) -> None: ...
 
 
-class Line(asyncio.Protocol):
+class SmtpConnection(asyncio.Protocol):
     """One connection after its login: bytes between the socket and the dialogue, and deadlines."""
 
     def __init__(
-        self, pool: Pool, client: aiosmtplib.SMTP, relay: int, first: Envelope, limits: SmtpLimits
+        self,
+        pool: MessageSource,
+        client: aiosmtplib.SMTP,
+        relay: int,
+        first: Envelope,
+        limits: SmtpLimits,
     ) -> None:
         if client.protocol is None or client.protocol.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("the connection was lost after its login")
@@ -61,7 +66,7 @@ class Line(asyncio.Protocol):
         self._wire = cast("asyncio.Transport", client.protocol.transport)
         self._wire.set_protocol(self)
         _widen(self._wire)
-        self._dialogue = Dialogue(
+        self._dialogue = SmtpClientProtocol(
             self._next,
             is_pipelined=client.supports_extension("pipelining"),
             takes_utf8=client.supports_extension("smtputf8"),

@@ -33,7 +33,7 @@ class Awaited(IntEnum):
     DOT = 4
 
 
-class Dialogue:
+class SmtpClientProtocol:
     """One connection's talk. `next_envelope` gives the next message or None; it is told whether it
     is asked early, while the verdict on the last message is still awaited.
 

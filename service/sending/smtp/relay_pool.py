@@ -31,7 +31,7 @@ class RelaysResting(aiosmtplib.SMTPException):
 
 
 @dataclass(frozen=True, slots=True)
-class RelayTrouble:
+class RelayError:
     """A relay that refuses us for good, or has not answered for minutes: for the operator."""
 
     relay: str
@@ -50,10 +50,10 @@ class RelayPool:
         # Relays that offered TLS once. One that does not any more is another one, or somebody
         # stands between: it gets neither mail nor password.
         self._secured: set[int] = set()
-        self._troubles: list[RelayTrouble] = []
+        self._troubles: list[RelayError] = []
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether all relays rest: nothing can be sent now."""
         return wakes_at(self._healths) > time.monotonic()
 
@@ -63,7 +63,7 @@ class RelayPool:
     def is_resting(self, mark: int) -> bool:
         return not self._healths[mark].is_awake(time.monotonic())
 
-    def take_troubles(self) -> list[RelayTrouble]:
+    def pop_relay_errors(self) -> list[RelayError]:
         troubles, self._troubles = self._troubles, []
         return troubles
 
@@ -104,7 +104,7 @@ class RelayPool:
             return
         log.warning("relay.resting", relay=name, failures=after.failure_count, reason=words)
         if code >= 500 or after.failure_count == len(self._rest_seconds):
-            self._troubles.append(RelayTrouble(name, words))
+            self._troubles.append(RelayError(name, words))
 
     async def _open(self, mark: int, seconds: float) -> aiosmtplib.SMTP:
         needs_tls = mark in self._secured

@@ -19,10 +19,10 @@ import aiosmtplib
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.settings.relays import SmtpRelay
-from service.sending.smtp.connection import Line
+from service.sending.smtp.connection import SmtpConnection
 from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
-from service.sending.smtp.relay_pool import RelayPool, RelayTrouble, words_of
+from service.sending.smtp.relay_pool import RelayError, RelayPool, words_of
 
 __all__ = ["Envelope", "SmtpTransport", "Transport"]
 
@@ -50,11 +50,11 @@ class Transport(Protocol):
         Nothing that was begun before moves afterwards.
         """
 
-    def take_troubles(self) -> list[RelayTrouble]:
+    def pop_relay_errors(self) -> list[RelayError]:
         """What the operator should know of the relays, each thing once."""
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether nothing can be sent now, so that nothing need be begun."""
 
     def close(self) -> None: ...
@@ -81,8 +81,8 @@ class SmtpTransport:
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[Envelope] = deque()
-        self._lines: set[Line] = set()
-        self._resting: list[Line] = []
+        self._lines: set[SmtpConnection] = set()
+        self._resting: list[SmtpConnection] = []
         self._openings: set[asyncio.Task[None]] = set()
         self._full_until = 0.0
         # Messages that a stale connection cost one try; the next one is their last.
@@ -140,12 +140,12 @@ class SmtpTransport:
             task.cancel()
         await asyncio.gather(*self._openings, return_exceptions=True)
 
-    def take_troubles(self) -> list[RelayTrouble]:
-        return self._relays.take_troubles()
+    def pop_relay_errors(self) -> list[RelayError]:
+        return self._relays.pop_relay_errors()
 
     @property
-    def is_away(self) -> bool:
-        return self._relays.is_away
+    def is_unavailable(self) -> bool:
+        return self._relays.is_unavailable
 
     def close(self) -> None:
         if self._rate is not None:
@@ -209,7 +209,7 @@ class SmtpTransport:
             return False
         return len(self._lines) + len(self._openings) < self._limit
 
-    def _pop_resting(self) -> Line | None:
+    def _pop_resting(self) -> SmtpConnection | None:
         while self._resting:
             line = self._resting.pop()
             if not (line.is_stale or self._relays.is_resting(line.relay)):
@@ -217,13 +217,13 @@ class SmtpTransport:
             line.leave()
         return None
 
-    def rest(self, line: Line) -> None:
+    def rest(self, line: SmtpConnection) -> None:
         self._resting.append(line)
         self._calmer.set()
         if self._waiting:
             self._loop.call_soon(self.spread)
 
-    def forget(self, line: Line) -> None:
+    def forget(self, line: SmtpConnection) -> None:
         """A connection is no more."""
         self._lines.discard(line)
         if line in self._resting:
@@ -280,7 +280,7 @@ class SmtpTransport:
         busy = frozenset(line.relay for line in self._lines)
         try:
             client, relay = await self._relays.connect(busy, self._limits.command_seconds)
-            line = Line(self, client, relay, envelope, self._limits)
+            line = SmtpConnection(self, client, relay, envelope, self._limits)
         except asyncio.CancelledError:
             self.land(envelope, _TAKEN_BACK)
             raise

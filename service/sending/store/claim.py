@@ -15,11 +15,11 @@ from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.bulk_update import move_rows
+from service.deliveries.store.bulk_update import transition_rows
 from service.deliveries.store.claimed_rows import (
     Claim,
-    ClaimedMail,
-    ClaimedReader,
+    ClaimedDelivery,
+    ClaimedRecipient,
     claiming,
     take_claims,
 )
@@ -162,7 +162,7 @@ def _written(places: Places) -> dict[str, str]:
 
 def _take(
     session: Session, claimer: Claimer, limit: int, now: datetime, *, goes_on: bool
-) -> list[tuple[ClaimedMail, ClaimedReader | None]]:
+) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
     given = {
         "owner": claimer.owner,
         "now": now,
@@ -263,7 +263,7 @@ def resolve_in_doubt(
     )
     is_again = state is DeliveryState.QUEUED
     also = {"due_at": now} if is_again else None
-    count = sum(move_rows(session, doubts, state, detail, now, also).values())
+    count = sum(transition_rows(session, doubts, state, detail, now, also).values())
     if count and is_again and edition_id is not None:
         reopen_editions(session, [edition_id])
     return count

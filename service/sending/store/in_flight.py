@@ -18,7 +18,7 @@ from service.editions.store.models import Edition
 from service.platform.database.pg_arrays import is_among, write_numbers, write_texts
 
 
-class Held(NamedTuple):
+class LockedClaim(NamedTuple):
     """A claimed row on the way into flight, locked.
 
     One whose lease `is_over` may be ended but never sent: it may be somebody else's any moment.
@@ -39,15 +39,15 @@ ORDER BY id FOR NO KEY UPDATE
 """)
 
 
-def hold_claimed(
+def lock_claimed(
     session: Session, owner: int, attempts: Mapping[int, int], now: datetime
-) -> list[Held]:
+) -> list[LockedClaim]:
     """The rows that are still this sender's at these attempts (id -> attempt), locked till the end."""
     if not attempts:
         return []
     rows = session.execute(_HOLD, {"ids": write_numbers(attempts), "owner": owner}).all()
     return [
-        Held(number, lease_until <= now, DeliveryKind(kind), send_not_after, subscriber_id)
+        LockedClaim(number, lease_until <= now, DeliveryKind(kind), send_not_after, subscriber_id)
         for number, attempt, kind, send_not_after, subscriber_id, lease_until in rows
         if attempt == attempts[number]
     ]
@@ -60,8 +60,8 @@ ORDER BY id FOR SHARE
 """)
 
 
-def lock_standings(
-    session: Session, held: Sequence[Held]
+def lock_recipient_states(
+    session: Session, held: Sequence[LockedClaim]
 ) -> dict[int, tuple[SubscriberState, str]]:
     """The readers of held rows by id: state and normalised address, kept from changing.
 
@@ -106,7 +106,7 @@ def put_in_flight(
     return set(session.scalars(_PUT_IN_FLIGHT, given).all())
 
 
-class Ending(NamedTuple):
+class TerminalTransition(NamedTuple):
     """How a claimed row ends without having been sent: skipped or failed, with the reason."""
 
     id: int
@@ -135,7 +135,7 @@ SELECT id FROM moved
 """)
 
 
-def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> set[int]:
+def end_claimed(session: Session, endings: Sequence[TerminalTransition], now: datetime) -> set[int]:
     """End claimed rows with their reasons; returns those that were still to be ended."""
     if not endings:
         return set()
@@ -149,7 +149,7 @@ def end_claimed(session: Session, endings: Sequence[Ending], now: datetime) -> s
     return set(session.scalars(_END_CLAIMED, given))
 
 
-class Result(NamedTuple):
+class SendResult(NamedTuple):
     """What a try came to, for the row that `attempt` still holds; how far it got, and by whom."""
 
     id: int
@@ -192,7 +192,7 @@ SELECT id, state, subscriber_id, edition_id, created_at FROM moved
 """).bindparams(erased="the reader was erased")
 
 
-class Recorded(NamedTuple):
+class RecordedResult(NamedTuple):
     """A row that a result moved, and whose mail it was (None after an erasure)."""
 
     state: DeliveryState
@@ -201,8 +201,8 @@ class Recorded(NamedTuple):
 
 
 def record_results(
-    session: Session, results: Sequence[Result], now: datetime
-) -> dict[int, Recorded]:
+    session: Session, results: Sequence[SendResult], now: datetime
+) -> dict[int, RecordedResult]:
     """Write what tries came to; returns, by id, the rows that had not moved on without us."""
     if not results:
         return {}
@@ -223,7 +223,7 @@ def record_results(
     waiting = {row.edition_id for row in rows if row.state == DeliveryState.QUEUED}
     reopen_editions(session, waiting - {None})
     return {
-        number: Recorded(DeliveryState(state), subscriber_id, created_at)
+        number: RecordedResult(DeliveryState(state), subscriber_id, created_at)
         for number, state, subscriber_id, _, created_at in rows
     }
 

@@ -9,7 +9,7 @@ from service.platform.database.base import Base, enum_type
 from service.sending.domain.provider_limits import BreakerState
 
 
-class PaceRow(Base):
+class ProviderLimit(Base):
     """The pace and the breaker of one provider, shared by all workers.
 
     The columns are the fields of `service.sending.domain.provider_limits.Pace`, which says what they mean. A provider

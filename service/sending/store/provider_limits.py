@@ -20,24 +20,24 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.claimed_rows import Claim, claiming, take_claims
 from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import write_numbers, write_texts
-from service.sending.domain.provider_limits import Pace
-from service.sending.store.models import PaceRow
+from service.sending.domain.provider_limits import ProviderLimitView
+from service.sending.store.models import ProviderLimit
 
-_FIELDS = [field.name for field in dataclasses.fields(Pace)]
+_FIELDS = [field.name for field in dataclasses.fields(ProviderLimitView)]
 
 
-def find_paces(session: Session) -> dict[str, Pace]:
+def find_paces(session: Session) -> dict[str, ProviderLimitView]:
     """Every provider that has a pace, by name; unlocked, for a look."""
-    rows = session.scalars(select(PaceRow).order_by(PaceRow.provider))
+    rows = session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider))
     return {row.provider: _pace_of(row) for row in rows}
 
 
-def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, Pace]:
+def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, ProviderLimitView]:
     """The paces of these providers, so far as there are any, locked in order of their names."""
     rows = session.scalars(
-        select(PaceRow)
-        .where(PaceRow.provider.in_(sorted(providers)))
-        .order_by(PaceRow.provider)
+        select(ProviderLimit)
+        .where(ProviderLimit.provider.in_(sorted(providers)))
+        .order_by(ProviderLimit.provider)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
@@ -48,12 +48,12 @@ def insert_paces(session: Session, providers: Iterable[str], now: datetime) -> N
     """Begin to remember these providers; those that are known stay as they are."""
     rows = [{"provider": name, "changed_at": now} for name in sorted(providers)]
     if rows:
-        session.execute(insert(PaceRow).values(rows).on_conflict_do_nothing())
+        session.execute(insert(ProviderLimit).values(rows).on_conflict_do_nothing())
 
 
-def update_pace(session: Session, pace: Pace) -> None:
+def update_pace(session: Session, pace: ProviderLimitView) -> None:
     """Write a pace that this transaction has locked."""
-    row = session.get_one(PaceRow, pace.provider)
+    row = session.get_one(ProviderLimit, pace.provider)
     for name in _FIELDS:
         setattr(row, name, getattr(pace, name))
     session.flush()
@@ -61,8 +61,8 @@ def update_pace(session: Session, pace: Pace) -> None:
 
 def find_waiting(session: Session) -> frozenset[str]:
     """The providers for which rows wait: one look into the index for each that has a pace."""
-    waits = select(Delivery.id).where(_is_in_lane(PaceRow.provider)).exists()
-    return frozenset(session.scalars(select(PaceRow.provider).where(waits)))
+    waits = select(Delivery.id).where(_is_in_lane(ProviderLimit.provider)).exists()
+    return frozenset(session.scalars(select(ProviderLimit.provider).where(waits)))
 
 
 def _is_in_lane(lane: Any) -> ColumnElement[bool]:
@@ -73,13 +73,15 @@ def delete_pace(session: Session, provider: str) -> bool:
     """Forget a provider that this transaction has locked; not while rows wait in its lane."""
     waits = select(Delivery.id).where(_is_in_lane(provider)).exists()
     gone = session.execute(
-        delete(PaceRow).where(PaceRow.provider == provider, ~waits).returning(PaceRow.provider)
+        delete(ProviderLimit)
+        .where(ProviderLimit.provider == provider, ~waits)
+        .returning(ProviderLimit.provider)
     ).all()
     return bool(gone)
 
 
-def _pace_of(row: PaceRow) -> Pace:
-    return Pace(**{name: getattr(row, name) for name in _FIELDS})
+def _pace_of(row: ProviderLimit) -> ProviderLimitView:
+    return ProviderLimitView(**{name: getattr(row, name) for name in _FIELDS})
 
 
 _PARK = text("""
@@ -94,7 +96,7 @@ WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Parking:
+class HeldRows:
     """A claimed row that goes into the lane of its provider."""
 
     id: int
@@ -102,7 +104,7 @@ class Parking:
     lane: str
 
 
-def park_claimed(session: Session, rows: Sequence[Parking], now: datetime) -> None:
+def park_claimed(session: Session, rows: Sequence[HeldRows], now: datetime) -> None:
     """Put claimed rows into lanes; the caller holds the locks of the lanes' paces."""
     if rows:
         given = {
@@ -129,7 +131,7 @@ _CLAIM_LANE = claiming(
 
 
 @dataclass(frozen=True, slots=True)
-class LaneClaim:
+class LimitClaim:
     """Who claims from lanes: the sender's number, its lease, and the one edition it is about."""
 
     owner: int
@@ -138,7 +140,7 @@ class LaneClaim:
 
 
 def claim_lane(
-    session: Session, claim: LaneClaim, lane: str, limit: int, now: datetime
+    session: Session, claim: LimitClaim, lane: str, limit: int, now: datetime
 ) -> list[Claim]:
     """Take up to `limit` rows that wait for a provider, the oldest first.
 

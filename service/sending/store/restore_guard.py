@@ -11,12 +11,12 @@ from service.deliveries.store.models import Delivery
 from service.deliveries.store.restores import doubt_of_restored, put_in_doubt
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
-from service.sending.domain.sent_watermark import ALERT_OCCASIONS, Mark, MarkedRow
+from service.sending.domain.sent_watermark import ALERT_OCCASIONS, MarkedRow, SentWatermark
 
 _UNSENT = (DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT)
 
 
-def find_marked(session: Session, mark: Mark) -> MarkedRow | None:
+def find_marked(session: Session, mark: SentWatermark) -> MarkedRow | None:
     """The row that a mark names.
 
     Never the mail that tells of a restored backup: numbers begin again where the backup was taken,

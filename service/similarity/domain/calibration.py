@@ -20,8 +20,8 @@ from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_probe
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     WORDS_ONLY,
-    PaperMeaning,
-    Probe,
+    LikeQueryView,
+    PaperVectors,
     Sparse,
     quantize,
     score_paper,
@@ -51,7 +51,7 @@ _UNIT: Final = 2**26
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class Target:
     """What to look for: a direction, and lexemes with their weights. Either may be empty."""
 
     dense: bytes
@@ -63,7 +63,7 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class ReferenceScores:
     """The stored papers' dot products with an aim, in one order; `least` of them are telling."""
 
     paper_ids: Sequence[int]
@@ -79,14 +79,14 @@ class Pool:
         """The sum and the sum of squares of both products; exact, in whatever order they are."""
         return _sums(self.dense), _sums(self.sparse)
 
-    def find_best(self, gauge: Gauge, count: int) -> list[tuple[float, int]]:
+    def find_best(self, gauge: ScoreScale, count: int) -> list[tuple[float, int]]:
         """The `count` highest (score, paper id), highest first, of equal ones the lower id."""
         scored = zip(gauge.score(self), (-paper_id for paper_id in self.paper_ids), strict=True)
         return [(score, -negated) for score, negated in nlargest(count, scored)]
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class ScoreScale:
     """Integer factors that put both dot products on one scale, its middle and its unit."""
 
     dense_factor: int
@@ -94,28 +94,28 @@ class Gauge:
     middle: float
     deviation: float
 
-    def score(self, pool: Pool) -> list[float]:
+    def score(self, pool: ReferenceScores) -> list[float]:
         """The score of each paper of the pool."""
         dense, sparse = float(self.dense_factor), float(self.sparse_factor)
         return [dense * d + sparse * s for d, s in zip(pool.dense, pool.sparse, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
+class RelevantPaper:
     """A good paper: its vector, and how much it says of each lexeme times the lexeme's rarity."""
 
     dense: bytes
     weights: Mapping[str, float]
 
 
-def gauge_pool(pool: Pool, *, has_dense: bool) -> Gauge:
+def gauge_pool(pool: ReferenceScores, *, has_dense: bool) -> ScoreScale:
     """The scale that the pool shows."""
     count = len(pool.paper_ids)
     dense, sparse = pool.measure()
     return _gauge(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
 
 
-def gauge_shipped(aim: Aim) -> Gauge:
+def gauge_shipped(aim: Target) -> ScoreScale:
     """The scale that is to be expected before there are papers to show one."""
     corpus, weights = ShippedCorpus(), dict(aim.sparse)
     told = [
@@ -128,12 +128,14 @@ def gauge_shipped(aim: Aim) -> Gauge:
     return _gauge(_SHIPPED_DENSE, sparse, has_dense=bool(aim.dense))
 
 
-def _gauge(dense: tuple[float, float], sparse: tuple[float, float], *, has_dense: bool) -> Gauge:
+def _gauge(
+    dense: tuple[float, float], sparse: tuple[float, float], *, has_dense: bool
+) -> ScoreScale:
     share = WORDS_SHARE if has_dense else 1.0
     dense_factor = _factor(1.0, dense[1]) if has_dense else 0
     sparse_factor = _factor(share, sparse[1])
     middle = dense_factor * dense[0] + sparse_factor * sparse[0]
-    return Gauge(dense_factor, sparse_factor, middle, _UNIT * hypot(share, float(has_dense)))
+    return ScoreScale(dense_factor, sparse_factor, middle, _UNIT * hypot(share, float(has_dense)))
 
 
 def _sums(values: Sequence[float]) -> tuple[float, float]:
@@ -151,13 +153,13 @@ def _factor(share: float, deviation: float) -> int:
     return min(FACTOR_LIMIT, max(1, round(_UNIT * share / max(deviation, 1.0))))
 
 
-def choose_feedback(pool: Pool, gauge: Gauge) -> list[int]:
+def choose_feedback(pool: ReferenceScores, gauge: ScoreScale) -> list[int]:
     """The ids of the papers that may speak for the aim: the best, if they stand out at all."""
     line = gauge.middle + LEAST_LINE * gauge.deviation
     return [paper_id for score, paper_id in pool.find_best(gauge, BEST) if score >= line]
 
 
-def expand(aim: Aim, papers: Sequence[Feedback]) -> Aim:
+def expand(aim: Target, papers: Sequence[RelevantPaper]) -> Target:
     """The aim moved toward `papers` (J. J. Rocchio, 1971), or as it was where they are too few.
 
     Only what two of them say at least is added: else one odd paper would speak for all.
@@ -175,7 +177,7 @@ def expand(aim: Aim, papers: Sequence[Feedback]) -> Aim:
     weights = {lexeme: weight / own for lexeme, weight in aim.weights.items()}
     for lexeme, weight in added:
         weights[lexeme] = weights.get(lexeme, 0.0) + ADDED_SHARE * weight / other
-    return Aim(_move(aim.dense, [paper.dense for paper in papers if paper.dense]), weights)
+    return Target(_move(aim.dense, [paper.dense for paper in papers if paper.dense]), weights)
 
 
 def _move(dense: bytes, others: Sequence[bytes]) -> bytes:
@@ -191,14 +193,14 @@ def _length(values: Iterable[float]) -> float:
     return sqrt(fsum(value * value for value in values)) or 1.0
 
 
-def draw_line(pool: Pool, gauge: Gauge) -> int:
+def pick_threshold(pool: ReferenceScores, gauge: ScoreScale) -> int:
     """The threshold: a share of the way from the pool's ordinary paper to its ten best."""
     best = [score for score, _ in pool.find_best(gauge, BEST)]
     above = fsum(best) / len(best) - gauge.middle
     return ceil(gauge.middle + max(LINE_SHARE * above, LEAST_LINE * gauge.deviation))
 
 
-def draw_shipped_line(gauge: Gauge) -> int:
+def draw_shipped_line(gauge: ScoreScale) -> int:
     return ceil(gauge.middle + SHIPPED_LINE * gauge.deviation)
 
 
@@ -211,10 +213,10 @@ class Origin:
     generation: int = 0
 
 
-def build_probe(origin: Origin, aim: Aim, gauge: Gauge, threshold: int) -> Probe:
+def build_probe(origin: Origin, aim: Target, gauge: ScoreScale, threshold: int) -> LikeQueryView:
     """The probe, once the line is drawn. One that looks for nothing finds nothing."""
     is_empty = not aim.dense and not aim.weights
-    return Probe(
+    return LikeQueryView(
         text=origin.text,
         model=origin.model,
         generation=origin.generation,
@@ -226,6 +228,6 @@ def build_probe(origin: Origin, aim: Aim, gauge: Gauge, threshold: int) -> Probe
     )
 
 
-def admit(probe: Probe, paper: PaperMeaning) -> Probe:
+def admit(probe: LikeQueryView, paper: PaperVectors) -> LikeQueryView:
     """The probe with its line where `paper` is on the right side of it: it named that paper."""
     return replace(probe, threshold=min(probe.threshold, score_paper(probe, paper)))

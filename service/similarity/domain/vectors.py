@@ -37,7 +37,7 @@ WORDS_ONLY: Final = "words"
 
 
 @dataclass(frozen=True, slots=True)
-class PaperMeaning:
+class PaperVectors:
     """A paper for `like:`. `dense` holds signed bytes, none without a model.
 
     Without a `model` nothing is known yet of the paper, and it is like nothing.
@@ -50,7 +50,7 @@ class PaperMeaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class LikeQueryView:
     """What `like:text` looks for: a paper is like it where its score reaches the threshold.
 
     The score is dense_factor * dot(dense) + sparse_factor * dot(sparse). `text` is folded;
@@ -67,12 +67,12 @@ class Probe:
     threshold: int
 
 
-def is_like(probe: Probe, paper: PaperMeaning) -> bool:
+def is_like(probe: LikeQueryView, paper: PaperVectors) -> bool:
     """The rule. `scoring.like_sets` and `meanings.like_condition` say the same of every pair."""
     return paper.model == probe.model and score_paper(probe, paper) >= probe.threshold
 
 
-def score_paper(probe: Probe, paper: PaperMeaning) -> int:
+def score_paper(probe: LikeQueryView, paper: PaperVectors) -> int:
     """How like the paper is; comparable for one probe only."""
     dense = dot_dense(probe.dense, paper.dense)
     return probe.dense_factor * dense + probe.sparse_factor * dot_sparse(probe.sparse, paper.sparse)

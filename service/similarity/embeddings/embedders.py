@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.platform.caches import cached
-from service.platform.settings.faults import Fault, SettingsError
+from service.platform.settings.faults import SettingFault, SettingsError
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _check(path: Path, expected: str) -> Path:
 
 def _refuse(problem: str) -> SettingsError:
     hint = "Install the packages of requirements/run.txt, or set it to none"
-    return SettingsError([Fault("embedder", problem, hint)])
+    return SettingsError([SettingFault("embedder", problem, hint)])
 
 
 def _load_tokenizer(path: Path) -> Tokenizer:

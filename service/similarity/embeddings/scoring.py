@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from service.similarity.domain.vectors import PaperMeaning, Probe
+from service.similarity.domain.vectors import LikeQueryView, PaperVectors
 
 Matrix: TypeAlias = NDArray[np.float32]
 
@@ -22,8 +22,8 @@ PAPERS_AT_ONCE = 2048
 
 
 def like_sets(
-    probes: Sequence[Probe],
-    papers: Sequence[PaperMeaning],
+    probes: Sequence[LikeQueryView],
+    papers: Sequence[PaperVectors],
     probes_at_once: int = PROBES_AT_ONCE,
     papers_at_once: int = PAPERS_AT_ONCE,
 ) -> list[int]:
@@ -40,7 +40,7 @@ def like_sets(
 class _Day:
     """Some papers as arrays, with a row for each lexeme that a probe asks for."""
 
-    def __init__(self, papers: Sequence[PaperMeaning], probes: Sequence[Probe]) -> None:
+    def __init__(self, papers: Sequence[PaperVectors], probes: Sequence[LikeQueryView]) -> None:
         self._count = len(papers)
         self._models = np.array([paper.model for paper in papers], dtype=object)
         self._papers = papers
@@ -55,7 +55,7 @@ class _Day:
                     self._table[row, column] = weight
 
     def iterate_found(
-        self, probes: Sequence[Probe], at_once: int
+        self, probes: Sequence[LikeQueryView], at_once: int
     ) -> Iterable[tuple[int, NDArray[np.uint8]]]:
         """(number of the first probe, a row of packed bits for each probe from there on)."""
         start = 0
@@ -77,7 +77,7 @@ class _Day:
                 stacked[row] = np.frombuffer(paper.dense, dtype=np.int8)
         return np.ascontiguousarray(stacked.T)
 
-    def _score(self, probes: Sequence[Probe], papers: Matrix) -> NDArray[np.float64]:
+    def _score(self, probes: Sequence[LikeQueryView], papers: Matrix) -> NDArray[np.float64]:
         dense = np.zeros((len(probes), len(papers)), dtype=np.float32)
         sparse = np.zeros((len(probes), self._count), dtype=np.float32)
         for number, probe in enumerate(probes):

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from service.similarity.domain.calibration import Aim, Gauge, Pool
-from service.similarity.domain.vectors import Probe, Sparse
+from service.similarity.domain.calibration import ReferenceScores, ScoreScale, Target
+from service.similarity.domain.vectors import LikeQueryView, Sparse
 
 Packed: TypeAlias = tuple[int, bytes, bytes]
 """A paper's id and its two vectors as pgvector sends them: `halfvec_send`, `sparsevec_send`."""
@@ -26,13 +26,13 @@ _MOST_BLOCKS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayPool(Pool):
+class ReferencePool(ReferenceScores):
     """A pool whose numbers are arrays: what is asked of it is the same, and a tenth of the time."""
 
     def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
         return _measure(np.asarray(self.dense)), _measure(np.asarray(self.sparse))
 
-    def find_best(self, gauge: Gauge, count: int) -> list[tuple[float, int]]:
+    def find_best(self, gauge: ScoreScale, count: int) -> list[tuple[float, int]]:
         scores = gauge.dense_factor * np.asarray(self.dense)
         scores = scores + gauge.sparse_factor * np.asarray(self.sparse)
         if len(scores) > count:
@@ -50,7 +50,7 @@ def _measure(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(whole.sum()), float((whole * whole).sum())
 
 
-class Shelf:
+class ModelVectors:
     """The papers of one model that a `like:` clause is tried on: the newest `pool_size`, which tell
     what the ordinary paper is like, and others that it may find."""
 
@@ -63,7 +63,9 @@ class Shelf:
         self._pool_size = pool_size
         self._blocks = [_Block(list(papers))]
 
-    def with_changes(self, papers: Iterable[Packed], changed_ids: Iterable[int]) -> Shelf | None:
+    def with_changes(
+        self, papers: Iterable[Packed], changed_ids: Iterable[int]
+    ) -> ModelVectors | None:
         """The shelf with these papers in place of the changed ones; None where it must be refilled.
 
         That is where a paper of the pool went, since the next older one is not at hand.
@@ -72,14 +74,14 @@ class Shelf:
         gone = changed - {paper_id for paper_id, *_ in given}
         if len(self._blocks) >= _MOST_BLOCKS or any(block.holds(gone) for block in self._blocks):
             return None
-        new = Shelf(self.model, given, self._pool_size, self.floor)
+        new = ModelVectors(self.model, given, self._pool_size, self.floor)
         new._blocks = [
             *(block.without(changed) for block in self._blocks),
             *new._blocks,
         ]  # its own kind
         return new
 
-    def scan(self, aim: Aim, without: int | None = None) -> Pool:
+    def scan(self, aim: Target, without: int | None = None) -> ReferenceScores:
         """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
         ids, dense, sparse = self._multiply(aim.dense, aim.sparse)
         if without is not None:
@@ -89,9 +91,9 @@ class Shelf:
             newest = np.argpartition(ids, len(ids) - self._pool_size)[-self._pool_size :]
             ids, dense, sparse = ids[newest], dense[newest], sparse[newest]
         # An array is a sequence in all but inheritance.
-        return ArrayPool(cast("Any", ids), cast("Any", dense), cast("Any", sparse))
+        return ReferencePool(cast("Any", ids), cast("Any", dense), cast("Any", sparse))
 
-    def find_like(self, probe: Probe) -> list[int]:
+    def find_like(self, probe: LikeQueryView) -> list[int]:
         """The ids of the papers that are like `probe`."""
         if probe.model != self.model:
             return []

@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from service.similarity.domain.bm25 import Corpus
-from service.similarity.domain.calibration import Aim, Pool
-from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaningRow
+from service.similarity.domain.calibration import ReferenceScores, Target
+from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaning
 from service.similarity.store.vectors import dot_columns
 
 # The newest so many papers tell what the ordinary paper is like, and what the best ones say.
@@ -25,10 +25,14 @@ _COUNT_LEXEMES = text("""
 
 
 def scan_pool(
-    session: Session, model: str, aim: Aim, without: int | None = None, pool_size: int = POOL_SIZE
-) -> Pool:
+    session: Session,
+    model: str,
+    aim: Target,
+    without: int | None = None,
+    pool_size: int = POOL_SIZE,
+) -> ReferenceScores:
     """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
-    known = PaperMeaningRow
+    known = PaperMeaning
     dense, sparse = dot_columns(aim.dense, aim.sparse, known)
     newest = (
         select(known.paper_id.label("paper_id"), dense.label("dense"), sparse.label("sparse"))
@@ -45,7 +49,7 @@ def scan_pool(
             func.array_agg(newest.c.sparse),
         )
     ).one()
-    return Pool(ids or (), denses or (), sparses or ())
+    return ReferenceScores(ids or (), denses or (), sparses or ())
 
 
 def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
@@ -65,7 +69,7 @@ def get_generation(session: Session) -> MeaningGeneration | None:
 
 def count_meanings(session: Session, model: str) -> int:
     """How many papers are learned with this model."""
-    counted = select(func.count()).where(PaperMeaningRow.model == model)
+    counted = select(func.count()).where(PaperMeaning.model == model)
     return session.execute(counted).scalar_one()
 
 

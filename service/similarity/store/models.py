@@ -70,7 +70,7 @@ def _read_sparse(value: str) -> Sparse:
     return tuple(zip((key - 1 for key in numbers[::2]), numbers[1::2], strict=True))
 
 
-class PaperMeaningRow(Base):
+class PaperMeaning(Base):
     """What one paper means to one model. `paper_updated_at` tells of which text."""
 
     __tablename__ = "paper_meanings"
@@ -84,7 +84,7 @@ class PaperMeaningRow(Base):
     paper_updated_at: Mapped[datetime]
 
 
-class ProbeRow(Base):
+class LikeQuery(Base):
     """What a `like:` clause looks for: the same row for all who wrote it, on every page and mail."""
 
     __tablename__ = "probes"

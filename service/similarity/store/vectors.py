@@ -27,10 +27,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from service.papers.domain.tsvector import Lexemes, parse_tsvector
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.database.pg_arrays import is_among
-from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
-from service.similarity.store.models import PaperMeaningRow
+from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
+from service.similarity.store.models import PaperMeaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def find_unlearned(
     session: Session, model: str, limit: int, among: Sequence[int] | None = None
 ) -> list[int]:
     """Papers whose meaning is missing, of another model or of an older text, newest first."""
-    statement = _select_unlearned(PaperRow.id, model).order_by(PaperRow.id.desc()).limit(limit)
+    statement = _select_unlearned(Paper.id, model).order_by(Paper.id.desc()).limit(limit)
     if among is not None:
-        statement = statement.where(is_among(PaperRow.id, among))
+        statement = statement.where(is_among(Paper.id, among))
     return list(session.scalars(statement))
 
 
@@ -60,13 +60,13 @@ def count_unlearned(session: Session, model: str) -> int:
 
 
 def _select_unlearned(column: Any, model: str) -> Select[int]:
-    known = PaperMeaningRow
-    joined = select(column).select_from(PaperRow).outerjoin(known, known.paper_id == PaperRow.id)
+    known = PaperMeaning
+    joined = select(column).select_from(Paper).outerjoin(known, known.paper_id == Paper.id)
     return joined.where(
         or_(
             known.paper_id.is_(None),
             known.model != model,
-            known.paper_updated_at < PaperRow.updated_at,
+            known.paper_updated_at < Paper.updated_at,
         )
     )
 
@@ -74,13 +74,13 @@ def _select_unlearned(column: Any, model: str) -> Select[int]:
 def read_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
     rows = session.execute(
         select(
-            PaperRow.id,
-            PaperRow.title,
-            PaperRow.abstract,
-            cast(PaperRow.title_lexemes, Text),
-            cast(PaperRow.abstract_lexemes, Text),
-            PaperRow.updated_at,
-        ).where(PaperRow.id.in_(ids))
+            Paper.id,
+            Paper.title,
+            Paper.abstract,
+            cast(Paper.title_lexemes, Text),
+            cast(Paper.abstract_lexemes, Text),
+            Paper.updated_at,
+        ).where(Paper.id.in_(ids))
     )
     return [
         PaperText(i, title, abstract, parse_tsvector(said), parse_tsvector(told), at)
@@ -89,7 +89,7 @@ def read_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
 
 
 def upsert_meanings(
-    session: Session, meanings: Sequence[PaperMeaning], read_at: Mapping[int, datetime]
+    session: Session, meanings: Sequence[PaperVectors], read_at: Mapping[int, datetime]
 ) -> None:
     """Keep what papers mean; `read_at` is each paper's `updated_at` when its text was read.
 
@@ -99,9 +99,9 @@ def upsert_meanings(
     wanted = sorted(meanings, key=lambda meaning: meaning.paper_id)
     held = set(
         session.scalars(
-            select(PaperRow.id)
-            .where(PaperRow.id.in_([meaning.paper_id for meaning in wanted]))
-            .order_by(PaperRow.id)
+            select(Paper.id)
+            .where(Paper.id.in_([meaning.paper_id for meaning in wanted]))
+            .order_by(Paper.id)
             .with_for_update(read=True, key_share=True)
         )
     )
@@ -117,25 +117,23 @@ def upsert_meanings(
         if meaning.paper_id in held
     ]
     if rows:
-        statement = insert(PaperMeaningRow).values(rows)
+        statement = insert(PaperMeaning).values(rows)
         new = {name: getattr(statement.excluded, name) for name in rows[0] if name != "paper_id"}
         session.execute(statement.on_conflict_do_update(index_elements=["paper_id"], set_=new))
 
 
-def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperMeaning]:
+def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperVectors]:
     """What these papers mean, in this order; one that is not learned yet is like nothing."""
     found = {
-        row.paper_id: PaperMeaning(row.paper_id, row.model, row.dense or b"", row.sparse)
-        for row in session.scalars(
-            select(PaperMeaningRow).where(is_among(PaperMeaningRow.paper_id, ids))
-        )
+        row.paper_id: PaperVectors(row.paper_id, row.model, row.dense or b"", row.sparse)
+        for row in session.scalars(select(PaperMeaning).where(is_among(PaperMeaning.paper_id, ids)))
     }
-    return [found.get(i) or PaperMeaning(i, "", b"", ()) for i in ids]
+    return [found.get(i) or PaperVectors(i, "", b"", ()) for i in ids]
 
 
 def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
     """The vectors of the papers among `ids` that are learned with `model`, as pgvector sends them."""
-    known = PaperMeaningRow
+    known = PaperMeaning
     rows = session.execute(
         select(
             known.paper_id, func.halfvec_send(known.dense), func.sparsevec_send(known.sparse)
@@ -146,28 +144,28 @@ def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[
 
 def newest_learned(session: Session, model: str, most: int) -> list[int]:
     """The ids of the newest papers that are learned with `model`, the newest first."""
-    known = PaperMeaningRow
+    known = PaperMeaning
     newest = select(known.paper_id).where(known.model == model).order_by(known.paper_id.desc())
     return list(session.scalars(newest.limit(most)))
 
 
-def like_condition(probe: Probe, papers: type[PaperRow] = PaperRow) -> ColumnElement[bool]:
+def like_condition(probe: LikeQueryView, papers: type[Paper] = Paper) -> ColumnElement[bool]:
     """The papers that are like `probe`: the same as `meaning.is_like`, over every stored paper.
 
     `papers` is the table's class or an alias of it. OFFSET keeps Postgres from turning the
     question round and asking every paper ever stored where a window of days is meant: it is then
     asked of each paper that the topic's other clauses left, at 2 µs each.
     """
-    known = aliased(PaperMeaningRow)
+    known = aliased(PaperMeaning)
     found = select(literal(1)).where(known.paper_id == papers.id, _is_like(probe, known))
     return found.correlate(papers).offset(sql("0")).exists()
 
 
-def _is_like(probe: Probe, known: type[PaperMeaningRow]) -> ColumnElement[bool]:
+def _is_like(probe: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[bool]:
     return score_column(probe, known) >= literal(float(probe.threshold), Double)
 
 
-def score_column(probe: Probe, known: type[PaperMeaningRow]) -> ColumnElement[float]:
+def score_column(probe: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[float]:
     """The score of each row, a whole number below 2**53 in a 64-bit float; null for other models.
 
     Only CASE keeps Postgres from multiplying vectors of different lengths, which is an error.
@@ -179,7 +177,7 @@ def score_column(probe: Probe, known: type[PaperMeaningRow]) -> ColumnElement[fl
 
 
 def dot_columns(
-    dense: bytes, sparse: Sparse, known: type[PaperMeaningRow]
+    dense: bytes, sparse: Sparse, known: type[PaperMeaning]
 ) -> tuple[ColumnElement[float], ColumnElement[float]]:
     """Each row's inner products with a vector and with lexemes; 0 where a side has none."""
     nothing = literal(0.0, Double)
@@ -197,13 +195,13 @@ def _product(column: Any, value: object) -> ColumnElement[float]:
 
 
 def find_nearest(
-    session: Session, probe: Probe, paper_id: int, limit: int
+    session: Session, probe: LikeQueryView, paper_id: int, limit: int
 ) -> list[tuple[int, int]]:
     """The papers that are like `probe`, as (id, score), highest first, without `paper_id`.
 
     Equal scores go by id, so the order is the same each time.
     """
-    known = PaperMeaningRow
+    known = PaperMeaning
     score = score_column(probe, known)
     statement = (
         select(known.paper_id, score)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class OpinionKind(StrEnum):
+class Feedback(StrEnum):
     """What a reader said of a paper: saved for later, or not of this kind again."""
 
     KEPT = "kept"

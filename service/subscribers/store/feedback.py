@@ -9,12 +9,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.platform.database.pg_arrays import is_among
-from service.subscribers.domain.types import OpinionKind
-from service.subscribers.store.models import Opinion, Subscriber
+from service.subscribers.domain.types import Feedback
+from service.subscribers.store.models import PaperFeedback, Subscriber
 
 
 @dataclass(frozen=True, slots=True)
-class Opinions:
+class RatedPapers:
     """One reader's kept and dismissed papers, each the newest first."""
 
     kept: tuple[int, ...] = ()
@@ -22,56 +22,56 @@ class Opinions:
 
 
 def record_opinion(
-    session: Session, subscriber_id: int, paper_id: int, kind: OpinionKind, now: datetime
+    session: Session, subscriber_id: int, paper_id: int, kind: Feedback, now: datetime
 ) -> bool:
     """Set a reader's word on a paper; true unless it was this word already."""
     values = {"subscriber_id": subscriber_id, "paper_id": paper_id, "created_at": now}
-    statement = insert(Opinion).values(kind=kind, **values)
+    statement = insert(PaperFeedback).values(kind=kind, **values)
     changed = statement.on_conflict_do_update(
         index_elements=["subscriber_id", "paper_id"],
         set_={"kind": kind, "created_at": now},
-        where=Opinion.kind != kind,
-    ).returning(Opinion.id)
+        where=PaperFeedback.kind != kind,
+    ).returning(PaperFeedback.id)
     return session.scalar(changed) is not None
 
 
-def delete_opinion(session: Session, subscriber_id: int, paper_id: int, kind: OpinionKind) -> bool:
+def delete_opinion(session: Session, subscriber_id: int, paper_id: int, kind: Feedback) -> bool:
     """Take a word back; true if it was this one. Another that came later stays."""
-    own = (Opinion.subscriber_id == subscriber_id, Opinion.paper_id == paper_id)
-    gone = delete(Opinion).where(*own, Opinion.kind == kind).returning(Opinion.id)
+    own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
+    gone = delete(PaperFeedback).where(*own, PaperFeedback.kind == kind).returning(PaperFeedback.id)
     return session.scalar(gone) is not None
 
 
-def find_opinion(session: Session, subscriber_id: int, paper_id: int) -> OpinionKind | None:
-    own = (Opinion.subscriber_id == subscriber_id, Opinion.paper_id == paper_id)
-    return session.scalar(select(Opinion.kind).where(*own))
+def find_opinion(session: Session, subscriber_id: int, paper_id: int) -> Feedback | None:
+    own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
+    return session.scalar(select(PaperFeedback.kind).where(*own))
 
 
-def get_opinions(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:
+def get_opinions(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
     """The opinions of these readers, by subscriber; those who said nothing are left out."""
-    return _read_opinions(session, is_among(Opinion.subscriber_id, subscriber_ids))
+    return _read_opinions(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
 
 
-def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:
+def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
     """The same, of those alone who want suggestions."""
     wants = select(Subscriber.id).where(
         is_among(Subscriber.id, subscriber_ids), Subscriber.has_suggestions
     )
-    return _read_opinions(session, Opinion.subscriber_id.in_(wants))
+    return _read_opinions(session, PaperFeedback.subscriber_id.in_(wants))
 
 
-def _read_opinions(session: Session, condition: ColumnElement[bool]) -> dict[int, Opinions]:
+def _read_opinions(session: Session, condition: ColumnElement[bool]) -> dict[int, RatedPapers]:
     rows = session.execute(
-        select(Opinion.subscriber_id, Opinion.paper_id, Opinion.kind)
+        select(PaperFeedback.subscriber_id, PaperFeedback.paper_id, PaperFeedback.kind)
         .where(condition)
-        .order_by(Opinion.created_at.desc(), Opinion.id.desc())
+        .order_by(PaperFeedback.created_at.desc(), PaperFeedback.id.desc())
     )
-    said: dict[int, dict[OpinionKind, list[int]]] = {}
+    said: dict[int, dict[Feedback, list[int]]] = {}
     for subscriber_id, paper_id, kind in rows:
         said.setdefault(subscriber_id, {}).setdefault(kind, []).append(paper_id)
     return {
-        subscriber_id: Opinions(
-            tuple(by_kind.get(OpinionKind.KEPT, ())), tuple(by_kind.get(OpinionKind.DISMISSED, ()))
+        subscriber_id: RatedPapers(
+            tuple(by_kind.get(Feedback.KEPT, ())), tuple(by_kind.get(Feedback.DISMISSED, ()))
         )
         for subscriber_id, by_kind in said.items()
     }

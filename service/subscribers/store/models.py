@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.database.base import Base, enum_type
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 
 
 class Subscriber(Base):
@@ -87,7 +87,7 @@ class Suppression(Base):
     created_at: Mapped[datetime]
 
 
-class Opinion(Base):
+class PaperFeedback(Base):
     """One reader's word on one paper; the last one counts."""
 
     __tablename__ = "opinions"
@@ -96,5 +96,5 @@ class Opinion(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[OpinionKind] = mapped_column(enum_type(OpinionKind, "opinion_kind"))
+    kind: Mapped[Feedback] = mapped_column(enum_type(Feedback, "opinion_kind"))
     created_at: Mapped[datetime]

@@ -6,7 +6,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.paper_index import IndexedPaper, parse_tsvector
 
@@ -20,20 +20,20 @@ def index_papers(
     """
     rows = session.execute(
         select(
-            PaperRow.id,
-            cast(PaperRow.title_lexemes, Text),
-            cast(PaperRow.abstract_lexemes, Text),
-            func.tsvector_to_array(PaperRow.title_words),
-            func.tsvector_to_array(PaperRow.abstract_words),
-            PaperRow.authors,
-            PaperRow.categories,
-            PaperRow.sources,
-            PaperRow.primary_category,
-            PaperRow.trend,
-            PaperRow.announced_as,
+            Paper.id,
+            cast(Paper.title_lexemes, Text),
+            cast(Paper.abstract_lexemes, Text),
+            func.tsvector_to_array(Paper.title_words),
+            func.tsvector_to_array(Paper.abstract_words),
+            Paper.authors,
+            Paper.categories,
+            Paper.sources,
+            Paper.primary_category,
+            Paper.trend,
+            Paper.announced_as,
         )
-        .where(is_among(PaperRow.id, ids))
-        .order_by(PaperRow.id)
+        .where(is_among(Paper.id, ids))
+        .order_by(Paper.id)
     )
     return [
         IndexedPaper(

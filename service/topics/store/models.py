@@ -9,7 +9,7 @@ from service.platform.database.base import Base, enum_type
 from service.topics.domain.types import ClauseKind, TopicChangeKind
 
 
-class Canonical(Base):
+class CompiledTopic(Base):
     """One topic, however many readers have it.
 
     `form`: 0 or the clause that says which announcements count, then its clauses by id, below zero
@@ -26,7 +26,7 @@ class Canonical(Base):
     version: Mapped[int]
 
 
-class ClauseRow(Base):
+class Clause(Base):
     """One clause, however many topics have it, and what it is looked up by (`ClauseForm`)."""
 
     __tablename__ = "clauses"
@@ -43,7 +43,7 @@ class Topic(Base):
     """A saved interest. `canonical` makes equal topics equal, within a reader and across them.
 
     `canonical_id` is the row of that text in `canonicals`; it is empty until somebody compiles the
-    text (`save_compiled.heal_topics`), and a trigger empties it where the text alone is changed.
+    text (`save_compiled.compile_missing`), and a trigger empties it where the text alone is changed.
     Mails name a topic by its id, so a row stays for as long as its topic does, wherever the reader
     moves it: `position` is its place among the reader's own, ties in order of id.
     """

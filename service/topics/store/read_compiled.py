@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.bulk import StoredClauses, StoredTopics
 from service.topics.domain.types import ClauseKind
-from service.topics.store.models import Canonical, ClauseRow
+from service.topics.store.models import Clause, CompiledTopic
 from service.topics.store.save_compiled import form_version, save_canonicals
 
 
@@ -22,17 +22,20 @@ def _gather(column: Any) -> ColumnElement[Any]:
 
 def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics]:
     """These topics by the number of their clauses; a form of another version is renewed first."""
-    is_fresh, length = Canonical.version == form_version(session), func.cardinality(Canonical.form)
+    is_fresh, length = (
+        CompiledTopic.version == form_version(session),
+        func.cardinality(CompiledTopic.form),
+    )
     rows = session.execute(
         select(
             is_fresh,
             length,
-            _gather(Canonical.id),
-            _gather(Canonical.text),
+            _gather(CompiledTopic.id),
+            _gather(CompiledTopic.text),
             # All numbers in one line: an array of arrays is read far more slowly.
-            func.array_to_string(_gather(Canonical.form), ","),
+            func.array_to_string(_gather(CompiledTopic.form), ","),
         )
-        .where(is_among(Canonical.id, ids))
+        .where(is_among(CompiledTopic.id, ids))
         .group_by(is_fresh, length)
     )
     topics: list[StoredTopics] = []
@@ -53,16 +56,14 @@ def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics
 def get_stored_clauses(session: Session, ids: Iterable[int]) -> list[StoredClauses]:
     """These clauses by kind."""
     rows = session.execute(
-        select(
-            ClauseRow.kind, _gather(ClauseRow.id), _gather(ClauseRow.text), _gather(ClauseRow.keys)
-        )
-        .where(is_among(ClauseRow.id, ids))
-        .group_by(ClauseRow.kind)
+        select(Clause.kind, _gather(Clause.id), _gather(Clause.text), _gather(Clause.keys))
+        .where(is_among(Clause.id, ids))
+        .group_by(Clause.kind)
     )
     return [StoredClauses(kind, own, texts, keys) for kind, own, texts, keys in rows]
 
 
 def list_likes(session: Session) -> dict[str, str]:
     """Every `like:` clause of a saved topic: canonical text -> the text or the paper's key."""
-    likes = select(ClauseRow.text, ClauseRow.keys).where(ClauseRow.kind == ClauseKind.LIKE)
-    return dict(session.execute(likes.order_by(ClauseRow.text)).all())
+    likes = select(Clause.text, Clause.keys).where(Clause.kind == ClauseKind.LIKE)
+    return dict(session.execute(likes.order_by(Clause.text)).all())

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.papers.store.read import announced_day
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
@@ -21,7 +21,7 @@ _FIRST_DAYS, _MOST_DAYS = 4, 365
 _LEAST_GROWTH, _MARGIN = 4, 1.5
 
 
-def open_view(session: Session, milliseconds: int) -> str:
+def begin_snapshot(session: Session, milliseconds: int) -> str:
     """Begin a transaction that reads only and sees one state of the store; returns that state.
 
     Must come first. No statement of it may take longer than `milliseconds`; Postgres cancels the one
@@ -52,8 +52,8 @@ def _prefer_indexes() -> ColumnElement[str]:
     return func.set_config("cpu_operator_cost", "0.2", True)
 
 
-def covers(state: str, other: str) -> bool:
-    """Whether whoever sees `state` sees everything that was there in `other`, as `open_view` tells both."""
+def snapshot_includes(state: str, other: str) -> bool:
+    """Whether whoever sees `state` sees everything that was there in `other`, as `begin_snapshot` tells both."""
     xmax, running = _read_state(state)
     other_xmax, other_running = _read_state(other)
     return xmax >= other_xmax and all(one in other_running for one in running if one < other_xmax)
@@ -66,7 +66,7 @@ def _read_state(state: str) -> tuple[int, frozenset[int]]:
 
 
 def count_recent(session: Session, span: tuple[date, date]) -> int:
-    counted = select(func.count()).where(PaperRow.first_announced_on.between(*span))
+    counted = select(func.count()).where(Paper.first_announced_on.between(*span))
     return session.execute(counted).scalar_one()
 
 
@@ -77,24 +77,24 @@ def read_recent(
 
     Those `among` some ids come with the words of their abstracts.
     """
-    first, counted = PaperRow.first_announced_on, announced_day(is_replaced=True)
-    abstract = PaperRow.abstract_lexemes if among is not None else cast("", TSVECTOR)
+    first, counted = Paper.first_announced_on, announced_day(is_replaced=True)
+    abstract = Paper.abstract_lexemes if among is not None else cast("", TSVECTOR)
     statement = select(
-        PaperRow.id,
-        PaperRow.key,
-        PaperRow.title,
-        PaperRow.categories,
-        PaperRow.primary_category,
+        Paper.id,
+        Paper.key,
+        Paper.title,
+        Paper.categories,
+        Paper.primary_category,
         case((first.between(*span), first)),
         case((counted.between(*span), counted)),
         first.is_not(None),
-        PaperRow.replaced_on.is_not(None),
-        PaperRow.announced_as,
-        func.tsvector_to_array(PaperRow.title_lexemes),
+        Paper.replaced_on.is_not(None),
+        Paper.announced_as,
+        func.tsvector_to_array(Paper.title_lexemes),
         func.tsvector_to_array(abstract),
     ).where(is_within(span, is_replaced=True))
     if among is not None:
-        statement = statement.where(is_among(PaperRow.id, among))
+        statement = statement.where(is_among(Paper.id, among))
     return [
         RecentPaper(
             paper_id=paper_id,
@@ -129,20 +129,20 @@ def read_recent(
 
 def is_within(span: tuple[date, date], *, is_replaced: bool) -> ColumnElement[bool]:
     """Papers that count for a span of days. Each day by itself, since each has its own index."""
-    first = PaperRow.first_announced_on.between(*span)
-    return or_(first, PaperRow.replaced_on.between(*span)) if is_replaced else first
+    first = Paper.first_announced_on.between(*span)
+    return or_(first, Paper.replaced_on.between(*span)) if is_replaced else first
 
 
 def iterate_common_words(
     session: Session, span: tuple[date, date], fewest: int
 ) -> Iterator[tuple[str, list[int]]]:
     """The lexemes of at least `fewest` papers of a span, each with the ids of those papers."""
-    both = PaperRow.title_lexemes.op("||")(PaperRow.abstract_lexemes)
+    both = Paper.title_lexemes.op("||")(Paper.abstract_lexemes)
     words = func.unnest(func.tsvector_to_array(both)).table_valued("word", name="words")
     words = words.render_derived()
     rows = session.execute(
-        select(words.c.word, func.array_agg(PaperRow.id))
-        .select_from(PaperRow)
+        select(words.c.word, func.array_agg(Paper.id))
+        .select_from(Paper)
         .join(words, true())
         .where(is_within(span, is_replaced=True))
         .group_by(words.c.word)
@@ -161,9 +161,7 @@ def find_ids(
 ) -> list[int]:
     """The ids of the papers that count for a span for which a compiled topic holds, in no order."""
     found: Sequence[int] | None = session.execute(
-        select(func.array_agg(PaperRow.id)).where(
-            condition, is_within(span, is_replaced=is_replaced)
-        )
+        select(func.array_agg(Paper.id)).where(condition, is_within(span, is_replaced=is_replaced))
     ).scalar_one()
     return list(found or ())
 
@@ -171,7 +169,7 @@ def find_ids(
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """The ids of the newest `most` papers for which a compiled topic holds, newest first."""
     prefer_indexes(session)
-    newest = session.execute(select(func.max(PaperRow.first_announced_on))).scalar_one()
+    newest = session.execute(select(func.max(Paper.first_announced_on))).scalar_one()
     if newest is None:
         return []
     found: list[int] = []
@@ -200,10 +198,8 @@ def _find_newest_between(
     # Kept apart from its LIMIT: with it the planner would walk the index of dates through the
     # whole archive for a word that it wrongly takes for a common one.
     found = (
-        select(PaperRow.id, PaperRow.first_announced_on, PaperRow.key)
-        .where(
-            condition, PaperRow.first_announced_on >= since, PaperRow.first_announced_on < before
-        )
+        select(Paper.id, Paper.first_announced_on, Paper.key)
+        .where(condition, Paper.first_announced_on >= since, Paper.first_announced_on < before)
         .cte("found")
         .prefix_with("MATERIALIZED")
     )
@@ -213,8 +209,8 @@ def _find_newest_between(
 
 def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
     """When the last of these papers came or changed; None for no papers."""
-    changed = func.greatest(PaperRow.updated_at, PaperRow.first_announced_at)
+    changed = func.greatest(Paper.updated_at, Paper.first_announced_at)
     found: datetime | None = session.execute(
-        select(func.max(changed)).where(is_among(PaperRow.id, paper_ids))
+        select(func.max(changed)).where(is_among(Paper.id, paper_ids))
     ).scalar_one()
     return found

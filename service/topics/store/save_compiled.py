@@ -1,7 +1,7 @@
 """Canonical topics and their clauses: stored once, compiled when they are saved, renewed when met.
 
 Every way to save a topic goes through `save_canonicals`. Rows that came past it (plain SQL) have no
-`canonical_id` and are found by `heal_topics`; forms that another version of the compiler made, or
+`canonical_id` and are found by `compile_missing`; forms that another version of the compiler made, or
 another PostgreSQL with other dictionaries, are made anew when they are met or by `renew_forms`.
 """
 
@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.language.syntax_tree import QueryError
 from service.topics.domain.matching.compiled import (
+    DEFAULT_ANNOUNCEMENTS,
     FORM_VERSION,
-    USUAL,
-    ClauseForm,
+    CompiledClause,
     Lexicon,
     clause_texts,
     compile_clause,
@@ -27,7 +27,7 @@ from service.topics.domain.matching.compiled import (
     split_topic,
 )
 from service.topics.domain.types import ClauseKind
-from service.topics.store.models import Canonical, ClauseRow, Topic
+from service.topics.store.models import Clause, CompiledTopic, Topic
 from service.topics.store.to_sql import fetch_lexemes
 
 # Held (shared) by whoever saves or reads forms, so that none is pruned meanwhile.
@@ -62,7 +62,7 @@ def form_version(session: Session) -> int:
     return FORM_VERSION * 1000 + int(server[0])
 
 
-def hold_forms(session: Session) -> None:
+def lock_compiled_shared(session: Session) -> None:
     """Until this transaction ends no form that it reads or saves is pruned."""
     session.execute(select(func.pg_advisory_xact_lock_shared(_FORMS_LOCK)))
 
@@ -72,17 +72,17 @@ def save_canonicals(session: Session, texts: Iterable[str]) -> dict[str, int]:
     wanted = set(texts)
     if not wanted:
         return {}
-    hold_forms(session)
-    found = _find(session, Canonical, wanted)
+    lock_compiled_shared(session)
+    found = _find(session, CompiledTopic, wanted)
     lacking = wanted - found.keys()
     if not lacking:
         return found
     _insert_canonicals(session, lacking)
-    return found | _find(session, Canonical, lacking)
+    return found | _find(session, CompiledTopic, lacking)
 
 
 def _find(
-    session: Session, table: type[Canonical | ClauseRow], texts: Iterable[str]
+    session: Session, table: type[CompiledTopic | Clause], texts: Iterable[str]
 ) -> dict[str, int]:
     """Text -> id of the rows whose form is good today."""
     digests = cast([_digest(each) for each in texts], ARRAY(LargeBinary))
@@ -101,7 +101,7 @@ def _digest(canonical: str) -> bytes:
 def _insert_canonicals(session: Session, texts: Iterable[str]) -> None:
     split = {each: _split(each) for each in texts}
     clauses = {clause.removeprefix("-") for parts in split.values() for clause in parts}
-    numbers = _save_clauses(session, clauses - {USUAL})
+    numbers = _save_clauses(session, clauses - {DEFAULT_ANNOUNCEMENTS})
     ordered = sorted(split)
     session.execute(
         _INSERT_CANONICALS,
@@ -125,7 +125,7 @@ def _split(canonical: str) -> tuple[str, ...]:
             for each in iterate_inner_clauses(clause):
                 compile_clause(each, _Blank())
     except QueryError:
-        return (USUAL, _NOTHING)
+        return (DEFAULT_ANNOUNCEMENTS, _NOTHING)
     return parts
 
 
@@ -141,27 +141,27 @@ def _save_clauses(session: Session, clauses: set[str]) -> dict[str, int]:
     groups = {clause for clause in clauses if is_group(clause)}
     inner = {each for group in groups for each in iterate_inner_clauses(group)}
     numbers = _save_plain(session, (clauses - groups) | inner)
-    found = _find(session, ClauseRow, groups)
+    found = _find(session, Clause, groups)
     forms = {group: compile_group(group, numbers) for group in groups - found.keys()}
     _insert_clauses(session, forms)
-    return numbers | found | _find(session, ClauseRow, forms)
+    return numbers | found | _find(session, Clause, forms)
 
 
 def _save_plain(session: Session, clauses: set[str]) -> dict[str, int]:
-    found = _find(session, ClauseRow, clauses)
+    found = _find(session, Clause, clauses)
     lacking = clauses - found.keys()
     lexicon = fetch_lexemes(session, clause_texts(lacking))
     _insert_clauses(session, {each: _compile(each, lexicon) for each in lacking})
-    return found | _find(session, ClauseRow, lacking)
+    return found | _find(session, Clause, lacking)
 
 
-def _compile(clause: str, lexicon: Lexicon) -> ClauseForm:
+def _compile(clause: str, lexicon: Lexicon) -> CompiledClause:
     if clause == _NOTHING:
-        return ClauseForm(ClauseKind.PHRASE, "any")
+        return CompiledClause(ClauseKind.PHRASE, "any")
     return compile_clause(clause, lexicon)
 
 
-def _insert_clauses(session: Session, forms: dict[str, ClauseForm]) -> None:
+def _insert_clauses(session: Session, forms: dict[str, CompiledClause]) -> None:
     if not forms:
         return
     session.execute(
@@ -176,14 +176,14 @@ def _insert_clauses(session: Session, forms: dict[str, ClauseForm]) -> None:
     )
 
 
-def heal_topics(
+def compile_missing(
     session: Session, most: int | None = None, subscriber_ids: Sequence[int] | None = None
 ) -> int:
     """Compile the texts of topics that point to none, and let those topics point to them.
 
     At most so many distinct texts, of all readers or of some; returns how many there were.
     """
-    hold_forms(session)
+    lock_compiled_shared(session)
     is_lost: list[ColumnElement[bool]] = [Topic.canonical_id.is_(None)]
     if subscriber_ids is not None:
         is_lost.append(is_among(Topic.subscriber_id, subscriber_ids))
@@ -192,9 +192,9 @@ def heal_topics(
         numbers = save_canonicals(session, lost)
         session.execute(
             update(Topic)
-            .where(*is_lost, Topic.canonical == Canonical.text)
-            .where(is_among(Canonical.id, numbers.values()))
-            .values(canonical_id=Canonical.id)
+            .where(*is_lost, Topic.canonical == CompiledTopic.text)
+            .where(is_among(CompiledTopic.id, numbers.values()))
+            .values(canonical_id=CompiledTopic.id)
             .execution_options(synchronize_session=False)
         )
     return len(lost)
@@ -202,9 +202,9 @@ def heal_topics(
 
 def renew_forms(session: Session, most: int) -> int:
     """Compile anew up to `most` topics whose form is of another version; returns how many."""
-    hold_forms(session)
-    is_old = Canonical.version != form_version(session)
-    old = session.scalars(select(Canonical.text).where(is_old).limit(most)).all()
+    lock_compiled_shared(session)
+    is_old = CompiledTopic.version != form_version(session)
+    old = session.scalars(select(CompiledTopic.text).where(is_old).limit(most)).all()
     save_canonicals(session, old)
     return len(old)
 

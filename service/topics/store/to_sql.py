@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.domain.language.canonical import normalize, write_leaf
 from service.topics.domain.language.syntax_tree import (
     TREND_TIE,
@@ -19,14 +19,14 @@ from service.topics.domain.language.syntax_tree import (
     Announced,
     Author,
     Category,
+    FromSource,
     Like,
     Not,
     Or,
     Prefix,
     Query,
-    Source,
     TextField,
-    Trend,
+    TrendLimit,
     iterate_leaves,
 )
 from service.topics.domain.language.syntax_tree import Text as TextLeaf
@@ -39,7 +39,7 @@ Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
 
 
 def to_sql(
-    query: Query, papers: type[PaperRow] = PaperRow, likes: Likes | None = None
+    query: Query, papers: type[Paper] = Paper, likes: Likes | None = None
 ) -> ColumnElement[bool]:
     """The papers that `query` wants; `papers` is the table's class or an alias of it.
 
@@ -54,7 +54,7 @@ def to_sql(
     return and_(papers.first_announced_on.is_not(None), condition)
 
 
-def _compile(query: Query, papers: type[PaperRow], likes: Likes) -> ColumnElement[bool]:
+def _compile(query: Query, papers: type[Paper], likes: Likes) -> ColumnElement[bool]:
     match query:
         case And():
             return and_(*(_compile(each, papers, likes) for each in query.operands))
@@ -68,10 +68,10 @@ def _compile(query: Query, papers: type[PaperRow], likes: Likes) -> ColumnElemen
             return _compile_leaf(query, papers)
 
 
-_StoredLeaf: TypeAlias = TextLeaf | Prefix | Author | Category | Source | Trend | Announced
+_StoredLeaf: TypeAlias = TextLeaf | Prefix | Author | Category | FromSource | TrendLimit | Announced
 
 
-def _compile_leaf(leaf: _StoredLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
+def _compile_leaf(leaf: _StoredLeaf, papers: type[Paper]) -> ColumnElement[bool]:
     condition: ColumnElement[bool]
     match leaf:
         case TextLeaf():
@@ -82,21 +82,21 @@ def _compile_leaf(leaf: _StoredLeaf, papers: type[PaperRow]) -> ColumnElement[bo
             condition = _overlaps(papers.author_keys, author_query_keys(leaf.name))
         case Category():
             condition = _overlaps(papers.categories, expand(leaf.pattern))
-        case Source():
+        case FromSource():
             condition = _overlaps(papers.sources, [leaf.name])
-        case Trend():
+        case TrendLimit():
             condition = _compile_trend(leaf, papers)
         case Announced():
             condition = _compile_announced(leaf, papers)
     return condition
 
 
-def _compile_text(leaf: TextLeaf, papers: type[PaperRow]) -> ColumnElement[bool]:
+def _compile_text(leaf: TextLeaf, papers: type[Paper]) -> ColumnElement[bool]:
     phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
     return _in_fields(leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase)
 
 
-def _compile_prefix(leaf: Prefix, papers: type[PaperRow]) -> ColumnElement[bool]:
+def _compile_prefix(leaf: Prefix, papers: type[Paper]) -> ColumnElement[bool]:
     # Written as a tsquery and not parsed by one of its functions, which would cut it at a hyphen.
     quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
     begins = cast(f"'{quoted}':*", TSQUERY)
@@ -113,7 +113,7 @@ def _in_fields(
     return in_abstract if field == "abstract" else or_(in_title, in_abstract)
 
 
-def _compile_trend(leaf: Trend, papers: type[PaperRow]) -> ColumnElement[bool]:
+def _compile_trend(leaf: TrendLimit, papers: type[Paper]) -> ColumnElement[bool]:
     beyond = leaf.percent + TREND_TIE
     conditions: dict[str, ColumnElement[bool]] = {
         ">": papers.trend > beyond,
@@ -124,7 +124,7 @@ def _compile_trend(leaf: Trend, papers: type[PaperRow]) -> ColumnElement[bool]:
     return conditions[leaf.comparison]
 
 
-def _compile_announced(leaf: Announced, papers: type[PaperRow]) -> ColumnElement[bool]:
+def _compile_announced(leaf: Announced, papers: type[Paper]) -> ColumnElement[bool]:
     is_first = papers.first_announced_on.is_not(None)
     is_cross: ColumnElement[bool]
     if leaf.home:

@@ -9,7 +9,7 @@ from service.platform.caches import register_cache
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
-class FreshAnswer:
+class CachedResponse:
     """The last answer, good for `seconds`. One thread makes it; the others wait for that one.
 
     What cannot be made (`make` raises) is tried again by the next who asks.

@@ -13,13 +13,13 @@ from service.messages.rendering.renderer import Renderer
 from service.operations.metrics import MOST_SECONDS
 from service.platform.settings.settings import Settings
 from service.topics.live_preview import LivePreviews
-from service.web.core.cached_response import FreshAnswer
+from service.web.core.cached_response import CachedResponse
 from service.web.core.rate_limits import SignUpLimits
 from service.web.views.environment import Pages
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class AppContext:
     """`ring` is called after a commit with a task's name, and never raises.
 
     `fetch` gets what a provider's webhook must be checked against. `measuring_seconds` is how long
@@ -35,7 +35,7 @@ class Site:
     pages: Pages
     fetch: Callable[[str], bytes]
     previews: LivePreviews
-    metrics: FreshAnswer
+    metrics: CachedResponse
     measuring_seconds: int = MOST_SECONDS
 
     @property
@@ -44,9 +44,9 @@ class Site:
         return self.settings.data_dir / "mailbox"
 
 
-def get_site(request: Request) -> Site:
-    site: Site = request.app.state.site
+def get_site(request: Request) -> AppContext:
+    site: AppContext = request.app.state.site
     return site
 
 
-SiteHere = Annotated[Site, Depends(get_site)]
+Context = Annotated[AppContext, Depends(get_site)]

@@ -12,7 +12,7 @@ from service.web.core.middleware import add_headers
 _PLAIN_500 = "Something broke on our side, and we have been told. Please try again in a minute.\n"
 
 
-class NotHere(Exception):
+class PageNotFound(Exception):
     """A page that is not there; `text` says what the visitor may do instead.
 
     `status` is 404, or 410 where it was there once.
@@ -30,7 +30,7 @@ def _show_fault(request: Request, status: int, title: str, text: str) -> Respons
     return pages.show("fault.html", status=status, heading=title, text=text)
 
 
-def show_not_here(request: Request, error: NotHere) -> Response:
+def show_not_here(request: Request, error: PageNotFound) -> Response:
     return _show_fault(request, error.status, error.title, error.text)
 
 
@@ -84,7 +84,7 @@ def show_crash(request: Request, _error: Exception) -> Response:
 
 
 def add_fault_pages(app: FastAPI) -> None:
-    app.exception_handler(NotHere)(show_not_here)
+    app.exception_handler(PageNotFound)(show_not_here)
     app.exception_handler(HTTPException)(show_http_error)
     app.exception_handler(RequestValidationError)(show_unreadable)
     app.exception_handler(TokenInvalid)(show_invalid_link)

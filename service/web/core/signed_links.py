@@ -6,40 +6,40 @@ from service.messages.signed_links import signed_url
 from service.platform.signing.tokens import Purpose, Token, TokenError, read_token, sign_token
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
-from service.web.core.context import Site
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext
+from service.web.core.errors import PageNotFound
 
 # Faster than this nobody fills a form; slower are people, and patient programs.
 _FASTEST_SECONDS = 2
 
 
-def open_link(site: Site, text: str, purpose: Purpose) -> Token:
+def open_link(site: AppContext, text: str, purpose: Purpose) -> Token:
     """The token behind a link. Raises `TokenInvalid` or `TokenExpired`, which have pages."""
     return read_token(text, purpose, site.settings.secret_key, site.clock())
 
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
-    """The reader whom a link is about. Raises `NotHere` where they were erased."""
+    """The reader whom a link is about. Raises `PageNotFound` where they were erased."""
     reader = get_subscriber(session, subscriber_id, lock=lock)
     if reader is None:
-        raise NotHere(
+        raise PageNotFound(
             "We hold nothing about you",
             "This subscription was erased. You may sign up again whenever you like.",
         )
     return reader
 
 
-def preferences_url(site: Site, subscriber_id: int) -> str:
+def preferences_url(site: AppContext, subscriber_id: int) -> str:
     """A fresh link to a reader's preferences, for pages that another link of theirs opened."""
     return signed_url(site.settings, Purpose.PREFERENCES, subscriber_id, site.clock())
 
 
-def sign_form(site: Site) -> str:
+def sign_form(site: AppContext) -> str:
     """What a form of ours carries, to show that it was fetched before it was sent."""
     return sign_token(Token(Purpose.FORM, 0, site.clock()), site.settings.secret_key)
 
 
-def is_from_form(site: Site, text: str) -> bool:
+def is_from_form(site: AppContext, text: str) -> bool:
     """Whether a form of ours was fetched some seconds and at most two days ago.
 
     It decides which limits count, never whether somebody may sign up.

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
 
 from service.platform.database.engine import transaction
-from service.web.core.context import Site, SiteHere
+from service.web.core.context import AppContext, Context
 from service.web.core.middleware import TOKEN_PATHS
 
 PATIENCE_SECONDS = 2.0
@@ -23,7 +23,7 @@ def answer_health() -> JSONResponse:
 
 
 @router.get("/readyz")
-def answer_ready(site: SiteHere, request: Request) -> JSONResponse:
+def answer_ready(site: Context, request: Request) -> JSONResponse:
     """The database and the broker answer within two seconds; 503 with the reason otherwise."""
     probes: ThreadPoolExecutor = request.app.state.probes
     asked = {
@@ -46,12 +46,12 @@ def _read_answer(future: Future[None]) -> str:
     return "ok" if error is None else type(error).__name__
 
 
-def _ask_database(site: Site) -> None:
+def _ask_database(site: AppContext) -> None:
     with transaction(site.sessions) as session:
         session.execute(text("SELECT 1"))
 
 
-def _ask_broker(site: Site) -> None:
+def _ask_broker(site: AppContext) -> None:
     patience = {"socket_connect_timeout": PATIENCE_SECONDS, "socket_timeout": PATIENCE_SECONDS}
     with redis.Redis.from_url(site.settings.redis_url, **patience) as client:
         client.ping()

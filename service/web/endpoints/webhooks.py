@@ -14,7 +14,7 @@ from service.bounces.inbound.webhook_signatures import Call, HookForged
 from service.bounces.inbound.webhooks import HookUnreadable
 from service.bounces.webhooks import HookDoor, HookUnknown, take_hook
 from service.platform.logs import get_logger
-from service.web.core.context import SiteHere
+from service.web.core.context import Context
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,7 +29,7 @@ async def read_call(request: Request) -> Call:
 
 @router.post("/hooks/{provider}")
 def take_call(
-    site: SiteHere, provider: str, call: Annotated[Call, Depends(read_call)]
+    site: Context, provider: str, call: Annotated[Call, Depends(read_call)]
 ) -> JSONResponse:
     door = HookDoor(site.sessions, site.settings, site.fetch)
     try:

@@ -14,8 +14,8 @@ from fastapi import Depends, HTTPException, Request
 
 from service.platform.logs import get_logger
 from service.platform.settings.kinds import is_loopback
-from service.web.core.context import Site, SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext, Context
+from service.web.core.errors import PageNotFound
 
 # RFC 7617: with the charset a browser sends names and passwords as UTF-8.
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
@@ -23,14 +23,14 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
 log = get_logger(__name__)
 
 
-def check_operator(request: Request, site: SiteHere) -> None:
-    """Let the operator in. Raises `NotHere` (404) where the pages are off, else 401 or 429."""
+def check_operator(request: Request, site: Context) -> None:
+    """Let the operator in. Raises `PageNotFound` (404) where the pages are off, else 401 or 429."""
     if not site.settings.admin_password:
-        raise NotHere("There is no such page", "Today’s papers are on the front page.")
+        raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
     _check_password(request, site)
 
 
-def check_monitor(request: Request, site: SiteHere) -> None:
+def check_monitor(request: Request, site: Context) -> None:
     """As for the operator; with no password set, a monitor on this machine may ask, too.
 
     But only where the whole site is for this machine: behind a proxy every visitor may seem to
@@ -39,14 +39,14 @@ def check_monitor(request: Request, site: SiteHere) -> None:
     if site.settings.admin_password:
         _check_password(request, site)
     elif not (_is_local_site(site) and is_loopback(_address(request))):
-        raise NotHere("There is no such page", "Today’s papers are on the front page.")
+        raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
 
 
 OperatorHere = Annotated[None, Depends(check_operator)]
 MonitorHere = Annotated[None, Depends(check_monitor)]
 
 
-def _is_local_site(site: Site) -> bool:
+def _is_local_site(site: AppContext) -> bool:
     return is_loopback(urlsplit(site.settings.base_url).hostname or "")
 
 
@@ -54,7 +54,7 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _check_password(request: Request, site: Site) -> None:
+def _check_password(request: Request, site: AppContext) -> None:
     given = read_password(request.headers.get("authorization", ""))
     if given is None:
         raise HTTPException(401, headers=CHALLENGE)

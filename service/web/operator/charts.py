@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from service.operations.dashboard import BounceDay
 from service.presentation.dates import short_date
-from service.web.views.charts import Chart, Part, draw_columns, draw_shares, say_span
+from service.web.views.charts import Chart, ChartPart, draw_columns, draw_shares, say_span
 
 # What an edition's bar is made of, from the left: the look, and the states that have it.
 _STATES = {
@@ -37,7 +37,7 @@ BOUNCE_KEYS = {
 def draw_edition(states: Mapping[str, int]) -> Chart:
     """Draw one bar: the share of each kind of end, and of what waits."""
     counts = _gather(states, _STATES)
-    parts = [Part(n, look, f"{n:,} {EDITION_KEYS[look]}") for look, n in counts.items()]
+    parts = [ChartPart(n, look, f"{n:,} {EDITION_KEYS[look]}") for look, n in counts.items()]
     return draw_shares(parts, "no digests yet")
 
 
@@ -45,7 +45,7 @@ def draw_bounces(days: Sequence[BounceDay]) -> Chart:
     """Draw a column a day, oldest first, stacked by whose fault it was; needs at least one day."""
     columns = {
         day.on: [
-            Part(n, look, f"{short_date(day.on)}: {n:,} × {BOUNCE_KEYS[look]}")
+            ChartPart(n, look, f"{short_date(day.on)}: {n:,} × {BOUNCE_KEYS[look]}")
             for look, n in _gather(day.verdicts, _VERDICTS).items()
         ]
         for day in days

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse
 
 from service.platform.dev_mailbox import NoSuchMessage, list_messages, read_message
-from service.web.core.context import SiteHere
+from service.web.core.context import Context
 from service.web.core.middleware import FRAMED_MAIL_POLICY
 
 MOST_LISTED = 200
@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MessagePage:
     """One message, taken apart for reading."""
 
     key: str
@@ -30,7 +30,7 @@ class Shown:
     source: str
 
 
-def require_development(site: SiteHere) -> None:
+def require_development(site: Context) -> None:
     """Other people's mail is nobody's to read here: with a real relay this page does not exist."""
     if site.settings.smtp_url:
         raise HTTPException(404)
@@ -40,16 +40,16 @@ DevelopmentOnly = Annotated[None, Depends(require_development)]
 
 
 @router.get("/mailbox")
-def show_mailbox(site: SiteHere, _only: DevelopmentOnly) -> HTMLResponse:
+def show_mailbox(site: Context, _only: DevelopmentOnly) -> HTMLResponse:
     messages = list_messages(site.maildir, limit=MOST_LISTED)
     return site.pages.show("mailbox.html", messages=messages)
 
 
 @router.get("/mailbox/{key}")
-def show_message(site: SiteHere, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+def show_message(site: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
     raw = _read(site, key)
     message = _parse(raw)
-    shown = Shown(
+    shown = MessagePage(
         key=key,
         subject=str(message["Subject"] or "(no subject)"),
         sender=str(message["From"] or ""),
@@ -62,13 +62,13 @@ def show_message(site: SiteHere, _only: DevelopmentOnly, key: str) -> HTMLRespon
 
 
 @router.get("/mailbox/{key}/html")
-def show_message_html(site: SiteHere, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+def show_message_html(site: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
     """The HTML part by itself, for the frame that shuts it in."""
     html = _part(_parse(_read(site, key)), "html")
     return HTMLResponse(html, headers={"Content-Security-Policy": FRAMED_MAIL_POLICY})
 
 
-def _read(site: SiteHere, key: str) -> bytes:
+def _read(site: Context, key: str) -> bytes:
     try:
         return read_message(site.maildir, key)
     except NoSuchMessage as error:

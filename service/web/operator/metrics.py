@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.operations.metrics import MOST_PROVIDERS, Measures, measure
 from service.platform.caches import CacheUse
 from service.platform.logs import get_logger
-from service.web.core.context import SiteHere
+from service.web.core.context import Context
 from service.web.operator.auth import MonitorHere
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 
 @router.get("/metrics")
-def answer_metrics(site: SiteHere, _: MonitorHere) -> Response:
+def answer_metrics(site: Context, _: MonitorHere) -> Response:
     def make() -> bytes:
         now, seconds = site.clock(), site.measuring_seconds
         return write_metrics(measure(site.sessions, site.settings, now, seconds))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 
 from service.operations.dashboard import find_overview
-from service.operations.explain import ReaderStory, find_reader_story
+from service.operations.explain import SubscriberStory, find_reader_story
 from service.operations.status import EditionStory, find_story
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.signing.address_hash import email_key
@@ -17,8 +17,8 @@ from service.presentation.phrases import count_of
 from service.sending.deliver import RESOLUTIONS, resolve
 from service.sending.restore_guard import accept_restored
 from service.subscribers.validate import SignUpError, validate_address
-from service.web.core.context import Site, SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext, Context
+from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import open_link
 from service.web.operator.auth import check_operator
 from service.web.operator.charts import BOUNCE_KEYS, EDITION_KEYS, draw_bounces, draw_edition
@@ -38,20 +38,20 @@ class Question:
     answer: str = ""
 
 
-def _sign(site: Site, subject: int) -> str:
+def _sign(site: AppContext, subject: int) -> str:
     """What a form of these pages holds, so that no other site can send one for the operator."""
     token = Token(Purpose.OPERATOR, subject, site.clock())
     return sign_token(token, site.settings.secret_key)
 
 
-def _check(site: Site, token: str, subject: int) -> None:
+def _check(site: AppContext, token: str, subject: int) -> None:
     """Raises `TokenInvalid` or `TokenExpired`, which are pages of their own."""
     if open_link(site, token, Purpose.OPERATOR).subject != subject:
-        raise NotHere("This form is not complete", "Open the page again, and press once more.")
+        raise PageNotFound("This form is not complete", "Open the page again, and press once more.")
 
 
 @router.get("/admin")
-def show_overview(site: SiteHere) -> HTMLResponse:
+def show_overview(site: Context) -> HTMLResponse:
     found = find_overview(site.sessions, site.settings, site.clock())
     return site.pages.show(
         "admin.html",
@@ -66,11 +66,11 @@ def show_overview(site: SiteHere) -> HTMLResponse:
 
 
 @router.get("/admin/editions/{number}")
-def show_edition(site: SiteHere, number: int) -> HTMLResponse:
+def show_edition(site: Context, number: int) -> HTMLResponse:
     return _show_edition(site, number)
 
 
-def _show_edition(site: Site, number: int, said: str = "") -> HTMLResponse:
+def _show_edition(site: AppContext, number: int, said: str = "") -> HTMLResponse:
     story = _tell(site, number)
     return site.pages.show(
         "admin_edition.html",
@@ -82,17 +82,17 @@ def _show_edition(site: Site, number: int, said: str = "") -> HTMLResponse:
     )
 
 
-def _tell(site: Site, number: int) -> EditionStory:
+def _tell(site: AppContext, number: int) -> EditionStory:
     story = find_story(site.sessions, number, site.clock())
     if story is None:
-        raise NotHere("There is no such edition", "The last ones are listed at /admin.")
+        raise PageNotFound("There is no such edition", "The last ones are listed at /admin.")
     return story
 
 
 @router.post("/admin/editions/{number}/resolve")
 def take_answer(
     *,
-    site: SiteHere,
+    site: Context,
     number: int,
     token: Annotated[str, Form()] = "",
     answer: Annotated[str, Form()] = "",
@@ -101,7 +101,7 @@ def take_answer(
     """The operator's answer for what is in doubt; `0` stands for mails of no edition."""
     _check(site, token, number)
     if answer not in RESOLUTIONS or (number == 0 and answer == "carry"):
-        raise NotHere("There is no such answer", "It is sent, resend or carry.")
+        raise PageNotFound("There is no such answer", "It is sent, resend or carry.")
     if sure != "yes":
         return _ask(site, number, _question(site, number, answer))
     count = resolve(site.sessions, number or None, answer, site.clock())
@@ -111,7 +111,7 @@ def take_answer(
     return _show_edition(site, number, said) if number else _show_done(site, said)
 
 
-def _question(site: Site, number: int, answer: str) -> Question:
+def _question(site: AppContext, number: int, answer: str) -> Question:
     if number:
         story = _tell(site, number)
         what = f"{count_of(sum(doubt.count for doubt in story.doubts), 'digest')} in doubt"
@@ -128,17 +128,17 @@ def _question(site: Site, number: int, answer: str) -> Question:
     return Question("Are you sure?", text, action, button, back, answer)
 
 
-def _ask(site: Site, subject: int, question: Question) -> HTMLResponse:
+def _ask(site: AppContext, subject: int, question: Question) -> HTMLResponse:
     return site.pages.show("admin_sure.html", asked=question, token=_sign(site, subject))
 
 
-def _show_done(site: Site, said: str) -> HTMLResponse:
+def _show_done(site: AppContext, said: str) -> HTMLResponse:
     return site.pages.show("admin_done.html", said=said)
 
 
 @router.post("/admin/restored")
 def take_restored(
-    site: SiteHere, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
+    site: Context, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """The operator's word that the database was restored from a backup."""
     _check(site, token, 0)
@@ -159,11 +159,11 @@ def take_restored(
 
 @router.post("/admin/reader")
 def show_reader(
-    site: SiteHere, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
+    site: Context, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """One reader's story of a day. By POST, so that no address stands in a log or a history."""
     today = announcement_date(site.clock())
-    fault, told = "", ReaderStory(None)
+    fault, told = "", SubscriberStory(None)
     try:
         day = date.fromisoformat(on) if on else today
         key = email_key(validate_address(email))

@@ -8,12 +8,12 @@ from fastapi.responses import Response
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import get_delivery
 from service.messages.browser_copy import page_html, sent_html, whole_html
-from service.messages.edition_data import Materials, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_materials
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.subscribers import get_subscriber
-from service.web.core.context import SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import Context
+from service.web.core.errors import PageNotFound
 from service.web.core.middleware import MAIL_POLICY
 from service.web.core.signed_links import open_link
 
@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/editions/{token}")
 def show_edition(
-    site: SiteHere, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
+    site: Context, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
 ) -> Response:
     """The digest as it was sent, byte for byte; before that, as it would be.
 
@@ -33,9 +33,11 @@ def show_edition(
         delivery = get_delivery(session, link.subject)
         reader = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
         if delivery is None or reader is None or delivery.digest is None:
-            raise NotHere("This digest is gone", "It was erased, or its time to be kept is over.")
+            raise PageNotFound(
+                "This digest is gone", "It was erased, or its time to be kept is over."
+            )
         html = None if everything else sent_html(session, delivery.id)
-        materials = Materials()
+        materials = EditionDataCache()
         if html is None:
             claims = [Claim(delivery, reader)]
             gather_materials(session, claims, materials, everything=bool(everything))

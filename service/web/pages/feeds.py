@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from service.editions.domain.ranking import rank_papers
 from service.messages.contexts.base import BRAND
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -33,7 +33,7 @@ from service.presentation.sanitize import clean
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids, read_changed_at
 from service.topics.topics import TopicError, read_topic
-from service.web.core.context import Site, SiteHere
+from service.web.core.context import AppContext, Context
 
 MOST_ENTRIES: Final = 50
 MOST_DAYS: Final = 5
@@ -76,24 +76,24 @@ class Feed:
 
 
 @router.get("/feeds/search.atom")
-def show_search_atom(site: SiteHere, request: Request, q: str = "") -> Response:
+def show_search_atom(site: Context, request: Request, q: str = "") -> Response:
     return _answer_search(site, request, q, "atom")
 
 
 @router.get("/feeds/search.json")
-def show_search_json(site: SiteHere, request: Request, q: str = "") -> Response:
+def show_search_json(site: Context, request: Request, q: str = "") -> Response:
     return _answer_search(site, request, q, "json")
 
 
 @router.get("/feeds/daily.atom")
-def show_daily_atom(site: SiteHere, request: Request) -> Response:
+def show_daily_atom(site: Context, request: Request) -> Response:
     """One entry a day, with the best of its papers: the newsletter without topics, as a feed."""
     with transaction(site.sessions) as session:
         feed = _read_days(session, _base(site), announcement_date(site.clock()))
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
 
 
-def _answer_search(site: Site, request: Request, text: str, form: str) -> Response:
+def _answer_search(site: AppContext, request: Request, text: str, form: str) -> Response:
     topic = clean(text).strip()
     try:
         with transaction(site.sessions) as session:
@@ -114,11 +114,11 @@ def _answer_search(site: Site, request: Request, text: str, form: str) -> Respon
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
 
 
-def _base(site: Site) -> str:
+def _base(site: AppContext) -> str:
     return site.settings.base_url.rstrip("/")
 
 
-def _find(session: Session, settings: Settings, topic: str) -> list[Paper]:
+def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:
     ids = find_newest_ids(
         session, topic_condition(session, settings, read_topic(session, topic)), MOST_ENTRIES
     )
@@ -131,7 +131,7 @@ def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
     return changed_at or datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _paper_entry(paper: Paper, base: str) -> Entry:
+def _paper_entry(paper: PaperView, base: str) -> Entry:
     return Entry(
         url=_paper_url(paper, base),
         title=paper.title,
@@ -143,7 +143,7 @@ def _paper_entry(paper: Paper, base: str) -> Entry:
     )
 
 
-def _paper_url(paper: Paper, base: str) -> str:
+def _paper_url(paper: PaperView, base: str) -> str:
     return f"{base}/papers/{quote(paper.key, safe=':/')}"
 
 
@@ -172,7 +172,7 @@ def _read_days(session: Session, base: str, today: date) -> Feed:
     )
 
 
-def _day_entry(on: date, best: Sequence[Paper], count: int, base: str) -> Entry:
+def _day_entry(on: date, best: Sequence[PaperView], count: int, base: str) -> Entry:
     items = "".join(
         f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
         for paper in best

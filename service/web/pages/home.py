@@ -12,13 +12,13 @@ from service.editions.domain.coverage import Coverage
 from service.editions.domain.ranking import rank_papers
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import ListedPaper, get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.dates import long_date
-from service.web.core.context import Site, SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext, Context
+from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import sign_form
 from service.web.views.pagination import Slice, cut, read_number
 from service.web.views.sign_up_form import blank_form
@@ -29,12 +29,12 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayPage:
     """One day as its page shows it. `field` is the category asked for, empty for all of them."""
 
     on: date
     field: str
-    listed: Slice[Paper]
+    listed: Slice[PaperView]
     total: int
     coverage: Coverage | None
     earlier: date | None
@@ -43,7 +43,7 @@ class Day:
 
 
 @router.get("/")
-def show_front(site: SiteHere, field: str = "", page: str = "1") -> HTMLResponse:
+def show_front(site: Context, field: str = "", page: str = "1") -> HTMLResponse:
     """The latest day that has papers."""
     today = announcement_date(site.clock())
     with transaction(site.sessions) as session:
@@ -53,11 +53,11 @@ def show_front(site: SiteHere, field: str = "", page: str = "1") -> HTMLResponse
 
 
 @router.get("/daily/{date_text}")
-def show_daily(site: SiteHere, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
+def show_daily(site: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
     today = announcement_date(site.clock())
     on = _read_date(date_text)
     if on > today:
-        raise NotHere(
+        raise PageNotFound(
             f"{long_date(on)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
@@ -73,11 +73,11 @@ def _read_date(text: str) -> date:
         on = None
     # ISO 8601 knows more spellings than the one that we link to; the first papers are of 1991.
     if on is None or str(on) != text or on.year < 1991:
-        raise NotHere("There is no such day", "Days are written like 2026-04-21.")
+        raise PageNotFound("There is no such day", "Days are written like 2026-04-21.")
     return on
 
 
-def show_day(site: Site, day: Day, path: str) -> HTMLResponse:
+def show_day(site: AppContext, day: DayPage, path: str) -> HTMLResponse:
     form = blank_form(site.settings, sign_form(site))
     tabs = _tabs(site.settings, day.field)
     return site.pages.show("front.html", day=day, form=form, path=path, tabs=tabs)
@@ -89,7 +89,7 @@ def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:
 
 def read_day(
     session: Session, settings: Settings, on: date, today: date, chosen: tuple[str, str]
-) -> Day:
+) -> DayPage:
     """One day's papers. `chosen` is the category and the page as they stand in the address."""
     field, page = chosen
     announced = list_papers_announced_on(session, on)
@@ -97,7 +97,7 @@ def read_day(
     later = _next_announcement_day(on)
     short = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
     papers = get_papers(session, [one.id for one in short.items])
-    return Day(
+    return DayPage(
         on=on,
         field=field,
         listed=Slice(
@@ -117,7 +117,7 @@ def _in_field(papers: list[ListedPaper], field: str) -> list[ListedPaper]:
     try:
         wanted = expand(field)
     except UnknownCategory as error:
-        raise NotHere("There is no such field", str(error)) from error
+        raise PageNotFound("There is no such field", str(error)) from error
     return [paper for paper in papers if wanted & {*paper.categories}]
 
 

@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
-from service.papers.domain.types import AnnounceType, Paper
-from service.papers.store.models import PaperRow, PaperVersion
+from service.papers.domain.types import AnnounceType, PaperView
+from service.papers.store.models import Paper, PaperVersion
 from service.papers.store.read import find_paper, get_announcements, get_papers
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.similarity.embed_papers import meaning_note, similar_papers
-from service.web.core.context import SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import Context
+from service.web.core.errors import PageNotFound
 
 SIMILAR_COUNT = 6
 
@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AnnouncementLine:
     """One announcement: when, by whom, in which category and how."""
 
     on: date
@@ -40,16 +40,16 @@ class Told:
 class PaperPage:
     """A paper with what only its own page tells. `versions`: number and the day we saw it."""
 
-    paper: Paper
-    told: tuple[Told, ...]
+    paper: PaperView
+    told: tuple[AnnouncementLine, ...]
     versions: tuple[tuple[int, date], ...]
     doi: str
     journal_ref: str
-    similar: tuple[Paper, ...]
+    similar: tuple[PaperView, ...]
 
 
 @router.get("/papers/{key:path}")
-def show_paper(site: SiteHere, key: str) -> Response:
+def show_paper(site: Context, key: str) -> Response:
     wanted = clean(key)
     with transaction(site.sessions) as session:
         paper = find_paper(session, wanted)
@@ -59,7 +59,7 @@ def show_paper(site: SiteHere, key: str) -> Response:
     canonical = _canonical_key(wanted)
     if canonical and canonical != wanted:
         return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
-    raise NotHere(
+    raise PageNotFound(
         "We do not know this paper",
         "It may be older than this service, or in a category that is not watched here.",
     )
@@ -73,19 +73,21 @@ def _canonical_key(text: str) -> str:
         return ""
 
 
-def _read_page(session: Session, settings: Settings, paper: Paper) -> PaperPage:
+def _read_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
     versions = session.execute(
         select(PaperVersion.version, PaperVersion.seen_at)
         .where(PaperVersion.paper_id == paper.id)
         .order_by(PaperVersion.version)
     )
     doi, journal_ref = session.execute(
-        select(PaperRow.doi, PaperRow.journal_ref).where(PaperRow.id == paper.id)
+        select(Paper.doi, Paper.journal_ref).where(Paper.id == paper.id)
     ).one()
     return PaperPage(
         paper=paper,
         told=tuple(
-            Told(batch.announced_on, batch.source, batch.category, row.announce_type, row.version)
+            AnnouncementLine(
+                batch.announced_on, batch.source, batch.category, row.announce_type, row.version
+            )
             for batch, row in get_announcements(session, paper.id)
         ),
         versions=tuple((number, seen_at.date()) for number, seen_at in versions),
@@ -95,7 +97,7 @@ def _read_page(session: Session, settings: Settings, paper: Paper) -> PaperPage:
     )
 
 
-def _read_similar(session: Session, settings: Settings, paper: Paper) -> tuple[Paper, ...]:
+def _read_similar(session: Session, settings: Settings, paper: PaperView) -> tuple[PaperView, ...]:
     nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT)
     papers = get_papers(session, [paper_id for paper_id, _ in nearest])
     return tuple(papers[paper_id] for paper_id, _ in nearest)

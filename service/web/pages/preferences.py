@@ -27,7 +27,7 @@ from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.subscribers.validate import FormFault, SignUpError, validate_preferences
-from service.web.core.context import Site, SiteHere
+from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.saved import OwnChoices, read_own_choices
 from service.web.pages.subscribe import show_busy
@@ -45,7 +45,7 @@ router = APIRouter(include_in_schema=False)
 Word = Annotated[str, AfterValidator(read_word)]
 
 
-class Asked(BaseModel):
+class PreferencesForm(BaseModel):
     """What the preferences form asks for: an action, and the values that go with some of them.
 
     Blank values and `topic=None` were not sent and stay as they are. `empty_digests` and `catch_up`
@@ -66,7 +66,7 @@ class Asked(BaseModel):
 
 
 @router.get("/preferences/{token}")
-def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
+def show_preferences(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
         page = _read_page(session, find_holder(session, link.subject))
@@ -75,7 +75,7 @@ def show_preferences(site: SiteHere, token: str) -> HTMLResponse:
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    site: SiteHere, request: Request, token: str, asked: Annotated[Asked, Form()]
+    site: Context, request: Request, token: str, asked: Annotated[PreferencesForm, Form()]
 ) -> Response:
     """Do what was asked and show the page as it is then."""
     link = open_link(site, token, Purpose.PREFERENCES)
@@ -94,7 +94,7 @@ def take_preferences(
     return _show(site, token, page, said)
 
 
-def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+def _act(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
     """Carry out one action; returns the sentence that says so, or nothing where it was so already.
 
     Raises `SignUpError` for input that cannot be used.
@@ -120,19 +120,19 @@ def _act(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
             raise SignUpError(FormFault("action", "This form does not know that action."))
 
 
-def _seconds_to_wait(site: Site, request: Request) -> int:
+def _seconds_to_wait(site: AppContext, request: Request) -> int:
     """A new address may be anybody's, so asking one counts as a sign-up."""
     ip = request.client.host if request.client else ""
     return site.limits.seconds_to_wait(ip, is_from_form=True)
 
 
-def _save(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+def _save(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
     typed = _merge(asked, _typed_by(session, reader))
     update_preferences(session, reader, validate_preferences(session, typed), site.clock())
     return "Saved. Your next digest follows this."
 
 
-def _resume(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+def _resume(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
     wants = None if asked.catch_up == "" else asked.catch_up == "yes"
     if not resume(reader, catches_up=wants):
         return ""
@@ -140,7 +140,7 @@ def _resume(site: Site, session: Session, reader: Subscriber, asked: Asked) -> s
     return f"{_WELCOME_BACK} {_MISSED}" if reader.catch_up_since else _WELCOME_BACK
 
 
-def _pause(site: Site, session: Session, reader: Subscriber, asked: Asked) -> str:
+def _pause(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
     days = asked.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
@@ -153,7 +153,9 @@ def _pause(site: Site, session: Session, reader: Subscriber, asked: Asked) -> st
     return "Paused. Nothing comes until you are back."
 
 
-def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) -> HTMLResponse:
+def _take_erasure(
+    site: AppContext, token: str, subscriber_id: int, *, is_sure: bool
+) -> HTMLResponse:
     """Ask once more, because this cannot be taken back; then forget the reader."""
     with transaction(site.sessions) as session:
         reader = find_holder(session, subscriber_id, lock=is_sure)
@@ -163,7 +165,7 @@ def _take_erasure(site: Site, token: str, subscriber_id: int, *, is_sure: bool) 
 
 
 @router.get("/preferences/{token}/export")
-def export_data(site: SiteHere, token: str) -> JSONResponse:
+def export_data(site: Context, token: str) -> JSONResponse:
     """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
@@ -198,7 +200,7 @@ def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
     )
 
 
-def _merge(asked: Asked, before: TypedForm) -> TypedForm:
+def _merge(asked: PreferencesForm, before: TypedForm) -> TypedForm:
     """What was typed, and what stands already where a field was not sent."""
     return replace(
         before,
@@ -213,7 +215,7 @@ def _merge(asked: Asked, before: TypedForm) -> TypedForm:
 
 
 def _show_faults(
-    site: Site, token: str, subscriber_id: int, asked: Asked, error: SignUpError
+    site: AppContext, token: str, subscriber_id: int, asked: PreferencesForm, error: SignUpError
 ) -> HTMLResponse:
     with transaction(site.sessions) as session:
         page = _read_page(session, find_holder(session, subscriber_id))
@@ -221,7 +223,7 @@ def _show_faults(
     return _show(site, token, replace(page, form=with_faults(typed, error.faults)))
 
 
-def _show(site: Site, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
+def _show(site: AppContext, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
     return site.pages.show(
         "preferences.html",
         status=422 if page.form.faults else 200,

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import list_kept, take_back_opinion
-from service.subscribers.store.feedback import Opinions, get_opinions
+from service.subscribers.store.feedback import RatedPapers, get_opinions
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.topics.store.changes import list_changes
 from service.topics.store.models import TopicChange
-from service.web.core.context import Site, SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext, Context
+from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.topic_link_pages import ChangePage, Undo, switch_suggestions, take_back
 from service.web.pages.topic_links import read_number
@@ -34,16 +34,16 @@ class OwnChoices:
     """The changes that stand, the newest first, and what was said of papers."""
 
     changes: Sequence[TopicChange]
-    opinions: Opinions
+    opinions: RatedPapers
 
 
 def read_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
-    said = get_opinions(session, [subscriber_id]).get(subscriber_id, Opinions())
+    said = get_opinions(session, [subscriber_id]).get(subscriber_id, RatedPapers())
     return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), said)
 
 
 @router.get("/preferences/{token}/kept")
-def show_kept(site: SiteHere, token: str) -> HTMLResponse:
+def show_kept(site: Context, token: str) -> HTMLResponse:
     """The papers that the reader saved."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
@@ -52,13 +52,13 @@ def show_kept(site: SiteHere, token: str) -> HTMLResponse:
 
 
 @router.post("/preferences/{token}/kept")
-def take_from_kept(site: SiteHere, token: str, paper: Annotated[str, Form()] = "") -> HTMLResponse:
+def take_from_kept(site: Context, token: str, paper: Annotated[str, Form()] = "") -> HTMLResponse:
     """Take one paper off the list."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
         reader = find_holder(session, link.subject, lock=True)
         number = read_number(paper)
-        take_back_opinion(session, reader, number, OpinionKind.KEPT, None, site.clock())
+        take_back_opinion(session, reader, number, Feedback.KEPT, None, site.clock())
         papers = list_kept(session, reader.id)
     said = "It is off the list."
     return site.pages.show("kept.html", token=token, papers=papers, said=said)
@@ -66,7 +66,7 @@ def take_from_kept(site: SiteHere, token: str, paper: Annotated[str, Form()] = "
 
 @router.post("/preferences/{token}/undo")
 def take_change_back(
-    site: SiteHere, token: str, change: Annotated[str, Form()] = ""
+    site: Context, token: str, change: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """Undo one of the changes that the preferences list."""
 
@@ -77,13 +77,13 @@ def take_change_back(
 
 
 @router.post("/preferences/{token}/suggestions")
-def take_suggestions(site: SiteHere, token: str, also: Annotated[str, Form()] = "") -> HTMLResponse:
+def take_suggestions(site: Context, token: str, also: Annotated[str, Form()] = "") -> HTMLResponse:
     """Switch suggestions on or off."""
     return _change(site, token, lambda _, reader: switch_suggestions(reader, also))
 
 
 def _change(
-    site: Site, token: str, make: Callable[[Session, Subscriber], ChangePage]
+    site: AppContext, token: str, make: Callable[[Session, Subscriber], ChangePage]
 ) -> HTMLResponse:
     link = open_link(site, token, Purpose.PREFERENCES)
     preferences = f"/preferences/{token}"
@@ -95,7 +95,7 @@ def _change(
             "unchanged.html", status=409, text=str(error), preferences=preferences
         )
     except TopicGone as error:
-        raise NotHere("There is nothing to undo", "Your preferences show what is.") from error
+        raise PageNotFound("There is nothing to undo", "Your preferences show what is.") from error
     # Back on the preferences everything can be undone; here it would need a link of a mail.
     page = replace(page, fields=())
     return site.pages.show("changed.html", page=page, token=token, preferences=preferences)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -15,7 +15,7 @@ from service.topics.domain.language import leaf_texts
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids
 from service.topics.topics import TopicError, read_topic
-from service.web.core.context import SiteHere
+from service.web.core.context import Context
 from service.web.views.pagination import MOST_PAGES, Slice, read_number
 from service.web.views.sign_up_form import point_at
 
@@ -35,14 +35,14 @@ class Found:
     `is_cut` tells that there are more than `total`.
     """
 
-    listed: Slice[Paper]
+    listed: Slice[PaperView]
     total: int
     is_cut: bool
     words: tuple[str, ...]
 
 
 @router.get("/search")
-def show_search(site: SiteHere, q: str = "", page: str = "1") -> HTMLResponse:
+def show_search(site: Context, q: str = "", page: str = "1") -> HTMLResponse:
     text = clean(q).strip()
     if not text:
         return site.pages.show("search.html", query="", found=None)

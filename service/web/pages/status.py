@@ -11,8 +11,8 @@ from service.operations.figures import BatchLine
 from service.operations.status import find_history
 from service.papers.domain.announcement_days import announcement_date
 from service.presentation.dates import short_date
-from service.web.core.context import SiteHere
-from service.web.views.charts import Chart, Part, draw_cells
+from service.web.core.context import Context
+from service.web.views.charts import Chart, ChartPart, draw_cells
 
 DAYS = 30
 KEYS = {
@@ -44,7 +44,7 @@ class StatusPicture:
 
 
 @router.get("/status")
-def show_status(site: SiteHere) -> HTMLResponse:
+def show_status(site: Context) -> HTMLResponse:
     last = announcement_date(site.clock())
     first = last - timedelta(days=DAYS - 1)
     history = find_history(site.sessions, site.settings, first)
@@ -69,7 +69,7 @@ def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> Status
 def _draw_row(name: str, found: dict[date, BatchLine], days: Sequence[date]) -> StatusRow:
     looks = [_look(found.get(day)) for day in days]
     squares = [
-        Part(1, look, describe_batch(day, found.get(day)))
+        ChartPart(1, look, describe_batch(day, found.get(day)))
         for day, look in zip(days, looks, strict=True)
     ]
     asked = len(looks) - looks.count("none")

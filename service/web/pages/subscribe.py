@@ -12,7 +12,7 @@ from service.presentation.dates import read_locale
 from service.presentation.sanitize import clean
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.validate import SignUpError, validate_sign_up
-from service.web.core.context import Site, SiteHere
+from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import is_from_form, open_link, preferences_url, sign_form
 from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
 
@@ -32,7 +32,7 @@ class Posted:
 
 
 def read_form(
-    site: SiteHere,
+    site: Context,
     *,
     email: Annotated[str, Form()] = "",
     topic: Annotated[list[str] | None, Form()] = None,
@@ -62,7 +62,7 @@ PostedHere = Annotated[Posted, Depends(read_form)]
 
 
 @router.post("/subscribe")
-def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLResponse:
+def take_sign_up(site: Context, request: Request, posted: PostedHere) -> HTMLResponse:
     """Take a sign-up. The answer is the same for every address, known or not."""
     if posted.trap:
         # A program filled what people cannot see. It learns nothing from the answer.
@@ -83,31 +83,31 @@ def take_sign_up(site: SiteHere, request: Request, posted: PostedHere) -> HTMLRe
     return site.pages.show("sent.html")
 
 
-def _seconds_to_wait(site: Site, request: Request, token: str) -> int:
+def _seconds_to_wait(site: AppContext, request: Request, token: str) -> int:
     ip = request.client.host if request.client else ""
     return site.limits.seconds_to_wait(ip, is_from_form=is_from_form(site, token))
 
 
-def show_busy(site: Site, wait: int) -> HTMLResponse:
+def show_busy(site: AppContext, wait: int) -> HTMLResponse:
     headers = {"Retry-After": str(wait)}
     return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
 
 
-def _show_faults(site: Site, typed: TypedForm, error: SignUpError) -> HTMLResponse:
+def _show_faults(site: AppContext, typed: TypedForm, error: SignUpError) -> HTMLResponse:
     # A form that came without its token gets one now, so that its second try counts as a form's.
     form = with_faults(replace(typed, token=typed.token or sign_form(site)), error.faults)
     return site.pages.show("signup.html", status=422, form=form)
 
 
 @router.get("/confirm/{token}")
-def ask_to_confirm(site: SiteHere, token: str) -> HTMLResponse:
+def ask_to_confirm(site: Context, token: str) -> HTMLResponse:
     """A button and nothing else: link checkers open every link in a mail."""
     open_link(site, token, Purpose.CONFIRM)
     return site.pages.show("confirm.html", token=token)
 
 
 @router.post("/confirm/{token}")
-def take_confirmation(site: SiteHere, token: str) -> HTMLResponse:
+def take_confirmation(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.CONFIRM)
     with transaction(site.sessions) as session:
         reader = confirm(session, site.settings, link, site.clock())

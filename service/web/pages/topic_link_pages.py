@@ -7,15 +7,15 @@ from typing import NoReturn
 from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import Paper
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import (
     MuteOffer,
     find_bringing_topic,
-    judge_paper,
     offer_mutes,
+    rate_paper,
     set_suggestions,
     take_back_opinion,
 )
@@ -36,7 +36,7 @@ from service.topics.edit_by_link import (
 )
 from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import list_topics
-from service.web.core.errors import NotHere
+from service.web.core.errors import PageNotFound
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -61,8 +61,8 @@ class Undo:
 
     change_id: int = 0
     paper_id: int = 0
-    said: OpinionKind | None = None
-    was: OpinionKind | None = None
+    said: Feedback | None = None
+    was: Feedback | None = None
     also: str = ""
 
 
@@ -88,14 +88,14 @@ class ChangePage:
     before: str = ""
     after: str = ""
     difference: Difference | None = None
-    paper: Paper | None = None
+    paper: PaperView | None = None
     offers: Offers | None = None
 
 
 def ask(
     session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
 ) -> ChangePage:
-    """The page that a link opens. Raises `TopicGone`, `ChangeRefused` and `NotHere`."""
+    """The page that a link opens. Raises `TopicGone`, `ChangeRefused` and `PageNotFound`."""
     match wish.verb:
         case "mute" | "follow":
             return _ask_topic(session, settings, reader, wish, now)
@@ -110,7 +110,7 @@ def ask(
 
 
 def _say_nothing() -> NoReturn:
-    raise NotHere(
+    raise PageNotFound(
         "This link does not say what to change",
         "It may have been cut off by a mail program. Open it from the mail once more.",
     )
@@ -126,8 +126,8 @@ def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -
     if not wish.verb:
         _say_nothing()
     paper = _find_paper(session, wish.number)
-    kind = OpinionKind.KEPT if wish.verb == "keep" else OpinionKind.DISMISSED
-    was = judge_paper(session, reader, paper.id, kind, now)
+    kind = Feedback.KEPT if wish.verb == "keep" else Feedback.DISMISSED
+    was = rate_paper(session, reader, paper.id, kind, now)
     return _tell_opinion(paper, kind, was)
 
 
@@ -146,8 +146,8 @@ def take_back(session: Session, reader: Subscriber, undo: Undo, now: datetime) -
 
 _UNSAID = {
     None: "It is as if you had not said anything of this paper.",
-    OpinionKind.KEPT: "It is on your list again.",
-    OpinionKind.DISMISSED: "You want less like it, as before.",
+    Feedback.KEPT: "It is on your list again.",
+    Feedback.DISMISSED: "You want less like it, as before.",
 }
 
 
@@ -218,8 +218,8 @@ def _tell_undone(change: TopicChange) -> ChangePage:
 
 def _ask_to_keep(session: Session, reader: Subscriber, wish: Wish) -> ChangePage:
     paper = _find_paper(session, wish.number)
-    if find_opinion(session, reader.id, paper.id) is OpinionKind.KEPT:
-        return _tell_opinion(paper, OpinionKind.KEPT, OpinionKind.KEPT)
+    if find_opinion(session, reader.id, paper.id) is Feedback.KEPT:
+        return _tell_opinion(paper, Feedback.KEPT, Feedback.KEPT)
     return ChangePage(
         heading="Save this paper?",
         lead="It goes on the list that your preferences lead to, and counts for what we suggest.",
@@ -246,11 +246,11 @@ def _ask_for_less(
     )
 
 
-def _tell_opinion(paper: Paper, kind: OpinionKind, was: OpinionKind | None) -> ChangePage:
+def _tell_opinion(paper: PaperView, kind: Feedback, was: Feedback | None) -> ChangePage:
     # Said before, and now again: an undo takes the word back.
     before = "" if was in {None, kind} else str(was)
     fields = (("paper", str(paper.id)), ("said", kind.value), ("was", before))
-    if kind is OpinionKind.KEPT:
+    if kind is Feedback.KEPT:
         lead = "Your preferences lead to the list of what you saved."
         return ChangePage("Saved", lead, fields=fields, paper=paper)
     return ChangePage("Noted", "Papers like it are suggested less.", fields=fields, paper=paper)
@@ -287,8 +287,8 @@ def _tell_suggestions(*, is_wanted: bool) -> ChangePage:
     return ChangePage("No more suggestions", lead, fields=(("also", "on"),))
 
 
-def _find_paper(session: Session, paper_id: int) -> Paper:
+def _find_paper(session: Session, paper_id: int) -> PaperView:
     paper = get_papers(session, [paper_id]).get(paper_id)
     if paper is None:
-        raise NotHere("We do not know this paper", "It may have been removed since the mail.")
+        raise PageNotFound("We do not know this paper", "It may have been removed since the mail.")
     return paper

@@ -16,11 +16,11 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
-from service.web.core.context import Site, SiteHere
-from service.web.core.errors import NotHere
+from service.web.core.context import AppContext, Context
+from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link, preferences_url
 from service.web.pages.topic_link_pages import ChangePage, Undo, Wish, ask, carry_out, take_back
 
@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
-class Asked(BaseModel):
+class ChangeForm(BaseModel):
     """What a link or the form behind it asks for: one verb, and the topic or paper it is about."""
 
     topic: str = ""
@@ -71,12 +71,12 @@ def read_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def _read_opinion(text: str) -> OpinionKind | None:
-    return OpinionKind(text) if text in set(OpinionKind) else None
+def _read_opinion(text: str) -> Feedback | None:
+    return Feedback(text) if text in set(Feedback) else None
 
 
 @router.get("/change/{token}")
-def ask_to_change(site: SiteHere, token: str, asked: Annotated[Asked, Query()]) -> HTMLResponse:
+def ask_to_change(site: Context, token: str, asked: Annotated[ChangeForm, Query()]) -> HTMLResponse:
     def make(session: Session, reader: Subscriber) -> ChangePage:
         return ask(session, site.settings, reader, asked.read(), site.clock())
 
@@ -84,7 +84,7 @@ def ask_to_change(site: SiteHere, token: str, asked: Annotated[Asked, Query()]) 
 
 
 @router.post("/change/{token}")
-def take_change(site: SiteHere, token: str, asked: Annotated[Asked, Form()]) -> HTMLResponse:
+def take_change(site: Context, token: str, asked: Annotated[ChangeForm, Form()]) -> HTMLResponse:
     """Do what was asked; the same again finds it done."""
 
     def make(session: Session, reader: Subscriber) -> ChangePage:
@@ -94,7 +94,7 @@ def take_change(site: SiteHere, token: str, asked: Annotated[Asked, Form()]) -> 
 
 
 @router.post("/change/{token}/undo")
-def take_undo(site: SiteHere, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
+def take_undo(site: Context, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
     def make(session: Session, reader: Subscriber) -> ChangePage:
         return take_back(session, reader, form.read(), site.clock())
 
@@ -102,7 +102,7 @@ def take_undo(site: SiteHere, token: str, form: Annotated[UndoForm, Form()]) -> 
 
 
 def _show(
-    site: Site,
+    site: AppContext,
     token: str,
     template: str,
     make: Callable[[Session, Subscriber], ChangePage],
@@ -116,7 +116,7 @@ def _show(
         with transaction(site.sessions) as session:
             page = make(session, _find_changer(session, link.subject, lock=lock))
     except TopicGone as error:
-        raise NotHere(
+        raise PageNotFound(
             "This topic is gone",
             "It was removed or written anew since the mail was sent. The newest mail has links "
             "that fit, and your preferences show every topic as it is.",
@@ -132,7 +132,7 @@ def _show(
 def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:
     reader = find_holder(session, subscriber_id, lock=lock)
     if reader.state not in _SUBSCRIBED:
-        raise NotHere(
+        raise PageNotFound(
             "You get no mail from us",
             "So there is nothing to change. If you come back, your topics are as you left them.",
             410,

@@ -15,7 +15,7 @@ from service.topics.domain.refinements import Suggestion
 from service.topics.live_preview import TooBroad
 from service.topics.preview_lookup import LivePreview
 from service.topics.topics import TopicError, TopicPreview
-from service.web.core.context import Site, SiteHere
+from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import PostedHere
 from service.web.views.charts import Chart, chart_days
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PreviewPage:
     """What a topic would have brought, with its chart, its pace in words and its words to mark.
 
     `days_known` is on how many days of the span anything was announced here: a new service must
@@ -57,15 +57,15 @@ class Preview:
         return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
-def read_preview(site: Site, text: str) -> Preview:
+def read_preview(site: AppContext, text: str) -> PreviewPage:
     """Raises `TopicError`, and `TooBroad` for what takes too long to preview."""
     with transaction(site.sessions) as session:
         found = site.previews.preview(session, text, announcement_date(site.clock()))
     return _to_preview(text, found)
 
 
-def _to_preview(text: str, found: LivePreview) -> Preview:
-    return Preview(
+def _to_preview(text: str, found: LivePreview) -> PreviewPage:
+    return PreviewPage(
         topic=text,
         matched=found.matched,
         chart=chart_days(found.matched.per_day),
@@ -78,13 +78,13 @@ def _to_preview(text: str, found: LivePreview) -> Preview:
 
 
 @router.get("/topics")
-def show_topics(site: SiteHere) -> HTMLResponse:
+def show_topics(site: Context) -> HTMLResponse:
     """The topic language in examples."""
     return site.pages.show("topics.html")
 
 
 @router.get("/topics/preview")
-def show_preview(site: SiteHere, request: Request, q: str = "") -> Response:
+def show_preview(site: Context, request: Request, q: str = "") -> Response:
     """The matches of the last 30 days, as a page or, where only JSON is accepted, as JSON."""
     text = clean(q).strip()
     accepted = request.headers.get("accept", "")
@@ -94,7 +94,7 @@ def show_preview(site: SiteHere, request: Request, q: str = "") -> Response:
 
 
 @router.post("/topics/preview")
-def preview_form(site: SiteHere, posted: PostedHere) -> HTMLResponse:
+def preview_form(site: Context, posted: PostedHere) -> HTMLResponse:
     """The same for the sign-up form, which keeps what was typed. It changes nothing.
 
     A POST, because a GET would write the visitor's address into logs and histories.
@@ -106,7 +106,7 @@ def preview_form(site: SiteHere, posted: PostedHere) -> HTMLResponse:
 
 
 @router.get("/topics/preview/live")
-def show_live(site: SiteHere, q: str = "") -> JSONResponse:
+def show_live(site: Context, q: str = "") -> JSONResponse:
     """What the script shows while a topic is typed: pieces of the page, and a line read aloud.
 
     Always 200: a topic that is not finished yet is no error of the page that asks.
@@ -126,7 +126,7 @@ def show_live(site: SiteHere, q: str = "") -> JSONResponse:
     return JSONResponse({"said": said, "fault": "", "result": result})
 
 
-def _show(site: Site, form: TypedForm, text: str) -> HTMLResponse:
+def _show(site: AppContext, form: TypedForm, text: str) -> HTMLResponse:
     if not text:
         return site.pages.show("preview.html", form=form, preview=None, notice="")
     if not form.topics:
@@ -141,7 +141,7 @@ def _show(site: Site, form: TypedForm, text: str) -> HTMLResponse:
     return site.pages.show("preview.html", form=form, preview=preview, notice="")
 
 
-def _answer_json(site: Site, text: str) -> JSONResponse:
+def _answer_json(site: AppContext, text: str) -> JSONResponse:
     try:
         return JSONResponse(_to_json(read_preview(site, text)))
     except TopicError as error:
@@ -151,7 +151,7 @@ def _answer_json(site: Site, text: str) -> JSONResponse:
         return JSONResponse({"error": TOO_BROAD, "topic": text}, status_code=503)
 
 
-def _to_json(preview: Preview) -> dict[str, Any]:
+def _to_json(preview: PreviewPage) -> dict[str, Any]:
     return {
         "topic": preview.topic,
         "canonical": canonical(parse_query(preview.topic)),

@@ -12,7 +12,7 @@ from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.lifecycle import leave, never_mail, undo_unsubscribe
 from service.subscribers.store.subscribers import get_subscriber
-from service.web.core.context import SiteHere
+from service.web.core.context import Context
 from service.web.core.signed_links import open_link, preferences_url
 
 router = APIRouter(include_in_schema=False)
@@ -21,13 +21,13 @@ _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 @router.get("/unsubscribe/{token}")
-def ask_to_unsubscribe(site: SiteHere, token: str) -> HTMLResponse:
+def ask_to_unsubscribe(site: Context, token: str) -> HTMLResponse:
     open_link(site, token, Purpose.UNSUBSCRIBE)
     return site.pages.show("unsubscribe.html", token=token)
 
 
 @router.post("/unsubscribe/{token}")
-def take_unsubscribe(site: SiteHere, token: str) -> HTMLResponse:
+def take_unsubscribe(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.UNSUBSCRIBE)
     with transaction(site.sessions) as session:
         leave(session, site.settings, link.subject, "/unsubscribe", site.clock())
@@ -35,14 +35,14 @@ def take_unsubscribe(site: SiteHere, token: str) -> HTMLResponse:
 
 
 @router.get("/unsubscribe/{token}/undo")
-def ask_to_undo(site: SiteHere, token: str) -> HTMLResponse:
+def ask_to_undo(site: Context, token: str) -> HTMLResponse:
     """For the link in a farewell: a link opens a page, only its button changes anything."""
     open_link(site, token, Purpose.UNSUBSCRIBE)
     return site.pages.show("undo.html", token=token)
 
 
 @router.post("/unsubscribe/{token}/undo")
-def take_undo(site: SiteHere, token: str) -> HTMLResponse:
+def take_undo(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.UNSUBSCRIBE)
     with transaction(site.sessions) as session:
         undo_unsubscribe(session, link.subject, site.clock())
@@ -55,13 +55,13 @@ def take_undo(site: SiteHere, token: str) -> HTMLResponse:
 
 
 @router.get("/never/{token}")
-def ask_to_never_mail(site: SiteHere, token: str) -> HTMLResponse:
+def ask_to_never_mail(site: Context, token: str) -> HTMLResponse:
     open_link(site, token, Purpose.NEVER)
     return site.pages.show("never.html", token=token)
 
 
 @router.post("/never/{token}")
-def take_never_mail(site: SiteHere, token: str) -> HTMLResponse:
+def take_never_mail(site: Context, token: str) -> HTMLResponse:
     """Suppress the address for good: for people whom a stranger signed up."""
     link = open_link(site, token, Purpose.NEVER)
     with transaction(site.sessions) as session:

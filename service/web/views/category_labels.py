@@ -1,7 +1,7 @@
 """Categories as the pages show them: short names for tabs, and where a cross-listed paper is from."""
 
 from service.papers.domain.categories import category_name
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 
 # arXiv's own names are too long for a row of tabs; the full name stands in the tab's title.
 _SHORT_NAMES = {
@@ -41,13 +41,13 @@ def field_name(code: str) -> str:
     return name if len(name) <= _LONGEST_TAB else code
 
 
-def origin_category(paper: Paper) -> str:
+def origin_category(paper: PaperView) -> str:
     """The category a cross-listed paper comes from, or nothing for a paper at home."""
     is_guest = paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}
     return paper.primary_category if is_guest else ""
 
 
-def other_categories(paper: Paper) -> tuple[str, ...]:
+def other_categories(paper: PaperView) -> tuple[str, ...]:
     """The categories to show in a line of facts, the primary one first, at most three."""
     codes = dict.fromkeys((paper.primary_category, *paper.categories))
     return tuple(code for code in codes if code and code != origin_category(paper))[:3]

@@ -1,6 +1,6 @@
 """Charts as values for the templates: what is drawn, and what it says in words.
 
-There is one value, `Chart`, and one macro that writes it, `_chart.html`. All builders take `Part`s,
+There is one value, `Chart`, and one macro that writes it, `_chart.html`. All builders take `ChartPart`s,
 which say themselves, so that every chart has the same alternative for whoever does not see it.
 """
 
@@ -21,7 +21,7 @@ _NARROWEST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ChartPart:
     """Something to be drawn: how many, the look (a class of the style sheet) and what it says."""
 
     count: int
@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ChartRectangle:
     """A rectangle in units of the chart's view box; `label` is what it says."""
 
     x: float
@@ -45,7 +45,7 @@ class Piece:
 class Chart:
     """A drawing; `text` says it to whoever does not see it. `ends` are the first and last day."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ChartRectangle, ...]
     text: str
     width: int
     height: int
@@ -53,27 +53,27 @@ class Chart:
     has_baseline: bool = False
 
 
-def draw_columns(columns: Mapping[date, Sequence[Part]], text: str) -> Chart:
+def draw_columns(columns: Mapping[date, Sequence[ChartPart]], text: str) -> Chart:
     """Draw a column a day on a baseline, its parts stacked from the ground up; needs a day."""
     most = max(1, *(sum(part.count for part in parts) for parts in columns.values()))
     step = WIDTH / len(columns)
-    pieces: list[Piece] = []
+    pieces: list[ChartRectangle] = []
     for number, parts in enumerate(columns.values()):
         x, bottom = round(number * step, 1), float(HEIGHT)
         for part in parts:
             height = max(_SHORTEST, round(HEIGHT * part.count / most, 1))
             bottom = max(0.0, round(bottom - height, 1))
             width = round(step - _GAP, 1)
-            pieces.append(Piece(x, bottom, width, height, part.look, part.label))
+            pieces.append(ChartRectangle(x, bottom, width, height, part.look, part.label))
     days = list(columns)
     return Chart(tuple(pieces), text, WIDTH, HEIGHT + 1, (days[0], days[-1]), has_baseline=True)
 
 
-def draw_shares(parts: Sequence[Part], nothing: str) -> Chart:
+def draw_shares(parts: Sequence[ChartPart], nothing: str) -> Chart:
     """Draw one bar over the whole width, each part with its share; `nothing` says an empty one."""
     pieces, x = [], 0.0
     for part, width in zip(parts, _share([part.count for part in parts]), strict=True):
-        shown = Piece(round(x, 1), 0, round(width, 1), BAR_HEIGHT, part.look, part.label)
+        shown = ChartRectangle(round(x, 1), 0, round(width, 1), BAR_HEIGHT, part.look, part.label)
         pieces.append(shown)
         x += width
     text = ", ".join(part.label for part in parts) or nothing
@@ -88,17 +88,20 @@ def _share(counts: Sequence[int]) -> list[float]:
     return [width * scale for width in widths]
 
 
-def draw_cells(parts: Sequence[Part], text: str) -> Chart:
+def draw_cells(parts: Sequence[ChartPart], text: str) -> Chart:
     """Draw a row of squares, all alike but for their look."""
     step = CELL + _GAP
-    pieces = [Piece(n * step, 0, CELL, CELL, part.look, part.label) for n, part in enumerate(parts)]
+    pieces = [
+        ChartRectangle(n * step, 0, CELL, CELL, part.look, part.label)
+        for n, part in enumerate(parts)
+    ]
     return Chart(tuple(pieces), text, len(parts) * step, CELL)
 
 
 def chart_days(per_day: Sequence[tuple[date, int]]) -> Chart:
     """Draw papers per day, first day first; needs at least one day."""
     columns = {
-        on: [Part(count, "", f"{short_date(on)}: {count}")] if count else []
+        on: [ChartPart(count, "", f"{short_date(on)}: {count}")] if count else []
         for on, count in per_day
     }
     return draw_columns(columns, describe_days(per_day))

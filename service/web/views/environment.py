@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.messages.rendering.slots import finalize
+from service.messages.rendering.slots import sanitize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
 from service.presentation import coverage, dates, highlight, phrases
@@ -37,7 +37,7 @@ class Pages:
             loader=FileSystemLoader(TEMPLATE_DIR),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=finalize,
+            finalize=sanitize,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,

@@ -1,7 +1,7 @@
 """Small texts that only the pages say."""
 
 from service.deliveries.domain.recipients import Cadence
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.presentation.phrases import count_of
 
 _CADENCES = {
@@ -40,7 +40,7 @@ def paragraphs(text: str) -> tuple[str, ...]:
     return tuple(" ".join(block.split()) for block in blocks if block.strip())
 
 
-def pdf_url(paper: Paper) -> str:
+def pdf_url(paper: PaperView) -> str:
     """The PDF at its source, or nothing where the source's address does not tell."""
     return paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
 

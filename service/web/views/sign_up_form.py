@@ -36,7 +36,7 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldFault:
     """What is wrong with a field. `row` is the topic's place among several, else 0."""
 
     field: str
@@ -50,9 +50,9 @@ class TypedForm(SignUpForm):
     """A form as it stands on a page. `token` shows that it was fetched (see `signed_links.sign_form`)."""
 
     token: str = ""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[FieldFault, ...] = ()
 
-    def fault_of(self, name: str, row: int = 0) -> Fault | None:
+    def fault_of(self, name: str, row: int = 0) -> FieldFault | None:
         """What is wrong with a field, if anything."""
         return next((f for f in self.faults if (f.field, f.row) == (name, row)), None)
 
@@ -88,9 +88,9 @@ def with_faults(typed: TypedForm, faults: Iterable[FormFault]) -> TypedForm:
     return replace(typed, faults=tuple(map(_show_fault, faults)))
 
 
-def _show_fault(fault: FormFault) -> Fault:
+def _show_fault(fault: FormFault) -> FieldFault:
     pointer = point_at(fault.topic) if fault.topic else None
-    return Fault(fault.field, fault.text, fault.row, pointer)
+    return FieldFault(fault.field, fault.text, fault.row, pointer)
 
 
 def point_at(error: TopicError) -> Pointer | None:

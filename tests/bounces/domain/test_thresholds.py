@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from service.bounces.domain.thresholds import (
     ARRIVED,
-    BounceEvent,
-    Standing,
+    BounceScore,
+    BounceView,
     next_standing,
     state_after,
 )
@@ -21,16 +21,16 @@ NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 HARD = SuppressionReason.HARD_BOUNCE
 
 
-def event(key: str, verdict: V = V.FULL, weight: int = 20, days_ago: float = 0) -> BounceEvent:
-    return BounceEvent(key, verdict, weight, NOW - timedelta(days=days_ago))
+def event(key: str, verdict: V = V.FULL, weight: int = 20, days_ago: float = 0) -> BounceView:
+    return BounceView(key, verdict, weight, NOW - timedelta(days=days_ago))
 
 
-def full_every(days: int, count: int) -> list[BounceEvent]:
+def full_every(days: int, count: int) -> list[BounceView]:
     return [event(f"e{number}", days_ago=days * number) for number in range(count)]
 
 
 def test_nobody_is_suppressed_for_nothing() -> None:
-    assert next_standing([], NOW) == Standing(0.0)
+    assert next_standing([], NOW) == BounceScore(0.0)
 
 
 def test_one_certain_hard_bounce_is_enough_however_late_it_comes() -> None:
@@ -70,7 +70,7 @@ def test_ten_bounces_of_one_day_are_one() -> None:
 @pytest.mark.parametrize("verdict", [V.POLICY, V.CONTENT, V.CONFIGURATION, *sorted(ARRIVED)])
 def test_what_is_not_the_readers_fault_never_counts(verdict: V) -> None:
     events = [event(f"e{n}", verdict, 100, days_ago=n) for n in range(50)]
-    assert next_standing(events, NOW) == Standing(0.0)
+    assert next_standing(events, NOW) == BounceScore(0.0)
 
 
 def test_one_complaint_is_final_and_named_as_such() -> None:
@@ -96,18 +96,14 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.data())
-def test_order_and_repetition_change_nothing(
-    events: list[BounceEvent], data: st.DataObject
-) -> None:
+def test_order_and_repetition_change_nothing(events: list[BounceView], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(events))) if events else []
     shuffled = data.draw(st.permutations([*events, *again]))
     assert next_standing(shuffled, NOW) == next_standing(events, NOW)
 
 
 @given(EVENTS, EVENTS)
-def test_more_events_never_lower_a_standing(
-    some: list[BounceEvent], more: list[BounceEvent]
-) -> None:
+def test_more_events_never_lower_a_standing(some: list[BounceView], more: list[BounceView]) -> None:
     others = [one for one in more if one.key not in {known.key for known in some}]
     before, after = next_standing(some, NOW), next_standing([*some, *others], NOW)
     assert after.score >= before.score

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, Happening
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, PaperUpdate
 from service.deliveries.domain.digest_json import (
     digest_from_json,
     digest_to_json,
@@ -43,7 +43,7 @@ DIGESTS = st.builds(
     ).map(tuple),
     st.lists(st.integers(1, 2**53), max_size=5).map(tuple),
     st.lists(
-        st.builds(Happening, st.integers(1, 9), st.sampled_from(PaperEventKind), st.just("v2")),
+        st.builds(PaperUpdate, st.integers(1, 9), st.sampled_from(PaperEventKind), st.just("v2")),
         max_size=2,
     ).map(tuple),
     ENTRIES,
@@ -92,7 +92,7 @@ def test_the_form_in_which_rows_are_kept_stays_as_it_is() -> None:
     digest = Digest(
         (DigestGroup("First", entries, 4),),
         (5, 6),
-        (Happening(1, PaperEventKind.WITHDRAWN, "v2"),),
+        (PaperUpdate(1, PaperEventKind.WITHDRAWN, "v2"),),
         (DigestEntry(12),),
     )
     assert digest_to_json(digest) == {

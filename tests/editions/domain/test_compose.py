@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import rank_matches
 
-from service.deliveries.domain.digest import TRENDING_TITLE, Digest, Happening
-from service.editions.domain.compose import Reader, ReaderTopic, compose_digest
+from service.deliveries.domain.digest import TRENDING_TITLE, Digest, PaperUpdate
+from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import standings
 from service.papers.domain.author_names import author_key
-from service.papers.domain.types import AnnounceType, Paper, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.matching.paper_index import IndexedPaper, clause_texts
 
@@ -30,8 +30,8 @@ TOPICS = (
 )
 
 
-def make_paper(number: int, title: str = "", abstract: str = "", **others: Any) -> Paper:
-    paper = Paper(
+def make_paper(number: int, title: str = "", abstract: str = "", **others: Any) -> PaperView:
+    paper = PaperView(
         id=number,
         key=f"arxiv:2609.{number:05d}",
         source="arxiv",
@@ -55,7 +55,9 @@ def lexemes(text: str) -> dict[str, tuple[int, ...]]:
     return {word: tuple(positions) for word, positions in found.items()}
 
 
-def make_index(papers: Iterable[Paper], revisions: dict[int, int] | None = None) -> EditionIndex:
+def make_index(
+    papers: Iterable[PaperView], revisions: dict[int, int] | None = None
+) -> EditionIndex:
     papers = list(papers)
     indexed = [
         IndexedPaper(
@@ -79,8 +81,8 @@ def make_index(papers: Iterable[Paper], revisions: dict[int, int] | None = None)
     return EditionIndex({paper.id: paper for paper in papers}, indexed, revisions, lexicon)
 
 
-def topic_of(topic_id: int, text: str) -> ReaderTopic:
-    return ReaderTopic(topic_id, f"Topic {text}", canonical(parse_query(text)))
+def topic_of(topic_id: int, text: str) -> MatchedTopic:
+    return MatchedTopic(topic_id, f"Topic {text}", canonical(parse_query(text)))
 
 
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)
@@ -101,7 +103,7 @@ PAPERS = st.lists(
 )
 IDS = st.frozensets(st.integers(1, 45), max_size=5)
 READERS = st.builds(
-    Reader,
+    EditionSubscriber,
     subscriber_id=st.just(1),
     topics=st.lists(st.sampled_from(TOPICS), max_size=4, unique=True).map(
         lambda chosen: tuple(topic_of(n, text) for n, text in enumerate(chosen, start=1))
@@ -127,7 +129,7 @@ def told_to(digest: Digest | None) -> list[int]:
     return [*digest.paper_ids, *digest.cut_ids] if digest else []
 
 
-def expected(reader: Reader, index: EditionIndex) -> set[int]:
+def expected(reader: EditionSubscriber, index: EditionIndex) -> set[int]:
     """What the reader should be told of, shown or cut, without any set of papers as bits."""
     wanted = set()
     for topic in reader.topics:
@@ -143,7 +145,7 @@ def expected(reader: Reader, index: EditionIndex) -> set[int]:
 @settings(max_examples=300)
 @given(READERS, make_indexes(), st.integers(1, 12))
 def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
-    reader: Reader, index: EditionIndex, max_papers: int
+    reader: EditionSubscriber, index: EditionIndex, max_papers: int
 ) -> None:
     digest = compose_digest(reader, index, max_papers)
     told = told_to(digest)
@@ -188,17 +190,19 @@ def test_a_followed_author_counts_under_every_topic() -> None:
     topics = (topic_of(1, "alpha"), topic_of(2, 'au:"Grace Hopper"'))
     assert author_key("Grace Hopper") in topics[1].canonical
     for reader_id in (1, 2):
-        digest = compose_digest(Reader(reader_id, topics), index, 10)
+        digest = compose_digest(EditionSubscriber(reader_id, topics), index, 10)
         assert digest is not None
         assert digest.paper_ids == (1, 2)
-    digest = compose_digest(Reader(1, topics[:1]), index, 10)
+    digest = compose_digest(EditionSubscriber(1, topics[:1]), index, 10)
     assert digest is not None
     assert digest.paper_ids == (2, 1)
 
 
 def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
     index = make_index([make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")])
-    digest = compose_digest(Reader(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10)
+    digest = compose_digest(
+        EditionSubscriber(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10
+    )
     assert digest is not None
     placed = [(g.title, g.topic_id, [e.paper_id for e in g.entries]) for g in digest.groups]
     assert placed == [("Topic beta", 8, [3, 2]), ("Topic alpha", 9, [1])]
@@ -207,7 +211,9 @@ def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
 
 def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
     index = make_index([make_paper(1, "alpha"), make_paper(2, "beta")])
-    digest = compose_digest(Reader(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), index, 1)
+    digest = compose_digest(
+        EditionSubscriber(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), index, 1
+    )
     assert digest is not None
     assert [group.title for group in digest.groups] == ["Topic alpha"]
     assert digest.cut_ids == (2,)
@@ -216,7 +222,7 @@ def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
 def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition() -> None:
     old = make_paper(99)
     index = make_index([make_paper(1, "alpha"), make_paper(7, "beta")])
-    reader = Reader(1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
+    reader = EditionSubscriber(1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
     digest = compose_digest(reader, index, 10, {99: old})
     assert digest is not None
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
@@ -232,7 +238,7 @@ def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition()
 def test_a_reader_without_topics_gets_what_is_trending() -> None:
     noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
     index = make_index([make_paper(1), make_paper(2), *noticed])
-    reader = Reader(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
+    reader = EditionSubscriber(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
     digest = compose_digest(reader, index, 2)
     assert digest is not None
     assert [group.title for group in digest.groups] == [TRENDING_TITLE]
@@ -241,15 +247,18 @@ def test_a_reader_without_topics_gets_what_is_trending() -> None:
 
 def test_where_nobody_has_noticed_anything_yet_everything_new_is_told() -> None:
     index = make_index([make_paper(n) for n in range(1, 5)], {3: 2})
-    digest = compose_digest(Reader(1, seen_ids=frozenset({4})), index, 1)
+    digest = compose_digest(EditionSubscriber(1, seen_ids=frozenset({4})), index, 1)
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
 
 
 def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -> None:
     index = make_index([make_paper(1, "beta")], {1: 3})
-    told = (Happening(1, PaperEventKind.REVISED, "v3"), Happening(1, PaperEventKind.CODE, "url"))
-    reader = Reader(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
+    told = (
+        PaperUpdate(1, PaperEventKind.REVISED, "v3"),
+        PaperUpdate(1, PaperEventKind.CODE, "url"),
+    )
+    reader = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
     assert compose_digest(reader, index, 5) is None
     asking = replace(reader, topics=(topic_of(1, "beta replaced:"),))
     digest = compose_digest(asking, index, 5)
@@ -260,8 +269,8 @@ def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -
 
 
 def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
-    happening = Happening(99, PaperEventKind.WITHDRAWN, "v2")
-    reader = Reader(1, (topic_of(1, "alpha"),), happenings=(happening,))
+    happening = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
+    reader = EditionSubscriber(1, (topic_of(1, "alpha"),), happenings=(happening,))
     assert compose_digest(reader, make_index([make_paper(1, "beta")]), 5) is None
     digest = compose_digest(reader, make_index([make_paper(1, "alpha")]), 5)
     assert digest is not None
@@ -270,7 +279,7 @@ def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
 
 
 @pytest.mark.parametrize("topics", [(), (topic_of(1, "nothing"),)])
-def test_an_empty_digest_is_none(topics: tuple[ReaderTopic, ...]) -> None:
-    assert compose_digest(Reader(1, topics), make_index([]), 10) is None
+def test_an_empty_digest_is_none(topics: tuple[MatchedTopic, ...]) -> None:
+    assert compose_digest(EditionSubscriber(1, topics), make_index([]), 10) is None
     index = make_index([make_paper(1, "alpha")])
-    assert compose_digest(Reader(1, topics, frozenset({1})), index, 10) is None
+    assert compose_digest(EditionSubscriber(1, topics, frozenset({1})), index, 10) is None

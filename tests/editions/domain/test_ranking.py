@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.editions.domain.ranking import rank_papers
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 
 
 def make_paper(
     number: int, upvotes: int = 0, announced_as: AnnounceType = AnnounceType.NEW
-) -> Paper:
+) -> PaperView:
     identifier = f"2609.{number:05d}"
-    return Paper(
+    return PaperView(
         id=number,
         key=f"arxiv:{identifier}",
         source="arxiv",
@@ -45,7 +45,7 @@ PAPERS = st.lists(
 
 @given(PAPERS, st.randoms())
 def test_the_order_does_not_depend_on_the_order_in_which_papers_came(
-    papers: list[Paper], random: Random
+    papers: list[PaperView], random: Random
 ) -> None:
     shuffled = list(papers)
     random.shuffle(shuffled)
@@ -54,7 +54,7 @@ def test_the_order_does_not_depend_on_the_order_in_which_papers_came(
 
 
 @given(PAPERS)
-def test_no_paper_stands_before_one_with_more_upvotes(papers: list[Paper]) -> None:
+def test_no_paper_stands_before_one_with_more_upvotes(papers: list[PaperView]) -> None:
     upvotes = [paper.upvotes for paper in rank_papers(papers)]
     assert upvotes == sorted(upvotes, reverse=True)
 

@@ -12,14 +12,14 @@ from support.oracles import order_matches, rank_matches, spread
 from service.editions.domain.ranking import (
     FOLLOWED,
     MOST_IN_A_ROW,
-    Standing,
+    PaperRank,
     find_followed,
     is_spread,
     rank_papers,
     standings,
     weigh_reasons,
 )
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.topics.domain.types import Reason
 
 Match = tuple[int, tuple[Reason, ...]]
@@ -31,9 +31,9 @@ def make_paper(
     title: str = "",
     trend: float = 50.0,
     announced_as: AnnounceType = AnnounceType.NEW,
-) -> Paper:
+) -> PaperView:
     identifier = f"2609.{number:05d}"
-    return Paper(
+    return PaperView(
         id=number,
         key=f"arxiv:{identifier}",
         source="arxiv",
@@ -74,14 +74,14 @@ REASONS = st.lists(
 
 
 @st.composite
-def matched_papers(draw: st.DrawFn) -> tuple[list[Paper], list[Match]]:
+def matched_papers(draw: st.DrawFn) -> tuple[list[PaperView], list[Match]]:
     papers = draw(PAPERS)
     return papers, [(paper.id, draw(REASONS)) for paper in papers]
 
 
 @given(matched_papers(), st.frozensets(st.integers(1, 99)), st.randoms())
 def test_the_order_is_of_the_matches_and_not_of_how_they_came(
-    given_: tuple[list[Paper], list[Match]], followed: frozenset[int], random: Random
+    given_: tuple[list[PaperView], list[Match]], followed: frozenset[int], random: Random
 ) -> None:
     papers, matches = given_
     ranked = rank_matches(matches, standings(papers), followed)
@@ -94,7 +94,7 @@ def test_the_order_is_of_the_matches_and_not_of_how_they_came(
 
 @given(matched_papers(), st.data())
 def test_leaving_papers_out_keeps_the_order_of_the_others(
-    given_: tuple[list[Paper], list[Match]], data: st.DataObject
+    given_: tuple[list[PaperView], list[Match]], data: st.DataObject
 ) -> None:
     papers, matches = given_
     kept = data.draw(st.frozensets(st.sampled_from([paper.id for paper in papers] or [0])))
@@ -114,7 +114,7 @@ def better_places(reasons: tuple[Reason, ...]) -> list[tuple[Reason, ...]]:
 
 @given(matched_papers(), st.data())
 def test_no_factor_that_grows_lowers_a_paper(
-    given_: tuple[list[Paper], list[Match]], data: st.DataObject
+    given_: tuple[list[PaperView], list[Match]], data: st.DataObject
 ) -> None:
     papers, matches = given_
     if not papers:
@@ -132,7 +132,7 @@ def test_no_factor_that_grows_lowers_a_paper(
 
 
 @given(PAPERS)
-def test_papers_that_matched_alike_stand_as_on_a_page(papers: list[Paper]) -> None:
+def test_papers_that_matched_alike_stand_as_on_a_page(papers: list[PaperView]) -> None:
     reasons = (Reason("a", "title", ("a",)),)
     ranked = order_matches(((paper.id, reasons) for paper in papers), standings(papers))
     assert ranked == [paper.id for paper in rank_papers(papers)]
@@ -192,7 +192,7 @@ def has_run(clusters: list[int]) -> bool:
 
 @given(CLUSTERS)
 def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
-    standing = {i: Standing(1000, i, cluster) for i, cluster in enumerate(clusters)}
+    standing = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
     placed = spread(range(len(clusters)), standing)
     assert sorted(placed) == list(range(len(clusters)))
     assert spread(placed, standing) == placed
@@ -209,7 +209,7 @@ def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
 
 @given(CLUSTERS)
 def test_a_cluster_stands_in_a_row_only_where_nothing_else_is_left(clusters: list[int]) -> None:
-    standing = {i: Standing(1000, i, cluster) for i, cluster in enumerate(clusters)}
+    standing = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
     placed = [clusters[i] for i in spread(range(len(clusters)), standing)]
     for n in range(len(placed) - MOST_IN_A_ROW):
         row = placed[n : n + MOST_IN_A_ROW + 1]

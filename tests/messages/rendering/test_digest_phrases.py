@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from service.editions.domain.coverage import Coverage
-from service.messages.contexts.digest import DigestHappening
-from service.messages.rendering.digest_phrases import befell
+from service.messages.contexts.digest import DigestUpdate
+from service.messages.rendering.digest_phrases import update_label
 from service.papers.domain.types import PaperEventKind
 from service.presentation.coverage import coverage_line
 
@@ -24,7 +24,7 @@ TUESDAY, WEDNESDAY, OLD = date(2026, 4, 21), date(2026, 4, 22), date(2026, 4, 1)
     ],
 )
 def test_each_happening_has_its_words(kind: PaperEventKind, detail: str, said: str) -> None:
-    assert befell(DigestHappening(title="T", url="", kind=kind, detail=detail)) == said
+    assert update_label(DigestUpdate(title="T", url="", kind=kind, detail=detail)) == said
 
 
 @pytest.mark.parametrize(

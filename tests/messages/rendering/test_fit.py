@@ -9,12 +9,7 @@ from support.mail.read_html import Page, letters, paragraphs
 
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
-from service.messages.contexts.digest import (
-    DigestContext,
-    DigestGroup,
-    DigestHappening,
-    DigestPaper,
-)
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
 from service.messages.domain.errors import MailTooLarge
 from service.messages.rendering.renderer import Renderer, keep_first
 from service.papers.domain.types import PaperEventKind
@@ -84,8 +79,8 @@ def test_every_topic_keeps_its_best_paper_longest(
     make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
     groups = (
-        DigestGroup(title="a", papers=tuple(make_entry(number) for number in range(5))),
-        DigestGroup(title="b", papers=tuple(make_entry(number) for number in range(5, 7))),
+        DigestSection(title="a", papers=tuple(make_entry(number) for number in range(5))),
+        DigestSection(title="b", papers=tuple(make_entry(number) for number in range(5, 7))),
     )
     kept = keep_first(make_digest(groups=groups, cut_count=1), 3)
     assert [[entry.paper.id for entry in group.papers] for group in kept.groups] == [[0, 1], [5]]
@@ -98,7 +93,7 @@ def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
     befallen = tuple(
-        DigestHappening(
+        DigestUpdate(
             title=f"{n} " + "A title without an end " * 50,
             url=f"https://arxiv.org/abs/2604.{n:05d}",
             kind=PaperEventKind.REVISED,
@@ -107,7 +102,7 @@ def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
         for n in range(3_000)
     )
     groups = tuple(
-        DigestGroup(title="topic " * 700, papers=tuple(hard_entries(make_entry, 9)), topic_id=n)
+        DigestSection(title="topic " * 700, papers=tuple(hard_entries(make_entry, 9)), topic_id=n)
         for n in range(20)
     )
     context = make_digest(

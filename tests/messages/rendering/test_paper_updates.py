@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from service.deliveries.domain.states import DeliveryKind
-from service.messages.contexts.digest import DigestContext, DigestHappening
+from service.messages.contexts.digest import DigestContext, DigestUpdate
 from service.messages.rendering.renderer import Renderer
 from service.papers.domain.types import PaperEventKind
 
@@ -12,12 +12,12 @@ def test_what_befell_earlier_papers_stands_in_both_parts_and_unsafe_links_in_nei
     renderer: Renderer, make_digest: Callable[..., DigestContext]
 ) -> None:
     told = (
-        DigestHappening(
+        DigestUpdate(
             title="A paper <with> an end",
             url="https://arxiv.org/abs/2604.90002",
             kind=PaperEventKind.WITHDRAWN,
         ),
-        DigestHappening(title="Bait", url="javascript:alert(1)", kind=PaperEventKind.CODE),
+        DigestUpdate(title="Bait", url="javascript:alert(1)", kind=PaperEventKind.CODE),
     )
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(happenings=told))
     for text in (mail.html, mail.text):

@@ -17,9 +17,9 @@ from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import (
     DigestContext,
-    DigestGroup,
-    DigestHappening,
     DigestPaper,
+    DigestSection,
+    DigestUpdate,
     PaperLinks,
 )
 from service.messages.contexts.transactional import MailContext, WelcomeContext
@@ -113,7 +113,7 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
 def test_the_subject_counts_papers_where_it_cannot_name_a_topic(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    groups = (DigestGroup(title="x" * 70, papers=(make_entry(1), make_entry(2))),)
+    groups = (DigestSection(title="x" * 70, papers=(make_entry(1), make_entry(2))),)
     subject = renderer.render(DeliveryKind.DIGEST, make_digest(groups=groups)).subject
     assert subject == "2 new papers · Tue 21 Apr"
 
@@ -173,7 +173,7 @@ def test_a_hostile_paper_stays_text(
         reasons=(Reason(value, "title", (value,)), Reason("x", "category", (value,))),
     )
     context = make_digest(
-        groups=(DigestGroup(title=value, papers=(entry, make_entry(2))),),
+        groups=(DigestSection(title=value, papers=(entry, make_entry(2))),),
         topics=(value,),
         coverage=Coverage(announced=1, checked=1, note=value),
         operator_address=value,
@@ -335,7 +335,7 @@ def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
     happened: str,
 ) -> None:
     links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
-    told = DigestHappening(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
+    told = DigestUpdate(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
     context = make_digest(make_entry(links=links, github_url=code), happenings=(told,))
     mail = renderer.render(DeliveryKind.DIGEST, context)
     page = Page(mail.html)

@@ -10,7 +10,7 @@ from support.mail.invented_digests import make_digest, make_entry
 from support.mail.reading_mail import addresses, parse_strictly
 
 from service.deliveries.domain.states import DeliveryKind
-from service.messages.contexts.digest import DigestContext, DigestGroup, DigestPaper, PaperLinks
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, PaperLinks
 from service.messages.rendering.renderer import Renderer
 from service.messages.signed_links import follow_url, mute_url
 from service.presentation.reasons import mutable_words
@@ -20,7 +20,7 @@ BASE = "https://papers.example.org/change/token"
 
 
 def digest(*entries: DigestPaper, topic_id: int = 12) -> DigestContext:
-    context = make_digest(DigestGroup(title="a OR b", papers=entries, topic_id=topic_id))
+    context = make_digest(DigestSection(title="a OR b", papers=entries, topic_id=topic_id))
     return replace(context, links=replace(context.links, change=BASE, also_off=f"{BASE}?also=off"))
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from service.papers.domain.completeness import advance, judge_batch, judge_closed, telling
 from service.papers.domain.types import (
-    Announcement,
     AnnounceType,
     BadEntry,
     BatchState,
+    ParsedAnnouncement,
     ParsedBatch,
 )
 
 FRIDAY, SATURDAY = date(2026, 9, 18), date(2026, 9, 19)
-NEW = Announcement(
+NEW = ParsedAnnouncement(
     key="arxiv:2609.00001",
     source="arxiv",
     identifier="2609.00001",
@@ -51,7 +51,7 @@ def test_a_list_may_show_the_same_papers_for_days() -> None:
 
 @pytest.mark.parametrize("announcements", [(NEW,), (NEW, CROSS), (CROSS,)])
 def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday(
-    announcements: tuple[Announcement, ...],
+    announcements: tuple[ParsedAnnouncement, ...],
 ) -> None:
     verdict = judge_batch(ParsedBatch(announcements), FRIDAY, repeated_count=1)
     assert verdict.state is BatchState.EXPECTED

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.papers.domain.repeats import tell_once
-from service.papers.domain.types import Announcement, AnnounceType, BadEntry, ParsedBatch
+from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 
 POSTED = datetime(2026, 9, 7, tzinfo=UTC)
 
 
-def told(number: int, version: int = 1, title: str = "A title") -> Announcement:
+def told(number: int, version: int = 1, title: str = "A title") -> ParsedAnnouncement:
     is_first = version == 1
-    return Announcement(
+    return ParsedAnnouncement(
         key=f"arxiv:2609.0000{number}",
         source="arxiv",
         identifier=f"2609.0000{number}",

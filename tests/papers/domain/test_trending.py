@@ -14,10 +14,10 @@ from support.oracles import rank_trends
 
 from service.papers.domain.trending import (
     NEUTRAL_PERCENTILE,
-    Pace,
     PaperSignals,
     Snapshot,
     Trend,
+    TrendScale,
     measure_velocity,
     trend,
 )
@@ -82,7 +82,7 @@ def is_clearly_less(one: float, other: float) -> bool:
 
 
 def test_a_steady_pace_is_nearly_that_pace_at_any_age() -> None:
-    pace = Pace(half_life_hours=12, smoothing_hours=1e-9)
+    pace = TrendScale(half_life_hours=12, smoothing_hours=1e-9)
     for age in (1, 10, 100):
         hourly = [(ago, 3 * (age - ago)) for ago in range(age)]
         assert measure_velocity(paper_of(*hourly, age=age), NOW, pace) == pytest.approx(3)
@@ -91,7 +91,7 @@ def test_a_steady_pace_is_nearly_that_pace_at_any_age() -> None:
 def test_the_formula_in_numbers() -> None:
     """12 upvotes seen now, 12 hours after the announcement: at 12 hours' half-life the weights
     run from 1/2 to 1, their mean is 1 / (2 ln 2) = 0.7213 and their sum 8.656."""
-    velocity = measure_velocity(paper_of((0, 12), age=12), NOW, Pace(12, 1))
+    velocity = measure_velocity(paper_of((0, 12), age=12), NOW, TrendScale(12, 1))
     assert velocity == pytest.approx(12 * 0.7213475 / (1 + 12 * 0.7213475))
 
 
@@ -140,7 +140,7 @@ def test_votes_from_before_the_announcement_came_at_the_announcement() -> None:
 
 
 def test_a_paper_announced_in_the_future_is_as_new_as_can_be() -> None:
-    assert measure_velocity(paper_of((2, 6), age=-5), NOW, Pace(12, 2)) == 3
+    assert measure_velocity(paper_of((2, 6), age=-5), NOW, TrendScale(12, 2)) == 3
 
 
 def test_two_votes_in_the_first_minute_do_not_lead_a_busy_day() -> None:
@@ -163,7 +163,7 @@ def test_the_zone_of_a_moment_says_nothing() -> None:
 @pytest.mark.parametrize("pace", [(0, 1), (-1, 1), (12, 0), (12, -1)])
 def test_a_pace_without_hours_is_refused(pace: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="more than zero"):
-        Pace(*pace)
+        TrendScale(*pace)
 
 
 # --- percentile and order, by example

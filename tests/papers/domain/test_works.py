@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.papers.domain.types import Announcement, AnnounceType, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
 from service.papers.domain.works import (
     PaperFacts,
     is_substantial,
@@ -15,8 +15,8 @@ from service.papers.domain.works import (
 )
 
 
-def told(key: str = "arxiv:2604.00001", source: str = "arxiv", doi: str = "") -> Announcement:
-    return Announcement(
+def told(key: str = "arxiv:2604.00001", source: str = "arxiv", doi: str = "") -> ParsedAnnouncement:
+    return ParsedAnnouncement(
         key=key,
         source=source,
         identifier=key.partition(":")[2],
@@ -55,7 +55,7 @@ def facts(**changes: Any) -> PaperFacts:
         (told(doi="10.48550/arXiv.nonsense"), {"arxiv:2604.00001", "doi:10.48550/arxiv.nonsense"}),
     ],
 )  # fmt: skip
-def test_a_paper_goes_by_its_key_and_its_dois(one: Announcement, names: set[str]) -> None:
+def test_a_paper_goes_by_its_key_and_its_dois(one: ParsedAnnouncement, names: set[str]) -> None:
     assert names_of(one) == names
 
 
@@ -88,7 +88,7 @@ def test_two_empty_abstracts_are_the_same_text() -> None:
     assert is_substantial("something", "")
 
 
-REPLACED = Announcement(
+REPLACED = ParsedAnnouncement(
     key="arxiv:2609.00001",
     source="arxiv",
     identifier="2609.00001",

@@ -10,7 +10,7 @@ from service.papers.domain.types import AnnounceType
 from service.papers.sources.arxiv_oai import (
     OaiPage,
     OaiRecord,
-    TokenExpired,
+    ResumptionTokenExpired,
     Version,
     parse_oai,
     set_of,
@@ -181,10 +181,12 @@ def test_no_records_is_a_normal_answer() -> None:
 
 
 def test_an_expired_token_is_its_own_error_and_may_be_asked_again() -> None:
-    with pytest.raises(TokenExpired, match="arXiv answered badResumptionToken: gone, line 5") as e:
+    with pytest.raises(
+        ResumptionTokenExpired, match="arXiv answered badResumptionToken: gone, line 5"
+    ) as e:
         parse_oai(answer('<error code="badResumptionToken">gone</error>'))
     assert not e.value.permanent
-    assert type(pickle.loads(pickle.dumps(e.value))) is TokenExpired  # noqa: S301  # our own bytes
+    assert type(pickle.loads(pickle.dumps(e.value))) is ResumptionTokenExpired  # noqa: S301  # our own bytes
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from support.servers.loopback_http import LoopbackHttp, Request, Response
 from support.sources.oai_answers import RAW, answer, listed, record
 from support.sources.open_gate import OpenGate
 
-from service.papers.sources.arxiv_oai import ArxivOai, OaiPage, TokenExpired
+from service.papers.sources.arxiv_oai import ArxivOai, OaiPage, ResumptionTokenExpired
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Caller, Fetcher
 
@@ -101,7 +101,7 @@ def test_a_list_that_always_expires_is_given_up_after_three_restarts(
     )
     harvest = oai.harvest(SINCE)
     assert [next(harvest).identifier for _ in range(4)] == ["2609.10001"] * 4
-    with pytest.raises(TokenExpired):
+    with pytest.raises(ResumptionTokenExpired):
         next(harvest)
     assert len(loopback_http.requests) == 8
 

@@ -7,7 +7,7 @@ import pytest
 from support.servers.loopback_http import LoopbackHttp, Request, Response
 from support.sources.open_gate import OpenGate
 
-from service.papers.domain.types import Announcement, AnnounceType
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.biorxiv import Biorxiv, parse_details, parse_pages
 from service.papers.sources.http_fetch import Caller, Fetcher
@@ -37,7 +37,7 @@ def page(*rows: object, **message: object) -> bytes:
     return json.dumps({"messages": [told], "collection": list(rows)}).encode()
 
 
-def the_paper(**fields: object) -> Announcement:
+def the_paper(**fields: object) -> ParsedAnnouncement:
     (told,) = parse_details(page(row(**fields))).announcements
     return told
 

@@ -8,7 +8,7 @@ import pytest
 from support.servers.loopback_http import LoopbackHttp
 from support.sources.open_gate import OpenGate
 
-from service.papers.domain.types import Announcement, AnnounceType
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.sources.journal_feed import JournalFeed, _stripped, parse_journal
@@ -36,7 +36,7 @@ def item(inside: str, title: str = "A paper") -> str:
     return f"<item><title>{title}</title>{inside}</item>"
 
 
-def the_paper(*items: str) -> Announcement:
+def the_paper(*items: str) -> ParsedAnnouncement:
     batch = parse_journal(rss(*items), "J of Ex")
     assert batch.bad_entries == ()
     (told,) = batch.announcements

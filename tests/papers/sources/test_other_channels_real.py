@@ -10,7 +10,7 @@ from service.papers.domain.identifiers import split_version
 from service.papers.domain.types import AnnounceType
 from service.papers.sources.arxiv_api import parse_api
 from service.papers.sources.arxiv_list import parse_listing
-from service.papers.sources.arxiv_oai import TokenExpired, parse_oai
+from service.papers.sources.arxiv_oai import ResumptionTokenExpired, parse_oai
 from service.papers.sources.base import SourceUnreadable
 from service.papers.sources.biorxiv import parse_details
 from service.papers.sources.journal_feed import parse_journal
@@ -130,7 +130,7 @@ def test_a_real_list_goes_on_and_tells_what_was_deleted(real_data: Path) -> None
 
 def test_a_real_error_whose_code_is_an_expired_token_is_told_apart(real_data: Path) -> None:
     payload = (real_data / "wire" / "oai_generic" / "dev" / "badArgument.xml").read_bytes()
-    with pytest.raises(TokenExpired):
+    with pytest.raises(ResumptionTokenExpired):
         parse_oai(payload.replace(b"badArgument", b"badResumptionToken"))
     page = parse_oai(payload.replace(b"badArgument", b"noRecordsMatch"))
     assert (page.records, page.error) == ((), "noRecordsMatch")

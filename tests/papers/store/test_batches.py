@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.stored import count_by_type, read_tables
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
-from service.papers.domain.types import Announcement, AnnounceType, BatchState
+from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement
 from service.papers.store.batches import (
     batch_statuses,
     count_repeated,
@@ -42,7 +42,7 @@ def test_a_repetition_is_of_the_same_category_type_and_version_on_an_earlier_day
     replaced = make_announcement(2, "Old", announce_type=AnnounceType.REPLACE, version=2)
     store_papers(session, [new, replaced], THURSDAY)
 
-    def repeated(*told: Announcement, category: str = "cs.CL", on: date = FRIDAY) -> int:
+    def repeated(*told: ParsedAnnouncement, category: str = "cs.CL", on: date = FRIDAY) -> int:
         return count_repeated(session, "arxiv", category, on, told)
 
     assert repeated(new, replaced) == 2

@@ -14,7 +14,7 @@ from support.servers.loopback_http import LoopbackHttp
 from service.papers.domain.crawl_delay import GateClosed
 from service.papers.sources.base import FetchState, SourceUnavailable
 from service.papers.sources.http_fetch import Caller, Fetcher
-from service.papers.store.crawl_gate import SharedGate
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.database.engine import make_engine
 
 GAP_SECONDS = 0.25
@@ -37,8 +37,8 @@ def always_named(_url: str) -> str:
     return "loopback"
 
 
-def make_gate(engine: Engine, sleep: Callable[[float], None] = time.sleep) -> SharedGate:
-    return SharedGate(engine, always_named, gap=timedelta(seconds=GAP_SECONDS), sleep=sleep)
+def make_gate(engine: Engine, sleep: Callable[[float], None] = time.sleep) -> SharedRateLimiter:
+    return SharedRateLimiter(engine, always_named, gap=timedelta(seconds=GAP_SECONDS), sleep=sleep)
 
 
 def test_four_processes_ask_one_after_the_other_with_the_gap(
@@ -109,7 +109,7 @@ def test_a_short_wait_is_slept_through(engine: Engine) -> None:
 
 def test_other_hosts_need_no_gate(engine: Engine) -> None:
     waits: list[float] = []
-    gate = SharedGate(engine, lambda _url: "", sleep=waits.append)
+    gate = SharedRateLimiter(engine, lambda _url: "", sleep=waits.append)
     with gate.hold("https://elsewhere.example/"):
         gate.wait("https://elsewhere.example/")
         gate.report("https://elsewhere.example/", is_refused=True, retry_after_seconds=9)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.papers.store.read import (
     count_by_day,
     find_paper,
@@ -25,7 +25,7 @@ def test_nothing_to_store_is_nothing_stored(session: Session) -> None:
     stored = upsert_papers(session, [], NOW)
     assert (stored.ids, stored.inserted, stored.updated) == ({}, frozenset(), frozenset())
     assert store_papers(session, []) == {}
-    assert session.scalars(select(PaperRow.id)).all() == []
+    assert session.scalars(select(Paper.id)).all() == []
     assert get_papers(session, []) == {}
     assert find_paper(session, "arxiv:2609.00001") is None
 
@@ -63,7 +63,7 @@ def test_papers_are_found_newest_first_and_counted_by_day(session: Session) -> N
     assert len(find_papers(session, true(), (THURSDAY, THURSDAY), 10)) == 2
     both = (THURSDAY, FRIDAY)
     assert count_by_day(session, true(), both) == {THURSDAY: 2, FRIDAY: 3}
-    assert count_by_day(session, PaperRow.title == "Number 1", both) == {THURSDAY: 1}
+    assert count_by_day(session, Paper.title == "Number 1", both) == {THURSDAY: 1}
     assert latest_day(session, FRIDAY + timedelta(days=9)) == FRIDAY
     assert latest_day(session, FRIDAY - timedelta(days=1)) == THURSDAY
     assert latest_day(session, date(2020, 1, 1)) is None

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, make_announcement, store_papers
 
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.papers.store.upsert import record_first_announcement
 from service.topics.store.index_rows import index_papers
 
@@ -29,9 +29,7 @@ def test_a_first_announcement_stays_and_its_day_may_raise_it_to_new(session: Ses
 
     def announce(kind: AnnounceType, on: date) -> tuple[AnnounceType | None, date | None]:
         record_first_announcement(session, [number], kind, on, NOW + timedelta(hours=9))
-        row = session.execute(
-            select(PaperRow).execution_options(populate_existing=True)
-        ).scalar_one()
+        row = session.execute(select(Paper).execution_options(populate_existing=True)).scalar_one()
         assert row.first_announced_at == NOW
         return row.announced_as, row.first_announced_on
 

@@ -35,7 +35,7 @@ from service.platform.database.migrate import (
     upgrade,
 )
 from service.sending.domain.provider_limits import BreakerState
-from service.subscribers.domain.types import OpinionKind
+from service.subscribers.domain.types import Feedback
 from service.topics.domain.types import ClauseKind, TopicChangeKind
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -143,7 +143,7 @@ ENUMS = {
     "delivery_state": DeliveryState,
     "suppression_reason": SuppressionReason,
     "paper_event_kind": PaperEventKind,
-    "opinion_kind": OpinionKind,
+    "opinion_kind": Feedback,
     "topic_change_kind": TopicChangeKind,
     "bounce_verdict": BounceVerdict,
     "breaker_state": BreakerState,

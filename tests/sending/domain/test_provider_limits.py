@@ -22,7 +22,7 @@ from service.sending.domain.provider_limits import (
     SLOWING_EVERY,
     START_RATE,
     BreakerState,
-    Pace,
+    ProviderLimitView,
     is_trouble,
     next_at,
     next_pace,
@@ -32,15 +32,15 @@ from service.sending.domain.smtp_replies import ReplyKind
 
 K = ReplyKind
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
-FRESH = Pace("gmail", NOW)
+FRESH = ProviderLimitView("gmail", NOW)
 SECOND = timedelta(seconds=1)
 
 
-def hear(pace: Pace, *kinds: ReplyKind, at: datetime = NOW) -> Pace:
+def hear(pace: ProviderLimitView, *kinds: ReplyKind, at: datetime = NOW) -> ProviderLimitView:
     return next_pace(pace, [(kind, f"{kind} it says") for kind in kinds], at)
 
 
-def opened(at: datetime = NOW) -> Pace:
+def opened(at: datetime = NOW) -> ProviderLimitView:
     return hear(FRESH, *[K.POLICY] * OPENS_AT, at=at)
 
 
@@ -169,7 +169,7 @@ def test_leftovers_on_the_wire_say_nothing_while_open() -> None:
         assert hear(pace, kind) == pace
 
 
-def probing(at: datetime) -> Pace:
+def probing(at: datetime) -> ProviderLimitView:
     return take(opened(), 1, at)[1]
 
 

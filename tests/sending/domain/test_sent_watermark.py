@@ -8,16 +8,18 @@ import pytest
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.sending.domain.sent_watermark import (
-    Mark,
     MarkedRow,
-    MarkUnreadable,
-    is_behind,
+    SentWatermark,
+    WatermarkUnreadable,
+    is_older_than,
     read_mark,
     write_mark,
 )
 
 S = DeliveryState
-MARK = Mark("6f1e", 17, 2, datetime(2026, 9, 18, 5, tzinfo=UTC), {Cadence.DAILY: date(2026, 9, 18)})
+MARK = SentWatermark(
+    "6f1e", 17, 2, datetime(2026, 9, 18, 5, tzinfo=UTC), {Cadence.DAILY: date(2026, 9, 18)}
+)
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
@@ -40,9 +42,9 @@ def test_a_mark_is_read_as_it_was_written() -> None:
 )
 def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
     told = json.loads(write_mark(MARK))
-    with pytest.raises(MarkUnreadable):
+    with pytest.raises(WatermarkUnreadable):
         read_mark(json.dumps({**told, **changes}))
-    with pytest.raises(MarkUnreadable):
+    with pytest.raises(WatermarkUnreadable):
         read_mark(write_mark(MARK)[:-5])
 
 
@@ -63,4 +65,4 @@ def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
 def test_a_row_that_is_not_that_far_is_of_an_older_database(
     row: MarkedRow | None, behind: bool
 ) -> None:
-    assert is_behind(MARK, row) is behind
+    assert is_older_than(MARK, row) is behind

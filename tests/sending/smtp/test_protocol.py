@@ -9,7 +9,7 @@ from support.newsletter.decisions import decide_now
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.messages.mime.mime import Envelope
-from service.sending.smtp.protocol import Awaited, Dialogue, wire_form
+from service.sending.smtp.protocol import Awaited, SmtpClientProtocol, wire_form
 
 GROUP = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go on")
 TAKEN = "250 2.0.0 taken"
@@ -21,7 +21,7 @@ class Talk:
     def __init__(self, count: int, *, is_pipelined: bool = True, is_early: bool = True) -> None:
         self.waiting = deque(envelope(number) for number in range(1, count + 1))
         self.is_early = is_early
-        self.dialogue = Dialogue(self.next, is_pipelined=is_pipelined, takes_utf8=False)
+        self.dialogue = SmtpClientProtocol(self.next, is_pipelined=is_pipelined, takes_utf8=False)
         self.outcomes: dict[int, SendOutcome] = {}
 
     def next(self, is_early: bool) -> Envelope | None:

@@ -17,7 +17,7 @@ from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp.limits import SmtpLimits
-from service.sending.smtp.relay_pool import RelayTrouble
+from service.sending.smtp.relay_pool import RelayError
 from service.sending.smtp.transport import SmtpTransport
 
 Make = Callable[..., SmtpTransport]
@@ -69,7 +69,7 @@ def test_connections_are_shared_by_weight(
     outcomes = send(transport, *range(8))
     assert {one.code for one in outcomes.values()} == {250}
     assert [relay.connection_count, second.connection_count] == [6, 2]
-    assert transport.take_troubles() == []
+    assert transport.pop_relay_errors() == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_relay_that_fails_is_passed_over_and_costs_no_mail(
         assert send(transport, number)[number].code == 250
     assert taken(relay, second) == [0, 5]
     assert relay.connection_count == 1, "it rests"
-    assert not transport.is_away
+    assert not transport.is_unavailable
 
 
 def test_a_relay_that_came_back_gets_its_share_again(
@@ -114,10 +114,10 @@ def test_where_all_relays_fail_the_mail_is_for_later_and_nothing_need_be_begun(
     assert outcome.phase is Phase.CONNECT
     decision = decide_now(outcome)
     assert (decision.state, decision.is_deferral) == (DeliveryState.QUEUED, False)
-    assert transport.is_away
+    assert transport.is_unavailable
     assert send(transport, 2)[2].text.startswith("RelaysResting")
     time.sleep(0.35)
-    assert not transport.is_away
+    assert not transport.is_unavailable
 
 
 @pytest.mark.parametrize("reply", ["450 4.7.1 too much mail of you", "550 5.7.1 unknown sender"])
@@ -141,8 +141,8 @@ def test_a_refusal_of_one_message_says_nothing_of_the_relay(
     }
     transport = make_transport(at(relay))
     assert [send(transport, n)[n].code for n in (1, 2, 3)] == [552, 550, 250]
-    assert transport.take_troubles() == []
-    assert not transport.is_away
+    assert transport.pop_relay_errors() == []
+    assert not transport.is_unavailable
 
 
 def test_a_login_that_is_refused_is_told_once_and_the_password_never(
@@ -156,20 +156,20 @@ def test_a_login_that_is_refused_is_told_once_and_the_password_never(
         for number in range(4):
             assert send(transport, number)[number].code == 250
         name = f"127.0.0.1:{relay.port}"
-    (trouble,) = transport.take_troubles()
+    (trouble,) = transport.pop_relay_errors()
     assert trouble.relay == name
     assert "535" in trouble.words or "wrong password" in trouble.words
     assert "secret-word" not in trouble.words
-    assert transport.take_troubles() == []
+    assert transport.pop_relay_errors() == []
 
 
 def test_a_relay_that_does_not_answer_for_long_is_told_once(make_transport: Make) -> None:
     relay = dead()
     transport = make_transport(relay, limits=SmtpLimits(rest_seconds=(0.0,) * 3))
-    told: list[RelayTrouble] = []
+    told: list[RelayError] = []
     for number in range(6):
         send(transport, number)
-        told += transport.take_troubles()
+        told += transport.pop_relay_errors()
     assert [one.relay for one in told] == [relay.name]
 
 

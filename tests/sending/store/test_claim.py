@@ -27,10 +27,10 @@ from service.sending.store.claim import (
     sweep_abandoned,
 )
 from service.sending.store.in_flight import (
-    Ending,
-    Result,
+    SendResult,
+    TerminalTransition,
     end_claimed,
-    hold_claimed,
+    lock_claimed,
     put_in_flight,
     record_results,
 )
@@ -166,7 +166,7 @@ def test_only_its_own_claims_are_still_a_senders(press: Press, edition_id: int) 
     claim(press, ME, 3)
     claim(press, OTHER, 1)
     with press.sessions.begin() as session:
-        held = hold_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
+        held = lock_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
     assert [one.id for one in held] == [1, 2]
 
 
@@ -174,8 +174,8 @@ def test_a_row_whose_lease_is_over_is_known_as_such(press: Press, edition_id: in
     attempts = dict.fromkeys(claim(press, limit=2), 1)
     with press.sessions.begin() as session:
         now = press.clock()
-        assert [one.is_over for one in hold_claimed(session, ME, attempts, now)] == [False] * 2
-        late = hold_claimed(session, ME, attempts, now + LEASE)
+        assert [one.is_over for one in lock_claimed(session, ME, attempts, now)] == [False] * 2
+        late = lock_claimed(session, ME, attempts, now + LEASE)
         assert [one.is_over for one in late] == [True] * 2
 
 
@@ -190,7 +190,7 @@ def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int)
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
     with press.sessions.begin() as session:
-        result = Result(delivery_id, attempt, decide_now(ACCEPTED))
+        result = SendResult(delivery_id, attempt, decide_now(ACCEPTED))
         return delivery_id in record_results(session, [result], press.clock())
 
 
@@ -207,7 +207,7 @@ def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition
 
 def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
     fly(press, claim(press, limit=1))
-    doubt = [Result(1, 1, decide_now(SILENCE))]
+    doubt = [SendResult(1, 1, decide_now(SILENCE))]
     with press.sessions.begin() as session:
         assert set(record_results(session, doubt, press.clock())) == {1}
         assert record_results(session, doubt, press.clock()) == {}
@@ -220,14 +220,17 @@ def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
 ) -> None:
     claim(press, limit=2)
     endings = [
-        Ending(1, 1, DeliveryState.SKIPPED, "late"),
-        Ending(2, 1, DeliveryState.FAILED, "render: " + "x" * 900),
+        TerminalTransition(1, 1, DeliveryState.SKIPPED, "late"),
+        TerminalTransition(2, 1, DeliveryState.FAILED, "render: " + "x" * 900),
     ]
     with press.sessions.begin() as session:
         assert end_claimed(session, endings, press.clock()) == {1, 2}
         assert end_claimed(session, endings, press.clock()) == set()
         assert (
-            end_claimed(session, [Ending(3, 0, DeliveryState.FAILED, "?")], press.clock()) == set()
+            end_claimed(
+                session, [TerminalTransition(3, 0, DeliveryState.FAILED, "?")], press.clock()
+            )
+            == set()
         )
     rows = press.rows()
     assert [(row.state, len(row.reason), row.lease_owner) for row in rows[:2]] == [

@@ -13,10 +13,10 @@ from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.platform.database.engine import make_sessions
-from service.sending.domain.provider_limits import BreakerState, Pace
+from service.sending.domain.provider_limits import BreakerState, ProviderLimitView
 from service.sending.store.provider_limits import (
-    LaneClaim,
-    Parking,
+    HeldRows,
+    LimitClaim,
     claim_lane,
     delete_pace,
     find_paces,
@@ -29,7 +29,7 @@ from service.sending.store.provider_limits import (
 )
 
 LEASE = timedelta(minutes=15)
-ME = LaneClaim(owner=7, lease=LEASE)
+ME = LimitClaim(owner=7, lease=LEASE)
 
 
 def add_rows(session: Session, now: datetime, count: int, **values: object) -> list[int]:
@@ -53,14 +53,16 @@ def add_rows(session: Session, now: datetime, count: int, **values: object) -> l
 
 def park(session: Session, ids: list[int], lane: str, now: datetime) -> None:
     insert_paces(session, [lane], now)
-    park_claimed(session, [Parking(i, 1, lane) for i in ids], now)
+    park_claimed(session, [HeldRows(i, 1, lane) for i in ids], now)
 
 
 def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> None:
     insert_paces(session, ["gmail", "outlook"], now)
     insert_paces(session, ["gmail"], now + LEASE)
-    assert find_paces(session) == {name: Pace(name, now) for name in ("gmail", "outlook")}
-    changed = Pace(
+    assert find_paces(session) == {
+        name: ProviderLimitView(name, now) for name in ("gmail", "outlook")
+    }
+    changed = ProviderLimitView(
         "gmail",
         now,
         rate=0.5,
@@ -83,7 +85,7 @@ def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
 ) -> None:
     first, second = add_rows(session, now, 2)
     park(session, [first], "gmail", now)
-    park_claimed(session, [Parking(second, 99, "gmail")], now)  # an attempt that is not ours
+    park_claimed(session, [HeldRows(second, 99, "gmail")], now)  # an attempt that is not ours
     session.expire_all()
     row = session.get_one(Delivery, first)
     assert (row.state, row.lane, row.due_at) == (DeliveryState.QUEUED, "gmail", row.send_not_after)
@@ -102,7 +104,7 @@ def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
     later = now + timedelta(hours=1)
     with make_sessions(engine)() as other:
         assert [one.id for one in claim_lane(session, ME, "gmail", 2, later)] == ids[:2]
-        rows = claim_lane(other, LaneClaim(8, LEASE), "gmail", 2, later)
+        rows = claim_lane(other, LimitClaim(8, LEASE), "gmail", 2, later)
         assert [one.id for one in rows] == ids[2:4]
         assert claim_lane(other, ME, "outlook", 2, later) == []
         other.commit()
@@ -124,9 +126,9 @@ def test_only_rows_of_editions_that_may_be_sent_leave_a_lane(
     session.flush()
     ids = add_rows(session, now, 1, kind=DeliveryKind.DIGEST, edition_id=edition.id)
     park(session, ids, "gmail", now)
-    other = LaneClaim(7, LEASE, edition_id=edition.id + 1)
+    other = LimitClaim(7, LEASE, edition_id=edition.id + 1)
     assert claim_lane(session, other, "gmail", 5, now) == []
-    assert len(claim_lane(session, LaneClaim(7, LEASE, edition.id), "gmail", 5, now)) == count
+    assert len(claim_lane(session, LimitClaim(7, LEASE, edition.id), "gmail", 5, now)) == count
 
 
 def test_a_pace_goes_only_with_an_empty_lane(session: Session, now: datetime) -> None:

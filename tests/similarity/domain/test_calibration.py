@@ -10,25 +10,25 @@ from service.similarity.domain.calibration import (
     LEAST_LINE,
     LEAST_POOL,
     SHIPPED_LINE,
-    Aim,
-    Feedback,
-    Gauge,
     Origin,
-    Pool,
+    ReferenceScores,
+    RelevantPaper,
+    ScoreScale,
+    Target,
     admit,
     build_probe,
     choose_feedback,
-    draw_line,
     draw_shipped_line,
     expand,
     gauge_pool,
     gauge_shipped,
+    pick_threshold,
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     PROBE_LIMIT,
-    PaperMeaning,
-    Probe,
+    LikeQueryView,
+    PaperVectors,
     dot_sparse,
     is_like,
     quantize,
@@ -40,25 +40,25 @@ def signed(*values: int) -> bytes:
     return array("b", values).tobytes()
 
 
-def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> Probe:
-    return Probe("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
+def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
+    return LikeQueryView("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
 
 
-def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperMeaning:
-    return PaperMeaning(1, model, dense, ((5, 3), (6, 200), (7, 1)))
+def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperVectors:
+    return PaperVectors(1, model, dense, ((5, 3), (6, 200), (7, 1)))
 
 
 # -- probes --------------------------------------------------------------------------------------
 
 
-def pool(dense: Sequence[float], sparse: Sequence[float]) -> Pool:
-    return Pool(range(1, len(dense) + 1), dense, sparse)
+def pool(dense: Sequence[float], sparse: Sequence[float]) -> ReferenceScores:
+    return ReferenceScores(range(1, len(dense) + 1), dense, sparse)
 
 
 ORDINARY = pool([float(n % 100) for n in range(2000)], [float(n % 7) for n in range(2000)])
 
 
-def score_one(gauge: Gauge, dense: float, sparse: float) -> float:
+def score_one(gauge: ScoreScale, dense: float, sparse: float) -> float:
     return gauge.score(pool([dense], [sparse]))[0]
 
 
@@ -89,12 +89,12 @@ def test_the_line_is_a_share_of_what_the_ten_best_reach() -> None:
     best = pool([*ORDINARY.dense, *[3000.0] * 10], [*ORDINARY.sparse, *[60.0] * 10])
     gauge = gauge_pool(best, has_dense=True)
     above = score_one(gauge, 3000.0, 60.0) - gauge.middle
-    assert (draw_line(best, gauge) - gauge.middle) / above == pytest.approx(0.54, abs=0.001)
+    assert (pick_threshold(best, gauge) - gauge.middle) / above == pytest.approx(0.54, abs=0.001)
 
 
 def test_the_line_is_never_among_ordinary_papers() -> None:
     gauge = gauge_pool(ORDINARY, has_dense=True)
-    line = draw_line(ORDINARY, gauge)
+    line = pick_threshold(ORDINARY, gauge)
     assert line == pytest.approx(gauge.middle + LEAST_LINE * gauge.deviation, abs=1)
     assert max(gauge.score(ORDINARY)) < line
 
@@ -124,12 +124,12 @@ AHEAD = signed(*[90] * 32, *[0] * 32)
 ASIDE = signed(*[0] * 32, *[90] * 32)
 
 
-def feedback(*lexemes: str, dense: bytes = ASIDE) -> Feedback:
-    return Feedback(dense, dict.fromkeys(lexemes, 2.0))
+def feedback(*lexemes: str, dense: bytes = ASIDE) -> RelevantPaper:
+    return RelevantPaper(dense, dict.fromkeys(lexemes, 2.0))
 
 
 def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() -> None:
-    aim = Aim(AHEAD, {"splat": 3.0})
+    aim = Target(AHEAD, {"splat": 3.0})
     wider = expand(aim, [feedback("splat", "gaussian"), feedback("gaussian"), feedback("odd")])
     assert set(wider.weights) == {"splat", "gaussian"}
     assert wider.weights["splat"] == 1.0
@@ -140,31 +140,31 @@ def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() ->
 
 
 def test_a_lexeme_that_was_asked_for_gains_by_feedback() -> None:
-    wider = expand(Aim(b"", {"splat": 3.0}), [feedback("splat")] * 3)
+    wider = expand(Target(b"", {"splat": 3.0}), [feedback("splat")] * 3)
     assert wider.weights == {"splat": pytest.approx(1.5)}
     assert wider.dense == b""
 
 
 def test_two_papers_are_too_few_to_speak_for_a_clause() -> None:
-    aim = Aim(AHEAD, {"splat": 3.0})
+    aim = Target(AHEAD, {"splat": 3.0})
     assert expand(aim, [feedback("gaussian")] * 2) is aim
 
 
 def test_papers_without_vectors_leave_the_direction_as_it_was() -> None:
-    aim = Aim(AHEAD, {})
+    aim = Target(AHEAD, {})
     wider = expand(aim, [feedback("gaussian", dense=b"")] * 3)
     assert wider.dense == aim.dense
     assert list(wider.weights) == ["gaussian"]
 
 
 def test_papers_that_agree_in_nothing_add_nothing() -> None:
-    wider = expand(Aim(AHEAD, {}), [feedback(name, dense=signed(*[0] * 64)) for name in "abc"])
+    wider = expand(Target(AHEAD, {}), [feedback(name, dense=signed(*[0] * 64)) for name in "abc"])
     assert not wider.weights
     assert wider.dense == quantize(array("b", AHEAD))
 
 
 def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
-    aim = Aim(signed(*[8] * 256), {"zxqv": 3.0})
+    aim = Target(signed(*[8] * 256), {"zxqv": 3.0})
     gauge = gauge_shipped(aim)
     line = draw_shipped_line(gauge)
     assert (line - gauge.middle) / gauge.deviation == pytest.approx(SHIPPED_LINE, abs=0.001)
@@ -173,14 +173,14 @@ def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
 
 
 def test_shipped_numbers_serve_without_a_model() -> None:
-    gauge = gauge_shipped(Aim(b"", {"splat": 3.0}))
+    gauge = gauge_shipped(Target(b"", {"splat": 3.0}))
     assert gauge.dense_factor == 0
     assert gauge.sparse_factor > 0
 
 
 def test_a_probe_carries_its_origin_and_the_gauge() -> None:
     gauge = gauge_pool(ORDINARY, has_dense=True)
-    aim = Aim(signed(1, 2), {"splat": 1.0})
+    aim = Target(signed(1, 2), {"splat": 1.0})
     made = build_probe(ORIGIN, aim, gauge, 17)
     assert (made.text, made.model, made.generation, made.threshold) == ("t", "m", 2, 17)
     assert (made.dense_factor, made.sparse_factor) == (gauge.dense_factor, gauge.sparse_factor)
@@ -188,7 +188,7 @@ def test_a_probe_carries_its_origin_and_the_gauge() -> None:
 
 
 def test_a_probe_that_looks_for_nothing_finds_nothing() -> None:
-    made = build_probe(ORIGIN, Aim(b"", {}), gauge_shipped(Aim(b"", {})), -5)
+    made = build_probe(ORIGIN, Target(b"", {}), gauge_shipped(Target(b"", {})), -5)
     assert not is_like(made, paper())
 
 

@@ -12,8 +12,8 @@ from service.similarity.domain.vectors import (
     PROBE_LEXEMES,
     PROBE_LIMIT,
     SPARSE_LIMIT,
-    PaperMeaning,
-    Probe,
+    LikeQueryView,
+    PaperVectors,
     dot_dense,
     dot_sparse,
     is_like,
@@ -27,12 +27,12 @@ def signed(*values: int) -> bytes:
     return array("b", values).tobytes()
 
 
-def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> Probe:
-    return Probe("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
+def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
+    return LikeQueryView("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
 
 
-def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperMeaning:
-    return PaperMeaning(1, model, dense, ((5, 3), (6, 200), (7, 1)))
+def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperVectors:
+    return PaperVectors(1, model, dense, ((5, 3), (6, 200), (7, 1)))
 
 
 # -- the rule ------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def test_a_paper_is_like_a_probe_from_its_threshold_on() -> None:
 
 def test_a_paper_of_another_model_or_not_learned_yet_is_like_nothing() -> None:
     assert not is_like(probe(-(10**9)), paper(model="other"))
-    assert not is_like(probe(-(10**9)), PaperMeaning(1, "", b"", ()))
+    assert not is_like(probe(-(10**9)), PaperVectors(1, "", b"", ()))
 
 
 def test_a_missing_vector_counts_nothing() -> None:

@@ -11,8 +11,8 @@ from service.similarity.domain.vectors import (
     PROBE_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
-    PaperMeaning,
-    Probe,
+    LikeQueryView,
+    PaperVectors,
     Sparse,
     is_like,
     score_paper,
@@ -35,18 +35,18 @@ def dense(model: str) -> st.SearchStrategy[bytes]:
 
 
 @st.composite
-def papers(draw: st.DrawFn) -> PaperMeaning:
+def papers(draw: st.DrawFn) -> PaperVectors:
     model = draw(st.sampled_from([*MODELS]))
     if draw(st.integers(0, 9)) == 0:
-        return PaperMeaning(0, "", b"", ())
-    return PaperMeaning(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
+        return PaperVectors(0, "", b"", ())
+    return PaperVectors(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
 
 
 @st.composite
-def probes(draw: st.DrawFn) -> Probe:
+def probes(draw: st.DrawFn) -> LikeQueryView:
     model = draw(st.sampled_from([*MODELS]))
     factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
-    made = Probe(
+    made = LikeQueryView(
         "t",
         model,
         0,
@@ -63,18 +63,18 @@ def probes(draw: st.DrawFn) -> Probe:
 
 @settings(max_examples=300)
 @given(st.lists(probes(), max_size=12), st.lists(papers(), max_size=20))
-def test_sets_say_what_the_rule_says(some: list[Probe], day: list[PaperMeaning]) -> None:
+def test_sets_say_what_the_rule_says(some: list[LikeQueryView], day: list[PaperVectors]) -> None:
     expected = [sum(is_like(probe, paper) << i for i, paper in enumerate(day)) for probe in some]
     assert like_sets(some, day) == expected
 
 
 def test_more_papers_and_probes_than_are_taken_at_once() -> None:
-    day = [PaperMeaning(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
-    some = [Probe("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
+    day = [PaperVectors(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
+    some = [LikeQueryView("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
     expected = [sum((i % 5 == n % 5) << i for i in range(30)) for n in range(10)]
     assert like_sets(some, day, probes_at_once=3, papers_at_once=8) == expected
 
 
 def test_no_probes_and_no_papers() -> None:
-    assert like_sets([], [PaperMeaning(1, "m", b"", ())]) == []
-    assert like_sets([Probe("t", "m", 0, b"", (), 1, 1, 0)], []) == [0]
+    assert like_sets([], [PaperVectors(1, "m", b"", ())]) == []
+    assert like_sets([LikeQueryView("t", "m", 0, b"", (), 1, 1, 0)], []) == [0]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
-from service.similarity.domain.calibration import Aim, Pool, gauge_pool
-from service.similarity.domain.vectors import PaperMeaning, Probe, Sparse
+from service.similarity.domain.calibration import ReferenceScores, Target, gauge_pool
+from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
 from service.similarity.embeddings.embedders import MODEL_NAMES
-from service.similarity.embeddings.vector_pool import ArrayPool, Shelf
+from service.similarity.embeddings.vector_pool import ModelVectors, ReferencePool
 from service.similarity.store.corpus import scan_pool
 from service.similarity.store.vectors import like_condition, upsert_meanings
 from service.topics.like_clauses import fill_shelf, follow_shelf
@@ -47,7 +47,7 @@ class Library:
 
     def learn(self, ids: Sequence[int], model: str = "") -> None:
         told = [
-            PaperMeaning(
+            PaperVectors(
                 paper_id,
                 model or self.model,
                 self.vector() if self.chance.random() < 0.8 else b"",
@@ -65,31 +65,33 @@ class Library:
             | dict.fromkeys(("created_at", "updated_at"), NOW)
             for n in range(count)
         ]
-        new = list(self.session.scalars(insert(PaperRow).returning(PaperRow.id), rows))
+        new = list(self.session.scalars(insert(Paper).returning(Paper.id), rows))
         self.ids += new
         return new
 
-    def agrees(self, shelf: Shelf, known: Sequence[int]) -> bool:
+    def agrees(self, shelf: ModelVectors, known: Sequence[int]) -> bool:
         """Whether the shelf and Postgres say the same of aims and probes of every kind."""
         for dense, sparse in (
             (self.vector(), self.words(1023)),
             (self.vector(), ()),
             (b"", self.words(1023)),
         ):
-            aim = Aim(dense, {str(key): float(weight) for key, weight in sparse})
+            aim = Target(dense, {str(key): float(weight) for key, weight in sparse})
             for without in (None, self.ids[-1]):
                 there = scan_pool(self.session, self.model, aim, without, POOL)
                 here = shelf.scan(aim, without)
                 if _said(here) != _said(there):
                     return False
-            probe = Probe("t", self.model, 0, dense, sparse, 3, 5, self.chance.randint(1, 60_000))
-            found = {*self.session.scalars(select(PaperRow.id).where(like_condition(probe)))}
+            probe = LikeQueryView(
+                "t", self.model, 0, dense, sparse, 3, 5, self.chance.randint(1, 60_000)
+            )
+            found = {*self.session.scalars(select(Paper.id).where(like_condition(probe)))}
             if found & {*known} != {*shelf.find_like(probe)} & {*known}:
                 return False
         return True
 
 
-def _said(pool: Pool) -> dict[int, tuple[float, float]]:
+def _said(pool: ReferenceScores) -> dict[int, tuple[float, float]]:
     return {
         int(i): (float(d), float(s))
         for i, d, s in zip(pool.paper_ids, pool.dense, pool.sparse, strict=True)
@@ -108,7 +110,7 @@ def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -
     shelf = fill_shelf(library.session, settings, ids[:10], POOL)
     # Of the older papers only those that were asked for are there.
     assert library.agrees(shelf, [*ids[:10], *ids[20:]])
-    assert shelf.find_like(Probe("t", "another model", 0, b"", (), 0, 0, 0)) == []
+    assert shelf.find_like(LikeQueryView("t", "another model", 0, b"", (), 0, 0, 0)) == []
 
 
 def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings: Settings) -> None:
@@ -140,17 +142,17 @@ def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Setti
     ids = library.add(40)
     library.learn(ids)
     shelf = fill_shelf(library.session, settings, [], POOL)
-    library.session.execute(delete(PaperRow).where(PaperRow.id == ids[35]))
+    library.session.execute(delete(Paper).where(Paper.id == ids[35]))
     assert follow_shelf(library.session, shelf, [ids[35]], []) is None
     # One that was never on it is no loss.
-    library.session.execute(delete(PaperRow).where(PaperRow.id == ids[0]))
+    library.session.execute(delete(Paper).where(Paper.id == ids[0]))
     assert follow_shelf(library.session, shelf, [ids[0]], []) is not None
 
 
 def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings) -> None:
     ids = library.add(5)
     library.learn(ids)
-    shelf: Shelf | None = fill_shelf(library.session, settings, [], POOL)
+    shelf: ModelVectors | None = fill_shelf(library.session, settings, [], POOL)
     followed = 0
     while shelf is not None:
         shelf = follow_shelf(library.session, shelf, ids[:1], [])
@@ -174,9 +176,9 @@ def test_arrays_and_lists_measure_and_choose_alike(
     numbers: list[tuple[int, int]], count: int
 ) -> None:
     dense, sparse = ([float(one) for one in column] for column in zip(*numbers, strict=True))
-    lists = Pool(range(len(numbers), 0, -1), dense, sparse)
+    lists = ReferenceScores(range(len(numbers), 0, -1), dense, sparse)
     ids = np.arange(len(numbers), 0, -1)
-    arrays = ArrayPool(ids, np.array(dense), np.array(sparse))  # type: ignore[arg-type]  # an array is no Sequence by name
+    arrays = ReferencePool(ids, np.array(dense), np.array(sparse))  # type: ignore[arg-type]  # an array is no Sequence by name
     assert arrays.measure() == lists.measure()
     gauge = gauge_pool(lists, has_dense=True)
     assert gauge_pool(arrays, has_dense=True) == gauge

@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, not_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import ShippedCorpus, weigh_text
 from service.similarity.domain.calibration import (
-    Aim,
     Origin,
+    Target,
     build_probe,
-    draw_line,
     gauge_pool,
     gauge_shipped,
+    pick_threshold,
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     PROBE_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
-    PaperMeaning,
-    Probe,
+    LikeQueryView,
+    PaperVectors,
     Sparse,
     is_like,
     score_paper,
@@ -84,15 +84,15 @@ def store(session: Session, texts: Sequence[tuple[str, str]]) -> list[int]:
         }
         for number, (title, abstract) in enumerate(texts)
     ]
-    return list(session.scalars(insert(PaperRow).returning(PaperRow.id), rows))
+    return list(session.scalars(insert(Paper).returning(Paper.id), rows))
 
 
-def learn(session: Session, meanings: Sequence[PaperMeaning]) -> None:
+def learn(session: Session, meanings: Sequence[PaperVectors]) -> None:
     upsert_meanings(session, meanings, {meaning.paper_id: NOW for meaning in meanings})
 
 
-def found_in_sql(session: Session, probe: Probe) -> set[int]:
-    return set(session.scalars(select(PaperRow.id).where(like_condition(probe))))
+def found_in_sql(session: Session, probe: LikeQueryView) -> set[int]:
+    return set(session.scalars(select(Paper.id).where(like_condition(probe))))
 
 
 # -- the same in SQL as in memory ----------------------------------------------------------------
@@ -110,16 +110,16 @@ def dense(model: str) -> st.SearchStrategy[bytes]:
 
 
 @st.composite
-def meanings(draw: st.DrawFn) -> PaperMeaning:
+def meanings(draw: st.DrawFn) -> PaperVectors:
     model = draw(st.sampled_from([*MODELS]))
-    return PaperMeaning(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
+    return PaperVectors(0, model, draw(dense(model)), draw(sparse(SPARSE_LIMIT)))
 
 
 @st.composite
-def probes(draw: st.DrawFn) -> Probe:
+def probes(draw: st.DrawFn) -> LikeQueryView:
     model = draw(st.sampled_from([*MODELS]))
     factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
-    made = Probe(
+    made = LikeQueryView(
         "t",
         model,
         0,
@@ -141,14 +141,14 @@ def probes(draw: st.DrawFn) -> Probe:
     st.lists(st.one_of(st.none(), meanings()), min_size=1, max_size=12),
 )
 def test_postgres_and_memory_agree_on_every_pair(
-    session: Session, some: list[Probe], day: list[PaperMeaning | None]
+    session: Session, some: list[LikeQueryView], day: list[PaperVectors | None]
 ) -> None:
     """Papers that are not learned, vectors of other lengths and scores on the very line included."""
     session.execute(text("TRUNCATE papers CASCADE"))
     ids = store(session, [("t", "a")] * len(day))
     learn(
         session,
-        [PaperMeaning(i, m.model, m.dense, m.sparse) for i, m in zip(ids, day, strict=True) if m],
+        [PaperVectors(i, m.model, m.dense, m.sparse) for i, m in zip(ids, day, strict=True) if m],
     )
     papers = get_meanings(session, ids)
     for probe, bits in zip(some, like_sets(some, papers), strict=True):
@@ -159,14 +159,14 @@ def test_postgres_and_memory_agree_on_every_pair(
 
 def test_a_condition_can_be_denied_joined_and_asked_of_an_alias(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
-    learn(session, [PaperMeaning(i, "words", b"", ((1, n),)) for n, i in enumerate(ids[:3], 1)])
-    probe = Probe("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
-    other = aliased(PaperRow)
-    is_math = PaperRow.categories == ["math.NA"]
+    learn(session, [PaperVectors(i, "words", b"", ((1, n),)) for n, i in enumerate(ids[:3], 1)])
+    probe = LikeQueryView("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
+    other = aliased(Paper)
+    is_math = Paper.categories == ["math.NA"]
     assert found_in_sql(session, probe) == set(ids[1:3])
-    denied = select(PaperRow.id).where(not_(like_condition(probe)))
+    denied = select(Paper.id).where(not_(like_condition(probe)))
     assert set(session.scalars(denied)) == {ids[0], ids[3]}
-    joined = select(PaperRow.id).where(or_(like_condition(probe), is_math))
+    joined = select(Paper.id).where(or_(like_condition(probe), is_math))
     assert set(session.scalars(joined)) == {ids[0], ids[1], ids[2]}
     assert set(session.scalars(select(other.id).where(like_condition(probe, other)))) == set(
         ids[1:3]
@@ -201,18 +201,18 @@ def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: P
 
 
 def _real_probes(
-    session: Session, texts: Sequence[tuple[str, str]], papers: Sequence[PaperMeaning]
-) -> list[Probe]:
+    session: Session, texts: Sequence[tuple[str, str]], papers: Sequence[PaperVectors]
+) -> list[LikeQueryView]:
     asked = [title for title, _ in texts[:150]] + [said[:300] for _, said in texts[150:300]]
     lexicon = fetch_lexemes(session, asked)
     vectors = load_embedder("wordllama").embed(asked)
     made = []
     for wanted, vector in zip(asked, vectors, strict=True):
-        aim = Aim(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
+        aim = Target(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
         pool = scan_pool(session, papers[0].model, aim)
         gauge = gauge_pool(pool, has_dense=True)
         made.append(
-            build_probe(Origin(wanted, papers[0].model), aim, gauge, draw_line(pool, gauge))
+            build_probe(Origin(wanted, papers[0].model), aim, gauge, pick_threshold(pool, gauge))
         )
     return made
 
@@ -222,28 +222,28 @@ def _real_probes(
 
 def test_meanings_come_back_as_they_were_kept_and_in_the_order_asked(session: Session) -> None:
     ids = store(session, [("t", "a")] * 3)
-    first = PaperMeaning(
+    first = PaperVectors(
         ids[0], "m", array("b", [-127, 0, 127]).tobytes(), ((0, 1), (999_999_999, 255))
     )
-    second = PaperMeaning(ids[1], "words", b"", ())
+    second = PaperVectors(ids[1], "words", b"", ())
     learn(session, [second, first])
-    unknown = PaperMeaning(ids[2], "", b"", ())
+    unknown = PaperVectors(ids[2], "", b"", ())
     assert get_meanings(session, [ids[2], ids[1], ids[0]]) == [unknown, second, first]
 
 
 def test_learning_again_writes_over_and_an_erased_paper_is_left_out(session: Session) -> None:
     (paper_id,) = store(session, [("t", "a")])
-    learn(session, [PaperMeaning(paper_id, "old", b"", ())])
-    again = PaperMeaning(paper_id, "new", b"\x01", ((1, 2),))
-    learn(session, [again, PaperMeaning(paper_id + 1000, "new", b"\x01", ())])
+    learn(session, [PaperVectors(paper_id, "old", b"", ())])
+    again = PaperVectors(paper_id, "new", b"\x01", ((1, 2),))
+    learn(session, [again, PaperVectors(paper_id + 1000, "new", b"\x01", ())])
     assert get_meanings(session, [paper_id]) == [again]
     assert count_meanings(session, "new") == 1
 
 
 def test_a_paper_is_to_be_learned_when_new_changed_or_of_another_model(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
-    learn(session, [PaperMeaning(i, "m", b"", ()) for i in ids[:2]])
-    learn(session, [PaperMeaning(ids[2], "other", b"", ())])
+    learn(session, [PaperVectors(i, "m", b"", ()) for i in ids[:2]])
+    learn(session, [PaperVectors(ids[2], "other", b"", ())])
     session.execute(
         text("UPDATE papers SET updated_at = updated_at + interval '1 s' WHERE id = :i"),
         {"i": ids[1]},
@@ -261,9 +261,9 @@ def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
     weights = [5, 9, 9, 1, 7, 8]
     learn(
         session,
-        [PaperMeaning(i, "words", b"", ((1, w),)) for i, w in zip(ids, weights, strict=True)],
+        [PaperVectors(i, "words", b"", ((1, w),)) for i, w in zip(ids, weights, strict=True)],
     )
-    probe = Probe("t", "words", 0, b"", ((1, 2),), 0, 10, 100)
+    probe = LikeQueryView("t", "words", 0, b"", ((1, 2),), 0, 10, 100)
     expected = [(ids[2], 180), (ids[1], 180), (ids[4], 140), (ids[0], 100)]
     assert find_nearest(session, probe, ids[5], 10) == expected
     assert find_nearest(session, probe, ids[5], 2) == expected[:2]
@@ -275,9 +275,9 @@ def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
 def test_a_pool_is_the_learned_papers_of_one_model_without_the_one_named(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
     vector = array("b", [2, 1]).tobytes()
-    learn(session, [PaperMeaning(i, "m", vector, ((1, 10),)) for i in ids[:2]])
-    learn(session, [PaperMeaning(ids[2], "m", b"", ()), PaperMeaning(ids[3], "other", b"", ())])
-    aim = Aim(array("b", [3, -1]).tobytes(), {})
+    learn(session, [PaperVectors(i, "m", vector, ((1, 10),)) for i in ids[:2]])
+    learn(session, [PaperVectors(ids[2], "m", b"", ()), PaperVectors(ids[3], "other", b"", ())])
+    aim = Target(array("b", [3, -1]).tobytes(), {})
     found = scan_pool(session, "m", aim)
     assert dict(zip(found.paper_ids, found.dense, strict=True)) == {ids[0]: 5, ids[1]: 5, ids[2]: 0}
     assert set(found.sparse) == {0}
@@ -320,8 +320,8 @@ def test_only_one_process_counts_at_a_time(session: Session, engine: Any) -> Non
     session.rollback()
 
 
-def make(words: str, generation: int, model: str = "words") -> Probe:
-    aim = Aim(b"", {words: 1.0})
+def make(words: str, generation: int, model: str = "words") -> LikeQueryView:
+    aim = Target(b"", {words: 1.0})
     return build_probe(Origin(words, model, generation), aim, gauge_shipped(aim), generation)
 
 

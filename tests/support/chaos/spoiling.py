@@ -13,7 +13,7 @@ from service.deliveries.domain.states import Decision, DeliveryState, SendOutcom
 from service.deliveries.store.models import Delivery
 from service.sending.domain.retries import Tries, decide
 from service.sending.steps import Steps
-from service.sending.store.in_flight import Held, Recorded, Result, record_results
+from service.sending.store.in_flight import LockedClaim, RecordedResult, SendResult, record_results
 
 
 def _repeat(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
@@ -23,13 +23,17 @@ def _repeat(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
     return decision
 
 
-def _withdraw_nobody(*_: object) -> set[int]:
+def _skip_nobody(*_: object) -> set[int]:
     return set()
 
 
-def _hold(session: Session, _owner: int, attempts: Mapping[int, int], _now: datetime) -> list[Held]:
+def _hold(
+    session: Session, _owner: int, attempts: Mapping[int, int], _now: datetime
+) -> list[LockedClaim]:
     rows = session.execute(select(Delivery).where(Delivery.id.in_(attempts))).scalars()
-    return [Held(row.id, False, row.kind, row.send_not_after, row.subscriber_id) for row in rows]
+    return [
+        LockedClaim(row.id, False, row.kind, row.send_not_after, row.subscriber_id) for row in rows
+    ]
 
 
 def _fly(
@@ -47,7 +51,9 @@ def _praise(outcome: SendOutcome, _tries: Tries, _now: datetime) -> Decision:
     return Decision(DeliveryState.SENT, outcome.reply)
 
 
-def _lose(session: Session, results: Sequence[Result], now: datetime) -> dict[int, Recorded]:
+def _lose(
+    session: Session, results: Sequence[SendResult], now: datetime
+) -> dict[int, RecordedResult]:
     kept = [one for one in results if one.decision.state is not DeliveryState.QUEUED]
     for one in results:
         if one not in kept:
@@ -62,7 +68,7 @@ def _lose(session: Session, results: Sequence[Result], now: datetime) -> dict[in
 # A message without an answer is sent again, as RFC 5321 would have it.
 REPEAT_WHAT_IS_IN_DOUBT = Steps(decide=_repeat)
 # Readers are asked for in the claim alone.
-FORGET_WHO_LEFT_AFTER_THE_CLAIM = Steps(withdraw=_withdraw_nobody)
+FORGET_WHO_LEFT_AFTER_THE_CLAIM = Steps(skip_in_flight=_skip_nobody)
 # A sender does not look whether its rows are still its own.
 SEND_WHAT_OTHERS_HOLD = Steps(hold=_hold, fly=_fly)
 # Every answer is called a success.

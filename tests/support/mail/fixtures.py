@@ -13,10 +13,10 @@ from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     DigestContext,
-    DigestGroup,
     DigestPaper,
+    DigestSection,
     PaperLinks,
-    ReaderLinks,
+    SubscriberLinks,
 )
 from service.messages.contexts.transactional import (
     AddressChangeContext,
@@ -33,7 +33,7 @@ from service.messages.contexts.transactional import (
     WelcomeContext,
 )
 from service.messages.rendering.renderer import Renderer
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
@@ -46,7 +46,7 @@ BASE = "https://papers.example.org"
 TOKEN = "eyJzIjoxMjM0fQ." + "Ab9_" * 20
 ADDRESS = "Example Institute\n1 Sample Street, 12345 Sampletown"
 
-A_PAPER = Paper(
+A_PAPER = PaperView(
     id=1,
     key="arxiv:2604.90001",
     source="arxiv",
@@ -68,7 +68,7 @@ A_DIGEST = DigestContext(
     local_date=date(2026, 4, 21),
     coverage=Coverage(announced=412, checked=412),
     groups=(),
-    links=ReaderLinks(
+    links=SubscriberLinks(
         preferences=f"{BASE}/preferences/{TOKEN}",
         unsubscribe=f"{BASE}/unsubscribe/{TOKEN}",
         pause=f"{BASE}/preferences/{TOKEN}#pause",
@@ -112,7 +112,7 @@ def make_digest() -> Callable[..., DigestContext]:
     """A digest with one group of the given entries; keywords change the context."""
 
     def make(*entries: DigestPaper, **changes: Any) -> DigestContext:
-        groups = (DigestGroup(title='"prompt tuning"', papers=entries),) if entries else ()
+        groups = (DigestSection(title='"prompt tuning"', papers=entries),) if entries else ()
         return replace(A_DIGEST, **{"groups": groups, **changes})
 
     return make
@@ -138,7 +138,7 @@ def every_mail(
     }
     topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
     hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
-    shown = DigestGroup(title=topics[0], papers=(make_entry(3),))
+    shown = DigestSection(title=topics[0], papers=(make_entry(3),))
     at = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
     alert = Alert(
         subject="arXiv has not answered for 6 hours",

@@ -8,12 +8,12 @@ from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     DigestContext,
-    DigestGroup,
     DigestPaper,
+    DigestSection,
     PaperLinks,
-    ReaderLinks,
+    SubscriberLinks,
 )
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.topics.domain.types import Reason
 
 TUESDAY = date(2026, 4, 21)
@@ -45,7 +45,7 @@ _REASONS = (
 )
 
 
-def make_paper(number: int, **changes: Any) -> Paper:
+def make_paper(number: int, **changes: Any) -> PaperView:
     identifier = f"2604.{90000 + number}"
     values: dict[str, Any] = {
         "id": number,
@@ -62,7 +62,7 @@ def make_paper(number: int, **changes: Any) -> Paper:
         "url": f"https://arxiv.org/abs/{identifier}",
         **changes,
     }
-    return Paper(**values)
+    return PaperView(**values)
 
 
 def make_entry(number: int, **changes: Any) -> DigestPaper:
@@ -91,13 +91,13 @@ def make_entry(number: int, **changes: Any) -> DigestPaper:
     return replace(entry, **own)
 
 
-def make_digest(*groups: DigestGroup, **changes: Any) -> DigestContext:
+def make_digest(*groups: DigestSection, **changes: Any) -> DigestContext:
     context = DigestContext(
         cadence=Cadence.WEEKDAYS,
         local_date=TUESDAY,
         coverage=Coverage(announced=412, checked=412),
         groups=groups,
-        links=ReaderLinks(
+        links=SubscriberLinks(
             preferences=f"{HOME}/preferences/{TOKEN}",
             unsubscribe=f"{HOME}/unsubscribe/{TOKEN}",
             pause=f"{HOME}/preferences/{TOKEN}#pause",

@@ -23,9 +23,9 @@ from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
-from service.messages.edition_data import Materials
+from service.messages.edition_data import EditionDataCache
 from service.papers.domain.latex.readable import to_readable, to_readable_line
-from service.papers.domain.types import AnnounceType, Paper
+from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 from service.topics.domain.types import Reason
@@ -42,14 +42,14 @@ Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
 class Day:
     """The papers of one edition, and what each topic finds among them."""
 
-    papers: Mapping[int, Paper]
+    papers: Mapping[int, PaperView]
     matches: Matches
 
 
-def read_papers(folder: Path, count: int) -> list[Paper]:
+def read_papers(folder: Path, count: int) -> list[PaperView]:
     """`count` papers spread over all files."""
     share = -(-count // len(FILES))
-    found: list[Paper] = []
+    found: list[PaperView] = []
     for name in FILES:
         with gzip.open(folder / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
             for _, line in zip(range(share), lines, strict=False):
@@ -57,12 +57,12 @@ def read_papers(folder: Path, count: int) -> list[Paper]:
     return found[:count]
 
 
-def _paper(number: int, told: dict[str, Any]) -> Paper:
+def _paper(number: int, told: dict[str, Any]) -> PaperView:
     authors = told["authors"] or ()
     names = authors.split(", ") if isinstance(authors, str) else authors
     categories = tuple(str(one) for one in told["categories"] or ("cs.LG",))
     identifier = str(told["id"])
-    return Paper(
+    return PaperView(
         id=number,
         key=f"arxiv:{identifier}",
         source="arxiv",
@@ -81,7 +81,7 @@ def _paper(number: int, told: dict[str, Any]) -> Paper:
     )
 
 
-def make_day(papers: Sequence[Paper], topic_count: int) -> Day:
+def make_day(papers: Sequence[PaperView], topic_count: int) -> Day:
     """The commonest pairs of words in the titles as topics, and where they stand."""
     pairs: Counter[str] = Counter()
     for paper in papers:
@@ -94,13 +94,13 @@ def make_day(papers: Sequence[Paper], topic_count: int) -> Day:
     return Day({paper.id: paper for paper in papers}, matches)
 
 
-def _reasons(phrase: str, paper: Paper) -> Iterator[Reason]:
+def _reasons(phrase: str, paper: PaperView) -> Iterator[Reason]:
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):
         if phrase in text.lower():
             yield Reason(f'"{phrase}"', field, tuple(phrase.split()))
 
 
-def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> Materials:
+def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionDataCache:
     """What sending would have read from the database."""
     count = len(day.papers)
     edition = Edition(
@@ -110,7 +110,7 @@ def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> Materials:
         state=EditionState.FROZEN,
         coverage={"announced": count, "checked": count, "is_complete": True},
     )
-    return Materials(
+    return EditionDataCache(
         editions={_EDITION: edition},
         papers=dict(day.papers),
         late_ids={_EDITION: frozenset(i for i in day.papers if i % 40 == 0)},

@@ -11,12 +11,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import Brand
-from service.messages.contexts.digest import (
-    DigestContext,
-    DigestGroup,
-    DigestHappening,
-    DigestPaper,
-)
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
@@ -58,8 +53,8 @@ class State:
     context: MailContext
 
 
-def _group(title: str, *entries: DigestPaper, topic_id: int = 12) -> DigestGroup:
-    return DigestGroup(title=title, papers=entries, topic_id=topic_id)
+def _group(title: str, *entries: DigestPaper, topic_id: int = 12) -> DigestSection:
+    return DigestSection(title=title, papers=entries, topic_id=topic_id)
 
 
 def _digests() -> Iterator[tuple[str, str, DigestContext]]:
@@ -164,12 +159,12 @@ def _typical() -> DigestContext:
             note="arXiv had not announced stat.ML when this was sent; its papers come tomorrow.",
         ),
         happenings=(
-            DigestHappening(
+            DigestUpdate(
                 title="Soft Prompts for Hard Times",
                 url="https://arxiv.org/abs/2603.90001",
                 kind=PaperEventKind.WITHDRAWN,
             ),
-            DigestHappening(
+            DigestUpdate(
                 title="How Much Prompt Is Enough?",
                 url="https://arxiv.org/abs/2602.90002",
                 kind=PaperEventKind.REVISED,
@@ -253,7 +248,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         kind.ALREADY_SUBSCRIBED,
         AlreadySubscribedContext(on=TUESDAY, **ways),
     )
-    shown = DigestGroup(title=topics[0], papers=(make_entry(0), make_entry(1)))
+    shown = DigestSection(title=topics[0], papers=(make_entry(0), make_entry(1)))
     welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
     yield "welcome", "Welcome, with papers of the last days", kind.WELCOME, welcome
     yield (

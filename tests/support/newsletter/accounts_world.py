@@ -10,7 +10,7 @@ from service.deliveries.store.deliveries import insert_mail
 from service.messages.mime.mime import Envelope
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 from service.subscribers.lifecycle import suppress_address
 from support.mail.bounce_mails import dsn, refused
 from support.newsletter.press import ACCEPTED, LATER, NOBODY, SILENCE, PlannedTransport, Press
@@ -80,12 +80,12 @@ def _answer(envelope: Envelope) -> SendOutcome:
 def _pause_outlook(press: Press) -> None:
     now = press.clock()
     with press.sessions.begin() as session:
-        outlook = session.get(PaceRow, "outlook")
+        outlook = session.get(ProviderLimit, "outlook")
         if outlook is not None:
             session.delete(outlook)
             session.flush()
         session.add(
-            PaceRow(
+            ProviderLimit(
                 provider="outlook",
                 changed_at=now,
                 breaker=BreakerState.OPEN,
@@ -95,5 +95,5 @@ def _pause_outlook(press: Press) -> None:
             )
         )
         session.add(
-            PaceRow(provider="yahoo", changed_at=now, rate=2.5, last_reply="421 4.7.0 slow")
+            ProviderLimit(provider="yahoo", changed_at=now, rate=2.5, last_reply="421 4.7.0 slow")
         )

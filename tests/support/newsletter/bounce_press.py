@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 
 from service.bounces.record import Channel, Reading, read_bounce_mail
-from service.bounces.store.models import BounceEventRow
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.store.models import Delivery
@@ -50,4 +50,4 @@ def reason_for(press: Press, address: str = READER) -> SuppressionReason | None:
 
 def count_events(press: Press) -> int:
     with press.sessions() as session:
-        return session.execute(select(func.count()).select_from(BounceEventRow)).scalar_one()
+        return session.execute(select(func.count()).select_from(BounceEvent)).scalar_one()

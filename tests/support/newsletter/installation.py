@@ -24,8 +24,8 @@ from service.papers.domain.types import BatchState
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
 from service.papers.sources.registry import build_oai, build_sources
-from service.papers.store.crawl_gate import SharedGate
-from service.papers.store.models import AnnouncementRow, Batch, PaperRow
+from service.papers.store.crawl_gate import SharedRateLimiter
+from service.papers.store.models import Announcement, Batch, Paper
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 from support.newsletter.press import PlannedTransport, Press
@@ -62,7 +62,7 @@ class Installation:
     heals: list[HealReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        gate = SharedGate(
+        gate = SharedRateLimiter(
             self.sessions.kw["bind"], lambda _: "arxiv", gap=timedelta(0), sleep=lambda _: None
         )
         self.sources = build_sources(self.settings, gate)
@@ -122,11 +122,11 @@ class Installation:
             ).scalars()
             for batch in rows:
                 held = session.execute(
-                    select(PaperRow.key)
-                    .join(AnnouncementRow, AnnouncementRow.paper_id == PaperRow.id)
+                    select(Paper.key)
+                    .join(Announcement, Announcement.paper_id == Paper.id)
                     .where(
-                        AnnouncementRow.batch_id == batch.id,
-                        AnnouncementRow.announce_type.in_(["new", "cross"]),
+                        Announcement.batch_id == batch.id,
+                        Announcement.announce_type.in_(["new", "cross"]),
                     )
                 ).scalars()
                 self.notes.append(
@@ -171,11 +171,11 @@ class Installation:
         """(key, the edition's date, whether it came late) of every paper of a cadence."""
         with self.sessions() as session:
             rows = session.execute(
-                select(PaperRow.key, Edition.local_date, EditionPaper.is_late)
-                .join(EditionPaper, EditionPaper.paper_id == PaperRow.id)
+                select(Paper.key, Edition.local_date, EditionPaper.is_late)
+                .join(EditionPaper, EditionPaper.paper_id == Paper.id)
                 .join(Edition, Edition.id == EditionPaper.edition_id)
                 .where(EditionPaper.cadence == cadence)
-                .order_by(Edition.local_date, PaperRow.key)
+                .order_by(Edition.local_date, Paper.key)
             ).all()
         yield from ((key, on, is_late) for key, on, is_late in rows)
 
@@ -201,7 +201,7 @@ class Installation:
 
     def keys(self) -> dict[int, str]:
         with self.sessions() as session:
-            return dict(session.execute(select(PaperRow.id, PaperRow.key)).all())
+            return dict(session.execute(select(Paper.id, Paper.key)).all())
 
 
 def span(first: date, last: date) -> list[date]:

@@ -26,11 +26,11 @@ from service.messages.contexts.digest import DigestContext
 from service.messages.mime.mime import Envelope
 from service.messages.rendering.renderer import DEFAULT_MAX_BYTES, RenderedMail, Renderer
 from service.operations.store.tables import Base
-from service.papers.domain.types import Announcement
+from service.papers.domain.types import ParsedAnnouncement
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.send_loop import Sender
-from service.sending.smtp.relay_pool import RelayTrouble
+from service.sending.smtp.relay_pool import RelayError
 from service.sending.smtp.transport import SmtpTransport, Transport
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Subscriber
@@ -104,8 +104,8 @@ class PlannedTransport:
     meanwhile: Callable[[], object] = lambda: None
     sent: list[Envelope] = field(default_factory=list)
     landed: dict[int, SendOutcome] = field(default_factory=dict)
-    troubles: list[RelayTrouble] = field(default_factory=list)
-    is_away: bool = False
+    troubles: list[RelayError] = field(default_factory=list)
+    is_unavailable: bool = False
 
     def begin(self, envelopes: Sequence[Envelope]) -> None:
         if envelopes:
@@ -120,7 +120,7 @@ class PlannedTransport:
     def give_up(self, seconds: float) -> dict[int, SendOutcome]:
         return self.turn(seconds)
 
-    def take_troubles(self) -> list[RelayTrouble]:
+    def pop_relay_errors(self) -> list[RelayError]:
         troubles, self.troubles = self.troubles, []
         return troubles
 
@@ -156,7 +156,7 @@ class Press:
             return insert_subscribers(session, new, self.clock(), is_confirmed=True)
 
     def add_papers(
-        self, *numbers: int, on: date = FRIDAY, told: Sequence[Announcement] = ()
+        self, *numbers: int, on: date = FRIDAY, told: Sequence[ParsedAnnouncement] = ()
     ) -> dict[str, int]:
         """Papers of cs.CL (or `told`) announced on a date; returns key -> id."""
         made = [make_announcement(number, f"Parsing number {number}") for number in numbers]

@@ -7,7 +7,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 from service.operations.store.tables import Base
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import AnnouncementRow, PaperRow, PaperVersion
+from service.papers.store.models import Announcement, Paper, PaperVersion
 from support.sources.feeds import Told
 
 Rows = tuple[str, ...]
@@ -42,10 +42,10 @@ def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
     return {name for name, rows in after.items() if rows != before[name]}
 
 
-def stored(session: Session, told: Told) -> PaperRow:
+def stored(session: Session, told: Told) -> Paper:
     """The row of a told paper, as it is committed now."""
     session.rollback()
-    return session.execute(select(PaperRow).where(PaperRow.key == told.key)).scalar_one()
+    return session.execute(select(Paper).where(Paper.key == told.key)).scalar_one()
 
 
 def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
@@ -81,8 +81,8 @@ def count_lanes(session: Session) -> dict[str, int]:
 def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
     """How many papers a batch holds, by announcement type."""
     rows = session.execute(
-        select(AnnouncementRow.announce_type, func.count())
-        .where(AnnouncementRow.batch_id == batch_id)
-        .group_by(AnnouncementRow.announce_type)
+        select(Announcement.announce_type, func.count())
+        .where(Announcement.batch_id == batch_id)
+        .group_by(Announcement.announce_type)
     )
     return dict(rows.all())

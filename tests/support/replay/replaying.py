@@ -27,11 +27,11 @@ from service.editions.compose import compose_chunk
 from service.editions.edition_cache import EditionCache
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.editions.store.models import Edition, EditionPaper
-from service.papers.domain.types import Announcement, AnnounceType, ParsedBatch, Signals
+from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch, Signals
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
 from service.papers.sources.base import Expectation, Fetched, FetchState
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve, sweep
 from service.topics.domain.language import canonical, leaf_texts, parse_query
@@ -57,7 +57,7 @@ class RecordedSource:
     """The second implementation of `Source`: days from a file instead of the network."""
 
     name: str
-    days: Mapping[date, Sequence[Announcement]]
+    days: Mapping[date, Sequence[ParsedAnnouncement]]
     gates_editions: bool
     keeps_changing: bool = False
     tells_versions: bool = False
@@ -132,9 +132,9 @@ def _by_day(path: Path, name: str) -> dict[str, list[dict[str, Any]]]:
     return dict(found)
 
 
-def _announced(row: dict[str, Any]) -> Announcement:
+def _announced(row: dict[str, Any]) -> ParsedAnnouncement:
     categories = tuple(str(c) for c in (row["categories"] or ()))
-    return Announcement(
+    return ParsedAnnouncement(
         key=f"arxiv:{row['id']}",
         source="arxiv",
         identifier=str(row["id"]),
@@ -149,7 +149,7 @@ def _announced(row: dict[str, Any]) -> Announcement:
     )
 
 
-def _listed(row: dict[str, Any]) -> Announcement:
+def _listed(row: dict[str, Any]) -> ParsedAnnouncement:
     return replace(
         _announced({**row, "categories": []}),
         source="huggingface",
@@ -297,9 +297,7 @@ def read_books(press: Press) -> Books:
     states: Counter[str] = Counter()
     with press.sessions() as session:
         announced = frozenset(
-            session.execute(
-                select(PaperRow.id).where(PaperRow.first_announced_on.is_not(None))
-            ).scalars()
+            session.execute(select(Paper.id).where(Paper.first_announced_on.is_not(None))).scalars()
         )
         placed = Counter(
             session.execute(
@@ -338,7 +336,7 @@ def match_everything(press: Press, topics: Mapping[int, Sequence[str]]) -> dict[
     with press.sessions() as session:
         lexicon = fetch_lexemes(session, frozenset(t for q in queries for t in leaf_texts(q)))
         ids = iter(
-            session.execute(select(PaperRow.id).where(PaperRow.first_announced_on.is_not(None)))
+            session.execute(select(Paper.id).where(Paper.first_announced_on.is_not(None)))
             .scalars()
             .all()
         )

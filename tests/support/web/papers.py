@@ -7,19 +7,19 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import Announcement, AnnounceType, BatchState, Signals
+from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement, Signals
 from service.papers.store.batches import open_batch
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.papers.store_announcements import store_announcements
 
 FRIDAY = date(2026, 9, 18)
 THURSDAY = date(2026, 9, 17)
 
 
-def make_announcement(number: int, title: str, **changes: Any) -> Announcement:
+def make_announcement(number: int, title: str, **changes: Any) -> ParsedAnnouncement:
     """An announced paper of cs.CL, `changes` aside."""
     identifier = f"2609.{number:05d}"
-    told = Announcement(
+    told = ParsedAnnouncement(
         key=f"arxiv:{identifier}",
         source="arxiv",
         identifier=identifier,
@@ -37,7 +37,7 @@ def make_announcement(number: int, title: str, **changes: Any) -> Announcement:
 
 def store_papers(
     session: Session,
-    told: list[Announcement],
+    told: list[ParsedAnnouncement],
     on: date = FRIDAY,
     category: str = "cs.CL",
     state: BatchState = BatchState.COMPLETE,
@@ -49,7 +49,7 @@ def store_papers(
     batch.announced_count = len(told)
     store_announcements(session, batch, told, now)
     keys = [one.key for one in told]
-    rows = session.execute(select(PaperRow.key, PaperRow.id).where(PaperRow.key.in_(keys)))
+    rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
     ids = {key: paper_id for key, paper_id in rows}  # noqa: C416  # mypy does not take rows for pairs
     session.commit()
     return ids

@@ -7,20 +7,20 @@ from sqlalchemy import select, text, true
 from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
-from service.papers.store.models import PaperChange, PaperRow
+from service.papers.store.models import Paper, PaperChange
 from service.papers.store.paper_changes import delete_old_changes, list_changes
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import parse_query
 from service.topics.store.recent import (
+    begin_snapshot,
     count_recent,
-    covers,
     find_newest_ids,
     iterate_common_words,
-    open_view,
     read_changed_at,
     read_recent,
+    snapshot_includes,
 )
 from service.topics.store.to_sql import to_sql
 
@@ -30,7 +30,7 @@ def store_years(session: Session) -> list[int]:
     for number in range(1, 41):
         on = FRIDAY - timedelta(days=number * number)
         store_papers(session, [make_announcement(number, f"Cats {number}")], on=on)
-    return list(session.scalars(select(PaperRow.id).order_by(PaperRow.first_announced_on.desc())))
+    return list(session.scalars(select(Paper.id).order_by(Paper.first_announced_on.desc())))
 
 
 def test_the_newest_come_first_and_no_more_than_asked(session: Session) -> None:
@@ -59,7 +59,7 @@ def test_an_empty_store_has_nothing_recent(session: Session) -> None:
 def look(sessions: sessionmaker[Session]) -> str:
     """The state of the store now."""
     with transaction(sessions) as session:
-        return open_view(session, 1_000)
+        return begin_snapshot(session, 1_000)
 
 
 def test_every_paper_that_came_changed_or_went_is_told_once(
@@ -103,11 +103,11 @@ def test_a_transaction_that_ends_late_is_told_though_its_number_is_low(
         assert list_changes(session, state) == []
         late.commit()
     session.rollback()
-    (late_id,) = session.scalars(select(PaperRow.id).where(PaperRow.title == "late"))
+    (late_id,) = session.scalars(select(Paper.id).where(Paper.title == "late"))
     assert list_changes(session, state) == [late_id]
-    assert covers(look(sessions), state)
-    assert not covers(state, look(sessions))
-    assert covers(state, state)
+    assert snapshot_includes(look(sessions), state)
+    assert not snapshot_includes(state, look(sessions))
+    assert snapshot_includes(state, state)
 
 
 def store_one(session: Session, title: str) -> None:
@@ -136,7 +136,7 @@ def store_one(session: Session, title: str) -> None:
 def test_a_state_covers_another_where_it_sees_all_of_it(
     state: str, other: str, *, is_covered: bool
 ) -> None:
-    assert covers(state, other) is is_covered
+    assert snapshot_includes(state, other) is is_covered
 
 
 def test_changes_are_forgotten_after_two_days(session: Session) -> None:

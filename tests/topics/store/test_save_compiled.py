@@ -12,10 +12,10 @@ from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.subscribers import insert_subscribers, replace_topics
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.types import ClauseKind
-from service.topics.store.models import Canonical, ClauseRow, Topic
+from service.topics.store.models import Clause, CompiledTopic, Topic
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import (
-    heal_topics,
+    compile_missing,
     prune_forms,
     renew_forms,
     save_canonicals,
@@ -35,13 +35,13 @@ def add_reader(session: Session, name: str, *topics: str) -> int:
 
 def spell(session: Session, topic: str) -> list[str]:
     """The stored form of a topic with the clauses' texts for their numbers."""
-    row = session.execute(select(Canonical).where(Canonical.text == topic)).scalar_one()
+    row = session.execute(select(CompiledTopic).where(CompiledTopic.text == topic)).scalar_one()
     session.refresh(row)
-    texts = {one.id: one.text for one in session.scalars(select(ClauseRow))}
+    texts = {one.id: one.text for one in session.scalars(select(Clause))}
     return [("-" if n < 0 else "") + texts[abs(n)] if n else "" for n in row.form]
 
 
-def count(session: Session, table: type[Canonical | ClauseRow | Topic]) -> int:
+def count(session: Session, table: type[CompiledTopic | Clause | Topic]) -> int:
     return session.execute(select(func.count()).select_from(table)).scalar_one()
 
 
@@ -49,16 +49,16 @@ def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
     add_reader(session, "ada", "graph -survey", "cats")
     add_reader(session, "grace", "graph -survey", "cats survey")
     assert count(session, Topic) == 4
-    assert sorted(session.scalars(select(Canonical.text))) == [
+    assert sorted(session.scalars(select(CompiledTopic.text))) == [
         "cats", "cats survey", "graph -survey"
     ]  # fmt: skip
-    assert sorted(session.scalars(select(ClauseRow.text))) == ["cats", "graph", "survey"]
+    assert sorted(session.scalars(select(Clause.text))) == ["cats", "graph", "survey"]
     assert spell(session, "graph -survey") == ["", "graph", "-survey"]
 
 
 def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> None:
     save_canonicals(session, ['"state of the arts"', "models", 'ti:"pre-trained models"'])
-    found = {row.text: (row.kind, row.keys) for row in session.scalars(select(ClauseRow))}
+    found = {row.text: (row.kind, row.keys) for row in session.scalars(select(Clause))}
     assert found == {
         '"state of the arts"': (ClauseKind.PHRASE, "any\tstate\t0\tart\t3"),
         "models": (ClauseKind.WORD, "model"),
@@ -72,11 +72,9 @@ def test_a_group_is_a_clause_whose_own_clauses_are_stored_too(session: Session) 
     topic = "(cats OR dogs -(birds fish)) graph"
     wanted = canonical(parse_query(topic))
     save_canonicals(session, [wanted])
-    group = session.execute(
-        select(ClauseRow).where(ClauseRow.kind == ClauseKind.GROUP)
-    ).scalar_one()
+    group = session.execute(select(Clause).where(Clause.kind == ClauseKind.GROUP)).scalar_one()
     assert spell(session, wanted) == ["", group.text, "graph"]
-    numbers = {row.text: str(row.id) for row in session.scalars(select(ClauseRow))}
+    numbers = {row.text: str(row.id) for row in session.scalars(select(Clause))}
     shape = ["(", "cats", "OR", "dogs", "(", "-birds", "OR", "-fish", ")", ")"]
     assert wanted == "(cats OR dogs (-birds OR -fish)) graph"
     assert group.keys.split("\t") == [
@@ -98,7 +96,7 @@ def test_every_way_to_save_a_topic_compiles_it(session: Session) -> None:
     replace_topics(session, reader, [("imported", "imported"), ("set", "set")], NOW)
     appended = append_topic(session, reader, "appended", "appended", NOW)
     change_topic(session, appended, "Changed", "changed")
-    texts = dict(session.execute(select(Canonical.id, Canonical.text)).all())
+    texts = dict(session.execute(select(CompiledTopic.id, CompiledTopic.text)).all())
     topics = list_topics(session, reader)
     assert [topic.canonical for topic in topics] == ["imported", "set", "changed"]
     assert [texts[topic.canonical_id or 0] for topic in topics] == ["imported", "set", "changed"]
@@ -113,11 +111,11 @@ def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session)
     topics = {topic.canonical: topic.canonical_id for topic in list_topics(session, reader)}
     assert topics["birds"] is None
     assert topics["dogs"] is not None
-    assert heal_topics(session) == 1
+    assert compile_missing(session) == 1
     session.expire_all()
     assert all(topic.canonical_id for topic in list_topics(session, reader))
     assert spell(session, "birds") == ["", "birds"]
-    assert heal_topics(session) == 0
+    assert compile_missing(session) == 0
 
 
 def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
@@ -127,11 +125,15 @@ def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
     grace = add_reader(session, "grace", "g1", "g2", "shared")
     session.execute(update(Topic).values(canonical_id=None))
     session.execute(text("DELETE FROM canonicals"))
-    assert heal_topics(session, subscriber_ids=[ada]) == 2
+    assert compile_missing(session, subscriber_ids=[ada]) == 2
     session.expire_all()
     assert all(topic.canonical_id for topic in list_topics(session, ada))
     assert not any(topic.canonical_id for topic in list_topics(session, grace))
-    assert [heal_topics(session, 2), heal_topics(session, 2), heal_topics(session, 2)] == [2, 1, 0]
+    assert [
+        compile_missing(session, 2),
+        compile_missing(session, 2),
+        compile_missing(session, 2),
+    ] == [2, 1, 0]
     session.expire_all()
     shared = {t.canonical_id for t in session.scalars(select(Topic)) if t.canonical == "shared"}
     assert len(shared) == 1
@@ -140,8 +142,8 @@ def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
 
 def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> None:
     numbers = save_canonicals(session, ["cats", "dogs graph"])
-    session.execute(update(ClauseRow).values(keys="spoilt", kind=ClauseKind.WORD, version=1))
-    session.execute(update(Canonical).values(form=[0], version=1))
+    session.execute(update(Clause).values(keys="spoilt", kind=ClauseKind.WORD, version=1))
+    session.execute(update(CompiledTopic).values(form=[0], version=1))
     (some,) = get_stored_topics(session, [numbers["dogs graph"]])
     assert (some.ids, some.texts) == ([numbers["dogs graph"]], ["dogs graph"])
     found = {
@@ -187,13 +189,13 @@ def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> Non
     save_canonicals(session, ["dogs horses", "(fish OR snails)"])
     session.commit()
     assert prune_forms(session) == 5  # two topics, horses, snails and the group with them
-    assert {*session.scalars(select(ClauseRow.text))} == {
+    assert {*session.scalars(select(Clause.text))} == {
         *("cats", "dogs", "birds", "fish", "graph", "(birds OR fish)")
     }
     replace_topics(session, reader, [], NOW)
     session.commit()
     assert prune_forms(session) == 8
-    assert count(session, ClauseRow) == count(session, Canonical) == 0
+    assert count(session, Clause) == count(session, CompiledTopic) == 0
 
 
 def test_nothing_is_pruned_while_somebody_saves(session: Session, engine: Engine) -> None:

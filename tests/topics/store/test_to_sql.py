@@ -10,7 +10,7 @@ from support.matching import SWITCHES, Circumstances, Draft, Memory, pairs_in_po
 from support.oracles import match_query
 
 from service.papers.domain.types import AnnounceType
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.topics.domain.language import Query, leaf_texts, parse_query
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.store.to_sql import fetch_lexemes, to_sql
@@ -133,7 +133,7 @@ def test_a_phrase_of_the_greatest_length_agrees(session: Session) -> None:
 
 def test_a_topic_may_ask_an_alias_of_the_table(session: Session) -> None:
     first, second = store_papers(session, [plain("graph", "", ("cs.CL",)), plain("x")])
-    other = aliased(PaperRow)
+    other = aliased(Paper)
     found = session.scalars(select(other.id).where(to_sql(parse_query("graph cat:cs"), other)))
     assert found.all() == [first.paper_id]
     assert second.paper_id != first.paper_id
@@ -162,7 +162,7 @@ def test_a_topic_can_use_the_indexes(session: Session) -> None:
         ("cat:cs", "ix_papers_categories"),
         ("au:bengio", "ix_papers_author_keys"),
     ]:
-        statement = select(PaperRow.id).where(to_sql(parse_query(clause)))
+        statement = select(Paper.id).where(to_sql(parse_query(clause)))
         compiled = statement.compile(session.get_bind())
         plan = session.connection().exec_driver_sql(
             f"EXPLAIN {compiled.string}", compiled.construct_params()

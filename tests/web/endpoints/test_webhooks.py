@@ -28,7 +28,7 @@ from support.web.site import Bell, Readers, count_rows
 
 from service.bounces.inbound.webhook_signatures import HookForged
 from service.bounces.inbound.webhooks import MOST_BYTES
-from service.bounces.store.models import BounceEventRow
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -124,7 +124,7 @@ def test_a_proved_bounce_ends_the_subscription_once(
     again = GOOD[name](web)
     assert (again.status_code, again.json()["known"]) == (200, 1)
     session.rollback()
-    assert len(session.execute(select(BounceEventRow)).all()) == 1
+    assert len(session.execute(select(BounceEvent)).all()) == 1
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b"])
@@ -136,7 +136,7 @@ def test_letters_that_no_database_takes_cost_no_event(
     answer = post_generic({**said, "id": f"a{odd}b", "message_id": f"<a{odd}@b>"})(web)
     assert (answer.status_code, answer.json()["recorded"]) == (200, 1)
     session.rollback()
-    assert [row.detail for row in session.execute(select(BounceEventRow)).scalars()] == ["no body"]
+    assert [row.detail for row in session.execute(select(BounceEvent)).scalars()] == ["no body"]
     answer = post_generic({**said, "address": f"reader{odd}@example.org"})(web)
     assert (answer.status_code, answer.json()["unattributed"]) == (200, 1)
 

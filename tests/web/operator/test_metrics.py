@@ -24,12 +24,12 @@ from service.platform.settings.settings import Settings
 from service.presentation.dates import plain_date
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
-from service.sending.store.models import PaceRow
+from service.sending.store.models import ProviderLimit
 from service.sending.watermark_files import mark_paths
 from service.subscribers.lifecycle import suppress_address
 from service.web import app as web_app
 from service.web.app import create_app
-from service.web.core.cached_response import FreshAnswer
+from service.web.core.cached_response import CachedResponse
 
 PASSWORD = "a long password of the operator's"
 
@@ -71,7 +71,9 @@ def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press
         keys = press.settings.secret_key
         suppress_address(session, "x@example.org", keys, "asked", press.clock())
         session.add(
-            PaceRow(provider="gmail", rate=2.5, changed_at=press.clock(), breaker=BreakerState.OPEN)
+            ProviderLimit(
+                provider="gmail", rate=2.5, changed_at=press.clock(), breaker=BreakerState.OPEN
+            )
         )
     answer = web.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -164,7 +166,7 @@ def test_asking_often_costs_nothing(web: httpx.Client, engine: Engine) -> None:
 
 
 def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
-    kept = FreshAnswer(60)
+    kept = CachedResponse(60)
     answers: list[OSError | bytes] = [OSError("away"), b"one", b"two"]
     made = iter(answers)
 

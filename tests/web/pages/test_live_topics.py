@@ -15,7 +15,7 @@ from service.platform.signing.tokens import Purpose
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews, PreviewLimits
 from service.topics.store.models import Topic
-from service.web.core.context import Site
+from service.web.core.context import AppContext
 from service.web.pages.search import MOST_COUNTED
 
 LIVE = "/topics/preview/live"
@@ -99,7 +99,7 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
 def test_a_topic_too_broad_to_preview_is_told_so(
     web: httpx.Client, app: FastAPI, session: Session
 ) -> None:
-    site: Site = app.state.site
+    site: AppContext = app.state.site
     previews = LivePreviews(site.sessions, site.settings, PreviewLimits(time_limit_ms=50))
     app.state.site = replace(site, previews=previews)
     session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))

@@ -14,11 +14,11 @@ from support.web.site import Readers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.models import Delivery, MailCopyRow, MailPart
+from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.editions.catch_up import compose_catch_ups
 from service.editions.publish import publish_now
 from service.messages.rendering.renderer import Renderer
-from service.papers.store.models import PaperRow
+from service.papers.store.models import Paper
 from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
 from service.sending.deliver import deliver
@@ -66,13 +66,13 @@ def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
     message, delivery = sent
     token = readers.token(Purpose.EDITION, delivery.id)
     assert web.get(f"/editions/{token}").content == html_of(message)
-    session.execute(update(PaperRow).values(title="Now about Dogs", abstract="Changed."))
+    session.execute(update(Paper).values(title="Now about Dogs", abstract="Changed."))
     session.execute(text("UPDATE topics SET query = 'dogs'"))
     session.commit()
     answer = web.get(f"/editions/{token}")
     assert answer.content == html_of(message)
     assert answer.headers["content-type"].startswith("text/html")
-    kept = session.execute(select(MailCopyRow)).scalar_one()
+    kept = session.execute(select(MailCopy)).scalar_one()
     assert kept.content_hash == hashlib.sha256(answer.content).digest()
 
 
@@ -97,7 +97,7 @@ def test_an_erased_readers_copy_is_gone(
     token = readers.token(Purpose.PREFERENCES, delivery.subscriber_id or 0)
     web.post(f"/preferences/{token}", data={"action": "erase", "sure": "yes"})
     session.rollback()
-    assert session.execute(select(MailCopyRow)).all() == []
+    assert session.execute(select(MailCopy)).all() == []
     left = b" ".join(session.execute(select(MailPart.body)).scalars())
     assert b"/unsubscribe/" not in left
     assert READER.encode() not in left

@@ -32,7 +32,7 @@ _DOT_AT_START = re.compile(rb"(?m)^\.+")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Fragment:
     """`octets` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
     They may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a run that many
@@ -50,13 +50,13 @@ class Run:
 
 
 @dataclass(slots=True)
-class Part:
+class MailPartFragments:
     """A whole part: runs with the topic of each that has one, and what CHANGE stands for.
 
     It is joined when it is first asked for, and does not change afterwards.
     """
 
-    runs: Sequence[tuple[Run, int]]
+    runs: Sequence[tuple[Fragment, int]]
     change: str = ""
     _octets: bytes | None = field(default=None, init=False, compare=False, repr=False)
     _wire: bytes | None = field(default=None, init=False, compare=False, repr=False)
@@ -95,19 +95,19 @@ class Part:
         return self.octets.decode().replace("\r\n", "\n")
 
 
-def own_run(text: str) -> Run:
+def encode_private(text: str) -> Fragment:
     """A run of this mail alone."""
     if text and text.isascii() and text.isprintable():
         octets = text.encode()
-        return Run(octets, _encode(octets) if "=" in text else _break(octets))
+        return Fragment(octets, _encode(octets) if "=" in text else _break(octets))
     octets = to_octets(text)
-    return Run(octets, _encode_octets(octets))
+    return Fragment(octets, _encode_octets(octets))
 
 
-def shared_run(text: str) -> Run:
+def encode_shared(text: str) -> Fragment:
     """A run that other mails show as well."""
     octets = to_octets(text)
-    return Run(octets, _encode_octets(octets), sha256(octets).digest()[:16])
+    return Fragment(octets, _encode_octets(octets), sha256(octets).digest()[:16])
 
 
 def to_octets(text: str) -> bytes:

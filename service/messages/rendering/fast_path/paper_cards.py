@@ -11,12 +11,12 @@ from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.fast_path.fragments import (
     CARD_ENDS,
     CARD_OPENS,
-    Run,
-    own_run,
-    shared_run,
+    Fragment,
+    encode_private,
+    encode_shared,
 )
-from service.messages.rendering.fast_path.symbolic import Filling, Open, read_open
-from service.messages.rendering.slots import Slot
+from service.messages.rendering.fast_path.symbolic import RenderInput, SymbolicValue, read_open
+from service.messages.rendering.slots import TextSlot
 from service.messages.rendering.text_part import trim
 from service.platform.caches import cached, register_cache
 
@@ -25,22 +25,22 @@ _CARDS_KEPT = 12_288
 
 _Key = tuple[object, ...]
 # The entry, its card, and whether that is another for each topic.
-_Card = tuple[DigestPaper, Run, bool]
+_Card = tuple[DigestPaper, Fragment, bool]
 # What stands where cards were asked for: runs, each with its topic.
-Place = list[tuple[Run, int]]
+Place = list[tuple[Fragment, int]]
 WritePlace = Callable[[Sequence[DigestPaper], tuple[Any, ...], int, int], Place]
 
 
 @dataclass(frozen=True, slots=True)
-class CardsBlank:
+class CardsSlot:
     """A place for cards in a frame."""
 
     write: WritePlace
-    entries: Sequence[DigestPaper] | Open
+    entries: Sequence[DigestPaper] | SymbolicValue
     options: tuple[Any, ...]
-    topic: int | Open
+    topic: int | SymbolicValue
 
-    def fill(self, filling: Filling, placed: Place) -> None:
+    def fill(self, filling: RenderInput, placed: Place) -> None:
         topic = read_open(self.topic, filling)
         entries = read_open(self.entries, filling)
         placed += self.write(entries, self.options, topic, filling.numbered)
@@ -65,7 +65,7 @@ class Cards:
 
     def filter_for(
         self, template: str, macro: str, *, is_numbered: bool = False, marks_last: bool = False
-    ) -> Callable[..., Slot]:
+    ) -> Callable[..., TextSlot]:
         """A filter that shows entries by a macro of a template, each after its number if asked.
 
         With `marks_last` the last of a group is written in its own way.
@@ -76,17 +76,17 @@ class Cards:
         @pass_context
         def cards(
             context: Context,
-            entries: Sequence[DigestPaper] | Open,
+            entries: Sequence[DigestPaper] | SymbolicValue,
             *options: Any,
-            topic: int | Open = 0,
-        ) -> Slot:
+            topic: int | SymbolicValue = 0,
+        ) -> TextSlot:
             places: list[Any] = context["places"]
-            if isinstance(entries, Open) or isinstance(topic, Open):
-                places.append(CardsBlank(place, entries, options, topic))
+            if isinstance(entries, SymbolicValue) or isinstance(topic, SymbolicValue):
+                places.append(CardsSlot(place, entries, options, topic))
             else:
                 number = sum(len(earlier) // 2 for earlier in places) if is_numbered else 0
                 places.append(place(entries, options, topic, number))
-            return Slot(f"{CARD_OPENS}{len(places) - 1}{CARD_ENDS}")
+            return TextSlot(f"{CARD_OPENS}{len(places) - 1}{CARD_ENDS}")
 
         def place(
             entries: Sequence[DigestPaper], options: tuple[Any, ...], topic: int, number: int
@@ -99,7 +99,7 @@ class Cards:
                 if kept is None:
                     card = write(entry, *options, is_last=at == last, has_topic=topic > 0)
                     tidied = _tidy_text(card) if is_numbered else _tidy(card)
-                    run = shared_run(tidied)
+                    run = encode_shared(tidied)
                     kept = self._keep(key, (entry, run, run.has_topic))
                 if is_numbered:
                     placed.append((_number(number + at + 1), 0))
@@ -126,8 +126,8 @@ class Cards:
 
 
 @cached("paper numbers", maxsize=1_024)
-def _number(number: int) -> Run:
-    return own_run(f"\n{number}. ")
+def _number(number: int) -> Fragment:
+    return encode_private(f"\n{number}. ")
 
 
 def _tidy(text: str) -> str:

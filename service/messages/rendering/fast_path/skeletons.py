@@ -23,27 +23,27 @@ from service.messages.rendering.fast_path.fragments import (
     CARD_OPENS,
     OPEN_ENDS,
     OPEN_OPENS,
-    Run,
-    own_run,
-    shared_run,
+    Fragment,
+    encode_private,
+    encode_shared,
 )
 from service.messages.rendering.fast_path.paper_cards import Place
 from service.messages.rendering.fast_path.slot_values import (
     HTML_PART,
     TEXT_PART,
-    Blank,
-    NotAlike,
+    CannotShare,
     PartKind,
-    Words,
+    Slot,
+    SlotValues,
     as_text,
 )
 from service.messages.rendering.fast_path.symbolic import (
     Ask,
-    Filling,
-    Open,
-    OpenMail,
     Read,
-    Watch,
+    RenderInput,
+    SymbolicMail,
+    SymbolicValue,
+    TemplateTrace,
     inside,
     open_subject,
 )
@@ -71,14 +71,14 @@ F = TypeVar("F")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DigestSkeleton:
     """A part: blanks, the runs before each that are the same for all, and those at the end."""
 
-    blanks: tuple[tuple[Place, Blank], ...]
+    blanks: tuple[tuple[Place, Slot], ...]
     end: Place
 
-    def fill(self, filling: Filling) -> Place:
-        """The runs of a mail's part. Raises `NotAlike`."""
+    def fill(self, filling: RenderInput) -> Place:
+        """The runs of a mail's part. Raises `CannotShare`."""
         placed: Place = []
         filling.numbered = 0
         for before, blank in self.blanks:
@@ -89,35 +89,35 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectFrame:
+class SubjectSkeleton:
     """A subject: words that are the same for all, and where the others come from."""
 
     pieces: tuple[str | Read, ...]
 
-    def fill(self, filling: Filling) -> str:
+    def fill(self, filling: RenderInput) -> str:
         said = (one if isinstance(one, str) else as_text(one(filling)) for one in self.pieces)
         return " ".join("".join(said).split())
 
 
-class Frames:
+class DigestSkeletons:
     """The frames of one process. Filling changes nothing in it but what is kept: threads share it."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
-        self._words = Words()
+        self._words = SlotValues()
         register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _FRAMES_KEPT)
 
     def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
         """The subject, and the runs of HTML and text.
 
-        Raises `NotAlike`, and `UnsafeOwnLink` for a link that must not go.
+        Raises `CannotShare`, and `UnsafeOwnLink` for a link that must not go.
         """
         fixed = _fixed_of(mail)
         frames = self._editions.get(fixed)
         if frames is None:
             frames = self._add_edition(fixed)
-        filling = Filling(mail)
+        filling = RenderInput(mail)
         filling.subject = self._find(frames.subject, filling, self._write_subject).fill(filling)
         html = self._find(frames.html, filling, self._write_html).fill(filling)
         text = self._find(frames.text, filling, self._write_text).fill(filling)
@@ -136,94 +136,96 @@ class Frames:
         frames = self._editions[fixed] = _Edition()
         return frames
 
-    def _find(self, tree: _Tree[F], filling: Filling, write: Callable[[Watch], F]) -> F:
+    def _find(self, tree: _Tree[F], filling: RenderInput, write: Callable[[TemplateTrace], F]) -> F:
         found = tree.find(filling)
         if found is None:
             if tree.count >= _FRAMES_KEPT:
                 # This template looks at so much that hardly two mails are alike.
-                raise NotAlike
-            watch = Watch(filling)
+                raise CannotShare
+            watch = TemplateTrace(filling)
             try:
                 found = write(watch)
             except Exception:  # noqa: BLE001 - writing it alone does without, or says what is wrong
                 found = HOPELESS
             tree.add(watch.asked.values(), found)
             watch.forget()
-        if isinstance(found, _Hopeless):
-            raise NotAlike
+        if isinstance(found, _Unsupported):
+            raise CannotShare
         return found
 
     # -- writing --------------------------------------------------------------------------------
 
-    def _write(self, watch: Watch, name: str) -> str:
+    def _write(self, watch: TemplateTrace, name: str) -> str:
         kind = watch.filling.mail.kind
         template = self._environment.get_template(f"{kind}/{name}")
-        mail = OpenMail(watch, frozenset(FIXED))
+        mail = SymbolicMail(watch, frozenset(FIXED))
         return template.render(mail=mail, subject=open_subject(watch), places=watch.places)
 
-    def _write_subject(self, watch: Watch) -> SubjectFrame:
+    def _write_subject(self, watch: TemplateTrace) -> SubjectSkeleton:
         written = self._write(watch, "subject.txt")
         pieces: list[str | Read] = []
         for piece in _split(written, watch.places):
             if isinstance(piece, str):
                 pieces.append(piece)
-            elif isinstance(piece, Open):
+            elif isinstance(piece, SymbolicValue):
                 pieces.append(inside(piece).read)
             else:
-                raise NotAlike
-        return SubjectFrame(tuple(pieces))
+                raise CannotShare
+        return SubjectSkeleton(tuple(pieces))
 
-    def _write_html(self, watch: Watch) -> Frame:
+    def _write_html(self, watch: TemplateTrace) -> DigestSkeleton:
         shape, contents = split_shape(self._write(watch, "body.mjml"))
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
         ]
         return self._frame("".join([*pressed, "\n"]), watch.places, HTML_PART)
 
-    def _write_text(self, watch: Watch) -> Frame:
+    def _write_text(self, watch: TemplateTrace) -> DigestSkeleton:
         written = tidy_text(self._write(watch, "body.txt"))
         return self._frame(written, watch.places, TEXT_PART)
 
-    def _frame(self, written: str, places: list[Any], part: PartKind) -> Frame:
-        blanks: list[tuple[Place, Blank]] = []
+    def _frame(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
+        blanks: list[tuple[Place, Slot]] = []
         static: Place = []
         for piece in _split(written, places):
             if isinstance(piece, str):
                 static.append((_static_run(piece), 0))
             else:
-                blank = self._words.blank(piece, part) if isinstance(piece, Open) else piece
+                blank = (
+                    self._words.blank(piece, part) if isinstance(piece, SymbolicValue) else piece
+                )
                 blanks.append((static, blank))
                 static = []
-        return Frame(tuple(blanks), static)
+        return DigestSkeleton(tuple(blanks), static)
 
 
-class _Hopeless:
+class _Unsupported:
     """Stands in a tree where there can be no frame."""
 
 
-HOPELESS = _Hopeless()
+HOPELESS = _Unsupported()
 
 
 @dataclass(slots=True)
 class _Question(Generic[F]):
     ask: Ask
-    answers: dict[Hashable, _Question[F] | F | _Hopeless] = field(default_factory=dict)
+    answers: dict[Hashable, _Question[F] | F | _Unsupported] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Tree(Generic[F]):
     """Frames of one template, found by the answers that it wanted to know, in its order."""
 
-    root: _Question[F] | F | _Hopeless | None = None
+    root: _Question[F] | F | _Unsupported | None = None
     count: int = 0
 
-    def find(self, filling: Filling) -> F | _Hopeless | None:
+    def find(self, filling: RenderInput) -> F | _Unsupported | None:
         node = self.root
         while isinstance(node, _Question):
             node = node.answers.get(node.ask(filling))
         return node
 
-    def add(self, asked: Iterable[tuple[Ask, Hashable]], frame: F | _Hopeless) -> None:
+    def add(self, asked: Iterable[tuple[Ask, Hashable]], frame: F | _Unsupported) -> None:
         """Keep a frame for all who give these answers."""
         put: Callable[[Any], None] = self._put_root
         node: Any = self.root
@@ -236,7 +238,7 @@ class _Tree(Generic[F]):
         put(frame)
         self.count += 1
 
-    def _put_root(self, node: _Question[F] | F | _Hopeless) -> None:
+    def _put_root(self, node: _Question[F] | F | _Unsupported) -> None:
         self.root = node
 
 
@@ -244,9 +246,9 @@ class _Tree(Generic[F]):
 class _Edition:
     """The frames of readers who have an edition and a language in common."""
 
-    subject: _Tree[SubjectFrame] = field(default_factory=_Tree)
-    html: _Tree[Frame] = field(default_factory=_Tree)
-    text: _Tree[Frame] = field(default_factory=_Tree)
+    subject: _Tree[SubjectSkeleton] = field(default_factory=_Tree)
+    html: _Tree[DigestSkeleton] = field(default_factory=_Tree)
+    text: _Tree[DigestSkeleton] = field(default_factory=_Tree)
 
 
 def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
@@ -263,15 +265,15 @@ def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
     if at < len(written):
         yield _checked(written[at:])
     if len(seen) < len(places):
-        raise NotAlike
+        raise CannotShare
 
 
 def _checked(text: str) -> str:
     if _MARKS.search(text):
-        raise NotAlike
+        raise CannotShare
     return text
 
 
 @cached("skeleton fragments", maxsize=1_024)
-def _static_run(text: str) -> Run:
-    return shared_run(text) if len(text) >= _SHORTEST_SHARED else own_run(text)
+def _static_run(text: str) -> Fragment:
+    return encode_shared(text) if len(text) >= _SHORTEST_SHARED else encode_private(text)

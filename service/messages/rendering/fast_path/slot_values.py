@@ -10,11 +10,11 @@ from typing import Any, Protocol, TypeAlias
 
 from markupsafe import escape
 
-from service.messages.rendering.fast_path.fragments import Run, own_run
+from service.messages.rendering.fast_path.fragments import Fragment, encode_private
 from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.symbolic import Filling, Open, Read, inside
+from service.messages.rendering.fast_path.symbolic import Read, RenderInput, SymbolicValue, inside
 from service.messages.rendering.mjml_cache import compact
-from service.messages.rendering.slots import finalize
+from service.messages.rendering.slots import sanitize
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import register_cache
 
@@ -22,15 +22,15 @@ from service.platform.caches import register_cache
 _WORDS_KEPT = 8_192
 
 
-class NotAlike(Exception):
+class CannotShare(Exception):
     """No frame can hold this mail, or what this template does."""
 
 
-class Blank(Protocol):
+class Slot(Protocol):
     """A place in a frame."""
 
-    def fill(self, filling: Filling, placed: Place) -> None:
-        """Add what this mail says here. Raises `NotAlike`."""
+    def fill(self, filling: RenderInput, placed: Place) -> None:
+        """Add what this mail says here. Raises `CannotShare`."""
 
 
 def _is_link(key: Hashable) -> bool:
@@ -48,18 +48,18 @@ def _is_small(value: object) -> bool:
 _Key: TypeAlias = tuple[int, Hashable]
 
 
-class Words:
+class SlotValues:
     """What readers' own values become in their mails, for as long as others say the same."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self.kept: dict[_Key, tuple[Run, int]] = {}
+        self.kept: dict[_Key, tuple[Fragment, int]] = {}
         # Those of before, out of which what is asked for again comes back: a third of the words of
         # a mail are its own and go with the next change of generations.
-        self._older: dict[_Key, tuple[Run, int]] = {}
+        self._older: dict[_Key, tuple[Fragment, int]] = {}
         register_cache("digest words", self, maximum=2 * _WORDS_KEPT)
 
-    def blank(self, value: Open, part: PartKind) -> Blank:
+    def blank(self, value: SymbolicValue, part: PartKind) -> Slot:
         """The place of a value in a part."""
         found = inside(value)
         said = _Said(found.read, part.write, part.is_whole)
@@ -77,9 +77,9 @@ class Words:
     def forget_entries(self) -> None:
         self.kept, self._older = {}, {}
 
-    def find(self, key: _Key, said: _Said, filling: Filling) -> tuple[Run, int]:
+    def find(self, key: _Key, said: _Said, filling: RenderInput) -> tuple[Fragment, int]:
         """Words that are not in `kept`, which has them afterwards."""
-        words = self._older.get(key) or (own_run(said.text(filling)), 0)
+        words = self._older.get(key) or (encode_private(said.text(filling)), 0)
         if len(self.kept) >= _WORDS_KEPT:
             self._older, self.kept = self.kept, {}
         self.kept[key] = words
@@ -94,10 +94,10 @@ class _Said:
     write: Callable[[Any], str]
     is_whole: Callable[[str], bool]
 
-    def text(self, filling: Filling) -> str:
+    def text(self, filling: RenderInput) -> str:
         text = self.write(self.read(filling))
         if not text or not self.is_whole(text):
-            raise NotAlike
+            raise CannotShare
         return text
 
 
@@ -107,11 +107,11 @@ class _OwnWords:
 
     said: _Said
 
-    def fill(self, filling: Filling, placed: Place) -> None:
+    def fill(self, filling: RenderInput, placed: Place) -> None:
         text = self.said.text(filling)
         run = filling.runs.get(text)
         if run is None:
-            run = filling.runs[text] = own_run(text)
+            run = filling.runs[text] = encode_private(text)
         placed.append((run, 0))
 
 
@@ -122,19 +122,19 @@ class _SharedWords:
     said: _Said
     source: Read
     number: int
-    words: Words
+    words: SlotValues
 
-    def fill(self, filling: Filling, placed: Place) -> None:
+    def fill(self, filling: RenderInput, placed: Place) -> None:
         key = (self.number, self.source(filling))
         placed.append(self.words.kept.get(key) or self.words.find(key, self.said, filling))
 
 
 def _as_markup(value: object) -> str:
-    return str(escape(finalize(value)))
+    return str(escape(sanitize(value)))
 
 
 def as_text(value: object) -> str:
-    return str(finalize(value))
+    return str(sanitize(value))
 
 
 def _is_whole_markup(text: str) -> bool:

@@ -14,29 +14,29 @@ from operator import attrgetter
 from typing import Any
 
 from service.messages.contexts.digest import DigestContext
-from service.messages.rendering.fast_path.fragments import Run
+from service.messages.rendering.fast_path.fragments import Fragment
 
 
 @dataclass(slots=True)
-class Filling:
+class RenderInput:
     """One mail on its way into its frames: `runs` are its own that stand in it several times, by
     their text, and so many papers have been `numbered` in this part."""
 
     mail: DigestContext
     subject: str = ""
-    runs: dict[str, Run] = field(default_factory=dict)
+    runs: dict[str, Fragment] = field(default_factory=dict)
     numbered: int = 0
 
 
-Read = Callable[[Filling], Any]
-Ask = Callable[[Filling], Hashable]
+Read = Callable[[RenderInput], Any]
+Ask = Callable[[RenderInput], Hashable]
 
 
 @dataclass(slots=True)
-class Watch:
+class TemplateTrace:
     """One writing of a template about `filling`: what it asked, and what it left places for."""
 
-    filling: Filling
+    filling: RenderInput
     asked: dict[Hashable, tuple[Ask, Hashable]] = field(default_factory=dict)
     places: list[Any] = field(default_factory=list)
 
@@ -51,11 +51,11 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class _Spec:
     """What an open value stands for: `read` takes it out of a filling, `key` names it, and
     `sources` are the mail's own values that it is made of."""
 
-    watch: Watch
+    watch: TemplateTrace
     key: Hashable
     read: Read
     sources: Mapping[Hashable, Read]
@@ -68,20 +68,20 @@ class Inside:
         return self.read(self.watch.filling)
 
 
-class Open:
+class SymbolicValue:
     """A value that is not looked at yet."""
 
     __slots__ = ("_inside",)
 
     def __init__(
         self,
-        watch: Watch,
+        watch: TemplateTrace,
         key: Hashable,
         read: Read,
         sources: Mapping[Hashable, Read] | None = None,
         path: str = "",
     ) -> None:
-        self._inside = Inside(watch, key, read, {key: read} if sources is None else sources, path)
+        self._inside = _Spec(watch, key, read, {key: read} if sources is None else sources, path)
 
     # -- passing on -----------------------------------------------------------------------------
 
@@ -95,16 +95,16 @@ class Open:
         read, get = self._inside.read, attrgetter(name)
         return self._derive(name, lambda filling: get(read(filling)))
 
-    def __getitem__(self, index: int | slice) -> Open:
+    def __getitem__(self, index: int | slice) -> SymbolicValue:
         read = self._inside.read
         return self._derive(repr(index), lambda filling: read(filling)[index])
 
-    def __call__(self, *values: Hashable) -> Open:
+    def __call__(self, *values: Hashable) -> SymbolicValue:
         read = self._inside.read
         return self._derive(tuple(map(_name, values)), lambda filling: read(filling)(*values))
 
-    def _derive(self, name: Hashable, read: Read) -> Open:
-        return Open(self._inside.watch, (self._inside.key, name), read)
+    def _derive(self, name: Hashable, read: Read) -> SymbolicValue:
+        return SymbolicValue(self._inside.watch, (self._inside.key, name), read)
 
     # -- looking --------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Open:
     def __len__(self) -> int:
         return int(self._learn("len", len))
 
-    def __iter__(self) -> Iterator[Open]:
+    def __iter__(self) -> Iterator[SymbolicValue]:
         return (self[number] for number in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
@@ -138,12 +138,12 @@ class Open:
         return str(self._learn(f"format {spec}", lambda value: format(value, spec)))
 
 
-class OpenMail(Open):
+class SymbolicMail(SymbolicValue):
     """The mail itself. What is the same for all readers of an edition, `fixed`, is given as it is."""
 
     __slots__ = ("_fixed",)
 
-    def __init__(self, watch: Watch, fixed: frozenset[str]) -> None:
+    def __init__(self, watch: TemplateTrace, fixed: frozenset[str]) -> None:
         super().__init__(watch, "mail", attrgetter("mail"), path="mail")
         self._fixed = fixed
 
@@ -153,12 +153,12 @@ class OpenMail(Open):
         return getattr(self._inside.now, name) if name in self._fixed else super().__getattr__(name)
 
 
-def open_subject(watch: Watch) -> Open:
+def open_subject(watch: TemplateTrace) -> SymbolicValue:
     return _open_path(watch, "subject")
 
 
-def _open_path(watch: Watch, path: str) -> Open:
-    return Open(watch, path, attrgetter(path), path=path)
+def _open_path(watch: TemplateTrace, path: str) -> SymbolicValue:
+    return SymbolicValue(watch, path, attrgetter(path), path=path)
 
 
 def passes_open(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,7 +166,7 @@ def passes_open(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def either(*values: Any, **options: Any) -> Any:
-        opened = [one for one in (*values, *options.values()) if isinstance(one, Open)]
+        opened = [one for one in (*values, *options.values()) if isinstance(one, SymbolicValue)]
         return _pass(function, opened, values, options) if opened else function(*values, **options)
 
     return either
@@ -174,21 +174,25 @@ def passes_open(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _pass(
     function: Callable[..., Any],
-    opened: list[Open],
+    opened: list[SymbolicValue],
     values: tuple[Any, ...],
     options: dict[str, Any],
-) -> Open:
+) -> SymbolicValue:
     named = tuple((name, _name(value)) for name, value in options.items())
     key = (function.__name__, tuple(map(_name, values)), named)
     sources: dict[Hashable, Read] = {}
     for one in opened:
         sources |= inside(one).sources
-    return Open(inside(opened[0]).watch, key, _reader(function, values, options), sources)
+    return SymbolicValue(inside(opened[0]).watch, key, _reader(function, values, options), sources)
 
 
 def _reader(function: Callable[..., Any], values: tuple[Any, ...], options: dict[str, Any]) -> Read:
     first, rest = values[0], values[1:]
-    if isinstance(first, Open) and not any(isinstance(one, Open) for one in rest) and not options:
+    if (
+        isinstance(first, SymbolicValue)
+        and not any(isinstance(one, SymbolicValue) for one in rest)
+        and not options
+    ):
         read = inside(first).read
         return lambda filling: function(read(filling), *rest)
 
@@ -200,14 +204,14 @@ def _reader(function: Callable[..., Any], values: tuple[Any, ...], options: dict
 
 def _name(value: object) -> Hashable:
     """What tells a value from others in a key; an open one must not be looked at for it."""
-    return inside(value).key if isinstance(value, Open) else repr(value)
+    return inside(value).key if isinstance(value, SymbolicValue) else repr(value)
 
 
-def read_open(value: Any, filling: Filling) -> Any:
+def read_open(value: Any, filling: RenderInput) -> Any:
     """What stands for a value in a mail; one that is not open stands for itself."""
-    return inside(value).read(filling) if isinstance(value, Open) else value
+    return inside(value).read(filling) if isinstance(value, SymbolicValue) else value
 
 
-def inside(value: Open) -> Inside:
+def inside(value: SymbolicValue) -> _Spec:
     """What an open value keeps to itself, since every plain name is one of the value's own."""
     return value._inside  # noqa: SLF001

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.topics.domain.language.lexer import SWITCHES, Token
+from service.topics.domain.language.lexer import SWITCHES, LexerToken
 from service.topics.domain.language.syntax_tree import And, Announced, Query, QueryError
 
 _VALUES = {"": True, "yes": True, "on": True, "no": False, "off": False}
 _NOTHING_LEFT = "These switches leave no announcement to be told of"
 
 
-def split_switches(text: str, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], Announced]:
+def split_switches(
+    text: str, tokens: Sequence[LexerToken]
+) -> tuple[tuple[LexerToken, ...], Announced]:
     """The tokens without switches, and what the switches say together.
 
     A switch can only concern the whole topic, so it is understood wherever it stands, beside an OR
     too, but for parentheses: there it seems to concern a part, and is refused (`QueryError`).
     """
-    left: list[Token] = []
+    left: list[LexerToken] = []
     usual = Announced()
     chosen = {name: bool(getattr(usual, name)) for name in SWITCHES}
     depth, last = 0, None
@@ -45,7 +47,7 @@ def split_switches(text: str, tokens: Sequence[Token]) -> tuple[tuple[Token, ...
     return tuple(_without_idle_ands(left, tokens)), announced
 
 
-def _turned(token: Token, text: str, *, is_negated: bool) -> dict[str, bool]:
+def _turned(token: LexerToken, text: str, *, is_negated: bool) -> dict[str, bool]:
     """What one switch changes."""
     value = token.text.lower()
     if value == "only" and not is_negated:
@@ -61,7 +63,9 @@ def _turned(token: Token, text: str, *, is_negated: bool) -> dict[str, bool]:
     return {token.field: _VALUES[value] is not is_negated}
 
 
-def _without_idle_ands(left: Sequence[Token], tokens: Sequence[Token]) -> list[Token]:
+def _without_idle_ands(
+    left: Sequence[LexerToken], tokens: Sequence[LexerToken]
+) -> list[LexerToken]:
     """`left` without each AND that only joined a switch to the rest."""
     idle = set()
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):

@@ -12,6 +12,7 @@ from service.topics.domain.language.syntax_tree import (
     Announced,
     Author,
     Category,
+    FromSource,
     Joining,
     Leaf,
     Like,
@@ -19,9 +20,8 @@ from service.topics.domain.language.syntax_tree import (
     Or,
     Prefix,
     Query,
-    Source,
     Text,
-    Trend,
+    TrendLimit,
     flatten,
     fold_words,
     iterate_leaves,
@@ -121,9 +121,9 @@ def write_leaf(leaf: Leaf) -> str:
             clause = f"cat:{leaf.pattern}"
         case Author():
             clause = f"au:{_quote(leaf.name)}"
-        case Source():
+        case FromSource():
             clause = f"src:{leaf.name}"
-        case Trend():
+        case TrendLimit():
             clause = f"trend{leaf.comparison}{leaf.percent}"
         case Like():
             clause = f"like:{leaf.text}" if leaf.is_key else f'like:"{leaf.text}"'

@@ -7,14 +7,14 @@ from service.topics.domain.language.syntax_tree import (
     Announced,
     Author,
     Category,
+    FromSource,
     Leaf,
     Like,
     Not,
     Or,
     Prefix,
     Query,
-    Source,
-    Trend,
+    TrendLimit,
 )
 
 
@@ -41,7 +41,7 @@ def _describe(query: Query, *, is_inner: bool) -> str:
 def _describe_all(query: And) -> str:
     """Words first, then by whom, then where, then how noticed and announced, then what is unwanted."""
     unwanted = [each for each in query.operands if isinstance(each, Not)]
-    last = (Author, Category, Source, Trend, Announced)
+    last = (Author, Category, FromSource, TrendLimit, Announced)
     words = [each for each in query.operands if not isinstance(each, (Not, *last))]
     parts = [" and ".join(_describe(each, is_inner=True) for each in words)]
     for kind in last:
@@ -65,9 +65,9 @@ def _describe_leaf(leaf: Leaf) -> str:
             said = f"by {leaf.name}"
         case Category():
             said = f"in {canonical_pattern(leaf.pattern)}"
-        case Source():
+        case FromSource():
             said = f"from {find_source(leaf.name).title}"
-        case Trend():
+        case TrendLimit():
             said = f"with a trend {_COMPARISONS[leaf.comparison]} {leaf.percent} %"
         case Like():
             said = f"like {leaf.text}" if leaf.is_key else f"like “{leaf.text}”"

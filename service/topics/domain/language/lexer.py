@@ -51,7 +51,7 @@ SHORTEST_PREFIX = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class LexerToken:
     """`start` and `end` are character offsets in the reader's text; `text` is without its field."""
 
     kind: Kind
@@ -67,7 +67,7 @@ class Token:
         return self.end - self.start
 
 
-def iterate_tokens(text: str) -> Iterator[Token]:
+def iterate_tokens(text: str) -> Iterator[LexerToken]:
     """The tokens of `text` from left to right; raises `QueryError` where it cannot be cut."""
     if broken := _SURROGATE.search(text):
         raise QueryError("This is half a character", text, broken.start())
@@ -83,10 +83,10 @@ def iterate_tokens(text: str) -> Iterator[Token]:
             yield token
 
 
-def _cut_token(text: str, clean: str, start: int) -> Token:
+def _cut_token(text: str, clean: str, start: int) -> LexerToken:
     first = clean[start]
     if kind := _PARENTHESES.get(first):
-        return Token(kind, start, start + 1)
+        return LexerToken(kind, start, start + 1)
     if first == "-":
         return _cut_minus(text, clean, start)
     if first in _QUOTES:
@@ -94,7 +94,7 @@ def _cut_token(text: str, clean: str, start: int) -> Token:
     return _cut_word(text, clean, start)
 
 
-def _cut_minus(text: str, clean: str, start: int) -> Token:
+def _cut_minus(text: str, clean: str, start: int) -> LexerToken:
     following = clean[start + 1 : start + 2]
     if not following or following.isspace() or following in "-)":
         raise QueryError(
@@ -103,10 +103,10 @@ def _cut_minus(text: str, clean: str, start: int) -> Token:
             start,
             suggestion='Write -survey, or put it in quotes: "-".',
         )
-    return Token("not", start, start + 1)
+    return LexerToken("not", start, start + 1)
 
 
-def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) -> Token:
+def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) -> LexerToken:
     end = _PHRASE_END.search(clean, quote_at + 1)
     if end is None:
         raise QueryError(
@@ -115,10 +115,10 @@ def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) ->
     words = " ".join(clean[quote_at + 1 : end.start()].split())
     if not words:
         raise QueryError("There is nothing between these quotes", text, quote_at, 2)
-    return Token("term", start, end.end(), field, words, is_quoted=True)
+    return LexerToken("term", start, end.end(), field, words, is_quoted=True)
 
 
-def _cut_word(text: str, clean: str, start: int) -> Token:
+def _cut_word(text: str, clean: str, start: int) -> LexerToken:
     if trend := _TREND.match(clean, start):
         return _cut_trend(text, trend)
     matched = _WORD.match(clean, start)
@@ -126,16 +126,16 @@ def _cut_word(text: str, clean: str, start: int) -> Token:
     whole = matched.group() if matched else clean[start]
     end = start + len(whole)
     if kind := _OPERATORS.get(whole):
-        return Token(kind, start, end)
+        return LexerToken(kind, start, end)
     if prefix := _FIELD.match(whole):
         return _cut_field(text, clean, start, prefix.group(1), whole[prefix.end() :])
     if condition := _CONDITION.match(clean, start):
         raise _unknown_condition(text, start, max(end, condition.end()))
     word, is_prefix = _split_star(text, start, whole.rstrip(",;"))
-    return Token("term", start, end, "", word, is_prefix=is_prefix)
+    return LexerToken("term", start, end, "", word, is_prefix=is_prefix)
 
 
-def _cut_trend(text: str, trend: re.Match[str]) -> Token:
+def _cut_trend(text: str, trend: re.Match[str]) -> LexerToken:
     comparison, percent = trend.groups()
     if int(percent) > 100:
         raise QueryError(
@@ -145,10 +145,10 @@ def _cut_trend(text: str, trend: re.Match[str]) -> Token:
             len(percent),
             "trend>90 wants the tenth of a field's papers that is noticed most.",
         )
-    return Token("trend", trend.start(), trend.end(), comparison, str(int(percent)))
+    return LexerToken("trend", trend.start(), trend.end(), comparison, str(int(percent)))
 
 
-def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token:
+def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> LexerToken:
     field = name.lower()
     if field not in FIELDS:
         raise _unknown_field(text, start, name, rest)
@@ -174,7 +174,7 @@ def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Token
             value_at + word.index("*"),
             suggestion='A family name alone finds all who bear it: au:bengio, au:"Y. Bengio".',
         )
-    return Token("term", start, value_at + len(rest), field, word, is_prefix=is_prefix)
+    return LexerToken("term", start, value_at + len(rest), field, word, is_prefix=is_prefix)
 
 
 def _unknown_field(text: str, start: int, name: str, rest: str) -> QueryError:

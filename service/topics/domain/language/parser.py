@@ -9,22 +9,22 @@ from service.papers.domain.categories import UnknownCategory, expand, suggested_
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.similarity.domain.vectors import like_key
 from service.topics.domain.language.announcement_filters import split_switches
-from service.topics.domain.language.lexer import TEXT_FIELDS, Token, iterate_tokens
+from service.topics.domain.language.lexer import TEXT_FIELDS, LexerToken, iterate_tokens
 from service.topics.domain.language.syntax_tree import (
     And,
     Announced,
     Author,
     Category,
     Comparison,
+    FromSource,
     Like,
     Not,
     Or,
     Prefix,
     Query,
     QueryError,
-    Source,
     Text,
-    Trend,
+    TrendLimit,
     fold_words,
     join,
 )
@@ -57,8 +57,8 @@ def parse_tree(text: str) -> Query:
     return query if announced == Announced() else join(And, (query, announced))
 
 
-def _read_tokens(text: str) -> tuple[Token, ...]:
-    tokens: list[Token] = []
+def _read_tokens(text: str) -> tuple[LexerToken, ...]:
+    tokens: list[LexerToken] = []
     clauses = 0
     for token in iterate_tokens(text):
         tokens.append(token)
@@ -89,11 +89,11 @@ def _matches_blank(query: Query) -> bool:
 class _Reader:
     """Recursive descent; `MAX_NESTING` bounds the recursion far below Python's own limit."""
 
-    def __init__(self, text: str, tokens: tuple[Token, ...]) -> None:
+    def __init__(self, text: str, tokens: tuple[LexerToken, ...]) -> None:
         self._text = text
         self._tokens = tokens
         self._at = 0
-        self._open: list[Token] = []
+        self._open: list[LexerToken] = []
 
     def read_topic(self) -> Query:
         query = self._read_any()
@@ -133,7 +133,7 @@ class _Reader:
             raise self._missing_operand()
         return Not(operand) if is_negated else operand
 
-    def _read_leaf(self, token: Token) -> Query:
+    def _read_leaf(self, token: LexerToken) -> Query:
         return build_trend(token) if token.kind == "trend" else build_leaf(self._text, token)
 
     def _read_group(self) -> Query:
@@ -166,7 +166,7 @@ class _Reader:
             return self._fault("This parenthesis is never closed", before)
         return self._fault("There is nothing between these parentheses", before)
 
-    def _fault(self, message: str, token: Token) -> QueryError:
+    def _fault(self, message: str, token: LexerToken) -> QueryError:
         return QueryError(message, self._text, token.start, token.length)
 
 
@@ -178,11 +178,11 @@ MAX_LIKE_CHARACTERS = 2000
 _SOURCE_ALIASES = {alias: source.name for source in SOURCES for alias in source.aliases}
 
 
-def build_trend(token: Token) -> Trend:
-    return Trend(cast("Comparison", token.field), int(token.text))
+def build_trend(token: LexerToken) -> TrendLimit:
+    return TrendLimit(cast("Comparison", token.field), int(token.text))
 
 
-def build_leaf(text: str, token: Token) -> Query:
+def build_leaf(text: str, token: LexerToken) -> Query:
     """The leaf of a term; raises `QueryError` with the place in `text`."""
     if token.field == "like":
         return _build_like(text, token)
@@ -208,7 +208,7 @@ def build_leaf(text: str, token: Token) -> Query:
     return Text(TEXT_FIELDS[token.field], token.text, token.is_quoted)
 
 
-def _build_category(text: str, token: Token) -> Category:
+def _build_category(text: str, token: LexerToken) -> Category:
     try:
         expand(token.text)
     except UnknownCategory:
@@ -223,7 +223,7 @@ def _build_category(text: str, token: Token) -> Category:
     return Category(token.text)
 
 
-def _build_source(text: str, token: Token) -> Source:
+def _build_source(text: str, token: LexerToken) -> FromSource:
     name = token.text.lower()
     name = _SOURCE_ALIASES.get(name, name)
     if name not in SOURCE_NAMES:
@@ -236,10 +236,10 @@ def _build_source(text: str, token: Token) -> Source:
             len(token.text),
             f"Did you mean src:{near[0]}?" if near else "Example: src:arxiv.",
         )
-    return Source(name)
+    return FromSource(name)
 
 
-def _build_like(text: str, token: Token) -> Like:
+def _build_like(text: str, token: LexerToken) -> Like:
     if key := like_key(token.text):
         return Like(key, is_key=True)
     folded = fold_words(token.text)

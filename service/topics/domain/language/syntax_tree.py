@@ -48,7 +48,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FromSource:
     """Papers that this source has told of, alone or among others; one of `SOURCES`."""
 
     name: str
@@ -60,7 +60,7 @@ Comparison: TypeAlias = Literal[">", ">=", "<", "<="]
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class TrendLimit:
     """The trend of a paper, a percentile within its primary category, against a whole number."""
 
     comparison: Comparison
@@ -114,7 +114,7 @@ class Or:
     operands: tuple[Query, ...]
 
 
-Leaf: TypeAlias = Text | Prefix | Author | Category | Source | Trend | Like | Announced
+Leaf: TypeAlias = Text | Prefix | Author | Category | FromSource | TrendLimit | Like | Announced
 Joining: TypeAlias = type[And] | type[Or]
 Query: TypeAlias = And | Or | Not | Leaf
 

@@ -13,15 +13,15 @@ from typing import TypeAlias
 from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.types import Reason
 
-Bits: TypeAlias = int
+PaperSet: TypeAlias = int
 Places: TypeAlias = tuple[tuple[str, int], ...]
 """The lexemes of a phrase, each with its distance from the first; the first is 0."""
 Reasons: TypeAlias = tuple[Reason, ...]
 
-_Neighbours: TypeAlias = dict[str, dict[str, Bits]]
+_Neighbours: TypeAlias = dict[str, dict[str, PaperSet]]
 # Side by side, or with one word between: a word that is not indexed still takes up its place.
 NEAR = (1, 2)
-_NOBODY: Mapping[str, Bits] = {}
+_NOBODY: Mapping[str, PaperSet] = {}
 
 _WORD_BITS = 60
 _WORD = (1 << _WORD_BITS) - 1
@@ -41,7 +41,7 @@ class PhraseIndex:
         for number, document in enumerate(documents):
             self._note_neighbours(1 << number, document)
 
-    def _note_neighbours(self, paper: Bits, document: Lexemes) -> None:
+    def _note_neighbours(self, paper: PaperSet, document: Lexemes) -> None:
         placed: dict[int, str] = {}
         # Lexemes share a position only where Postgres stops to count, at 16,383.
         crowded: dict[int, list[str]] = {}
@@ -61,11 +61,11 @@ class PhraseIndex:
                 for first, second in (*product(before, crowd), *product(crowd, behind)):
                     _note(after[first], second, paper)
 
-    def find_phrase(self, places: Places) -> Bits:
+    def find_phrase(self, places: Places) -> PaperSet:
         """The papers with these lexemes at these very distances: what `phraseto_tsquery` asks."""
         if len(places) < 2:
             return self._inverted.get(places[0][0], 0) if places else 0
-        papers: Bits = -1
+        papers: PaperSet = -1
         for (lexeme, at), (neighbour, then) in pairwise(places):
             papers &= self.find_pair(lexeme, neighbour, then - at)
             if not papers:
@@ -76,14 +76,14 @@ class PhraseIndex:
             1 << at for at in iterate_bits(papers) if _stands_in(self._documents[at], places)
         )
 
-    def find_pair(self, lexeme: str, neighbour: str, distance: int) -> Bits:
+    def find_pair(self, lexeme: str, neighbour: str, distance: int) -> PaperSet:
         """The papers with both, at this distance if it is a near one, else wherever they stand."""
         if distance in NEAR:
             return self._after[distance - 1].get(lexeme, _NOBODY).get(neighbour, 0)
         return self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
 
     @property
-    def inverted(self) -> Mapping[str, Bits]:
+    def inverted(self) -> Mapping[str, PaperSet]:
         """Lexeme -> the papers that have it."""
         return self._inverted
 
@@ -92,7 +92,7 @@ def _alone(placed: Mapping[int, str], at: int) -> list[str]:
     return [placed[at]] if at in placed else []
 
 
-def _note(followers: dict[str, Bits], neighbour: str, paper: Bits) -> None:
+def _note(followers: dict[str, PaperSet], neighbour: str, paper: PaperSet) -> None:
     # A pair that one paper alone has shares that paper's own number, which saves half the memory.
     known = followers.get(neighbour)
     followers[neighbour] = paper if known is None else known | paper
@@ -111,15 +111,15 @@ def _stands_in(document: Lexemes, places: Places) -> bool:
     return False
 
 
-def lay_out(lexemes: Lexemes) -> Places:
+def phrase_offsets(lexemes: Lexemes) -> Places:
     """The lexemes of a phrase in their order, each with its distance from the first."""
     placed = sorted((at, lexeme) for lexeme, positions in lexemes.items() for at in positions)
     return tuple((lexeme, at - placed[0][0]) for at, lexeme in placed)
 
 
-def invert(documents: Iterable[Iterable[str]]) -> dict[str, Bits]:
+def invert(documents: Iterable[Iterable[str]]) -> dict[str, PaperSet]:
     """From what each document holds to the documents, as bits, that hold it."""
-    inverted: dict[str, Bits] = defaultdict(int)
+    inverted: dict[str, PaperSet] = defaultdict(int)
     for position, document in enumerate(documents):
         bit = 1 << position
         for key in document:
@@ -134,9 +134,9 @@ class PrefixIndex:
         self._inverted = invert(documents)
         self._sorted = sorted(self._inverted)
 
-    def find_prefix(self, beginning: str) -> Bits:
+    def find_prefix(self, beginning: str) -> PaperSet:
         """The papers with a word that begins like this."""
-        return unite(self._inverted, self._iterate_words(beginning))
+        return union(self._inverted, self._iterate_words(beginning))
 
     def words_of(self, beginning: str, position: int) -> tuple[str, ...]:
         """The words of one paper that begin like this, in alphabetical order."""
@@ -150,14 +150,14 @@ class PrefixIndex:
             yield self._sorted[at]
 
 
-def unite(inverted: Mapping[str, Bits], keys: Iterable[str]) -> Bits:
-    papers: Bits = 0
+def union(inverted: Mapping[str, PaperSet], keys: Iterable[str]) -> PaperSet:
+    papers: PaperSet = 0
     for key in keys:
         papers |= inverted.get(key, 0)
     return papers
 
 
-def iterate_bits(bits: Bits) -> Iterator[int]:
+def iterate_bits(bits: PaperSet) -> Iterator[int]:
     """Positions of the bits that are set, word by word: a long integer is slow to take apart."""
     base = 0
     while bits:
@@ -170,7 +170,7 @@ def iterate_bits(bits: Bits) -> Iterator[int]:
         base += _WORD_BITS
 
 
-def list_bits(bits: Bits) -> list[int]:
+def list_bits(bits: PaperSet) -> list[int]:
     """The same all at once, in half the time: by the gaps between the ones of the binary text."""
     gaps = bin(bits)[:1:-1].split("1")
     gaps.pop()  # what stands after the last one
@@ -181,7 +181,7 @@ def list_bits(bits: Bits) -> list[int]:
     return found
 
 
-def to_bits(positions: Collection[int]) -> Bits:
+def to_bits(positions: Collection[int]) -> PaperSet:
     """The bits at these positions. Shifting one in at a time would copy the whole set each time."""
     octets = bytearray(max(positions, default=0) // 8 + 1)
     for position in positions:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import and_
 
-from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.compiled import (
-    USUAL,
-    ClauseForm,
+    DEFAULT_ANNOUNCEMENTS,
+    CompiledClause,
     find_group,
     inner_numbers,
     read_group,
@@ -35,11 +35,11 @@ class StoredClauses:
     texts: Sequence[str]
     keys: Sequence[str]
 
-    def forms(self) -> Iterator[ClauseForm]:
-        return (ClauseForm(self.kind, keys) for keys in self.keys)
+    def forms(self) -> Iterator[CompiledClause]:
+        return (CompiledClause(self.kind, keys) for keys in self.keys)
 
 
-class StoredForms(Mapping[str, ClauseForm]):
+class CompiledTopics(Mapping[str, CompiledClause]):
     """The forms of clauses by their canonical texts. Each is made only when somebody asks for it."""
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class StoredForms(Mapping[str, ClauseForm]):
         for some in clauses:
             self._keys[some.kind].update(zip(some.texts, some.keys, strict=True))
 
-    def __getitem__(self, clause: str) -> ClauseForm:
+    def __getitem__(self, clause: str) -> CompiledClause:
         for kind, keys in self._keys.items():
             if clause in keys:
-                return ClauseForm(kind, keys[clause])
+                return CompiledClause(kind, keys[clause])
         raise KeyError(clause)
 
     def __iter__(self) -> Iterator[str]:
@@ -72,8 +72,8 @@ class TopicSets:
     def __init__(self, index: PaperIndex) -> None:
         self._index = index
         self._everything = index.clauses.everything
-        # 0 stands for `USUAL` in every form; a number below it for the same clause unwanted.
-        self._found: dict[int, Bits] = {0: index.look_up(USUAL)}
+        # 0 stands for `DEFAULT_ANNOUNCEMENTS` in every form; a number below it for the same clause unwanted.
+        self._found: dict[int, PaperSet] = {0: index.look_up(DEFAULT_ANNOUNCEMENTS)}
 
     def lacking(self, topics: Iterable[StoredTopics]) -> set[int]:
         """The numbers of the clauses that these topics have and that were not learned yet."""
@@ -102,7 +102,7 @@ class TopicSets:
         for some in sorted(clauses, key=lambda some: some.kind is ClauseKind.GROUP):
             self._found.update(zip(some.ids, self._find(some), strict=True))
 
-    def _find(self, some: StoredClauses) -> Iterator[Bits]:
+    def _find(self, some: StoredClauses) -> Iterator[PaperSet]:
         if some.kind is ClauseKind.WORD:
             return self._index.clauses.find_words(some.keys)
         if some.kind is ClauseKind.PHRASE:
@@ -113,14 +113,14 @@ class TopicSets:
             return map(self._index.look_up, some.texts)
         return map(self._index.clauses.find_form, some.forms())
 
-    def _find_group(self, form: ClauseForm) -> Bits:
+    def _find_group(self, form: CompiledClause) -> PaperSet:
         return find_group(read_group(iter(form.split())), self._everything, self._find_number)
 
-    def _find_number(self, part: str) -> Bits:
+    def _find_number(self, part: str) -> PaperSet:
         number = int(part)
         return self._found[number] if number >= 0 else self._everything & ~self._found[-number]
 
-    def find_all(self, topics: StoredTopics) -> list[Bits]:
+    def find_all(self, topics: StoredTopics) -> list[PaperSet]:
         """The papers that each topic wants. Raises `KeyError` where a clause was not learned."""
         columns = [self._look_up_all(column) for column in topics.columns]
         found = columns[0]
@@ -128,7 +128,7 @@ class TopicSets:
             found = map(and_, found, column)
         return list(found)
 
-    def _look_up_all(self, numbers: Sequence[int]) -> Iterator[Bits]:
+    def _look_up_all(self, numbers: Sequence[int]) -> Iterator[PaperSet]:
         found, everything = self._found, self._everything
         for number in self._unknown(set(numbers)):
             found[number] = everything & ~found[-number]

@@ -13,23 +13,28 @@ from service.topics.domain.language.syntax_tree import (
     Announced,
     Author,
     Category,
+    FromSource,
     Leaf,
     Like,
     Prefix,
-    Source,
     Text,
-    Trend,
+    TrendLimit,
 )
 from service.topics.domain.matching.bitsets import (
     NEAR,
-    Bits,
+    PaperSet,
     PhraseIndex,
     PrefixIndex,
     Reasons,
     invert,
-    unite,
+    union,
 )
-from service.topics.domain.matching.compiled import ClauseForm, Lexicon, compile_leaf, read_places
+from service.topics.domain.matching.compiled import (
+    CompiledClause,
+    Lexicon,
+    compile_leaf,
+    read_places,
+)
 from service.topics.domain.types import ClauseKind, Reason
 
 
@@ -71,14 +76,14 @@ class ClauseIndex:
         self,
         papers: Sequence[IndexedPaper],
         lexicon: Lexicon,
-        likes: Mapping[str, Bits],
-        forms: Mapping[str, ClauseForm],
+        likes: Mapping[str, PaperSet],
+        forms: Mapping[str, CompiledClause],
     ) -> None:
         self._papers = papers
         self._lexicon = lexicon
         self._likes = likes
         self._forms = forms
-        self.everything: Bits = (1 << len(papers)) - 1
+        self.everything: PaperSet = (1 << len(papers)) - 1
         self._titles = PhraseIndex([paper.title for paper in papers])
         self._abstracts = PhraseIndex([paper.abstract for paper in papers])
         self._words = _unite_fields(self._titles.inverted, self._abstracts.inverted)
@@ -90,18 +95,18 @@ class ClauseIndex:
         self._keys_of: dict[str, frozenset[str]] = {}
         self._author_keys = invert(self._iterate_author_keys())
         self._shared: dict[Reasons, Reasons] = {}
-        self._fields: dict[Text | Prefix, tuple[Bits, Bits]] = {}
+        self._fields: dict[Text | Prefix, tuple[PaperSet, PaperSet]] = {}
         self.first = self._where(lambda paper: paper.is_first)
 
-    def find(self, leaf: Leaf) -> Bits:
+    def find(self, leaf: Leaf) -> PaperSet:
         """The papers for which `leaf`, a leaf of a normalized query, holds."""
         match leaf:
             case Prefix():
                 titles, abstracts = self._find_fields(leaf)
                 papers = titles | abstracts
-            case Source():
+            case FromSource():
                 papers = self._sources.get(leaf.name, 0)
-            case Trend():
+            case TrendLimit():
                 papers = self._where(lambda paper: leaf.holds(paper.trend))
             case Like():
                 papers = self._likes[write_leaf(leaf)]
@@ -111,10 +116,10 @@ class ClauseIndex:
                 papers = self.find_form(self._form_of(leaf))
         return papers
 
-    def _form_of(self, leaf: Leaf) -> ClauseForm:
+    def _form_of(self, leaf: Leaf) -> CompiledClause:
         return self._forms.get(write_leaf(leaf)) or compile_leaf(leaf, self._lexicon)
 
-    def find_form(self, form: ClauseForm) -> Bits:
+    def find_form(self, form: CompiledClause) -> PaperSet:
         """The papers for which a clause with this form holds; not for kinds that are read by text."""
         match form.kind:
             case ClauseKind.WORD:
@@ -123,18 +128,18 @@ class ClauseIndex:
                 titles, abstracts = self._find_places(form)
                 papers = titles | abstracts
             case ClauseKind.AUTHOR:
-                papers = unite(self._author_keys, form.split())
+                papers = union(self._author_keys, form.split())
             case ClauseKind.CATEGORY:
-                papers = unite(self._categories, form.split())
+                papers = union(self._categories, form.split())
             case _:
                 raise ValueError(f"a clause of kind {form.kind} is not looked up by its form")
         return papers
 
-    def find_words(self, lexemes: Iterable[str]) -> Iterator[Bits]:
+    def find_words(self, lexemes: Iterable[str]) -> Iterator[PaperSet]:
         """`find_form` of many words at once, which most clauses of a morning are."""
         return map(self._words.get, lexemes, repeat(0))
 
-    def find_phrase(self, keys: str) -> Bits:
+    def find_phrase(self, keys: str) -> PaperSet:
         """`find_form` of a phrase, in few steps where it is two lexemes side by side, as most are."""
         said = keys.split("\t")
         if len(said) == 5 and said[0] == "any" and (distance := int(said[4])) in NEAR:
@@ -142,13 +147,13 @@ class ClauseIndex:
             return self._titles.find_pair(lexeme, neighbour, distance) | self._abstracts.find_pair(
                 lexeme, neighbour, distance
             )
-        return self.find_form(ClauseForm(ClauseKind.PHRASE, keys))
+        return self.find_form(CompiledClause(ClauseKind.PHRASE, keys))
 
-    def find_in_title(self, leaf: Text | Prefix) -> Bits:
+    def find_in_title(self, leaf: Text | Prefix) -> PaperSet:
         """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""
         return self._find_fields(leaf)[0]
 
-    def _find_fields(self, leaf: Text | Prefix) -> tuple[Bits, Bits]:
+    def _find_fields(self, leaf: Text | Prefix) -> tuple[PaperSet, PaperSet]:
         """The papers found by title and by abstract, as far as the clause's field asks for either."""
         if leaf not in self._fields:
             self._fields[leaf] = (
@@ -158,34 +163,34 @@ class ClauseIndex:
             )
         return self._fields[leaf]
 
-    def _find_places(self, form: ClauseForm) -> tuple[Bits, Bits]:
+    def _find_places(self, form: CompiledClause) -> tuple[PaperSet, PaperSet]:
         field, places = read_places(form)
         return (
             0 if field == "abstract" else self._titles.find_phrase(places),
             0 if field == "title" else self._abstracts.find_phrase(places),
         )
 
-    def _find_prefix(self, leaf: Prefix) -> tuple[Bits, Bits]:
+    def _find_prefix(self, leaf: Prefix) -> tuple[PaperSet, PaperSet]:
         return (
             0 if leaf.field == "abstract" else self._title_words.find_prefix(leaf.text),
             0 if leaf.field == "title" else self._abstract_words.find_prefix(leaf.text),
         )
 
-    def _find_announced(self, leaf: Announced) -> Bits:
+    def _find_announced(self, leaf: Announced) -> PaperSet:
         """Cross-listed is relative to the topic: to `cat:cs.CV` a paper at home in cs.LG is."""
         if leaf.home:
             own = {member for pattern in leaf.home for member in expand(pattern)}
-            cross = self.everything & ~unite(self._primaries, {*own, ""})
+            cross = self.everything & ~union(self._primaries, {*own, ""})
         else:
             cross = self._where(lambda paper: paper.is_cross)
-        papers: Bits = self.first & cross if leaf.cross else 0
+        papers: PaperSet = self.first & cross if leaf.cross else 0
         if leaf.new:
             papers |= self.first & ~cross
         if leaf.replaced:
             papers |= self._where(lambda paper: paper.is_replaced)
         return papers
 
-    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> Bits:
+    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> PaperSet:
         return sum(1 << at for at, paper in enumerate(self._papers) if is_wanted(paper))
 
     def _iterate_author_keys(self) -> Iterator[set[str]]:
@@ -236,9 +241,9 @@ class ClauseIndex:
                 reasons = (Reason(clause, "category", found),)
             case Author():
                 reasons = (self._tell_author(clause, leaf, paper),)
-            case Source():
+            case FromSource():
                 reasons = (Reason(clause, "source", (leaf.name,)),)
-            case Trend():
+            case TrendLimit():
                 reasons = (Reason(clause, "trend", (f"{paper.trend:.0f}",)),)
             case _:  # likeness, since how a paper was announced is never given as a reason
                 reasons = (Reason(clause, "meaning"),)
@@ -262,7 +267,9 @@ class ClauseIndex:
         return Reason(clause, "author", found, is_guess)
 
 
-def _unite_fields(titles: Mapping[str, Bits], abstracts: Mapping[str, Bits]) -> dict[str, Bits]:
+def _unite_fields(
+    titles: Mapping[str, PaperSet], abstracts: Mapping[str, PaperSet]
+) -> dict[str, PaperSet]:
     """From lexeme to the papers that have it in either field."""
     words = dict(abstracts)
     for lexeme, papers in titles.items():

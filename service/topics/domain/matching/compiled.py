@@ -28,7 +28,7 @@ from service.topics.domain.language.syntax_tree import (
     Text,
     iterate_leaves,
 )
-from service.topics.domain.matching.bitsets import Bits, Places, lay_out
+from service.topics.domain.matching.bitsets import PaperSet, Places, phrase_offsets
 from service.topics.domain.types import ClauseKind
 
 # Grows whenever the same text would be split or looked up in another way than before: forms that
@@ -39,7 +39,7 @@ Lexicon: TypeAlias = Mapping[str, Lexemes]
 """Folded text of a leaf -> its lexemes with their positions in `to_tsvector('english', text)`."""
 
 # Stands for what every topic means that says nothing of announcements: papers that are new here.
-USUAL = ""
+DEFAULT_ANNOUNCEMENTS = ""
 
 # A clause with its minus and field, a parenthesis, or OR; quotes never hold a quote.
 PART = re.compile(r'[()]|-?(?:[a-z]+:)?"[^"]*"|[^\s()]+')
@@ -55,7 +55,7 @@ _JOINTS = frozenset({"(", ")", "OR"})
 _BETWEEN = "\t"
 
 
-class ClauseForm(NamedTuple):
+class CompiledClause(NamedTuple):
     """`keys` are joined by tabs.
 
     Of a word its one lexeme; of a phrase (and of a word in one field) the field, then each lexeme
@@ -74,7 +74,7 @@ class ClauseForm(NamedTuple):
 def split_topic(topic: str) -> tuple[str, ...]:
     """The conjunction that a canonical text is: first how announced, then every clause.
 
-    Unwanted clauses keep their minus and groups their parentheses. The first is `USUAL`, or the
+    Unwanted clauses keep their minus and groups their parentheses. The first is `DEFAULT_ANNOUNCEMENTS`, or the
     switches followed by the categories that are the topic's own.
     """
     found = list(PART.finditer(topic))
@@ -93,11 +93,11 @@ def split_topic(topic: str) -> tuple[str, ...]:
         elif depth:
             continue
         elif part == "OR":
-            return (USUAL, f"({topic})")  # no switch stands beside an OR
+            return (DEFAULT_ANNOUNCEMENTS, f"({topic})")  # no switch stands beside an OR
         else:
             (switches if SWITCH.match(part) else clauses).append(part)
     if not switches:
-        return (USUAL, *clauses)
+        return (DEFAULT_ANNOUNCEMENTS, *clauses)
     own = {part for part in map(re.Match.group, found) if part.startswith("cat:")}
     return (" ".join([*switches, *sorted(own)]), *clauses)
 
@@ -133,7 +133,7 @@ def iterate_inner_clauses(group: str) -> Iterator[str]:
     return (part.removeprefix("-") for part in PART.findall(group) if part not in _JOINTS)
 
 
-def compile_clause(clause: str, lexicon: Lexicon) -> ClauseForm:
+def compile_clause(clause: str, lexicon: Lexicon) -> CompiledClause:
     """The form of a clause, without its minus, that is no group.
 
     Raises `KeyError` for a text that is not in `lexicon`, `QueryError` for what is no clause.
@@ -141,52 +141,52 @@ def compile_clause(clause: str, lexicon: Lexicon) -> ClauseForm:
     return compile_leaf(read_clause(clause), lexicon)
 
 
-def compile_group(group: str, numbers: Mapping[str, int]) -> ClauseForm:
+def compile_group(group: str, numbers: Mapping[str, int]) -> CompiledClause:
     """The form of a group whose clauses have these numbers; unwanted ones get a minus again."""
     parts = (
         part if part in _JOINTS else str(number_of(part, numbers)) for part in PART.findall(group)
     )
-    return ClauseForm(ClauseKind.GROUP, _BETWEEN.join(parts))
+    return CompiledClause(ClauseKind.GROUP, _BETWEEN.join(parts))
 
 
 def number_of(clause: str, numbers: Mapping[str, int]) -> int:
-    """The number of a clause; below zero where it is unwanted, and 0 for `USUAL`."""
+    """The number of a clause; below zero where it is unwanted, and 0 for `DEFAULT_ANNOUNCEMENTS`."""
     if clause.startswith("-"):
         return -numbers[clause[1:]]
     return numbers[clause] if clause else 0
 
 
-def inner_numbers(form: ClauseForm) -> set[int]:
+def inner_numbers(form: CompiledClause) -> set[int]:
     """The numbers of the clauses in a group."""
     return {abs(int(part)) for part in form.split() if part not in _JOINTS}
 
 
-def compile_leaf(leaf: Leaf, lexicon: Lexicon) -> ClauseForm:
+def compile_leaf(leaf: Leaf, lexicon: Lexicon) -> CompiledClause:
     match leaf:
         case Text():
-            return _compile_text(leaf, lay_out(lexicon[leaf.text]))
+            return _compile_text(leaf, phrase_offsets(lexicon[leaf.text]))
         case Author():
             return _one_of(ClauseKind.AUTHOR, author_query_keys(leaf.name))
         case Category():
             return _one_of(ClauseKind.CATEGORY, expand(leaf.pattern))
         case Like():
-            return ClauseForm(ClauseKind.LIKE, leaf.text)
+            return CompiledClause(ClauseKind.LIKE, leaf.text)
         case _:
-            return ClauseForm(ClauseKind.OTHER)
+            return CompiledClause(ClauseKind.OTHER)
 
 
-def _one_of(kind: ClauseKind, keys: Iterable[str]) -> ClauseForm:
-    return ClauseForm(kind, _BETWEEN.join(sorted(keys)))
+def _one_of(kind: ClauseKind, keys: Iterable[str]) -> CompiledClause:
+    return CompiledClause(kind, _BETWEEN.join(sorted(keys)))
 
 
-def _compile_text(leaf: Text, places: Places) -> ClauseForm:
+def _compile_text(leaf: Text, places: Places) -> CompiledClause:
     if leaf.field == "any" and len(places) == 1:
-        return ClauseForm(ClauseKind.WORD, places[0][0])
+        return CompiledClause(ClauseKind.WORD, places[0][0])
     said = chain.from_iterable((lexeme, str(distance)) for lexeme, distance in places)
-    return ClauseForm(ClauseKind.PHRASE, _BETWEEN.join([leaf.field, *said]))
+    return CompiledClause(ClauseKind.PHRASE, _BETWEEN.join([leaf.field, *said]))
 
 
-def read_places(form: ClauseForm) -> tuple[str, Places]:
+def read_places(form: CompiledClause) -> tuple[str, Places]:
     """The field of a text clause ("any", "title", "abstract") and where its lexemes must stand."""
     if form.kind is ClauseKind.WORD:
         return "any", ((form.keys, 0),)
@@ -195,16 +195,16 @@ def read_places(form: ClauseForm) -> tuple[str, Places]:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClauseGroup:
     """Parts of a canonical topic under one AND or OR; a part is a clause or a group."""
 
     is_or: bool
-    parts: tuple[str | Group, ...]
+    parts: tuple[str | ClauseGroup, ...]
 
 
-def read_group(parts: Iterator[str]) -> Group:
+def read_group(parts: Iterator[str]) -> ClauseGroup:
     """The parts up to the closing parenthesis or the end. OR binds least, so it cuts first."""
-    branches: list[list[str | Group]] = [[]]
+    branches: list[list[str | ClauseGroup]] = [[]]
     for part in parts:
         if part == ")":
             break
@@ -213,14 +213,20 @@ def read_group(parts: Iterator[str]) -> Group:
         else:
             branches[-1].append(read_group(parts) if part == "(" else part)
     if len(branches) == 1:
-        return Group(False, tuple(branches[0]))
-    return Group(True, tuple(Group(False, tuple(branch)) for branch in branches))
+        return ClauseGroup(False, tuple(branches[0]))
+    return ClauseGroup(True, tuple(ClauseGroup(False, tuple(branch)) for branch in branches))
 
 
-def find_group(group: Group, everything: Bits, look_up: Callable[[str], Bits]) -> Bits:
+def find_group(
+    group: ClauseGroup, everything: PaperSet, look_up: Callable[[str], PaperSet]
+) -> PaperSet:
     """The papers that a group wants; `look_up` tells those that a clause wants."""
-    papers: Bits = 0 if group.is_or else everything
+    papers: PaperSet = 0 if group.is_or else everything
     for part in group.parts:
-        found = find_group(part, everything, look_up) if isinstance(part, Group) else look_up(part)
+        found = (
+            find_group(part, everything, look_up)
+            if isinstance(part, ClauseGroup)
+            else look_up(part)
+        )
         papers = papers | found if group.is_or else papers & found
     return papers

@@ -21,14 +21,14 @@ from service.topics.domain.language.syntax_tree import (
     fold_words,
     iterate_leaves,
 )
-from service.topics.domain.matching.bitsets import Bits, Reasons, iterate_bits
+from service.topics.domain.matching.bitsets import PaperSet, Reasons, iterate_bits
 from service.topics.domain.matching.clause_index import ClauseIndex, IndexedPaper
 from service.topics.domain.matching.compiled import (
+    DEFAULT_ANNOUNCEMENTS,
     PART,
     SWITCH,
-    USUAL,
-    ClauseForm,
-    Group,
+    ClauseGroup,
+    CompiledClause,
     Lexicon,
     clause_texts,
     find_group,
@@ -61,20 +61,20 @@ class PaperIndex:
         self,
         papers: Sequence[IndexedPaper],
         lexicon: Lexicon,
-        likes: Mapping[str, Bits] | None = None,
-        forms: Mapping[str, ClauseForm] | None = None,
+        likes: Mapping[str, PaperSet] | None = None,
+        forms: Mapping[str, CompiledClause] | None = None,
     ) -> None:
         self.ids = [paper.paper_id for paper in papers]
         self.clauses = ClauseIndex(
             papers, lexicon, {} if likes is None else likes, {} if forms is None else forms
         )
-        self._found: dict[str, Bits] = {}
+        self._found: dict[str, PaperSet] = {}
         self._leaves: dict[str, Leaf] = {}
-        self._titles: dict[str, Bits | None] = {}
+        self._titles: dict[str, PaperSet | None] = {}
         self._tellers: dict[str, _Teller] = {}
-        self._plans: dict[str, Group | tuple[_Teller, ...]] = {}
+        self._plans: dict[str, ClauseGroup | tuple[_Teller, ...]] = {}
 
-    def find(self, topic: str) -> Bits:
+    def find(self, topic: str) -> PaperSet:
         """The papers that `topic`, a canonical text, wants.
 
         Raises `QueryError` for a text that the language does not know.
@@ -86,15 +86,15 @@ class PaperIndex:
                 break  # so that a rare word spares looking up all the rest
         return papers
 
-    def look_up(self, clause: str) -> Bits:
+    def look_up(self, clause: str) -> PaperSet:
         """The papers for which one clause of `split_topic` holds."""
         bits = self._found.get(clause)
         if bits is None:
             bits = self._found[clause] = self._find_clause(clause)
         return bits
 
-    def _find_clause(self, clause: str) -> Bits:
-        if clause == USUAL:
+    def _find_clause(self, clause: str) -> PaperSet:
+        if clause == DEFAULT_ANNOUNCEMENTS:
             return self.clauses.first
         if clause.startswith("-"):
             return self.clauses.everything & ~self.look_up(clause[1:])
@@ -102,10 +102,10 @@ class PaperIndex:
             return self._find_group(read_group(iter(PART.findall(clause))))
         return self.clauses.find(self._read(clause))
 
-    def _find_group(self, group: Group) -> Bits:
+    def _find_group(self, group: ClauseGroup) -> PaperSet:
         return find_group(group, self.clauses.everything, self.look_up)
 
-    def split_by_title(self, topic: str) -> tuple[Bits, ...] | None:
+    def split_by_title(self, topic: str) -> tuple[PaperSet, ...] | None:
         """For each word clause of `topic` the papers that have it in the title.
 
         None where clauses alone do not tell why a paper is wanted: beside an OR, where a branch
@@ -122,7 +122,7 @@ class PaperIndex:
                 titles.append(found)
         return tuple(titles)
 
-    def _find_in_title(self, clause: str) -> Bits | None:
+    def _find_in_title(self, clause: str) -> PaperSet | None:
         if SWITCH.match(clause):
             return None
         leaf = self._read(clause)
@@ -137,7 +137,7 @@ class PaperIndex:
         plan = self._plans.get(topic)
         if plan is None:
             plan = self._plans[topic] = self._plan(topic)
-        if isinstance(plan, Group):
+        if isinstance(plan, ClauseGroup):
             reasons: dict[str, Reasons] = {}
             self._tell_group(plan, position, reasons)
             return tuple(chain.from_iterable(reasons.values()))
@@ -146,7 +146,7 @@ class PaperIndex:
             told = told + tell(position) if told else tell(position)
         return told
 
-    def _plan(self, topic: str) -> Group | tuple[_Teller, ...]:
+    def _plan(self, topic: str) -> ClauseGroup | tuple[_Teller, ...]:
         """How to tell of a topic: clause by clause where all must hold, else branch by branch."""
         parts = PART.findall(topic)
         if "(" in parts or "OR" in parts:
@@ -160,9 +160,9 @@ class PaperIndex:
         for position in iterate_bits(self.find(topic)):
             yield self.ids[position], self.explain(topic, position)
 
-    def _tell_group(self, group: Group, position: int, reasons: dict[str, Reasons]) -> None:
+    def _tell_group(self, group: ClauseGroup, position: int, reasons: dict[str, Reasons]) -> None:
         for part in group.parts:
-            if isinstance(part, Group):
+            if isinstance(part, ClauseGroup):
                 if not group.is_or or self._find_group(part) >> position & 1:
                     self._tell_group(part, position, reasons)
             # A clause is never a branch of an OR itself, so it holds where its group does.
@@ -185,7 +185,7 @@ def match_day(
     topics: Iterable[tuple[int, Query]],
     papers: Sequence[IndexedPaper],
     lexicon: Lexicon,
-    likes: Mapping[str, Bits] | None = None,
+    likes: Mapping[str, PaperSet] | None = None,
 ) -> Iterator[tuple[int, int, Reasons]]:
     """Every (topic id, paper id, reasons) of a day, topic by topic in the order given.
 

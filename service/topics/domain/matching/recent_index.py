@@ -28,10 +28,10 @@ from service.topics.domain.language.syntax_tree import (
     Query,
     Text,
 )
-from service.topics.domain.matching.bitsets import Bits, list_bits, to_bits, unite
+from service.topics.domain.matching.bitsets import PaperSet, list_bits, to_bits, union
 
-LookUp: TypeAlias = Callable[[Leaf], Bits]
-Known: TypeAlias = Callable[[Query], Bits | None]
+LookUp: TypeAlias = Callable[[Leaf], PaperSet]
+Known: TypeAlias = Callable[[Query], PaperSet | None]
 Key = TypeVar("Key", date, str)
 
 # Words of fewer titles are kept as lists: most are of one, and as bits would need ten times more.
@@ -66,18 +66,18 @@ class RecentPaper:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class TopicPapers:
     """The papers that count for a topic, all together and by day."""
 
-    papers: Bits
-    days: Mapping[date, Bits]
+    papers: PaperSet
+    days: Mapping[date, PaperSet]
 
     @property
     def days_known(self) -> int:
         """On how many days of the span anything was announced."""
         return sum(1 for papers in self.days.values() if papers)
 
-    def count_by_day(self, papers: Bits) -> dict[date, int]:
+    def count_by_day(self, papers: PaperSet) -> dict[date, int]:
         """How many of `papers` there were on each day of the span that had any at all."""
         return {on: (papers & here).bit_count() for on, here in self.days.items() if here}
 
@@ -96,16 +96,16 @@ class RecentIndex:
         self._keys: list[str] = []
         self._titles: list[str] = []
         self._places: dict[int, int] = {}
-        self._first: Bits = 0
-        self._crosses: Bits = 0
-        self._replaced: Bits = 0
-        self._days: dict[date, Bits] = {}
-        self._counted_days: dict[date, Bits] = {}
-        self._categories: dict[str, Bits] = {}
-        self._primaries: dict[str, Bits] = {}
-        self._lexemes: dict[str, Bits] = {}
+        self._first: PaperSet = 0
+        self._crosses: PaperSet = 0
+        self._replaced: PaperSet = 0
+        self._days: dict[date, PaperSet] = {}
+        self._counted_days: dict[date, PaperSet] = {}
+        self._categories: dict[str, PaperSet] = {}
+        self._primaries: dict[str, PaperSet] = {}
+        self._lexemes: dict[str, PaperSet] = {}
         self._rare: dict[str, tuple[int, ...]] = {}
-        self._anywhere: dict[str, Bits] = {}
+        self._anywhere: dict[str, PaperSet] = {}
         self._title_words: Counter[str] | None = None
         for name, value in vars(before).items() if before is not None else ():
             setattr(self, name, value.copy() if isinstance(value, list | dict) else value)
@@ -169,13 +169,13 @@ class RecentIndex:
         """Read all titles now, so that the first misspelt topic need not wait for it."""
         _ = self.title_words
 
-    def reach(self, *, is_replaced: bool = False) -> Reach:
+    def reach(self, *, is_replaced: bool = False) -> TopicPapers:
         """The papers that were new in the span, or with those that were replaced in it."""
         days = self._counted_days if is_replaced else self._days
-        papers: Bits = 0
+        papers: PaperSet = 0
         for here in days.values():
             papers |= here
-        return Reach(papers, days)
+        return TopicPapers(papers, days)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -184,25 +184,25 @@ class RecentIndex:
     def paper_ids(self) -> Iterable[int]:
         return self._places.keys()
 
-    def bits_of(self, paper_ids: Iterable[int]) -> Bits:
+    def bits_of(self, paper_ids: Iterable[int]) -> PaperSet:
         """The papers with these ids; ids from outside the span are left out."""
         places = (self._places.get(paper_id, -1) for paper_id in paper_ids)
         return to_bits([place for place in places if place >= 0])
 
-    def ids_of(self, papers: Bits, reach: Reach, most: int | None = None) -> list[int]:
+    def ids_of(self, papers: PaperSet, reach: TopicPapers, most: int | None = None) -> list[int]:
         """The ids of those of `papers` that count, newest first."""
         return [self._ids[place] for place in islice(self._iterate_newest(papers, reach), most)]
 
-    def _iterate_newest(self, papers: Bits, reach: Reach) -> Iterator[int]:
+    def _iterate_newest(self, papers: PaperSet, reach: TopicPapers) -> Iterator[int]:
         for on in sorted(reach.days, reverse=True):
             places = list_bits(papers & reach.days[on])
             yield from sorted(places, key=self._keys.__getitem__, reverse=True)
 
-    def find(self, query: Query, within: Bits, known: Known, look_up: LookUp) -> Bits:
+    def find(self, query: Query, within: PaperSet, known: Known, look_up: LookUp) -> PaperSet:
         """The papers that `query` wants. What is `known` of a part of it spares its leaves."""
         return within & self._find(query, within, known, look_up)
 
-    def _find(self, query: Query, within: Bits, known: Known, look_up: LookUp) -> Bits:
+    def _find(self, query: Query, within: PaperSet, known: Known, look_up: LookUp) -> PaperSet:
         found = known(query)
         if found is not None:
             return found
@@ -222,10 +222,10 @@ class RecentIndex:
             return within & ~self._find(query.operand, within, known, look_up)
         return look_up(query)
 
-    def find_here(self, leaf: Leaf, lexemes: Lexemes) -> Bits | None:
+    def find_here(self, leaf: Leaf, lexemes: Lexemes) -> PaperSet | None:
         """What a leaf finds, or None where only Postgres knows. `lexemes` are those of its text."""
         if isinstance(leaf, Category):
-            return unite(self._categories, expand(leaf.pattern))
+            return union(self._categories, expand(leaf.pattern))
         if isinstance(leaf, Announced):
             return self._find_announced(leaf)
         if not isinstance(leaf, Text) or leaf.field == "abstract" or len(lexemes) != 1:
@@ -238,27 +238,27 @@ class RecentIndex:
         found = self._lexemes.get(lexeme)
         return to_bits(self._rare.get(lexeme, ())) if found is None else found
 
-    def _find_announced(self, leaf: Announced) -> Bits:
+    def _find_announced(self, leaf: Announced) -> PaperSet:
         """The same as `topic_sql` says of rows; what is outside the span is left out by the caller."""
         crosses = self._crosses
         if leaf.home:
             own = {member for pattern in leaf.home for member in expand(pattern)}
-            crosses = ~unite(self._primaries, {*own, ""})
-        found: Bits = self._first & crosses if leaf.cross else 0
+            crosses = ~union(self._primaries, {*own, ""})
+        found: PaperSet = self._first & crosses if leaf.cross else 0
         if leaf.new:
             found |= self._first & ~crosses
         return found | self._replaced if leaf.replaced else found
 
-    def learn_words(self, found: Mapping[str, Bits]) -> None:
+    def learn_words(self, found: Mapping[str, PaperSet]) -> None:
         """Take over which papers have a lexeme in title or abstract, for lexemes of many papers."""
         self._anywhere = dict(found)
 
-    def count_by_category(self, papers: Bits) -> dict[str, int]:
+    def count_by_category(self, papers: PaperSet) -> dict[str, int]:
         """How many of them each category has, without those that have none."""
         counts = {code: (papers & here).bit_count() for code, here in self._categories.items()}
         return {code: count for code, count in counts.items() if count}
 
-    def count_title_words(self, papers: Bits, reach: Reach) -> Mapping[str, int]:
+    def count_title_words(self, papers: PaperSet, reach: TopicPapers) -> Mapping[str, int]:
         """In how many of the newest 500 of their titles each word stands."""
         places = islice(self._iterate_newest(papers, reach), _MOST_TITLES)
         return _count_words(self._titles[place] for place in places)
@@ -271,7 +271,7 @@ def _count_words(titles: Iterable[str]) -> Counter[str]:
     return counts
 
 
-def _where(flags: Iterable[bool], start: int) -> Bits:
+def _where(flags: Iterable[bool], start: int) -> PaperSet:
     return to_bits([place for place, is_so in enumerate(flags, start) if is_so])
 
 
@@ -285,6 +285,6 @@ def _gather(keys_of_each: Iterable[Sequence[Key | None]], start: int) -> dict[Ke
     return places
 
 
-def _join(sets: dict[Key, Bits], places: Mapping[Key, Sequence[int]]) -> None:
+def _join(sets: dict[Key, PaperSet], places: Mapping[Key, Sequence[int]]) -> None:
     for key, found in places.items():
         sets[key] = sets.get(key, 0) | to_bits(found)

@@ -15,7 +15,13 @@ from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
 from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_keys
-from service.messages.rendering.fast_path.fragments import CHANGE, TOPIC, Part, own_run, shared_run
+from service.messages.rendering.fast_path.fragments import (
+    CHANGE,
+    TOPIC,
+    MailPartFragments,
+    encode_private,
+    encode_shared,
+)
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.renderer import RenderedMail, Renderer
 
@@ -31,7 +37,7 @@ TEXT = st.text(
 @given(texts=st.lists(TEXT, max_size=6), change=st.text("abc/=?-_.é", min_size=1, max_size=150))
 def test_joined_runs_decode_to_the_joined_texts(texts: list[str], change: str) -> None:
     texts = [text + CHANGE + f"?topic={TOPIC}&amp;" for text in texts]
-    part = Part(tuple((shared_run(text), 12) for text in texts), change)
+    part = MailPartFragments(tuple((encode_shared(text), 12) for text in texts), change)
     whole = "".join(texts).replace(CHANGE, change).replace(TOPIC, "12")
     assert part.text == whole
     assert quopri.decodestring(part.wire) == part.octets == whole.replace("\n", "\r\n").encode()
@@ -44,14 +50,14 @@ def test_joined_runs_decode_to_the_joined_texts(texts: list[str], change: str) -
 @pytest.mark.parametrize("length", range(70, 82))
 @pytest.mark.parametrize("letter", ["x", "é", "="])
 def test_a_run_of_any_length_ends_softly_within_its_line(length: int, letter: str) -> None:
-    run = own_run(letter * length)
+    run = encode_private(letter * length)
     assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
     assert quopri.decodestring(run.wire).decode() == letter * length
 
 
 @given(text=st.text("ab./: ~", max_size=260))
 def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str) -> None:
-    run = own_run(text)
+    run = encode_private(text)
     assert quopri.decodestring(run.wire) == run.octets == text.encode()
     assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
     assert not any(line.startswith(b".") for line in run.wire.split(b"\r\n"))
@@ -59,8 +65,8 @@ def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str)
 
 
 def test_runs_of_the_same_text_have_one_name_and_own_runs_none() -> None:
-    assert shared_run("a").key == shared_run("a").key != shared_run("b").key
-    assert own_run("a").key == b""
+    assert encode_shared("a").key == encode_shared("a").key != encode_shared("b").key
+    assert encode_private("a").key == b""
 
 
 def test_a_mails_words_never_pass_through_mjml() -> None:
@@ -98,9 +104,9 @@ CHANGES = st.text("abc/=?-_.é", max_size=50)
 def make_mail(pieces: list[tuple[str, bool, int]], change: str) -> RenderedMail:
     runs = []
     for text, is_shared, topic in pieces:
-        make = shared_run if is_shared else own_run
+        make = encode_shared if is_shared else encode_private
         runs.append((make(f"{text}{CHANGE}?topic={TOPIC}" if is_shared else text), topic))
-    return RenderedMail("", Part(tuple(runs), change), Part(()))
+    return RenderedMail("", MailPartFragments(tuple(runs), change), MailPartFragments(()))
 
 
 @given(PIECES, CHANGES)

@@ -14,16 +14,11 @@ from support.mail.mail_states import every_state
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
-from service.messages.contexts.digest import (
-    DigestContext,
-    DigestGroup,
-    DigestHappening,
-    DigestPaper,
-)
+from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
 from service.messages.domain.errors import RenderError
 from service.messages.rendering.environment import make_environment
-from service.messages.rendering.fast_path.skeletons import Frames
-from service.messages.rendering.fast_path.slot_values import NotAlike
+from service.messages.rendering.fast_path.skeletons import DigestSkeletons
+from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.renderer import TEMPLATE_DIR, RenderedMail, Renderer
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
@@ -69,7 +64,7 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
         return made if links else replace(made, mutes=(("survey", "?topic=0&mute=survey"),))
 
     groups = tuple(
-        DigestGroup(
+        DigestSection(
             title=draw(WORDS),
             papers=tuple(entry() for _ in range(draw(st.integers(1, 4)))),
             topic_id=draw(st.integers(0, 12)),
@@ -77,7 +72,7 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
         for _ in range(draw(st.integers(0, 4)))
     )
     happenings = tuple(
-        DigestHappening(
+        DigestUpdate(
             title=draw(WORDS),
             url=draw(
                 st.sampled_from(["https://arxiv.org/abs/2604.90001", "javascript:alert(1)", ""])
@@ -127,7 +122,7 @@ def test_whatever_a_digest_holds_its_frames_change_nothing(
 def test_readers_whose_digests_are_alike_share_their_frames(
     make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    frames = Frames(make_environment(TEMPLATE_DIR, None))
+    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, None))
     for number in range(40):
         context = make_digest(
             *(make_entry(n) for n in range(1 + number % 5)),
@@ -183,7 +178,7 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
 ) -> None:
     (tmp_path / "digest").mkdir()
     (tmp_path / "digest" / "subject.txt").write_text("{{ mail.links.browser ~ '' }}")
-    frames = Frames(make_environment(TEMPLATE_DIR, tmp_path))
+    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, tmp_path))
     links = make_digest().links
 
     def fill(number: int) -> None:
@@ -193,7 +188,7 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
     for number in range(256):
         fill(number)
     kept = frames.count_entries()
-    with pytest.raises(NotAlike):
+    with pytest.raises(CannotShare):
         fill(256)
     assert frames.count_entries() == kept
     for day in range(80):
@@ -204,7 +199,7 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
 def test_frames_do_not_keep_the_mail_that_they_were_written_with(
     make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    frames = Frames(make_environment(TEMPLATE_DIR, None))
+    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, None))
     entry = make_entry(1)
     frames.fill(make_digest(entry, topics=("one", "two")))
     gc.collect()

@@ -18,7 +18,7 @@ from service.topics.domain.language import (
     Query,
     QueryError,
     Text,
-    Trend,
+    TrendLimit,
     canonical,
     canonical_pattern,
     describe,
@@ -313,7 +313,7 @@ def test_only_a_topic_that_says_so_wants_replacements(topic: str, is_wanted: boo
 )
 def test_what_settles_ties_between_trends_is_no_trend(condition: str, wanted: list[float]) -> None:
     leaf = parse_query(condition)
-    assert isinstance(leaf, Trend)
+    assert isinstance(leaf, TrendLimit)
     trends = [0.0, 90.0, 90.0 + 5e-7, 91.5, 100.0]
     assert [trend for trend in trends if leaf.holds(trend)] == wanted
 

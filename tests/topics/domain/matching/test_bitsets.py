@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from service.topics.domain.matching.bitsets import (
     PhraseIndex,
     iterate_bits,
-    lay_out,
     list_bits,
+    phrase_offsets,
     to_bits,
 )
 
@@ -35,7 +35,7 @@ DOCUMENTS = st.lists(
 def test_a_phrase_is_found_where_all_stand_at_their_distances(
     documents: list[dict[str, tuple[int, ...]]], phrase: dict[str, tuple[int, ...]]
 ) -> None:
-    places = lay_out(phrase)
+    places = phrase_offsets(phrase)
     papers = {
         number
         for number, document in enumerate(documents)

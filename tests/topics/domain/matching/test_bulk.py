@@ -6,9 +6,14 @@ from hypothesis import strategies as st
 from support.newsletter.plain_topics import PAPERS, TOPICS, lexicon_of, naive_match, paper_of
 
 from service.topics.domain.language import Query, canonical
-from service.topics.domain.matching.bulk import StoredClauses, StoredForms, StoredTopics, TopicSets
+from service.topics.domain.matching.bulk import (
+    CompiledTopics,
+    StoredClauses,
+    StoredTopics,
+    TopicSets,
+)
 from service.topics.domain.matching.compiled import (
-    USUAL,
+    DEFAULT_ANNOUNCEMENTS,
     Lexicon,
     compile_clause,
     compile_group,
@@ -24,7 +29,9 @@ from service.topics.domain.types import ClauseKind
 def store(queries: list[Query], lexicon: Lexicon) -> tuple[list[StoredTopics], list[StoredClauses]]:
     """What a database would give back of these topics, numbers and all."""
     topics = {text: split_topic(text) for text in {canonical(query) for query in queries}}
-    clauses = {c.removeprefix("-") for parts in topics.values() for c in parts} - {USUAL}
+    clauses = {c.removeprefix("-") for parts in topics.values() for c in parts} - {
+        DEFAULT_ANNOUNCEMENTS
+    }
     clauses |= {inner for c in clauses if is_group(c) for inner in iterate_inner_clauses(c)}
     numbers = {clause: number for number, clause in enumerate(sorted(clauses), start=1)}
     forms = {
@@ -58,7 +65,7 @@ def test_compiled_topics_mean_what_their_trees_mean(
     ]
     stored, clauses = store(queries, lexicon_of(*queries))
     # No lexicon: whatever is asked must come from the forms.
-    forms = StoredForms()
+    forms = CompiledTopics()
     forms.add(clauses)
     assert dict(forms) == {
         text: form for c in clauses for text, form in zip(c.texts, c.forms(), strict=True)

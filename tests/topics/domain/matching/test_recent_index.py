@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.topics.domain.language import Query, parse_query, wants_replaced
 from service.topics.domain.language.canonical import normalize
 from service.topics.domain.language.syntax_tree import And, Leaf, Not, Or, Text
-from service.topics.domain.matching.bitsets import Bits
+from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.recent_index import FEWEST_TITLES, RecentIndex, RecentPaper
 
 MONDAY, TUESDAY = date(2026, 9, 14), date(2026, 9, 15)
@@ -31,7 +31,7 @@ def make_papers(count: int) -> list[RecentPaper]:
     ]
 
 
-def nothing_known(_query: Query) -> Bits | None:
+def nothing_known(_query: Query) -> PaperSet | None:
     return None
 
 
@@ -60,7 +60,7 @@ REACH = INDEX.reach()
 def test_clauses_are_joined_as_sets(topic: str, found: set[int]) -> None:
     answers = {"a": INDEX.bits_of([100, 99]), "b": INDEX.bits_of([99, 98]), "c": 0}
 
-    def look_up(leaf: Leaf) -> Bits:
+    def look_up(leaf: Leaf) -> PaperSet:
         assert isinstance(leaf, Text)
         return answers[leaf.text]
 
@@ -160,7 +160,7 @@ def said_of(index: RecentIndex, topic: str) -> tuple[list[int], dict[date, int],
     query = normalize(parse_query(topic))
     reach = index.reach(is_replaced=wants_replaced(query))
 
-    def known(part: Query) -> Bits | None:
+    def known(part: Query) -> PaperSet | None:
         if isinstance(part, And | Or | Not):
             return None
         return index.find_here(part, {part.text: (1,)} if isinstance(part, Text) else {})
@@ -195,7 +195,7 @@ def test_an_index_that_followed_its_papers_says_what_a_new_one_does(
     assert [said_of(first, topic) for topic in TOPICS] == before
 
 
-def words_of(index: RecentIndex, papers: Iterable[RecentPaper]) -> dict[str, Bits]:
+def words_of(index: RecentIndex, papers: Iterable[RecentPaper]) -> dict[str, PaperSet]:
     """Which papers have each of two words, in title or abstract; the third stays unknown."""
     told = [(p.paper_id, {*p.title_lexemes, *p.abstract_lexemes}) for p in papers]
     return {
