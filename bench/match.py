@@ -60,7 +60,7 @@ from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
 
 ROOT = Path(__file__).resolve().parents[1]
-READERS_AT_ONCE = 5_000
+SUBSCRIBERS_AT_ONCE = 5_000
 WHOLE = Size(
     papers=1_500, topics=200_000, subscriptions=1_000_000, digests=100_000, sql_topics=10_000,
     corpus=30_000, probes=500, rounds=5,
@@ -133,9 +133,9 @@ def set_the_stage(database_url: str, data: Path, size: Size) -> list[str]:
 
 
 def run_morning(database_url: str, size: Size) -> dict[str, Any]:
-    readers = (size.subscriptions + 2) // 3
-    half = readers // PROCESSES + 1
-    ranges = [(n * half + 1, min(readers, (n + 1) * half)) for n in range(PROCESSES)]
+    subscribers = (size.subscriptions + 2) // 3
+    half = subscribers // PROCESSES + 1
+    ranges = [(n * half + 1, min(subscribers, (n + 1) * half)) for n in range(PROCESSES)]
     outcome = run_together(prepare_morning, database_url, ranges)
     return {
         "topics_per_s": round(size.topics / outcome.seconds),
@@ -154,8 +154,8 @@ def prepare_morning(database_url: str, ids: tuple[int, int]) -> Callable[[], int
         pairs = 0
         with transaction(sessions) as session:
             index = open_index(session)
-            for start in range(ids[0], ids[1] + 1, READERS_AT_ONCE):
-                some = range(start, min(start + READERS_AT_ONCE, ids[1] + 1))
+            for start in range(ids[0], ids[1] + 1, SUBSCRIBERS_AT_ONCE):
+                some = range(start, min(start + SUBSCRIBERS_AT_ONCE, ids[1] + 1))
                 for own in load_matched_topics(
                     session, settings, index, some, all_likes=True
                 ).values():
@@ -243,12 +243,12 @@ def run_composing(database_url: str, size: Size) -> dict[str, Any]:
             " avg(pg_column_size(digest)) FILTER (WHERE state = 'queued') FROM deliveries"
         ).fetchone()
     assert row is not None
-    digests, readers, shown, cut, octets = row
+    digests, subscribers, shown, cut, octets = row
     return {
         "digests_per_s": round(digests / outcome.seconds),
-        "readers_per_s": round(readers / outcome.seconds),
+        "readers_per_s": round(subscribers / outcome.seconds),
         "digests": digests,
-        "readers": readers,
+        "readers": subscribers,
         "compose_seconds": round(outcome.seconds, 2),
         "compose_cpu_seconds": round(outcome.cpu_seconds, 2),
         "papers_shown": round(float(shown), 1),

@@ -125,10 +125,10 @@ def main() -> int:
     if not folder.is_dir():
         print(f"bench/render.py: no real data at {folder}; set PAPERBOY_REAL_DATA", file=sys.stderr)
         return 2
-    readers = 500 if quick else 5_000
+    subscribers = 500 if quick else 5_000
     day = make_day(read_papers(folder, PAPERS_A_DAY * 4), 300)
-    every = make_claims(day, readers * 3, PAPERS_A_DIGEST)
-    full = [c for c in every if len(c.delivery.paper_ids) == PAPERS_A_DIGEST][:readers]
+    every = make_claims(day, subscribers * 3, PAPERS_A_DIGEST)
+    full = [c for c in every if len(c.delivery.paper_ids) == PAPERS_A_DIGEST][:subscribers]
     print(f"{len(full)} digests of {PAPERS_A_DIGEST} papers", file=sys.stderr)
     told = measure(full, PAPERS_A_DAY * 4, 300, folder)
     machine = {

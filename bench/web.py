@@ -59,7 +59,7 @@ class Size:
     papers: int
     topics: int
     repeats: int
-    readers: int
+    subscribers: int
 
 
 FULL = Size(100_000, 30, 200, 2_000)
@@ -86,7 +86,7 @@ def main() -> int:
         store_papers(servers.database_url, papers, size.papers, until)
         say("learning what they mean")
         learn_recent(servers.database_url)
-        readers = add_readers(servers.database_url, size.readers)
+        subscribers = add_subscribers(servers.database_url, size.subscribers)
         environment = {
             "PAPERBOY_DATABASE_URL": servers.database_url,
             "PAPERBOY_REDIS_URL": servers.redis_url,
@@ -101,7 +101,7 @@ def main() -> int:
         maker = TopicMaker(papers)
         result = measure(site, hello, maker, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)
-        result |= {"unsubscribe_per_s": measure_unsubscribing(site, readers)}
+        result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers)}
     result |= describe(size, len(papers))
     print(json.dumps(result))
     return 0
@@ -216,7 +216,7 @@ def percentile(times: Sequence[float], share: float) -> float:
     return round(sorted(times)[max(0, math.ceil(len(times) * share) - 1)], 1)
 
 
-def add_readers(database_url: str, count: int) -> list[int]:
+def add_subscribers(database_url: str, count: int) -> list[int]:
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
             "INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone,"
@@ -229,11 +229,11 @@ def add_readers(database_url: str, count: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def measure_unsubscribing(site: str, readers: Sequence[int]) -> float:
+def measure_unsubscribing(site: str, subscribers: Sequence[int]) -> float:
     """One-click unsubscribes a second, as mail programs send them, from several at a time."""
     say("unsubscribing")
     now = datetime.now(UTC)
-    tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in readers]
+    tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in subscribers]
     with httpx.Client(base_url=site, timeout=60) as client:
 
         def leave(token: str) -> int:
@@ -256,7 +256,7 @@ def describe(size: Size, distinct: int) -> dict[str, Any]:
         "papers_in_last_30_days": size.papers // 4,
         "days": RECENT_DAYS,
         "topics": size.topics * 10,
-        "readers": size.readers,
+        "readers": size.subscribers,
         "machine": {"cores": os.cpu_count(), "cpu": read_cpu(), "system": platform.platform()},
         "python": platform.python_version(),
     }

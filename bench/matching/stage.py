@@ -105,7 +105,7 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
     chance = Random(3)  # noqa: S311  # the same readers in every run
     chosen = [*topics, *chance.choices(topics, k=count - len(topics))]
     chance.shuffle(chosen)
-    readers = (count + 2) // 3
+    subscribers = (count + 2) // 3
     with (
         psycopg.connect(database_url, autocommit=True) as connection,
         connection.cursor() as cursor,
@@ -114,16 +114,18 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
             "COPY subscribers (id, email, email_key, state, cadence, hour, timezone, created_at)"
             " FROM STDIN"
         ) as copy:
-            for number in range(1, readers + 1):
+            for number in range(1, subscribers + 1):
                 address = f"reader-{number}@example.org"
                 copy.write_row((number, address, address, "active", "daily", 7, "UTC", NOW))
         with cursor.copy(
             "COPY topics (subscriber_id, query, canonical, position, created_at) FROM STDIN"
         ) as copy:
-            for reader in range(readers):
+            for subscriber in range(subscribers):
                 # Who drew a topic twice has it once: a handful of a million.
-                for at, topic in enumerate(dict.fromkeys(chosen[reader * 3 : reader * 3 + 3])):
-                    copy.write_row((reader + 1, topic, topic, at, NOW))
+                for at, topic in enumerate(
+                    dict.fromkeys(chosen[subscriber * 3 : subscriber * 3 + 3])
+                ):
+                    copy.write_row((subscriber + 1, topic, topic, at, NOW))
         cursor.execute("ANALYZE")
 
 

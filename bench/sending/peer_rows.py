@@ -52,9 +52,9 @@ def write_peer_rows(
     mail: DigestContext | None = None
     with (folder / "rows.jsonl").open("w") as rows:
         for claim, materials in _read_claims(sessions, edition_id, count):
-            reader = claim.subscriber
-            assert reader is not None
-            mail = digest_context(claim.delivery, reader, materials, settings)
+            subscriber = claim.subscriber
+            assert subscriber is not None
+            mail = digest_context(claim.delivery, subscriber, materials, settings)
             told = _headers(claim, materials, settings, renderer)
             told |= _contents(claim, mail, settings, renderer)
             told |= {"context": {"subject": told["subject"], **make_context(mail)}}
@@ -77,7 +77,7 @@ def _read_claims(
     with sessions() as session:
         for start in range(0, count, _CHUNK):
             rows = session.execute(query.offset(start).limit(min(_CHUNK, count - start))).all()
-            claims = [Claim(delivery, reader) for delivery, reader in rows]
+            claims = [Claim(delivery, subscriber) for delivery, subscriber in rows]
             gather_materials(session, claims, materials)
             yield from ((claim, materials) for claim in claims)
 

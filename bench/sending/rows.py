@@ -34,7 +34,7 @@ _PAPER_COLUMNS = (
     " author_keys, categories, primary_category, url, first_announced_on, first_announced_at,"
     " announced_as, created_at, updated_at"
 )
-_READER_COLUMNS = (
+_SUBSCRIBER_COLUMNS = (
     "id, email, email_key, state, cadence, hour, timezone, created_at, confirmed_at, locale"
 )
 
@@ -47,7 +47,9 @@ def store_day(sessions: sessionmaker[Session], folder: Path) -> Day:
     return day
 
 
-def store_edition(sessions: sessionmaker[Session], day: Day, readers: int, seed: int = 1) -> int:
+def store_edition(
+    sessions: sessionmaker[Session], day: Day, subscribers: int, seed: int = 1
+) -> int:
     """A frozen edition with so many digests that are due, for readers of its own; its id."""
     with sessions.begin() as session:
         taken = _count(session, "subscribers")
@@ -55,8 +57,8 @@ def store_edition(sessions: sessionmaker[Session], day: Day, readers: int, seed:
         edition = insert_edition(session, cadence, MORNING.date(), MORNING, sends_now=False)
         assert edition is not None
         edition_id = edition.id
-    for start in range(0, readers, _CHUNK):
-        claims = make_claims(day, min(_CHUNK, readers - start), PAPERS_A_DIGEST, seed + start)
+    for start in range(0, subscribers, _CHUNK):
+        claims = make_claims(day, min(_CHUNK, subscribers - start), PAPERS_A_DIGEST, seed + start)
         with sessions.begin() as session:
             _store_chunk(session, edition_id, claims, taken + start)
     coverage = {"announced": len(day.papers), "checked": len(day.papers), "is_complete": True}
@@ -67,7 +69,7 @@ def store_edition(sessions: sessionmaker[Session], day: Day, readers: int, seed:
             .values(
                 state=EditionState.FROZEN,
                 frozen_at=MORNING,
-                candidate_count=readers,
+                candidate_count=subscribers,
                 coverage=coverage,
             )
         )
@@ -78,7 +80,9 @@ def store_edition(sessions: sessionmaker[Session], day: Day, readers: int, seed:
 
 def _store_chunk(session: Session, edition_id: int, claims: Sequence[Claim], taken: int) -> None:
     ids = {claim.id: taken + claim.id for claim in claims}
-    _copy(session, f"subscribers ({_READER_COLUMNS})", (_reader_row(i) for i in ids.values()))
+    _copy(
+        session, f"subscribers ({_SUBSCRIBER_COLUMNS})", (_subscriber_row(i) for i in ids.values())
+    )
     topics = (
         (ids[claim.id], title, title.strip('"'), place, MORNING)
         for claim in claims
@@ -95,9 +99,9 @@ def _titles(claim: Claim) -> list[str]:
     return [group.title for group in digest.groups]
 
 
-def _digest_row(claim: Claim, reader_id: int) -> DigestRow:
+def _digest_row(claim: Claim, subscriber_id: int) -> DigestRow:
     return DigestRow(
-        subscriber_id=reader_id,
+        subscriber_id=subscriber_id,
         due_at=MORNING,
         send_not_after=MORNING.replace(year=MORNING.year + 10),
         paper_ids=tuple(claim.delivery.paper_ids),
@@ -113,7 +117,7 @@ def _paper_row(paper: PaperView) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _reader_row(number: int) -> tuple[object, ...]:
+def _subscriber_row(number: int) -> tuple[object, ...]:
     email = f"reader{number}@example.org"
     return (number, email, email, "active", "daily", 7, "UTC", MORNING, MORNING, "")
 

@@ -27,7 +27,7 @@ def message_sizes(
             .order_by(Delivery.id)
             .limit(SAMPLE)
         ).all()
-        claims = [Claim(delivery, reader) for delivery, reader in rows]
+        claims = [Claim(delivery, subscriber) for delivery, subscriber in rows]
         gather_materials(session, claims, materials)
     built = [
         build_envelope(claim, materials, settings, renderer, claim.delivery.created_at)[0]

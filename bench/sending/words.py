@@ -10,13 +10,13 @@ _UNSEEN = {"style"}
 
 def read_words(html: str) -> list[str]:
     """The words that a mail program shows, and the address behind each link."""
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    return reader.said
+    subscriber = _Subscriber()
+    subscriber.feed(html)
+    subscriber.close()
+    return subscriber.said
 
 
-class _Reader(HTMLParser):
+class _Subscriber(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[str] = []

@@ -150,17 +150,17 @@ def record_notice(
     The delivery is locked before its reader, as the senders do it.
     """
     delivery = _find_delivery(session, channel.settings, notice)
-    reader = _find_reader(session, channel, notice, delivery)
-    if delivery is None and reader is None:
+    subscriber = _find_subscriber(session, channel, notice, delivery)
+    if delivery is None and subscriber is None:
         return _tell("unattributed", notice)
     if notice.verdict in ARRIVED:
         if delivery is not None:
             move_by_evidence(session, delivery, state_after(notice.verdict), "it arrived", now)
         return _tell("arrived", notice, delivery)
     # A receiver's words name the address, which must not come back after an erasure.
-    detail = notice.detail[:1000] if reader is not None else ""
+    detail = notice.detail[:1000] if subscriber is not None else ""
     event_id = insert_bounce(
-        session, _new_bounce(channel, notice, delivery, reader, detail, now), now
+        session, _new_bounce(channel, notice, delivery, subscriber, detail, now), now
     )
     if event_id is None:
         return _tell("known", notice, delivery)
@@ -168,7 +168,7 @@ def record_notice(
     state = state_after(notice.verdict)
     if delivery is None or move_by_evidence(session, delivery, state, said, now):
         settle_event(session, event_id, now)
-    is_new = reader is not None and _judge(session, channel.settings, reader, now)
+    is_new = subscriber is not None and _judge(session, channel.settings, subscriber, now)
     return _tell("recorded", notice, delivery, is_suppressed=is_new)
 
 
@@ -190,7 +190,7 @@ def _new_bounce(
     channel: Channel,
     notice: Notice,
     delivery: Delivery | None,
-    reader: Subscriber | None,
+    subscriber: Subscriber | None,
     detail: str,
     now: datetime,
 ) -> NewBounce:
@@ -201,7 +201,7 @@ def _new_bounce(
         key=notice.key,
         source=channel.source,
         delivery_id=delivery.id if delivery is not None else None,
-        subscriber_id=reader.id if reader is not None else None,
+        subscriber_id=subscriber.id if subscriber is not None else None,
         verdict=notice.verdict,
         weight=notice.weight,
         code=notice.code[:20],
@@ -226,7 +226,7 @@ def _find_delivery(session: Session, settings: Settings, notice: Notice) -> Deli
     return None
 
 
-def _find_reader(
+def _find_subscriber(
     session: Session, channel: Channel, notice: Notice, delivery: Delivery | None
 ) -> Subscriber | None:
     if delivery is not None:
@@ -238,21 +238,21 @@ def _find_reader(
     return None
 
 
-def _judge(session: Session, settings: Settings, reader: Subscriber, now: datetime) -> bool:
+def _judge(session: Session, settings: Settings, subscriber: Subscriber, now: datetime) -> bool:
     """Suppress a reader whose bounces have come to that; true if it is new.
 
     Only mails made since the reader last proved the address count: what bounced before is over.
     """
-    events = list_bounces(session, reader.id, reader.confirmed_at)
+    events = list_bounces(session, subscriber.id, subscriber.confirmed_at)
     standing = next_standing(events, now)
     if standing.suppress is None:
         return False
     is_new = insert_suppression(
-        session, reader.email_key, settings.secret_key, standing.suppress, standing.why, now
+        session, subscriber.email_key, settings.secret_key, standing.suppress, standing.why, now
     )
-    reader.state = SubscriberState.SUPPRESSED
+    subscriber.state = SubscriberState.SUPPRESSED
     if is_new:
-        log.info("bounce.suppressed", subscriber_id=reader.id, reason=standing.suppress)
+        log.info("bounce.suppressed", subscriber_id=subscriber.id, reason=standing.suppress)
     return is_new
 
 

@@ -36,7 +36,7 @@ from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
 from service.subscribers.store.subscribers import find_by_email
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 TOPICS = (
     '"prompt tuning" OR "continual learning"',
     "diffusion cat:cs.CV",
@@ -130,22 +130,22 @@ def _changes(settings: Settings) -> dict[str, str]:
 
 def _subscribe(desk: CommandContext, settings: Settings, services: Stack) -> None:
     """The sample reader signs up and confirms, as anybody would, by HTTP and the mail."""
-    state = _reader_state(desk)
+    state = _subscriber_state(desk)
     if state is SubscriberState.ACTIVE:
         return
     if state in {SubscriberState.PAUSED, SubscriberState.SUPPRESSED}:
-        raise CommandError(f"{READER} is {state}; start afresh with another PAPERBOY_DATA_DIR")
-    form = {"email": READER, "topic": list(TOPICS), "timezone": "UTC", "hour": "7"}
+        raise CommandError(f"{SUBSCRIBER} is {state}; start afresh with another PAPERBOY_DATA_DIR")
+    form = {"email": SUBSCRIBER, "topic": list(TOPICS), "timezone": "UTC", "hour": "7"}
     answer = httpx.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
     if not answer.is_success:
         raise CommandError(f"the sign-up was answered with {answer.status_code}")
     _confirm(desk, settings, services)
 
 
-def _reader_state(desk: CommandContext) -> SubscriberState | None:
+def _subscriber_state(desk: CommandContext) -> SubscriberState | None:
     with transaction(desk.sessions) as session:
-        reader = find_by_email(session, READER)
-        return reader.state if reader else None
+        subscriber = find_by_email(session, SUBSCRIBER)
+        return subscriber.state if subscriber else None
 
 
 def _confirm(desk: CommandContext, settings: Settings, services: Stack) -> None:
@@ -161,7 +161,7 @@ def _confirm(desk: CommandContext, settings: Settings, services: Stack) -> None:
         for token in _confirmation_tokens(settings) - tried:
             tried.add(token)
             httpx.post(f"{settings.base_url}/confirm/{token}")
-            if _reader_state(desk) is SubscriberState.ACTIVE:
+            if _subscriber_state(desk) is SubscriberState.ACTIVE:
                 return
         time.sleep(0.1)
     raise CommandError(f"no mail confirmed the reader within {MAIL_SECONDS:.0f} s")
@@ -177,7 +177,7 @@ def _mail_texts(settings: Settings) -> list[str]:
     maildir = settings.data_dir / "mailbox"
     texts = []
     for stored in list_messages(maildir, limit=20):
-        if READER in stored.to:
+        if SUBSCRIBER in stored.to:
             message = message_from_bytes(read_message(maildir, stored.key), policy=default)
             body = message.get_body(("plain",))
             texts.append(body.get_content() if body else "")
@@ -212,7 +212,7 @@ def _publish(desk: CommandContext, settings: Settings, on: date, services: Stack
 def _tell(desk: CommandContext, settings: Settings, day: _Day, outcome: _Outcome) -> None:
     origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
     maildir = settings.data_dir / "mailbox"
-    mail_count = sum(READER in stored.to for stored in list_messages(maildir))
+    mail_count = sum(SUBSCRIBER in stored.to for stored in list_messages(maildir))
     places = {"Maildir": str(maildir)}
     if outcome.is_up:
         places = {
@@ -235,7 +235,7 @@ def _tell(desk: CommandContext, settings: Settings, day: _Day, outcome: _Outcome
         "",
         *edition_lines(outcome.balance),
         "",
-        f"{READER} has {counted(mail_count, 'mail')}.",
+        f"{SUBSCRIBER} has {counted(mail_count, 'mail')}.",
         *(f"{name + ':':10}{place}" for name, place in places.items()),
         *(["Ctrl-C stops it."] if outcome.is_up else []),
     )

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(topics, name="topics")
 
 
-def find_reader(desk: CommandContext, email: str) -> Subscriber:
+def find_subscriber(desk: CommandContext, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
     from service.platform.database.engine import transaction
     from service.platform.signing.address_hash import email_key
@@ -38,11 +38,11 @@ def find_reader(desk: CommandContext, email: str) -> Subscriber:
 
     address = validate_address(email, takes_utf8=True)
     with transaction(desk.sessions) as session:
-        reader = find_by_email(session, email_key(address))
+        subscriber = find_by_email(session, email_key(address))
         suppressed = find_reason(session, email_key(address), desk.settings.secret_key)
-    if reader is None:
+    if subscriber is None:
         raise nobody(email, suppressed)
-    return reader
+    return subscriber
 
 
 def nobody(email: str, suppressed: str | None) -> CommandError:
@@ -82,10 +82,12 @@ def _status_lines(found: Status) -> list[str]:
         lines += [*story_of_edition(balance), ""]
     if not found.editions:
         lines += [f"No edition of {found.on} yet.", ""]
-    readers = ", ".join(f"{count} {state}" for state, count in sorted(found.subscribers.items()))
+    subscribers = ", ".join(
+        f"{count} {state}" for state, count in sorted(found.subscribers.items())
+    )
     oldest = found.oldest_due_at
     since = f", the oldest since {moment(oldest)}" if oldest else ""
-    lines.append(f"Subscribers: {readers or 'none'}.")
+    lines.append(f"Subscribers: {subscribers or 'none'}.")
     lines.append(f"Mails: {found.due_count} due{since}; {found.in_doubt_count} in doubt.")
     letters = [f"Of no edition: {line}" for line in doubt_lines(found.letters)]
     if letters:
@@ -110,12 +112,12 @@ def preview(
 
     with command_context(context, as_json=as_json) as desk:
         on = read_day(desk, date)
-        reader = find_reader(desk, email)
-        made = preview_digest(desk.sessions, desk.settings, reader.id, on, desk.clock())
+        subscriber = find_subscriber(desk, email)
+        made = preview_digest(desk.sessions, desk.settings, subscriber.id, on, desk.clock())
         if made.payload is None:
             desk.say({"written": [], "reason": made.reason}, f"No mail for {on}: {made.reason}.")
             return
-        written = _write(made.payload, out, f"{on}-{reader.id}")
+        written = _write(made.payload, out, f"{on}-{subscriber.id}")
         desk.say(
             {"written": [str(path) for path in written], "papers": made.paper_count},
             f"{counted(made.paper_count, 'paper')} in the mail of {on}:",
@@ -154,14 +156,14 @@ def why(
     Which papers matched which clause, what was cut, and every reply of the relay.
     """
     from service.cli.report_lines import story_lines
-    from service.operations.explain import find_reader_story
+    from service.operations.explain import find_subscriber_story
     from service.platform.signing.address_hash import email_key
     from service.subscribers.validate import validate_address
 
     with command_context(context, as_json=as_json) as desk:
         on = read_day(desk, date, "DATE")
         key = email_key(validate_address(email, takes_utf8=True))
-        found = find_reader_story(desk.sessions, key, on, desk.settings.secret_key)
+        found = find_subscriber_story(desk.sessions, key, on, desk.settings.secret_key)
         if found.story is None:
             raise nobody(email, found.suppressed)
         desk.say(found.story, *story_lines(found.story))

@@ -9,7 +9,7 @@ import typer
 
 from service.cli.context import CommandContext, CommandError, Json, command_context
 from service.cli.output import counted, table, to_json
-from service.cli.reports import find_reader
+from service.cli.reports import find_subscriber
 
 if TYPE_CHECKING:
     from service.subscribers.store.models import Subscriber
@@ -73,12 +73,12 @@ def add(
         keys = desk.settings.secret_key
         with transaction(desk.sessions) as session:
             valid = validate_sign_up(session, form, takes_utf8=desk.settings.smtputf8)
-            reader = add_subscriber(session, valid, keys, desk.clock(), is_confirmed=confirmed)
-        if reader is None:
+            subscriber = add_subscriber(session, valid, keys, desk.clock(), is_confirmed=confirmed)
+        if subscriber is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
         _ring(desk)
         asked = "" if confirmed else "; a confirmation mail is queued"
-        desk.say(_row(reader), f"{reader.email} is {reader.state}{asked}.")
+        desk.say(_row(subscriber), f"{subscriber.email} is {subscriber.state}{asked}.")
 
 
 def _ring(desk: CommandContext) -> None:
@@ -88,15 +88,15 @@ def _ring(desk: CommandContext) -> None:
     make_ring(desk.settings.broker_url)("deliver")
 
 
-def _row(reader: Subscriber) -> dict[str, object]:
+def _row(subscriber: Subscriber) -> dict[str, object]:
     return {
-        "id": reader.id,
-        "email": reader.email,
-        "state": reader.state,
-        "cadence": reader.cadence,
-        "hour": reader.hour,
-        "timezone": reader.timezone,
-        "has_empty_digests": reader.has_empty_digests,
+        "id": subscriber.id,
+        "email": subscriber.email,
+        "state": subscriber.state,
+        "cadence": subscriber.cadence,
+        "hour": subscriber.hour,
+        "timezone": subscriber.timezone,
+        "has_empty_digests": subscriber.has_empty_digests,
     }
 
 
@@ -107,16 +107,19 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
 
     with command_context(context, as_json=as_json) as desk:
         with transaction(desk.sessions) as session:
-            readers = list_subscribers(session)
-            topics = get_topics(session, [reader.id for reader in readers])
-        texts = {reader.id: [text for text, _ in topics.get(reader.id, [])] for reader in readers}
+            subscribers = list_subscribers(session)
+            topics = get_topics(session, [subscriber.id for subscriber in subscribers])
+        texts = {
+            subscriber.id: [text for text, _ in topics.get(subscriber.id, [])]
+            for subscriber in subscribers
+        }
         rows = [
             (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
-            for r in readers
+            for r in subscribers
         ]
         made = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
         total = f"{counted(len(rows), 'subscriber')}."
-        value = [_row(reader) | {"topics": texts[reader.id]} for reader in readers]
+        value = [_row(subscriber) | {"topics": texts[subscriber.id]} for subscriber in subscribers]
         desk.say(value, *([made, total] if rows else [total]))
 
 
@@ -177,14 +180,14 @@ def export(
     One JSON object a line; with --json everybody is one JSON array.
     """
     from service.platform.database.engine import transaction
-    from service.subscribers.export import export_reader
+    from service.subscribers.export import export_subscriber
     from service.subscribers.store.subscribers import list_subscribers
 
     with command_context(context, as_json=as_json) as desk:
-        one = find_reader(desk, email) if email else None
+        one = find_subscriber(desk, email) if email else None
         with transaction(desk.sessions) as session:
-            readers = [one] if one else list_subscribers(session)
-            held = [export_reader(session, reader) for reader in readers]
+            subscribers = [one] if one else list_subscribers(session)
+            held = [export_subscriber(session, subscriber) for subscriber in subscribers]
         desk.say(held[0] if one else held, *map(to_json, held))
 
 
@@ -198,11 +201,11 @@ def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
     from service.subscribers.store.subscribers import get_subscriber
 
     with command_context(context, as_json=as_json) as desk:
-        found = find_reader(desk, email)
+        found = find_subscriber(desk, email)
         with transaction(desk.sessions) as session:
-            reader = get_subscriber(session, found.id, lock=True)
-            if reader is not None:
-                forget(session, reader, desk.settings.secret_key, desk.clock())
+            subscriber = get_subscriber(session, found.id, lock=True)
+            if subscriber is not None:
+                forget(session, subscriber, desk.settings.secret_key, desk.clock())
         desk.say({"erased": found.email}, f"{found.email} is forgotten.")
 
 

@@ -48,7 +48,7 @@ LONGEST_DAYS = 31
 MOST_MISSED = 200
 # Whoever comes back has a few days' time.
 LIFETIME = timedelta(days=3)
-READERS_AT_ONCE = 200
+SUBSCRIBERS_AT_ONCE = 200
 
 log = get_logger(__name__)
 
@@ -71,38 +71,38 @@ def compose_catch_ups(
 ) -> int:
     """Queue the mail of every reader who is back and wants one; returns how many were queued."""
     with transaction(sessions) as session:
-        waiting = list_waiting(session, READERS_AT_ONCE)
+        waiting = list_waiting(session, SUBSCRIBERS_AT_ONCE)
     queued = 0
     for subscriber_id in waiting:
         with transaction(sessions) as session:
-            reader = claim_waiting(session, subscriber_id)
-            if reader is not None and not is_composing(session, reader.cadence):
-                queued += _queue(session, settings, reader, now, most_missed)
+            subscriber = claim_waiting(session, subscriber_id)
+            if subscriber is not None and not is_composing(session, subscriber.cadence):
+                queued += _queue(session, settings, subscriber, now, most_missed)
     if queued:
         log.info("catch_up", queued=queued)
     return queued
 
 
 def _queue(
-    session: Session, settings: Settings, reader: Subscriber, now: datetime, most_missed: int
+    session: Session, settings: Settings, subscriber: Subscriber, now: datetime, most_missed: int
 ) -> bool:
     """Gather and queue; true if there was anything. The reader's wish is fulfilled either way."""
-    today = now.astimezone(ZoneInfo(reader.timezone)).date()
-    began = reader.catch_up_since or today
+    today = now.astimezone(ZoneInfo(subscriber.timezone)).date()
+    began = subscriber.catch_up_since or today
     earliest = max(began - timedelta(days=1), today - timedelta(days=LONGEST_DAYS))
-    editions = list_missed(session, reader, earliest)
-    occasion = str(reader.paused_at or began)
-    reader.catch_up_since, reader.paused_at = None, None
-    missed = _find_missed(session, settings, reader, editions, now, most_missed)
-    digest = _compose(session, settings, reader, missed)
+    editions = list_missed(session, subscriber, earliest)
+    occasion = str(subscriber.paused_at or began)
+    subscriber.catch_up_since, subscriber.paused_at = None, None
+    missed = _find_missed(session, settings, subscriber, editions, now, most_missed)
+    digest = _compose(session, settings, subscriber, missed)
     if digest is None:
         return False
     note = _note(missed, is_bounded=began < earliest)
     told = _tell_span(editions, (max(began, earliest), today), note)
-    due = due_at(today, reader.hour, reader.timezone, now)
+    due = due_at(today, subscriber.hour, subscriber.timezone, now)
     row = MailRow(
         DeliveryKind.CATCH_UP,
-        reader.id,
+        subscriber.id,
         occasion,
         now,
         due,
@@ -116,15 +116,15 @@ def _queue(
 def _find_missed(
     session: Session,
     settings: Settings,
-    reader: Subscriber,
+    subscriber: Subscriber,
     editions: Sequence[Edition],
     now: datetime,
     most: int,
 ) -> _Missed:
     """Asked as searches are, of the store: a month's papers are too many to lay out for one reader."""
     missed, ids = _Missed(most), [edition.id for edition in editions]
-    held_back = list_held_back(session, reader.id, now - timedelta(days=LONGEST_DAYS))
-    topics = [topic for _, topic in get_topics(session, [reader.id]).get(reader.id, ())]
+    held_back = list_held_back(session, subscriber.id, now - timedelta(days=LONGEST_DAYS))
+    topics = [topic for _, topic in get_topics(session, [subscriber.id]).get(subscriber.id, ())]
     if not topics:
         missed.ids.update(find_missed_papers(session, ids, held_back, None, most))
     for query, condition in _read_conditions(session, settings, topics):
@@ -153,18 +153,20 @@ def _read_conditions(
 
 
 def _compose(
-    session: Session, settings: Settings, reader: Subscriber, missed: _Missed
+    session: Session, settings: Settings, subscriber: Subscriber, missed: _Missed
 ) -> Digest | None:
     """The digest of those papers: matched, ranked and cut as every digest is."""
     ids = sorted({*missed.ids, *missed.revisions})
     if not ids:
         return None
     index = load_index(session, ids, missed.revisions)
-    topics = load_matched_topics(session, settings, index, [reader.id]).get(reader.id, [])
+    topics = load_matched_topics(session, settings, index, [subscriber.id]).get(subscriber.id, [])
     siblings = find_siblings(session, ids)
-    sent = find_seen(session, [reader.id], siblings, edition_id=0).get(reader.id, frozenset())
+    sent = find_seen(session, [subscriber.id], siblings, edition_id=0).get(
+        subscriber.id, frozenset()
+    )
     seen = frozenset(siblings[i] for i in sent)
-    asked = EditionSubscriber(reader.id, topics=tuple(topics), seen_ids=seen)
+    asked = EditionSubscriber(subscriber.id, topics=tuple(topics), seen_ids=seen)
     return compose_digest(asked, index, settings.digest_max_papers)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import write_digest
 from service.deliveries.domain.states import SkipReason
-from service.deliveries.store.carry_over import carry_doubts_of_readers
+from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
@@ -50,21 +50,21 @@ def compose_chunk(
         edition = get_edition(session, chunk.edition_id) if chunk else None
         if chunk is None or edition is None:
             return False
-        readers = get_candidates(
+        subscribers = get_candidates(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
-        compose_readers(session, settings, edition, readers, now, cache)
+        compose_subscribers(session, settings, edition, subscribers, now, cache)
         chunk.composed_at = now
     with transaction(sessions) as session:
         freeze_if_composed(session, edition.id, now)
     return True
 
 
-def compose_readers(
+def compose_subscribers(
     session: Session,
     settings: Settings,
     edition: Edition,
-    readers: Sequence[Candidate],
+    subscribers: Sequence[Candidate],
     now: datetime,
     cache: EditionCache | None = None,
 ) -> None:
@@ -72,17 +72,17 @@ def compose_readers(
 
     `cache` keeps what was read of the edition for the next chunk; without, it is read anew.
     """
-    ids = [reader.id for reader in readers]
+    ids = [subscriber.id for subscriber in subscribers]
     if settings.in_doubt == "carry":
-        carry_doubts_of_readers(session, edition.id, ids, now)
+        carry_doubts_of_subscribers(session, edition.id, ids, now)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
     chunk = _read_chunk(session, settings, edition, loaded, ids)
     timing = _Timing(edition, settings)
     # Each digest is written before the next is made: a thousand of them alive at once would keep
     # the garbage collector busier than everything else here.
     rows = [
-        _make_row(reader, _compose(chunk, reader, settings.digest_max_papers), timing)
-        for reader in readers
+        _make_row(subscriber, _compose(chunk, subscriber, settings.digest_max_papers), timing)
+        for subscriber in subscribers
     ]
     insert_digests(session, edition.id, rows, now)
     mark_carried(session, edition.id, chunk.ledger.carried)
@@ -127,22 +127,22 @@ def _read_tastes(
     return load_tastes(session, opinions, pool), pool.candidates
 
 
-def _compose(chunk: _Chunk, reader: Candidate, max_papers: int) -> Digest | None:
+def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | None:
     """The digest with its recommendations; those alone make no digest."""
     ledger = chunk.ledger
     asked = EditionSubscriber(
-        subscriber_id=reader.id,
-        topics=tuple(chunk.topics.get(reader.id, ())),
-        seen_ids=ledger.seen_ids(reader.id),
-        carried_ids=ledger.carried_ids(reader.id),
-        unsent_ids=ledger.unsent_ids(reader.id),
-        happenings=ledger.happenings.get(reader.id, ()),
+        subscriber_id=subscriber.id,
+        topics=tuple(chunk.topics.get(subscriber.id, ())),
+        seen_ids=ledger.seen_ids(subscriber.id),
+        carried_ids=ledger.carried_ids(subscriber.id),
+        unsent_ids=ledger.unsent_ids(subscriber.id),
+        happenings=ledger.happenings.get(subscriber.id, ()),
     )
     digest = compose_digest(asked, chunk.index, max_papers, chunk.carried_papers)
     if digest is not None:
         known_ids = asked.seen_ids | asked.carried_ids
-        return recommend(digest, chunk.tastes.get(reader.id), chunk.candidates, known_ids)
-    if reader.has_empty_digests:
+        return recommend(digest, chunk.tastes.get(subscriber.id), chunk.candidates, known_ids)
+    if subscriber.has_empty_digests:
         # Nothing matched; what happened to papers may be told all the same.
         return Digest((), happenings=asked.happenings)
     return None
@@ -166,8 +166,8 @@ class _Timing:
         return known
 
 
-def _make_row(reader: Candidate, digest: Digest | None, timing: _Timing) -> DigestRow:
-    due, until = timing(reader.hour, reader.timezone)
+def _make_row(subscriber: Candidate, digest: Digest | None, timing: _Timing) -> DigestRow:
+    due, until = timing(subscriber.hour, subscriber.timezone)
     if digest is None:
-        return DigestRow(reader.id, due, until, SkipReason.EMPTY)
-    return DigestRow(reader.id, due, until, "", digest.paper_ids, write_digest(digest))
+        return DigestRow(subscriber.id, due, until, SkipReason.EMPTY)
+    return DigestRow(subscriber.id, due, until, "", digest.paper_ids, write_digest(digest))

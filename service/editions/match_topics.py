@@ -13,7 +13,7 @@ from service.topics.domain.types import ClauseKind
 from service.topics.like_clauses import find_likes
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import compile_missing, lock_compiled_shared
-from service.topics.store.topics import get_reader_topics
+from service.topics.store.topics import get_subscriber_topics
 
 
 def load_matched_topics(
@@ -29,10 +29,10 @@ def load_matched_topics(
     `all_likes`: see `match_stored_topics`.
     """
     lock_compiled_shared(session)
-    found = get_reader_topics(session, subscriber_ids)
+    found = get_subscriber_topics(session, subscriber_ids)
     if None in found.canonical_ids:
         compile_missing(session, subscriber_ids=subscriber_ids)
-        found = get_reader_topics(session, subscriber_ids)
+        found = get_subscriber_topics(session, subscriber_ids)
     wanted = [canonical_id or 0 for canonical_id in found.canonical_ids]
     match_stored_topics(session, settings, index, wanted, all_likes=all_likes)
     texts = index.texts_of(wanted)

@@ -66,25 +66,25 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
 
 def page_html(
     delivery: DeliveryView,
-    reader: RecipientView,
+    subscriber: RecipientView,
     materials: EditionDataCache,
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
-    context = digest_context(delivery, reader, materials, settings)
+    context = digest_context(delivery, subscriber, materials, settings)
     return render_mail(context.kind, context, settings, renderer).html_part.octets
 
 
 def whole_html(
     delivery: DeliveryView,
-    reader: RecipientView,
+    subscriber: RecipientView,
     materials: EditionDataCache,
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
     """A digest with the papers for which the mail had no room; a page has no limit."""
-    context = digest_context(delivery, reader, materials, settings)
+    context = digest_context(delivery, subscriber, materials, settings)
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
     shelf = materials.shelf(delivery.edition_id or 0, settings)
     more = tuple(shelf.take(cut, MORE_TITLE))

@@ -20,7 +20,7 @@ from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.archive_copy import ArchivedMail, copy_mail
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import RenderedMail, Renderer
-from service.messages.signed_links import paper_links, reader_links, signed_url
+from service.messages.signed_links import paper_links, signed_url, subscriber_links
 from service.messages.transactional import alert_context, letter_context
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
@@ -89,18 +89,18 @@ def _address(
     claim: Claim, materials: EditionDataCache, settings: Settings
 ) -> tuple[str, MailContext, str | None]:
     """Whom a row is sent to, what it says, and the link that ends it."""
-    delivery, reader = claim.delivery, claim.subscriber
+    delivery, subscriber = claim.delivery, claim.subscriber
     if delivery.kind is DeliveryKind.OPERATOR_ALERT:
         if not settings.alert_to:
             raise MailError("nobody is set in PAPERBOY_ALERT_TO any more")
         return _bare_address(settings.alert_to), alert_context(delivery, settings), None
-    if reader is None:
+    if subscriber is None:
         raise ValueError("a delivery without a reader must be skipped, not built")
-    context = mail_context(delivery, reader, materials, settings)
+    context = mail_context(delivery, subscriber, materials, settings)
     if isinstance(context, DigestContext):
-        return reader.email, context, context.links.unsubscribe
+        return subscriber.email, context, context.links.unsubscribe
     at = delivery.created_at
-    return reader.email, context, signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at)
+    return subscriber.email, context, signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, at)
 
 
 def render_mail(
@@ -112,23 +112,29 @@ def render_mail(
 
 
 def mail_context(
-    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
+    delivery: DeliveryView,
+    subscriber: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
 ) -> MailContext:
     """The typed context of a row's email."""
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
-        return digest_context(delivery, reader, materials, settings)
-    return letter_context(delivery, reader, materials, settings)
+        return digest_context(delivery, subscriber, materials, settings)
+    return letter_context(delivery, subscriber, materials, settings)
 
 
 def digest_context(
-    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
+    delivery: DeliveryView,
+    subscriber: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
 ) -> DigestContext:
-    created_at, reader_id = delivery.created_at, reader.id
+    created_at, subscriber_id = delivery.created_at, subscriber.id
     digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
     shelf = materials.shelf(edition_id, settings)
-    days = materials.days(edition_id) or missed_days(delivery, reader)
-    joined_at = reader.confirmed_at or reader.created_at
+    days = materials.days(edition_id) or missed_days(delivery, subscriber)
+    joined_at = subscriber.confirmed_at or subscriber.created_at
     return DigestContext(
         cadence=days.cadence,
         local_date=days.until,
@@ -136,11 +142,11 @@ def digest_context(
         coverage=days.coverage,
         groups=shelf.read_groups(digest),
         also=shelf.read_also(digest),
-        links=reader_links(settings, reader_id, delivery.id, created_at),
-        topics=tuple([text for text, _ in materials.topics.get(reader_id, ())]),
+        links=subscriber_links(settings, subscriber_id, delivery.id, created_at),
+        topics=tuple([text for text, _ in materials.topics.get(subscriber_id, ())]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
-        locale=reader.locale,
+        locale=subscriber.locale,
         brand=brand_of(settings),
         happenings=_happenings(digest, materials.papers, settings),
         cut_count=len(digest["cut"]),

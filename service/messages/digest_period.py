@@ -23,8 +23,8 @@ def edition_days(edition: Edition) -> DigestDays:
     return DigestDays(edition.cadence, edition.local_date, parse_coverage(edition.coverage))
 
 
-def missed_days(delivery: DeliveryView, reader: RecipientView) -> DigestDays:
+def missed_days(delivery: DeliveryView, subscriber: RecipientView) -> DigestDays:
     """What a catch-up says of its own days."""
     told = (delivery.digest or {})["missed"]
     since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))
-    return DigestDays(reader.cadence, until, parse_coverage(told), since)
+    return DigestDays(subscriber.cadence, until, parse_coverage(told), since)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
-from service.editions.compose import compose_readers
+from service.editions.compose import compose_subscribers
 from service.editions.prepare import prepare_edition
 from service.editions.store.editions import find_edition, insert_edition
 from service.editions.store.models import Edition
@@ -55,17 +55,21 @@ def _read(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
 ) -> tuple[Edition, Claim, EditionDataCache] | MailPreview:
     """What the mail is to be made of, or why there is none."""
-    reader = session.get_one(Subscriber, subscriber_id)
-    edition = find_edition(session, reader.cadence, on) or _open(session, settings, reader, on, now)
-    delivery = _find_delivery(session, edition.id, reader.id)
+    subscriber = session.get_one(Subscriber, subscriber_id)
+    edition = find_edition(session, subscriber.cadence, on) or _open(
+        session, settings, subscriber, on, now
+    )
+    delivery = _find_delivery(session, edition.id, subscriber.id)
     if delivery is None:
-        candidate = Candidate(reader.id, reader.hour, reader.timezone, reader.has_empty_digests)
-        compose_readers(session, settings, edition, [candidate], now)
-        delivery = _find_delivery(session, edition.id, reader.id)
+        candidate = Candidate(
+            subscriber.id, subscriber.hour, subscriber.timezone, subscriber.has_empty_digests
+        )
+        compose_subscribers(session, settings, edition, [candidate], now)
+        delivery = _find_delivery(session, edition.id, subscriber.id)
     if delivery is None or delivery.digest is None:
         reason = delivery.reason if delivery else "no delivery"
         return MailPreview(edition.local_date, None, reason=reason)
-    claim, materials = Claim(delivery, reader), EditionDataCache()
+    claim, materials = Claim(delivery, subscriber), EditionDataCache()
     gather_materials(session, [claim], materials)
     return edition, claim, materials
 
@@ -79,9 +83,9 @@ def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Del
 
 
 def _open(
-    session: Session, settings: Settings, reader: Subscriber, on: date, now: datetime
+    session: Session, settings: Settings, subscriber: Subscriber, on: date, now: datetime
 ) -> Edition:
-    edition = insert_edition(session, reader.cadence, on, now, sends_now=True)
+    edition = insert_edition(session, subscriber.cadence, on, now, sends_now=True)
     if edition is None:
         raise LookupError("the edition was opened by somebody else just now; try again")
     prepare_edition(session, settings, edition, now)

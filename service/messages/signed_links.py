@@ -18,8 +18,8 @@ _PATHS = {
     Purpose.ADDRESS: "address",
 }
 # What a digest lets its reader do.
-_READERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
-_READERS_PATHS = tuple(_PATHS[purpose] for purpose in _READERS_OWN)
+_SUBSCRIBERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
+_SUBSCRIBERS_PATHS = tuple(_PATHS[purpose] for purpose in _SUBSCRIBERS_OWN)
 
 
 def signed_url(
@@ -30,14 +30,14 @@ def signed_url(
     return f"{settings.base_url}/{_PATHS[purpose]}/{token}"
 
 
-def reader_links(
+def subscriber_links(
     settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
 ) -> SubscriberLinks:
     """What stands at the foot of a digest."""
     base, keys = settings.base_url, settings.secret_key
-    tokens = sign_tokens(_READERS_OWN, subscriber_id, issued_at, keys)
+    tokens = sign_tokens(_SUBSCRIBERS_OWN, subscriber_id, issued_at, keys)
     preferences, unsubscribe, change = (
-        f"{base}/{path}/{token}" for path, token in zip(_READERS_PATHS, tokens, strict=True)
+        f"{base}/{path}/{token}" for path, token in zip(_SUBSCRIBERS_PATHS, tokens, strict=True)
     )
     return SubscriberLinks(
         preferences=preferences,

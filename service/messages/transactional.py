@@ -33,13 +33,16 @@ from service.platform.signing.tokens import LIFETIME, Purpose
 
 
 def letter_context(
-    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
+    delivery: DeliveryView,
+    subscriber: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
 ) -> MailContext:
     """The typed context of a row that is no digest.
 
     Raises `KeyError` for kinds that go to the operator: alerts (`alert_context`) and tests.
     """
-    return _CONTEXTS[delivery.kind](delivery, reader, materials, settings)
+    return _CONTEXTS[delivery.kind](delivery, subscriber, materials, settings)
 
 
 _Make = Callable[[DeliveryView, RecipientView, EditionDataCache, Settings], MailContext]
@@ -47,16 +50,16 @@ _Make = Callable[[DeliveryView, RecipientView, EditionDataCache, Settings], Mail
 
 def _proof(
     delivery: DeliveryView,
-    reader: RecipientView,
+    subscriber: RecipientView,
     settings: Settings,
     purpose: Purpose,
     detail: str = "",
 ) -> dict[str, Any]:
     """The fields of `ProofBase`."""
-    at, mark = delivery.created_at, fingerprint(reader.email_key)
+    at, mark = delivery.created_at, fingerprint(subscriber.email_key)
     return {
-        "confirm_url": signed_url(settings, purpose, reader.id, at, detail),
-        "never_url": signed_url(settings, Purpose.NEVER, reader.id, at, mark),
+        "confirm_url": signed_url(settings, purpose, subscriber.id, at, detail),
+        "never_url": signed_url(settings, Purpose.NEVER, subscriber.id, at, mark),
         "expires_days": _lifetime_days(purpose),
         "on": at.date(),
         **sender_fields(settings),
@@ -68,45 +71,47 @@ def _lifetime_days(purpose: Purpose) -> int:
     return lifetime.days if lifetime else 0
 
 
-def _to_reader(delivery: DeliveryView, reader: RecipientView, settings: Settings) -> dict[str, Any]:
+def _recipient_fields(
+    delivery: DeliveryView, subscriber: RecipientView, settings: Settings
+) -> dict[str, Any]:
     """The fields of `ReaderBase`."""
     on = delivery.created_at.date()
-    return {"on": on, "locale": reader.locale, **sender_fields(settings)}
+    return {"on": on, "locale": subscriber.locale, **sender_fields(settings)}
 
 
-def _to_subscriber(
-    delivery: DeliveryView, reader: RecipientView, settings: Settings
+def _subscriber_fields(
+    delivery: DeliveryView, subscriber: RecipientView, settings: Settings
 ) -> dict[str, Any]:
     """The fields of `SubscriberBase`."""
     at = delivery.created_at
     return {
-        "preferences": signed_url(settings, Purpose.PREFERENCES, reader.id, at),
-        "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, at),
-        **_to_reader(delivery, reader, settings),
+        "preferences": signed_url(settings, Purpose.PREFERENCES, subscriber.id, at),
+        "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, at),
+        **_recipient_fields(delivery, subscriber, settings),
     }
 
 
 def _confirmation(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
-    return ConfirmationContext(**_proof(delivery, reader, settings, Purpose.CONFIRM))
+    return ConfirmationContext(**_proof(delivery, subscriber, settings, Purpose.CONFIRM))
 
 
 def _address_change(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
-    detail = move_detail(reader)
-    return AddressChangeContext(**_proof(delivery, reader, settings, Purpose.ADDRESS, detail))
+    detail = move_detail(subscriber)
+    return AddressChangeContext(**_proof(delivery, subscriber, settings, Purpose.ADDRESS, detail))
 
 
 def _address_notice(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
-    at, detail = delivery.created_at, move_detail(reader)
+    at, detail = delivery.created_at, move_detail(subscriber)
     return AddressNoticeContext(
-        undo_url=signed_url(settings, Purpose.ADDRESS, reader.id, at, detail),
+        undo_url=signed_url(settings, Purpose.ADDRESS, subscriber.id, at, detail),
         expires_days=_lifetime_days(Purpose.ADDRESS),
-        **_to_reader(delivery, reader, settings),
+        **_recipient_fields(delivery, subscriber, settings),
     )
 
 
@@ -116,64 +121,72 @@ def move_detail(waiting: RecipientView) -> str:
 
 
 def _already_subscribed(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
-    return AlreadySubscribedContext(**_to_subscriber(delivery, reader, settings))
+    return AlreadySubscribedContext(**_subscriber_fields(delivery, subscriber, settings))
 
 
 def _welcome(
-    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
+    delivery: DeliveryView,
+    subscriber: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
 ) -> MailContext:
     shelf = materials.shelf(0, settings)
     groups = digest_from_json(delivery.digest).groups
     shown = [(group.title, tuple(shelf.take(group.entries, ""))) for group in groups]
     return WelcomeContext(
-        topics=_topics(reader, materials),
-        next_hour=reader.hour,
-        timezone=reader.timezone,
-        cadence=reader.cadence,
-        has_empty_digests=reader.has_empty_digests,
+        topics=_topics(subscriber, materials),
+        next_hour=subscriber.hour,
+        timezone=subscriber.timezone,
+        cadence=subscriber.cadence,
+        has_empty_digests=subscriber.has_empty_digests,
         preview=tuple(
             DigestSection(title=title, papers=papers) for title, papers in shown if papers
         ),
-        **_to_subscriber(delivery, reader, settings),
+        **_subscriber_fields(delivery, subscriber, settings),
     )
 
 
 def _topics_changed(
-    delivery: DeliveryView, reader: RecipientView, materials: EditionDataCache, settings: Settings
+    delivery: DeliveryView,
+    subscriber: RecipientView,
+    materials: EditionDataCache,
+    settings: Settings,
 ) -> MailContext:
-    topics = _topics(reader, materials)
-    return TopicsChangedContext(topics=topics, **_to_subscriber(delivery, reader, settings))
+    topics = _topics(subscriber, materials)
+    return TopicsChangedContext(topics=topics, **_subscriber_fields(delivery, subscriber, settings))
 
 
 def _paused(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
     return PausedContext(
-        until=reader.paused_until,
-        catches_up=reader.has_catch_up,
-        **_to_subscriber(delivery, reader, settings),
+        until=subscriber.paused_until,
+        catches_up=subscriber.has_catch_up,
+        **_subscriber_fields(delivery, subscriber, settings),
     )
 
 
 def _resumed(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
     return ResumedContext(
-        next_hour=reader.hour,
-        timezone=reader.timezone,
-        cadence=reader.cadence,
-        has_empty_digests=reader.has_empty_digests,
-        **_to_subscriber(delivery, reader, settings),
+        next_hour=subscriber.hour,
+        timezone=subscriber.timezone,
+        cadence=subscriber.cadence,
+        has_empty_digests=subscriber.has_empty_digests,
+        **_subscriber_fields(delivery, subscriber, settings),
     )
 
 
 def _farewell(
-    delivery: DeliveryView, reader: RecipientView, _: EditionDataCache, settings: Settings
+    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> MailContext:
-    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, reader.id, delivery.created_at)
-    return FarewellContext(undo_url=f"{unsubscribe}/undo", **_to_reader(delivery, reader, settings))
+    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, delivery.created_at)
+    return FarewellContext(
+        undo_url=f"{unsubscribe}/undo", **_recipient_fields(delivery, subscriber, settings)
+    )
 
 
 def alert_context(delivery: DeliveryView, settings: Settings) -> OperatorAlertContext:
@@ -186,8 +199,8 @@ def alert_context(delivery: DeliveryView, settings: Settings) -> OperatorAlertCo
     )
 
 
-def _topics(reader: RecipientView, materials: EditionDataCache) -> tuple[str, ...]:
-    return tuple(text for text, _ in materials.topics.get(reader.id, []))
+def _topics(subscriber: RecipientView, materials: EditionDataCache) -> tuple[str, ...]:
+    return tuple(text for text, _ in materials.topics.get(subscriber.id, []))
 
 
 _CONTEXTS: dict[DeliveryKind, _Make] = {

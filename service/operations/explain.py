@@ -16,8 +16,8 @@ from service.operations.figures import ProviderLine, provider_line
 from service.operations.store.edition_reports import (
     SubscriberDay,
     find_pace,
-    list_reader_bounces,
-    list_reader_days,
+    list_subscriber_bounces,
+    list_subscriber_days,
 )
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
@@ -119,20 +119,20 @@ class SubscriberStory:
     suppressed: str = ""
 
 
-def find_reader_story(
+def find_subscriber_story(
     sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...]
 ) -> SubscriberStory:
     """Return what is known of the address that has a key (see `email_key`)."""
     with transaction(sessions) as session:
-        reader = find_by_email(session, key)
-        if reader is None:
+        subscriber = find_by_email(session, key)
+        if subscriber is None:
             return SubscriberStory(None, suppressed=find_reason(session, key, secrets) or "")
-        mails = list_reader_days(session, reader.id)
-        return SubscriberStory(tell_why(session, reader, on, secrets), tuple(mails))
+        mails = list_subscriber_days(session, subscriber.id)
+        return SubscriberStory(tell_why(session, subscriber, on, secrets), tuple(mails))
 
 
 def tell_why(
-    session: Session, reader: Subscriber, on: date, secrets: tuple[str, ...] = ()
+    session: Session, subscriber: Subscriber, on: date, secrets: tuple[str, ...] = ()
 ) -> Story:
     """The deliveries of a reader for a date: digests of its editions, other mails queued on it.
 
@@ -141,25 +141,25 @@ def tell_why(
     rows = session.execute(
         select(Delivery, Edition)
         .outerjoin(Edition, Edition.id == Delivery.edition_id)
-        .where(Delivery.subscriber_id == reader.id)
+        .where(Delivery.subscriber_id == subscriber.id)
         .order_by(Delivery.id)
     )
-    bounces = list_reader_bounces(session, reader.id)
+    bounces = list_subscriber_bounces(session, subscriber.id)
     told = [
         _tell_delivery(session, delivery, edition, bounces)
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
-    topics = get_topics(session, [reader.id]).get(reader.id, [])
-    provider = provider_of(reader.email)
+    topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
+    provider = provider_of(subscriber.email)
     pace = find_pace(session, provider)
     return Story(
-        email=reader.email,
+        email=subscriber.email,
         on=on,
-        state=reader.state,
+        state=subscriber.state,
         topics=tuple(text for text, _ in topics),
         deliveries=tuple(told),
-        suppressed=find_reason(session, reader.email_key, secrets) or "",
+        suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,
         pace=provider_line(pace) if pace else None,
         bounces=tuple(_bounce(row) for row in bounces if row.delivery_id is None),

@@ -19,7 +19,7 @@ _ADDRESS = re.compile(rf"""("[^"\n]+"|(?<!{_LOCAL}){_LOCAL}+)(@|%40)(?=[\w\[])""
 
 
 def mask_addresses(text: str) -> str:
-    """Shorten every email address in `text`: `reader@example.org` becomes `r***@example.org`."""
+    """Shorten every email address in `text`: `subscriber@example.org` becomes `r***@example.org`."""
     return _ADDRESS.sub(_mask, _CREDENTIALS.sub("***@", text))
 
 

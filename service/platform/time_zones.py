@@ -13,7 +13,7 @@ def is_zone(name: str) -> bool:
     return True
 
 
-def reader_hour(on: date, hour: int, zone: str) -> datetime:
+def subscriber_hour(on: date, hour: int, zone: str) -> datetime:
     """The instant (UTC) of the reader's hour on a local date.
 
     An hour that the clocks skip in spring is taken as the same wall time before the change, one

@@ -84,8 +84,8 @@ def skip_unwanted(
 
 
 def _asked(claim: Claim) -> EligibilityCheck:
-    delivery, reader = claim.delivery, claim.subscriber
-    state, key = (reader.state, reader.email_key) if reader else (None, "")
+    delivery, subscriber = claim.delivery, claim.subscriber
+    state, key = (subscriber.state, subscriber.email_key) if subscriber else (None, "")
     return EligibilityCheck(delivery.id, delivery.kind, delivery.send_not_after, state, key)
 
 

@@ -30,8 +30,8 @@ class InFlight(NamedTuple):
 
 
 def flight_of(claim: Claim) -> InFlight:
-    row, reader = claim.delivery, claim.subscriber
-    provider = provider_of(reader.email) if reader is not None else ""
+    row, subscriber = claim.delivery, claim.subscriber
+    provider = provider_of(subscriber.email) if subscriber is not None else ""
     return InFlight(row.attempt, row.deferral_count, row.send_not_after, provider)
 
 
@@ -90,14 +90,19 @@ def suppress_dead(
 ) -> None:
     """A reply that says the address is dead ends its subscription, once and for all mails."""
     for row, decision in dead:
-        reader = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
-        if decision.suppress is None or reader is None:
+        subscriber = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
+        if decision.suppress is None or subscriber is None:
             continue
-        if reader.confirmed_at is not None and row.created_at < reader.confirmed_at:
+        if subscriber.confirmed_at is not None and row.created_at < subscriber.confirmed_at:
             # The address was proved since; the mail may have been on its way to the one before.
             continue
         insert_suppression(
-            session, reader.email_key, settings.secret_key, decision.suppress, decision.detail, now
+            session,
+            subscriber.email_key,
+            settings.secret_key,
+            decision.suppress,
+            decision.detail,
+            now,
         )
-        reader.state = SubscriberState.SUPPRESSED
+        subscriber.state = SubscriberState.SUPPRESSED
     session.flush()

@@ -38,14 +38,14 @@ _WAITING = {SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}
 
 
 def request_address(
-    session: Session, reader: Subscriber, text: str, secrets: tuple[str, ...], now: datetime
+    session: Session, subscriber: Subscriber, text: str, secrets: tuple[str, ...], now: datetime
 ) -> None:
     """Ask a new address whether it is the reader's; at most one mail goes out, to that address.
 
     Nothing tells whether the address is known, suppressed or asked already: the answer is the
     same. Raises `SignUpError` for what is no address, or where the reader gets no mail at all.
     """
-    if reader.state not in _MOVABLE:
+    if subscriber.state not in _MOVABLE:
         message = "You get no mail from us: sign up with the other address."
         raise SignUpError(FormFault("address", message))
     address = validate_address(text, field="address")
@@ -53,7 +53,7 @@ def request_address(
     if find_reason(session, key, secrets) not in {None, SuppressionReason.ERASED}:
         return
     delete_suppression(session, key, secrets)
-    chosen = Preferences(reader.cadence, reader.hour, reader.timezone)
+    chosen = Preferences(subscriber.cadence, subscriber.hour, subscriber.timezone)
     insert_subscriber(session, address, key, chosen, now)
     other = find_by_email(session, key)
     if other is not None and other.state in _MOVABLE:
@@ -63,8 +63,8 @@ def request_address(
     if other is None or other.state not in _WAITING:
         return
     other.state = SubscriberState.PENDING
-    other.moves_from_id = reader.id
-    forget_other_moves(session, reader.id, other.id)
+    other.moves_from_id = subscriber.id
+    forget_other_moves(session, subscriber.id, other.id)
     queue_question(session, other, DeliveryKind.ADDRESS_CHANGE, now)
 
 
@@ -74,30 +74,31 @@ def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber
     The same link, sent to the old address, takes the move back. Raises `TokenExpired` where either
     side has changed since: the reader left, another address was asked for, or this one subscribed.
     """
-    reader_id, _, mark = token.detail.partition(".")
+    subscriber_id, _, mark = token.detail.partition(".")
     # In the order of ids, as everybody locks subscribers.
     held = {
-        i: get_subscriber(session, i, lock=True) for i in sorted({int(reader_id), token.subject})
+        i: get_subscriber(session, i, lock=True)
+        for i in sorted({int(subscriber_id), token.subject})
     }
-    reader, other = held[int(reader_id)], held[token.subject]
-    if reader is None or reader.state not in _MOVABLE:
+    subscriber, other = held[int(subscriber_id)], held[token.subject]
+    if subscriber is None or subscriber.state not in _MOVABLE:
         raise TokenExpired
-    if fingerprint(reader.email_key) == mark:
-        return reader
+    if fingerprint(subscriber.email_key) == mark:
+        return subscriber
     if (
         other is None
         or other.state not in _WAITING
-        or other.moves_from_id != reader.id
+        or other.moves_from_id != subscriber.id
         or fingerprint(other.email_key) != mark
     ):
         raise TokenExpired
-    swap_addresses(session, reader, other)
+    swap_addresses(session, subscriber, other)
     # What bounced before was another mailbox: bounces count from here on.
-    reader.confirmed_at = now
+    subscriber.confirmed_at = now
     other.state = SubscriberState.UNSUBSCRIBED
     other.unsubscribed_at = now
     other.confirmed_at = None
     other.confirmation_count = 0
-    record_consent(session, reader.id, "address changed", "/address", now)
+    record_consent(session, subscriber.id, "address changed", "/address", now)
     queue_address_notice(session, other, now)
-    return reader
+    return subscriber

@@ -60,10 +60,10 @@ def add_subscriber(
     if find_by_email(session, key) is not None or is_suppressed(session, key, secrets):
         return None
     request_subscription(session, form, secrets, now, asks=not is_confirmed)
-    reader = find_by_email(session, key, lock=True)
-    if reader is not None and is_confirmed:
-        activate(session, reader, "operator", now)
-    return reader
+    subscriber = find_by_email(session, key, lock=True)
+    if subscriber is not None and is_confirmed:
+        activate(session, subscriber, "operator", now)
+    return subscriber
 
 
 @dataclass(frozen=True, slots=True)

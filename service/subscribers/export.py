@@ -12,7 +12,7 @@ from service.platform.database.base import Base
 from service.subscribers.store.models import Subscriber
 
 
-def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
+def export_subscriber(session: Session, subscriber: Subscriber) -> dict[str, Any]:
     """Return the subscriber's rows in every table that names them (GDPR Art. 15 and 20).
 
     All tables with a foreign key to subscribers and all their columns, so that nothing that is
@@ -20,8 +20,8 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
     named by their keys, because our numbers mean nothing elsewhere.
     """
     own: Table = Subscriber.metadata.tables[Subscriber.__tablename__]
-    (subscriber,) = _rows(session, own.c.id, [reader.id])
-    found = {key.table.name: _rows(session, key, [reader.id]) for key in _keys_to(own)}
+    (person,) = _rows(session, own.c.id, [subscriber.id])
+    found = {key.table.name: _rows(session, key, [subscriber.id]) for key in _keys_to(own)}
     events: Column[Any] = DeliveryEvent.metadata.tables[DeliveryEvent.__tablename__].c.delivery_id
     deliveries = found[Delivery.__tablename__]
     found[DeliveryEvent.__tablename__] = _rows(session, events, [one["id"] for one in deliveries])
@@ -29,7 +29,7 @@ def export_reader(session: Session, reader: Subscriber) -> dict[str, Any]:
     named = {one["paper_id"] for rows in found.values() for one in rows if "paper_id" in one}
     papers = get_papers(session, sent | named)
     return {
-        "subscriber": _plain_row(subscriber),
+        "subscriber": _plain_row(person),
         **{name: [_plain_row(row) for row in rows] for name, rows in found.items()},
         "papers": {str(number): papers[number].key for number in sorted(papers)},
     }

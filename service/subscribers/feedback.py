@@ -43,27 +43,27 @@ class MuteOffer:
 
 
 def rate_paper(
-    session: Session, reader: Subscriber, paper_id: int, kind: Feedback, now: datetime
+    session: Session, subscriber: Subscriber, paper_id: int, kind: Feedback, now: datetime
 ) -> Feedback | None:
     """Set the reader's word on a paper that is there; returns the word before."""
-    was = find_opinion(session, reader.id, paper_id)
-    record_opinion(session, reader.id, paper_id, kind, now)
+    was = find_opinion(session, subscriber.id, paper_id)
+    record_opinion(session, subscriber.id, paper_id, kind, now)
     return was
 
 
 def take_back_opinion(
     session: Session,
-    reader: Subscriber,
+    subscriber: Subscriber,
     paper_id: int,
     kind: Feedback,
     was: Feedback | None,
     now: datetime,
 ) -> bool:
     """Go back to the word before; true unless something else was said meanwhile."""
-    if not delete_opinion(session, reader.id, paper_id, kind):
-        return find_opinion(session, reader.id, paper_id) is was
+    if not delete_opinion(session, subscriber.id, paper_id, kind):
+        return find_opinion(session, subscriber.id, paper_id) is was
     if was is not None:
-        record_opinion(session, reader.id, paper_id, was, now)
+        record_opinion(session, subscriber.id, paper_id, was, now)
     return True
 
 
@@ -75,10 +75,10 @@ def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
 
 
 def find_bringing_topic(
-    session: Session, settings: Settings, reader: Subscriber, paper_id: int
+    session: Session, settings: Settings, subscriber: Subscriber, paper_id: int
 ) -> Topic | None:
     """The first of the reader's topics, as they are now, that brings a paper."""
-    topics = list_topics(session, reader.id)
+    topics = list_topics(session, subscriber.id)
     holds = which_hold(
         session,
         paper_id,
@@ -124,8 +124,8 @@ def _choose(session: Session, clauses: Sequence[Leaf], until: date) -> list[Mute
     return sorted(offers, key=lambda offer: (offer.paper_count, offer.clause))[:MOST_OFFERS]
 
 
-def set_suggestions(reader: Subscriber, *, is_wanted: bool) -> bool:
+def set_suggestions(subscriber: Subscriber, *, is_wanted: bool) -> bool:
     """Switch suggestions on or off; true if that changed anything."""
-    changed = reader.has_suggestions is not is_wanted
-    reader.has_suggestions = is_wanted
+    changed = subscriber.has_suggestions is not is_wanted
+    subscriber.has_suggestions = is_wanted
     return changed

@@ -29,13 +29,13 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
 
     The row is locked, so that a send about to start either sees this or was first.
     """
-    reader = get_subscriber(session, subscriber_id, lock=True)
+    subscriber = get_subscriber(session, subscriber_id, lock=True)
     leaving = {SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.PENDING}
-    if reader is None or reader.state not in leaving:
+    if subscriber is None or subscriber.state not in leaving:
         return False
-    reader.state = SubscriberState.UNSUBSCRIBED
-    reader.unsubscribed_at = now
-    record_consent(session, reader.id, "unsubscribed", page, now)
+    subscriber.state = SubscriberState.UNSUBSCRIBED
+    subscriber.unsubscribed_at = now
+    record_consent(session, subscriber.id, "unsubscribed", page, now)
     return True
 
 
@@ -47,20 +47,20 @@ def leave(
     Off by default: who leaves should hear no more of us.
     """
     has_left = unsubscribe(session, subscriber_id, page, now)
-    reader = get_subscriber(session, subscriber_id) if has_left else None
-    if settings.send_farewell and reader is not None and reader.confirmed_at is not None:
-        queue_farewell(session, reader, now)
+    subscriber = get_subscriber(session, subscriber_id) if has_left else None
+    if settings.send_farewell and subscriber is not None and subscriber.confirmed_at is not None:
+        queue_farewell(session, subscriber, now)
     return has_left
 
 
 def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:
     """Take a change of mind back, for whoever holds the link that unsubscribed."""
-    reader = get_subscriber(session, subscriber_id, lock=True)
-    if reader is None or reader.state is not SubscriberState.UNSUBSCRIBED:
+    subscriber = get_subscriber(session, subscriber_id, lock=True)
+    if subscriber is None or subscriber.state is not SubscriberState.UNSUBSCRIBED:
         return False
-    if reader.confirmed_at is None:
+    if subscriber.confirmed_at is None:
         return False
-    activate(session, reader, "/unsubscribe", now)
+    activate(session, subscriber, "/unsubscribe", now)
     return True
 
 
@@ -81,52 +81,56 @@ def never_mail(session: Session, link: Token, secrets: tuple[str, ...], now: dat
 
 
 def update_preferences(
-    session: Session, reader: Subscriber, chosen: Preferences, now: datetime
+    session: Session, subscriber: Subscriber, chosen: Preferences, now: datetime
 ) -> None:
     """Set what a reader gets and when; a mail says so where their topics changed."""
-    before = {canonical for _, canonical in get_topics(session, [reader.id]).get(reader.id, ())}
-    set_preferences(session, reader, chosen, now)
+    before = {
+        canonical for _, canonical in get_topics(session, [subscriber.id]).get(subscriber.id, ())
+    }
+    set_preferences(session, subscriber, chosen, now)
     if before != {canonical for _, canonical in chosen.topics}:
-        queue_topics_changed(session, reader, now)
+        queue_topics_changed(session, subscriber, now)
 
 
 def pause(
-    reader: Subscriber, until: date | None, now: datetime, *, catches_up: bool = False
+    subscriber: Subscriber, until: date | None, now: datetime, *, catches_up: bool = False
 ) -> bool:
     """Stop the mails until a date (or until resumed); true if they were running.
 
     With `catches_up` what the pause misses comes in one mail afterwards. It began when the mails
     stopped: pausing again, or before the last pause was made up for, moves only its end.
     """
-    if reader.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+    if subscriber.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
         return False
-    reader.state = SubscriberState.PAUSED
-    reader.paused_until = until
-    reader.paused_at = reader.paused_at or now
-    reader.has_catch_up = catches_up
+    subscriber.state = SubscriberState.PAUSED
+    subscriber.paused_until = until
+    subscriber.paused_at = subscriber.paused_at or now
+    subscriber.has_catch_up = catches_up
     return True
 
 
-def resume(reader: Subscriber, *, catches_up: bool | None = None) -> bool:
+def resume(subscriber: Subscriber, *, catches_up: bool | None = None) -> bool:
     """Let the mails go on; `catches_up` is the reader's last word on what the pause missed."""
-    if reader.state is not SubscriberState.PAUSED:
+    if subscriber.state is not SubscriberState.PAUSED:
         return False
-    reader.state = SubscriberState.ACTIVE
-    reader.paused_until = None
-    wants = reader.has_catch_up if catches_up is None else catches_up
-    began = reader.paused_at
-    reader.catch_up_since = began.astimezone(UTC).date() if began and wants else None
-    reader.paused_at = began if wants else None
+    subscriber.state = SubscriberState.ACTIVE
+    subscriber.paused_until = None
+    wants = subscriber.has_catch_up if catches_up is None else catches_up
+    began = subscriber.paused_at
+    subscriber.catch_up_since = began.astimezone(UTC).date() if began and wants else None
+    subscriber.paused_at = began if wants else None
     return True
 
 
-def erase(session: Session, reader: Subscriber, secrets: tuple[str, ...], now: datetime) -> None:
+def erase(
+    session: Session, subscriber: Subscriber, secrets: tuple[str, ...], now: datetime
+) -> None:
     """Forget a reader (GDPR Art. 17): all that stays is a keyed hash, against a later import.
 
     Signing up again by the form is possible: it proves the address anew.
     """
-    insert_suppression(session, reader.email_key, secrets, SuppressionReason.ERASED, "", now)
-    delete_subscriber(session, reader.id)
+    insert_suppression(session, subscriber.email_key, secrets, SuppressionReason.ERASED, "", now)
+    delete_subscriber(session, subscriber.id)
 
 
 def suppress_address(
@@ -138,9 +142,9 @@ def suppress_address(
     """
     key = email_key(validate_address(address, takes_utf8=True))
     is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
-    reader = find_by_email(session, key, lock=True)
-    if reader is not None:
-        reader.state = SubscriberState.SUPPRESSED
+    subscriber = find_by_email(session, key, lock=True)
+    if subscriber is not None:
+        subscriber.state = SubscriberState.SUPPRESSED
     return is_new
 
 
@@ -151,7 +155,7 @@ def release_address(session: Session, address: str, secrets: tuple[str, ...]) ->
     """
     key = email_key(validate_address(address, takes_utf8=True))
     released = delete_suppression(session, key, secrets)
-    reader = find_by_email(session, key, lock=True)
-    if reader is not None and reader.state is SubscriberState.SUPPRESSED:
-        reader.state = SubscriberState.UNSUBSCRIBED
+    subscriber = find_by_email(session, key, lock=True)
+    if subscriber is not None and subscriber.state is SubscriberState.SUPPRESSED:
+        subscriber.state = SubscriberState.UNSUBSCRIBED
     return released

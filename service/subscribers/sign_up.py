@@ -47,18 +47,18 @@ def request_subscription(
         return
     delete_suppression(session, form.email_key, secrets)
     insert_subscriber(session, form.email, form.email_key, form.preferences, now)
-    reader = find_by_email(session, form.email_key, lock=True)
-    if reader is None or reader.state is SubscriberState.SUPPRESSED:
+    subscriber = find_by_email(session, form.email_key, lock=True)
+    if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         return
-    if reader.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
-        queue_already_subscribed(session, reader, now)
+    if subscriber.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        queue_already_subscribed(session, subscriber, now)
         return
-    reader.state = SubscriberState.PENDING
-    reader.locale = form.locale or reader.locale
-    set_preferences(session, reader, form.preferences, now)
-    record_consent(session, reader.id, "requested", form.page, now)
+    subscriber.state = SubscriberState.PENDING
+    subscriber.locale = form.locale or subscriber.locale
+    set_preferences(session, subscriber, form.preferences, now)
+    record_consent(session, subscriber.id, "requested", form.page, now)
     if asks:
-        queue_confirmation(session, reader, now)
+        queue_confirmation(session, subscriber, now)
 
 
 def confirm(session: Session, settings: Settings, token: Token, now: datetime) -> Subscriber:
@@ -67,16 +67,17 @@ def confirm(session: Session, settings: Settings, token: Token, now: datetime) -
     Raises `TokenInvalid` where the subscriber is gone, `TokenExpired` where they left after the
     link was made: an old link must not subscribe anybody again.
     """
-    reader = get_subscriber(session, token.subject, lock=True)
-    if reader is None or reader.state is SubscriberState.SUPPRESSED:
+    subscriber = get_subscriber(session, token.subject, lock=True)
+    if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         raise TokenInvalid
-    if reader.unsubscribed_at is not None and token.issued_at < reader.unsubscribed_at.replace(
-        microsecond=0
+    if (
+        subscriber.unsubscribed_at is not None
+        and token.issued_at < subscriber.unsubscribed_at.replace(microsecond=0)
     ):
         raise TokenExpired
-    if reader.state is SubscriberState.PENDING:
-        activate(session, reader, "/confirm", now)
-        queue_welcome(session, settings, reader, now)
-    elif reader.state is SubscriberState.UNSUBSCRIBED:
+    if subscriber.state is SubscriberState.PENDING:
+        activate(session, subscriber, "/confirm", now)
+        queue_welcome(session, settings, subscriber, now)
+    elif subscriber.state is SubscriberState.UNSUBSCRIBED:
         raise TokenExpired
-    return reader
+    return subscriber

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.mail.bounce_mails import READER, dsn, refused
+from support.mail.bounce_mails import SUBSCRIBER, dsn, refused
 from support.mail.hook_calls import (
     TOPIC,
     basic,
@@ -43,7 +43,7 @@ def ses(kind: str, **more: Any) -> Said:
         mail = {
             "messageId": "ses-1",
             "source": path,
-            "destination": [READER],
+            "destination": [SUBSCRIBER],
             "headers": [{"name": "Message-ID", "value": identity}],
         }
         return as_json(sns({"eventType": kind, "mail": mail, **more}))
@@ -55,7 +55,7 @@ def postmark(identity: str, path: str) -> Call:
     told = {
         "RecordType": "Delivery",
         "MessageID": "pm-1",
-        "Recipient": READER,
+        "Recipient": SUBSCRIBER,
         "Metadata": {"message-id": identity},
     }
     return as_json(told, basic(PAIR))
@@ -64,7 +64,7 @@ def postmark(identity: str, path: str) -> Call:
 def say_mailgun(kind: str) -> Said:
     def say(identity: str, path: str) -> Call:
         headers = {"headers": {"message-id": identity.strip("<>")}}
-        event = {"event": kind, "id": "mg-1", "recipient": READER, "message": headers}
+        event = {"event": kind, "id": "mg-1", "recipient": SUBSCRIBER, "message": headers}
         return as_json(mailgun(event, KEY))
 
     return say
@@ -72,20 +72,20 @@ def say_mailgun(kind: str) -> Said:
 
 def say_sendgrid(kind: str) -> Said:
     def say(identity: str, path: str) -> Call:
-        told = {"event": kind, "email": READER, "sg_event_id": "sg-1", "smtp-id": identity}
+        told = {"event": kind, "email": SUBSCRIBER, "sg_event_id": "sg-1", "smtp-id": identity}
         return sendgrid([told])
 
     return say
 
 
 def say_generic(identity: str, path: str) -> Call:
-    told = {"event": "delivered", "address": READER, "return_path": path}
+    told = {"event": "delivered", "address": SUBSCRIBER, "return_path": path}
     return generic(json.dumps(told).encode(), KEY)
 
 
 ARRIVED: dict[str, tuple[str, Said]] = {
     "ses, send": ("ses", ses("Send", send={})),
-    "ses, delivery": ("ses", ses("Delivery", delivery={"recipients": [READER]})),
+    "ses, delivery": ("ses", ses("Delivery", delivery={"recipients": [SUBSCRIBER]})),
     "ses, delay": ("ses", ses("DeliveryDelay", deliveryDelay={"delayType": "TransientCommunicationFailure"})),
     "postmark, delivery": ("postmark", postmark),
     "mailgun, accepted": ("mailgun", say_mailgun("accepted")),

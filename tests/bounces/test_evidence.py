@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from support.mail.bounce_mails import READER, dsn, letter, refused
+from support.mail.bounce_mails import SUBSCRIBER, dsn, letter, refused
 from support.newsletter.bounce_press import (
     count_events,
     outcomes,
     path_of,
-    reader_of,
     send_digest,
+    subscriber_of,
     take,
 )
 from support.newsletter.press import ACCEPTED, SILENCE, PlannedTransport, Press, dump_tables
@@ -31,7 +31,7 @@ from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import BounceVerdict, DeliveryState
 from service.deliveries.store.models import Delivery
-from service.subscribers.export import export_reader
+from service.subscribers.export import export_subscriber
 
 V, S = BounceVerdict, DeliveryState
 
@@ -46,7 +46,7 @@ def sent(press: Press) -> Delivery:
     "raw",
     [
         dsn(refused(status="4.4.1", action="delayed"), to="PATH"),
-        letter("I am away.", sender=READER, subject="Out of office", to="PATH"),
+        letter("I am away.", sender=SUBSCRIBER, subject="Out of office", to="PATH"),
     ],
 )
 def test_what_proves_an_arrival_settles_a_doubt(press: Press, raw: bytes) -> None:
@@ -56,19 +56,19 @@ def test_what_proves_an_arrival_settles_a_doubt(press: Press, raw: bytes) -> Non
     assert outcomes(reading) == ["arrived"]
     assert press.row().state is S.SENT
     assert count_events(press) == 0
-    assert reader_of(press).state is SubscriberState.ACTIVE
+    assert subscriber_of(press).state is SubscriberState.ACTIVE
 
 
 def test_an_arrival_of_what_was_sent_changes_nothing(press: Press, sent: Delivery) -> None:
     before = dump_tables(press.sessions)
-    raw = letter("Away.", sender=READER, subject="Out of office", to=path_of(press, sent))
+    raw = letter("Away.", sender=SUBSCRIBER, subject="Out of office", to=path_of(press, sent))
     assert outcomes(take(press, raw)) == ["arrived"]
     assert dump_tables(press.sessions) == before
 
 
 def test_an_arrival_on_a_providers_word_needs_no_delivery(press: Press, sent: Delivery) -> None:
     channel = Channel(press.settings, "ses", trusts_addresses=True)
-    notice = Notice("ses:1", V.NOT_A_BOUNCE, READER)
+    notice = Notice("ses:1", V.NOT_A_BOUNCE, SUBSCRIBER)
     (told,) = record_notices(press.sessions, channel, [notice], press.clock())
     assert told.outcome == "arrived"
 
@@ -95,7 +95,7 @@ def test_a_bounce_that_is_faster_than_the_record_waits_for_it(press: Press) -> N
     assert settle_bounces(press.sessions, press.clock()) == 1
     assert press.row().state is S.BOUNCED
     assert settle_bounces(press.sessions, press.clock()) == 0
-    assert reader_of(press).state is SubscriberState.SUPPRESSED
+    assert subscriber_of(press).state is SubscriberState.SUPPRESSED
 
 
 def test_a_waiting_bounce_whose_delivery_is_gone_is_settled(press: Press) -> None:
@@ -168,5 +168,5 @@ def test_what_came_back_is_counted_and_exported(press: Press, sent: Delivery) ->
         hour_ago = press.clock() - timedelta(hours=1)
         assert count_verdicts(session, hour_ago) == {V.ADDRESS: 1}
         assert count_verdicts(session, press.clock() + timedelta(hours=1)) == {}
-        told = export_reader(session, reader_of(press))
+        told = export_subscriber(session, subscriber_of(press))
     assert [event["code"] for event in told["bounce_events"]] == ["5.1.1"]

@@ -3,14 +3,14 @@
 import threading
 
 import pytest
-from support.mail.bounce_mails import READER, complaint, dsn, refused
+from support.mail.bounce_mails import SUBSCRIBER, complaint, dsn, refused
 from support.newsletter.bounce_press import (
     count_events,
     outcomes,
     path_of,
-    reader_of,
     reason_for,
     send_digest,
+    subscriber_of,
     take,
 )
 from support.newsletter.press import PlannedTransport, Press, dump_tables
@@ -59,7 +59,7 @@ def test_a_bounce_to_the_signed_return_path_ends_the_subscription(
     assert reading.recorded[0].is_suppressed
     assert press.row().state is S.BOUNCED
     assert press.history(sent.id)[-1] == (1, S.BOUNCED)
-    assert reader_of(press).state is SubscriberState.SUPPRESSED
+    assert subscriber_of(press).state is SubscriberState.SUPPRESSED
     assert reason_for(press) is SuppressionReason.HARD_BOUNCE
 
 
@@ -90,7 +90,7 @@ def test_a_forged_bounce_changes_nothing(press: Press, sent: Delivery, mark: str
     reading = take(press, dsn(to=forged, original_id=mark), forged)
     assert outcomes(reading) == ["unattributed"]
     assert reading.mail is not None
-    assert reading.mail.recipients[0].address == READER
+    assert reading.mail.recipients[0].address == SUBSCRIBER
     assert dump_tables(press.sessions) == before
 
 
@@ -106,7 +106,7 @@ def test_an_operator_may_vouch_for_addresses(press: Press, sent: Delivery) -> No
         "unattributed"
     ]
     assert outcomes(take(press, dsn(message_id="<2@x>"), trust=True)) == ["recorded"]
-    assert reader_of(press).state is SubscriberState.SUPPRESSED
+    assert subscriber_of(press).state is SubscriberState.SUPPRESSED
     # Nobody knows which mail it was, so none is called bounced.
     assert press.row().state is S.SENT
 
@@ -159,7 +159,7 @@ def test_what_is_not_the_readers_fault_leaves_them_subscribed(
         block = refused(status=status, reply=reply)
         take(press, dsn(block, to=path_of(press, sent), message_id=f"<{number}@mx.example>"))
     assert press.row().state is S.BOUNCED
-    assert reader_of(press).state is SubscriberState.ACTIVE
+    assert subscriber_of(press).state is SubscriberState.ACTIVE
     assert reason_for(press) is None
     assert count_events(press) == 30
 
@@ -175,14 +175,14 @@ def test_a_full_mailbox_ends_the_subscription_after_days_not_after_mails(
             date = f"{press.clock():%a, %d %b %Y %H:%M:%S} +0000"
             raw = dsn(block, to=path_of(press, sent), message_id=name, date=date)
             take(press, raw)
-        states.append(reader_of(press).state)
+        states.append(subscriber_of(press).state)
         press.clock.forward(days=1)
     assert states == [SubscriberState.ACTIVE] * 5 + [SubscriberState.SUPPRESSED]
 
 
 def test_a_complaint_is_final_and_follows_a_bounce(press: Press, sent: Delivery) -> None:
     take(press, dsn(refused(status="5.2.2", reply=""), to=path_of(press, sent)))
-    redacted = complaint(original_id=sent.message_id).replace(READER.encode(), b"redacted")
+    redacted = complaint(original_id=sent.message_id).replace(SUBSCRIBER.encode(), b"redacted")
     assert outcomes(take(press, redacted)) == ["recorded"]
     assert press.row().state is S.COMPLAINED
     assert reason_for(press) is SuppressionReason.COMPLAINT
@@ -203,7 +203,7 @@ def test_a_suppressed_reader_is_passed_over_when_the_next_edition_is_sent(
     edition = press.publish(press.clock().date())
     take(press, dsn(to=path_of(press, sent)))
     # Even if somebody made the reader active again by hand, the address stays suppressed.
-    press.change(reader_of(press).id, state=SubscriberState.ACTIVE)
+    press.change(subscriber_of(press).id, state=SubscriberState.ACTIVE)
     transport = PlannedTransport()
     deliver(press.sender(transport))
     assert transport.sent == []
@@ -214,9 +214,9 @@ def test_a_suppression_outlives_the_readers_erasure(press: Press, sent: Delivery
     take(press, dsn(to=path_of(press, sent)))
     secrets = press.settings.secret_key
     with press.sessions.begin() as session:
-        erase(session, session.get_one(Subscriber, reader_of(press).id), secrets, press.clock())
+        erase(session, session.get_one(Subscriber, subscriber_of(press).id), secrets, press.clock())
     with press.sessions() as session:
-        assert is_suppressed(session, email_key(READER), secrets)
+        assert is_suppressed(session, email_key(SUBSCRIBER), secrets)
     assert reason_for(press) is SuppressionReason.HARD_BOUNCE
     assert count_events(press) == 0
 
@@ -225,20 +225,20 @@ def test_a_bounce_that_comes_after_an_erasure_brings_no_address_back(
     press: Press, sent: Delivery
 ) -> None:
     with press.sessions.begin() as session:
-        reader = session.get_one(Subscriber, reader_of(press).id)
-        erase(session, reader, press.settings.secret_key, press.clock())
+        subscriber = session.get_one(Subscriber, subscriber_of(press).id)
+        erase(session, subscriber, press.settings.secret_key, press.clock())
     assert outcomes(take(press, dsn(to=path_of(press, sent)))) == ["recorded"]
     assert press.row().state is S.BOUNCED
-    assert READER not in repr(dump_tables(press.sessions))
+    assert SUBSCRIBER not in repr(dump_tables(press.sessions))
 
 
 def test_who_proved_the_address_anew_begins_anew(press: Press, sent: Delivery) -> None:
     take(press, dsn(to=path_of(press, sent)))
     press.clock.forward(days=10)
     with press.sessions.begin() as session:
-        assert release_address(session, READER, press.settings.secret_key)
-    press.change(reader_of(press).id, state=SubscriberState.ACTIVE, confirmed_at=press.clock())
+        assert release_address(session, SUBSCRIBER, press.settings.secret_key)
+    press.change(subscriber_of(press).id, state=SubscriberState.ACTIVE, confirmed_at=press.clock())
     # Something else comes back of the old mail, late.
     take(press, dsn(to=path_of(press, sent), message_id="<late@mx.example>"))
-    assert reader_of(press).state is SubscriberState.ACTIVE
+    assert subscriber_of(press).state is SubscriberState.ACTIVE
     assert reason_for(press) is None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Readers
+from support.web.site import Subscribers
 
 from service.messages.signed_links import follow_url, keep_url, less_url, mute_url
 from service.platform.database.engine import make_sessions
@@ -35,11 +35,11 @@ def test_each_link_is_one_press_and_no_page_scrolls_sideways(
 ) -> None:
     told = [make_announcement(n, f"A Survey of Agents, Part {n}") for n in (1, 2)]
     paper = min(store_papers(session, told).values())
-    readers = Readers(session, settings, Turnable(now))
-    reader = readers.add("reader@example.org", TOPIC)
-    topic = list_topics(session, reader.id)[0].id
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
-    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    subscribers = Subscribers(session, settings, Turnable(now))
+    subscriber = subscribers.add("reader@example.org", TOPIC)
+    topic = list_topics(session, subscriber.id)[0].id
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
+    preferences = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
     session.commit()
     app = create_app(settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: now)
     with serve(app) as address:

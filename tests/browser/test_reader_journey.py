@@ -47,7 +47,7 @@ def open_page(browser: Browser, site: str, width: int = 1280) -> Page:
     return context.new_page()
 
 
-def read_reader(session: Session) -> Subscriber:
+def read_subscriber(session: Session) -> Subscriber:
     session.rollback()
     session.expunge_all()
     return session.execute(select(Subscriber)).scalar_one()
@@ -79,11 +79,11 @@ def test_a_reader_signs_up_confirms_changes_leaves_and_returns_without_javascrip
     expect(page.get_by_role("heading", level=1)).to_have_text("Look into your inbox")
 
     page.goto(link_in_mail(settings, session, Purpose.CONFIRM))
-    assert read_reader(session).state is SubscriberState.PENDING
+    assert read_subscriber(session).state is SubscriberState.PENDING
     page.get_by_role("button", name="Yes, send me papers").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are subscribed")
-    reader = read_reader(session)
-    assert (reader.state, reader.hour) == (SubscriberState.ACTIVE, 6)
+    subscriber = read_subscriber(session)
+    assert (subscriber.state, subscriber.hour) == (SubscriberState.ACTIVE, 6)
 
     page.goto(link_in_mail(settings, session, Purpose.PREFERENCES))
     page.get_by_label("Topic 2", exact=True).fill("dogs )")
@@ -92,17 +92,17 @@ def test_a_reader_signs_up_confirms_changes_leaves_and_returns_without_javascrip
     page.get_by_label("Topic 2", exact=True).fill('"reinforcement learning"')
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")
-    reader = read_reader(session)
-    texts = [text for text, _ in get_topics(session, [reader.id])[reader.id]]
+    subscriber = read_subscriber(session)
+    texts = [text for text, _ in get_topics(session, [subscriber.id])[subscriber.id]]
     assert texts == ["cats", '"reinforcement learning"']
 
     page.goto(link_in_mail(settings, session, Purpose.UNSUBSCRIBE))
     page.get_by_role("button", name="Unsubscribe").click()
     expect(page.locator("main")).to_contain_text("You will get no more mail from us.")
-    assert read_reader(session).state is SubscriberState.UNSUBSCRIBED
+    assert read_subscriber(session).state is SubscriberState.UNSUBSCRIBED
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome back")
-    assert read_reader(session).state is SubscriberState.ACTIVE
+    assert read_subscriber(session).state is SubscriberState.ACTIVE
     page.context.close()
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers
+from support.web.site import Bell, Subscribers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -114,9 +114,9 @@ def test_one_click_narrows_with_the_keyboard_alone(page: Page) -> None:
 def test_preferences_preview_each_topic_while_it_is_typed(
     page: Page, session: Session, settings: Settings, now: datetime
 ) -> None:
-    readers = Readers(session, settings, Turnable(now))
-    reader = readers.add("reader@example.org", "dogs")
-    page.goto(f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}")
+    subscribers = Subscribers(session, settings, Turnable(now))
+    subscriber = subscribers.add("reader@example.org", "dogs")
+    page.goto(f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}")
     page.get_by_label("Topic 2", exact=True).fill("cats cat:cs.CV")
     expect(page.locator("#live")).to_contain_text("20 papers")
     page.get_by_label("Topic 1", exact=True).fill("cats )")

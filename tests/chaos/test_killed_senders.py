@@ -18,7 +18,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.editions.domain.states import EditionState
 from service.platform.settings.settings import Settings
 
-READERS = 2_000
+SUBSCRIBERS = 2_000
 KILLS = 3
 WINDOW = 32
 CLOCK = ("--now", "2026-09-18T05:00Z")
@@ -35,12 +35,12 @@ def seed() -> int:
 def moments(seed: int) -> list[int]:
     """After how many messages each sender dies: three different moments, well inside the run."""
     return sorted(
-        random.Random(seed).sample(range(20, READERS - 200), KILLS)
+        random.Random(seed).sample(range(20, SUBSCRIBERS - 200), KILLS)
     )  # a schedule, not a secret
 
 
-def import_readers(environ: dict[str, str], file: Path) -> None:
-    lines = [f"reader{n:04}@example.org,cat:cs.CL" for n in range(READERS)]
+def import_subscribers(environ: dict[str, str], file: Path) -> None:
+    lines = [f"reader{n:04}@example.org,cat:cs.CL" for n in range(SUBSCRIBERS)]
     file.write_text("\n".join(["email,topic", *lines]) + "\n")
     run_command(environ, *CLOCK, "subscribers", "import", str(file), "--confirmed")
 
@@ -72,7 +72,7 @@ def test_senders_killed_three_times_put_no_message_on_the_wire_twice(
     press: Press, settings: Settings, smtp_sink: SmtpSink, seed: int, tmp_path: Path
 ) -> None:
     environ = settings_environ(settings, SEND_WINDOW=str(WINDOW))
-    import_readers(environ, tmp_path / "readers.csv")
+    import_subscribers(environ, tmp_path / "readers.csv")
     press.add_papers(1, 2, 3)
     doubtful = 0
     command: tuple[str, ...] = ("publish", "--date", str(FRIDAY), "--force")
@@ -91,7 +91,7 @@ def test_senders_killed_three_times_put_no_message_on_the_wire_twice(
     assert max(copies.values()) == 1
     assert set(states) <= {"sent", "in_doubt"}
     assert states["in_doubt"] == doubtful <= KILLS * WINDOW
-    assert states["sent"] + states["in_doubt"] == READERS
+    assert states["sent"] + states["in_doubt"] == SUBSCRIBERS
     assert press.balance(1).closes
     assert press.edition(1).state is EditionState.CLOSED
     assert_told_as_it_was(press, copies)

@@ -15,7 +15,7 @@ from service.sending.steps import Steps
 PLAN = Plan(
     seed=0,
     kind="spoiled",
-    readers=30,
+    subscribers=30,
     window=6,
     connections=2,
     workers=1,

@@ -23,7 +23,7 @@ from service.sending.deliver import resolve
 PLAN = Plan(
     seed=0,
     kind="a host cut off",
-    readers=60,
+    subscribers=60,
     window=6,
     connections=2,
     workers=2,

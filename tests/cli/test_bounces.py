@@ -10,7 +10,7 @@ from mailbox import Maildir
 from pathlib import Path
 
 import pytest
-from support.mail.bounce_mails import READER, complaint, dsn, letter, refused
+from support.mail.bounce_mails import SUBSCRIBER, complaint, dsn, letter, refused
 from support.newsletter.commands import LATER, NOW, Paperboy
 from support.rules import ROOT
 
@@ -19,7 +19,7 @@ MIME_BOMB = b'Content-Type: multipart/mixed; boundary="b"\n\n--b\n' * 1000
 
 @pytest.fixture
 def subscribed(paperboy: Paperboy) -> Paperboy:
-    assert paperboy(*NOW, "subscribers", "add", READER, "--confirmed").code == 0
+    assert paperboy(*NOW, "subscribers", "add", SUBSCRIBER, "--confirmed").code == 0
     return paperboy
 
 
@@ -29,9 +29,9 @@ def write(folder: Path, name: str, raw: bytes) -> str:
     return str(path)
 
 
-def state_of_reader(paperboy: Paperboy) -> str:
-    (reader,) = paperboy("subscribers", "list", "--json").value
-    return str(reader["state"])
+def state_of_subscriber(paperboy: Paperboy) -> str:
+    (subscriber,) = paperboy("subscribers", "list", "--json").value
+    return str(subscriber["state"])
 
 
 def test_a_bounce_without_our_mark_is_read_and_changes_nothing(
@@ -41,9 +41,9 @@ def test_a_bounce_without_our_mark_is_read_and_changes_nothing(
     (told,) = subscribed(*LATER, "bounces", "read", file, "--json").value
     assert (told["file"], told["verdict"], told["outcomes"]) == (file, "address", ["unattributed"])
     (recipient,) = told["recipients"]
-    assert (recipient["address"], recipient["code"]) == (READER, "5.1.1")
+    assert (recipient["address"], recipient["code"]) == (SUBSCRIBER, "5.1.1")
     assert recipient["suppressed"] is False
-    assert state_of_reader(subscribed) == "active"
+    assert state_of_subscriber(subscribed) == "active"
 
 
 def test_an_operator_who_vouches_suppresses_the_address(
@@ -55,7 +55,7 @@ def test_an_operator_who_vouches_suppresses_the_address(
         "recorded",
         True,
     )
-    assert state_of_reader(subscribed) == "suppressed"
+    assert state_of_subscriber(subscribed) == "suppressed"
     report = subscribed(*LATER, "bounces", "report")
     assert "no such mailbox" in report.out
     assert subscribed(*LATER, "bounces", "report", "--json").value == {"address": 1}
@@ -68,7 +68,7 @@ def test_many_files_and_folders_are_told_as_one_table(paperboy: Paperboy, tmp_pa
     box.add(complaint())
     folder = tmp_path / "more"
     folder.mkdir()
-    write(folder, "b.eml", letter("hello", sender=READER, subject="Hello"))
+    write(folder, "b.eml", letter("hello", sender=SUBSCRIBER, subject="Hello"))
     result = paperboy("bounces", "read", first, str(tmp_path / "box"), str(folder))
     assert result.code == 0
     lines = result.out.splitlines()
@@ -92,7 +92,7 @@ def test_a_mail_that_cannot_be_read_fails_in_one_line_after_the_others(
     assert result.code == 1
     assert "1 mail could not be read" in result.complaint
     assert "unreadable" in result.out
-    assert READER in result.out
+    assert SUBSCRIBER in result.out
 
 
 def test_a_file_that_is_not_there_is_wrong_use(paperboy: Paperboy, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from service.subscribers.store.models import Subscriber
 
 pytestmark = pytest.mark.slow
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 
 
 @pytest.fixture
@@ -67,10 +67,12 @@ def test_a_taken_port_is_left_to_its_owner(
 def test_a_reader_who_paused_is_not_signed_up_again(
     demo: Paperboy, paperboy: Paperboy, session: Session
 ) -> None:
-    paperboy("subscribers", "add", READER, "--confirmed")
+    paperboy("subscribers", "add", SUBSCRIBER, "--confirmed")
     paused = {"state": SubscriberState.PAUSED, "paused_until": date(2100, 1, 1)}
     session.execute(update(Subscriber).values(**paused))
     session.commit()
     result = demo()
     assert (result.code, result.out) == (1, "")
-    assert result.complaint == f"{READER} is paused; start afresh with another PAPERBOY_DATA_DIR"
+    assert (
+        result.complaint == f"{SUBSCRIBER} is paused; start afresh with another PAPERBOY_DATA_DIR"
+    )

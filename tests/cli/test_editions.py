@@ -14,13 +14,13 @@ from support.smtp.smtp_sink import DROP, SmtpSink
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 
 
 @pytest.fixture
-def reader(paperboy: Paperboy) -> str:
-    paperboy(*NOW, "subscribers", "add", READER, "--topic", "cat:cs.CL", "--confirmed")
-    return READER
+def subscriber(paperboy: Paperboy) -> str:
+    paperboy(*NOW, "subscribers", "add", SUBSCRIBER, "--topic", "cat:cs.CL", "--confirmed")
+    return SUBSCRIBER
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_source_that_is_away_is_told_in_the_table_and_in_one_line(paperboy: Pa
 
 
 def test_publish_refuses_a_day_that_is_not_in_and_says_what_to_do(
-    paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+    paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     result = paperboy(*NOW, "publish")
     assert (result.code, result.out) == (1, "")
@@ -95,7 +95,7 @@ def test_publish_refuses_while_one_category_was_never_asked_for(
 def test_force_goes_on_and_the_mail_says_what_is_missing(
     sample_day: date,
     paperboy: Paperboy,
-    reader: str,
+    subscriber: str,
     smtp_sink: SmtpSink,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,14 +111,14 @@ def test_force_goes_on_and_the_mail_says_what_is_missing(
 
 
 def test_publish_replays_a_day_and_a_second_run_sends_nothing(
-    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+    read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     first = paperboy(*NOW, "--json", "publish")
     assert (first.code, first.err) == (0, "")
     assert first.value["local_date"] == "2026-09-18"
     assert (first.value["states"], first.value["closes"]) == ({"sent": 1}, True)
     ((envelope, message),) = smtp_sink.wait_for(1)
-    assert envelope.rcpt_tos == [READER]
+    assert envelope.rcpt_tos == [SUBSCRIBER]
     assert message["Message-ID"]
     second = paperboy(*LATER, "--json", "publish")
     assert second.value == first.value
@@ -128,7 +128,7 @@ def test_publish_replays_a_day_and_a_second_run_sends_nothing(
 
 
 def test_publish_prints_the_account_of_the_edition(
-    read_day: date, paperboy: Paperboy, reader: str
+    read_day: date, paperboy: Paperboy, subscriber: str
 ) -> None:
     paperboy(
         *NOW, "subscribers", "add", "b@example.org", "--topic", "nothingmatches", "--confirmed"
@@ -152,7 +152,7 @@ def test_every_cadence_has_an_edition_of_its_own(read_day: date, paperboy: Paper
 
 
 def test_a_balance_that_does_not_close_is_exit_1(
-    read_day: date, paperboy: Paperboy, reader: str, session: Session
+    read_day: date, paperboy: Paperboy, subscriber: str, session: Session
 ) -> None:
     paperboy(*NOW, "publish")
     session.execute(update(Delivery).values(edition_id=None, kind="welcome"))
@@ -166,17 +166,17 @@ def test_a_balance_that_does_not_close_is_exit_1(
 
 
 def test_deliver_sends_what_is_due_and_counts_it(paperboy: Paperboy, smtp_sink: SmtpSink) -> None:
-    assert paperboy(*NOW, "subscribers", "add", READER).out == (
-        f"{READER} is pending; a confirmation mail is queued.\n"
+    assert paperboy(*NOW, "subscribers", "add", SUBSCRIBER).out == (
+        f"{SUBSCRIBER} is pending; a confirmation mail is queued.\n"
     )
     result = paperboy(*LATER, "deliver")
     assert result.out == "1 sent, 0 skipped, 0 failed, 0 to be tried again, 0 in doubt.\n"
-    assert smtp_sink.recipients() == [READER]
+    assert smtp_sink.recipients() == [SUBSCRIBER]
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 0
 
 
 def test_digests_in_doubt_wait_for_the_operators_word(
-    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+    read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: DROP
     told = paperboy(*NOW, "--json", "publish")
@@ -201,7 +201,7 @@ def test_digests_in_doubt_wait_for_the_operators_word(
 def test_sweep_puts_back_what_a_dead_sender_left(
     paperboy: Paperboy, session: Session, smtp_sink: SmtpSink
 ) -> None:
-    paperboy(*NOW, "subscribers", "add", READER)
+    paperboy(*NOW, "subscribers", "add", SUBSCRIBER)
     session.execute(update(Delivery).values(state=DeliveryState.CLAIMED, lease_owner=1))
     session.commit()
     swept = paperboy(*LATER, "sweep")
@@ -210,7 +210,7 @@ def test_sweep_puts_back_what_a_dead_sender_left(
 
 
 def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
-    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+    read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: DROP
     number = paperboy(*NOW, "--json", "publish").value["edition_id"]
@@ -218,7 +218,7 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
     (told,) = [line for line in lines if line.startswith("In doubt since 2026-09-18 05:00 UTC: ")]
     relay = f"{smtp_sink.host}:{smtp_sink.port}"
     assert f"1 at example.org through {relay} (" in told
-    last = paperboy(*LATER, "why", READER, "2026-09-18").out.splitlines()[-1]
+    last = paperboy(*LATER, "why", SUBSCRIBER, "2026-09-18").out.splitlines()[-1]
     assert last.endswith(f" (in phase data through {relay})")
     assert f"Answer: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
     (edition,) = paperboy(*LATER, "--json", "status").value["editions"]
@@ -229,7 +229,7 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
 
 
 def test_an_edition_that_waits_says_for_how_long(
-    read_day: date, paperboy: Paperboy, reader: str, smtp_sink: SmtpSink
+    read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: "451 4.7.1 come back later"
     paperboy(*NOW, "publish")
@@ -258,7 +258,7 @@ def test_commands_about_what_is_not_there_are_one_line(paperboy: Paperboy) -> No
 
 
 def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
-    read_day: date, paperboy: Paperboy, reader: str, tmp_path: Path
+    read_day: date, paperboy: Paperboy, subscriber: str, tmp_path: Path
 ) -> None:
     paperboy(*NOW, "publish")
     mark = tmp_path / "data.sent"
@@ -277,7 +277,7 @@ def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
 
 
 def test_mails_of_no_edition_are_resolved_under_0(paperboy: Paperboy, smtp_sink: SmtpSink) -> None:
-    paperboy(*NOW, "subscribers", "add", READER)
+    paperboy(*NOW, "subscribers", "add", SUBSCRIBER)
     smtp_sink.on_data = lambda _: DROP
     assert paperboy(*LATER, "--json", "deliver").value["in_doubt"] == 1
     lines = paperboy(*LATER, "status").out.splitlines()

@@ -9,13 +9,13 @@ import pytest
 from support.newsletter.commands import LATER, NOW, Paperboy
 from support.smtp.smtp_sink import SmtpSink
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 
 
 @pytest.fixture
 def day(sample_day: date, paperboy: Paperboy) -> date:
     """The papers are in and a reader waits for them."""
-    paperboy(*NOW, "subscribers", "add", READER, "--topic", "reasoning", "--confirmed")
+    paperboy(*NOW, "subscribers", "add", SUBSCRIBER, "--topic", "reasoning", "--confirmed")
     assert paperboy(*NOW, "ingest").code == 0
     return sample_day
 
@@ -49,19 +49,19 @@ def test_a_preview_is_the_mail_that_is_sent_and_sends_nothing(
     day: date, paperboy: Paperboy, tmp_path: Path, smtp_sink: SmtpSink
 ) -> None:
     folder = tmp_path / "new" / "folder"
-    result = paperboy(*NOW, "--json", "preview", READER, "--out", str(folder))
+    result = paperboy(*NOW, "--json", "preview", SUBSCRIBER, "--out", str(folder))
     assert result.code == 0
     assert [Path(name).suffix for name in result.value["written"]] == [".eml", ".html", ".txt"]
     assert smtp_sink.messages == []
     eml, html, text = (Path(name).read_bytes() for name in result.value["written"])
     message = message_from_bytes(eml, policy=default)
-    assert message["To"] == READER
+    assert message["To"] == SUBSCRIBER
     paperboy(*NOW, "publish")
     ((_, sent),) = smtp_sink.wait_for(1)
     assert message["Subject"] == sent["Subject"]
     assert html.startswith(b"<!doctype html>")
     assert b"reasoning" in text
-    words = paperboy(*NOW, "preview", READER, "--out", str(folder)).out.splitlines()
+    words = paperboy(*NOW, "preview", SUBSCRIBER, "--out", str(folder)).out.splitlines()
     assert words[0] == f"{result.value['papers']} papers in the mail of 2026-09-18:"
     assert len(words) == 4
 
@@ -76,20 +76,20 @@ def test_a_preview_that_cannot_be_written_is_one_line(
     day: date, paperboy: Paperboy, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    result = paperboy(*NOW, "preview", READER, "--out", str(tmp_path / "file" / "x"))
+    result = paperboy(*NOW, "preview", SUBSCRIBER, "--out", str(tmp_path / "file" / "x"))
     assert (result.code, result.out) == (1, "")
     assert result.complaint == f"cannot write to {tmp_path}/file/x: Not a directory"
 
 
 def test_why_tells_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> None:
     paperboy(*NOW, "publish")
-    value = paperboy(*NOW, "--json", "why", READER, "2026-09-18").value
+    value = paperboy(*NOW, "--json", "why", SUBSCRIBER, "2026-09-18").value
     (told,) = value["deliveries"]
     assert (told["kind"], told["state"]) == ("digest", "sent")
     assert [event["detail"][:4] for event in told["events"]][-1] == "250 "
-    lines = paperboy(*NOW, "why", READER, "2026-09-18").out.splitlines()
+    lines = paperboy(*NOW, "why", SUBSCRIBER, "2026-09-18").out.splitlines()
     assert lines[:3] == [
-        f"{READER} is active. Topics: reasoning.",
+        f"{SUBSCRIBER} is active. Topics: reasoning.",
         "",
         "Digest of the daily edition 1: sent",
     ]
@@ -113,7 +113,7 @@ def test_why_tells_a_skip_with_its_reason_and_mails_without_an_edition(
         paperboy("why", "b@example.org", "2026-09-18").out
     )
     assert "\nConfirmation: sent\n" in paperboy("why", "c@example.org", "2026-09-18").out
-    assert "Nothing was queued for 2026-09-17." in paperboy("why", READER, "2026-09-17").out
+    assert "Nothing was queued for 2026-09-17." in paperboy("why", SUBSCRIBER, "2026-09-17").out
 
 
 def test_why_names_what_was_cut_for_length(
@@ -121,10 +121,12 @@ def test_why_names_what_was_cut_for_length(
 ) -> None:
     monkeypatch.setenv("PAPERBOY_DIGEST_MAX_PAPERS", "1")
     paperboy(*NOW, "publish")
-    value = paperboy("--json", "why", READER, "2026-09-18").value
+    value = paperboy("--json", "why", SUBSCRIBER, "2026-09-18").value
     cut = value["deliveries"][0]["cut"]
     assert cut
-    assert f"  Cut for length: {', '.join(cut)}\n" in (paperboy("why", READER, "2026-09-18").out)
+    assert f"  Cut for length: {', '.join(cut)}\n" in (
+        paperboy("why", SUBSCRIBER, "2026-09-18").out
+    )
 
 
 def test_a_topic_is_tried_day_by_day(day: date, paperboy: Paperboy) -> None:

@@ -21,7 +21,7 @@ from support.rules import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -87,8 +87,8 @@ def next_weekday(on: date) -> date:
 
 def check_digest(message: EmailMessage) -> None:
     """The headers that a digest owes its reader and their mail program."""
-    assert message["X-Envelope-To"] == READER
-    assert message["To"] == READER
+    assert message["X-Envelope-To"] == SUBSCRIBER
+    assert message["To"] == SUBSCRIBER
     assert message["Message-ID"].startswith("<digest.")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["List-Id"]
@@ -103,7 +103,7 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
     assert (first.returncode, first.stderr) == (0, "")
     assert "from the built-in sample day (invented papers)" in first.stdout
     assert "The balance closes." in first.stdout
-    assert f"{READER} has 3 mails." in first.stdout
+    assert f"{SUBSCRIBER} has 3 mails." in first.stdout
     confirmation, welcome, digest = mails(data_dir)
     assert welcome["Message-ID"].startswith("<welcome.")
     assert confirmation["Message-ID"].startswith("<confirmation.")
@@ -123,13 +123,13 @@ def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> No
     with staying_demo(data_dir) as told:
         site, mailbox = told["places"]["Site"], told["places"]["Mailbox"]
         assert httpx.get(site).is_success
-        assert READER in httpx.get(mailbox).text
+        assert SUBSCRIBER in httpx.get(mailbox).text
         *_, digest = mails(data_dir)
         check_digest(digest)
         answer = httpx.post(unsubscribe_url(digest), data={"List-Unsubscribe": "One-Click"})
         assert (answer.status_code, answer.history) == (200, [])
         assert "set-cookie" not in answer.headers
-        assert reader_states(data_dir) == {READER: "unsubscribed"}
+        assert subscriber_states(data_dir) == {SUBSCRIBER: "unsubscribed"}
 
     following = next_weekday(date.fromisoformat(told["day"]))
     clock = ("--json", "--now", f"{following}T12:00Z")
@@ -143,11 +143,11 @@ def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> No
     # The old confirmation's link must not count any more: a new mail has to come.
     again = paperboy(data_dir, "demo", "--once")
     assert (again.returncode, again.stderr) == (0, "")
-    assert reader_states(data_dir) == {READER: "active"}
+    assert subscriber_states(data_dir) == {SUBSCRIBER: "active"}
     kinds = [message["Message-ID"].partition(".")[0] for message in mails(data_dir)]
     assert kinds == ["<confirmation", "<welcome", "<digest", "<confirmation", "<welcome"]
 
 
-def reader_states(data_dir: Path) -> dict[str, str]:
+def subscriber_states(data_dir: Path) -> dict[str, str]:
     listed = paperboy(data_dir, "--json", "subscribers", "list")
     return {row["email"]: row["state"] for row in json.loads(listed.stdout)}

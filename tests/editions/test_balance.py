@@ -34,9 +34,9 @@ def test_an_edition_waits_for_those_who_announce_and_else_for_whoever_there_is(
 
 
 def test_a_balance_names_what_became_of_each_candidate(press: Press) -> None:
-    press.add_readers("anne@example.org", "bert@example.org")
-    press.add_readers("cleo@example.org", topics=("nothing at all",))
-    press.add_readers("dora@example.org")
+    press.add_subscribers("anne@example.org", "bert@example.org")
+    press.add_subscribers("cleo@example.org", topics=("nothing at all",))
+    press.add_subscribers("dora@example.org")
     press.add_papers(1)
     assert find_balance(press.sessions, Cadence.DAILY, FRIDAY) is None
     edition_id = press.publish()
@@ -69,7 +69,7 @@ def test_an_edition_whose_rows_were_not_counted_does_not_balance(
 
 
 def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
-    press.add_readers("anne@example.org", "bert@example.org")
+    press.add_subscribers("anne@example.org", "bert@example.org")
     press.add_papers(1, 2)
     press.add_papers(3, on=THURSDAY)
     press.publish()

@@ -17,7 +17,7 @@ from service.papers.domain.types import AnnounceType, PaperEventKind
 from service.papers.store.models import Paper
 from service.papers.store.works import insert_events
 from service.sending.deliver import deliver
-from service.subscribers.export import export_reader
+from service.subscribers.export import export_subscriber
 from service.subscribers.lifecycle import pause, resume, unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import resume_paused
@@ -50,14 +50,16 @@ def sent(press: Press) -> dict[str, tuple[str, str]]:
     return told
 
 
-def make_pause(press: Press, reader: int, until: date | None = None, *, wants: bool = True) -> None:
+def make_pause(
+    press: Press, subscriber: int, until: date | None = None, *, wants: bool = True
+) -> None:
     with press.sessions.begin() as session:
-        pause(session.get_one(Subscriber, reader), until, press.clock(), catches_up=wants)
+        pause(session.get_one(Subscriber, subscriber), until, press.clock(), catches_up=wants)
 
 
-def come_back(press: Press, reader: int, *, wants: bool | None = None) -> None:
+def come_back(press: Press, subscriber: int, *, wants: bool | None = None) -> None:
     with press.sessions.begin() as session:
-        assert resume(session.get_one(Subscriber, reader), catches_up=wants)
+        assert resume(session.get_one(Subscriber, subscriber), catches_up=wants)
 
 
 def gather(press: Press, most_missed: int = MOST_MISSED) -> int:
@@ -74,7 +76,7 @@ def days_go_by(press: Press, *numbers: int) -> None:
 
 
 def test_all_that_was_missed_comes_in_one_mail_with_its_reasons(press: Press) -> None:
-    (anne, bert) = press.add_readers(ANNE, BERT, topics=["parsing", "cat:cs.CL"])
+    (anne, bert) = press.add_subscribers(ANNE, BERT, topics=["parsing", "cat:cs.CL"])
     make_pause(press, anne)
     days_go_by(press, 1, 2, 3)
     come_back(press, anne)
@@ -91,7 +93,7 @@ def test_all_that_was_missed_comes_in_one_mail_with_its_reasons(press: Press) ->
 
 
 def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1)
     press.publish()
     assert list(sent(press)) == [f"digest {ANNE}"]
@@ -118,7 +120,7 @@ def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
 
 
 def test_a_digest_that_the_pause_held_back_is_made_up_for(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1)
     edition = press.publish()
     make_pause(press, anne)
@@ -135,7 +137,7 @@ def test_a_digest_that_the_pause_held_back_is_made_up_for(press: Press) -> None:
 def test_who_does_not_want_it_is_not_told(
     press: Press, *, chosen: bool, at_the_end: bool | None
 ) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne, wants=chosen)
     days_go_by(press, 1)
     come_back(press, anne, wants=at_the_end)
@@ -144,9 +146,9 @@ def test_who_does_not_want_it_is_not_told(
 
 
 def test_a_pause_that_ends_by_itself_is_made_up_for_as_well(press: Press) -> None:
-    (anne, bert) = press.add_readers(ANNE, BERT, topics=["parsing"])
-    for reader, wants in ((anne, True), (bert, False)):
-        make_pause(press, reader, MONDAY, wants=wants)
+    (anne, bert) = press.add_subscribers(ANNE, BERT, topics=["parsing"])
+    for subscriber, wants in ((anne, True), (bert, False)):
+        make_pause(press, subscriber, MONDAY, wants=wants)
     days_go_by(press, 1, 2)
     with press.sessions.begin() as session:
         assert resume_paused(session, MONDAY) == 2
@@ -155,7 +157,7 @@ def test_a_pause_that_ends_by_itself_is_made_up_for_as_well(press: Press) -> Non
 
 
 def test_the_word_at_the_end_counts(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne, wants=False)
     days_go_by(press, 1)
     come_back(press, anne, wants=True)
@@ -163,7 +165,7 @@ def test_the_word_at_the_end_counts(press: Press) -> None:
 
 
 def test_a_long_pause_is_made_up_for_by_its_last_month_and_says_so(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
     press.clock.forward(days=40)
@@ -177,7 +179,7 @@ def test_a_long_pause_is_made_up_for_by_its_last_month_and_says_so(press: Press)
 
 
 def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     press.clock.forward(days=1)
     press.add_papers(*range(1, 46), on=press.clock().date())
@@ -193,7 +195,7 @@ def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(press: Pr
 
 
 def test_a_second_pause_before_the_mail_went_out_loses_nothing(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
     come_back(press, anne)
@@ -210,7 +212,7 @@ def test_a_second_pause_before_the_mail_went_out_loses_nothing(press: Press) -> 
 
 
 def test_before_the_readers_hour_it_waits_for_it(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     press.clock.forward(hours=-3)
     days_go_by(press, 1)
@@ -222,7 +224,7 @@ def test_before_the_readers_hour_it_waits_for_it(press: Press) -> None:
 
 
 def test_back_while_an_edition_is_being_composed_waits_for_it(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
     with press.sessions.begin() as session:
@@ -234,7 +236,7 @@ def test_back_while_an_edition_is_being_composed_waits_for_it(press: Press) -> N
 
 
 def test_without_topics_it_is_what_came_those_days(press: Press) -> None:
-    (anne, bert) = press.add_readers(ANNE, BERT, topics=[])
+    (anne, bert) = press.add_subscribers(ANNE, BERT, topics=[])
     make_pause(press, anne)
     press.change(bert, cadence=Cadence.WEEKLY)
     days_go_by(press, 1, 2)
@@ -246,20 +248,20 @@ def test_without_topics_it_is_what_came_those_days(press: Press) -> None:
 
 
 def test_new_versions_come_to_topics_that_ask_for_them(press: Press) -> None:
-    (anne, bert) = press.add_readers(ANNE, topics=["parsing replaced:"]) + press.add_readers(
-        BERT, topics=["parsing"]
-    )
+    (anne, bert) = press.add_subscribers(
+        ANNE, topics=["parsing replaced:"]
+    ) + press.add_subscribers(BERT, topics=["parsing"])
     press.add_papers(1)
     press.publish()
     assert len(sent(press)) == 2
-    for reader in (anne, bert):
-        make_pause(press, reader)
+    for subscriber in (anne, bert):
+        make_pause(press, subscriber)
     press.clock.forward(days=3)
     newer = make_announcement(1, "Parsing number 1", version=2, announce_type=AnnounceType.REPLACE)
     press.add_papers(on=press.clock().date(), told=[newer])
     press.publish(press.clock().date())
-    for reader in (anne, bert):
-        come_back(press, reader)
+    for subscriber in (anne, bert):
+        come_back(press, subscriber)
     assert gather(press) == 1
     ((name, (_, text)),) = sent(press).items()
     assert name == f"catch_up {ANNE}"
@@ -267,7 +269,7 @@ def test_new_versions_come_to_topics_that_ask_for_them(press: Press) -> None:
 
 
 def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
     come_back(press, anne)
@@ -278,13 +280,13 @@ def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
     with press.sessions() as session:
         row = session.query(Delivery).filter_by(kind=DeliveryKind.CATCH_UP).one()
         assert row.reason == "unsubscribed"
-        held = export_reader(session, session.get_one(Subscriber, anne))
+        held = export_subscriber(session, session.get_one(Subscriber, anne))
     assert [one["kind"] for one in held["deliveries"]] == ["catch_up"]
 
 
 @pytest.mark.parametrize("answer", [SILENCE, REFUSED])
 def test_what_did_not_arrive_comes_in_the_next_edition(press: Press, answer: SendOutcome) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
     come_back(press, anne)
@@ -301,7 +303,7 @@ def test_what_did_not_arrive_comes_in_the_next_edition(press: Press, answer: Sen
 
 
 def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     press.clock.forward(days=1)
     on = press.clock().date()
@@ -313,7 +315,7 @@ def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
 
 def test_who_was_sent_only_a_catch_up_does_not_stop_the_next_edition(press: Press) -> None:
     """Such a reader has a ledger and no last digest, since which something could have happened."""
-    anne, bert = press.add_readers(ANNE, BERT)
+    anne, bert = press.add_subscribers(ANNE, BERT)
     make_pause(press, anne)
     days_go_by(press, 1)
     sent(press)

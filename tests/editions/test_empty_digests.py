@@ -23,7 +23,7 @@ def sent(press: Press) -> dict[str, tuple[str, str]]:
 
 
 def test_a_day_without_a_match_is_told_to_who_asked_and_to_nobody_else(press: Press) -> None:
-    anne, bert = press.add_readers(ANNE, BERT, topics=["no-such-word"])
+    anne, bert = press.add_subscribers(ANNE, BERT, topics=["no-such-word"])
     press.change(anne, has_empty_digests=True)
     press.add_papers(1)
     edition = press.publish()
@@ -41,7 +41,7 @@ def test_a_day_without_a_match_is_told_to_who_asked_and_to_nobody_else(press: Pr
 
 
 def test_an_edition_that_was_not_complete_never_says_that_there_was_nothing(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["no-such-word"])
+    (anne,) = press.add_subscribers(ANNE, topics=["no-such-word"])
     press.change(anne, has_empty_digests=True)
     press.add_papers(1)
     edition = press.edition(press.publish())
@@ -53,7 +53,7 @@ def test_an_edition_that_was_not_complete_never_says_that_there_was_nothing(pres
 
 
 def test_an_empty_digest_is_sent_once_and_hides_nothing_from_the_next(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"], cadence=Cadence.DAILY)
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"], cadence=Cadence.DAILY)
     press.change(anne, has_empty_digests=True)
     press.add_papers(told=[make_announcement(9, "Of other things")])
     press.publish()
@@ -66,7 +66,7 @@ def test_an_empty_digest_is_sent_once_and_hides_nothing_from_the_next(press: Pre
 
 
 def test_with_papers_it_is_the_usual_digest(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     press.change(anne, has_empty_digests=True)
     press.add_papers(1)
     press.publish()

@@ -37,8 +37,8 @@ ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
 
 
-def digest_of(press: Press, edition_id: int, reader: int = 0) -> Digest:
-    row = press.rows(edition_id)[reader]
+def digest_of(press: Press, edition_id: int, subscriber: int = 0) -> Digest:
+    row = press.rows(edition_id)[subscriber]
     assert row.digest is not None
     return digest_from_json(row.digest)
 
@@ -56,7 +56,7 @@ def editions(press: Press) -> list[Edition]:
 def test_publishing_twice_makes_one_edition_and_sends_each_message_once(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1, 2)
     sender = press.sender()
     first = press.publish()
@@ -76,7 +76,7 @@ def test_two_processes_that_publish_at_once_share_one_edition(
     press: Press, smtp_sink: SmtpSink, settings: Settings
 ) -> None:
     emails = [f"reader{n:03}@example.org" for n in range(120)]
-    press.add_readers(*emails)
+    press.add_subscribers(*emails)
     press.add_papers(1, 2, 3)
     # Slow enough for both of them to be sending at the same time.
     smtp_sink.delay_seconds = 0.03
@@ -94,7 +94,7 @@ def test_two_processes_that_publish_at_once_share_one_edition(
 
 
 def test_a_redelivered_compose_adds_nothing(press: Press) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     (chunk,) = open_friday(press)
     assert compose_chunk(press.sessions, press.settings, chunk, press.clock())
@@ -108,7 +108,7 @@ def test_a_chunk_that_is_gone_is_nobodys_work(press: Press) -> None:
 
 
 def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Press) -> None:
-    press.add_readers(ANNE, BERT, CLEO)
+    press.add_subscribers(ANNE, BERT, CLEO)
     press.add_papers(1)
     chunks = open_friday(press, Opening(chunk_size=2))
     assert len(chunks) == 2
@@ -125,7 +125,7 @@ def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Pr
 
 
 def test_progress_is_told_chunk_by_chunk(press: Press) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     open_friday(press, Opening(sends_now=True, chunk_size=1))
     told: list[tuple[int, int]] = []
     publish_now(
@@ -136,7 +136,7 @@ def test_progress_is_told_chunk_by_chunk(press: Press) -> None:
 
 
 def test_an_edition_whose_composer_died_before_freezing_is_frozen_later(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     (chunk,) = open_friday(press)
     compose_chunk(press.sessions, press.settings, chunk, press.clock())
@@ -149,7 +149,7 @@ def test_an_edition_whose_composer_died_before_freezing_is_frozen_later(press: P
 
 
 def test_an_edition_that_closed_meanwhile_is_not_frozen_again(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     (chunk,) = open_friday(press)
     with press.sessions.begin() as session:
@@ -187,9 +187,9 @@ def test_a_deleted_edition_is_said_to_be_gone(press: Press) -> None:
 
 
 def test_only_active_readers_of_the_cadence_are_candidates(press: Press) -> None:
-    press.add_readers(BERT, cadence=Cadence.WEEKLY)
-    press.add_readers(ANNE)
-    (cleo,) = press.add_readers(CLEO)
+    press.add_subscribers(BERT, cadence=Cadence.WEEKLY)
+    press.add_subscribers(ANNE)
+    (cleo,) = press.add_subscribers(CLEO)
     press.change(cleo, state=SubscriberState.UNSUBSCRIBED)
     press.add_papers(1)
     edition_id = press.publish()
@@ -197,7 +197,7 @@ def test_only_active_readers_of_the_cadence_are_candidates(press: Press) -> None
 
 
 def test_a_pause_that_is_over_ends_with_the_next_edition(press: Press) -> None:
-    anne, bert = press.add_readers(ANNE, BERT)
+    anne, bert = press.add_subscribers(ANNE, BERT)
     press.change(anne, state=SubscriberState.PAUSED, paused_until=FRIDAY)
     press.change(bert, state=SubscriberState.PAUSED, paused_until=SATURDAY)
     press.add_papers(1)
@@ -206,7 +206,7 @@ def test_a_pause_that_is_over_ends_with_the_next_edition(press: Press) -> None:
 
 
 def test_a_reader_nothing_matched_is_skipped_by_name(press: Press) -> None:
-    press.add_readers(ANNE, topics=["quasars"])
+    press.add_subscribers(ANNE, topics=["quasars"])
     press.add_papers(1)
     edition_id = press.publish()
     assert press.states(edition_id) == {"skipped: empty": 1}
@@ -215,7 +215,7 @@ def test_a_reader_nothing_matched_is_skipped_by_name(press: Press) -> None:
 
 
 def test_a_reader_without_topics_gets_what_is_trending(press: Press) -> None:
-    press.add_readers(ANNE, topics=())
+    press.add_subscribers(ANNE, topics=())
     ids = press.add_papers(1, told=[make_announcement(2, "Loved by many", signals=upvoted(40))])
     digest = digest_of(press, press.publish())
     assert [group.title for group in digest.groups] == ["Trending"]
@@ -224,7 +224,7 @@ def test_a_reader_without_topics_gets_what_is_trending(press: Press) -> None:
 
 def test_a_digest_is_cut_to_the_most_papers_and_says_what_was_cut(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"digest_max_papers": 2})
-    press.add_readers(ANNE, topics=["cat:cs.CL", "parsing"])
+    press.add_subscribers(ANNE, topics=["cat:cs.CL", "parsing"])
     press.add_papers(1, 2, 3, 4)
     digest = digest_of(press, press.publish())
     assert len(digest.paper_ids) == 2
@@ -236,7 +236,7 @@ def test_a_digest_is_cut_to_the_most_papers_and_says_what_was_cut(press: Press) 
 
 
 def test_a_paper_stands_once_under_the_first_topic_that_brought_it(press: Press) -> None:
-    press.add_readers(ANNE, topics=["parsing", "cat:cs.CL"])
+    press.add_subscribers(ANNE, topics=["parsing", "cat:cs.CL"])
     ids = press.add_papers(1, told=[make_announcement(2, "Something else")])
     digest = digest_of(press, press.publish())
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
@@ -247,7 +247,7 @@ def test_a_paper_stands_once_under_the_first_topic_that_brought_it(press: Press)
 
 
 def test_a_paper_committed_late_joins_the_next_edition_marked_late(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     friday = press.publish()
     late = press.add_papers(2)["arxiv:2609.00002"]
@@ -262,7 +262,7 @@ def test_a_paper_committed_late_joins_the_next_edition_marked_late(press: Press)
 
 
 def test_no_paper_is_in_two_editions_of_one_cadence(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     for number, on in enumerate([THURSDAY, FRIDAY, SATURDAY]):
         press.add_papers(2 * number, 2 * number + 1, on=on)
         press.publish(on)
@@ -275,7 +275,7 @@ def test_no_paper_is_in_two_editions_of_one_cadence(press: Press) -> None:
 
 
 def test_a_reader_who_changes_cadence_is_not_sent_a_paper_again(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
@@ -286,7 +286,7 @@ def test_a_reader_who_changes_cadence_is_not_sent_a_paper_again(press: Press) ->
 
 
 def test_withdrawn_replaced_and_too_old_papers_are_not_news(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1, on=FRIDAY - timedelta(days=15))
     press.add_papers(
         told=[
@@ -298,9 +298,9 @@ def test_withdrawn_replaced_and_too_old_papers_are_not_news(press: Press) -> Non
 
 
 def test_digests_of_a_scheduled_edition_are_due_at_each_readers_hour(press: Press) -> None:
-    press.add_readers(ANNE, hour=7, zone="Europe/Berlin")
-    press.add_readers(BERT, hour=7, zone="America/New_York")
-    press.add_readers(CLEO, hour=3)
+    press.add_subscribers(ANNE, hour=7, zone="Europe/Berlin")
+    press.add_subscribers(BERT, hour=7, zone="America/New_York")
+    press.add_subscribers(CLEO, hour=3)
     press.add_papers(1)
     for chunk in open_friday(press):
         compose_chunk(press.sessions, press.settings, chunk, press.clock())
@@ -326,7 +326,7 @@ def open_due(press: Press) -> list[tuple[Cadence, date]]:
 
 @pytest.mark.usefixtures("two_categories")
 def test_an_edition_opens_when_its_batches_are_complete_and_once(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     with press.sessions() as session:
         store_papers(session, [], category="cs.LG", state=BatchState.PARTIAL)
     press.add_papers(1)
@@ -342,7 +342,7 @@ def test_an_edition_opens_when_its_batches_are_complete_and_once(press: Press) -
 
 @pytest.mark.usefixtures("two_categories")
 def test_an_edition_opens_at_the_deadline_with_what_there_is_and_says_so(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     with press.sessions() as session:
         store_papers(session, [], category="cs.LG", state=BatchState.PARTIAL)
@@ -355,7 +355,7 @@ def test_an_edition_opens_at_the_deadline_with_what_there_is_and_says_so(press: 
 
 
 def test_a_digest_row_is_never_written_twice_for_a_reader(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     (chunk,) = open_friday(press)
     compose_chunk(press.sessions, press.settings, chunk, press.clock())

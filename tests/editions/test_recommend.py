@@ -59,16 +59,16 @@ def new(press: Press) -> list[int]:
     return ids(press.add_papers(on=FRIDAY, told=told))
 
 
-def judge(press: Press, reader: int, papers: Sequence[int], kind: Feedback) -> None:
+def judge(press: Press, subscriber: int, papers: Sequence[int], kind: Feedback) -> None:
     with press.sessions.begin() as session:
-        row = session.get_one(Subscriber, reader)
+        row = session.get_one(Subscriber, subscriber)
         for paper in papers:
             rate_paper(session, row, paper, kind, press.clock())
 
 
-def digest_of(press: Press, reader: int) -> Digest:
+def digest_of(press: Press, subscriber: int) -> Digest:
     edition = press.publish()
-    row = next(row for row in press.rows(edition) if row.subscriber_id == reader)
+    row = next(row for row in press.rows(edition) if row.subscriber_id == subscriber)
     digest = digest_from_json(row.digest)
     assert tuple(row.paper_ids) == digest.paper_ids
     return digest
@@ -79,21 +79,21 @@ def also(digest: Digest) -> list[int]:
 
 
 def recommended(
-    session: Session, readers: Sequence[int], pool: SuggestionPool, known: Collection[int]
+    session: Session, subscribers: Sequence[int], pool: SuggestionPool, known: Collection[int]
 ) -> dict[int, tuple[int, ...]]:
     """What is recommended beside a digest that shows nothing, to those who get anything."""
-    tastes = load_tastes(session, load_opinions(session, readers), pool)
+    tastes = load_tastes(session, load_opinions(session, subscribers), pool)
     digests = {
-        reader: recommend(Digest(()), tastes.get(reader), pool.candidates, known)
-        for reader in readers
+        subscriber: recommend(Digest(()), tastes.get(subscriber), pool.candidates, known)
+        for subscriber in subscribers
     }
-    return {reader: digest.paper_ids for reader, digest in digests.items() if digest.also}
+    return {subscriber: digest.paper_ids for subscriber, digest in digests.items() if digest.also}
 
 
 def test_a_digest_ends_with_papers_near_those_that_were_kept(
     press: Press, old: list[int], new: list[int]
 ) -> None:
-    first, second = press.add_readers("a@example.org", "b@example.org", topics=("parsing",))
+    first, second = press.add_subscribers("a@example.org", "b@example.org", topics=("parsing",))
     judge(press, first, old[:2], Feedback.KEPT)
     judge(press, second, old[:1], Feedback.KEPT)
     digest = digest_of(press, first)
@@ -105,8 +105,8 @@ def test_a_digest_ends_with_papers_near_those_that_were_kept(
 
 
 def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: list[int]) -> None:
-    (reader,) = press.add_readers("a@example.org", topics=("nothing such",))
-    judge(press, reader, old[:2], Feedback.KEPT)
+    (subscriber,) = press.add_subscribers("a@example.org", topics=("nothing such",))
+    judge(press, subscriber, old[:2], Feedback.KEPT)
     edition = press.publish()
     assert press.states(edition) == {"skipped: empty": 1}
 
@@ -114,11 +114,11 @@ def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: lis
 def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_suggested(
     press: Press, old: list[int], new: list[int]
 ) -> None:
-    held, muting, dismissing = press.add_readers(
+    held, muting, dismissing = press.add_subscribers(
         "a@example.org", "b@example.org", "c@example.org", topics=("parsing OR forests",)
     )
-    for reader in (held, muting, dismissing):
-        judge(press, reader, old[:3], Feedback.KEPT)
+    for subscriber in (held, muting, dismissing):
+        judge(press, subscriber, old[:3], Feedback.KEPT)
     judge(press, dismissing, [new[1]], Feedback.DISMISSED)
     with press.sessions.begin() as session:
         row = session.get_one(Subscriber, muting)
@@ -133,33 +133,35 @@ def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_sugge
 def test_who_switched_suggestions_off_gets_none(
     press: Press, old: list[int], new: list[int]
 ) -> None:
-    (reader,) = press.add_readers("a@example.org", topics=("parsing",))
-    judge(press, reader, old[:2], Feedback.KEPT)
+    (subscriber,) = press.add_subscribers("a@example.org", topics=("parsing",))
+    judge(press, subscriber, old[:2], Feedback.KEPT)
     with press.sessions.begin() as session:
-        set_suggestions(session.get_one(Subscriber, reader), is_wanted=False)
-    assert also(digest_of(press, reader)) == []
+        set_suggestions(session.get_one(Subscriber, subscriber), is_wanted=False)
+    assert also(digest_of(press, subscriber)) == []
 
 
 def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
     press: Press, old: list[int], new: list[int]
 ) -> None:
-    (reader,) = press.add_readers("a@example.org")
-    judge(press, reader, old[:2], Feedback.KEPT)
+    (subscriber,) = press.add_subscribers("a@example.org")
+    judge(press, subscriber, old[:2], Feedback.KEPT)
     with press.sessions.begin() as session:
-        assert recommended(session, [reader], load_pool(session, new), new[:1]) == {
-            reader: (new[1],)
+        assert recommended(session, [subscriber], load_pool(session, new), new[:1]) == {
+            subscriber: (new[1],)
         }
         link_works(session, {old[0]: ["doi:10.1/x"], new[1]: ["doi:10.1/x"]})
-        assert recommended(session, [reader], load_pool(session, new), new[:1]) == {}
-        assert recommended(session, [reader], load_pool(session, []), ()) == {}
+        assert recommended(session, [subscriber], load_pool(session, new), new[:1]) == {}
+        assert recommended(session, [subscriber], load_pool(session, []), ()) == {}
 
 
 def test_many_readers_cost_as_many_questions_as_one(
     press: Press, old: list[int], new: list[int]
 ) -> None:
-    readers = press.add_readers(*(f"r{n}@example.org" for n in range(8)), topics=("parsing -x",))
-    for reader in readers:
-        judge(press, reader, old[:2], Feedback.KEPT)
+    subscribers = press.add_subscribers(
+        *(f"r{n}@example.org" for n in range(8)), topics=("parsing -x",)
+    )
+    for subscriber in subscribers:
+        judge(press, subscriber, old[:2], Feedback.KEPT)
     asked: list[str] = []
     with press.sessions() as session:
         engine = session.get_bind()
@@ -171,7 +173,7 @@ def test_many_readers_cost_as_many_questions_as_one(
         event.listen(engine, "before_cursor_execute", note)
         try:
             counts = []
-            for some in (readers[:1], readers):
+            for some in (subscribers[:1], subscribers):
                 asked.clear()
                 assert {*recommended(session, some, pool, ())} == {*some}
                 counts.append(len(asked))

@@ -49,20 +49,20 @@ def publish_day(press: Press, on: date, *cadences: Cadence) -> None:
     press.clock.forward(days=1)
 
 
-def sent(press: Press, reader: int) -> list[int]:
+def sent(press: Press, subscriber: int) -> list[int]:
     return [
         i
         for row in press.rows()
-        if row.subscriber_id == reader and row.state is DeliveryState.SENT
+        if row.subscriber_id == subscriber and row.state is DeliveryState.SENT
         for i in row.paper_ids
     ]
 
 
-def told_of(press: Press, reader: int) -> list[tuple[str, str]]:
+def told_of(press: Press, subscriber: int) -> list[tuple[str, str]]:
     return [
         (str(h.kind), h.detail)
         for row in press.rows()
-        if row.subscriber_id == reader and row.digest is not None
+        if row.subscriber_id == subscriber and row.digest is not None
         for h in digest_from_json(row.digest).happenings
     ]
 
@@ -88,7 +88,7 @@ def on_arxiv(**changes: object) -> ParsedAnnouncement:
 def test_a_work_on_biorxiv_and_arxiv_is_in_one_edition_under_both_names(
     press: Press, is_same_day: bool
 ) -> None:
-    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    (anne,) = press.add_subscribers("anne@example.org", topics=["parsing"])
     tell(press, THURSDAY, preprint(), source="biorxiv")
     if not is_same_day:
         publish_day(press, THURSDAY)
@@ -109,7 +109,7 @@ def test_a_work_on_biorxiv_and_arxiv_is_in_one_edition_under_both_names(
 def test_a_work_whose_second_name_comes_later_is_not_sent_to_the_same_reader_again(
     press: Press,
 ) -> None:
-    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    (anne,) = press.add_subscribers("anne@example.org", topics=["parsing"])
     tell(press, THURSDAY, preprint(), source="biorxiv")
     publish_day(press, THURSDAY, Cadence.DAILY)
     press.change(anne, cadence=Cadence.WEEKDAYS)
@@ -120,11 +120,11 @@ def test_a_work_whose_second_name_comes_later_is_not_sent_to_the_same_reader_aga
 
 
 def test_what_befalls_a_paper_is_told_once_to_those_who_were_sent_it(press: Press) -> None:
-    anne, bert = press.add_readers("anne@example.org", "bert@example.org", topics=ALL)
-    (cleo,) = press.add_readers("cleo@example.org", topics=["quasars"])
+    anne, bert = press.add_subscribers("anne@example.org", "bert@example.org", topics=ALL)
+    (cleo,) = press.add_subscribers("cleo@example.org", topics=["quasars"])
     tell(press, THURSDAY, make_announcement(1, "Parsing fast"), make_announcement(2, "Parsing"))
     publish_day(press, THURSDAY)
-    (dora,) = press.add_readers("dora@example.org", topics=ALL)
+    (dora,) = press.add_subscribers("dora@example.org", topics=ALL)
     revised = make_announcement(
         1,
         "Parsing fast",
@@ -150,7 +150,7 @@ def test_what_befalls_a_paper_is_told_once_to_those_who_were_sent_it(press: Pres
 
 
 def test_an_event_waits_for_the_readers_next_digest(press: Press) -> None:
-    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    (anne,) = press.add_subscribers("anne@example.org", topics=["parsing"])
     tell(press, THURSDAY, make_announcement(1, "Parsing"))
     publish_day(press, THURSDAY)
     gone = make_announcement(
@@ -165,7 +165,7 @@ def test_an_event_waits_for_the_readers_next_digest(press: Press) -> None:
 
 
 def test_a_publication_known_under_two_names_is_told_once(press: Press) -> None:
-    (anne,) = press.add_readers("anne@example.org", topics=["parsing"])
+    (anne,) = press.add_subscribers("anne@example.org", topics=["parsing"])
     tell(press, THURSDAY, preprint(), source="biorxiv")
     publish_day(press, THURSDAY)
     tell(press, FRIDAY, on_arxiv())
@@ -180,7 +180,7 @@ def test_a_publication_known_under_two_names_is_told_once(press: Press) -> None:
 
 def test_a_reader_who_changes_everything_gets_no_paper_twice(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"digest_max_papers": 100})
-    (anne,) = press.add_readers("anne@example.org", topics=[*ALL, "cat:cs.CL parsing", "study"])
+    (anne,) = press.add_subscribers("anne@example.org", topics=[*ALL, "cat:cs.CL parsing", "study"])
     changes: dict[date, dict[str, object]] = {
         FRIDAY: {"cadence": Cadence.WEEKDAYS},
         MONDAY: {"cadence": Cadence.WEEKLY},

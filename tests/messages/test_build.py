@@ -30,7 +30,7 @@ def send_digest(press: Press) -> tuple[EmailMessage, str]:
 
 
 def test_a_digest_can_be_left_with_one_click(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     message, _ = send_digest(press)
@@ -53,7 +53,7 @@ def test_one_click_is_promised_only_where_it_is_safe(
     press: Press, base_url: str, is_one_click: bool
 ) -> None:
     press.settings = press.settings.model_copy(update={"base_url": base_url})
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     message, text = send_digest(press)
@@ -64,7 +64,7 @@ def test_one_click_is_promised_only_where_it_is_safe(
 
 def test_a_digest_says_who_it_is_from_for_and_which_list(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"reply_to": "Desk <desk@paperboy.example>"})
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     message, _ = send_digest(press)
@@ -77,7 +77,7 @@ def test_a_digest_says_who_it_is_from_for_and_which_list(press: Press) -> None:
 
 
 def test_the_message_id_is_the_deliverys_own_and_kept_in_its_row(press: Press) -> None:
-    press.add_readers(ANNE, "bert@example.org")
+    press.add_subscribers(ANNE, "bert@example.org")
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport()
@@ -91,7 +91,7 @@ def test_the_message_id_is_the_deliverys_own_and_kept_in_its_row(press: Press) -
 
 
 def test_a_digest_holds_its_papers_with_topic_and_reason(press: Press) -> None:
-    press.add_readers(ANNE, topics=["parsing"])
+    press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1, told=[make_announcement(2, "Something else")])
     press.publish()
     message, text = send_digest(press)
@@ -103,7 +103,7 @@ def test_a_digest_holds_its_papers_with_topic_and_reason(press: Press) -> None:
 
 
 def test_a_late_paper_says_that_it_is_late(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.publish()
     press.add_papers(1)
     press.clock.forward(days=1)
@@ -113,7 +113,7 @@ def test_a_late_paper_says_that_it_is_late(press: Press) -> None:
 
 
 def test_a_digest_that_is_too_long_sheds_papers_and_says_how_many(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(*range(1, 21))
     press.publish()
     press.settings = press.settings.model_copy(update={"digest_max_bytes": 30_000})
@@ -125,7 +125,7 @@ def test_a_digest_that_is_too_long_sheds_papers_and_says_how_many(press: Press) 
 
 
 def test_a_digest_too_long_without_any_paper_fails_with_its_reason(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport(), digest_max_bytes=100))
@@ -148,7 +148,7 @@ PATHS = {
 def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it(
     press: Press, kind: DeliveryKind
 ) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     if kind in {DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE}:
         press.change(anne, state=SubscriberState.PENDING)
     if kind is DeliveryKind.PAUSED:
@@ -171,7 +171,7 @@ def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it
 
 
 def test_a_farewell_can_be_written_though_its_reader_has_left(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.change(anne, state=SubscriberState.UNSUBSCRIBED)
     with press.sessions.begin() as session:
         until = press.clock() + timedelta(hours=24)
@@ -195,7 +195,7 @@ LATE_LETTERS = [
 def test_a_letter_that_is_no_longer_true_is_not_sent(
     press: Press, kind: DeliveryKind, state: SubscriberState, reason: str
 ) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.change(anne, state=state)
     with press.sessions.begin() as session:
         until = press.clock() + timedelta(hours=24)
@@ -207,7 +207,7 @@ def test_a_letter_that_is_no_longer_true_is_not_sent(
 
 
 def test_a_mail_to_nobody_cannot_be_built(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     claim = Claim(press.row(), None)

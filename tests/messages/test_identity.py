@@ -19,7 +19,7 @@ ANNE = "anne@example.org"
 def test_a_digest_arrives_with_signatures_that_are_valid(
     press: Press, smtp_sink: SmtpSink, tmp_path: Path
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     words = (

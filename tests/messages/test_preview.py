@@ -16,12 +16,12 @@ from service.sending.deliver import deliver, resolve
 ANNE = "anne@example.org"
 
 
-def preview(press: Press, reader_id: int) -> MailPreview:
-    return preview_digest(press.sessions, press.settings, reader_id, FRIDAY, press.clock())
+def preview(press: Press, subscriber_id: int) -> MailPreview:
+    return preview_digest(press.sessions, press.settings, subscriber_id, FRIDAY, press.clock())
 
 
 def test_a_preview_writes_nothing(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1, 2)
     before = dump_tables(press.sessions)
     shown = preview(press, anne)
@@ -32,7 +32,7 @@ def test_a_preview_writes_nothing(press: Press) -> None:
 
 
 def test_a_mail_is_written_when_all_that_it_says_is_read(press: Press, engine: Engine) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1, 2)
     with watch_rendering(engine) as watch:
         assert preview(press, anne).payload is not None
@@ -46,7 +46,7 @@ def test_a_mail_is_written_when_all_that_it_says_is_read(press: Press, engine: E
 
 
 def test_a_preview_of_a_published_digest_is_the_mail_that_goes_out(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1, 2)
     press.publish()
     before = dump_tables(press.sessions)
@@ -58,7 +58,7 @@ def test_a_preview_of_a_published_digest_is_the_mail_that_goes_out(press: Press)
 
 
 def test_a_preview_before_publishing_does_not_change_what_is_published(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     shown = preview(press, anne)
     press.publish()
@@ -76,7 +76,9 @@ def test_a_preview_before_publishing_is_the_digest_that_is_published(press: Pres
     told = [
         make_announcement(n, f"Splatting number {n}", signals=upvoted(n * 7 % 5)) for n in range(9)
     ]
-    (anne,) = press.add_readers(ANNE, topics=['like:"splatting of a number"', "trend>90", "study"])
+    (anne,) = press.add_subscribers(
+        ANNE, topics=['like:"splatting of a number"', "trend>90", "study"]
+    )
     press.add_papers(told=[*told, make_announcement(20, "Quite Another Thing")])
     shown = preview(press, anne)
     press.publish()
@@ -100,20 +102,20 @@ def without_links(mail: str) -> str:
 def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(press: Press) -> None:
     press.add_papers(1)
     press.publish()
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     before = dump_tables(press.sessions)
     assert preview(press, anne).paper_count == 1
     assert dump_tables(press.sessions) == before
 
 
 def test_no_mail_is_previewed_where_nothing_matched(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["quasars"])
+    (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.add_papers(1)
     assert preview(press, anne) == MailPreview(FRIDAY, None, reason="empty")
 
 
 def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> None:
-    (anne,) = press.add_readers("an..ne@example.org")
+    (anne,) = press.add_subscribers("an..ne@example.org")
     press.add_papers(1)
     before = dump_tables(press.sessions)
     with pytest.raises(ValueError, match="no plain ASCII part"):
@@ -122,7 +124,7 @@ def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> No
 
 
 def test_a_preview_carries_doubtful_papers_without_using_them_up(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     thursday = FRIDAY - timedelta(days=1)
     press.add_papers(1, on=thursday)
     first = press.publish(thursday)

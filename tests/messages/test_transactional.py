@@ -46,28 +46,31 @@ def sign_up(press: Press, *topics: str) -> int:
     with press.sessions.begin() as session:
         form = validate_sign_up(session, SignUpForm(ANNE, topics))
         request_subscription(session, form, press.settings.secret_key, press.clock())
-        reader = find_by_email(session, ANNE)
-        assert reader is not None
-        return reader.id
+        subscriber = find_by_email(session, ANNE)
+        assert subscriber is not None
+        return subscriber.id
 
 
-def say_yes(press: Press, reader_id: int) -> None:
+def say_yes(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
         confirm(
-            session, press.settings, Token(Purpose.CONFIRM, reader_id, press.clock()), press.clock()
+            session,
+            press.settings,
+            Token(Purpose.CONFIRM, subscriber_id, press.clock()),
+            press.clock(),
         )
 
 
-def reader_of(session: Session, reader_id: int) -> Subscriber:
-    return session.get_one(Subscriber, reader_id)
+def subscriber_of(session: Session, subscriber_id: int) -> Subscriber:
+    return session.get_one(Subscriber, subscriber_id)
 
 
 def test_a_confirmed_reader_is_welcomed_once_with_papers_of_the_last_days(press: Press) -> None:
     press.add_papers(1, 2)
-    reader_id = sign_up(press, "parsing", "nothing-like-it")
+    subscriber_id = sign_up(press, "parsing", "nothing-like-it")
     letters(press)
     for _ in range(2):
-        say_yes(press, reader_id)
+        say_yes(press, subscriber_id)
     (welcome,) = letters(press)
     text = said(welcome)
     assert welcome["Message-ID"].startswith("<welcome.")
@@ -88,11 +91,11 @@ def test_papers_of_a_welcome_come_in_the_first_digest_all_the_same(press: Press)
 
 
 def test_changed_topics_are_told_once_when_they_have_settled(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     for topics in (("parsing",), ("parsing", "graphs"), ("graphs", "trees")):
         with press.sessions.begin() as session:
             wanted = validate_preferences(session, SignUpForm(topics=topics))
-            update_preferences(session, reader_of(session, anne), wanted, press.clock())
+            update_preferences(session, subscriber_of(session, anne), wanted, press.clock())
     assert letters(press) == []
     press.clock.forward(minutes=11)
     (mail,) = letters(press)
@@ -103,11 +106,11 @@ def test_changed_topics_are_told_once_when_they_have_settled(press: Press) -> No
 
 
 def test_the_same_topics_are_no_change(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["parsing"])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     with press.sessions.begin() as session:
         form = SignUpForm(topics=("PARSING",), cadence="weekly", hour="9")
         wanted = validate_preferences(session, form)
-        update_preferences(session, reader_of(session, anne), wanted, press.clock())
+        update_preferences(session, subscriber_of(session, anne), wanted, press.clock())
     assert kinds(press) == []
 
 
@@ -117,39 +120,39 @@ def test_the_same_topics_are_no_change(press: Press) -> None:
 def test_a_pause_is_confirmed_with_the_way_back(
     press: Press, until: date | None, words: str
 ) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     for _ in range(2):
         with press.sessions.begin() as session:
-            reader = reader_of(session, anne)
-            pause(reader, until, press.clock())
-            queue_paused(session, reader, press.clock())
+            subscriber = subscriber_of(session, anne)
+            pause(subscriber, until, press.clock())
+            queue_paused(session, subscriber, press.clock())
     (mail,) = letters(press)
     assert words in " ".join(said(mail).split())
     assert "/preferences/" in said(mail)
 
 
 def test_the_end_of_a_pause_is_told_once_a_day(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     for _ in range(2):
         with press.sessions.begin() as session:
-            queue_resumed(session, reader_of(session, anne), press.clock())
+            queue_resumed(session, subscriber_of(session, anne), press.clock())
     (mail,) = letters(press)
     assert "Welcome back" in said(mail)
 
 
 def test_who_leaves_hears_no_more_unless_the_operator_wants_a_farewell(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
         assert leave(session, press.settings, anne, "/unsubscribe", press.clock())
     assert letters(press) == []
 
 
 def test_a_farewell_goes_out_once_and_its_undo_ends_it(press: Press) -> None:
-    (anne, bert) = press.add_readers(ANNE, "bert@example.org")
+    (anne, bert) = press.add_subscribers(ANNE, "bert@example.org")
     press.settings = press.settings.model_copy(update={"send_farewell": True})
-    for reader in (anne, bert, anne):
+    for subscriber in (anne, bert, anne):
         with press.sessions.begin() as session:
-            leave(session, press.settings, reader, "/unsubscribe", press.clock())
+            leave(session, press.settings, subscriber, "/unsubscribe", press.clock())
     with press.sessions.begin() as session:
         assert undo_unsubscribe(session, bert, press.clock())
     (mail,) = letters(press)
@@ -160,9 +163,9 @@ def test_a_farewell_goes_out_once_and_its_undo_ends_it(press: Press) -> None:
 
 
 def test_a_letter_has_its_day_to_arrive(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
-        queue_topics_changed(session, reader_of(session, anne), press.clock())
+        queue_topics_changed(session, subscriber_of(session, anne), press.clock())
     row = press.row()
     assert row.due_at - press.clock() == timedelta(minutes=10)
     assert row.send_not_after - row.due_at == timedelta(hours=24)

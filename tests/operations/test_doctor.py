@@ -186,7 +186,7 @@ def test_an_old_schema_says_which_command_to_run(press: Press) -> None:
 
 def test_mail_that_waits_for_long_points_to_the_worker(press: Press) -> None:
     press.clock.now -= timedelta(hours=2)
-    press.add_readers(ANNE, topics=())
+    press.add_subscribers(ANNE, topics=())
     today = press.clock().date()
     press.add_papers(1, on=today)
     press.publish(today)

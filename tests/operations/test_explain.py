@@ -23,14 +23,14 @@ ANNE = "anne@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)
 
 
-def tell(press: Press, reader_id: int) -> Story:
+def tell(press: Press, subscriber_id: int) -> Story:
     with press.sessions() as session:
-        return tell_why(session, session.get_one(Subscriber, reader_id), FRIDAY)
+        return tell_why(session, session.get_one(Subscriber, subscriber_id), FRIDAY)
 
 
 def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"digest_max_papers": 2})
-    (anne,) = press.add_readers(ANNE, topics=["parsing", 'au:"Lovelace, A"'])
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing", 'au:"Lovelace, A"'])
     press.add_papers(1, 2, told=[make_announcement(3, "Something else")])
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: LATER)
@@ -56,7 +56,7 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
 
 
 def test_a_guess_is_told_as_one(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=['au:"Lovelace, Augusta"'])
+    (anne,) = press.add_subscribers(ANNE, topics=['au:"Lovelace, Augusta"'])
     press.add_papers(told=[make_announcement(1, "By initials", authors=("A. Lovelace",))])
     press.publish()
     (told,) = tell(press, anne).deliveries
@@ -66,14 +66,14 @@ def test_a_guess_is_told_as_one(press: Press) -> None:
 
 
 def test_a_skip_is_told_with_its_reason(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE, topics=["quasars"])
+    (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.publish()
     (told,) = tell(press, anne).deliveries
     assert (told.state, told.reason, told.papers) == ("skipped", "empty", ())
 
 
 def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
         for days, occasion in ((0, "today"), (1, "tomorrow")):
             at = press.clock() + timedelta(days=days)
@@ -83,12 +83,12 @@ def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
 
 
 def test_a_day_without_anything_is_told_as_such(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     assert tell(press, anne).deliveries == ()
 
 
 def test_what_came_back_later_is_told_with_the_mail_it_is_about(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
@@ -104,7 +104,7 @@ def test_what_came_back_later_is_told_with_the_mail_it_is_about(press: Press) ->
 
 
 def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     first = press.publish()
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
@@ -120,7 +120,7 @@ def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press:
 
 
 def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     now, keys = press.clock(), press.settings.secret_key
     with press.sessions.begin() as session:
         suppress_address(session, ANNE, keys, "asked by telephone", now)

@@ -72,8 +72,8 @@ def mailed(press: Press, subject: str) -> list[str]:
     return [one for one in subjects if subject in one]
 
 
-def publish(press: Press, *readers: str) -> int:
-    press.add_readers(*readers or ("anne@example.org", "bert@example.org"))
+def publish(press: Press, *subscribers: str) -> int:
+    press.add_subscribers(*subscribers or ("anne@example.org", "bert@example.org"))
     press.add_papers(1)
     return press.publish()
 
@@ -85,7 +85,7 @@ def at_utc(press: Press, hour: int, day: int = 18) -> None:
 def test_a_quiet_machine_has_no_trouble(press: Press) -> None:
     at_utc(press, 13)
     read_day(press, FRIDAY, press.clock() - timedelta(minutes=10))
-    press.add_readers("anne@example.org")
+    press.add_subscribers("anne@example.org")
     for cadence in (Cadence.DAILY, Cadence.WEEKDAYS):
         press.publish(cadence=cadence)
     deliver(press.sender(PlannedTransport()))
@@ -209,7 +209,7 @@ def test_mails_of_no_edition_that_stay_in_doubt_are_told_once_a_day(press: Press
 
 
 def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press) -> None:
-    press.add_readers("anne@example.org")
+    press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
     with press.sessions.begin() as session:

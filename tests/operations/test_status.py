@@ -37,7 +37,7 @@ def tell(press: Press) -> EditionStory:
 
 
 def test_an_edition_tells_what_failed_waits_and_is_in_doubt(press: Press) -> None:
-    press.add_readers(*(f"{name}@example.org" for name in ANSWERS), "silence@hotmail.co.uk")
+    press.add_subscribers(*(f"{name}@example.org" for name in ANSWERS), "silence@hotmail.co.uk")
     press.add_papers(1)
     press.publish()
     before = tell(press)
@@ -72,7 +72,7 @@ def test_rows_of_a_dead_sender_are_in_doubt_since_the_sweep(press: Press) -> Non
     def die() -> None:
         raise Killed
 
-    press.add_readers("anne@example.org")
+    press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
     with pytest.raises(Killed):
@@ -84,7 +84,7 @@ def test_rows_of_a_dead_sender_are_in_doubt_since_the_sweep(press: Press) -> Non
 
 
 def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None:
-    (anne,) = press.add_readers("anne@gmail.com")
+    (anne,) = press.add_subscribers("anne@gmail.com")
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))

@@ -66,7 +66,7 @@ def test_addresses_are_masked_in_every_value(stream: io.StringIO) -> None:
         "sent to reader@example.org",
         address="reader@example.org",
         nested={"reader@example.org": [("to", "reader@example.org"), {"reader@example.org"}]},
-        value=Reader(),
+        value=Subscriber(),
         error=ValueError("reader@example.org is unknown"),
         raw=b"reader@example.org",
     )
@@ -74,7 +74,7 @@ def test_addresses_are_masked_in_every_value(stream: io.StringIO) -> None:
     assert stream.getvalue().count("r***@example.org") == 8
 
 
-class Reader:
+class Subscriber:
     def __repr__(self) -> str:
         return "<Reader reader@example.org>"
 

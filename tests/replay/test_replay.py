@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DAYS = int(os.environ.get("PAPERBOY_REPLAY_DAYS", "60"))
 PAPERS = int(os.environ.get("PAPERBOY_REPLAY_PAPERS", "12"))
-READERS = int(os.environ.get("PAPERBOY_REPLAY_READERS", "20"))
+SUBSCRIBERS = int(os.environ.get("PAPERBOY_REPLAY_READERS", "20"))
 
 
 def replay(
@@ -43,8 +43,8 @@ def replay(
     press = make_press(watching, engine, datetime(2026, 3, 1, tzinfo=UTC))
     chance = random.Random(20_593)  # not for secrets: the same readers every time
     topics = {
-        press.add_readers(f"reader{n}@example.org", topics=own)[0]: own
-        for n in range(READERS)
+        press.add_subscribers(f"reader{n}@example.org", topics=own)[0]: own
+        for n in range(SUBSCRIBERS)
         for own in [choose_topics(chance)]
     }
     run = Replay(press, watching, sample, fate)
@@ -73,11 +73,11 @@ def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
     # At most once on the wire, whatever died.
     assert set(run.wire.values()) == {1}
     wanted = match_everything(run.press, topics)
-    for reader, papers in wanted.items():
-        sent = books.sent.get(reader, Counter())
-        assert set(sent.values()) <= {1}, reader
-        carried = books.carried.get(reader, frozenset())
-        brought = set(sent) | books.cut.get(reader, frozenset()) | carried
-        assert brought == papers, reader
+    for subscriber, papers in wanted.items():
+        sent = books.sent.get(subscriber, Counter())
+        assert set(sent.values()) <= {1}, subscriber
+        carried = books.carried.get(subscriber, frozenset())
+        brought = set(sent) | books.cut.get(subscriber, frozenset()) | carried
+        assert brought == papers, subscriber
     if odds:
         assert sum(fate.kills.values()) > 10, told

@@ -47,7 +47,7 @@ def of(provider: str, count: int) -> list[str]:
 
 
 def begin(press: Press, *emails: str) -> int:
-    press.add_readers(*emails)
+    press.add_subscribers(*emails)
     press.add_papers(1)
     return press.publish()
 
@@ -134,7 +134,7 @@ def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
     # A pace that has climbed to the top is no limit any more, and its row goes.
     with press.sessions.begin() as session:
         session.execute(text("UPDATE paces SET rate = 19.8, recent = 'a'"))
-    press.add_readers("late@gmail.com")
+    press.add_subscribers("late@gmail.com")
     press.add_papers(2, on=FRIDAY + timedelta(days=1))
     press.publish(FRIDAY + timedelta(days=1))
     press.clock.forward(minutes=1)
@@ -234,9 +234,9 @@ def test_what_waits_past_its_time_is_late_and_its_papers_come_in_the_next_editio
 def test_a_reader_who_leaves_while_waiting_is_not_mailed(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     with press.sessions.begin() as session:
-        for reader in session.execute(select(Subscriber)).scalars().all():
-            if provider_of(reader.email) == "gmail":
-                unsubscribe(session, reader.id, "test", press.clock())
+        for subscriber in session.execute(select(Subscriber)).scalars().all():
+            if provider_of(subscriber.email) == "gmail":
+                unsubscribe(session, subscriber.id, "test", press.clock())
     before = len(transport.sent)
     transport.plan = answering(ACCEPTED)
     for _ in range(4):
@@ -258,15 +258,15 @@ def test_an_operator_who_deletes_the_row_lets_the_lane_go_at_once(press: Press) 
 
 
 def test_a_pace_keeps_no_address_of_a_reader_who_is_erased(press: Press) -> None:
-    (reader_id,) = press.add_readers("anne@gmail.com")
+    (subscriber_id,) = press.add_subscribers("anne@gmail.com")
     press.add_papers(1)
     press.publish()
     words = SendOutcome(Phase.RCPT, 421, "4.7.0 slower, anne@gmail.com")
     deliver(press.sender(PlannedTransport(lambda _: words)))
     with press.sessions.begin() as session:
-        reader = get_subscriber(session, reader_id)
-        assert reader is not None
-        erase(session, reader, press.settings.secret_key, press.clock())
+        subscriber = get_subscriber(session, subscriber_id)
+        assert subscriber is not None
+        erase(session, subscriber, press.settings.secret_key, press.clock())
         session.execute(text("UPDATE deliveries SET last_reply = ''"))
         session.execute(text("DELETE FROM delivery_events"))
     assert pace_of(press) is not None

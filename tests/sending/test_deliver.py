@@ -27,7 +27,7 @@ ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 
 
 def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: SmtpSink) -> None:
-    press.add_readers(ANNE, BERT, CLEO)
+    press.add_subscribers(ANNE, BERT, CLEO)
     press.add_papers(1, 2, 3)
     edition_id = press.publish()
     sender = press.sender()
@@ -45,7 +45,7 @@ def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: Smt
 
 
 def test_the_report_after_each_window_grows_to_the_whole(press: Press) -> None:
-    press.add_readers(*(f"reader{n}@example.org" for n in range(7)))
+    press.add_subscribers(*(f"reader{n}@example.org" for n in range(7)))
     press.add_papers(1)
     press.publish()
     told: list[int] = []
@@ -56,7 +56,7 @@ def test_the_report_after_each_window_grows_to_the_whole(press: Press) -> None:
 
 
 def test_a_digest_waits_for_its_readers_hour(press: Press) -> None:
-    press.add_readers(ANNE, hour=7)
+    press.add_subscribers(ANNE, hour=7)
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
@@ -69,8 +69,8 @@ def test_a_digest_waits_for_its_readers_hour(press: Press) -> None:
 
 
 def test_only_the_edition_that_was_asked_for_is_sent(press: Press) -> None:
-    press.add_readers(ANNE)
-    press.add_readers(BERT, cadence=Cadence.WEEKDAYS)
+    press.add_subscribers(ANNE)
+    press.add_subscribers(BERT, cadence=Cadence.WEEKDAYS)
     press.add_papers(1)
     daily = press.publish()
     weekdays = press.publish(cadence=Cadence.WEEKDAYS)
@@ -80,44 +80,44 @@ def test_only_the_edition_that_was_asked_for_is_sent(press: Press) -> None:
     assert press.states(daily) == {"queued": 1}
 
 
-def unsubscribe_reader(press: Press, reader_id: int) -> None:
+def unsubscribe_subscriber(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
-        unsubscribe(session, reader_id, "/unsubscribe", press.clock())
+        unsubscribe(session, subscriber_id, "/unsubscribe", press.clock())
 
 
-def pause_reader(press: Press, reader_id: int) -> None:
+def pause_subscriber(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
-        pause(session.get_one(Subscriber, reader_id), None, press.clock())
+        pause(session.get_one(Subscriber, subscriber_id), None, press.clock())
 
 
-def suppress_reader(press: Press, _reader_id: int) -> None:
+def suppress_subscriber(press: Press, _subscriber_id: int) -> None:
     with press.sessions.begin() as session:
         suppress_address(session, ANNE, press.settings.secret_key, "asked", press.clock())
 
 
-def suppress_hash_alone(press: Press, reader_id: int) -> None:
-    suppress_reader(press, reader_id)
-    press.change(reader_id, state=SubscriberState.ACTIVE)
+def suppress_hash_alone(press: Press, subscriber_id: int) -> None:
+    suppress_subscriber(press, subscriber_id)
+    press.change(subscriber_id, state=SubscriberState.ACTIVE)
 
 
-def erase_reader(press: Press, reader_id: int) -> None:
+def erase_subscriber(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
-        reader = session.get_one(Subscriber, reader_id)
-        erase(session, reader, press.settings.secret_key, press.clock())
+        subscriber = session.get_one(Subscriber, subscriber_id)
+        erase(session, subscriber, press.settings.secret_key, press.clock())
 
 
-def oversleep(press: Press, _reader_id: int) -> None:
+def oversleep(press: Press, _subscriber_id: int) -> None:
     press.clock.forward(hours=press.settings.send_not_after_hours)
 
 
 Change = Callable[[Press, int], None]
 
 CHANGES: list[tuple[Change, str]] = [
-    (unsubscribe_reader, "unsubscribed"),
-    (pause_reader, "paused"),
-    (suppress_reader, "suppressed"),
+    (unsubscribe_subscriber, "unsubscribed"),
+    (pause_subscriber, "paused"),
+    (suppress_subscriber, "suppressed"),
     (suppress_hash_alone, "suppressed"),
-    (erase_reader, "erased"),
+    (erase_subscriber, "erased"),
     (oversleep, "late"),
 ]
 
@@ -126,7 +126,7 @@ CHANGES: list[tuple[Change, str]] = [
 def test_whoever_left_after_the_freeze_is_skipped_with_the_reason(
     press: Press, change: Change, reason: str
 ) -> None:
-    anne, _bert = press.add_readers(ANNE, BERT)
+    anne, _bert = press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     change(press, anne)
@@ -145,7 +145,7 @@ def test_whoever_left_after_the_freeze_is_skipped_with_the_reason(
 def test_whoever_leaves_between_claim_and_flight_gets_no_mail(
     press: Press, change: Change, reason: str
 ) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport()
@@ -161,7 +161,7 @@ def test_whoever_leaves_between_claim_and_flight_gets_no_mail(
 
 
 def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
-    press.add_readers(ANNE, BERT, CLEO)
+    press.add_subscribers(ANNE, BERT, CLEO)
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
@@ -183,7 +183,7 @@ def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
 def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owner(
     press: Press,
 ) -> None:
-    press.add_readers("an..ne@example.org")
+    press.add_subscribers("an..ne@example.org")
     press.add_papers(1)
     edition_id = press.publish()
 
@@ -197,7 +197,7 @@ def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owne
 
 
 def test_a_worker_that_overslept_its_lease_sends_nothing(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     slow, quick = PlannedTransport(), PlannedTransport()
@@ -218,7 +218,7 @@ def test_a_worker_that_overslept_its_lease_sends_nothing(press: Press) -> None:
 def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_if_nobody_swept(
     press: Press,
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport()
@@ -233,7 +233,7 @@ def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_if_nobody_s
 
 
 def test_a_row_is_in_flight_and_committed_before_the_wire_is_touched(press: Press) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     seen: list[dict[str, int]] = []
@@ -245,7 +245,7 @@ def test_a_row_is_in_flight_and_committed_before_the_wire_is_touched(press: Pres
 
 
 def test_two_senders_at_once_share_the_rows(press: Press) -> None:
-    press.add_readers(*(f"reader{n:02}@example.org" for n in range(20)))
+    press.add_subscribers(*(f"reader{n:02}@example.org" for n in range(20)))
     press.add_papers(1)
     edition_id = press.publish()
     second = PlannedTransport()
@@ -265,7 +265,7 @@ def test_two_senders_at_once_share_the_rows(press: Press) -> None:
 
 
 def test_an_edition_closes_with_its_last_row_and_not_before(press: Press) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     plan = {ANNE: ACCEPTED, BERT: LATER}
@@ -280,11 +280,11 @@ def test_an_edition_closes_with_its_last_row_and_not_before(press: Press) -> Non
     assert (edition.state, edition.closed_at) == (EditionState.CLOSED, press.clock())
 
 
-def queue_mail(press: Press, kind: DeliveryKind, reader_id: int) -> None:
+def queue_mail(press: Press, kind: DeliveryKind, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
         until = press.clock() + timedelta(hours=24)
-        assert insert_mail(session, kind, reader_id, "1", press.clock(), until)
-        assert insert_mail(session, kind, reader_id, "1", press.clock(), until) is None
+        assert insert_mail(session, kind, subscriber_id, "1", press.clock(), until)
+        assert insert_mail(session, kind, subscriber_id, "1", press.clock(), until) is None
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def queue_mail(press: Press, kind: DeliveryKind, reader_id: int) -> None:
 def test_a_confirmation_goes_to_whoever_has_still_to_answer_it(
     press: Press, state: SubscriberState, report: DeliverReport
 ) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.change(anne, state=state)
     queue_mail(press, DeliveryKind.CONFIRMATION, anne)
     assert deliver(press.sender(PlannedTransport())) == report
@@ -307,9 +307,9 @@ def test_a_confirmation_goes_to_whoever_has_still_to_answer_it(
 
 @pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.ALREADY_SUBSCRIBED])
 def test_other_mails_go_to_active_readers_once(press: Press, kind: DeliveryKind) -> None:
-    anne, bert = press.add_readers(ANNE, BERT)
-    for reader_id in (anne, bert):
-        queue_mail(press, kind, reader_id)
+    anne, bert = press.add_subscribers(ANNE, BERT)
+    for subscriber_id in (anne, bert):
+        queue_mail(press, kind, subscriber_id)
     press.change(bert, state=SubscriberState.UNSUBSCRIBED)
     transport = PlannedTransport()
     assert deliver(press.sender(transport)) == DeliverReport(sent=1, skipped=1)
@@ -323,7 +323,7 @@ def test_a_sender_name_outside_ascii_still_sends(
     press.settings = settings.model_copy(
         update={"mail_from": "Bücher <post@münchen.example>", "bounce_domain": ""}
     )
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     sender = press.sender()
@@ -338,7 +338,7 @@ def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
     press.settings = settings.model_copy(
         update={"mail_from": "post@paperboy.example", "bounce_domain": ""}
     )
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     transport = PlannedTransport()
@@ -351,13 +351,13 @@ def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
 def test_a_workers_next_run_goes_on_from_its_place_and_ends_with_what_lies_behind(
     press: Press,
 ) -> None:
-    readers = [f"reader{n}@example.org" for n in range(4)]
-    press.add_readers(*readers)
+    subscribers = [f"reader{n}@example.org" for n in range(4)]
+    press.add_subscribers(*subscribers)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport()
     place = press.rows()[1]
     places = {edition_id: (place.due_at, place.id)}
     assert deliver(replace(press.sender(transport), places=places)).sent == 4
-    assert transport.recipients == [*readers[2:], *readers[:2]]
+    assert transport.recipients == [*subscribers[2:], *subscribers[:2]]
     assert places == {}

@@ -28,7 +28,7 @@ ANNE, BERT = "anne@example.org", "bert@example.org"
 
 
 def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: LATER)
@@ -53,7 +53,7 @@ def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press)
 
 
 def test_a_reader_who_is_refused_all_day_is_not_mailed_the_next(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: LATER)
@@ -69,15 +69,15 @@ def reason_for(press: Press, email: str) -> SuppressionReason | None:
         return find_reason(session, email, press.settings.secret_key)
 
 
-def state_of(press: Press, reader_id: int) -> SubscriberState:
+def state_of(press: Press, subscriber_id: int) -> SubscriberState:
     with press.sessions() as session:
-        reader = get_subscriber(session, reader_id)
-        assert reader is not None
-        return reader.state
+        subscriber = get_subscriber(session, subscriber_id)
+        assert subscriber is not None
+        return subscriber.state
 
 
 def test_an_address_that_does_not_exist_is_suppressed(press: Press) -> None:
-    anne, bert = press.add_readers(ANNE, BERT)
+    anne, bert = press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     plan = {ANNE: NOBODY, BERT: ACCEPTED}
@@ -92,7 +92,7 @@ def test_an_address_that_does_not_exist_is_suppressed(press: Press) -> None:
 
 
 def test_a_policy_refusal_is_tried_again_and_never_held_against_the_reader(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: SendOutcome(Phase.REPLIED, 550, "5.7.1 policy"))
@@ -107,7 +107,7 @@ def test_a_policy_refusal_is_tried_again_and_never_held_against_the_reader(press
 
 
 def test_a_refusal_without_a_code_fails_and_is_not_held_against_the_reader(press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     refusal = SendOutcome(Phase.REPLIED, 550, "no code at all")
@@ -120,7 +120,7 @@ def test_a_refusal_without_a_code_fails_and_is_not_held_against_the_reader(press
 def test_a_mail_that_could_only_be_tried_too_late_fails_at_once_and_its_papers_come(
     press: Press,
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     (paper_id,) = press.add_papers(1).values()
     edition_id = press.publish()
     press.clock.now = press.row().send_not_after - timedelta(minutes=10)
@@ -134,7 +134,7 @@ def test_a_mail_that_could_only_be_tried_too_late_fails_at_once_and_its_papers_c
 
 
 def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     away = SendOutcome(Phase.CONNECT, 535, "5.7.8 wrong password")
@@ -143,7 +143,7 @@ def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:
 
 
 def test_silence_after_the_final_dot_is_never_sent_again(press: Press) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: SILENCE)
@@ -160,7 +160,7 @@ def test_silence_after_the_final_dot_is_never_sent_again(press: Press) -> None:
 def test_a_connection_dropped_after_the_final_dot_is_never_sent_again(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     smtp_sink.on_data = lambda address: DROP if address == ANNE else None
@@ -176,7 +176,7 @@ def test_a_connection_dropped_after_the_final_dot_is_never_sent_again(
 def test_a_reply_with_a_nul_in_it_is_recorded_like_any_other(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
     smtp_sink.on_rcpt = lambda address: "550 5.1.1 no\x00body" if address == ANNE else None
@@ -188,15 +188,15 @@ def test_a_reply_with_a_nul_in_it_is_recorded_like_any_other(
 
 
 def test_a_reply_about_a_reader_who_was_erased_meanwhile_is_not_kept(press: Press) -> None:
-    (reader_id,) = press.add_readers(ANNE)
+    (subscriber_id,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
 
     def forget() -> None:
         with press.sessions.begin() as session:
-            reader = get_subscriber(session, reader_id)
-            assert reader is not None
-            erase(session, reader, press.settings.secret_key, press.clock())
+            subscriber = get_subscriber(session, subscriber_id)
+            assert subscriber is not None
+            erase(session, subscriber, press.settings.secret_key, press.clock())
 
     refusal = SendOutcome(Phase.RCPT, 550, f"5.1.1 <{ANNE}> is unknown")
     deliver(press.sender(PlannedTransport(lambda _: refusal, meanwhile=forget)))

@@ -38,8 +38,8 @@ def restored(press: Press, backup: Callable[[], Again]) -> Again:
 
     Restores it once more.
     """
-    press.add_readers(ANNE, BERT)
-    (cleo,) = press.add_readers(CLEO)
+    press.add_subscribers(ANNE, BERT)
+    (cleo,) = press.add_subscribers(CLEO)
     press.change(cleo, state=SubscriberState.PENDING, confirmed_at=None)
     press.add_papers(1)
     press.publish()
@@ -52,10 +52,10 @@ def restored(press: Press, backup: Callable[[], Again]) -> Again:
     return restore
 
 
-def queue_letter(press: Press, kind: DeliveryKind, reader: int) -> None:
+def queue_letter(press: Press, kind: DeliveryKind, subscriber: int) -> None:
     now = press.clock()
     with press.sessions.begin() as session:
-        insert_mail(session, kind, reader, "first", now, now + timedelta(hours=5))
+        insert_mail(session, kind, subscriber, "first", now, now + timedelta(hours=5))
 
 
 def queue_alert(press: Press, occasion: str) -> None:
@@ -124,7 +124,7 @@ def test_an_alert_with_the_number_of_the_marked_row_does_not_lift_the_guard(
     press: Press, backup: Callable[[], Again]
 ) -> None:
     """Numbers begin again where the backup was taken, so the very next one is the alert's."""
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     restore = backup()
     queue_letter(press, DeliveryKind.WELCOME, anne)
     assert deliver(press.sender(PlannedTransport())).sent == 1
@@ -181,7 +181,7 @@ def test_a_second_restoring_is_told_again_and_the_alert_of_the_first_does_not_go
     work(press, PlannedTransport())
     (first,) = own_alerts(press)
     accept_restored(press.sessions, press.settings, press.clock.forward(minutes=5))
-    queue_letter(press, DeliveryKind.WELCOME, press.add_readers("dora@example.org")[0])
+    queue_letter(press, DeliveryKind.WELCOME, press.add_subscribers("dora@example.org")[0])
     assert deliver(press.sender(PlannedTransport())).sent == 2
     again()
     transport = PlannedTransport()

@@ -32,8 +32,8 @@ SATURDAY, SUNDAY = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)
 
 
 @pytest.fixture
-def readers(press: Press) -> list[int]:
-    return press.add_readers(ANNE, BERT)
+def subscribers(press: Press) -> list[int]:
+    return press.add_subscribers(ANNE, BERT)
 
 
 def forget_valkey(press: Press) -> None:
@@ -56,7 +56,7 @@ def refused(press: Press) -> str:
 
 
 def test_an_edition_that_was_sent_after_the_backup_is_not_sent_again(
-    press: Press, readers: list[int], backup: Callable[[], Again]
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     press.add_papers(1)
     edition_id = press.publish()
@@ -88,7 +88,7 @@ def test_an_edition_that_was_sent_after_the_backup_is_not_sent_again(
 
 @pytest.mark.parametrize("is_told_first", [True, False])
 def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
-    press: Press, readers: list[int], backup: Callable[[], Again], is_told_first: bool
+    press: Press, subscribers: list[int], backup: Callable[[], Again], is_told_first: bool
 ) -> None:
     restore = backup()
     press.add_papers(1)
@@ -119,7 +119,7 @@ def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
 
 
 def test_nothing_is_suspected_of_a_database_that_is_as_it_was(
-    press: Press, readers: list[int]
+    press: Press, subscribers: list[int]
 ) -> None:
     press.add_papers(1)
     edition_id = press.publish()
@@ -135,7 +135,10 @@ def test_nothing_is_suspected_of_a_database_that_is_as_it_was(
 
 @pytest.mark.parametrize("forget", [forget_valkey, forget_files])
 def test_one_of_the_two_places_is_enough(
-    press: Press, readers: list[int], backup: Callable[[], Again], forget: Callable[[Press], None]
+    press: Press,
+    subscribers: list[int],
+    backup: Callable[[], Again],
+    forget: Callable[[Press], None],
 ) -> None:
     press.add_papers(1)
     press.publish()
@@ -146,7 +149,7 @@ def test_one_of_the_two_places_is_enough(
     refused(press)
 
 
-def test_lost_marks_are_no_alarm(press: Press, readers: list[int]) -> None:
+def test_lost_marks_are_no_alarm(press: Press, subscribers: list[int]) -> None:
     press.add_papers(1)
     press.publish()
     assert deliver(press.sender(PlannedTransport())).sent == 2
@@ -157,7 +160,7 @@ def test_lost_marks_are_no_alarm(press: Press, readers: list[int]) -> None:
 
 
 def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
-    press: Press, readers: list[int], engine: Engine
+    press: Press, subscribers: list[int], engine: Engine
 ) -> None:
     press.add_papers(1)
     press.publish()
@@ -175,7 +178,9 @@ def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
     assert find_mark_ahead(press.sessions, press.settings) is None
 
 
-def test_valkey_that_is_away_keeps_nobody_from_sending(press: Press, readers: list[int]) -> None:
+def test_valkey_that_is_away_keeps_nobody_from_sending(
+    press: Press, subscribers: list[int]
+) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     press.settings = away
     press.add_papers(1)
@@ -189,7 +194,7 @@ def test_a_data_directory_whose_surroundings_are_not_writable_keeps_the_mark_wit
 ) -> None:
     blocked = tmp_path / "data.sent"
     blocked.mkdir()  # a name that is taken fails as a place that is closed does
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
@@ -198,7 +203,7 @@ def test_a_data_directory_whose_surroundings_are_not_writable_keeps_the_mark_wit
 
 
 def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
-    press: Press, readers: list[int], backup: Callable[[], Again]
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     """Its rows are claimed at the very attempt that went out afterwards."""
     press.add_papers(1)
@@ -228,13 +233,13 @@ def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
 def test_what_was_not_due_by_then_goes_out_after_the_restoring(
     press: Press, backup: Callable[[], Again]
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     restore = backup()
     deliver(press.sender(PlannedTransport()))
     restore()
-    (late,) = press.add_readers(BERT)
+    (late,) = press.add_subscribers(BERT)
     at = press.clock.forward(hours=1)
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, late, "first", at, at + timedelta(hours=5))
@@ -249,7 +254,7 @@ def test_what_was_not_due_by_then_goes_out_after_the_restoring(
 def test_letters_of_the_time_before_fall_in_doubt_under_no_edition(
     press: Press, backup: Callable[[], Again]
 ) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))
@@ -260,7 +265,7 @@ def test_letters_of_the_time_before_fall_in_doubt_under_no_edition(
 
 
 def test_a_second_restoring_is_noticed_as_well(
-    press: Press, readers: list[int], backup: Callable[[], Again]
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     press.add_papers(1)
     first = press.publish()
@@ -279,20 +284,20 @@ def test_a_second_restoring_is_noticed_as_well(
 
 
 def test_a_reader_who_left_after_the_backup_is_not_mailed_by_the_restored_one_unasked(
-    press: Press, readers: list[int], backup: Callable[[], Again]
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     press.add_papers(1)
     press.publish()
     restore = backup()
     deliver(press.sender(PlannedTransport()))
     with press.sessions.begin() as session:
-        unsubscribe(session, readers[0], "test", press.clock())
+        unsubscribe(session, subscribers[0], "test", press.clock())
     restore()
     refused(press)
 
 
 def test_windows_are_marked_once_a_second_and_each_run_at_its_first(
-    press: Press, readers: list[int]
+    press: Press, subscribers: list[int]
 ) -> None:
     press.add_papers(1)
     press.publish()
@@ -313,8 +318,8 @@ def test_windows_are_marked_once_a_second_and_each_run_at_its_first(
 def test_an_edition_of_another_cadence_is_none_of_those_days(
     press: Press, backup: Callable[[], Again]
 ) -> None:
-    press.add_readers(ANNE)
-    press.add_readers(BERT, cadence=Cadence.WEEKLY)
+    press.add_subscribers(ANNE)
+    press.add_subscribers(BERT, cadence=Cadence.WEEKLY)
     press.add_papers(1)
     press.publish()
     restore = backup()

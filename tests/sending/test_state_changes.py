@@ -40,7 +40,7 @@ def test_no_step_of_sending_leaves_the_foreseen_ways(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(text(WATCH))
-    press.add_readers(*(f"{name}@example.org" for name in ANSWERS), "gone@example.org")
+    press.add_subscribers(*(f"{name}@example.org" for name in ANSWERS), "gone@example.org")
     press.add_papers(1, 2)
     edition_id = press.publish()
     with press.sessions.begin() as session:

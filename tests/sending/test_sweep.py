@@ -45,7 +45,7 @@ def die() -> None:
 
 @pytest.fixture
 def edition_id(press: Press) -> int:
-    press.add_readers(ANNE, BERT)
+    press.add_subscribers(ANNE, BERT)
     press.add_papers(1, 2)
     return press.publish()
 
@@ -158,7 +158,7 @@ def test_a_sender_that_starts_while_the_sweep_looks_is_not_taken_for_dead(
 def test_a_reply_that_comes_after_the_sweep_decides(
     press: Press, outcome: SendOutcome, state: str
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
 
@@ -229,8 +229,8 @@ def carry(press: Press, edition_id: int) -> None:
     resolve(press.sessions, edition_id, "carry", press.clock())
 
 
-def entries(press: Press, edition_id: int, reader: int = 0) -> list[tuple[int, bool]]:
-    digest = digest_from_json(press.rows(edition_id)[reader].digest)
+def entries(press: Press, edition_id: int, subscriber: int = 0) -> list[tuple[int, bool]]:
+    digest = digest_from_json(press.rows(edition_id)[subscriber].digest)
     return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
 
 
@@ -269,7 +269,7 @@ def test_carried_papers_come_even_where_the_next_edition_has_nothing_else(
 
 
 def test_carried_papers_come_to_a_reader_who_changed_topics_meanwhile(press: Press) -> None:
-    press.add_readers(ANNE, topics=["parsing"])
+    press.add_subscribers(ANNE, topics=["parsing"])
     paper_id = press.add_papers(1)["arxiv:2609.00001"]
     first = press.publish()
     die_in_flight(press)
@@ -277,9 +277,9 @@ def test_carried_papers_come_to_a_reader_who_changed_topics_meanwhile(press: Pre
     with press.sessions.begin() as session:
         from service.subscribers.store.subscribers import replace_topics
 
-        reader_id = press.row(first).subscriber_id
-        assert reader_id is not None
-        replace_topics(session, reader_id, [("astronomy", "astronomy")], press.clock())
+        subscriber_id = press.row(first).subscriber_id
+        assert subscriber_id is not None
+        replace_topics(session, subscriber_id, [("astronomy", "astronomy")], press.clock())
     press.clock.forward(**A_DAY)
     second = press.publish(SATURDAY)
     assert entries(press, second) == [(paper_id, True)]

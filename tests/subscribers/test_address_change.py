@@ -51,9 +51,9 @@ def link_of(press: Press, text: str, path: str = "address") -> Token:
     return read_token(token, Purpose(path), press.settings.secret_key, press.clock())
 
 
-def ask(press: Press, reader: int, address: str) -> None:
+def ask(press: Press, subscriber: int, address: str) -> None:
     with press.sessions.begin() as session:
-        here = session.get_one(Subscriber, reader)
+        here = session.get_one(Subscriber, subscriber)
         request_address(session, here, address, press.settings.secret_key, press.clock())
 
 
@@ -62,29 +62,29 @@ def say_yes(press: Press, token: Token) -> int:
         return confirm_address(session, token, press.clock()).id
 
 
-def address_of(press: Press, reader: int) -> str:
+def address_of(press: Press, subscriber: int) -> str:
     with press.sessions() as session:
-        return session.get_one(Subscriber, reader).email
+        return session.get_one(Subscriber, subscriber).email
 
 
-def move(press: Press, reader: int, address: str = NEW) -> Token:
+def move(press: Press, subscriber: int, address: str = NEW) -> Token:
     """Ask and say yes at once; the token that said it."""
-    ask(press, reader, address)
+    ask(press, subscriber, address)
     token = link_of(press, sent(press)[f"address_change {address}"])
     say_yes(press, token)
     return token
 
 
 def test_the_new_address_says_yes_and_the_old_one_is_told(press: Press) -> None:
-    (reader,) = press.add_readers(OLD, topics=["parsing"])
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
+    ask(press, subscriber, NEW)
     mails = sent(press)
     assert list(mails) == [f"address_change {NEW}"]
     assert OLD not in mails[f"address_change {NEW}"]
-    assert address_of(press, reader) == OLD
+    assert address_of(press, subscriber) == OLD
     press.clock.forward(hours=1)
-    assert say_yes(press, link_of(press, mails[f"address_change {NEW}"])) == reader
-    assert address_of(press, reader) == NEW
+    assert say_yes(press, link_of(press, mails[f"address_change {NEW}"])) == subscriber
+    assert address_of(press, subscriber) == NEW
     notice = sent(press)
     assert list(notice) == [f"address_notice {OLD}"]
     assert NEW not in notice[f"address_notice {OLD}"]
@@ -92,57 +92,57 @@ def test_the_new_address_says_yes_and_the_old_one_is_told(press: Press) -> None:
     press.publish()
     assert list(sent(press)) == [f"digest {NEW}"]
     with press.sessions() as session:
-        actions = session.execute(select(Consent.action).where(Consent.subscriber_id == reader))
+        actions = session.execute(select(Consent.action).where(Consent.subscriber_id == subscriber))
         assert list(actions.scalars()) == ["confirmed", "address changed"]
 
 
 def test_saying_yes_again_changes_nothing(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    token = move(press, reader)
-    assert say_yes(press, token) == reader
+    (subscriber,) = press.add_subscribers(OLD)
+    token = move(press, subscriber)
+    assert say_yes(press, token) == subscriber
     assert list(sent(press)) == [f"address_notice {OLD}"]
-    assert address_of(press, reader) == NEW
+    assert address_of(press, subscriber) == NEW
 
 
 def test_two_clicks_at_once_move_it_once(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
     clicks = [Thread(target=say_yes, args=(press, token)) for _ in range(4)]
     for click in clicks:
         click.start()
     for click in clicks:
         click.join()
-    assert address_of(press, reader) == NEW
+    assert address_of(press, subscriber) == NEW
     assert list(sent(press)) == [f"address_notice {OLD}"]
 
 
 def test_the_old_address_takes_it_back_with_one_click(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    first = move(press, reader)
+    (subscriber,) = press.add_subscribers(OLD)
+    first = move(press, subscriber)
     undo = link_of(press, sent(press)[f"address_notice {OLD}"])
     press.clock.forward(minutes=5)
-    assert say_yes(press, undo) == reader
-    assert address_of(press, reader) == OLD
+    assert say_yes(press, undo) == subscriber
+    assert address_of(press, subscriber) == OLD
     assert list(sent(press)) == [f"address_notice {NEW}"]
     # The new address' first link is no longer its say; the notice it got is.
-    assert say_yes(press, first) == reader
-    assert address_of(press, reader) == NEW
+    assert say_yes(press, first) == subscriber
+    assert address_of(press, subscriber) == NEW
 
 
 def test_what_is_queued_goes_to_the_new_address_and_nothing_to_both(press: Press) -> None:
-    (reader,) = press.add_readers(OLD, topics=["parsing"])
+    (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
     press.add_papers(1)
     edition = press.publish()
-    move_token = ask_only(press, reader)
+    move_token = ask_only(press, subscriber)
     say_yes(press, move_token)
     assert set(sent(press)) == {f"digest {NEW}", f"address_notice {OLD}"}
     assert press.states(edition) == {"sent": 1}
 
 
-def ask_only(press: Press, reader: int) -> Token:
+def ask_only(press: Press, subscriber: int) -> Token:
     """A move that is asked for, with its mail unsent, as the link that the mail will hold."""
-    ask(press, reader, NEW)
+    ask(press, subscriber, NEW)
     with press.sessions() as session:
         other = find_by_email(session, NEW)
         assert other is not None
@@ -153,59 +153,59 @@ def ask_only(press: Press, reader: int) -> Token:
 def test_an_address_that_is_subscribed_is_told_so_itself_and_nobody_else(
     press: Press, known: str
 ) -> None:
-    (reader,) = press.add_readers(OLD)
-    other = press.add_readers(NEW)[0] if known != "oneself" else reader
+    (subscriber,) = press.add_subscribers(OLD)
+    other = press.add_subscribers(NEW)[0] if known != "oneself" else subscriber
     if known == "paused":
         press.change(other, state=SubscriberState.PAUSED)
     address = OLD if known == "oneself" else NEW
     for _ in range(3):
-        ask(press, reader, address.upper())
+        ask(press, subscriber, address.upper())
     mails = sent(press)
     expected = set() if known == "paused" else {f"already_subscribed {address}"}
     assert set(mails) == expected
-    assert address_of(press, reader) == OLD
+    assert address_of(press, subscriber) == OLD
     with press.sessions() as session:
         assert session.query(Subscriber).count() == (1 if known == "oneself" else 2)
 
 
 def test_a_suppressed_address_is_never_asked(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
+    (subscriber,) = press.add_subscribers(OLD)
     with press.sessions.begin() as session:
         suppress_address(session, NEW, press.settings.secret_key, "asked", press.clock())
-    ask(press, reader, NEW)
+    ask(press, subscriber, NEW)
     assert sent(press) == {}
 
 
 def test_nobody_is_flooded_whoever_asks_and_however(press: Press) -> None:
-    readers = press.add_readers(OLD, THIRD)
-    for reader in (*readers, *readers):
-        ask(press, reader, NEW)
+    subscribers = press.add_subscribers(OLD, THIRD)
+    for subscriber in (*subscribers, *subscribers):
+        ask(press, subscriber, NEW)
     with press.sessions.begin() as session:
         form = validate_sign_up(session, SignUpForm(NEW))
         request_subscription(session, form, press.settings.secret_key, press.clock())
     assert list(sent(press)) == [f"address_change {NEW}"]
     for _ in range(5):
         press.clock.forward(hours=25)
-        ask(press, readers[0], NEW)
+        ask(press, subscribers[0], NEW)
     with press.sessions() as session:
         asked = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
     assert asked == 3
 
 
 def test_only_the_last_address_that_was_asked_can_say_yes(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     first = link_of(press, sent(press)[f"address_change {NEW}"])
-    ask(press, reader, THIRD)
+    ask(press, subscriber, THIRD)
     with pytest.raises(TokenExpired):
         say_yes(press, first)
-    assert say_yes(press, link_of(press, sent(press)[f"address_change {THIRD}"])) == reader
-    assert address_of(press, reader) == THIRD
+    assert say_yes(press, link_of(press, sent(press)[f"address_change {THIRD}"])) == subscriber
+    assert address_of(press, subscriber) == THIRD
 
 
 def test_the_link_ends_after_a_week_and_opens_nothing_else(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     text = sent(press)[f"address_change {NEW}"]
     (token,) = {found for name, found in _LINK.findall(text) if name == "address"}
     for purpose in set(Purpose) - {Purpose.ADDRESS}:
@@ -217,31 +217,31 @@ def test_the_link_ends_after_a_week_and_opens_nothing_else(press: Press) -> None
 
 
 def test_who_left_meanwhile_is_not_brought_back(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
     with press.sessions.begin() as session:
-        unsubscribe(session, reader, "/unsubscribe", press.clock())
+        unsubscribe(session, subscriber, "/unsubscribe", press.clock())
     with pytest.raises(TokenExpired):
         say_yes(press, token)
     with pytest.raises(SignUpError) as refused:
-        ask(press, reader, THIRD)
+        ask(press, subscriber, THIRD)
     assert [fault.field for fault in refused.value.faults] == ["address"]
 
 
 def test_a_pause_stays_a_pause(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
+    (subscriber,) = press.add_subscribers(OLD)
     with press.sessions.begin() as session:
-        pause(session.get_one(Subscriber, reader), None, press.clock())
-    move(press, reader)
+        pause(session.get_one(Subscriber, subscriber), None, press.clock())
+    move(press, subscriber)
     with press.sessions() as session:
-        assert session.get_one(Subscriber, reader).state is SubscriberState.PAUSED
+        assert session.get_one(Subscriber, subscriber).state is SubscriberState.PAUSED
     assert list(sent(press)) == [f"address_notice {OLD}"]
 
 
 def test_an_address_that_subscribed_by_itself_meanwhile_is_left_alone(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
     with press.sessions.begin() as session:
         form = validate_sign_up(session, SignUpForm(NEW))
@@ -250,15 +250,15 @@ def test_an_address_that_subscribed_by_itself_meanwhile_is_left_alone(press: Pre
         confirm(session, press.settings, confirming, press.clock())
     with pytest.raises(TokenExpired):
         say_yes(press, token)
-    assert address_of(press, reader) == OLD
+    assert address_of(press, subscriber) == OLD
 
 
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_never_mail_me_speaks_for_the_address_that_got_the_link(
     press: Press, *, is_moved: bool
 ) -> None:
-    (reader,) = press.add_readers(OLD)
-    ask(press, reader, NEW)
+    (subscriber,) = press.add_subscribers(OLD)
+    ask(press, subscriber, NEW)
     text = sent(press)[f"address_change {NEW}"]
     if is_moved:
         say_yes(press, link_of(press, text))
@@ -268,15 +268,15 @@ def test_never_mail_me_speaks_for_the_address_that_got_the_link(
         assert is_suppressed(session, NEW, keys)
         assert not is_suppressed(session, OLD, keys)
         assert find_by_email(session, NEW) is None
-        assert (session.get(Subscriber, reader) is None) is is_moved
+        assert (session.get(Subscriber, subscriber) is None) is is_moved
 
 
 def test_an_old_mail_that_bounces_late_says_nothing_about_the_new_address(press: Press) -> None:
     """The wire refuses the old address while the move is committed: the old one is dead, not the new."""
-    (reader,) = press.add_readers(OLD, topics=["parsing"])
+    (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
     press.add_papers(1)
     press.publish()
-    token = ask_only(press, reader)
+    token = ask_only(press, subscriber)
     # Only the digest is due: the question to the new address is sent another time.
     with press.sessions.begin() as session:
         session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).delete()
@@ -289,25 +289,28 @@ def test_an_old_mail_that_bounces_late_says_nothing_about_the_new_address(press:
     deliver(press.sender(transport))
     assert transport.recipients[0] == OLD
     with press.sessions() as session:
-        assert session.get_one(Subscriber, reader).state is SubscriberState.ACTIVE
+        assert session.get_one(Subscriber, subscriber).state is SubscriberState.ACTIVE
         assert not is_suppressed(session, NEW, press.settings.secret_key)
 
 
 def test_erasing_forgets_the_addresses_that_were_left_too(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
-    move(press, reader)
+    (subscriber,) = press.add_subscribers(OLD)
+    move(press, subscriber)
     sent(press)
     with press.sessions.begin() as session:
         erase(
-            session, session.get_one(Subscriber, reader), press.settings.secret_key, press.clock()
+            session,
+            session.get_one(Subscriber, subscriber),
+            press.settings.secret_key,
+            press.clock(),
         )
     with press.sessions() as session:
         assert session.query(Subscriber).count() == 0
 
 
 def test_what_is_no_address_is_one_clear_line(press: Press) -> None:
-    (reader,) = press.add_readers(OLD)
+    (subscriber,) = press.add_subscribers(OLD)
     for text in ("", "nobody", "a@b@c.org", "x" * 400 + "@example.org"):
         with pytest.raises(SignUpError, match="not an email address") as refused:
-            ask(press, reader, text)
+            ask(press, subscriber, text)
         assert [fault.field for fault in refused.value.faults] == ["address"]

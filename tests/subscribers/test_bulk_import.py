@@ -52,9 +52,9 @@ def bring_in(
 
 
 def topics_of(session: Session, email: str) -> list[str]:
-    reader = find_by_email(session, email)
-    assert reader is not None
-    return [text for text, _ in get_topics(session, [reader.id]).get(reader.id, [])]
+    subscriber = find_by_email(session, email)
+    assert subscriber is not None
+    return [text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, [])]
 
 
 def test_a_file_becomes_readers_with_topics_in_their_order(
@@ -184,10 +184,10 @@ def test_somebody_added_by_the_operator_is_vouched_for_or_asked(
     session: Session, settings: Settings, is_confirmed: bool
 ) -> None:
     form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org", ["lora"]))
-    reader = add_subscriber(session, form, KEYS, NOW, is_confirmed=is_confirmed)
-    assert reader is not None
+    subscriber = add_subscriber(session, form, KEYS, NOW, is_confirmed=is_confirmed)
+    assert subscriber is not None
     state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
-    assert (reader.state, reader.email) == (state, "ada@example.org")
+    assert (subscriber.state, subscriber.email) == (state, "ada@example.org")
     mails = session.execute(select(func.count()).select_from(Delivery)).scalar_one()
     assert mails == (0 if is_confirmed else 1)
 
@@ -196,10 +196,10 @@ def test_somebody_known_suppressed_or_erased_is_not_added(
     session: Session, settings: Settings, engine: Engine
 ) -> None:
     form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org"))
-    reader = add_subscriber(session, form, KEYS, NOW, is_confirmed=True)
-    assert reader is not None
+    subscriber = add_subscriber(session, form, KEYS, NOW, is_confirmed=True)
+    assert subscriber is not None
     assert add_subscriber(session, form, KEYS, NOW, is_confirmed=True) is None
-    erase(session, reader, KEYS, NOW)
+    erase(session, subscriber, KEYS, NOW)
     suppress_address(session, "joan@example.org", KEYS, "", NOW)
     session.commit()
     before = read_tables(engine)

@@ -64,40 +64,46 @@ def sign_up(session: Session, hours: float = 0, form: SignUpForm = FORM) -> None
     session.commit()
 
 
-def reader_of(session: Session, email: str = EMAIL) -> Subscriber:
+def subscriber_of(session: Session, email: str = EMAIL) -> Subscriber:
     session.expire_all()
-    reader = find_by_email(session, email_key(email), lock=True)
-    assert reader is not None
-    return reader
+    subscriber = find_by_email(session, email_key(email), lock=True)
+    assert subscriber is not None
+    return subscriber
 
 
-def make_reader(session: Session, hours: float = 0) -> Subscriber:
+def make_subscriber(session: Session, hours: float = 0) -> Subscriber:
     """A confirmed reader."""
     sign_up(session, hours)
-    reader = reader_of(session)
-    activate(session, reader, "test", at(hours))
+    subscriber = subscriber_of(session)
+    activate(session, subscriber, "test", at(hours))
     session.commit()
-    return reader
+    return subscriber
 
 
 def confirmations(session: Session) -> int:
-    return count_mails(session, DeliveryKind.CONFIRMATION, reader_of(session).id)
+    return count_mails(session, DeliveryKind.CONFIRMATION, subscriber_of(session).id)
 
 
 def link(session: Session, hours: float) -> Token:
-    return Token(Purpose.CONFIRM, reader_of(session).id, at(hours))
+    return Token(Purpose.CONFIRM, subscriber_of(session).id, at(hours))
 
 
 def test_a_sign_up_is_pending_with_one_mail_and_a_record_of_consent(session: Session) -> None:
     sign_up(session)
-    reader = reader_of(session)
-    assert (reader.state, reader.confirmed_at) == (SubscriberState.PENDING, None)
-    assert (reader.cadence, reader.hour, reader.timezone) == (Cadence.WEEKDAYS, 6, "Europe/Berlin")
-    assert [text for text, _ in get_topics(session, [reader.id])[reader.id]] == list(FORM.topics)
+    subscriber = subscriber_of(session)
+    assert (subscriber.state, subscriber.confirmed_at) == (SubscriberState.PENDING, None)
+    assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == (
+        Cadence.WEEKDAYS,
+        6,
+        "Europe/Berlin",
+    )
+    assert [text for text, _ in get_topics(session, [subscriber.id])[subscriber.id]] == list(
+        FORM.topics
+    )
     (mail,) = session.execute(select(Delivery)).scalars()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
     assert (mail.due_at, mail.send_not_after) == (NOW, at(24))
-    (consent,) = session.scalars(select(Consent).filter_by(subscriber_id=reader.id))
+    (consent,) = session.scalars(select(Consent).filter_by(subscriber_id=subscriber.id))
     assert (consent.action, consent.page, consent.created_at) == ("requested", "/", NOW)
 
 
@@ -135,15 +141,15 @@ def test_two_sign_ups_at_once_are_one_reader_and_one_mail(session: Session, engi
 def test_somebody_subscribed_who_signs_up_is_told_so_once_a_day_and_keeps_everything(
     session: Session, engine: Engine
 ) -> None:
-    make_reader(session)
+    make_subscriber(session)
     before = read_tables(engine)
     changed = replace(FORM, topics=("something else",), cadence="daily", hour="9")
     for hours in (1, 2, 20):
         sign_up(session, hours, changed)
     assert changed_tables(before, read_tables(engine)) == {"deliveries"}
-    reader = reader_of(session)
+    subscriber = subscriber_of(session)
     # The 18th until midnight, and the 19th.
-    assert count_mails(session, DeliveryKind.ALREADY_SUBSCRIBED, reader.id) == 2
+    assert count_mails(session, DeliveryKind.ALREADY_SUBSCRIBED, subscriber.id) == 2
 
 
 def test_a_suppressed_address_gets_the_same_silence_and_no_mail(
@@ -159,17 +165,17 @@ def test_a_suppressed_address_gets_the_same_silence_and_no_mail(
 def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
     session: Session, engine: Engine, settings: Settings
 ) -> None:
-    reader = make_reader(session)
+    subscriber = make_subscriber(session)
     assert suppress_address(session, EMAIL, KEYS, "complained", NOW)
     assert not suppress_address(session, EMAIL, KEYS, "complained", NOW)
     session.commit()
-    assert reader_of(session).state is SubscriberState.SUPPRESSED
+    assert subscriber_of(session).state is SubscriberState.SUPPRESSED
     before = read_tables(engine)
     sign_up(session, 1)
     with pytest.raises(TokenInvalid):
-        confirm(session, settings, Token(Purpose.CONFIRM, reader.id, at(1)), at(2))
-    assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
-    assert not undo_unsubscribe(session, reader.id, at(2))
+        confirm(session, settings, Token(Purpose.CONFIRM, subscriber.id, at(1)), at(2))
+    assert not unsubscribe(session, subscriber.id, "/unsubscribe", at(2))
+    assert not undo_unsubscribe(session, subscriber.id, at(2))
     session.commit()
     assert changed_tables(before, read_tables(engine)) == set()
 
@@ -177,7 +183,7 @@ def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
 def test_a_reader_marked_suppressed_without_a_hash_is_left_alone(
     session: Session, engine: Engine
 ) -> None:
-    make_reader(session).state = SubscriberState.SUPPRESSED
+    make_subscriber(session).state = SubscriberState.SUPPRESSED
     session.commit()
     before = read_tables(engine)
     sign_up(session, 1)
@@ -185,13 +191,13 @@ def test_a_reader_marked_suppressed_without_a_hash_is_left_alone(
 
 
 def test_a_released_address_has_left_until_it_signs_up_anew(session: Session) -> None:
-    make_reader(session)
+    make_subscriber(session)
     suppress_address(session, EMAIL, KEYS, "", NOW)
     assert release_address(session, EMAIL.upper(), KEYS)
     assert not release_address(session, EMAIL, KEYS)
-    assert reader_of(session).state is SubscriberState.UNSUBSCRIBED
+    assert subscriber_of(session).state is SubscriberState.UNSUBSCRIBED
     sign_up(session, 30)
-    assert reader_of(session).state is SubscriberState.PENDING
+    assert subscriber_of(session).state is SubscriberState.PENDING
 
 
 @pytest.mark.parametrize("address", ["reader@bücher.example", "reader@xn--bcher-kva.example"])
@@ -217,7 +223,7 @@ def test_confirming_twice_is_confirming_once(
     assert changed_tables(before, read_tables(engine)) == set()
     consents = session.scalars(select(Consent).order_by(Consent.id))
     assert [c.action for c in consents] == ["requested", "confirmed"]
-    assert reader_of(session).confirmation_count == 0
+    assert subscriber_of(session).confirmation_count == 0
 
 
 def test_an_old_link_does_not_subscribe_again_somebody_who_left(
@@ -254,8 +260,8 @@ def test_a_link_of_somebody_erased_is_refused(session: Session, settings: Settin
 
 
 def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> None:
-    reader = make_reader(session)
-    unsubscribe(session, reader.id, "/unsubscribe", at(1))
+    subscriber = make_subscriber(session)
+    unsubscribe(session, subscriber.id, "/unsubscribe", at(1))
     session.commit()
     sign_up(session, 2)
     assert confirmations(session) == 2
@@ -265,24 +271,24 @@ def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> 
 
 @pytest.mark.parametrize("is_paused", [True, False])
 def test_leaving_is_at_once_final_and_may_be_repeated(session: Session, is_paused: bool) -> None:
-    reader = make_reader(session)
+    subscriber = make_subscriber(session)
     if is_paused:
-        assert pause(reader, date(2026, 12, 1), NOW)
-    assert unsubscribe(session, reader.id, "/unsubscribe", at(1))
-    assert not unsubscribe(session, reader.id, "/unsubscribe", at(2))
+        assert pause(subscriber, date(2026, 12, 1), NOW)
+    assert unsubscribe(session, subscriber.id, "/unsubscribe", at(1))
+    assert not unsubscribe(session, subscriber.id, "/unsubscribe", at(2))
     assert not unsubscribe(session, 4711, "/unsubscribe", at(2))
     session.commit()
-    reader = reader_of(session)
-    assert (reader.state, reader.unsubscribed_at) == (SubscriberState.UNSUBSCRIBED, at(1))
-    assert not pause(reader, None, NOW)
-    assert not resume(reader)
+    subscriber = subscriber_of(session)
+    assert (subscriber.state, subscriber.unsubscribed_at) == (SubscriberState.UNSUBSCRIBED, at(1))
+    assert not pause(subscriber, None, NOW)
+    assert not resume(subscriber)
 
 
 def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
     session: Session,
 ) -> None:
     sign_up(session)
-    pending = reader_of(session)
+    pending = subscriber_of(session)
     assert not undo_unsubscribe(session, pending.id, at(1))
     unsubscribe(session, pending.id, "/unsubscribe", at(1))
     assert not undo_unsubscribe(session, pending.id, at(2))
@@ -297,7 +303,7 @@ def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
 def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
     session: Session, engine: Engine
 ) -> None:
-    make_reader(session)
+    make_subscriber(session)
     told = f"550 5.1.1 <{EMAIL}>: no such mailbox"
     session.execute(
         text("UPDATE deliveries SET state = 'failed', last_reply = :told, reason = :told"),
@@ -310,7 +316,7 @@ def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
         )
     )
     session.commit()
-    erase(session, reader_of(session), KEYS, NOW)
+    erase(session, subscriber_of(session), KEYS, NOW)
     session.commit()
     tables = read_tables(engine)
     assert not any("reader@" in row for rows in tables.values() for row in rows)
@@ -318,7 +324,7 @@ def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
     assert len(tables["deliveries"]) == len(tables["delivery_events"]) == 1
     assert is_suppressed(session, EMAIL, KEYS)
     sign_up(session, 48)
-    assert reader_of(session).state is SubscriberState.PENDING
+    assert subscriber_of(session).state is SubscriberState.PENDING
     assert not is_suppressed(session, EMAIL, KEYS)
 
 
@@ -326,7 +332,7 @@ def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
     session: Session, engine: Engine
 ) -> None:
     sign_up(session)
-    never_mail(session, never(reader_of(session).id), KEYS, at(1))
+    never_mail(session, never(subscriber_of(session).id), KEYS, at(1))
     never_mail(session, never(4711), KEYS, at(1))
     session.commit()
     before = read_tables(engine)
@@ -339,35 +345,39 @@ def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
 
 def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> None:
     sign_up(session)
-    never_mail(session, never(reader_of(session).id), KEYS[1:], at(1))
+    never_mail(session, never(subscriber_of(session).id), KEYS[1:], at(1))
     session.commit()
     sign_up(session, 2)
     assert session.execute(select(Subscriber)).all() == []
 
 
 def test_a_pause_ends_when_told_so(session: Session) -> None:
-    reader = make_reader(session)
-    assert not resume(reader)
-    assert pause(reader, date(2026, 12, 1), NOW)
-    assert pause(reader, None, NOW)
-    assert (reader.state, reader.paused_until) == (SubscriberState.PAUSED, None)
-    assert resume(reader)
-    assert reader.state is SubscriberState.ACTIVE
+    subscriber = make_subscriber(session)
+    assert not resume(subscriber)
+    assert pause(subscriber, date(2026, 12, 1), NOW)
+    assert pause(subscriber, None, NOW)
+    assert (subscriber.state, subscriber.paused_until) == (SubscriberState.PAUSED, None)
+    assert resume(subscriber)
+    assert subscriber.state is SubscriberState.ACTIVE
 
 
 def test_preferences_change_together_or_not_at_all(session: Session, engine: Engine) -> None:
-    reader = make_reader(session)
+    subscriber = make_subscriber(session)
     form = SignUpForm(EMAIL, ("graphs", "GRAPHS", "cat:cs.LG"), "weekly", "20", "Asia/Tokyo")
     before = read_tables(engine)
     with pytest.raises(SignUpError):
         validate_preferences(session, replace(form, topics=("good", '"open')))
     session.commit()
     assert changed_tables(before, read_tables(engine)) == set()
-    update_preferences(session, reader, validate_preferences(session, form), at(1))
+    update_preferences(session, subscriber, validate_preferences(session, form), at(1))
     session.commit()
-    reader = reader_of(session)
-    assert (reader.cadence, reader.hour, reader.timezone) == (Cadence.WEEKLY, 20, "Asia/Tokyo")
-    assert [text for text, _ in get_topics(session, [reader.id])[reader.id]] == [
+    subscriber = subscriber_of(session)
+    assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == (
+        Cadence.WEEKLY,
+        20,
+        "Asia/Tokyo",
+    )
+    assert [text for text, _ in get_topics(session, [subscriber.id])[subscriber.id]] == [
         "graphs",
         "cat:cs.LG",
     ]

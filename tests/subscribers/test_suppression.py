@@ -18,11 +18,11 @@ OLD, NEW = "the key of last year, sixteen", "the key of this year, sixteen"
 pytestmark = pytest.mark.settings(secret_key=(OLD,))
 
 
-def forget(press: Press, reader_id: int) -> None:
+def forget(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
-        reader = get_subscriber(session, reader_id)
-        assert reader is not None
-        erase(session, reader, press.settings.secret_key, press.clock())
+        subscriber = get_subscriber(session, subscriber_id)
+        assert subscriber is not None
+        erase(session, subscriber, press.settings.secret_key, press.clock())
 
 
 def import_again(press: Press, address: str) -> ImportReport:
@@ -34,11 +34,11 @@ def import_again(press: Press, address: str) -> ImportReport:
 
 
 def test_an_erased_reader_leaves_a_hash_and_no_address(press: Press) -> None:
-    (reader_id,) = press.add_readers(ANNE)
+    (subscriber_id,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
-    forget(press, reader_id)
+    forget(press, subscriber_id)
     assert "anne" not in str(dump_tables(press.sessions))
 
 
@@ -46,8 +46,8 @@ def test_an_erased_reader_leaves_a_hash_and_no_address(press: Press) -> None:
 def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
     press: Press, address: str
 ) -> None:
-    (reader_id,) = press.add_readers(ANNE)
-    forget(press, reader_id)
+    (subscriber_id,) = press.add_subscribers(ANNE)
+    forget(press, subscriber_id)
     # The key was changed since; old ones stay behind the new one, for good.
     press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
     assert import_again(press, address.strip().rstrip(".")) == ImportReport(0, 0, 1)
@@ -65,10 +65,10 @@ def test_the_claim_asks_whoever_brought_the_address_back(
     press: Press, address: str, again: str
 ) -> None:
     """As after a restored backup, or rows written by another program: no import saw them."""
-    (reader_id,) = press.add_readers(address)
-    forget(press, reader_id)
+    (subscriber_id,) = press.add_subscribers(address)
+    forget(press, subscriber_id)
     press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
-    (back,) = press.add_readers(again.casefold())
+    (back,) = press.add_subscribers(again.casefold())
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
@@ -83,8 +83,8 @@ def test_the_claim_asks_whoever_brought_the_address_back(
 
 
 def test_an_address_that_was_released_is_mailed_again_when_it_signs_up(press: Press) -> None:
-    (reader_id,) = press.add_readers(ANNE)
-    forget(press, reader_id)
+    (subscriber_id,) = press.add_subscribers(ANNE)
+    forget(press, subscriber_id)
     with press.sessions.begin() as session:
         assert release_address(session, ANNE, press.settings.secret_key)
     assert import_again(press, ANNE) == ImportReport(1, 0, 0)
@@ -94,7 +94,7 @@ def test_an_address_that_was_released_is_mailed_again_when_it_signs_up(press: Pr
 
 
 def test_an_address_suppressed_while_its_mail_is_built_is_not_sent(press: Press) -> None:
-    press.add_readers(ANNE, "bert@example.org")
+    press.add_subscribers(ANNE, "bert@example.org")
     press.add_papers(1)
     edition_id = press.publish()
 

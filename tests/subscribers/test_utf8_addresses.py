@@ -89,9 +89,9 @@ def test_only_a_domain_outside_ascii_needs_nothing_of_the_relay(press: Press) ->
 def test_both_spellings_of_a_domain_are_one_reader_and_one_suppression(press: Press) -> None:
     sign_up(press, ANNE)
     with press.sessions.begin() as session:
-        reader = find_by_email(session, ON_THE_WIRE.casefold())
-        assert reader is not None
-        erase(session, reader, press.settings.secret_key, press.clock())
+        subscriber = find_by_email(session, ON_THE_WIRE.casefold())
+        assert subscriber is not None
+        erase(session, subscriber, press.settings.secret_key, press.clock())
     sign_up(press, "änne.müller@XN--BCHER-KVA.example")
     with press.sessions() as session:
         assert session.execute(select(Subscriber.id)).first() is None

@@ -42,7 +42,7 @@ def find_in_memory(press: Press, edition_id: int, topics: list[str]) -> dict[str
 
 def test_an_edition_finds_for_each_topic_what_a_search_finds(press: Press) -> None:
     papers = press.add_papers(1, 2, 3, 4, 5)
-    press.add_readers("ada@example.org")
+    press.add_subscribers("ada@example.org")
     edition_id = press.publish()
     topics = [canonical(parse_query(topic)) for topic in TOPICS]
     found = find_in_memory(press, edition_id, topics)
@@ -60,8 +60,8 @@ def test_topics_that_came_by_plain_sql_are_compiled_by_the_edition_itself(
     press: Press, engine: Engine
 ) -> None:
     press.add_papers(1, 2)
-    press.add_readers("ada@example.org", topics=("nothing",))
-    press.add_readers("grace@example.org", topics=('"number 2"',))
+    press.add_subscribers("ada@example.org", topics=("nothing",))
+    press.add_subscribers("grace@example.org", topics=('"number 2"',))
     with engine.begin() as connection:
         connection.execute(text("UPDATE topics SET canonical_id = NULL"))
         connection.execute(text("DELETE FROM canonicals"))
@@ -79,7 +79,7 @@ def test_topics_that_came_by_plain_sql_are_compiled_by_the_edition_itself(
 
 def test_an_edition_never_asks_forms_of_another_compiler(press: Press, engine: Engine) -> None:
     press.add_papers(1, 2)
-    press.add_readers("ada@example.org", topics=("parsing (1 OR 2)",))
+    press.add_subscribers("ada@example.org", topics=("parsing (1 OR 2)",))
     with engine.begin() as connection:
         connection.execute(update(Clause).values(keys="spoilt", version=1))
         connection.execute(update(CompiledTopic).values(form=[0], version=1))
@@ -91,8 +91,8 @@ def test_an_unreadable_topic_brings_nothing_and_the_others_come(
     press: Press, engine: Engine
 ) -> None:
     press.add_papers(1)
-    press.add_readers("ada@example.org", topics=("parsing",))
-    press.add_readers("grace@example.org", topics=("spoilt",))
+    press.add_subscribers("ada@example.org", topics=("parsing",))
+    press.add_subscribers("grace@example.org", topics=("spoilt",))
     with engine.begin() as connection:
         connection.execute(
             text("UPDATE topics SET canonical = 'nosuchfield:x' WHERE canonical = 'spoilt'")
@@ -104,8 +104,8 @@ def test_an_unreadable_topic_brings_nothing_and_the_others_come(
 def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_unused(
     press: Press, engine: Engine
 ) -> None:
-    press.add_readers("ada@example.org", topics=("one", "two (a OR b)"))
-    press.add_readers("grace@example.org", topics=("one",))
+    press.add_subscribers("ada@example.org", topics=("one", "two (a OR b)"))
+    press.add_subscribers("grace@example.org", topics=("one",))
     with engine.begin() as connection:
         connection.execute(text("UPDATE topics SET canonical_id = NULL WHERE canonical = 'one'"))
         connection.execute(
@@ -123,13 +123,15 @@ def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_un
 
 def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
     press.add_papers(1)
-    ada, grace = press.add_readers("ada@example.org", "grace@example.org", topics=("parsing", "x"))
+    ada, grace = press.add_subscribers(
+        "ada@example.org", "grace@example.org", topics=("parsing", "x")
+    )
     with press.sessions.begin() as session:
         ids = [*session.scalars(select(Paper.id))]
         index = load_index(session, ids, {})
 
-        def load(*readers: int) -> dict[int, list[MatchedTopic]]:
-            return load_matched_topics(session, press.settings, index, readers)
+        def load(*subscribers: int) -> dict[int, list[MatchedTopic]]:
+            return load_matched_topics(session, press.settings, index, subscribers)
 
         topics = load(ada)
         assert [topic.canonical for topic in topics[ada]] == ["parsing", "x"]

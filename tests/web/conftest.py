@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable
 from support.web.rendering import watch_rendering
 from support.web.server import serve
-from support.web.site import Bell, Readers
+from support.web.site import Bell, Subscribers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -52,5 +52,5 @@ def web(app: FastAPI) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def readers(session: Session, settings: Settings, clock: Turnable) -> Readers:
-    return Readers(session, settings, clock)
+def subscribers(session: Session, settings: Settings, clock: Turnable) -> Subscribers:
+    return Subscribers(session, settings, clock)

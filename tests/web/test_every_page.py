@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers
+from support.web.site import Bell, Subscribers
 
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
@@ -32,11 +32,15 @@ TOKEN_PURPOSES = {
 
 
 @pytest.fixture
-def pages(web: httpx.Client, session: Session, readers: Readers) -> dict[str, httpx.Response]:
+def pages(
+    web: httpx.Client, session: Session, subscribers: Subscribers
+) -> dict[str, httpx.Response]:
     """One answer of each kind of page."""
     store_papers(session, [make_announcement(1, "Cats")])
-    reader = readers.add("reader@example.org", "cats")
-    tokens = {name: readers.token(purpose, reader.id) for name, purpose in TOKEN_PURPOSES.items()}
+    subscriber = subscribers.add("reader@example.org", "cats")
+    tokens = {
+        name: subscribers.token(purpose, subscriber.id) for name, purpose in TOKEN_PURPOSES.items()
+    }
     paths = [
         "/",
         "/daily/2026-09-12",
@@ -54,7 +58,7 @@ def pages(web: httpx.Client, session: Session, readers: Readers) -> dict[str, ht
     answers = {path: web.get(path) for path in paths}
     preferences = f"/preferences/{tokens['preferences']}"
     change = f"/change/{tokens['change']}"
-    topic = {"topic": str(list_topics(session, reader.id)[0].id), "mute": "dogs"}
+    topic = {"topic": str(list_topics(session, subscriber.id)[0].id), "mute": "dogs"}
     answers["mute"] = web.get(change, params=topic)
     answers["muted"] = web.post(change, data=topic)
     answers["refused change"] = web.get(change, params={**topic, "mute": "the"})

@@ -39,7 +39,7 @@ def addresses(count: int) -> list[str]:
 
 
 def edition_of_today(press: Press, count: int) -> int:
-    press.add_readers(*addresses(count), hour=0)
+    press.add_subscribers(*addresses(count), hour=0)
     today = announcement_date(press.clock())
     press.add_papers(1, 2, on=today)
     return press.publish(today)
@@ -48,7 +48,7 @@ def edition_of_today(press: Press, count: int) -> int:
 def test_a_rung_worker_opens_composes_and_delivers(
     press: Press, settings: Settings, smtp_sink: SmtpSink
 ) -> None:
-    press.add_readers(*addresses(5), hour=0)
+    press.add_subscribers(*addresses(5), hour=0)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
     ring = make_ring(settings.broker_url)
     with running_worker(settings_environ(settings)):
@@ -152,7 +152,7 @@ def test_every_task_takes_ids_and_nothing_else() -> None:
 def test_a_rung_worker_reads_the_bounce_mailbox(
     press: Press, settings: Settings, tmp_path: Path
 ) -> None:
-    press.add_readers("reader@example.org", hour=0)
+    press.add_subscribers("reader@example.org", hour=0)
     press.add_papers(1, on=announcement_date(press.clock()))
     press.publish(announcement_date(press.clock()))
     deliver(press.sender(PlannedTransport()))

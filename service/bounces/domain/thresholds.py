@@ -18,7 +18,7 @@ from service.deliveries.domain.states import BounceVerdict, DeliveryState
 LIMIT = 100.0
 HALF_LIFE = timedelta(days=30)
 
-_AGAINST_READER = frozenset({BounceVerdict.ADDRESS, BounceVerdict.FULL})
+_AGAINST_SUBSCRIBER = frozenset({BounceVerdict.ADDRESS, BounceVerdict.FULL})
 # What comes back of a mail that arrived, or may yet.
 ARRIVED = frozenset({BounceVerdict.AUTO_REPLY, BounceVerdict.NOT_A_BOUNCE})
 
@@ -53,7 +53,7 @@ def next_standing(events: Iterable[BounceView], now: datetime) -> BounceScore:
         return BounceScore(LIMIT, SuppressionReason.COMPLAINT, "reported as spam")
     days: dict[date, float] = {}
     for event in distinct:
-        if event.verdict not in _AGAINST_READER:
+        if event.verdict not in _AGAINST_SUBSCRIBER:
             continue
         if event.weight >= LIMIT:
             return BounceScore(LIMIT, SuppressionReason.HARD_BOUNCE, "there is no such address")

@@ -66,7 +66,7 @@ def read_hook(provider: str, value: object) -> HookReading:
     bad_count = 0
     for entry in entries:
         try:
-            notices += [one for one in _READERS[provider](_fields(entry)) if one is not None]
+            notices += [one for one in _PARSERS[provider](_fields(entry)) if one is not None]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             bad_count += 1
     return HookReading(tuple(notices), bad_count)
@@ -363,11 +363,11 @@ def _read_generic(event: Fields) -> Iterator[Notice]:
     )
 
 
-_READERS: dict[str, Callable[[Fields], Iterator[Notice]]] = {
+_PARSERS: dict[str, Callable[[Fields], Iterator[Notice]]] = {
     "ses": _read_ses,
     "postmark": _read_postmark,
     "mailgun": _read_mailgun,
     "sendgrid": _read_sendgrid,
     "generic": _read_generic,
 }
-PROVIDERS = tuple(_READERS)
+PROVIDERS = tuple(_PARSERS)

@@ -24,7 +24,7 @@ def carry_doubts_of_editions(session: Session, edition_ids: Select[int], now: da
     return _carry(session, doubts, now)
 
 
-def carry_doubts_of_readers(
+def carry_doubts_of_subscribers(
     session: Session, edition_id: int, subscriber_ids: Sequence[int], now: datetime
 ) -> int:
     """Carry what is in doubt of these readers, of editions other than this and of pauses; returns how many."""

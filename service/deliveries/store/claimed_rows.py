@@ -165,7 +165,7 @@ def take_claims(
 ) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
     """Run a statement of `claiming`; the rows in no order."""
     rows = session.execute(statement, given).all()
-    return [(_read_mail(row), _read_reader(row[_MAIL_WIDTH:])) for row in rows]
+    return [(_read_mail(row), _read_subscriber(row[_MAIL_WIDTH:])) for row in rows]
 
 
 _KINDS = {one.value: one for one in DeliveryKind}
@@ -182,8 +182,10 @@ def _read_mail(row: Sequence[Any]) -> ClaimedDelivery:
     )
 
 
-def _read_reader(row: Sequence[Any]) -> ClaimedRecipient | None:
+def _read_subscriber(row: Sequence[Any]) -> ClaimedRecipient | None:
     if row[0] is None:
         return None
-    reader = ClaimedRecipient._make(row)
-    return reader._replace(state=_STATES[reader.state], cadence=_CADENCES[reader.cadence])
+    subscriber = ClaimedRecipient._make(row)
+    return subscriber._replace(
+        state=_STATES[subscriber.state], cadence=_CADENCES[subscriber.cadence]
+    )

@@ -50,7 +50,7 @@ class EditionSubscriber:
 
 
 def compose_digest(
-    reader: EditionSubscriber,
+    subscriber: EditionSubscriber,
     index: EditionIndex,
     max_papers: int,
     carried: Mapping[int, PaperView] | None = None,
@@ -61,40 +61,40 @@ def compose_digest(
     without topics gets the trending papers. A paper stands under the first topic that brought it.
     At most `max_papers` are shown, the rest is `cut_ids`, in the order in which they stand.
     """
-    seen = index.find_seen(reader.seen_ids)
-    wanted = _find_wanted(reader, index, seen)
-    groups, told = _group_by_topic(reader, index, wanted, seen, max_papers)
+    seen = index.find_seen(subscriber.seen_ids)
+    wanted = _find_wanted(subscriber, index, seen)
+    groups, told = _group_by_topic(subscriber, index, wanted, seen, max_papers)
     found: PaperSet = 0
     for _, papers in wanted:
         found |= papers
-    again = rank_papers(_find_orphans(reader, index, found, carried or {}))
+    again = rank_papers(_find_orphans(subscriber, index, found, carried or {}))
     room = max_papers - sum(len(group.entries) for group in groups)
     if again[:room]:
-        groups.append(DigestGroup(CARRIED_TITLE, _enter_orphans(reader, index, again[:room])))
+        groups.append(DigestGroup(CARRIED_TITLE, _enter_orphans(subscriber, index, again[:room])))
     if not groups:
         return None
     cut_ids = (*index.ids_of(found & ~told), *(paper.id for paper in again[room:]))
-    return Digest(tuple(groups), cut_ids, _still_news(reader, groups))
+    return Digest(tuple(groups), cut_ids, _still_news(subscriber, groups))
 
 
 def _find_wanted(
-    reader: EditionSubscriber, index: EditionIndex, seen: PaperSet
+    subscriber: EditionSubscriber, index: EditionIndex, seen: PaperSet
 ) -> list[tuple[MatchedTopic, PaperSet]]:
-    if reader.topics:
-        return [(topic, index.find(topic.canonical)) for topic in reader.topics]
-    carried = index.find_seen(reader.carried_ids)
+    if subscriber.topics:
+        return [(topic, index.find(topic.canonical)) for topic in subscriber.topics]
+    carried = index.find_seen(subscriber.carried_ids)
     return [(MatchedTopic(0, TRENDING_TITLE, ""), index.find_trending(seen) | carried)]
 
 
 def _group_by_topic(
-    reader: EditionSubscriber,
+    subscriber: EditionSubscriber,
     index: EditionIndex,
     wanted: Sequence[tuple[MatchedTopic, PaperSet]],
     seen: PaperSet,
     room: int,
 ) -> tuple[list[DigestGroup], PaperSet]:
     """The groups of at most `room` papers, and those papers together with the `seen` ones."""
-    followed = _find_followed(reader, index)
+    followed = _find_followed(subscriber, index)
     told, groups = seen, []
     for topic, found in wanted:
         papers = found & ~told
@@ -102,25 +102,28 @@ def _group_by_topic(
             shown = index.order(topic.canonical, papers, followed, room)
             room -= len(shown)
             told |= to_bits(shown)
-            entries = _enter(reader, index, topic, shown)
+            entries = _enter(subscriber, index, topic, shown)
             groups.append(DigestGroup(topic.title, entries, topic.topic_id))
     return groups, told
 
 
-def _find_followed(reader: EditionSubscriber, index: EditionIndex) -> PaperSet:
+def _find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperSet:
     """The papers that any of the reader's topics wants for their author; they gain under all."""
     followed: PaperSet = 0
-    for topic in reader.topics:
+    for topic in subscriber.topics:
         if "au:" in topic.canonical:
             followed |= index.find_followed(topic.canonical)
     return followed
 
 
 def _enter(
-    reader: EditionSubscriber, index: EditionIndex, topic: MatchedTopic, positions: Sequence[int]
+    subscriber: EditionSubscriber,
+    index: EditionIndex,
+    topic: MatchedTopic,
+    positions: Sequence[int],
 ) -> tuple[DigestEntry, ...]:
     """The entries of the papers at these positions, each with why the topic wants it."""
-    ids, maybe_seen, revisions = index.ids, reader.maybe_seen_ids, index.revisions
+    ids, maybe_seen, revisions = index.ids, subscriber.maybe_seen_ids, index.revisions
     reasons = index.explain(topic.canonical, positions) if topic.canonical else repeat(())
     return tuple(
         [
@@ -131,34 +134,36 @@ def _enter(
 
 
 def _find_orphans(
-    reader: EditionSubscriber,
+    subscriber: EditionSubscriber,
     index: EditionIndex,
     found: PaperSet,
     carried: Mapping[int, PaperView],
 ) -> list[PaperView]:
     """Carried papers that no topic brings: it did when they were composed first, and may be gone."""
-    if not reader.carried_ids:
+    if not subscriber.carried_ids:
         return []
-    brought = {*index.ids_of(found), *reader.seen_ids}
+    brought = {*index.ids_of(found), *subscriber.seen_ids}
     known = {**carried, **index.papers}
-    return [known[i] for i in sorted(reader.carried_ids) if i in known and i not in brought]
+    return [known[i] for i in sorted(subscriber.carried_ids) if i in known and i not in brought]
 
 
 def _enter_orphans(
-    reader: EditionSubscriber, index: EditionIndex, papers: Sequence[PaperView]
+    subscriber: EditionSubscriber, index: EditionIndex, papers: Sequence[PaperView]
 ) -> tuple[DigestEntry, ...]:
-    maybe_seen, revisions = reader.maybe_seen_ids, index.revisions
+    maybe_seen, revisions = subscriber.maybe_seen_ids, index.revisions
     return tuple(
         DigestEntry(paper.id, (), paper.id in maybe_seen, revisions.get(paper.id, 0))
         for paper in papers
     )
 
 
-def _still_news(reader: EditionSubscriber, groups: list[DigestGroup]) -> tuple[PaperUpdate, ...]:
+def _still_news(
+    subscriber: EditionSubscriber, groups: list[DigestGroup]
+) -> tuple[PaperUpdate, ...]:
     """What befell papers, without the new versions that stand among the papers themselves."""
     revised = {entry.paper_id for group in groups for entry in group.entries if entry.revision}
     return tuple(
         one
-        for one in reader.happenings
+        for one in subscriber.happenings
         if one.kind is not PaperEventKind.REVISED or one.paper_id not in revised
     )

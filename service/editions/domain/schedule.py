@@ -11,7 +11,7 @@ from datetime import date, datetime
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
 from service.papers.domain.completeness import BatchStatus, unfinished
-from service.platform.time_zones import reader_hour
+from service.platform.time_zones import subscriber_hour
 
 # How far back an edition looks for papers that no earlier edition of its cadence carried. More
 # than the week for which days are healed and the days between two editions taken together: a paper
@@ -33,7 +33,7 @@ def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
 
     `on`: the edition's date; `hour` and `zone` (an IANA name) are the subscriber's.
     """
-    return max(opened_at, reader_hour(on, hour, zone))
+    return max(opened_at, subscriber_hour(on, hour, zone))
 
 
 def editions_due(

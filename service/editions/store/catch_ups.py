@@ -46,9 +46,9 @@ def is_composing(session: Session, cadence: Cadence) -> bool:
     return bool(session.execute(select(is_open)).scalar_one())
 
 
-def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[Edition]:
+def list_missed(session: Session, subscriber: Subscriber, since: date) -> Sequence[Edition]:
     """The editions that went out without a reader who was paused, oldest first."""
-    own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == reader.id)
+    own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == subscriber.id)
     has_row = exists().where(own)
     was_held = exists().where(
         own, Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.PAUSED
@@ -56,10 +56,10 @@ def list_missed(session: Session, reader: Subscriber, since: date) -> Sequence[E
     missed = (
         select(Edition)
         .where(
-            Edition.cadence == reader.cadence,
+            Edition.cadence == subscriber.cadence,
             Edition.state != EditionState.OPEN,
             Edition.local_date >= since,
-            or_(and_(Edition.opened_at > reader.paused_at, ~has_row), was_held),
+            or_(and_(Edition.opened_at > subscriber.paused_at, ~has_row), was_held),
         )
         .order_by(Edition.local_date)
     )

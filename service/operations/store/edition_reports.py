@@ -145,7 +145,7 @@ def find_pace(session: Session, provider: str) -> ProviderLimit | None:
     return session.get(ProviderLimit, provider)
 
 
-def list_reader_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEvent]:
+def list_subscriber_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEvent]:
     """All that came back for a reader, oldest first."""
     return session.scalars(
         select(BounceEvent)
@@ -187,7 +187,9 @@ class SubscriberDay:
     reason: str
 
 
-def list_reader_days(session: Session, subscriber_id: int, limit: int = 30) -> list[SubscriberDay]:
+def list_subscriber_days(
+    session: Session, subscriber_id: int, limit: int = 30
+) -> list[SubscriberDay]:
     """A reader's newest mails, newest first."""
     rows = session.execute(
         select(Delivery, Edition)

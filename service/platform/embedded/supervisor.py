@@ -29,15 +29,15 @@ _LOOK_SECONDS = 0.1
 def main() -> int:
     """Go to the background; return 0 when the server answers, 1 with the reason on stderr."""
     server = read_server(sys.argv[1])
-    reader, writer = os.pipe()
+    subscriber, writer = os.pipe()
     if os.fork():
         os.close(writer)
-        with os.fdopen(reader, encoding="utf-8") as pipe:
+        with os.fdopen(subscriber, encoding="utf-8") as pipe:
             answer = pipe.read()
         if answer != "ready":
             sys.stderr.write(answer or "the keeper died")
         return 0 if answer == "ready" else 1
-    os.close(reader)
+    os.close(subscriber)
     _detach()
     _keep(server, writer)
     return 0

@@ -129,7 +129,7 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
     if rows and (claimer.noted_at is None or now - claimer.noted_at >= _NOTED_EVERY):
         claimer.noted_at = now
         session.execute(_NOTE_PLACES, _written(claimer.places))
-    return [Claim(row, reader) for row, reader in rows]
+    return [Claim(row, subscriber) for row, subscriber in rows]
 
 
 # Nobody waits for it: who finds the edition's row locked leaves the note to others.

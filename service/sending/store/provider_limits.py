@@ -155,7 +155,7 @@ def claim_lane(
         "now": now,
     }
     rows = take_claims(session, _CLAIM_LANE, given)
-    return sorted((Claim(row, reader) for row, reader in rows), key=lambda claim: claim.id)
+    return sorted((Claim(row, subscriber) for row, subscriber in rows), key=lambda claim: claim.id)
 
 
 # From one lane to the next by the index, however many rows wait in each.

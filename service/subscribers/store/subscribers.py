@@ -83,10 +83,10 @@ def _values(
 
 
 def _insert_belongings(
-    session: Session, readers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
+    session: Session, subscribers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
 ) -> None:
     numbers = save_canonicals(
-        session, {text for _, one in readers for _, text in one.preferences.topics}
+        session, {text for _, one in subscribers for _, text in one.preferences.topics}
     )
     topics = [
         {
@@ -97,7 +97,7 @@ def _insert_belongings(
             "position": position,
             "created_at": now,
         }
-        for i, one in readers
+        for i, one in subscribers
         for position, (canonical, query) in enumerate(_distinct(one.preferences.topics).items())
     ]
     consents = [
@@ -108,7 +108,7 @@ def _insert_belongings(
             "page": "operator",
             "created_at": now,
         }
-        for i, _ in readers
+        for i, _ in subscribers
     ]
     for table, rows in ((Topic, topics), (Consent, consents)):
         if rows:
@@ -159,12 +159,12 @@ def swap_addresses(session: Session, one: Subscriber, other: Subscriber) -> None
     session.flush()
 
 
-def forget_other_moves(session: Session, reader_id: int, kept_id: int) -> None:
+def forget_other_moves(session: Session, subscriber_id: int, kept_id: int) -> None:
     """Of several addresses that a reader asked for only the last can still say yes."""
     session.execute(
         update(Subscriber)
         .where(
-            Subscriber.moves_from_id == reader_id,
+            Subscriber.moves_from_id == subscriber_id,
             Subscriber.id != kept_id,
             Subscriber.state == SubscriberState.PENDING,
         )
@@ -187,17 +187,17 @@ def record_consent(
     )
 
 
-def activate(session: Session, reader: Subscriber, page: str, now: datetime) -> None:
+def activate(session: Session, subscriber: Subscriber, page: str, now: datetime) -> None:
     """Make a subscriber active, with the record of how."""
-    reader.state = SubscriberState.ACTIVE
-    reader.confirmed_at = now
-    reader.unsubscribed_at = None
-    reader.paused_until = None
-    reader.paused_at = None
-    reader.catch_up_since = None
-    reader.moves_from_id = None
-    reader.confirmation_count = 0
-    record_consent(session, reader.id, "confirmed", page, now)
+    subscriber.state = SubscriberState.ACTIVE
+    subscriber.confirmed_at = now
+    subscriber.unsubscribed_at = None
+    subscriber.paused_until = None
+    subscriber.paused_at = None
+    subscriber.catch_up_since = None
+    subscriber.moves_from_id = None
+    subscriber.confirmation_count = 0
+    record_consent(session, subscriber.id, "confirmed", page, now)
 
 
 # Changes whenever the words beside the sign-up button change.
@@ -227,14 +227,14 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
 
 
 def set_preferences(
-    session: Session, reader: Subscriber, chosen: Preferences, now: datetime
+    session: Session, subscriber: Subscriber, chosen: Preferences, now: datetime
 ) -> None:
     """Set what a reader gets and when, topics included."""
-    reader.cadence = chosen.cadence
-    reader.hour = chosen.hour
-    reader.timezone = chosen.timezone
-    reader.has_empty_digests = chosen.has_empty_digests
-    replace_topics(session, reader.id, chosen.topics, now)
+    subscriber.cadence = chosen.cadence
+    subscriber.hour = chosen.hour
+    subscriber.timezone = chosen.timezone
+    subscriber.has_empty_digests = chosen.has_empty_digests
+    replace_topics(session, subscriber.id, chosen.topics, now)
 
 
 def replace_topics(

@@ -32,7 +32,7 @@ class TopicColumns(NamedTuple):
     canonical_ids: list[int | None]
 
 
-def get_reader_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
+def get_subscriber_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
     """The topics of some readers. As columns, because a morning reads a million of them."""
     own = (
         select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)

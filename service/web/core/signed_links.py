@@ -20,13 +20,13 @@ def open_link(site: AppContext, text: str, purpose: Purpose) -> Token:
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
     """The reader whom a link is about. Raises `PageNotFound` where they were erased."""
-    reader = get_subscriber(session, subscriber_id, lock=lock)
-    if reader is None:
+    subscriber = get_subscriber(session, subscriber_id, lock=lock)
+    if subscriber is None:
         raise PageNotFound(
             "We hold nothing about you",
             "This subscription was erased. You may sign up again whenever you like.",
         )
-    return reader
+    return subscriber
 
 
 def preferences_url(site: AppContext, subscriber_id: int) -> str:

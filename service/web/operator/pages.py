@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 
 from service.operations.dashboard import find_overview
-from service.operations.explain import SubscriberStory, find_reader_story
+from service.operations.explain import SubscriberStory, find_subscriber_story
 from service.operations.status import EditionStory, find_story
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.signing.address_hash import email_key
@@ -158,7 +158,7 @@ def take_restored(
 
 
 @router.post("/admin/reader")
-def show_reader(
+def show_subscriber(
     site: Context, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """One reader's story of a day. By POST, so that no address stands in a log or a history."""
@@ -172,11 +172,11 @@ def show_reader(
     except ValueError:
         fault = "A day looks like 2026-09-18."
     else:
-        told = find_reader_story(site.sessions, key, day, site.settings.secret_key)
+        told = find_subscriber_story(site.sessions, key, day, site.settings.secret_key)
         if told.story is None:
             fault = f"Nobody has this address. {_suppressed(told.suppressed)}".strip()
     return site.pages.show(
-        "admin_reader.html",
+        "admin_subscriber.html",
         status=422 if fault else 200,
         story=told.story,
         days=told.mails,

@@ -23,8 +23,10 @@ def ask_about_address(site: Context, token: str) -> HTMLResponse:
 def take_address(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.ADDRESS)
     with transaction(site.sessions) as session:
-        reader = confirm_address(session, link, site.clock())
+        subscriber = confirm_address(session, link, site.clock())
     site.ring("deliver")
     return site.pages.show(
-        "address_taken.html", reader=reader, preferences=preferences_url(site, reader.id)
+        "address_taken.html",
+        subscriber=subscriber,
+        preferences=preferences_url(site, subscriber.id),
     )

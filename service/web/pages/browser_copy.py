@@ -31,18 +31,18 @@ def show_edition(
     link = open_link(site, token, Purpose.EDITION)
     with transaction(site.sessions) as session:
         delivery = get_delivery(session, link.subject)
-        reader = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
-        if delivery is None or reader is None or delivery.digest is None:
+        subscriber = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
+        if delivery is None or subscriber is None or delivery.digest is None:
             raise PageNotFound(
                 "This digest is gone", "It was erased, or its time to be kept is over."
             )
         html = None if everything else sent_html(session, delivery.id)
         materials = EditionDataCache()
         if html is None:
-            claims = [Claim(delivery, reader)]
+            claims = [Claim(delivery, subscriber)]
             gather_materials(session, claims, materials, everything=bool(everything))
     if html is None:
         write = whole_html if everything else page_html
-        html = write(delivery, reader, materials, site.settings, site.renderer)
+        html = write(delivery, subscriber, materials, site.settings, site.renderer)
     headers = {"Content-Security-Policy": MAIL_POLICY}
     return Response(html, media_type="text/html", headers=headers)

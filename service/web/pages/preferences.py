@@ -14,7 +14,7 @@ from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
 from service.subscribers.address_change import request_address
-from service.subscribers.export import export_reader
+from service.subscribers.export import export_subscriber
 from service.subscribers.lifecycle import (
     erase,
     leave,
@@ -86,35 +86,35 @@ def take_preferences(
         return show_busy(site, wait)
     try:
         with transaction(site.sessions) as session:
-            reader = find_holder(session, link.subject, lock=True)
-            said = _act(site, session, reader, asked)
-            page = _read_page(session, reader)
+            subscriber = find_holder(session, link.subject, lock=True)
+            said = _act(site, session, subscriber, asked)
+            page = _read_page(session, subscriber)
     except SignUpError as error:
         return _show_faults(site, token, link.subject, asked, error)
     return _show(site, token, page, said)
 
 
-def _act(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
+def _act(site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm) -> str:
     """Carry out one action; returns the sentence that says so, or nothing where it was so already.
 
     Raises `SignUpError` for input that cannot be used.
     """
     match asked.action:
         case "save":
-            return _save(site, session, reader, asked)
+            return _save(site, session, subscriber, asked)
         case "pause":
-            return _pause(site, session, reader, asked)
+            return _pause(site, session, subscriber, asked)
         case "resume":
-            return _resume(site, session, reader, asked)
+            return _resume(site, session, subscriber, asked)
         case "address":
             address = clean(asked.address).strip()
-            request_address(session, reader, address, site.settings.secret_key, site.clock())
+            request_address(session, subscriber, address, site.settings.secret_key, site.clock())
             return _ASKED
         case "unsubscribe":
-            leave(session, site.settings, reader.id, "/preferences", site.clock())
+            leave(session, site.settings, subscriber.id, "/preferences", site.clock())
             return "You will get no more mail from us."
         case "undo":
-            is_back = undo_unsubscribe(session, reader.id, site.clock())
+            is_back = undo_unsubscribe(session, subscriber.id, site.clock())
             return _WELCOME_BACK if is_back else ""
         case _:
             raise SignUpError(FormFault("action", "This form does not know that action."))
@@ -126,30 +126,36 @@ def _seconds_to_wait(site: AppContext, request: Request) -> int:
     return site.limits.seconds_to_wait(ip, is_from_form=True)
 
 
-def _save(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
-    typed = _merge(asked, _typed_by(session, reader))
-    update_preferences(session, reader, validate_preferences(session, typed), site.clock())
+def _save(
+    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+) -> str:
+    typed = _merge(asked, _typed_by(session, subscriber))
+    update_preferences(session, subscriber, validate_preferences(session, typed), site.clock())
     return "Saved. Your next digest follows this."
 
 
-def _resume(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
+def _resume(
+    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+) -> str:
     wants = None if asked.catch_up == "" else asked.catch_up == "yes"
-    if not resume(reader, catches_up=wants):
+    if not resume(subscriber, catches_up=wants):
         return ""
-    queue_resumed(session, reader, site.clock())
-    return f"{_WELCOME_BACK} {_MISSED}" if reader.catch_up_since else _WELCOME_BACK
+    queue_resumed(session, subscriber, site.clock())
+    return f"{_WELCOME_BACK} {_MISSED}" if subscriber.catch_up_since else _WELCOME_BACK
 
 
-def _pause(site: AppContext, session: Session, reader: Subscriber, asked: PreferencesForm) -> str:
+def _pause(
+    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+) -> str:
     days = asked.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
         raise SignUpError(FormFault("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days."))
-    today = site.clock().astimezone(ZoneInfo(reader.timezone)).date()
+    today = site.clock().astimezone(ZoneInfo(subscriber.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
-    if not pause(reader, until, site.clock(), catches_up=asked.catch_up == "yes"):
+    if not pause(subscriber, until, site.clock(), catches_up=asked.catch_up == "yes"):
         return ""
-    queue_paused(session, reader, site.clock())
+    queue_paused(session, subscriber, site.clock())
     return "Paused. Nothing comes until you are back."
 
 
@@ -158,9 +164,9 @@ def _take_erasure(
 ) -> HTMLResponse:
     """Ask once more, because this cannot be taken back; then forget the reader."""
     with transaction(site.sessions) as session:
-        reader = find_holder(session, subscriber_id, lock=is_sure)
+        subscriber = find_holder(session, subscriber_id, lock=is_sure)
         if is_sure:
-            erase(session, reader, site.settings.secret_key, site.clock())
+            erase(session, subscriber, site.settings.secret_key, site.clock())
     return site.pages.show("erased.html" if is_sure else "erase.html", token=token)
 
 
@@ -169,7 +175,7 @@ def export_data(site: Context, token: str) -> JSONResponse:
     """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
-        held = export_reader(session, find_holder(session, link.subject))
+        held = export_subscriber(session, find_holder(session, link.subject))
     headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
     return JSONResponse(held, headers=headers)
 
@@ -178,25 +184,27 @@ def export_data(site: Context, token: str) -> JSONResponse:
 class PreferencesPage:
     """What the page shows of a reader, read in one transaction before it is written."""
 
-    reader: Subscriber
+    subscriber: Subscriber
     form: TypedForm
     own: OwnChoices
 
 
-def _read_page(session: Session, reader: Subscriber) -> PreferencesPage:
-    return PreferencesPage(reader, _typed_by(session, reader), read_own_choices(session, reader.id))
+def _read_page(session: Session, subscriber: Subscriber) -> PreferencesPage:
+    return PreferencesPage(
+        subscriber, _typed_by(session, subscriber), read_own_choices(session, subscriber.id)
+    )
 
 
-def _typed_by(session: Session, reader: Subscriber) -> TypedForm:
-    topics = tuple(text for text, _ in get_topics(session, [reader.id]).get(reader.id, []))
-    hour = str(reader.hour)
+def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
+    topics = tuple(text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, []))
+    hour = str(subscriber.hour)
     return TypedForm(
-        reader.email,
+        subscriber.email,
         topics,
-        cadence=reader.cadence,
+        cadence=subscriber.cadence,
         hour=hour,
-        timezone=reader.timezone,
-        has_empty_digests=reader.has_empty_digests,
+        timezone=subscriber.timezone,
+        has_empty_digests=subscriber.has_empty_digests,
     )
 
 
@@ -228,7 +236,7 @@ def _show(site: AppContext, token: str, page: PreferencesPage, said: str = "") -
         "preferences.html",
         status=422 if page.form.faults else 200,
         token=token,
-        reader=page.reader,
+        subscriber=page.subscriber,
         form=page.form,
         said=said,
         own=page.own,

@@ -56,10 +56,10 @@ def take_from_kept(site: Context, token: str, paper: Annotated[str, Form()] = ""
     """Take one paper off the list."""
     link = open_link(site, token, Purpose.PREFERENCES)
     with transaction(site.sessions) as session:
-        reader = find_holder(session, link.subject, lock=True)
+        subscriber = find_holder(session, link.subject, lock=True)
         number = read_number(paper)
-        take_back_opinion(session, reader, number, Feedback.KEPT, None, site.clock())
-        papers = list_kept(session, reader.id)
+        take_back_opinion(session, subscriber, number, Feedback.KEPT, None, site.clock())
+        papers = list_kept(session, subscriber.id)
     said = "It is off the list."
     return site.pages.show("kept.html", token=token, papers=papers, said=said)
 
@@ -70,8 +70,8 @@ def take_change_back(
 ) -> HTMLResponse:
     """Undo one of the changes that the preferences list."""
 
-    def make(session: Session, reader: Subscriber) -> ChangePage:
-        return take_back(session, reader, Undo(change_id=read_number(change)), site.clock())
+    def make(session: Session, subscriber: Subscriber) -> ChangePage:
+        return take_back(session, subscriber, Undo(change_id=read_number(change)), site.clock())
 
     return _change(site, token, make)
 
@@ -79,7 +79,7 @@ def take_change_back(
 @router.post("/preferences/{token}/suggestions")
 def take_suggestions(site: Context, token: str, also: Annotated[str, Form()] = "") -> HTMLResponse:
     """Switch suggestions on or off."""
-    return _change(site, token, lambda _, reader: switch_suggestions(reader, also))
+    return _change(site, token, lambda _, subscriber: switch_suggestions(subscriber, also))
 
 
 def _change(

@@ -110,8 +110,8 @@ def ask_to_confirm(site: Context, token: str) -> HTMLResponse:
 def take_confirmation(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.CONFIRM)
     with transaction(site.sessions) as session:
-        reader = confirm(session, site.settings, link, site.clock())
+        subscriber = confirm(session, site.settings, link, site.clock())
     site.ring("deliver")
     return site.pages.show(
-        "confirmed.html", reader=reader, preferences=preferences_url(site, reader.id)
+        "confirmed.html", subscriber=subscriber, preferences=preferences_url(site, subscriber.id)
     )

@@ -93,18 +93,18 @@ class ChangePage:
 
 
 def ask(
-    session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
+    session: Session, settings: Settings, subscriber: Subscriber, wish: Wish, now: datetime
 ) -> ChangePage:
     """The page that a link opens. Raises `TopicGone`, `ChangeRefused` and `PageNotFound`."""
     match wish.verb:
         case "mute" | "follow":
-            return _ask_topic(session, settings, reader, wish, now)
+            return _ask_topic(session, settings, subscriber, wish, now)
         case "keep":
-            return _ask_to_keep(session, reader, wish)
+            return _ask_to_keep(session, subscriber, wish)
         case "less":
-            return _ask_for_less(session, settings, reader, wish, announcement_date(now))
+            return _ask_for_less(session, settings, subscriber, wish, announcement_date(now))
         case "also":
-            return _ask_about_suggestions(reader, wish)
+            return _ask_about_suggestions(subscriber, wish)
         case _:
             return _say_nothing()
 
@@ -116,29 +116,29 @@ def _say_nothing() -> NoReturn:
     )
 
 
-def carry_out(session: Session, reader: Subscriber, wish: Wish, now: datetime) -> ChangePage:
+def carry_out(session: Session, subscriber: Subscriber, wish: Wish, now: datetime) -> ChangePage:
     """Do it, and say what is now. Raises as `ask` does."""
     if wish.verb in {"mute", "follow"}:
-        draft = _draft(session, reader, wish)
-        return _tell_done(draft, apply_draft(session, reader.id, draft, now))
+        draft = _draft(session, subscriber, wish)
+        return _tell_done(draft, apply_draft(session, subscriber.id, draft, now))
     if wish.verb == "also":
-        return switch_suggestions(reader, wish.words)
+        return switch_suggestions(subscriber, wish.words)
     if not wish.verb:
         _say_nothing()
     paper = _find_paper(session, wish.number)
     kind = Feedback.KEPT if wish.verb == "keep" else Feedback.DISMISSED
-    was = rate_paper(session, reader, paper.id, kind, now)
+    was = rate_paper(session, subscriber, paper.id, kind, now)
     return _tell_opinion(paper, kind, was)
 
 
-def take_back(session: Session, reader: Subscriber, undo: Undo, now: datetime) -> ChangePage:
+def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetime) -> ChangePage:
     """Undo, and say so. Raises `TopicGone` and `ChangeRefused`."""
     if undo.change_id:
-        return _tell_undone(undo_change(session, reader.id, undo.change_id, now))
+        return _tell_undone(undo_change(session, subscriber.id, undo.change_id, now))
     if undo.also:
-        return switch_suggestions(reader, undo.also)
+        return switch_suggestions(subscriber, undo.also)
     if undo.said is None or not take_back_opinion(
-        session, reader, undo.paper_id, undo.said, undo.was, now
+        session, subscriber, undo.paper_id, undo.said, undo.was, now
     ):
         return ChangePage("Nothing to undo", "You said something else of this paper since.")
     return ChangePage("Undone", _UNSAID[undo.was])
@@ -151,16 +151,16 @@ _UNSAID = {
 }
 
 
-def _draft(session: Session, reader: Subscriber, wish: Wish) -> Draft:
+def _draft(session: Session, subscriber: Subscriber, wish: Wish) -> Draft:
     if wish.verb == "mute":
-        return draft_mute(session, reader.id, wish.topic_id, wish.words)
-    return draft_follow(session, reader.id, wish.words)
+        return draft_mute(session, subscriber.id, wish.topic_id, wish.words)
+    return draft_follow(session, subscriber.id, wish.words)
 
 
 def _ask_topic(
-    session: Session, settings: Settings, reader: Subscriber, wish: Wish, now: datetime
+    session: Session, settings: Settings, subscriber: Subscriber, wish: Wish, now: datetime
 ) -> ChangePage:
-    draft = _draft(session, reader, wish)
+    draft = _draft(session, subscriber, wish)
     if draft.is_done:
         return _tell_done(draft, find_change_of(session, draft))
     difference = measure_draft(session, settings, draft, announcement_date(now))
@@ -175,7 +175,7 @@ def _ask_topic(
             difference=difference,
         )
     lead = "You get a new topic that brings the papers of this author."
-    if not list_topics(session, reader.id):
+    if not list_topics(session, subscriber.id):
         lead += " It is your first one: from then on it takes the place of the trending papers."
     return ChangePage(
         heading=f"Follow {say_clause(draft.asked)}?",
@@ -216,9 +216,9 @@ def _tell_undone(change: TopicChange) -> ChangePage:
     return ChangePage("Undone", "The topic is as it was.", after=change.before_query)
 
 
-def _ask_to_keep(session: Session, reader: Subscriber, wish: Wish) -> ChangePage:
+def _ask_to_keep(session: Session, subscriber: Subscriber, wish: Wish) -> ChangePage:
     paper = _find_paper(session, wish.number)
-    if find_opinion(session, reader.id, paper.id) is Feedback.KEPT:
+    if find_opinion(session, subscriber.id, paper.id) is Feedback.KEPT:
         return _tell_opinion(paper, Feedback.KEPT, Feedback.KEPT)
     return ChangePage(
         heading="Save this paper?",
@@ -230,10 +230,10 @@ def _ask_to_keep(session: Session, reader: Subscriber, wish: Wish) -> ChangePage
 
 
 def _ask_for_less(
-    session: Session, settings: Settings, reader: Subscriber, wish: Wish, until: date
+    session: Session, settings: Settings, subscriber: Subscriber, wish: Wish, until: date
 ) -> ChangePage:
     paper = _find_paper(session, wish.number)
-    topic = find_bringing_topic(session, settings, reader, paper.id)
+    topic = find_bringing_topic(session, settings, subscriber, paper.id)
     offers = tuple(offer_mutes(session, topic, paper, until)) if topic else ()
     return ChangePage(
         heading="Less like this?",
@@ -256,10 +256,10 @@ def _tell_opinion(paper: PaperView, kind: Feedback, was: Feedback | None) -> Cha
     return ChangePage("Noted", "Papers like it are suggested less.", fields=fields, paper=paper)
 
 
-def switch_suggestions(reader: Subscriber, words: str) -> ChangePage:
+def switch_suggestions(subscriber: Subscriber, words: str) -> ChangePage:
     """Carry out `on` or `off`."""
     is_wanted = _is_on(words)
-    set_suggestions(reader, is_wanted=is_wanted)
+    set_suggestions(subscriber, is_wanted=is_wanted)
     return _tell_suggestions(is_wanted=is_wanted)
 
 
@@ -269,9 +269,9 @@ def _is_on(words: str) -> bool:
     return words == "on"
 
 
-def _ask_about_suggestions(reader: Subscriber, wish: Wish) -> ChangePage:
+def _ask_about_suggestions(subscriber: Subscriber, wish: Wish) -> ChangePage:
     is_wanted = _is_on(wish.words)
-    if reader.has_suggestions is is_wanted:
+    if subscriber.has_suggestions is is_wanted:
         return _tell_suggestions(is_wanted=is_wanted)
     if is_wanted:
         lead = "Digests end with up to three papers near those that you saved."

@@ -77,8 +77,8 @@ def _read_opinion(text: str) -> Feedback | None:
 
 @router.get("/change/{token}")
 def ask_to_change(site: Context, token: str, asked: Annotated[ChangeForm, Query()]) -> HTMLResponse:
-    def make(session: Session, reader: Subscriber) -> ChangePage:
-        return ask(session, site.settings, reader, asked.read(), site.clock())
+    def make(session: Session, subscriber: Subscriber) -> ChangePage:
+        return ask(session, site.settings, subscriber, asked.read(), site.clock())
 
     return _show(site, token, "change.html", make, lock=False)
 
@@ -87,16 +87,16 @@ def ask_to_change(site: Context, token: str, asked: Annotated[ChangeForm, Query(
 def take_change(site: Context, token: str, asked: Annotated[ChangeForm, Form()]) -> HTMLResponse:
     """Do what was asked; the same again finds it done."""
 
-    def make(session: Session, reader: Subscriber) -> ChangePage:
-        return carry_out(session, reader, asked.read(), site.clock())
+    def make(session: Session, subscriber: Subscriber) -> ChangePage:
+        return carry_out(session, subscriber, asked.read(), site.clock())
 
     return _show(site, token, "changed.html", make, lock=True)
 
 
 @router.post("/change/{token}/undo")
 def take_undo(site: Context, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
-    def make(session: Session, reader: Subscriber) -> ChangePage:
-        return take_back(session, reader, form.read(), site.clock())
+    def make(session: Session, subscriber: Subscriber) -> ChangePage:
+        return take_back(session, subscriber, form.read(), site.clock())
 
     return _show(site, token, "changed.html", make, lock=True)
 
@@ -130,11 +130,11 @@ def _show(
 
 
 def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:
-    reader = find_holder(session, subscriber_id, lock=lock)
-    if reader.state not in _SUBSCRIBED:
+    subscriber = find_holder(session, subscriber_id, lock=lock)
+    if subscriber.state not in _SUBSCRIBED:
         raise PageNotFound(
             "You get no mail from us",
             "So there is nothing to change. If you come back, your topics are as you left them.",
             410,
         )
-    return reader
+    return subscriber

@@ -46,11 +46,11 @@ def take_undo(site: Context, token: str) -> HTMLResponse:
     link = open_link(site, token, Purpose.UNSUBSCRIBE)
     with transaction(site.sessions) as session:
         undo_unsubscribe(session, link.subject, site.clock())
-        reader = get_subscriber(session, link.subject)
-    if reader is None or reader.state not in _SUBSCRIBED:
+        subscriber = get_subscriber(session, link.subject)
+    if subscriber is None or subscriber.state not in _SUBSCRIBED:
         return site.pages.show("not_undone.html", status=409)
     return site.pages.show(
-        "undone.html", reader=reader, preferences=preferences_url(site, reader.id)
+        "undone.html", subscriber=subscriber, preferences=preferences_url(site, subscriber.id)
     )
 
 

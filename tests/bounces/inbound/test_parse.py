@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from support.mail.bounce_mails import OUR_ID, READER, complaint, dsn, letter, refused
+from support.mail.bounce_mails import OUR_ID, SUBSCRIBER, complaint, dsn, letter, refused
 
 from service.bounces.inbound.notice import notices_of_mail
 from service.bounces.inbound.parse import Returned, parse_bounce
@@ -26,17 +26,19 @@ def verdicts(raw: bytes) -> dict[str, V]:
 
 def test_a_status_notification_names_address_code_and_words() -> None:
     found = only(dsn())
-    assert found == Returned(READER, V.ADDRESS, "5.1.1", "550 5.1.1 user unknown", "failed", 100)
+    assert found == Returned(
+        SUBSCRIBER, V.ADDRESS, "5.1.1", "550 5.1.1 user unknown", "failed", 100
+    )
 
 
 def test_each_recipient_has_a_verdict_of_its_own() -> None:
     raw = dsn(refused(), refused("full@example.org", "5.2.2", "smtp; 552 5.2.2 mailbox full"))
-    assert verdicts(raw) == {READER: V.ADDRESS, "full@example.org": V.FULL}
+    assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS, "full@example.org": V.FULL}
 
 
 def test_the_address_we_used_comes_before_the_one_it_became() -> None:
-    found = only(dsn(refused("inner@backend.example", original=READER)))
-    assert (found.address, found.aliases) == (READER, ("inner@backend.example",))
+    found = only(dsn(refused("inner@backend.example", original=SUBSCRIBER)))
+    assert (found.address, found.aliases) == (SUBSCRIBER, ("inner@backend.example",))
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded", "delayed (x)"])
@@ -62,7 +64,7 @@ def test_the_subject_of_our_own_mail_is_not_taken_for_a_reason() -> None:
 
 def test_blocks_that_lost_their_empty_lines_are_told_apart() -> None:
     raw = dsn(refused() + "\n" + refused("full@example.org", "5.2.2", "smtp; 552 5.2.2 full"))
-    assert verdicts(raw) == {READER: V.ADDRESS, "full@example.org": V.FULL}
+    assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS, "full@example.org": V.FULL}
 
 
 def test_blocks_in_plain_text_are_read_as_well() -> None:
@@ -77,9 +79,9 @@ def test_an_international_status_notification_is_read_as_well() -> None:
 
 def test_a_status_without_any_address_falls_back_to_the_letter() -> None:
     raw = dsn(
-        "Final-Recipient: x-local; somebody\nAction: failed", letter=f"<{READER}>: unknown user"
+        "Final-Recipient: x-local; somebody\nAction: failed", letter=f"<{SUBSCRIBER}>: unknown user"
     )
-    assert only(raw).address == READER
+    assert only(raw).address == SUBSCRIBER
 
 
 def test_the_same_address_twice_is_one() -> None:
@@ -98,34 +100,34 @@ def test_a_message_with_bare_carriage_returns_is_the_same_message() -> None:
 # --- Letters --------------------------------------------------------------------------------
 
 LETTERS = {
-    f"<{READER}>:\nSorry, no mailbox here by that name. (#5.1.1)": V.ADDRESS,
-    f"The following address(es) failed:\n\n  {READER}\n    mailbox is full": V.FULL,
-    f"There was an error delivering your mail to <{READER}>.\nmx said: 550 5.7.26 DMARC": V.POLICY,
-    f"RCPT TO: {READER}\n550 no such user here": V.ADDRESS,
-    f"Message size exceeds the limit of the mailbox {READER} today": V.CONTENT,
-    f"{READER}... Deferred: Connection timed out\nMessage expired": V.CONFIGURATION,
+    f"<{SUBSCRIBER}>:\nSorry, no mailbox here by that name. (#5.1.1)": V.ADDRESS,
+    f"The following address(es) failed:\n\n  {SUBSCRIBER}\n    mailbox is full": V.FULL,
+    f"There was an error delivering your mail to <{SUBSCRIBER}>.\nmx said: 550 5.7.26 DMARC": V.POLICY,
+    f"RCPT TO: {SUBSCRIBER}\n550 no such user here": V.ADDRESS,
+    f"Message size exceeds the limit of the mailbox {SUBSCRIBER} today": V.CONTENT,
+    f"{SUBSCRIBER}... Deferred: Connection timed out\nMessage expired": V.CONFIGURATION,
 }
 
 
 @pytest.mark.parametrize(("body", "verdict"), LETTERS.items())
 def test_a_letter_is_read_by_its_shape_and_words(body: str, verdict: V) -> None:
-    assert verdicts(letter(body)) == {READER: verdict}
+    assert verdicts(letter(body)) == {SUBSCRIBER: verdict}
 
 
 def test_exims_header_is_believed_before_the_text() -> None:
-    raw = letter("other@example.com wrote.", headers=f"X-Failed-Recipients: {READER}")
-    assert list(verdicts(raw)) == [READER]
+    raw = letter("other@example.com wrote.", headers=f"X-Failed-Recipients: {SUBSCRIBER}")
+    assert list(verdicts(raw)) == [SUBSCRIBER]
 
 
 def test_each_address_of_a_letter_has_its_own_words() -> None:
-    body = f"<{READER}>:\nmailbox is full\n\n<gone@example.org>:\nuser unknown\n"
-    assert verdicts(letter(body)) == {READER: V.FULL, "gone@example.org": V.ADDRESS}
+    body = f"<{SUBSCRIBER}>:\nmailbox is full\n\n<gone@example.org>:\nuser unknown\n"
+    assert verdicts(letter(body)) == {SUBSCRIBER: V.FULL, "gone@example.org": V.ADDRESS}
 
 
 def test_what_is_returned_below_the_letter_is_not_part_of_it() -> None:
-    body = f"I could not deliver it.\n\n--- Below this line is a copy of the message.\n\nReceived: from x\nTo: {READER}\nMessage-ID: {OUR_ID}\n\nspam spam viagra"
+    body = f"I could not deliver it.\n\n--- Below this line is a copy of the message.\n\nReceived: from x\nTo: {SUBSCRIBER}\nMessage-ID: {OUR_ID}\n\nspam spam viagra"
     mail = parse_bounce(letter(body))
-    assert [(one.address, one.verdict) for one in mail.recipients] == [(READER, V.ADDRESS)]
+    assert [(one.address, one.verdict) for one in mail.recipients] == [(SUBSCRIBER, V.ADDRESS)]
     assert mail.message_ids == (OUR_ID,)
 
 
@@ -135,31 +137,31 @@ def test_the_returned_mails_receiver_is_the_last_resort() -> None:
 
 
 def test_a_returned_mail_without_receivers_leaves_the_letters_own_addresses() -> None:
-    body = f"Lost: (via {READER}) (other@example.net)\n\nReceived: from nowhere\n"
-    assert list(verdicts(letter(body))) == [READER]
+    body = f"Lost: (via {SUBSCRIBER}) (other@example.net)\n\nReceived: from nowhere\n"
+    assert list(verdicts(letter(body))) == [SUBSCRIBER]
 
 
 def test_somebody_who_writes_to_themselves_is_found_too() -> None:
-    raw = letter(f"<{READER}>:\nuser unknown", to=READER)
-    assert list(verdicts(raw)) == [READER]
+    raw = letter(f"<{SUBSCRIBER}>:\nuser unknown", to=SUBSCRIBER)
+    assert list(verdicts(raw)) == [SUBSCRIBER]
 
 
 def test_a_delay_is_no_bounce_and_a_final_failure_is() -> None:
-    waiting = f"<{READER}>: mailbox full. We will continue to try to deliver it."
+    waiting = f"<{SUBSCRIBER}>: mailbox full. We will continue to try to deliver it."
     assert only(letter(waiting)).verdict is V.NOT_A_BOUNCE
     final = f"{waiting}\nNo: this is a permanent error; giving up."
     assert only(letter(final)).verdict is V.FULL
 
 
 def test_a_letter_in_html_is_read_without_its_tags() -> None:
-    body = f"<html><head><style>p {{}}</style></head><p>Failed:</p><div>&lt;{READER}&gt;:</div><p>user unknown</p></html>"
+    body = f"<html><head><style>p {{}}</style></head><p>Failed:</p><div>&lt;{SUBSCRIBER}&gt;:</div><p>user unknown</p></html>"
     raw = letter(body, headers="Content-Type: text/html")
-    assert verdicts(raw) == {READER: V.ADDRESS}
+    assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS}
 
 
 def test_a_letter_of_no_known_type_is_read_as_text() -> None:
-    raw = letter(f"<{READER}>: user unknown", headers="Content-Type: application/x-odd")
-    assert verdicts(raw) == {READER: V.ADDRESS}
+    raw = letter(f"<{SUBSCRIBER}>: user unknown", headers="Content-Type: application/x-odd")
+    assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS}
 
 
 def test_a_forwarded_bounce_is_read_without_its_marks() -> None:
@@ -169,9 +171,9 @@ def test_a_forwarded_bounce_is_read_without_its_marks() -> None:
 
 
 def test_an_unknown_sender_who_returns_our_mail_is_believed_to_have_failed() -> None:
-    body = f"We could not deliver this to {READER}.\n\nReceived: from us\nTo: {READER}\n"
+    body = f"We could not deliver this to {SUBSCRIBER}.\n\nReceived: from us\nTo: {SUBSCRIBER}\n"
     raw = letter(body, sender="staff@odd.example", subject="?")
-    assert list(verdicts(raw)) == [READER]
+    assert list(verdicts(raw)) == [SUBSCRIBER]
     silent = letter("See you.\n\nReceived: from us\n", sender="staff@odd.example", subject="?")
     assert parse_bounce(silent).verdict is V.NOT_A_BOUNCE
 
@@ -199,18 +201,18 @@ def test_a_report_without_a_status_is_a_bounce() -> None:
 )
 def test_an_auto_reply_is_recognised(headers: str) -> None:
     raw = letter(
-        "I am away until Monday.", sender=READER, subject="Re: New papers", headers=headers
+        "I am away until Monday.", sender=SUBSCRIBER, subject="Re: New papers", headers=headers
     )
     assert parse_bounce(raw).verdict is V.AUTO_REPLY
 
 
 def test_an_auto_reply_is_recognised_by_its_subject() -> None:
-    raw = letter("Back soon.", sender=READER, subject="Out of office: New papers")
+    raw = letter("Back soon.", sender=SUBSCRIBER, subject="Out of office: New papers")
     assert (parse_bounce(raw).verdict, parse_bounce(raw).recipients) == (V.AUTO_REPLY, ())
 
 
 def test_a_reader_who_writes_is_no_bounce() -> None:
-    raw = letter("Thank you, I like it.", sender=READER, subject="Re: New papers")
+    raw = letter("Thank you, I like it.", sender=SUBSCRIBER, subject="Re: New papers")
     assert parse_bounce(raw).verdict is V.NOT_A_BOUNCE
 
 
@@ -228,16 +230,16 @@ def test_a_reader_who_encloses_a_mail_is_no_bounce() -> None:
 
 
 def test_a_complaint_names_its_reader() -> None:
-    found = only(complaint(fields=f"Original-Rcpt-To: {READER}"))
-    assert (found.address, found.verdict, found.reply) == (READER, V.COMPLAINT, "abuse")
+    found = only(complaint(fields=f"Original-Rcpt-To: {SUBSCRIBER}"))
+    assert (found.address, found.verdict, found.reply) == (SUBSCRIBER, V.COMPLAINT, "abuse")
 
 
 def test_a_complaint_without_a_reader_is_taken_from_the_mail_it_encloses() -> None:
-    assert verdicts(complaint()) == {READER: V.COMPLAINT}
+    assert verdicts(complaint()) == {SUBSCRIBER: V.COMPLAINT}
 
 
 def test_a_redacted_complaint_still_quotes_our_message_id() -> None:
-    mail = parse_bounce(complaint().replace(READER.encode(), b"redacted"))
+    mail = parse_bounce(complaint().replace(SUBSCRIBER.encode(), b"redacted"))
     assert (mail.verdict, mail.recipients, mail.message_ids) == (V.COMPLAINT, (), (OUR_ID,))
 
 
@@ -280,23 +282,23 @@ Subject: New papers
 Papers.
 --b0--
 """
-    assert verdicts(raw) == {READER: V.COMPLAINT}
+    assert verdicts(raw) == {SUBSCRIBER: V.COMPLAINT}
 
 
 def test_apples_stop_button_is_a_complaint_of_its_sender() -> None:
     raw = letter(
-        "unsubscribe", sender=READER, subject="unsubscribe", headers="X-Apple-Unsubscribe: true"
+        "unsubscribe", sender=SUBSCRIBER, subject="unsubscribe", headers="X-Apple-Unsubscribe: true"
     )
     found = only(raw)
-    assert (found.address, found.verdict, found.reply) == (READER, V.COMPLAINT, "opt-out")
+    assert (found.address, found.verdict, found.reply) == (SUBSCRIBER, V.COMPLAINT, "opt-out")
 
 
 def test_a_feedback_part_that_is_no_text_is_read_all_the_same() -> None:
-    raw = complaint(fields=f"Original-Rcpt-To: {READER}").replace(
+    raw = complaint(fields=f"Original-Rcpt-To: {SUBSCRIBER}").replace(
         b"Content-Type: message/feedback-report\n",
         b"Content-Type: message/feedback-report\nContent-Transfer-Encoding: 8bit\n",
     )
-    assert verdicts(raw) == {READER: V.COMPLAINT}
+    assert verdicts(raw) == {SUBSCRIBER: V.COMPLAINT}
 
 
 # --- Marks and keys -------------------------------------------------------------------------
@@ -334,5 +336,5 @@ def test_the_envelopes_receiver_is_asked_before_the_headers() -> None:
 
 
 def test_a_mail_that_names_nobody_is_one_notice() -> None:
-    (notice,) = notices_of_mail(parse_bounce(letter("hello", sender=READER, subject="Hello")))
+    (notice,) = notices_of_mail(parse_bounce(letter("hello", sender=SUBSCRIBER, subject="Hello")))
     assert (notice.verdict, notice.address, notice.weight) == (V.NOT_A_BOUNCE, "", 0)

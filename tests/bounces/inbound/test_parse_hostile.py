@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support.mail.bounce_mails import READER, complaint, dsn, letter, refused
+from support.mail.bounce_mails import SUBSCRIBER, complaint, dsn, letter, refused
 
 from service.bounces.inbound.mime_parts import MOST_BYTES, MOST_LINES, MOST_RECIPIENTS
 from service.bounces.inbound.parse import BounceMail, NotReadable, parse_bounce
@@ -38,8 +38,8 @@ def test_thousands_of_recipients_are_cut() -> None:
 
 
 def test_a_letter_of_many_lines_is_read_in_part() -> None:
-    raw = letter(f"<{READER}>: user unknown\n" + "\n" * (MOST_LINES + 10))
-    assert [one.address for one in parse_bounce(raw).recipients] == [READER]
+    raw = letter(f"<{SUBSCRIBER}>: user unknown\n" + "\n" * (MOST_LINES + 10))
+    assert [one.address for one in parse_bounce(raw).recipients] == [SUBSCRIBER]
 
 
 BROKEN = [
@@ -76,7 +76,7 @@ def test_random_bytes_never_raise(raw: bytes) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from([dsn(), complaint(), letter(f"<{READER}>: unknown user\n\nReceived: x\n")]),
+    st.sampled_from([dsn(), complaint(), letter(f"<{SUBSCRIBER}>: unknown user\n\nReceived: x\n")]),
     st.lists(
         st.tuples(st.integers(0, 1200), st.integers(0, 60), st.binary(max_size=20)), max_size=6
     ),

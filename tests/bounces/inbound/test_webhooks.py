@@ -21,7 +21,7 @@ from service.deliveries.domain.refusals import CERTAIN
 from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 OUR_ID = "<digest.1.00000000000000000000@paperboy.example>"
 
 
@@ -36,8 +36,8 @@ def only(provider: str, value: object) -> Notice:
 
 
 def test_a_bounce_of_ses_is_read_with_its_return_path() -> None:
-    notice = only("ses", ses_bounce(READER, "bounce+1-x@bounces.example"))
-    assert (notice.address, notice.verdict, notice.code) == (READER, V.ADDRESS, "5.1.1")
+    notice = only("ses", ses_bounce(SUBSCRIBER, "bounce+1-x@bounces.example"))
+    assert (notice.address, notice.verdict, notice.code) == (SUBSCRIBER, V.ADDRESS, "5.1.1")
     assert notice.weight == CERTAIN
     assert notice.return_paths == ("bounce+1-x@bounces.example",)
     assert notice.occurred_at == datetime(2026, 9, 18, 5, 1, tzinfo=UTC)
@@ -45,9 +45,9 @@ def test_a_bounce_of_ses_is_read_with_its_return_path() -> None:
 
 
 def test_ses_names_our_message_id_where_it_sends_headers() -> None:
-    event = ses_bounce(READER)
+    event = ses_bounce(SUBSCRIBER)
     event["mail"]["headers"] = [
-        {"name": "To", "value": READER},
+        {"name": "To", "value": SUBSCRIBER},
         {"name": "Message-ID", "value": OUR_ID},
     ]
     event["mail"]["commonHeaders"] = {"messageId": "<other@example.org>"}
@@ -66,17 +66,21 @@ def test_ses_names_our_message_id_where_it_sends_headers() -> None:
 )
 def test_a_bounce_of_ses_without_words_is_read_by_its_subtype(subtype: str, verdict: V) -> None:
     event = ses_bounce(
-        READER,
+        SUBSCRIBER,
         bounceType="Transient",
         bounceSubType=subtype,
-        bouncedRecipients=[{"emailAddress": READER}],
+        bouncedRecipients=[{"emailAddress": SUBSCRIBER}],
     )
     assert only("ses", event).verdict is verdict
 
 
 def test_a_transient_bounce_of_a_domain_without_servers_is_about_the_address() -> None:
-    recipient = {"emailAddress": READER, "status": "5.4.4", "diagnosticCode": "smtp; 550 5.4.4 no"}
-    event = ses_bounce(READER, bounceType="Transient", bouncedRecipients=[recipient])
+    recipient = {
+        "emailAddress": SUBSCRIBER,
+        "status": "5.4.4",
+        "diagnosticCode": "smtp; 550 5.4.4 no",
+    }
+    event = ses_bounce(SUBSCRIBER, bounceType="Transient", bouncedRecipients=[recipient])
     assert only("ses", event).verdict is V.ADDRESS
 
 
@@ -87,7 +91,7 @@ def test_a_complaint_of_ses(kind: str, verdict: V) -> None:
     event = {
         "eventType": "Complaint",
         "complaint": {
-            "complainedRecipients": [{"emailAddress": READER}],
+            "complainedRecipients": [{"emailAddress": SUBSCRIBER}],
             "complaintFeedbackType": kind,
             "feedbackId": "f",
         },
@@ -99,7 +103,7 @@ def test_a_complaint_of_ses(kind: str, verdict: V) -> None:
 def test_a_delivery_of_ses_is_no_bounce_and_other_events_are_nothing() -> None:
     event: dict[str, Any] = {
         "notificationType": "Delivery",
-        "delivery": {"recipients": [READER]},
+        "delivery": {"recipients": [SUBSCRIBER]},
         "mail": {"messageId": "m", "headers": None},
     }
     assert only("ses", event).verdict is V.NOT_A_BOUNCE
@@ -114,7 +118,7 @@ def postmark(**more: Any) -> dict[str, Any]:
         "RecordType": "Bounce",
         "ID": 42,
         "Type": "HardBounce",
-        "Email": READER,
+        "Email": SUBSCRIBER,
         "From": "digest@paperboy.example",
         "BouncedAt": "2026-09-18T05:01:00Z",
         "Metadata": {"message-id": OUR_ID},
@@ -138,7 +142,7 @@ def test_a_bounce_of_postmark() -> None:
         ({"Type": "AutoResponder"}, V.AUTO_REPLY),
         ({"Type": "Transient"}, V.NOT_A_BOUNCE),
         ({"RecordType": "SpamComplaint"}, V.COMPLAINT),
-        ({"RecordType": "Delivery", "Email": None, "Recipient": READER}, V.NOT_A_BOUNCE),
+        ({"RecordType": "Delivery", "Email": None, "Recipient": SUBSCRIBER}, V.NOT_A_BOUNCE),
         ({"Metadata": None}, V.ADDRESS),
     ],
 )
@@ -161,7 +165,7 @@ def mailgun_event(**more: Any) -> dict[str, Any]:
             "event": "failed",
             "severity": "permanent",
             "id": "one",
-            "recipient": READER,
+            "recipient": SUBSCRIBER,
             "timestamp": 1789707660.5,
             "delivery-status": {"code": 550, "enhanced-code": "5.1.1", "message": "no such user"},
             "message": {"headers": {"message-id": OUR_ID.strip("<>")}},
@@ -205,12 +209,12 @@ def test_clicks_of_mailgun_are_nothing() -> None:
 
 def test_a_batch_of_sendgrid_keeps_what_can_be_read() -> None:
     batch = [
-        {"event": "bounce", "email": READER, "sg_event_id": "a", "status": "5.2.2", "reason": "552 full", "smtp-id": OUR_ID, "timestamp": 1789707660},
-        {"event": "spamreport", "email": READER, "sg_event_id": "b"},
-        {"event": "delivered", "email": READER, "sg_event_id": "c"},
-        {"event": "dropped", "email": READER, "sg_event_id": "d", "reason": "Bounced Address"},
-        {"event": "dropped", "email": READER, "sg_event_id": "e", "reason": "550 no such user"},
-        {"event": "click", "email": READER, "sg_event_id": "f"},
+        {"event": "bounce", "email": SUBSCRIBER, "sg_event_id": "a", "status": "5.2.2", "reason": "552 full", "smtp-id": OUR_ID, "timestamp": 1789707660},
+        {"event": "spamreport", "email": SUBSCRIBER, "sg_event_id": "b"},
+        {"event": "delivered", "email": SUBSCRIBER, "sg_event_id": "c"},
+        {"event": "dropped", "email": SUBSCRIBER, "sg_event_id": "d", "reason": "Bounced Address"},
+        {"event": "dropped", "email": SUBSCRIBER, "sg_event_id": "e", "reason": "550 no such user"},
+        {"event": "click", "email": SUBSCRIBER, "sg_event_id": "f"},
         {"event": "bounce"},
         "not an event",
     ]  # fmt: skip
@@ -230,7 +234,7 @@ def test_a_batch_of_sendgrid_keeps_what_can_be_read() -> None:
 def test_the_oldest_format_of_sendgrid_is_told_apart_by_its_words() -> None:
     batch = [
         {"status": "550", "created": "2011-10-08 12:39:14", "reason": "550 Unknown user", "email": address}
-        for address in (READER, "other@example.org")
+        for address in (SUBSCRIBER, "other@example.org")
     ]  # fmt: skip
     first, second = read_hook("sendgrid", batch).notices
     assert first.verdict is V.ADDRESS
@@ -245,7 +249,7 @@ def test_our_own_format() -> None:
     event = {
         "event": "bounce",
         "id": "relay-1",
-        "address": READER,
+        "address": SUBSCRIBER,
         "status": "5.1.1",
         "reply": "550 5.1.1 no",
         "return_path": "bounce+1-x@bounces.example",
@@ -255,7 +259,7 @@ def test_our_own_format() -> None:
     notice = only("generic", event)
     assert (notice.verdict, notice.message_ids) == (V.ADDRESS, (OUR_ID,))
     assert notice.occurred_at == datetime(2026, 9, 18, 5, 1, tzinfo=UTC)
-    assert only("generic", {"event": "complaint", "address": READER}).verdict is V.COMPLAINT
+    assert only("generic", {"event": "complaint", "address": SUBSCRIBER}).verdict is V.COMPLAINT
     assert only("generic", {"event": "delivered"}).verdict is V.NOT_A_BOUNCE
     assert read_hook("generic", {"event": "party"}).bad_count == 1
 

@@ -37,7 +37,7 @@ def entries(press: Press, edition_id: int) -> list[tuple[int, bool]]:
 @pytest.fixture
 def paper_id(press: Press) -> int:
     """Anne's only paper, in Friday's edition."""
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     return press.add_papers(1)["arxiv:2609.00001"]
 
 

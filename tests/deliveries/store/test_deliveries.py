@@ -33,12 +33,12 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def readers(press: Press) -> list[int]:
-    return press.add_readers(ANNE, BERT)
+def subscribers(press: Press) -> list[int]:
+    return press.add_subscribers(ANNE, BERT)
 
 
 @pytest.fixture
-def edition_id(press: Press, readers: list[int]) -> int:
+def edition_id(press: Press, subscribers: list[int]) -> int:
     press.add_papers(1, 2)
     return press.publish()
 
@@ -51,7 +51,7 @@ def test_more_readers_than_one_statement_can_hold_are_all_written(
     press: Press, session: Session, now: datetime
 ) -> None:
     press.publish()
-    ids = press.add_readers(*(f"reader{n:04}@example.org" for n in range(1_200)))
+    ids = press.add_subscribers(*(f"reader{n:04}@example.org" for n in range(1_200)))
     rows = [DigestRow(i, now, now, skip_reason="empty") for i in ids]
     assert insert_digests(session, 1, rows, now) == 1_200
     assert insert_digests(session, 1, rows, now) == 0
@@ -61,12 +61,12 @@ def test_whatever_a_reader_called_a_topic_comes_back_from_the_row(
     press: Press, session: Session, now: datetime
 ) -> None:
     press.publish()
-    (reader,) = press.add_readers("odd@example.org")
+    (subscriber,) = press.add_subscribers("odd@example.org")
     title = 'a\tb\\n\nc\r"d" \\N {e,f} “Ünï” \U0001f600'
     digest = Digest((DigestGroup(title, (DigestEntry(7),), 3),), (8, 9))
-    row = DigestRow(reader, now, now, "", digest.paper_ids, write_digest(digest))
+    row = DigestRow(subscriber, now, now, "", digest.paper_ids, write_digest(digest))
     assert insert_digests(session, 1, [row], now) == 1
-    (found,) = session.scalars(select(Delivery).where(Delivery.subscriber_id == reader))
+    (found,) = session.scalars(select(Delivery).where(Delivery.subscriber_id == subscriber))
     assert found.digest is not None
     assert digest_from_json(found.digest) == digest
     assert (found.paper_ids, found.state, found.reason) == ([7], DeliveryState.QUEUED, "")
@@ -74,10 +74,10 @@ def test_whatever_a_reader_called_a_topic_comes_back_from_the_row(
 
 
 def test_an_occasion_has_one_mail_of_each_kind(
-    session: Session, readers: list[int], now: datetime
+    session: Session, subscribers: list[int], now: datetime
 ) -> None:
-    def queue(kind: DeliveryKind, occasion: str, reader: int = 0) -> int | None:
-        return insert_mail(session, kind, readers[reader], occasion, now, now)
+    def queue(kind: DeliveryKind, occasion: str, subscriber: int = 0) -> int | None:
+        return insert_mail(session, kind, subscribers[subscriber], occasion, now, now)
 
     first = queue(DeliveryKind.WELCOME, "1")
     assert first is not None
@@ -85,22 +85,22 @@ def test_an_occasion_has_one_mail_of_each_kind(
     others = [
         queue(DeliveryKind.WELCOME, "2"),
         queue(DeliveryKind.FAREWELL, "1"),
-        queue(DeliveryKind.WELCOME, "1", reader=1),
+        queue(DeliveryKind.WELCOME, "1", subscriber=1),
     ]
     assert None not in others
-    assert count_mails(session, DeliveryKind.WELCOME, readers[0]) == 2
-    assert count_mails(session, DeliveryKind.CONFIRMATION, readers[0]) == 0
+    assert count_mails(session, DeliveryKind.WELCOME, subscribers[0]) == 2
+    assert count_mails(session, DeliveryKind.CONFIRMATION, subscribers[0]) == 0
 
 
 def test_the_latest_mail_of_a_kind_is_the_newest(
-    session: Session, readers: list[int], now: datetime
+    session: Session, subscribers: list[int], now: datetime
 ) -> None:
     kind = DeliveryKind.CONFIRMATION
-    assert latest_mail_at(session, kind, readers[0]) is None
+    assert latest_mail_at(session, kind, subscribers[0]) is None
     for hours in (5, 1):
         at = now + timedelta(hours=hours)
-        insert_mail(session, kind, readers[0], str(hours), at, at)
-    assert latest_mail_at(session, kind, readers[0]) == now + timedelta(hours=5)
+        insert_mail(session, kind, subscribers[0], str(hours), at, at)
+    assert latest_mail_at(session, kind, subscribers[0]) == now + timedelta(hours=5)
 
 
 def test_a_row_is_found_by_its_number(session: Session, edition_id: int, press: Press) -> None:
@@ -122,44 +122,44 @@ def test_events_are_told_in_order_and_cut_to_what_fits(
     assert [(one.state, len(one.detail)) for one in told] == [("claimed", 5), ("queued", 1_000)]
 
 
-def seen_by_anne(press: Press, readers: list[int], ids: list[int], but: int = 0) -> set[int]:
+def seen_by_anne(press: Press, subscribers: list[int], ids: list[int], but: int = 0) -> set[int]:
     with press.sessions() as session:
-        return set(find_seen(session, readers, ids, but).get(readers[0], ()))
+        return set(find_seen(session, subscribers, ids, but).get(subscribers[0], ()))
 
 
 def test_the_ledger_holds_what_was_sent_or_may_have_been(
-    press: Press, readers: list[int], edition_id: int
+    press: Press, subscribers: list[int], edition_id: int
 ) -> None:
     ids = list(press.rows(edition_id)[0].paper_ids)
-    assert seen_by_anne(press, readers, ids) == set(ids)
-    assert seen_by_anne(press, readers, ids[:1]) >= set(ids[:1])
+    assert seen_by_anne(press, subscribers, ids) == set(ids)
+    assert seen_by_anne(press, subscribers, ids[:1]) >= set(ids[:1])
     # Its own edition is no reason not to bring a paper.
-    assert seen_by_anne(press, readers, ids, but=edition_id) == set()
+    assert seen_by_anne(press, subscribers, ids, but=edition_id) == set()
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
-    assert seen_by_anne(press, readers, ids) == set(ids)
+    assert seen_by_anne(press, subscribers, ids) == set(ids)
     resolve(press.sessions, edition_id, "carry", press.clock())
-    assert seen_by_anne(press, readers, ids) == set()
+    assert seen_by_anne(press, subscribers, ids) == set()
 
 
-def test_nobody_has_seen_nothing(session: Session, readers: list[int]) -> None:
-    assert find_seen(session, readers, [], 0) == {}
+def test_nobody_has_seen_nothing(session: Session, subscribers: list[int]) -> None:
+    assert find_seen(session, subscribers, [], 0) == {}
     assert find_seen(session, [], [1], 0) == {}
 
 
 def test_carried_rows_are_found_by_reader_until_a_digest_brought_them(
-    press: Press, session: Session, readers: list[int], edition_id: int
+    press: Press, session: Session, subscribers: list[int], edition_id: int
 ) -> None:
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
-    assert find_carried(session, readers, LONG_AGO) == {}
+    assert find_carried(session, subscribers, LONG_AGO) == {}
     resolve(press.sessions, edition_id, "carry", press.clock())
     session.rollback()
-    assert {r: len(rows) for r, rows in find_carried(session, readers, LONG_AGO).items()} == {
-        readers[0]: 1,
-        readers[1]: 1,
+    assert {r: len(rows) for r, rows in find_carried(session, subscribers, LONG_AGO).items()} == {
+        subscribers[0]: 1,
+        subscribers[1]: 1,
     }
     press.publish(SATURDAY)
     session.rollback()
-    assert find_carried(session, readers, LONG_AGO) == {}
+    assert find_carried(session, subscribers, LONG_AGO) == {}
 
 
 def test_two_cadences_of_a_date_are_two_editions(press: Press, edition_id: int) -> None:

@@ -102,7 +102,7 @@ PAPERS = st.lists(
     unique_by=lambda paper: paper.id,
 )
 IDS = st.frozensets(st.integers(1, 45), max_size=5)
-READERS = st.builds(
+SUBSCRIBERS = st.builds(
     EditionSubscriber,
     subscriber_id=st.just(1),
     topics=st.lists(st.sampled_from(TOPICS), max_size=4, unique=True).map(
@@ -111,7 +111,7 @@ READERS = st.builds(
     seen_ids=IDS,
     carried_ids=IDS,
     unsent_ids=IDS,
-).map(lambda reader: replace(reader, seen_ids=reader.seen_ids - reader.carried_ids))
+).map(lambda subscriber: replace(subscriber, seen_ids=subscriber.seen_ids - subscriber.carried_ids))
 REVISIONS = st.dictionaries(st.integers(1, 40), st.integers(2, 9), max_size=6)
 
 
@@ -129,33 +129,35 @@ def told_to(digest: Digest | None) -> list[int]:
     return [*digest.paper_ids, *digest.cut_ids] if digest else []
 
 
-def expected(reader: EditionSubscriber, index: EditionIndex) -> set[int]:
+def expected(subscriber: EditionSubscriber, index: EditionIndex) -> set[int]:
     """What the reader should be told of, shown or cut, without any set of papers as bits."""
     wanted = set()
-    for topic in reader.topics:
+    for topic in subscriber.topics:
         for paper_id, _ in index.paper_index.match(parse_query(topic.canonical)):
-            if paper_id not in reader.seen_ids or paper_id in index.revisions:
+            if paper_id not in subscriber.seen_ids or paper_id in index.revisions:
                 wanted.add(paper_id)
-    if not reader.topics:
-        new = index.papers.keys() - index.revisions.keys() - reader.seen_ids
+    if not subscriber.topics:
+        new = index.papers.keys() - index.revisions.keys() - subscriber.seen_ids
         wanted = {i for i in new if index.papers[i].upvotes} or new
-    return wanted | (reader.carried_ids & index.papers.keys())
+    return wanted | (subscriber.carried_ids & index.papers.keys())
 
 
 @settings(max_examples=300)
-@given(READERS, make_indexes(), st.integers(1, 12))
+@given(SUBSCRIBERS, make_indexes(), st.integers(1, 12))
 def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
-    reader: EditionSubscriber, index: EditionIndex, max_papers: int
+    subscriber: EditionSubscriber, index: EditionIndex, max_papers: int
 ) -> None:
-    digest = compose_digest(reader, index, max_papers)
+    digest = compose_digest(subscriber, index, max_papers)
     told = told_to(digest)
     assert len(told) == len(set(told))
-    assert set(told) == expected(reader, index)
+    assert set(told) == expected(subscriber, index)
     if digest is not None:
         assert 1 <= len(digest.paper_ids) <= max_papers
         assert not digest.cut_ids or len(digest.paper_ids) == max_papers
         for entry in (entry for group in digest.groups for entry in group.entries):
-            assert entry.is_maybe_seen is (entry.paper_id in reader.carried_ids - reader.unsent_ids)
+            assert entry.is_maybe_seen is (
+                entry.paper_id in subscriber.carried_ids - subscriber.unsent_ids
+            )
             assert entry.revision == index.revisions.get(entry.paper_id, 0)
 
 
@@ -189,8 +191,8 @@ def test_a_followed_author_counts_under_every_topic() -> None:
     index = make_index([quiet, loud])
     topics = (topic_of(1, "alpha"), topic_of(2, 'au:"Grace Hopper"'))
     assert author_key("Grace Hopper") in topics[1].canonical
-    for reader_id in (1, 2):
-        digest = compose_digest(EditionSubscriber(reader_id, topics), index, 10)
+    for subscriber_id in (1, 2):
+        digest = compose_digest(EditionSubscriber(subscriber_id, topics), index, 10)
         assert digest is not None
         assert digest.paper_ids == (1, 2)
     digest = compose_digest(EditionSubscriber(1, topics[:1]), index, 10)
@@ -222,15 +224,17 @@ def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
 def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition() -> None:
     old = make_paper(99)
     index = make_index([make_paper(1, "alpha"), make_paper(7, "beta")])
-    reader = EditionSubscriber(1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
-    digest = compose_digest(reader, index, 10, {99: old})
+    subscriber = EditionSubscriber(
+        1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234})
+    )
+    digest = compose_digest(subscriber, index, 10, {99: old})
     assert digest is not None
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
         ("Topic alpha", [1]),
         ("From your last edition", [99, 7]),
     ]
     assert all(e.is_maybe_seen for g in digest.groups for e in g.entries)
-    digest = compose_digest(reader, index, 2, {99: old})
+    digest = compose_digest(subscriber, index, 2, {99: old})
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((1, 99), (7,))
 
@@ -238,8 +242,8 @@ def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition()
 def test_a_reader_without_topics_gets_what_is_trending() -> None:
     noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
     index = make_index([make_paper(1), make_paper(2), *noticed])
-    reader = EditionSubscriber(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
-    digest = compose_digest(reader, index, 2)
+    subscriber = EditionSubscriber(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
+    digest = compose_digest(subscriber, index, 2)
     assert digest is not None
     assert [group.title for group in digest.groups] == [TRENDING_TITLE]
     assert (digest.paper_ids, digest.cut_ids) == ((6, 5), (2,))
@@ -258,9 +262,9 @@ def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -
         PaperUpdate(1, PaperEventKind.REVISED, "v3"),
         PaperUpdate(1, PaperEventKind.CODE, "url"),
     )
-    reader = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
-    assert compose_digest(reader, index, 5) is None
-    asking = replace(reader, topics=(topic_of(1, "beta replaced:"),))
+    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
+    assert compose_digest(subscriber, index, 5) is None
+    asking = replace(subscriber, topics=(topic_of(1, "beta replaced:"),))
     digest = compose_digest(asking, index, 5)
     assert digest is not None
     (entry,) = digest.groups[0].entries
@@ -270,9 +274,9 @@ def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -
 
 def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
     happening = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
-    reader = EditionSubscriber(1, (topic_of(1, "alpha"),), happenings=(happening,))
-    assert compose_digest(reader, make_index([make_paper(1, "beta")]), 5) is None
-    digest = compose_digest(reader, make_index([make_paper(1, "alpha")]), 5)
+    subscriber = EditionSubscriber(1, (topic_of(1, "alpha"),), happenings=(happening,))
+    assert compose_digest(subscriber, make_index([make_paper(1, "beta")]), 5) is None
+    digest = compose_digest(subscriber, make_index([make_paper(1, "alpha")]), 5)
     assert digest is not None
     assert digest.happenings == (happening,)
     assert 99 not in digest.paper_ids

@@ -44,7 +44,7 @@ def open_edition(session: Session, on: date = FRIDAY, cadence: Cadence = Cadence
     return edition
 
 
-def add_readers(session: Session, count: int, cadence: Cadence = Cadence.DAILY) -> list[int]:
+def add_subscribers(session: Session, count: int, cadence: Cadence = Cadence.DAILY) -> list[int]:
     chosen = Preferences(cadence, 7, "UTC")
     addresses = [f"{cadence}{n}@example.org" for n in range(count)]
     new = [ValidSignUp(address, address, chosen) for address in addresses]
@@ -57,8 +57,8 @@ def compose(session: Session, edition: Edition) -> None:
     )
 
 
-def row(reader: int, skip_reason: str = "") -> DigestRow:
-    return DigestRow(reader, NOW, NOW + WEEK, skip_reason)
+def row(subscriber: int, skip_reason: str = "") -> DigestRow:
+    return DigestRow(subscriber, NOW, NOW + WEEK, skip_reason)
 
 
 def test_an_edition_of_a_cadence_and_date_is_made_once(session: Session) -> None:
@@ -139,16 +139,16 @@ def test_replacements_and_withdrawn_papers_are_in_no_edition(session: Session) -
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_chunks_hold_every_reader_of_the_cadence_once(session: Session, size: int) -> None:
-    readers = add_readers(session, 7)
-    add_readers(session, 3, Cadence.WEEKLY)
+    subscribers = add_subscribers(session, 7)
+    add_subscribers(session, 3, Cadence.WEEKLY)
     edition = open_edition(session)
     planned = plan_chunks(session, edition, size)
     assert planned == open_chunks(session, edition.id)
     ranges = session.execute(
         select(EditionChunk.first_subscriber_id, EditionChunk.last_subscriber_id)
     ).all()
-    covered = [[i for i in readers if first <= i <= last] for first, last in ranges]
-    assert sorted(i for some in covered for i in some) == readers
+    covered = [[i for i in subscribers if first <= i <= last] for first, last in ranges]
+    assert sorted(i for some in covered for i in some) == subscribers
     assert all(len(some) <= size for some in covered)
     assert len(planned) == -(-7 // size)
 
@@ -164,7 +164,7 @@ def test_an_edition_without_readers_has_no_chunks_and_freezes_empty(session: Ses
 def test_a_chunk_is_claimed_by_one_at_a_time_and_never_again_when_composed(
     session: Session, engine: Engine
 ) -> None:
-    add_readers(session, 1)
+    add_subscribers(session, 1)
     (number,) = plan_chunks(session, open_edition(session), 10)
     session.commit()
     found: list[EditionChunk | None] = []
@@ -187,7 +187,7 @@ def test_a_chunk_is_claimed_by_one_at_a_time_and_never_again_when_composed(
 
 
 def test_an_edition_freezes_once_with_all_of_its_rows(session: Session) -> None:
-    first, second = add_readers(session, 2)
+    first, second = add_subscribers(session, 2)
     edition = open_edition(session)
     plan_chunks(session, edition, 10)
     assert not freeze_if_composed(session, edition.id, NOW)
@@ -202,9 +202,9 @@ def test_an_edition_freezes_once_with_all_of_its_rows(session: Session) -> None:
 
 
 def test_an_edition_closes_when_its_last_row_is_final(session: Session) -> None:
-    (reader,) = add_readers(session, 1)
+    (subscriber,) = add_subscribers(session, 1)
     edition = open_edition(session)
-    insert_digests(session, edition.id, [row(reader)], NOW)
+    insert_digests(session, edition.id, [row(subscriber)], NOW)
     assert close_finished(session, NOW) == []
     freeze_if_composed(session, edition.id, NOW)
     for state in (DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT):

@@ -19,7 +19,7 @@ from service.papers.domain.announcement_days import (
 )
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.papers.domain.types import BatchState
-from service.platform.time_zones import is_zone, reader_hour
+from service.platform.time_zones import is_zone, subscriber_hour
 
 ZONES = st.sampled_from(sorted(z for z in available_timezones() if not z.startswith("right/")))
 HOURS = st.integers(0, 23)
@@ -51,7 +51,7 @@ def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
     place: tuple[str, date], hour: int
 ) -> None:
     zone, on = place
-    instant = reader_hour(on, hour, zone)
+    instant = subscriber_hour(on, hour, zone)
     assert instant.tzinfo is UTC
     local = instant.astimezone(ZoneInfo(zone))
     assert local.date() == on
@@ -60,7 +60,7 @@ def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
         assert local.fold == 0
     else:
         assert local.time() > time(hour)
-    spans = reader_hour(on + timedelta(days=1), hour, zone) - instant
+    spans = subscriber_hour(on + timedelta(days=1), hour, zone) - instant
     assert timedelta(hours=21) <= spans <= timedelta(hours=27)
 
 
@@ -79,7 +79,7 @@ def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
 def test_an_hour_skipped_or_doubled_in_berlin_is_one_instant(
     on: date, hour: int, instant: datetime
 ) -> None:
-    assert reader_hour(on, hour, "Europe/Berlin") == instant
+    assert subscriber_hour(on, hour, "Europe/Berlin") == instant
 
 
 @given(PLACES, HOURS, st.integers(-100, 100))
@@ -87,7 +87,7 @@ def test_a_digest_is_due_at_the_readers_hour_or_when_its_edition_opens(
     place: tuple[str, date], hour: int, offset_hours: int
 ) -> None:
     zone, on = place
-    comes = reader_hour(on, hour, zone)
+    comes = subscriber_hour(on, hour, zone)
     opened_at = comes + timedelta(hours=offset_hours)
     due = due_at(on, hour, zone, opened_at)
     assert due in {comes, opened_at}

@@ -41,7 +41,7 @@ ME, OTHER = 11, 12
 
 @pytest.fixture
 def edition_id(press: Press) -> int:
-    press.add_readers(*(f"reader{n}@example.org" for n in range(5)))
+    press.add_subscribers(*(f"reader{n}@example.org" for n in range(5)))
     press.add_papers(1)
     return press.publish()
 
@@ -134,17 +134,17 @@ def test_a_note_of_the_place_waits_for_nobody(press: Press, edition_id: int) -> 
 
 
 def test_letters_are_not_kept_waiting_behind_an_edition(press: Press, edition_id: int) -> None:
-    reader = press.rows()[0].subscriber_id
-    assert reader is not None
+    subscriber = press.rows()[0].subscriber_id
+    assert subscriber is not None
     press.clock.forward(minutes=1)
     with press.sessions.begin() as session:
         now = press.clock()
-        letter = insert_mail(session, DeliveryKind.WELCOME, reader, "1", now, now + LEASE)
+        letter = insert_mail(session, DeliveryKind.WELCOME, subscriber, "1", now, now + LEASE)
     assert sorted(claim(press, limit=2)) == [1, letter]
 
 
 def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
-    (reader,) = press.add_readers("reader@example.org")
+    (subscriber,) = press.add_subscribers("reader@example.org")
     press.add_papers(1)
     open_edition(press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock())
     with press.sessions.begin() as session:
@@ -152,7 +152,7 @@ def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None
             kind = DeliveryKind.DIGEST if edition_id else DeliveryKind.WELCOME
             session.add(
                 Delivery(
-                    kind=kind, edition_id=edition_id, subscriber_id=reader, due_at=due,
+                    kind=kind, edition_id=edition_id, subscriber_id=subscriber, due_at=due,
                     state=DeliveryState.QUEUED, send_not_after=due,
                     created_at=due, updated_at=due,
                 )
@@ -290,10 +290,10 @@ def test_what_is_due_is_counted_with_the_oldest(press: Press, edition_id: int) -
 
 def test_waiting_rows_of_one_edition_are_made_due(press: Press, edition_id: int) -> None:
     with press.sessions.begin() as session:
-        reader = press.rows()[0].subscriber_id
-        assert reader is not None
+        subscriber = press.rows()[0].subscriber_id
+        assert subscriber is not None
         later = press.clock() + LEASE
-        insert_mail(session, DeliveryKind.WELCOME, reader, "1", later, later)
+        insert_mail(session, DeliveryKind.WELCOME, subscriber, "1", later, later)
         session.execute(text("UPDATE deliveries SET due_at = due_at + interval '1 hour'"))
         assert make_due(session, edition_id, press.clock()) == 5
         assert make_due(session, edition_id, press.clock()) == 0

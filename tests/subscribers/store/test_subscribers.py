@@ -47,18 +47,18 @@ def test_an_hour_that_no_day_has_is_refused_by_the_database(session: Session) ->
 
 def test_a_locked_reader_is_read_afresh(session: Session) -> None:
     (number,) = add(session, "ada")
-    reader = get_subscriber(session, number)
-    assert reader is not None
+    subscriber = get_subscriber(session, number)
+    assert subscriber is not None
     session.commit()
     with Session(session.get_bind()) as other:
         row = other.get_one(Subscriber, number)
         row.state = SubscriberState.UNSUBSCRIBED
         other.commit()
-    assert get_subscriber(session, number) is reader
-    assert reader.state is SubscriberState.ACTIVE
+    assert get_subscriber(session, number) is subscriber
+    assert subscriber.state is SubscriberState.ACTIVE
     locked = get_subscriber(session, number, lock=True)
     assert locked is not None
-    assert locked is reader
+    assert locked is subscriber
     assert locked.state is SubscriberState.UNSUBSCRIBED
 
 
@@ -80,8 +80,8 @@ def test_a_pause_ends_on_its_day_and_one_without_end_does_not(session: Session) 
         "never": None,
     }
     for number, end in zip(add(session, *until), until.values(), strict=True):
-        reader = session.get_one(Subscriber, number)
-        reader.state, reader.paused_until = SubscriberState.PAUSED, end
+        subscriber = session.get_one(Subscriber, number)
+        subscriber.state, subscriber.paused_until = SubscriberState.PAUSED, end
     session.flush()
     assert resume_paused(session, date(2026, 9, 18)) == 2
     assert resume_paused(session, date(2026, 9, 18)) == 0

@@ -41,15 +41,15 @@ def choose_leaver(engine: Engine, left: Sequence[int], who: int) -> int:
 
 
 def unsubscribe(
-    site: FastAPI, settings: Settings, engine: Engine, reader_id: int, now: datetime
+    site: FastAPI, settings: Settings, engine: Engine, subscriber_id: int, now: datetime
 ) -> Left:
     """As a mail program does it (RFC 8058), and what was committed when the answer was there."""
-    token = sign_token(Token(Purpose.UNSUBSCRIBE, reader_id, now), settings.secret_key)
+    token = sign_token(Token(Purpose.UNSUBSCRIBE, subscriber_id, now), settings.secret_key)
     status = asyncio.run(_post(site, f"/unsubscribe/{token}"))
     answered_at = time.monotonic()
     with engine.connect() as connection:
         snapshot = str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar())
-    return Left(reader_id, email_of(reader_id - 1), status, answered_at, snapshot)
+    return Left(subscriber_id, email_of(subscriber_id - 1), status, answered_at, snapshot)
 
 
 async def _post(site: FastAPI, path: str) -> int:

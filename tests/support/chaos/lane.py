@@ -38,7 +38,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 # Half past three in New York: the day's batches are in, and the readers' hour (7 UTC) has come.
 START = datetime(2026, 9, 17, 7, 30, tzinfo=UTC)
-MOST_READERS = 60
+MOST_SUBSCRIBERS = 60
 LEASE_SECONDS = 900
 _TOPICS = ("cat:cs.CL", "alpha", "beta OR gamma", "parsing -delta")
 _TITLES = {
@@ -156,7 +156,7 @@ def _fill(engine: Engine) -> None:
     sessions = make_sessions(engine)
     with sessions.begin() as session:
         session.execute(text(WATCH))
-        for number in range(MOST_READERS):
+        for number in range(MOST_SUBSCRIBERS):
             # Some find nothing, and some are readers of another cadence: another edition.
             topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
             cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY

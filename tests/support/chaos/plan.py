@@ -90,7 +90,7 @@ class Plan:
 
     seed: int
     kind: str
-    readers: int
+    subscribers: int
     window: int
     connections: int
     workers: int
@@ -116,14 +116,14 @@ class _Draft:
     """Faults as they are collected, and the dice."""
 
     dice: random.Random
-    readers: int
+    subscribers: int
     faults: list[ProcessFault] = field(default_factory=list)
     wire: list[WireFault] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     unheard: float = 0.0
 
     def moment(self) -> int:
-        return self.dice.randrange(max(1, self.readers - 8))
+        return self.dice.randrange(max(1, self.subscribers - 8))
 
     def add_deed(self, *deeds: Deed, most: int = 3) -> None:
         for _ in range(self.dice.randint(1, most)):
@@ -238,7 +238,7 @@ def make_plan(seed: int) -> Plan:
     """The plan of a seed. Kinds take turns, so that any run of seeds holds them equally often."""
     dice = random.Random(f"paperboy chaos {seed}")
     kind = KINDS[seed % len(KINDS)]
-    draft = _Draft(dice, readers=dice.randint(20, 60))
+    draft = _Draft(dice, subscribers=dice.randint(20, 60))
     for name in _chosen(dice, kind):
         _SINGLE[name](draft)
     # Somebody leaves in every seed.
@@ -250,7 +250,7 @@ def make_plan(seed: int) -> Plan:
     return Plan(
         seed=seed,
         kind=kind,
-        readers=draft.readers,
+        subscribers=draft.subscribers,
         window=dice.randint(2, 12),
         connections=dice.randint(1, 6),
         workers=workers,

@@ -52,7 +52,9 @@ class _Aftermath:
         self.story = story
         with story.sessions() as session:
             self.rows = {row.id: row for row in session.execute(select(Delivery)).scalars()}
-            self.readers = {one.id: one for one in session.execute(select(Subscriber)).scalars()}
+            self.subscribers = {
+                one.id: one for one in session.execute(select(Subscriber)).scalars()
+            }
             self.editions = {one.id: one for one in session.execute(select(Edition)).scalars()}
             moves = session.execute(text("SELECT * FROM moves ORDER BY id")).mappings()
             self.moves = [dict(move) for move in moves]
@@ -84,7 +86,7 @@ def _each_message_is_whole(after: _Aftermath) -> Iterator[str]:
         if row is None:
             yield f"a message of no delivery ({delivery_id}) was on the wire"
             continue
-        email = after.readers[row.subscriber_id or 0].email
+        email = after.subscribers[row.subscriber_id or 0].email
         for one in exchanges:
             told = _ADDRESSEE.search(one.content)
             if one.recipient != email or told is None or told[1].decode() != email:
@@ -191,28 +193,28 @@ def _no_paper_is_lost(after: _Aftermath) -> Iterator[str]:
 
     Not owed: what the operator called sent.
     """
-    for reader in after.readers.values():
-        first = after.row_of(reader.id, THURSDAY)
-        if reader.state is not SubscriberState.ACTIVE or first is None or not first.paper_ids:
+    for subscriber in after.subscribers.values():
+        first = after.row_of(subscriber.id, THURSDAY)
+        if subscriber.state is not SubscriberState.ACTIVE or first is None or not first.paper_ids:
             continue
         has_it = any(one.code == 250 for one in after.exchanges.get(first.id, []))
         if has_it or first.state is S.SENT:
             continue
-        second = after.row_of(reader.id, FRIDAY)
+        second = after.row_of(subscriber.id, FRIDAY)
         brought = set(second.paper_ids) if second and second.state is S.SENT else set()
         if lost := set(first.paper_ids) - brought:
             told = f"{first.state} ({first.reason or first.last_reply})"
-            yield f"{reader.email} never gets papers {sorted(lost)}; delivery {first.id} is {told}"
+            yield f"{subscriber.email} never gets papers {sorted(lost)}; delivery {first.id} is {told}"
 
 
 def _nothing_comes_twice(after: _Aftermath) -> Iterator[str]:
     """What was surely sent on the first day is not in the next edition."""
-    for reader in after.readers.values():
-        first, second = (after.row_of(reader.id, on) for on in (THURSDAY, FRIDAY))
+    for subscriber in after.subscribers.values():
+        first, second = (after.row_of(subscriber.id, on) for on in (THURSDAY, FRIDAY))
         if first and second and first.state is S.SENT:
             again = set(first.paper_ids) & set(second.paper_ids)
             if again:
-                yield f"{reader.email} was sent papers {sorted(again)} again"
+                yield f"{subscriber.email} was sent papers {sorted(again)} again"
 
 
 def _the_mail_shows_its_papers(after: _Aftermath) -> Iterator[str]:

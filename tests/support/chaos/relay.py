@@ -104,12 +104,12 @@ class ChaosRelay:
         if any(fault.phase is Phase.BODY for fault in self._plan.wire):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def serve(subscriber: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task
             self._tasks.add(task)
             try:
-                await _Conversation(self, worker, reader, writer).hold()
+                await _Conversation(self, worker, subscriber, writer).hold()
             except (_Gone, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 pass  # Cut by the plan, or the other end died: both are the point here.
             finally:
@@ -167,12 +167,12 @@ class _Conversation:
         self,
         relay: ChaosRelay,
         worker: str,
-        reader: asyncio.StreamReader,
+        subscriber: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self._relay = relay
         self._worker = worker
-        self._reader = reader
+        self._subscriber = subscriber
         self._writer = writer
         self._exchange: Exchange | None = None
         self._is_recipient_known = False
@@ -180,7 +180,7 @@ class _Conversation:
     async def hold(self) -> None:
         if not (await self._act(Phase.GREETING)).startswith("220"):
             raise _Gone
-        while line := await self._reader.readline():
+        while line := await self._subscriber.readline():
             verb, _, rest = line.decode("ascii", "replace").strip().partition(" ")
             match verb.upper():
                 case "EHLO" | "HELO":
@@ -288,7 +288,7 @@ class _Conversation:
     async def _read_body(self, phase: Phase | None) -> bytes:
         """A message up to its dot, with the doubled dots made single."""
         lines: list[bytes] = []
-        while (line := await self._reader.readline()) != b".\r\n":
+        while (line := await self._subscriber.readline()) != b".\r\n":
             if not line.endswith(b"\r\n"):
                 raise _Gone
             lines.append(line.removeprefix(b"."))

@@ -130,7 +130,7 @@ class Story:
         """The day of the faults, the hours after it, the operator's word, and the next day."""
         with self.sessions.begin() as session:
             session.execute(
-                text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.readers}
+                text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.subscribers}
             )
         for _ in range(self.plan.workers):
             self._spawn()
@@ -286,8 +286,8 @@ class Story:
         self.stop_count += 1
         # With the clock everybody's lease runs out.
         self.windows += len(self.workers)
-        for reader_id in find_held(self.engine, worker.name)[:1]:
-            self._leave(reader_id)
+        for subscriber_id in find_held(self.engine, worker.name)[:1]:
+            self._leave(subscriber_id)
         self.clock.forward(seconds=LEASE_SECONDS + 60)
         for _ in range(self.dice.randint(1, 12)):
             sweep(self.sessions, self.clock())
@@ -317,9 +317,9 @@ class Story:
                 only_lock = event.deed is Deed.CUT_LOCK
                 self.windows += cut_database(self.engine, worker.name, only_lock=only_lock)
 
-    def _leave(self, reader_id: int) -> None:
+    def _leave(self, subscriber_id: int) -> None:
         self.left.append(
-            unsubscribe(self.lane.site, self.settings, self.engine, reader_id, self.clock())
+            unsubscribe(self.lane.site, self.settings, self.engine, subscriber_id, self.clock())
         )
 
     # -- looking ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Mails that come back, written for the tests in the shapes of the common servers."""
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 OUR_ID = "<digest.1.00000000000000000000@paperboy.example>"
 
 
@@ -39,7 +39,7 @@ Content-Type: message/delivery-status
 Content-Type: text/rfc822-headers
 
 From: Paperboy <digest@paperboy.example>
-To: {READER}
+To: {SUBSCRIBER}
 Subject: New papers
 Message-ID: {original_id}
 
@@ -48,7 +48,7 @@ Message-ID: {original_id}
 
 
 def refused(
-    address: str = READER,
+    address: str = SUBSCRIBER,
     status: str = "5.1.1",
     reply: str = "smtp; 550 5.1.1 user unknown",
     action: str = "failed",
@@ -99,7 +99,7 @@ Version: 1
 Content-Type: message/rfc822
 
 From: Paperboy <digest@paperboy.example>
-To: {READER}
+To: {SUBSCRIBER}
 Message-ID: {original_id}
 Subject: New papers
 

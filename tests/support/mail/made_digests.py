@@ -114,7 +114,9 @@ def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionData
         editions={_EDITION: edition},
         papers=dict(day.papers),
         late_ids={_EDITION: frozenset(i for i in day.papers if i % 40 == 0)},
-        topics={reader: [(text, text) for text in texts] for reader, texts in topics.items()},
+        topics={
+            subscriber: [(text, text) for text in texts] for subscriber, texts in topics.items()
+        },
     )
 
 

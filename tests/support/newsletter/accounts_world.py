@@ -23,10 +23,10 @@ HOSTS = ("uni.example", "gmail.com", "hotmail.co.uk", "lab.example")
 
 def fill_accounts(press: Press) -> int:
     """Five days of editions, the last with rows in every state; returns its number."""
-    readers = [f"{name}@{host}" for name in NAMES for host in HOSTS]
-    press.add_readers(*readers)
-    press.add_readers("kurt@example.org", topics=("nothing at all",))
-    press.add_readers("lena@example.org", cadence=Cadence.WEEKLY)
+    subscribers = [f"{name}@{host}" for name in NAMES for host in HOSTS]
+    press.add_subscribers(*subscribers)
+    press.add_subscribers("kurt@example.org", topics=("nothing at all",))
+    press.add_subscribers("lena@example.org", cadence=Cadence.WEEKLY)
     first = press.clock()
     for number in range(5):
         on = FRIDAY + timedelta(days=number)

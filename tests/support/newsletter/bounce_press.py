@@ -11,12 +11,12 @@ from service.platform.signing.address_hash import email_key
 from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import find_reason
-from support.mail.bounce_mails import READER
+from support.mail.bounce_mails import SUBSCRIBER
 from support.newsletter.press import PlannedTransport, Press
 
 
 def send_digest(press: Press, transport: PlannedTransport | None = None) -> Delivery:
-    press.add_readers(READER)
+    press.add_subscribers(SUBSCRIBER)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(transport or PlannedTransport()))
@@ -38,12 +38,12 @@ def path_of(press: Press, delivery: Delivery) -> str:
     return path
 
 
-def reader_of(press: Press) -> Subscriber:
+def subscriber_of(press: Press) -> Subscriber:
     with press.sessions() as session:
         return session.execute(select(Subscriber)).scalar_one()
 
 
-def reason_for(press: Press, address: str = READER) -> SuppressionReason | None:
+def reason_for(press: Press, address: str = SUBSCRIBER) -> SuppressionReason | None:
     with press.sessions() as session:
         return find_reason(session, email_key(address), press.settings.secret_key)
 

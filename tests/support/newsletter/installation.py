@@ -179,23 +179,23 @@ class Installation:
             ).all()
         yield from ((key, on, is_late) for key, on, is_late in rows)
 
-    def sent(self, reader_id: int) -> list[str]:
+    def sent(self, subscriber_id: int) -> list[str]:
         """The keys a reader was sent in all, in the order of the digests."""
         ids = [
             paper_id
             for row in self.press.rows()
-            if row.subscriber_id == reader_id and row.state is DeliveryState.SENT
+            if row.subscriber_id == subscriber_id and row.state is DeliveryState.SENT
             for paper_id in row.paper_ids
         ]
         return [self.keys()[paper_id] for paper_id in ids]
 
-    def told_of(self, reader_id: int) -> list[tuple[str, str, str]]:
+    def told_of(self, subscriber_id: int) -> list[tuple[str, str, str]]:
         """What befell papers, as a reader was told: (key, kind, detail)."""
         keys = self.keys()
         return [
             (keys[h.paper_id], str(h.kind), h.detail)
             for row in self.press.rows()
-            if row.subscriber_id == reader_id and row.digest and row.state is DeliveryState.SENT
+            if row.subscriber_id == subscriber_id and row.digest and row.state is DeliveryState.SENT
             for h in digest_from_json(row.digest).happenings
         ]
 

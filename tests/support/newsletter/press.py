@@ -140,7 +140,7 @@ class Press:
     sessions: sessionmaker[Session]
     clock: Turnable
 
-    def add_readers(
+    def add_subscribers(
         self,
         *emails: str,
         topics: Sequence[str] = ("cat:cs.CL",),
@@ -209,12 +209,12 @@ class Press:
         with self.sessions() as session:
             return [(attempt, state) for attempt, state in session.execute(chosen)]
 
-    def change(self, reader_id: int, **changes: Any) -> None:
+    def change(self, subscriber_id: int, **changes: Any) -> None:
         """Set columns of a reader, as their own actions would."""
         with self.sessions.begin() as session:
-            reader = session.get_one(Subscriber, reader_id)
+            subscriber = session.get_one(Subscriber, subscriber_id)
             for name, value in changes.items():
-                setattr(reader, name, value)
+                setattr(subscriber, name, value)
 
 
 def make_press(settings: Settings, engine: Engine, now: datetime) -> Press:

@@ -345,6 +345,6 @@ def match_everything(press: Press, topics: Mapping[int, Sequence[str]]) -> dict[
             for number, paper_id, _ in match_day(enumerate(queries), papers, lexicon):
                 by_topic[canonicals[number]].add(paper_id)
     return {
-        reader: set().union(*(by_topic[canonical(parse_query(t))] for t in some))
-        for reader, some in topics.items()
+        subscriber: set().union(*(by_topic[canonical(parse_query(t))] for t in some))
+        for subscriber, some in topics.items()
     }

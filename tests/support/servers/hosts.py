@@ -132,13 +132,13 @@ class Doors:
         self._loop.run_forever()
 
     async def _open(self, address: str, path: Path) -> int:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def serve(subscriber: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task
             self._tasks.add(task)
             try:
                 inner = await asyncio.open_unix_connection(path)
-                await _join(reader, writer, *inner)
+                await _join(subscriber, writer, *inner)
             except asyncio.CancelledError:
                 pass  # The doors are shut; a stream's task must not end as cancelled.
             finally:
@@ -158,15 +158,15 @@ class Doors:
 
 
 async def _join(
-    reader: asyncio.StreamReader,
+    subscriber: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    inner_reader: asyncio.StreamReader,
+    inner_subscriber: asyncio.StreamReader,
     inner_writer: asyncio.StreamWriter,
 ) -> None:
     """Hand bytes both ways until one side ends."""
     ways = [
-        asyncio.ensure_future(_copy(reader, inner_writer)),
-        asyncio.ensure_future(_copy(inner_reader, writer)),
+        asyncio.ensure_future(_copy(subscriber, inner_writer)),
+        asyncio.ensure_future(_copy(inner_subscriber, writer)),
     ]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -177,8 +177,8 @@ async def _join(
         inner_writer.transport.abort()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(subscriber: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
-        while block := await reader.read(_BLOCK_BYTES):
+        while block := await subscriber.read(_BLOCK_BYTES):
             writer.write(block)
             await writer.drain()

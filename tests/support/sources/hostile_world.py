@@ -27,8 +27,8 @@ class World:
 
     upstream: Upstream
     here: Installation
-    daily_reader: int
-    weekday_reader: int
+    daily_subscriber: int
+    weekday_subscriber: int
 
     def live(self, first: date = THURSDAY, last: date = MONDAY) -> None:
         for day in span(first, last):
@@ -45,8 +45,8 @@ class World:
         once = Counter(self.announced)
         for cadence in (Cadence.DAILY, Cadence.WEEKDAYS):
             assert self.here.placed(cadence) == once, cadence
-        for reader in (self.daily_reader, self.weekday_reader):
-            sent = self.here.sent(reader)
+        for subscriber in (self.daily_subscriber, self.weekday_subscriber):
+            sent = self.here.sent(subscriber)
             assert repeated(sent) == []
             assert set(sent) == self.announced
 
@@ -85,8 +85,8 @@ def make_world(
     )
     press.settings = watching
     topics = [*(f"cat:{category}" for category in CATEGORIES), "paper", "words"]
-    (daily,) = press.add_readers("daily@example.org", topics=topics)
-    (weekday,) = press.add_readers(
+    (daily,) = press.add_subscribers("daily@example.org", topics=topics)
+    (weekday,) = press.add_subscribers(
         "weekday@example.org", topics=topics, cadence=Cadence.WEEKDAYS, hour=15
     )
     return World(upstream, Installation(press, watching), daily, weekday)

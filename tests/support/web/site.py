@@ -28,7 +28,7 @@ class Bell:
 
 
 @dataclass(frozen=True)
-class Readers:
+class Subscribers:
     """Makes readers and signs their links as the mails do."""
 
     session: Session
@@ -41,19 +41,19 @@ class Readers:
         form = SignUpForm(email, topics, timezone="Europe/Berlin")
         valid = validate_sign_up(self.session, form)
         request_subscription(self.session, valid, self.settings.secret_key, self.clock())
-        reader = find_by_email(self.session, email_key(email))
-        assert reader is not None
+        subscriber = find_by_email(self.session, email_key(email))
+        assert subscriber is not None
         if is_confirmed:
-            activate(self.session, reader, "test", self.clock())
+            activate(self.session, subscriber, "test", self.clock())
         self.session.commit()
-        return reader
+        return subscriber
 
     def token(self, purpose: Purpose, subject: int) -> str:
         return sign_token(Token(purpose, subject, self.clock()), self.settings.secret_key)
 
-    def reread(self, reader: Subscriber) -> Subscriber | None:
+    def reread(self, subscriber: Subscriber) -> Subscriber | None:
         """The reader as the database has them now; None once they were erased."""
-        identity = inspect(reader).identity
+        identity = inspect(subscriber).identity
         self.session.rollback()
         self.session.expunge_all()
         return self.session.get(Subscriber, identity)

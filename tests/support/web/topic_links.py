@@ -18,14 +18,14 @@ TITLES = (
 )
 
 
-def topics_of(session: Session, reader: Subscriber) -> list[Topic]:
+def topics_of(session: Session, subscriber: Subscriber) -> list[Topic]:
     session.rollback()
     session.expunge_all()
-    return [*list_topics(session, reader.id)]
+    return [*list_topics(session, subscriber.id)]
 
 
-def texts_of(session: Session, reader: Subscriber) -> list[str]:
-    return [topic.query for topic in topics_of(session, reader)]
+def texts_of(session: Session, subscriber: Subscriber) -> list[str]:
+    return [topic.query for topic in topics_of(session, subscriber)]
 
 
 def press(web: httpx.Client, page: httpx.Response, number: int = 0) -> httpx.Response:

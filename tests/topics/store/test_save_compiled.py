@@ -25,7 +25,7 @@ from service.topics.store.topics import append_topic, change_topic, list_topics
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 
 
-def add_reader(session: Session, name: str, *topics: str) -> int:
+def add_subscriber(session: Session, name: str, *topics: str) -> int:
     address = f"{name}@example.org"
     written = tuple((topic, topic) for topic in topics)
     chosen = Preferences(Cadence.DAILY, 7, "UTC", topics=written)
@@ -46,8 +46,8 @@ def count(session: Session, table: type[CompiledTopic | Clause | Topic]) -> int:
 
 
 def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
-    add_reader(session, "ada", "graph -survey", "cats")
-    add_reader(session, "grace", "graph -survey", "cats survey")
+    add_subscriber(session, "ada", "graph -survey", "cats")
+    add_subscriber(session, "grace", "graph -survey", "cats survey")
     assert count(session, Topic) == 4
     assert sorted(session.scalars(select(CompiledTopic.text))) == [
         "cats", "cats survey", "graph -survey"
@@ -92,28 +92,28 @@ def test_saving_again_keeps_the_row(session: Session) -> None:
 
 
 def test_every_way_to_save_a_topic_compiles_it(session: Session) -> None:
-    reader = add_reader(session, "ada", "imported")
-    replace_topics(session, reader, [("imported", "imported"), ("set", "set")], NOW)
-    appended = append_topic(session, reader, "appended", "appended", NOW)
+    subscriber = add_subscriber(session, "ada", "imported")
+    replace_topics(session, subscriber, [("imported", "imported"), ("set", "set")], NOW)
+    appended = append_topic(session, subscriber, "appended", "appended", NOW)
     change_topic(session, appended, "Changed", "changed")
     texts = dict(session.execute(select(CompiledTopic.id, CompiledTopic.text)).all())
-    topics = list_topics(session, reader)
+    topics = list_topics(session, subscriber)
     assert [topic.canonical for topic in topics] == ["imported", "set", "changed"]
     assert [texts[topic.canonical_id or 0] for topic in topics] == ["imported", "set", "changed"]
 
 
 def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session) -> None:
-    reader = add_reader(session, "ada", "cats", "dogs")
+    subscriber = add_subscriber(session, "ada", "cats", "dogs")
     session.execute(
         update(Topic).where(Topic.canonical == "cats").values(query="birds", canonical="birds")
     )
     session.execute(update(Topic).values(position=Topic.position + 1))
-    topics = {topic.canonical: topic.canonical_id for topic in list_topics(session, reader)}
+    topics = {topic.canonical: topic.canonical_id for topic in list_topics(session, subscriber)}
     assert topics["birds"] is None
     assert topics["dogs"] is not None
     assert compile_missing(session) == 1
     session.expire_all()
-    assert all(topic.canonical_id for topic in list_topics(session, reader))
+    assert all(topic.canonical_id for topic in list_topics(session, subscriber))
     assert spell(session, "birds") == ["", "birds"]
     assert compile_missing(session) == 0
 
@@ -121,8 +121,8 @@ def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session)
 def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
     session: Session,
 ) -> None:
-    ada = add_reader(session, "ada", "a1", "shared")
-    grace = add_reader(session, "grace", "g1", "g2", "shared")
+    ada = add_subscriber(session, "ada", "a1", "shared")
+    grace = add_subscriber(session, "grace", "g1", "g2", "shared")
     session.execute(update(Topic).values(canonical_id=None))
     session.execute(text("DELETE FROM canonicals"))
     assert compile_missing(session, subscriber_ids=[ada]) == 2
@@ -185,14 +185,14 @@ def test_likes_of_all_topics_are_listed(session: Session) -> None:
 
 
 def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> None:
-    reader = add_reader(session, "ada", "cats -dogs", "(birds OR fish) graph")
+    subscriber = add_subscriber(session, "ada", "cats -dogs", "(birds OR fish) graph")
     save_canonicals(session, ["dogs horses", "(fish OR snails)"])
     session.commit()
     assert prune_forms(session) == 5  # two topics, horses, snails and the group with them
     assert {*session.scalars(select(Clause.text))} == {
         *("cats", "dogs", "birds", "fish", "graph", "(birds OR fish)")
     }
-    replace_topics(session, reader, [], NOW)
+    replace_topics(session, subscriber, [], NOW)
     session.commit()
     assert prune_forms(session) == 8
     assert count(session, Clause) == count(session, CompiledTopic) == 0

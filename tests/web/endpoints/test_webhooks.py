@@ -24,7 +24,7 @@ from support.mail.hook_calls import (
 )
 from support.newsletter.press import Turnable
 from support.web.server import serve
-from support.web.site import Bell, Readers, count_rows
+from support.web.site import Bell, Subscribers, count_rows
 
 from service.bounces.inbound.webhook_signatures import HookForged
 from service.bounces.inbound.webhooks import MOST_BYTES
@@ -34,7 +34,7 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.web.app import create_app
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 KEY = "a webhook key of a test"
 OLD_KEY = "an older key of a test"
 PAIR = "postmark:a long password"
@@ -89,36 +89,36 @@ def post_generic(value: object, **headers: str) -> Call:
     return post("generic", call.body, dict(call.headers))
 
 
-POSTMARK = {"RecordType": "Bounce", "ID": 1, "Type": "HardBounce", "Email": READER}
+POSTMARK = {"RecordType": "Bounce", "ID": 1, "Type": "HardBounce", "Email": SUBSCRIBER}
 MAILGUN = {
     "event": "failed",
     "severity": "permanent",
     "id": "a",
-    "recipient": READER,
+    "recipient": SUBSCRIBER,
     "delivery-status": {"code": 550, "message": "5.1.1 no such user"},
 }
 GOOD: dict[str, Call] = {
-    "ses": post("ses", sns(ses_bounce(READER))),
-    "ses, signed the old way": post("ses", sns(ses_bounce(READER), version="1")),
+    "ses": post("ses", sns(ses_bounce(SUBSCRIBER))),
+    "ses, signed the old way": post("ses", sns(ses_bounce(SUBSCRIBER), version="1")),
     "postmark": post("postmark", POSTMARK, basic(PAIR)),
     "mailgun": post("mailgun", mailgun(MAILGUN, KEY)),
     "mailgun, with the older key": post("mailgun", mailgun(MAILGUN, OLD_KEY)),
     "sendgrid": post_sendgrid(
-        {"event": "bounce", "email": READER, "sg_event_id": "a", "reason": "550 5.1.1 no user"}
+        {"event": "bounce", "email": SUBSCRIBER, "sg_event_id": "a", "reason": "550 5.1.1 no user"}
     ),
-    "generic": post_generic({"event": "bounce", "address": READER, "status": "5.1.1"}),
+    "generic": post_generic({"event": "bounce", "address": SUBSCRIBER, "status": "5.1.1"}),
     "generic, a raw mail": post_generic(dsn(), **{"content-type": "message/rfc822"}),
 }
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_proved_bounce_ends_the_subscription_once(
-    web: httpx.Client, readers: Readers, session: Session, name: str
+    web: httpx.Client, subscribers: Subscribers, session: Session, name: str
 ) -> None:
-    reader = readers.add(READER)
+    subscriber = subscribers.add(SUBSCRIBER)
     answer = GOOD[name](web)
     assert (answer.status_code, answer.json()["recorded"]) == (200, 1)
-    after = readers.reread(reader)
+    after = subscribers.reread(subscriber)
     assert after is not None
     assert after.state is SubscriberState.SUPPRESSED
     again = GOOD[name](web)
@@ -129,10 +129,10 @@ def test_a_proved_bounce_ends_the_subscription_once(
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b"])
 def test_letters_that_no_database_takes_cost_no_event(
-    web: httpx.Client, readers: Readers, session: Session, odd: str
+    web: httpx.Client, subscribers: Subscribers, session: Session, odd: str
 ) -> None:
-    readers.add(READER)
-    said = {"event": "bounce", "address": READER, "status": "5.1.1", "reply": f"no{odd}body"}
+    subscribers.add(SUBSCRIBER)
+    said = {"event": "bounce", "address": SUBSCRIBER, "status": "5.1.1", "reply": f"no{odd}body"}
     answer = post_generic({**said, "id": f"a{odd}b", "message_id": f"<a{odd}@b>"})(web)
     assert (answer.status_code, answer.json()["recorded"]) == (200, 1)
     session.rollback()
@@ -142,14 +142,14 @@ def test_letters_that_no_database_takes_cost_no_event(
 
 
 FORGED: dict[str, Call] = {
-    "ses without an envelope": post("ses", ses_bounce(READER)),
-    "ses, changed": post("ses", {**sns(ses_bounce("x@y.example")), "Message": json.dumps(ses_bounce(READER))}),
-    "ses, another topic": post("ses", {**sns(ses_bounce(READER)), "TopicArn": "arn:aws:sns:eu-west-1:6:x"}),
-    "ses, a list": post("ses", [sns(ses_bounce(READER))]),
+    "ses without an envelope": post("ses", ses_bounce(SUBSCRIBER)),
+    "ses, changed": post("ses", {**sns(ses_bounce("x@y.example")), "Message": json.dumps(ses_bounce(SUBSCRIBER))}),
+    "ses, another topic": post("ses", {**sns(ses_bounce(SUBSCRIBER)), "TopicArn": "arn:aws:sns:eu-west-1:6:x"}),
+    "ses, a list": post("ses", [sns(ses_bounce(SUBSCRIBER))]),
     "postmark without a password": post("postmark", POSTMARK),
     "postmark with a wrong one": post("postmark", POSTMARK, basic("postmark:wrong")),
     "mailgun with another key": post("mailgun", mailgun(MAILGUN, "somebody else's key")),
-    "sendgrid without a signature": post("sendgrid", [{"event": "bounce", "email": READER}]),
+    "sendgrid without a signature": post("sendgrid", [{"event": "bounce", "email": SUBSCRIBER}]),
     "generic with another key": post(
         "generic", b"{}", dict(generic(b"{}", "somebody else's key").headers)
     ),
@@ -158,14 +158,14 @@ FORGED: dict[str, Call] = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_call_is_refused_and_leaves_no_trace(
-    web: httpx.Client, readers: Readers, session: Session, name: str
+    web: httpx.Client, subscribers: Subscribers, session: Session, name: str
 ) -> None:
-    reader = readers.add(READER)
+    subscriber = subscribers.add(SUBSCRIBER)
     before = count_rows(session)
     answer = FORGED[name](web)
     assert (answer.status_code, answer.json()) == (401, {"fault": "not signed as it should be"})
     assert count_rows(session) == before
-    after = readers.reread(reader)
+    after = subscribers.reread(subscriber)
     assert after is not None
     assert after.state is SubscriberState.ACTIVE
 
@@ -211,7 +211,7 @@ def test_a_batch_as_large_as_providers_send_is_taken_and_a_larger_one_is_not(
     web: httpx.Client,
 ) -> None:
     events = [
-        {"event": "processed", "email": READER, "sg_event_id": str(n), "reason": "x" * 700}
+        {"event": "processed", "email": SUBSCRIBER, "sg_event_id": str(n), "reason": "x" * 700}
         for n in range(900)
     ]
     assert post_sendgrid(*events)(web).status_code == 200
@@ -227,7 +227,7 @@ def test_entries_that_cannot_be_read_are_counted(web: httpx.Client) -> None:
 
 def test_the_certificate_is_fetched_from_amazon_alone(web: httpx.Client, fetched: Fetched) -> None:
     for url in ("https://evil.example/SimpleNotificationService-0123456789abcdef.pem", "file:///x"):
-        forged = {**sns(ses_bounce(READER)), "SigningCertURL": url}
+        forged = {**sns(ses_bounce(SUBSCRIBER)), "SigningCertURL": url}
         assert post("ses", forged)(web).status_code == 401
     assert fetched == []
     assert GOOD["ses"](web).status_code == 200

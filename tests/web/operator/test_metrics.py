@@ -59,10 +59,10 @@ def answer_by_name(envelope: Envelope) -> SendOutcome:
 
 
 def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press) -> None:
-    press.add_readers(
+    press.add_subscribers(
         "anne@gmail.com", "later@gmail.com", "nobody@uni.example", "silence@uni.example"
     )
-    press.add_readers("cleo@example.org", topics=("nothing at all",))
+    press.add_subscribers("cleo@example.org", topics=("nothing at all",))
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport(answer_by_name)))
@@ -114,7 +114,7 @@ def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press
 def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
     web: httpx.Client, press: Press
 ) -> None:
-    press.add_readers("anne@example.org")
+    press.add_subscribers("anne@example.org")
     press.add_papers(1)
     days = [press.clock().date() + timedelta(days=n) for n in range(3)]
     for number, on in enumerate(days):
@@ -133,7 +133,7 @@ def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx.Client)
 
 
 def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> None:
-    press.add_readers("anne@example.org")
+    press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))

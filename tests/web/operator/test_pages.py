@@ -56,7 +56,7 @@ def stranger(site: str) -> Iterator[httpx.Client]:
 @pytest.fixture
 def doubtful(press: Press) -> int:
     """An edition whose only digest is in doubt."""
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
@@ -192,7 +192,7 @@ def test_a_form_that_is_not_ours_changes_nothing(
 
 
 def test_mails_of_no_edition_are_answered_for_as_well(operator: httpx.Client, press: Press) -> None:
-    (anne,) = press.add_readers(ANNE)
+    (anne,) = press.add_subscribers(ANNE)
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))
@@ -241,7 +241,7 @@ def test_what_nobody_can_be_told_about_is_one_sentence(
 def test_a_restored_backup_is_told_and_accepted_after_one_question(
     operator: httpx.Client, press: Press, bell: Bell
 ) -> None:
-    press.add_readers(ANNE)
+    press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
-from support.web.site import Readers, count_rows
+from support.web.site import Subscribers, count_rows
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
@@ -20,34 +20,34 @@ ASKED = "If that address can get our mails"
 
 
 @pytest.fixture
-def reader(readers: Readers) -> Subscriber:
-    return readers.add(OLD, "cats")
+def subscriber(subscribers: Subscribers) -> Subscriber:
+    return subscribers.add(OLD, "cats")
 
 
 @pytest.fixture
-def link(readers: Readers, reader: Subscriber) -> str:
-    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
+    return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
 def ask(web: httpx.Client, link: str, address: str) -> httpx.Response:
     return web.post(link, data={"action": "address", "address": address})
 
 
-def question(session: Session, readers: Readers) -> str:
+def question(session: Session, subscribers: Subscribers) -> str:
     """The path of the link in the mail that asks the new address."""
     session.rollback()
     other = find_by_email(session, NEW)
     assert other is not None
     url = signed_url(
-        readers.settings, Purpose.ADDRESS, other.id, readers.clock(), move_detail(other)
+        subscribers.settings, Purpose.ADDRESS, other.id, subscribers.clock(), move_detail(other)
     )
-    return url.removeprefix(readers.settings.base_url)
+    return url.removeprefix(subscribers.settings.base_url)
 
 
 def test_the_answer_is_the_same_for_every_address(
-    web: httpx.Client, readers: Readers, link: str
+    web: httpx.Client, subscribers: Subscribers, link: str
 ) -> None:
-    readers.add("known@example.org")
+    subscribers.add("known@example.org")
     pages = {ask(web, link, one).text for one in (NEW, "known@example.org", OLD)}
     assert len(pages) == 1
     (page,) = pages
@@ -56,17 +56,17 @@ def test_the_answer_is_the_same_for_every_address(
 
 
 def test_a_link_asks_and_only_its_button_moves(
-    web: httpx.Client, session: Session, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, session: Session, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     ask(web, link, NEW)
-    path = question(session, readers)
+    path = question(session, subscribers)
     before = count_rows(session)
     page = web.get(path)
     assert (page.status_code, count_rows(session)) == (200, before)
     assert 'method="post"' in page.text
     done = web.post(path)
     assert "Your digests come here" in done.text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.email == NEW
     # Links of mails to the old address still open the reader's own page.
@@ -77,10 +77,10 @@ def test_a_link_asks_and_only_its_button_moves(
 
 
 def test_an_old_or_foreign_link_changes_nothing(
-    web: httpx.Client, session: Session, readers: Readers, clock: Turnable, link: str
+    web: httpx.Client, session: Session, subscribers: Subscribers, clock: Turnable, link: str
 ) -> None:
     ask(web, link, NEW)
-    path = question(session, readers)
+    path = question(session, subscribers)
     foreign = f"/address/{link.rpartition('/')[2]}"
     assert web.get(foreign).status_code == web.post(foreign).status_code
     assert web.post(foreign).status_code in {400, 404}

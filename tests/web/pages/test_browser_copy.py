@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Readers
+from support.web.site import Bell, Subscribers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -24,9 +24,9 @@ from service.platform.signing.tokens import Purpose
 from service.web.app import create_app
 
 
-def publish(engine: Engine, readers: Readers) -> None:
+def publish(engine: Engine, subscribers: Subscribers) -> None:
     sessions = make_sessions(engine)
-    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    publish_now(sessions, subscribers.settings, Cadence.DAILY, FRIDAY, subscribers.clock())
 
 
 def find_digest(session: Session) -> Delivery:
@@ -36,12 +36,12 @@ def find_digest(session: Session) -> Delivery:
 
 
 def test_a_digest_opens_in_the_browser_as_it_was_composed(
-    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
-    readers.add("reader@example.org", "cats")
+    subscribers.add("reader@example.org", "cats")
     store_papers(session, [make_announcement(1, "All about Cats"), make_announcement(2, "Dogs")])
-    publish(engine, readers)
-    token = readers.token(Purpose.EDITION, find_digest(session).id)
+    publish(engine, subscribers)
+    token = subscribers.token(Purpose.EDITION, find_digest(session).id)
     answer = web.get(f"/editions/{token}")
     assert answer.status_code == 200
     assert "All about" in answer.text
@@ -52,26 +52,26 @@ def test_a_digest_opens_in_the_browser_as_it_was_composed(
 
 
 def test_a_digest_of_an_erased_reader_is_gone(
-    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
-    reader = readers.add("reader@example.org", "cats")
+    subscriber = subscribers.add("reader@example.org", "cats")
     store_papers(session, [make_announcement(1, "All about Cats")])
-    publish(engine, readers)
-    token = readers.token(Purpose.EDITION, find_digest(session).id)
-    link = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    publish(engine, subscribers)
+    token = subscribers.token(Purpose.EDITION, find_digest(session).id)
+    link = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
     web.post(link, data={"action": "erase", "sure": "yes"})
-    for lost in (token, readers.token(Purpose.EDITION, 999_999)):
+    for lost in (token, subscribers.token(Purpose.EDITION, 999_999)):
         answer = web.get(f"/editions/{lost}")
         assert answer.status_code == 404
         assert "This digest is gone" in answer.text
 
 
 def test_another_mails_row_is_no_edition(
-    web: httpx.Client, session: Session, readers: Readers
+    web: httpx.Client, session: Session, subscribers: Subscribers
 ) -> None:
-    readers.add("reader@example.org", is_confirmed=False)
+    subscribers.add("reader@example.org", is_confirmed=False)
     confirmation = session.execute(select(Delivery)).scalar_one()
-    answer = web.get(f"/editions/{readers.token(Purpose.EDITION, confirmation.id)}")
+    answer = web.get(f"/editions/{subscribers.token(Purpose.EDITION, confirmation.id)}")
     assert answer.status_code == 404
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
-from support.web.site import Readers, count_rows
+from support.web.site import Subscribers, count_rows
 
 from service.platform.signing.tokens import Purpose
 from service.topics.domain.ready_made import READY_FIELDS
@@ -129,13 +129,13 @@ def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
 
 
 def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
-    web: httpx.Client, readers: Readers
+    web: httpx.Client, subscribers: Subscribers
 ) -> None:
     query = READY_FIELDS[-1].topics[-1].query
     page = web.post("/topics/preview", data={"topic": ["cats", query]}).text
     assert page.count(f'value="{query}"') == 1
-    reader = readers.add("reader@example.org", query)
-    token = readers.token(Purpose.PREFERENCES, reader.id)
+    subscriber = subscribers.add("reader@example.org", query)
+    token = subscribers.token(Purpose.PREFERENCES, subscriber.id)
     preferences = web.get(f"/preferences/{token}").text
     assert preferences.count(f'value="{query}"') == 1
     assert preferences.count('type="checkbox"') > 80

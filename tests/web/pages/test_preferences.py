@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.newsletter.stored import list_uncompiled
 from support.web.papers import FRIDAY, make_announcement, store_papers
-from support.web.site import Readers, count_rows
+from support.web.site import Subscribers, count_rows
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.editions.publish import publish_now
@@ -29,18 +29,18 @@ def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
 
 
 @pytest.fixture
-def reader(readers: Readers) -> Subscriber:
-    return readers.add("reader@example.org", "cats", '"prompt tuning"')
+def subscriber(subscribers: Subscribers) -> Subscriber:
+    return subscribers.add("reader@example.org", "cats", '"prompt tuning"')
 
 
 @pytest.fixture
-def link(readers: Readers, reader: Subscriber) -> str:
-    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
+    return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
-def topics_of(session: Session, reader: Subscriber) -> list[str]:
+def topics_of(session: Session, subscriber: Subscriber) -> list[str]:
     session.rollback()
-    return [text for text, _ in get_topics(session, [reader.id]).get(reader.id, [])]
+    return [text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, [])]
 
 
 def test_the_page_shows_what_is_set_and_not_the_whole_address(
@@ -56,7 +56,7 @@ def test_the_page_shows_what_is_set_and_not_the_whole_address(
 
 
 def test_saving_sets_topics_and_times(
-    web: httpx.Client, session: Session, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, session: Session, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     fields = {
         "topic": ["dogs", " ", "cats"],
@@ -68,17 +68,17 @@ def test_saving_sets_topics_and_times(
     answer = web.post(link, data=fields)
     assert answer.status_code == 200
     assert "Saved." in answer.text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.cadence, fresh.hour, fresh.timezone) == (Cadence.WEEKLY, 18, "Asia/Tokyo")
     assert topics_of(session, fresh) == ["dogs", "cats"]
 
 
 def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     def wants() -> bool:
-        fresh = readers.reread(reader)
+        fresh = subscribers.reread(subscriber)
         assert fresh
         return fresh.has_empty_digests
 
@@ -96,12 +96,12 @@ def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
 
 
 def test_what_is_not_sent_stays_and_blank_topics_are_removed(
-    web: httpx.Client, session: Session, reader: Subscriber, link: str
+    web: httpx.Client, session: Session, subscriber: Subscriber, link: str
 ) -> None:
     assert web.post(link, data={"hour": "9"}).status_code == 200
-    assert topics_of(session, reader) == ["cats", '"prompt tuning"']
+    assert topics_of(session, subscriber) == ["cats", '"prompt tuning"']
     assert web.post(link, data={"topic": ""}).status_code == 200
-    assert topics_of(session, reader) == []
+    assert topics_of(session, subscriber) == []
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_what_cannot_be_used_changes_nothing(
     *,
     web: httpx.Client,
     session: Session,
-    readers: Readers,
-    reader: Subscriber,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
     link: str,
     fields: dict[str, object],
     said: str,
@@ -128,7 +128,7 @@ def test_what_cannot_be_used_changes_nothing(
     answer = web.post(link, data=fields)
     assert answer.status_code == 422
     assert said in answer.text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.hour, fresh.timezone, fresh.state) == (7, "Europe/Berlin", SubscriberState.ACTIVE)
     assert topics_of(session, fresh) == ["cats", '"prompt tuning"']
@@ -144,25 +144,25 @@ def test_a_faulty_topic_keeps_what_was_typed(web: httpx.Client, link: str) -> No
 @pytest.mark.parametrize(("days", "until"), [("14", date(2026, 10, 2)), ("", None)])
 def test_a_pause_ends_on_its_day_or_when_the_reader_says(
     web: httpx.Client,
-    readers: Readers,
-    reader: Subscriber,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
     link: str,
     days: str,
     until: date | None,
 ) -> None:
     page = web.post(link, data={"action": "pause", "pause_days": days}).text
     assert "Paused." in page
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.state, fresh.paused_until) == (SubscriberState.PAUSED, until)
     assert "Welcome back" in web.post(link, data={"action": "resume"}).text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.state, fresh.paused_until) == (SubscriberState.ACTIVE, None)
 
 
 def test_what_a_pause_misses_is_asked_for_before_or_after_it(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     box = 'id="catch_up" name="catch_up" value="yes"'
     pausing = {"action": "pause", "pause_days": "14", "catch_up": ["no", "yes"]}
@@ -170,45 +170,45 @@ def test_what_a_pause_misses_is_asked_for_before_or_after_it(
     assert f"{box} checked>" in web.post(link, data=pausing).text
     said = web.post(link, data={"action": "resume", "catch_up": "no"}).text
     assert "What you missed" not in said
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.catch_up_since, fresh.paused_at) == (None, None)
     web.post(link, data={"action": "pause", "pause_days": "14"})
     said = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
     assert "What you missed comes in a mail of its own." in said
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.catch_up_since == date(2026, 9, 18)
 
 
 def test_leaving_and_coming_back_work_from_the_page(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     page = web.post(link, data={"action": "unsubscribe"}).text
     assert "You will get no more mail from us." in page
     assert 'value="undo"' in page
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.UNSUBSCRIBED
     assert "Welcome back" in web.post(link, data={"action": "undo"}).text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.ACTIVE
 
 
 def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str, session: Session
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str, session: Session
 ) -> None:
     asked = web.post(link, data={"action": "erase"})
     assert "Erase everything about you?" in asked.text
     assert 'name="sure" value="yes"' in asked.text
-    assert readers.reread(reader) is not None
+    assert subscribers.reread(subscriber) is not None
     done = web.post(link, data={"action": "erase", "sure": "yes"})
     assert "We hold nothing about you any more" in done.text
-    assert readers.reread(reader) is None
+    assert subscribers.reread(subscriber) is None
     counts = count_rows(session)
     assert (counts["topics"], counts["consents"], counts["suppressions"]) == (0, 0, 1)
-    assert find_reason(session, "reader@example.org", readers.settings.secret_key) == "erased"
+    assert find_reason(session, "reader@example.org", subscribers.settings.secret_key) == "erased"
     for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
         assert answer.status_code == 404
         assert "We hold nothing about you" in answer.text
@@ -216,16 +216,16 @@ def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
 
 def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
     web: httpx.Client,
-    readers: Readers,
-    reader: Subscriber,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
     link: str,
     session: Session,
     engine: Engine,
 ) -> None:
-    readers.add("somebody.else@example.org", "secrets")
+    subscribers.add("somebody.else@example.org", "secrets")
     store_papers(session, [make_announcement(1, "All about Cats")])
     sessions = make_sessions(engine)
-    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    publish_now(sessions, subscribers.settings, Cadence.DAILY, FRIDAY, subscribers.clock())
     answer = web.get(f"{link}/export")
     assert answer.headers["content-disposition"] == 'attachment; filename="paperboy.json"'
     held = json.loads(answer.content)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
-from support.web.site import Readers, count_rows
+from support.web.site import Subscribers, count_rows
 
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
@@ -22,18 +22,18 @@ def papers(session: Session) -> list[int]:
 
 
 @pytest.fixture
-def reader(readers: Readers) -> Subscriber:
-    return readers.add("reader@example.org", "cats")
+def subscriber(subscribers: Subscribers) -> Subscriber:
+    return subscribers.add("reader@example.org", "cats")
 
 
 @pytest.fixture
-def change(readers: Readers, reader: Subscriber) -> str:
-    return f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+def change(subscribers: Subscribers, subscriber: Subscriber) -> str:
+    return f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
 
 
 @pytest.fixture
-def link(readers: Readers, reader: Subscriber) -> str:
-    return f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
+    return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
 def titles(page: httpx.Response) -> list[str]:
@@ -58,9 +58,9 @@ def test_saved_papers_are_listed_the_last_first_and_taken_off(
 
 
 def test_changes_are_listed_and_undone_from_the_preferences(
-    web: httpx.Client, session: Session, reader: Subscriber, change: str, link: str
+    web: httpx.Client, session: Session, subscriber: Subscriber, change: str, link: str
 ) -> None:
-    topic = str(list_topics(session, reader.id)[0].id)
+    topic = str(list_topics(session, subscriber.id)[0].id)
     web.post(change, data={"topic": topic, "mute": "dogs"})
     web.post(change, data={"follow": "Ada Lovelace"})
     page = web.get(link).text
@@ -79,11 +79,11 @@ def test_changes_are_listed_and_undone_from_the_preferences(
 
 
 def test_suggestions_are_switched_on_the_preferences(
-    web: httpx.Client, readers: Readers, reader: Subscriber, link: str
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     assert 'value="off">No suggestions' in web.get(link).text
     assert "No more suggestions" in web.post(f"{link}/suggestions", data={"also": "off"}).text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.has_suggestions is False
     assert 'value="on">Suggest papers' in web.get(link).text
@@ -94,12 +94,12 @@ def test_suggestions_are_switched_on_the_preferences(
 def test_the_export_holds_opinions_and_changes_and_erasure_takes_them(
     web: httpx.Client,
     session: Session,
-    reader: Subscriber,
+    subscriber: Subscriber,
     papers: list[int],
     change: str,
     link: str,
 ) -> None:
-    topic = str(list_topics(session, reader.id)[0].id)
+    topic = str(list_topics(session, subscriber.id)[0].id)
     web.post(change, data={"topic": topic, "mute": "dogs"})
     web.post(change, data={"keep": str(papers[0])})
     held = json.loads(web.get(f"{link}/export").content)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport
 from support.web.papers import FRIDAY, make_announcement, store_papers
-from support.web.site import Readers
+from support.web.site import Subscribers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -26,25 +26,27 @@ from service.sending.send_loop import Sender
 from service.subscribers.lifecycle import pause, resume
 from service.subscribers.store.models import Subscriber
 
-READER = "reader@example.org"
+SUBSCRIBER = "reader@example.org"
 
 
 @pytest.fixture
-def sent(session: Session, engine: Engine, readers: Readers) -> tuple[EmailMessage, Delivery]:
+def sent(
+    session: Session, engine: Engine, subscribers: Subscribers
+) -> tuple[EmailMessage, Delivery]:
     """A digest that went out, and its row."""
-    readers.add(READER, "cats")
+    subscribers.add(SUBSCRIBER, "cats")
     store_papers(session, [make_announcement(1, "Cats, x < y & é")])
-    return send(session, engine, readers)
+    return send(session, engine, subscribers)
 
 
 def send(
-    session: Session, engine: Engine, readers: Readers, **changes: int
+    session: Session, engine: Engine, subscribers: Subscribers, **changes: int
 ) -> tuple[EmailMessage, Delivery]:
     sessions = make_sessions(engine)
-    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+    publish_now(sessions, subscribers.settings, Cadence.DAILY, FRIDAY, subscribers.clock())
     transport = PlannedTransport()
-    settings = readers.settings.model_copy(update=changes)
-    deliver(Sender(sessions, settings, Renderer(), transport, readers.clock))
+    settings = subscribers.settings.model_copy(update=changes)
+    deliver(Sender(sessions, settings, Renderer(), transport, subscribers.clock))
     session.rollback()
     digests = select(Delivery).where(Delivery.kind == DeliveryKind.DIGEST)
     (mail,) = transport.sent
@@ -61,10 +63,13 @@ def html_of(message: EmailMessage) -> bytes:
 
 
 def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
-    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+    web: httpx.Client,
+    session: Session,
+    subscribers: Subscribers,
+    sent: tuple[EmailMessage, Delivery],
 ) -> None:
     message, delivery = sent
-    token = readers.token(Purpose.EDITION, delivery.id)
+    token = subscribers.token(Purpose.EDITION, delivery.id)
     assert web.get(f"/editions/{token}").content == html_of(message)
     session.execute(update(Paper).values(title="Now about Dogs", abstract="Changed."))
     session.execute(text("UPDATE topics SET query = 'dogs'"))
@@ -77,42 +82,50 @@ def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
 
 
 def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(
-    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+    web: httpx.Client,
+    session: Session,
+    subscribers: Subscribers,
+    sent: tuple[EmailMessage, Delivery],
 ) -> None:
     _, delivery = sent
     session.execute(text("UPDATE mail_parts SET body = 'forged'"))
     session.commit()
-    answer = web.get(f"/editions/{readers.token(Purpose.EDITION, delivery.id)}")
+    answer = web.get(f"/editions/{subscribers.token(Purpose.EDITION, delivery.id)}")
     assert "forged" not in answer.text
     assert "&lt;" in answer.text
     session.execute(text("DELETE FROM mail_parts"))
     session.commit()
-    assert web.get(f"/editions/{readers.token(Purpose.EDITION, delivery.id)}").status_code == 200
+    assert (
+        web.get(f"/editions/{subscribers.token(Purpose.EDITION, delivery.id)}").status_code == 200
+    )
 
 
 def test_an_erased_readers_copy_is_gone(
-    web: httpx.Client, session: Session, readers: Readers, sent: tuple[EmailMessage, Delivery]
+    web: httpx.Client,
+    session: Session,
+    subscribers: Subscribers,
+    sent: tuple[EmailMessage, Delivery],
 ) -> None:
     _, delivery = sent
-    token = readers.token(Purpose.PREFERENCES, delivery.subscriber_id or 0)
+    token = subscribers.token(Purpose.PREFERENCES, delivery.subscriber_id or 0)
     web.post(f"/preferences/{token}", data={"action": "erase", "sure": "yes"})
     session.rollback()
     assert session.execute(select(MailCopy)).all() == []
     left = b" ".join(session.execute(select(MailPart.body)).scalars())
     assert b"/unsubscribe/" not in left
-    assert READER.encode() not in left
+    assert SUBSCRIBER.encode() not in left
 
 
 def test_what_the_mail_had_no_room_for_stands_behind_its_link(
-    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
-    readers.add(READER, "cats")
+    subscribers.add(SUBSCRIBER, "cats")
     papers = [make_announcement(number, f"Cats, part {number}") for number in range(1, 31)]
     store_papers(session, papers)
-    message, delivery = send(session, engine, readers)
+    message, delivery = send(session, engine, subscribers)
     html = html_of(message).decode()
     assert "And 5 more papers" in html
-    token = readers.token(Purpose.EDITION, delivery.id)
+    token = subscribers.token(Purpose.EDITION, delivery.id)
     link = f"/editions/{token}?all=1"
     assert link in html
     page = web.get(link).text
@@ -121,26 +134,26 @@ def test_what_the_mail_had_no_room_for_stands_behind_its_link(
 
 
 def test_what_a_pause_missed_stays_as_it_was_sent_too(
-    web: httpx.Client, session: Session, engine: Engine, readers: Readers
+    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
-    reader = readers.add(READER, "cats")
+    subscriber = subscribers.add(SUBSCRIBER, "cats")
     sessions = make_sessions(engine)
     store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 31)])
     with sessions.begin() as own:
-        here = own.get_one(Subscriber, reader.id)
-        pause(here, None, readers.clock(), catches_up=True)
-    readers.clock.forward(hours=4)
-    publish_now(sessions, readers.settings, Cadence.DAILY, FRIDAY, readers.clock())
+        here = own.get_one(Subscriber, subscriber.id)
+        pause(here, None, subscribers.clock(), catches_up=True)
+    subscribers.clock.forward(hours=4)
+    publish_now(sessions, subscribers.settings, Cadence.DAILY, FRIDAY, subscribers.clock())
     with sessions.begin() as own:
-        resume(own.get_one(Subscriber, reader.id))
-    assert compose_catch_ups(sessions, readers.settings, readers.clock()) == 1
+        resume(own.get_one(Subscriber, subscriber.id))
+    assert compose_catch_ups(sessions, subscribers.settings, subscribers.clock()) == 1
     transport = PlannedTransport()
-    deliver(Sender(sessions, readers.settings, Renderer(), transport, readers.clock))
+    deliver(Sender(sessions, subscribers.settings, Renderer(), transport, subscribers.clock))
     (mail,) = transport.sent
     message = message_from_bytes(mail.payload, policy=policy.default)
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     missed = select(Delivery.id).where(Delivery.kind == DeliveryKind.CATCH_UP)
-    token = readers.token(Purpose.EDITION, session.execute(missed).scalar_one())
+    token = subscribers.token(Purpose.EDITION, session.execute(missed).scalar_one())
     assert web.get(f"/editions/{token}").content == html_of(message)
     whole = web.get(f"/editions/{token}?all=1").text.replace("<mark>Cats</mark>", "Cats")
     assert all(f">Cats number {n}<" in whole for n in range(1, 31))

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
-from support.web.site import Bell, Readers, count_rows
+from support.web.site import Bell, Subscribers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
@@ -39,13 +39,13 @@ def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
         cadence="weekdays",
     )
     assert answer.status_code == 200
-    reader = session.execute(select(Subscriber)).scalar_one()
-    assert (reader.state, reader.hour, reader.timezone) == (
+    subscriber = session.execute(select(Subscriber)).scalar_one()
+    assert (subscriber.state, subscriber.hour, subscriber.timezone) == (
         SubscriberState.PENDING,
         6,
         "Asia/Tokyo",
     )
-    texts = [text for text, _ in get_topics(session, [reader.id])[reader.id]]
+    texts = [text for text, _ in get_topics(session, [subscriber.id])[subscriber.id]]
     assert texts == ['"prompt tuning"', "cat:cs.CV"]
     mail = session.execute(select(Delivery)).scalar_one()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
@@ -54,19 +54,19 @@ def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
 
 def test_an_address_alone_is_enough(web: httpx.Client, session: Session) -> None:
     assert sign_up(web, "reader@example.org").status_code == 200
-    reader = session.execute(select(Subscriber)).scalar_one()
-    assert (reader.cadence, reader.hour, reader.timezone) == ("daily", 7, "UTC")
+    subscriber = session.execute(select(Subscriber)).scalar_one()
+    assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == ("daily", 7, "UTC")
 
 
 def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_answer(
-    web: httpx.Client, readers: Readers
+    web: httpx.Client, subscribers: Subscribers
 ) -> None:
-    readers.add("active@example.org")
-    readers.add("pending@example.org", is_confirmed=False)
-    left = readers.add("left@example.org")
-    never = readers.add("never@example.org", is_confirmed=False)
-    web.post(f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, left.id)}")
-    web.post(f"/never/{readers.token(Purpose.NEVER, never.id)}")
+    subscribers.add("active@example.org")
+    subscribers.add("pending@example.org", is_confirmed=False)
+    left = subscribers.add("left@example.org")
+    never = subscribers.add("never@example.org", is_confirmed=False)
+    web.post(f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, left.id)}")
+    web.post(f"/never/{subscribers.token(Purpose.NEVER, never.id)}")
     names = ("new", "pending", "active", "left", "never")
     answers = [sign_up(web, f"{name}@example.org") for name in names]
     answers.append(sign_up(web, "robot@example.org", homepage="https://spam.example"))
@@ -146,8 +146,8 @@ def test_a_sign_up_is_read_and_stored_in_one_transaction(web: httpx.Client, engi
 def test_control_characters_do_no_harm(web: httpx.Client, session: Session) -> None:
     answer = sign_up(web, "reader@example.org", topic="prompt\x00 tuning\x07")
     assert answer.status_code == 200
-    reader = session.execute(select(Subscriber)).scalar_one()
-    assert get_topics(session, [reader.id])[reader.id][0][0] == "prompt tuning"
+    subscriber = session.execute(select(Subscriber)).scalar_one()
+    assert get_topics(session, [subscriber.id])[subscriber.id][0][0] == "prompt tuning"
 
 
 def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx.Client) -> None:
@@ -196,24 +196,24 @@ def test_typing_errors_are_not_counted(web: httpx.Client) -> None:
 
 
 def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms_once(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
-    reader = readers.add(is_confirmed=False)
-    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    subscriber = subscribers.add(is_confirmed=False)
+    link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
     before = count_rows(session)
     page = web.get(link)
     assert page.status_code == 200
     assert f'<form class="one" method="post" action="{link}">' in page.text
     assert web.head(link).status_code == 200
     assert count_rows(session) == before
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.PENDING
     answers = [web.post(link), web.post(link)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert "You are subscribed" in answers[0].text
     assert "every day at 7:00, Europe/Berlin" in answers[0].text
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.ACTIVE
     preferences = re.search(r'href="http://127.0.0.1:8000(/preferences/[^"]+)"', answers[0].text)
@@ -222,10 +222,10 @@ def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms
 
 
 def test_an_expired_confirmation_says_what_to_do(
-    web: httpx.Client, readers: Readers, clock: Turnable
+    web: httpx.Client, subscribers: Subscribers, clock: Turnable
 ) -> None:
-    reader = readers.add(is_confirmed=False)
-    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    subscriber = subscribers.add(is_confirmed=False)
+    link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
     clock.forward(days=8)
     for answer in (web.get(link), web.post(link)):
         assert answer.status_code == 410
@@ -233,13 +233,13 @@ def test_an_expired_confirmation_says_what_to_do(
 
 
 def test_a_link_made_before_leaving_confirms_nothing_any_more(
-    web: httpx.Client, readers: Readers, clock: Turnable
+    web: httpx.Client, subscribers: Subscribers, clock: Turnable
 ) -> None:
-    reader = readers.add()
-    link = f"/confirm/{readers.token(Purpose.CONFIRM, reader.id)}"
+    subscriber = subscribers.add()
+    link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
     clock.forward(hours=1)
-    web.post(f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}")
+    web.post(f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}")
     assert web.post(link).status_code == 410
-    fresh = readers.reread(reader)
+    fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.UNSUBSCRIBED

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy.orm import Session
-from support.web.site import Readers, count_rows
+from support.web.site import Subscribers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.signing.tokens import Purpose
@@ -14,8 +14,8 @@ from service.subscribers.store.suppressions import is_suppressed
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
 
-def state_of(readers: Readers, reader: Any) -> SubscriberState:
-    fresh = readers.reread(reader)
+def state_of(subscribers: Subscribers, subscriber: Any) -> SubscriberState:
+    fresh = subscribers.reread(subscriber)
     assert fresh
     return fresh.state
 
@@ -32,78 +32,78 @@ def state_of(readers: Readers, reader: Any) -> SubscriberState:
     ids=["urlencoded", "multipart", "empty", "plain text", "broken multipart"],
 )
 def test_one_click_unsubscribes_with_any_body_and_without_cookie_or_redirect(
-    web: httpx.Client, readers: Readers, body: dict[str, Any]
+    web: httpx.Client, subscribers: Subscribers, body: dict[str, Any]
 ) -> None:
-    reader = readers.add()
-    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    subscriber = subscribers.add()
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     answer = web.post(link, follow_redirects=False, **body)
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
     assert "You will get no more mail from us." in answer.text
-    assert state_of(readers, reader) is SubscriberState.UNSUBSCRIBED
+    assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
 
 
 def test_opening_the_link_changes_nothing(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
-    reader = readers.add()
-    token = readers.token(Purpose.UNSUBSCRIBE, reader.id)
+    subscriber = subscribers.add()
+    token = subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)
     before = count_rows(session)
     for path in (f"/unsubscribe/{token}", f"/unsubscribe/{token}/undo"):
         page = web.get(path)
         assert page.status_code == 200
         assert 'method="post"' in page.text
     assert count_rows(session) == before
-    assert state_of(readers, reader) is SubscriberState.ACTIVE
+    assert state_of(subscribers, subscriber) is SubscriberState.ACTIVE
 
 
 def test_who_has_left_or_was_erased_gets_the_same_good_answer(
-    web: httpx.Client, readers: Readers
+    web: httpx.Client, subscribers: Subscribers
 ) -> None:
-    reader = readers.add()
-    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    subscriber = subscribers.add()
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     first = web.post(link)
     again = web.post(link)
     web.post(
-        f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}",
+        f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}",
         data={"action": "erase", "sure": "yes"},
     )
-    assert readers.reread(reader) is None
+    assert subscribers.reread(subscriber) is None
     erased = web.post(link)
     assert first.content == again.content == erased.content
     assert erased.status_code == 200
 
 
-def test_undo_brings_the_digests_back(web: httpx.Client, readers: Readers) -> None:
-    reader = readers.add()
-    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+def test_undo_brings_the_digests_back(web: httpx.Client, subscribers: Subscribers) -> None:
+    subscriber = subscribers.add()
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     page = web.post(link).text
     assert f'action="{link}/undo"' in page
     assert "Changed your mind?" in page
     answers = [web.post(f"{link}/undo"), web.post(f"{link}/undo")]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert "Welcome back" in answers[0].text
-    assert state_of(readers, reader) is SubscriberState.ACTIVE
+    assert state_of(subscribers, subscriber) is SubscriberState.ACTIVE
 
 
 def test_undo_never_subscribes_an_address_that_was_not_confirmed(
-    web: httpx.Client, readers: Readers
+    web: httpx.Client, subscribers: Subscribers
 ) -> None:
-    reader = readers.add(is_confirmed=False)
-    link = f"/unsubscribe/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    subscriber = subscribers.add(is_confirmed=False)
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     web.post(link)
     answer = web.post(f"{link}/undo")
     assert answer.status_code == 409
     assert "Please sign up anew" in answer.text
-    assert state_of(readers, reader) is SubscriberState.UNSUBSCRIBED
+    assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
 
 
 def test_never_asks_first_and_then_suppresses_for_good(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
-    reader = readers.add("victim@example.org", is_confirmed=False)
-    keys = readers.settings.secret_key
-    link = f"/never/{readers.token(Purpose.NEVER, reader.id)}"
+    subscriber = subscribers.add("victim@example.org", is_confirmed=False)
+    keys = subscribers.settings.secret_key
+    link = f"/never/{subscribers.token(Purpose.NEVER, subscriber.id)}"
     assert web.get(link).status_code == 200
     assert not is_suppressed(session, "victim@example.org", keys)
     answers = [web.post(link), web.post(link)]
@@ -111,15 +111,15 @@ def test_never_asks_first_and_then_suppresses_for_good(
     assert answers[0].content == answers[1].content
     session.rollback()
     assert is_suppressed(session, "victim@example.org", keys)
-    assert readers.reread(reader) is None
+    assert subscribers.reread(subscriber) is None
 
 
 @pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.FORM])
 def test_a_link_made_for_something_else_unsubscribes_nobody(
-    web: httpx.Client, readers: Readers, purpose: Purpose
+    web: httpx.Client, subscribers: Subscribers, purpose: Purpose
 ) -> None:
-    reader = readers.add()
-    answer = web.post(f"/unsubscribe/{readers.token(purpose, reader.id)}")
+    subscriber = subscribers.add()
+    answer = web.post(f"/unsubscribe/{subscribers.token(purpose, subscriber.id)}")
     assert answer.status_code == 404
     assert "This link is not complete" in answer.text
-    assert state_of(readers, reader) is SubscriberState.ACTIVE
+    assert state_of(subscribers, subscriber) is SubscriberState.ACTIVE

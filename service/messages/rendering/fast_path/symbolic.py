@@ -183,10 +183,12 @@ def _pass(
     sources: dict[Hashable, Read] = {}
     for one in opened:
         sources |= inside(one).sources
-    return SymbolicValue(inside(opened[0]).watch, key, _reader(function, values, options), sources)
+    return SymbolicValue(inside(opened[0]).watch, key, _read_by(function, values, options), sources)
 
 
-def _reader(function: Callable[..., Any], values: tuple[Any, ...], options: dict[str, Any]) -> Read:
+def _read_by(
+    function: Callable[..., Any], values: tuple[Any, ...], options: dict[str, Any]
+) -> Read:
     first, rest = values[0], values[1:]
     if (
         isinstance(first, SymbolicValue)

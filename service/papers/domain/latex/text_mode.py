@@ -41,7 +41,7 @@ def plain_tex(text: str, keep: Callable[[str], str]) -> str:
     Never raises; unknown commands and unbalanced braces stay. Linear in the text's length.
     """
     tokens = _TOKEN.findall(text)
-    return _Reader(tokens, _matching(tokens), keep).read(0, len(tokens))
+    return _TextParser(tokens, _matching(tokens), keep).read(0, len(tokens))
 
 
 def _matching(tokens: list[str]) -> dict[int, int]:
@@ -56,7 +56,7 @@ def _matching(tokens: list[str]) -> dict[int, int]:
     return closing
 
 
-class _Reader:
+class _TextParser:
     """A cursor over tokens; each `_…` method reads from `self._at` and leaves it behind its text."""
 
     def __init__(

@@ -49,7 +49,7 @@ def parse_tree(text: str) -> Query:
     if not tokens:
         message = "This topic only says how its papers are announced"
         raise QueryError(message, text, 0, len(text), _WANT_FIRST)
-    query = _Reader(text, tokens).read_topic()
+    query = _Parser(text, tokens).read_topic()
     if _matches_blank(query):
         first = next(token for token in tokens if token.kind == "not")
         message = "This topic only says what it excludes"
@@ -86,7 +86,7 @@ def _matches_blank(query: Query) -> bool:
     return False
 
 
-class _Reader:
+class _Parser:
     """Recursive descent; `MAX_NESTING` bounds the recursion far below Python's own limit."""
 
     def __init__(self, text: str, tokens: tuple[LexerToken, ...]) -> None:

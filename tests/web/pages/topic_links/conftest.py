@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.stored import list_uncompiled
 from support.web.papers import THURSDAY, make_announcement, store_papers
-from support.web.site import Readers
+from support.web.site import Subscribers
 from support.web.topic_links import TITLES
 
 from service.platform.signing.tokens import Purpose
@@ -29,11 +29,11 @@ def papers(session: Session) -> dict[str, int]:
 
 
 @pytest.fixture
-def reader(readers: Readers) -> Subscriber:
-    return readers.add("reader@example.org", "Retrieval OR agents", '"Prompt  Tuning"')
+def subscriber(subscribers: Subscribers) -> Subscriber:
+    return subscribers.add("reader@example.org", "Retrieval OR agents", '"Prompt  Tuning"')
 
 
 @pytest.fixture
-def base(readers: Readers, reader: Subscriber) -> str:
+def base(subscribers: Subscribers, subscriber: Subscriber) -> str:
     """What the links of a mail begin with, as a path."""
-    return f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    return f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"

@@ -4,7 +4,7 @@ import re
 
 import httpx
 from sqlalchemy.orm import Session
-from support.web.site import Readers
+from support.web.site import Subscribers
 from support.web.topic_links import TITLES, press, texts_of, unescape
 
 from service.messages.signed_links import also_off_url, keep_url, less_url
@@ -14,36 +14,36 @@ from service.subscribers.store.feedback import find_opinion
 from service.subscribers.store.models import Subscriber
 
 
-def opinion(session: Session, reader: Subscriber, paper: int) -> Feedback | None:
+def opinion(session: Session, subscriber: Subscriber, paper: int) -> Feedback | None:
     session.rollback()
-    return find_opinion(session, reader.id, paper)
+    return find_opinion(session, subscriber.id, paper)
 
 
 def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_before(
-    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     paper = papers[TITLES[0]]
     asked = web.get(keep_url(base, paper))
     assert TITLES[0] in asked.text
     saved = press(web, asked)
     assert press(web, asked).status_code == 200
-    assert opinion(session, reader, paper) is Feedback.KEPT
+    assert opinion(session, subscriber, paper) is Feedback.KEPT
     assert "Saved" in web.get(keep_url(base, paper)).text
     less = press(web, web.get(less_url(base, paper)))
     assert "Noted" in less.text
-    assert opinion(session, reader, paper) is Feedback.DISMISSED
+    assert opinion(session, subscriber, paper) is Feedback.DISMISSED
     # An undo of what no longer stands leaves what was said since.
     assert "Nothing to undo" in press(web, saved).text
-    assert opinion(session, reader, paper) is Feedback.DISMISSED
+    assert opinion(session, subscriber, paper) is Feedback.DISMISSED
     assert "It is on your list again." in press(web, less).text
     assert "It is on your list again." in press(web, less).text
-    assert opinion(session, reader, paper) is Feedback.KEPT
+    assert opinion(session, subscriber, paper) is Feedback.KEPT
     assert "Undone" in press(web, saved).text
-    assert opinion(session, reader, paper) is None
+    assert opinion(session, subscriber, paper) is None
 
 
 def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
-    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     page = web.get(less_url(base, papers[TITLES[3]])).text
     offered = re.findall(r'href="(/change/[^"]*mute=[^"]*)"', page)
@@ -56,36 +56,36 @@ def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
     assert "<code>Retrieval OR agents</code> without" in page
     asked = web.get(unescape(next(link for link in offered if "Survey" in link)))
     press(web, asked)
-    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -ti:Survey"
+    assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -ti:Survey"
     page = web.get(less_url(base, papers[TITLES[3]])).text
     assert "Or leave something out" not in page
 
 
 def test_less_offers_nothing_where_the_topic_is_full(
-    web: httpx.Client, readers: Readers, papers: dict[str, int]
+    web: httpx.Client, subscribers: Subscribers, papers: dict[str, int]
 ) -> None:
     full = " OR ".join(["agents", *(f"w{n}" for n in range(199))])
-    reader = readers.add("other@example.org", full)
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    subscriber = subscribers.add("other@example.org", full)
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     page = web.get(less_url(base, papers[TITLES[3]]))
     assert page.status_code == 200
     assert "Or leave something out" not in page.text
 
 
-def wants_suggestions(readers: Readers, reader: Subscriber) -> bool:
-    now = readers.reread(reader)
+def wants_suggestions(subscribers: Subscribers, subscriber: Subscriber) -> bool:
+    now = subscribers.reread(subscriber)
     assert now is not None
     return now.has_suggestions
 
 
 def test_suggestions_are_off_by_one_click_and_on_again(
-    web: httpx.Client, readers: Readers, reader: Subscriber, base: str
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, base: str
 ) -> None:
     done = press(web, web.get(also_off_url(base)))
     assert "No more suggestions" in done.text
-    assert not wants_suggestions(readers, reader)
+    assert not wants_suggestions(subscribers, subscriber)
     assert "No more suggestions" in web.get(also_off_url(base)).text
     assert "Suggest papers?" in web.get(f"{base}?also=on").text
     assert "Suggestions are on" in press(web, done).text
-    assert wants_suggestions(readers, reader)
+    assert wants_suggestions(subscribers, subscriber)
     assert "Suggestions are on" in web.post(base, data={"also": "on"}).text

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.newsletter.stored import changed_tables, read_tables
-from support.web.site import Readers
+from support.web.site import Subscribers
 from support.web.topic_links import TITLES, press, texts_of, topics_of
 
 from service.messages.signed_links import also_off_url, follow_url, keep_url, less_url, mute_url
@@ -26,10 +26,10 @@ def test_opening_links_changes_nothing(
     engine: Engine,
     session: Session,
     papers: dict[str, int],
-    reader: Subscriber,
+    subscriber: Subscriber,
     base: str,
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     session.rollback()
     before = read_tables(engine)
     paper = papers[TITLES[0]]
@@ -50,9 +50,9 @@ def test_opening_links_changes_nothing(
 
 
 def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
-    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     asked = web.get(mute_url(base, topic, "survey"))
     assert "Mute “survey”?" in asked.text
     assert "<code>Retrieval OR agents</code>" in asked.text
@@ -64,8 +64,8 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
     assert (done.status_code, again.status_code) == (200, 200)
     assert "“survey” is muted" in done.text
     assert "“survey” is already muted" in again.text
-    assert texts_of(session, reader) == ["(Retrieval OR agents) -survey", '"Prompt Tuning"']
-    assert topics_of(session, reader)[0].canonical == "(agents OR retrieval) -survey"
+    assert texts_of(session, subscriber) == ["(Retrieval OR agents) -survey", '"Prompt Tuning"']
+    assert topics_of(session, subscriber)[0].canonical == "(agents OR retrieval) -survey"
     assert len(session.execute(select(TopicChange)).scalars().all()) == 1
     # Both answers, and the page opened once more, lead back; what is undone twice is undone once.
     opened = web.get(mute_url(base, topic, "survey"))
@@ -74,61 +74,61 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
         undone = press(web, page)
         assert undone.status_code == 200
         assert "The topic is as it was." in undone.text
-    after = topics_of(session, reader)
+    after = topics_of(session, subscriber)
     assert [each.query for each in after] == ["Retrieval OR agents", '"Prompt Tuning"']
     assert (after[0].id, after[0].canonical) == (topic, "agents OR retrieval")
     # And it can be muted again.
     press(web, web.get(mute_url(base, topic, "survey")))
-    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey"
+    assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -survey"
 
 
 def test_two_presses_at_once_are_one_change(
-    web: httpx.Client, session: Session, reader: Subscriber, base: str
+    web: httpx.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     fields = {"topic": str(topic), "mute": "survey"}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: web.post(base, data=fields), range(4)))
     assert [answer.status_code for answer in answers] == [200] * 4
-    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey"
+    assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -survey"
     assert len(session.execute(select(TopicChange)).scalars().all()) == 1
 
 
 def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
-    web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
+    web: httpx.Client, subscribers: Subscribers, session: Session, subscriber: Subscriber, base: str
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     first = press(web, web.get(mute_url(base, topic, "survey")))
     second = press(web, web.get(mute_url(base, topic, "games")))
     refused = press(web, first)
     assert refused.status_code == 409
     assert "was changed again since" in refused.text
-    assert texts_of(session, reader)[0] == "(Retrieval OR agents) -survey -games"
+    assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -survey -games"
     # In the order in which they came they can both be undone.
     assert press(web, second).status_code == 200
     assert press(web, first).status_code == 200
-    assert texts_of(session, reader)[0] == "Retrieval OR agents"
+    assert texts_of(session, subscriber)[0] == "Retrieval OR agents"
     press(web, web.get(mute_url(base, topic, "survey")))
-    replace_topics(session, reader.id, [("cats", "cats")], readers.clock())
+    replace_topics(session, subscriber.id, [("cats", "cats")], subscribers.clock())
     session.commit()
     last = session.execute(select(TopicChange).order_by(TopicChange.id.desc())).scalars().first()
     assert last is not None
     answer = web.post(f"{base}/undo", data={"change": str(last.id)})
     assert answer.status_code == 409
     assert "The topic is gone since" in answer.text
-    assert texts_of(session, reader) == ["cats"]
+    assert texts_of(session, subscriber) == ["cats"]
 
 
 def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
-    web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
+    web: httpx.Client, subscribers: Subscribers, session: Session, subscriber: Subscriber, base: str
 ) -> None:
-    topic = topics_of(session, reader)[0].id
-    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    topic = topics_of(session, subscriber)[0].id
+    preferences = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
     web.post(preferences, data={"topic": ["cats", "agents OR RETRIEVAL"], "action": "save"})
-    assert texts_of(session, reader) == ["cats", "agents OR RETRIEVAL"]
-    assert topics_of(session, reader)[1].id == topic
+    assert texts_of(session, subscriber) == ["cats", "agents OR RETRIEVAL"]
+    assert topics_of(session, subscriber)[1].id == topic
     press(web, web.get(mute_url(base, topic, "survey")))
-    assert texts_of(session, reader) == ["cats", "(agents OR RETRIEVAL) -survey"]
+    assert texts_of(session, subscriber) == ["cats", "(agents OR RETRIEVAL) -survey"]
 
 
 @pytest.mark.parametrize(
@@ -143,29 +143,29 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
     ],
 )
 def test_what_cannot_be_muted_is_said_and_changes_nothing(
-    *, web: httpx.Client, session: Session, reader: Subscriber, base: str, words: str, said: str
+    *, web: httpx.Client, session: Session, subscriber: Subscriber, base: str, words: str, said: str
 ) -> None:
-    topic = topics_of(session, reader)[1].id
+    topic = topics_of(session, subscriber)[1].id
     answer = web.get(mute_url(base, topic, words))
     assert answer.status_code == (200 if "Mute" in said else 409)
     assert said in answer.text
     if answer.status_code == 409:
         assert web.post(base, data={"topic": str(topic), "mute": words}).status_code == 409
-    assert texts_of(session, reader) == ["Retrieval OR agents", '"Prompt Tuning"']
+    assert texts_of(session, subscriber) == ["Retrieval OR agents", '"Prompt Tuning"']
 
 
 def test_a_change_that_would_make_two_topics_equal_is_refused(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
-    reader = readers.add("other@example.org", "cats", "cats -dogs")
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
-    first, second = topics_of(session, reader)
+    subscriber = subscribers.add("other@example.org", "cats", "cats -dogs")
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
+    first, second = topics_of(session, subscriber)
     refused = web.get(mute_url(base, first.id, "dogs"))
     assert refused.status_code == 409
     assert "Another of your topics says just that" in refused.text
     done = press(web, web.get(mute_url(base, second.id, "birds")))
     changed = [("cats -dogs", "cats -dogs"), ("cats -dogs -birds", "cats -birds -dogs")]
-    replace_topics(session, reader.id, changed, readers.clock())
+    replace_topics(session, subscriber.id, changed, subscribers.clock())
     session.commit()
     undone = press(web, done)
     assert undone.status_code == 409
@@ -173,32 +173,32 @@ def test_a_change_that_would_make_two_topics_equal_is_refused(
 
 
 def test_a_topic_that_is_full_is_refused_politely(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
     full = " ".join(f"w{n}" for n in range(200))
-    reader = readers.add("other@example.org", full)
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
-    answer = web.get(mute_url(base, topics_of(session, reader)[0].id, "survey"))
+    subscriber = subscribers.add("other@example.org", full)
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
+    answer = web.get(mute_url(base, topics_of(session, subscriber)[0].id, "survey"))
     assert answer.status_code == 409
     assert "at most 200 words" in answer.text
 
 
 def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
-    web: httpx.Client, session: Session, reader: Subscriber, base: str
+    web: httpx.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     press(web, web.get(mute_url(base, topic, "survey")))
-    fresh = topics_of(session, reader)[0]
+    fresh = topics_of(session, subscriber)[0]
     fresh.query, fresh.canonical = "Retrieval OR agents", "agents OR retrieval"
     session.commit()
     done = press(web, web.get(mute_url(base, topic, "survey")))
     assert "“survey” is muted" in done.text
     assert press(web, done).status_code == 200
-    assert texts_of(session, reader)[0] == "Retrieval OR agents"
+    assert texts_of(session, subscriber)[0] == "Retrieval OR agents"
 
 
 def test_following_an_author_is_a_new_topic_and_can_be_undone(
-    web: httpx.Client, session: Session, papers: dict[str, int], reader: Subscriber, base: str
+    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     asked = web.get(follow_url(base, "Ada Lovelace"))
     assert "Follow Ada Lovelace?" in asked.text
@@ -207,17 +207,17 @@ def test_following_an_author_is_a_new_topic_and_can_be_undone(
     done, again = press(web, asked), press(web, asked)
     assert "You follow Ada Lovelace" in done.text
     assert "You follow Ada Lovelace already" in again.text
-    assert texts_of(session, reader)[2:] == ['au:"Ada Lovelace"']
+    assert texts_of(session, subscriber)[2:] == ['au:"Ada Lovelace"']
     assert "You follow Lovelace, Ada already" in web.get(follow_url(base, "Lovelace, Ada")).text
     undone = press(web, done)
     assert "The topic that followed this author is gone." in undone.text
     assert press(web, again).status_code == 200
-    assert texts_of(session, reader) == ["Retrieval OR agents", '"Prompt Tuning"']
+    assert texts_of(session, subscriber) == ["Retrieval OR agents", '"Prompt Tuning"']
 
 
-def test_a_first_topic_says_what_it_ends(web: httpx.Client, readers: Readers) -> None:
-    reader = readers.add("other@example.org")
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+def test_a_first_topic_says_what_it_ends(web: httpx.Client, subscribers: Subscribers) -> None:
+    subscriber = subscribers.add("other@example.org")
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
 
 
@@ -231,14 +231,14 @@ def test_a_name_that_cannot_be_is_refused(
 
 
 def test_the_twenty_first_topic_is_refused(
-    web: httpx.Client, readers: Readers, session: Session
+    web: httpx.Client, subscribers: Subscribers, session: Session
 ) -> None:
-    reader = readers.add("other@example.org", *(f"word{n}" for n in range(20)))
-    base = f"/change/{readers.token(Purpose.CHANGE, reader.id)}"
+    subscriber = subscribers.add("other@example.org", *(f"word{n}" for n in range(20)))
+    base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     answer = web.post(base, data={"follow": "Ada Lovelace"})
     assert answer.status_code == 409
     assert "20 topics already" in answer.text
-    assert len(topics_of(session, reader)) == 20
+    assert len(topics_of(session, subscriber)) == 20
 
 
 @pytest.mark.parametrize(
@@ -269,10 +269,15 @@ def test_a_link_that_names_nothing_is_one_clear_page(
 
 
 def test_somebody_elses_topic_and_change_are_not_there(
-    *, web: httpx.Client, readers: Readers, session: Session, reader: Subscriber, base: str
+    *,
+    web: httpx.Client,
+    subscribers: Subscribers,
+    session: Session,
+    subscriber: Subscriber,
+    base: str,
 ) -> None:
-    other = readers.add("other@example.org", "cats")
-    own = f"/change/{readers.token(Purpose.CHANGE, other.id)}"
+    other = subscribers.add("other@example.org", "cats")
+    own = f"/change/{subscribers.token(Purpose.CHANGE, other.id)}"
     topic = topics_of(session, other)[0].id
     done = press(web, web.get(mute_url(own, topic, "dogs")))
     number = re.search(r'name="change" value="(\d+)"', done.text)
@@ -298,16 +303,16 @@ def test_an_undo_without_anything_to_undo_says_so(web: httpx.Client, base: str) 
 def test_who_has_left_or_was_erased_gets_no_change(
     *,
     web: httpx.Client,
-    readers: Readers,
+    subscribers: Subscribers,
     session: Session,
     papers: dict[str, int],
-    reader: Subscriber,
+    subscriber: Subscriber,
     base: str,
     engine: Engine,
 ) -> None:
-    topic = topics_of(session, reader)[0].id
+    topic = topics_of(session, subscriber)[0].id
     done = press(web, web.get(mute_url(base, topic, "survey")))
-    unsubscribe(session, reader.id, "test", readers.clock())
+    unsubscribe(session, subscriber.id, "test", subscribers.clock())
     session.commit()
     before = read_tables(engine)
     forms = [{"topic": str(topic), "mute": "games"}, {"keep": str(papers[TITLES[0]])}]
@@ -317,16 +322,16 @@ def test_who_has_left_or_was_erased_gets_no_change(
             assert "You get no mail from us" in answer.text
     assert press(web, done).status_code == 410
     assert changed_tables(before, read_tables(engine)) == set()
-    preferences = f"/preferences/{readers.token(Purpose.PREFERENCES, reader.id)}"
+    preferences = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
     web.post(preferences, data={"action": "erase", "sure": "yes"})
     assert web.post(base, data=forms[0]).status_code == 404
     assert "We hold nothing about you" in web.get(base, params=forms[0]).text
 
 
 def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothing(
-    web: httpx.Client, readers: Readers, reader: Subscriber, base: str, clock: Turnable
+    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, base: str, clock: Turnable
 ) -> None:
-    other = f"/change/{readers.token(Purpose.UNSUBSCRIBE, reader.id)}"
+    other = f"/change/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     assert web.get(also_off_url(other)).status_code == 404
     clock.forward(days=120)
     assert web.get(also_off_url(base)).status_code == 200
