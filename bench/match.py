@@ -63,12 +63,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SUBSCRIBERS_AT_ONCE = 5_000
 WHOLE = Size(
     papers=1_500, topics=200_000, subscriptions=1_000_000, digests=100_000, sql_topics=10_000,
-    corpus=30_000, probes=500, rounds=5,
+    corpus=30_000, like_queries=500, rounds=5,
 )  # fmt: skip
 # The last three are what takes longest to set up, and what the figures depend on least.
 QUICK = Size(
     papers=1_500, topics=20_000, subscriptions=100_000, digests=10_000, sql_topics=2_000,
-    corpus=8_000, probes=100, rounds=3,
+    corpus=8_000, like_queries=100, rounds=3,
 )  # fmt: skip
 
 

@@ -49,21 +49,21 @@ def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict
     day = make_day(read_papers(folder, papers), topics)
     settings, renderer = make_settings(), Renderer()
     chosen = {claim.delivery.id: _topics(claim) for claim in claims}
-    materials = make_materials(day, chosen)
-    build_mail(claims[0], materials, settings, renderer, MORNING)
+    editions = make_materials(day, chosen)
+    build_mail(claims[0], editions, settings, renderer, MORNING)
     gc.collect()
     began = time.process_time()
     sizes = [
-        len(build_mail(claim, materials, settings, renderer, MORNING).envelope.payload)
+        len(build_mail(claim, editions, settings, renderer, MORNING).envelope.payload)
         for claim in claims
     ]
     first = (time.process_time() - began) / len(claims) * 1e3
     warm = []
     for claim in claims:
         began = time.process_time()
-        build_mail(claim, materials, settings, renderer, MORNING)
+        build_mail(claim, editions, settings, renderer, MORNING)
         warm.append((time.process_time() - began) * 1e3)
-    ours, peer = _beside_the_library(claims[:: max(1, len(claims) // SAMPLES)], materials)
+    ours, peer = _beside_the_library(claims[:: max(1, len(claims) // SAMPLES)], editions)
     return {
         "digest_best_ms": round(ours, 3),
         "ratio_email_library": round(peer / ours, 1),
@@ -75,7 +75,7 @@ def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict
     }
 
 
-def _beside_the_library(claims: list[Claim], materials: EditionDataCache) -> tuple[float, float]:
+def _beside_the_library(claims: list[Claim], editions: EditionDataCache) -> tuple[float, float]:
     """Milliseconds at best for our whole way, and for Python's email library alone to put the same
     two texts, written already, into a message. Both of each digest in turn, so that whatever else
     the machine does disturbs both alike."""
@@ -83,13 +83,13 @@ def _beside_the_library(claims: list[Claim], materials: EditionDataCache) -> tup
     ours, peer = [], []
     for claim in claims:
         built = message_from_bytes(
-            build_mail(claim, materials, settings, renderer, MORNING).envelope.payload,
+            build_mail(claim, editions, settings, renderer, MORNING).envelope.payload,
             policy=policy.default,
         )
         texts = [str(part.get_content()) for part in built.iter_parts()]
         ours.append(
             min(
-                _clocked(lambda: build_mail(claim, materials, settings, renderer, MORNING))  # noqa: B023 - called at once
+                _clocked(lambda: build_mail(claim, editions, settings, renderer, MORNING))  # noqa: B023 - called at once
                 for _ in range(TRIES)
             )
         )

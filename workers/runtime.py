@@ -17,7 +17,7 @@ from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
-from service.platform.queue import Ring, make_ring
+from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.send_loop import Clock, Sender
 from service.sending.smtp.rate_limit import open_rate
@@ -34,7 +34,7 @@ class Runtime:
     oai: ArxivOai | None
     api: ArxivApi | None
     sender: Sender
-    ring: Ring
+    enqueue: Enqueue
     editions: EditionCache
     clock: Clock = system_clock
     opening: Opening = SCHEDULED
@@ -55,6 +55,6 @@ def open_runtime(here: Settings) -> Runtime:
         oai=build_oai(here, gate),
         api=build_api(here, gate),
         sender=Sender(sessions, here, make_sending_renderer(here), transport, system_clock),
-        ring=make_ring(here.broker_url),
+        enqueue=make_enqueue(here.broker_url),
         editions=EditionCache(),
     )

@@ -20,8 +20,8 @@ from service.sending.restore_guard import alerting_restored, refuse_restored
 from service.similarity.embed_papers import count_lexemes
 from service.similarity.embed_papers import learn_meanings as learn_some
 from service.topics.compile_topics import compile_topics
-from service.topics.like_clauses import prepare_probes
-from service.topics.like_queries import renew_probes
+from service.topics.like_clauses import prepare_like_queries
+from service.topics.like_queries import renew_like_queries
 from workers.app import app, process
 
 # A warm shutdown waits for the running task, so it must come to an end while an edition does not.
@@ -37,8 +37,8 @@ def ingest(source_name: str) -> None:
     for source in here.sources:
         if source_name in {source.name, source.name.partition(".")[0]}:
             ingest_source(here.sessions, here.settings, source, None, here.clock())
-            here.ring("learn_meanings")
-            here.ring("open_editions")
+            here.enqueue("learn_meanings")
+            here.enqueue("open_editions")
 
 
 @app.task(name="heal")
@@ -61,9 +61,9 @@ def learn_meanings() -> None:
     learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
     compile_topics(here.sessions)
-    prepare_probes(here.sessions, here.settings)
-    if renew_probes(here.sessions, here.settings):
-        here.ring("learn_meanings")
+    prepare_like_queries(here.sessions, here.settings)
+    if renew_like_queries(here.sessions, here.settings):
+        here.enqueue("learn_meanings")
 
 
 @app.task(name="open_editions")
@@ -75,9 +75,9 @@ def open_editions() -> None:
     open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
     finish_open_editions(here.sessions, here.clock())
     if compose_catch_ups(here.sessions, here.settings, here.clock()):
-        here.ring("deliver")
+        here.enqueue("deliver")
     for chunk_id in pending_chunks(here.sessions):
-        here.ring("compose", chunk_id)
+        here.enqueue("compose", chunk_id)
 
 
 @app.task(name="compose")
@@ -85,27 +85,27 @@ def compose(chunk_id: int) -> None:
     """Compose one chunk of readers, and ring for the sending."""
     here = process.runtime
     if compose_chunk(here.sessions, here.settings, chunk_id, here.clock(), here.editions):
-        here.ring("deliver")
+        here.enqueue("deliver")
 
 
 @app.task(name="deliver")
 def deliver() -> None:
     """Send what is due for a minute; if there was something to send, ring for the rest."""
     here = process.runtime
-    with alerting_restored(here.sessions, here.settings, here.clock(), here.ring):
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
-            here.ring("deliver")
+            here.enqueue("deliver")
 
 
 @app.task(name="sweep")
 def sweep() -> None:
     """Heal what dead senders left, and ring if there is something to send again."""
     here = process.runtime
-    with alerting_restored(here.sessions, here.settings, here.clock(), here.ring):
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
         refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
         requeued, _ = sweep_left(here.sessions, here.clock())
         if requeued:
-            here.ring("deliver")
+            here.enqueue("deliver")
 
 
 @app.task(name="bounces")
@@ -124,4 +124,4 @@ def report_troubles() -> None:
     """Mail the operator what is wrong, once each; ring for the mail."""
     here = process.runtime
     if report_all(here.sessions, here.settings, here.clock()):
-        here.ring("deliver")
+        here.enqueue("deliver")

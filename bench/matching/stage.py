@@ -23,7 +23,7 @@ from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import like_leaves, parse_query
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.domain.matching.paper_index import parse_tsvector
-from service.topics.like_queries import make_probes
+from service.topics.like_queries import make_like_queries
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 ON = NOW.date()
@@ -32,7 +32,7 @@ CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Size:
-    """`corpus`: papers whose words topics are drawn from. `probes`: likenesses that are really made.
+    """`corpus`: papers whose words topics are drawn from. `like_queries`: likenesses that are really made.
     `rounds`: how often both sides of the comparison are run.
     """
 
@@ -42,7 +42,7 @@ class Size:
     digests: int
     sql_topics: int
     corpus: int
-    probes: int
+    like_queries: int
     rounds: int
 
 
@@ -149,7 +149,7 @@ def store_edition(database_url: str, size: Size) -> None:
 def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
     """What a service has done before a morning: papers learned at ingest, probes when topics were saved.
 
-    Making a probe asks the whole store and takes some 20 to 40 ms, so `size.probes` are made as the
+    Making a probe asks the whole store and takes some 20 to 40 ms, so `size.like_queries` are made as the
     service makes them and stand, each in a row of its own, for the other clauses too.
     """
     sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
@@ -164,9 +164,11 @@ def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
         }
     )
     with transaction(sessions) as session:
-        make_probes(session, settings, texts[: size.probes])
+        make_like_queries(session, settings, texts[: size.like_queries])
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(_COPY_PROBES, [texts[size.probes :], min(size.probes, len(texts))])
+        connection.execute(
+            _COPY_PROBES, [texts[size.like_queries :], min(size.like_queries, len(texts))]
+        )
     return len(texts)
 
 

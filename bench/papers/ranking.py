@@ -4,7 +4,7 @@
 
 Reads `PAPERBOY_REAL_DATA`; words are those that PostgreSQL makes (an embedded one, for the run).
 
-`standings`    of an edition of 1,500 papers: milliseconds of the processor.
+`ranks`    of an edition of 1,500 papers: milliseconds of the processor.
 `suggesting`   a reader keeps 5 papers of a curated list; the edition is 1,000 papers of the same
                archive and 10 others of the list. Precision of what is shown, beside chance; `own
                kind` also counts papers that no list names but whose title or abstract has the
@@ -31,7 +31,7 @@ from typing import Any
 
 import psycopg
 
-from service.editions.domain.ranking import standings
+from service.editions.domain.ranking import ranks
 from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
 from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.embedded import Embedded
@@ -57,7 +57,7 @@ def bench_standings() -> dict[str, float]:
     random = Random(1)  # noqa: S311  # the same invented papers in every run
     papers = [_make_paper(number, random) for number in range(1500)]
     began = time.process_time()
-    standings(papers)
+    ranks(papers)
     return {"standings_ms_per_1500_papers": round((time.process_time() - began) * 1000, 1)}
 
 

@@ -25,7 +25,7 @@ from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.messages.build import build_mail, digest_context, render_mail
 from service.messages.contexts.digest import DigestContext
-from service.messages.edition_data import EditionDataCache, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.messages.rendering.environment import make_environment
 from service.messages.rendering.mjml_cache import press_shape, split_shape
@@ -51,11 +51,11 @@ def write_peer_rows(
     renderer, environment = make_renderer(settings), make_environment(TEMPLATE_DIR, OWN_DIR)
     mail: DigestContext | None = None
     with (folder / "rows.jsonl").open("w") as rows:
-        for claim, materials in _read_claims(sessions, edition_id, count):
+        for claim, editions in _read_claims(sessions, edition_id, count):
             subscriber = claim.subscriber
             assert subscriber is not None
-            mail = digest_context(claim.delivery, subscriber, materials, settings)
-            told = _headers(claim, materials, settings, renderer)
+            mail = digest_context(claim.delivery, subscriber, editions, settings)
+            told = _headers(claim, editions, settings, renderer)
             told |= _contents(claim, mail, settings, renderer)
             told |= {"context": {"subject": told["subject"], **make_context(mail)}}
             rows.write(json.dumps(told) + "\n")
@@ -67,7 +67,7 @@ def write_peer_rows(
 def _read_claims(
     sessions: sessionmaker[Session], edition_id: int, count: int
 ) -> Iterator[tuple[Claim, EditionDataCache]]:
-    materials = EditionDataCache()
+    editions = EditionDataCache()
     query = (
         select(Delivery, Subscriber)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
@@ -78,15 +78,15 @@ def _read_claims(
         for start in range(0, count, _CHUNK):
             rows = session.execute(query.offset(start).limit(min(_CHUNK, count - start))).all()
             claims = [Claim(delivery, subscriber) for delivery, subscriber in rows]
-            gather_materials(session, claims, materials)
-            yield from ((claim, materials) for claim in claims)
+            gather_edition_data(session, claims, editions)
+            yield from ((claim, editions) for claim in claims)
 
 
 def _headers(
-    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer
+    claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer
 ) -> dict[str, Any]:
     """What stands around our own message."""
-    built = build_mail(claim, materials, settings, renderer, claim.delivery.created_at)
+    built = build_mail(claim, editions, settings, renderer, claim.delivery.created_at)
     said = BytesHeaderParser(policy=default).parsebytes(built.envelope.payload)
     return {
         "to": built.envelope.recipient,

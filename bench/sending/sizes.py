@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
 from service.messages.build import build_envelope
-from service.messages.edition_data import EditionDataCache, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
@@ -18,7 +18,7 @@ def message_sizes(
     sessions: sessionmaker[Session], edition_id: int, settings: Settings
 ) -> list[int]:
     """Octets of the payloads of the edition's first rows."""
-    renderer, materials = make_renderer(settings), EditionDataCache()
+    renderer, editions = make_renderer(settings), EditionDataCache()
     with sessions() as session:
         rows = session.execute(
             select(Delivery, Subscriber)
@@ -28,9 +28,9 @@ def message_sizes(
             .limit(SAMPLE)
         ).all()
         claims = [Claim(delivery, subscriber) for delivery, subscriber in rows]
-        gather_materials(session, claims, materials)
+        gather_edition_data(session, claims, editions)
     built = [
-        build_envelope(claim, materials, settings, renderer, claim.delivery.created_at)[0]
+        build_envelope(claim, editions, settings, renderer, claim.delivery.created_at)[0]
         for claim in claims
     ]
     return [len(envelope.payload) for envelope in built]

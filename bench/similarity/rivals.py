@@ -12,7 +12,7 @@ from sqlalchemy import select
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import Target
 from service.similarity.domain.vectors import WORDS_ONLY, PaperVectors
-from service.similarity.like_paper import aim_at_paper
+from service.similarity.like_paper import target_of_paper
 from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import dot_columns
@@ -77,11 +77,11 @@ class Bm25:
                     corpus = get_corpus(
                         session, generation.paper_count if generation else 1, lexemes
                     )
-                    aim = Target(b"", weigh_text(lexemes, corpus))
+                    target = Target(b"", weigh_text(lexemes, corpus))
                 else:
                     paper = PaperVectors(self._stored.ids[place], WORDS_ONLY, b"", ())
-                    aim = aim_at_paper(session, paper)
-                _, sparse = dot_columns(b"", aim.sparse, PaperMeaning)
+                    target = target_of_paper(session, paper)
+                _, sparse = dot_columns(b"", target.sparse, PaperMeaning)
                 found = session.execute(select(PaperMeaning.paper_id, sparse)).tuples()
                 by_id = dict(found.all())
                 scores += np.array([by_id[paper_id] for paper_id in self._stored.ids])

@@ -21,7 +21,7 @@ from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embed_papers import count_lexemes
 from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import like_condition, score_column
-from service.topics.like_queries import read_probe
+from service.topics.like_queries import read_like_query
 from service.topics.store.to_sql import to_sql
 from service.topics.topics import read_topic
 from similarity.judged_topics import JudgedPaper
@@ -53,14 +53,16 @@ class Stored:
         total, is_in = np.zeros(len(self.ids)), np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
             for clause in clauses:
-                probe = read_probe(session, self.settings, clause)
-                total += (self.score(session, probe) - probe.threshold) / len(clauses)
-                found = session.scalars(select(Paper.id).where(like_condition(probe)))
+                like_query = read_like_query(session, self.settings, clause)
+                total += (self.score(session, like_query) - like_query.threshold) / len(clauses)
+                found = session.scalars(select(Paper.id).where(like_condition(like_query)))
                 is_in[[self._row_of[i] for i in found]] = True
         return total, is_in
 
-    def score(self, session: Session, probe: LikeQueryView) -> NDArray[np.float64]:
-        rows = session.execute(select(PaperMeaning.paper_id, score_column(probe, PaperMeaning)))
+    def score(self, session: Session, like_query: LikeQueryView) -> NDArray[np.float64]:
+        rows = session.execute(
+            select(PaperMeaning.paper_id, score_column(like_query, PaperMeaning))
+        )
         scores = np.zeros(len(self.ids))
         for paper_id, score in rows.tuples():
             scores[self._row_of[paper_id]] = score

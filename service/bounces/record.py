@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.bounces.domain.thresholds import ARRIVED, next_standing, state_after
+from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
 from service.bounces.inbound.listener import BounceListener
 from service.bounces.inbound.mailbox import read_mailbox
 from service.bounces.inbound.notice import Notice, notices_of_mail
@@ -244,15 +244,15 @@ def _judge(session: Session, settings: Settings, subscriber: Subscriber, now: da
     Only mails made since the reader last proved the address count: what bounced before is over.
     """
     events = list_bounces(session, subscriber.id, subscriber.confirmed_at)
-    standing = next_standing(events, now)
-    if standing.suppress is None:
+    score = next_score(events, now)
+    if score.suppress is None:
         return False
     is_new = insert_suppression(
-        session, subscriber.email_key, settings.secret_key, standing.suppress, standing.why, now
+        session, subscriber.email_key, settings.secret_key, score.suppress, score.why, now
     )
     subscriber.state = SubscriberState.SUPPRESSED
     if is_new:
-        log.info("bounce.suppressed", subscriber_id=subscriber.id, reason=standing.suppress)
+        log.info("bounce.suppressed", subscriber_id=subscriber.id, reason=score.suppress)
     return is_new
 
 

@@ -50,13 +50,13 @@ def read(
     from service.bounces.record import Channel, read_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
-    with command_context(context, as_json=as_json) as desk:
-        channel = Channel(desk.settings, "file", trusts_addresses=trust)
+    with command_context(context, as_json=as_json) as command:
+        channel = Channel(command.settings, "file", trusts_addresses=trust)
         told = [
-            (name, read_bounce_mail(desk.sessions, channel, raw, desk.clock()))
+            (name, read_bounce_mail(command.sessions, channel, raw, command.clock()))
             for name, raw in raws
         ]
-        desk.say([_plain(name, one) for name, one in told], _table(told))
+        command.say([_plain(name, one) for name, one in told], _table(told))
     faults = [f"{name}: {one.fault}" for name, one in told if one.fault]
     if faults:
         raise CommandError(f"{counted(len(faults), 'mail')} could not be read; {faults[0]}")
@@ -134,15 +134,15 @@ def fetch(context: typer.Context, as_json: Json = False) -> None:
     from service.bounces.inbound.mailbox import MailboxUnavailable
     from service.bounces.record import read_bounce_mailbox, settle_bounces
 
-    with command_context(context, as_json=as_json) as desk:
-        if not desk.settings.bounce_mailbox:
+    with command_context(context, as_json=as_json) as command:
+        if not command.settings.bounce_mailbox:
             raise CommandError("no mailbox is set; set PAPERBOY_BOUNCE_MAILBOX", 2)
         try:
-            total = read_bounce_mailbox(desk.sessions, desk.settings, desk.clock)
+            total = read_bounce_mailbox(command.sessions, command.settings, command.clock)
         except MailboxUnavailable as error:
             raise CommandError(f"the bounce mailbox cannot be read: {error}") from error
-        settle_bounces(desk.sessions, desk.clock())
-        desk.say(total, _tally_line(total))
+        settle_bounces(command.sessions, command.clock())
+        command.say(total, _tally_line(total))
 
 
 def _tally_line(total: Tally) -> str:
@@ -167,13 +167,13 @@ def listen(
     from service.bounces.record import open_listener
     from service.cli.processes import ending_at_signals
 
-    with ending_at_signals(), command_context(context, as_json=as_json) as desk:
-        if not desk.settings.bounce_domain:
+    with ending_at_signals(), command_context(context, as_json=as_json) as command:
+        if not command.settings.bounce_domain:
             raise CommandError("return paths need a domain; set PAPERBOY_BOUNCE_DOMAIN", 2)
-        listener = open_listener(desk.sessions, desk.settings, desk.clock, lmtp=lmtp)
+        listener = open_listener(command.sessions, command.settings, command.clock, lmtp=lmtp)
         with _started(listener, host, port) as started:
             where = {"host": host, "port": started.port, "protocol": "lmtp" if lmtp else "smtp"}
-            desk.say(where, f"Bounces are taken at {host}:{started.port}; Ctrl-C stops it.")
+            command.say(where, f"Bounces are taken at {host}:{started.port}; Ctrl-C stops it.")
             _wait_for_the_end()
 
 
@@ -203,14 +203,14 @@ def report(
 
     if not 1 <= days <= 3650:
         raise CommandError("--days wants a number from 1 to 3650", 2)
-    with command_context(context, as_json=as_json) as desk:
-        with transaction(desk.sessions) as session:
-            counts = count_verdicts(session, desk.clock() - timedelta(days=days))
+    with command_context(context, as_json=as_json) as command:
+        with transaction(command.sessions) as session:
+            counts = count_verdicts(session, command.clock() - timedelta(days=days))
         rows = [
             (verdict.value, count, _MEANING[verdict.value]) for verdict, count in counts.items()
         ]
         made = table(("verdict", ">events", "about"), sorted(rows))
-        desk.say(counts, made if rows else f"Nothing came back in {counted(days, 'day')}.")
+        command.say(counts, made if rows else f"Nothing came back in {counted(days, 'day')}.")
 
 
 _MEANING = {

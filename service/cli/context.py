@@ -132,8 +132,8 @@ def read_date(text: str | None, option: str) -> date | None:
         raise CommandError(f"{option} wants a date like 2026-09-18, not {text!r}", 2) from error
 
 
-def read_day(desk: CommandContext, text: str | None, option: str = "--date") -> date:
+def read_day(command: CommandContext, text: str | None, option: str = "--date") -> date:
     """The date asked for, or the one at which arXiv's announcements stand now."""
     from service.papers.domain.announcement_days import announcement_date
 
-    return read_date(text, option) or announcement_date(desk.clock())
+    return read_date(text, option) or announcement_date(command.clock())

@@ -30,7 +30,7 @@ from service.papers.sources.arxiv_feed import feed_address
 from service.papers.sources.registry import build_sources
 from service.platform.database.engine import transaction
 from service.platform.dev_mailbox import list_messages, read_message
-from service.platform.queue import make_ring
+from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
@@ -65,23 +65,23 @@ class _Outcome:
     is_up: bool
 
 
-def run(desk: CommandContext, *, is_once: bool) -> None:
+def run(command: CommandContext, *, is_once: bool) -> None:
     """Show a whole day; with `is_once` end after the accounting. Raises `CommandError`."""
-    if desk.settings.smtp_url:
+    if command.settings.smtp_url:
         message = "the demo mails into its own mailbox alone; unset PAPERBOY_SMTP_URL"
         raise CommandError(message, 2)
     with ExitStack() as stack:
-        settings = stack.enter_context(development_mailbox(desk.settings))
-        day = _choose_day(stack, settings, desk.clock())
+        settings = stack.enter_context(development_mailbox(command.settings))
+        day = _choose_day(stack, settings, command.clock())
         settings = _with_free_port(day.settings)
         services = stack.enter_context(Stack(settings, _changes(settings)))
         services.start("web", "--port", str(urlsplit(settings.base_url).port))
         services.start("worker")
         services.wait_for_web(settings.base_url)
-        _subscribe(desk, settings, services)
-        reports = _ingest(desk, settings, day)
-        balance = _publish(desk, settings, day.on, services)
-        _tell(desk, settings, day, _Outcome(reports, balance, is_up=not is_once))
+        _subscribe(command, settings, services)
+        reports = _ingest(command, settings, day)
+        balance = _publish(command, settings, day.on, services)
+        _tell(command, settings, day, _Outcome(reports, balance, is_up=not is_once))
         if not balance.closes or not balance.states.get(DeliveryState.SENT):
             raise CommandError("the balance does not close, or nothing was sent")
         if not is_once:
@@ -128,9 +128,9 @@ def _changes(settings: Settings) -> dict[str, str]:
     }
 
 
-def _subscribe(desk: CommandContext, settings: Settings, services: Stack) -> None:
+def _subscribe(command: CommandContext, settings: Settings, services: Stack) -> None:
     """The sample reader signs up and confirms, as anybody would, by HTTP and the mail."""
-    state = _subscriber_state(desk)
+    state = _subscriber_state(command)
     if state is SubscriberState.ACTIVE:
         return
     if state in {SubscriberState.PAUSED, SubscriberState.SUPPRESSED}:
@@ -139,16 +139,16 @@ def _subscribe(desk: CommandContext, settings: Settings, services: Stack) -> Non
     answer = httpx.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
     if not answer.is_success:
         raise CommandError(f"the sign-up was answered with {answer.status_code}")
-    _confirm(desk, settings, services)
+    _confirm(command, settings, services)
 
 
-def _subscriber_state(desk: CommandContext) -> SubscriberState | None:
-    with transaction(desk.sessions) as session:
+def _subscriber_state(command: CommandContext) -> SubscriberState | None:
+    with transaction(command.sessions) as session:
         subscriber = find_by_email(session, SUBSCRIBER)
         return subscriber.state if subscriber else None
 
 
-def _confirm(desk: CommandContext, settings: Settings, services: Stack) -> None:
+def _confirm(command: CommandContext, settings: Settings, services: Stack) -> None:
     """Follow the links of the reader's mails, as they come, until one has confirmed.
 
     Mails of earlier runs may lie there too, with links that do not hold any more or with another
@@ -161,7 +161,7 @@ def _confirm(desk: CommandContext, settings: Settings, services: Stack) -> None:
         for token in _confirmation_tokens(settings) - tried:
             tried.add(token)
             httpx.post(f"{settings.base_url}/confirm/{token}")
-            if _subscriber_state(desk) is SubscriberState.ACTIVE:
+            if _subscriber_state(command) is SubscriberState.ACTIVE:
                 return
         time.sleep(0.1)
     raise CommandError(f"no mail confirmed the reader within {MAIL_SECONDS:.0f} s")
@@ -184,23 +184,23 @@ def _mail_texts(settings: Settings) -> list[str]:
     return texts
 
 
-def _ingest(desk: CommandContext, settings: Settings, day: _Day) -> list[BatchReport]:
+def _ingest(command: CommandContext, settings: Settings, day: _Day) -> list[BatchReport]:
     reports: list[BatchReport] = []
     with progress_bar("reading papers") as set_done:
-        for source in build_sources(settings, desk.gate):
-            reports += ingest_source(desk.sessions, settings, source, day.on, desk.clock())
+        for source in build_sources(settings, command.gate):
+            reports += ingest_source(command.sessions, settings, source, day.on, command.clock())
             set_done(len(reports))
     return reports
 
 
-def _publish(desk: CommandContext, settings: Settings, on: date, services: Stack) -> Balance:
+def _publish(command: CommandContext, settings: Settings, on: date, services: Stack) -> Balance:
     """Publish, ring for the worker, and wait until every row has come to its end."""
-    edition_id = publish_now(desk.sessions, settings, Cadence.DAILY, on, desk.clock())
-    make_ring(settings.broker_url)("deliver")
+    edition_id = publish_now(command.sessions, settings, Cadence.DAILY, on, command.clock())
+    make_enqueue(settings.broker_url)("deliver")
     deadline = time.monotonic() + MAIL_SECONDS
     while True:
         services.check()
-        balance = find_balance(desk.sessions, Cadence.DAILY, on)
+        balance = find_balance(command.sessions, Cadence.DAILY, on)
         if balance is None:
             raise CommandError(f"edition {edition_id} is gone")
         waiting = {"queued", "claimed", "in_flight"} & balance.states.keys()
@@ -209,7 +209,7 @@ def _publish(desk: CommandContext, settings: Settings, on: date, services: Stack
         time.sleep(0.2)
 
 
-def _tell(desk: CommandContext, settings: Settings, day: _Day, outcome: _Outcome) -> None:
+def _tell(command: CommandContext, settings: Settings, day: _Day, outcome: _Outcome) -> None:
     origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
     maildir = settings.data_dir / "mailbox"
     mail_count = sum(SUBSCRIBER in stored.to for stored in list_messages(maildir))
@@ -228,7 +228,7 @@ def _tell(desk: CommandContext, settings: Settings, day: _Day, outcome: _Outcome
         "mail_count": mail_count,
         "places": places,
     }
-    desk.say(
+    command.say(
         value,
         f"Papers of {day.on} from {origin}:",
         batch_table(outcome.reports),

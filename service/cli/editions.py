@@ -55,22 +55,22 @@ def ingest(
     Without a date, what the sources show now, and only what is not in yet. Exit 1 if a batch could
     not be read.
     """
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         first = read_date(since, "--since")
-        days = _days(desk, read_date(date, "--date"), first)
-        wanted = _wanted_sources(desk, sources or [])
-        reports = _harvest(desk, wanted, first) if first else []
+        days = _days(command, read_date(date, "--date"), first)
+        wanted = _wanted_sources(command, sources or [])
+        reports = _harvest(command, wanted, first) if first else []
         read = {report.source for report in reports}
-        reports += _ingest(desk, [source for source in wanted if source.name not in read], days)
-        learn_all(desk)
-        desk.say(reports, batch_table(reports) if reports else "Everything is in already.")
+        reports += _ingest(command, [source for source in wanted if source.name not in read], days)
+        learn_all(command)
+        command.say(reports, batch_table(reports) if reports else "Everything is in already.")
         failed = [report for report in reports if report.error]
         if failed:
             raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
 
 
 def _ingest(
-    desk: CommandContext, sources: list[Source], days: list[date | None]
+    command: CommandContext, sources: list[Source], days: list[date | None]
 ) -> list[BatchReport]:
     from service.papers.ingest import ingest_source
 
@@ -84,18 +84,18 @@ def _ingest(
         for source in sources:
             for day in days:
                 ingest_source(
-                    desk.sessions, desk.settings, source, day, desk.clock(), on_batch=note
+                    command.sessions, command.settings, source, day, command.clock(), on_batch=note
                 )
     return reports
 
 
-def _harvest(desk: CommandContext, sources: list[Source], since: date) -> list[BatchReport]:
+def _harvest(command: CommandContext, sources: list[Source], since: date) -> list[BatchReport]:
     """arXiv's past days come from its OAI-PMH service: the feeds know only today."""
     from service.papers.arxiv_backfill import heal_arxiv
     from service.papers.ingest import BatchReport
     from service.papers.sources.registry import build_oai
 
-    oai = build_oai(desk.settings, desk.gate)
+    oai = build_oai(command.settings, command.gate)
     if oai is None or "arxiv" not in {source.name for source in sources}:
         return []
     return [
@@ -110,12 +110,12 @@ def _harvest(desk: CommandContext, sources: list[Source], since: date) -> list[B
             note=f"{healed.record_count} records changed since",
             error=healed.error,
         )
-        for healed in heal_arxiv(desk.sessions, desk.settings, oai, desk.clock(), since)
+        for healed in heal_arxiv(command.sessions, command.settings, oai, command.clock(), since)
     ]
 
 
-def _days(desk: CommandContext, on: date | None, since: date | None) -> list[date | None]:
-    today = read_day(desk, None)
+def _days(command: CommandContext, on: date | None, since: date | None) -> list[date | None]:
+    today = read_day(command, None)
     for option, day in (("--date", on), ("--since", since)):
         if day is not None and day > today:
             raise CommandError(f"{option} {day} lies in the future", 2)
@@ -126,11 +126,11 @@ def _days(desk: CommandContext, on: date | None, since: date | None) -> list[dat
     return [since + timedelta(days=n) for n in range((today - since).days + 1)]
 
 
-def _wanted_sources(desk: CommandContext, names: list[str]) -> list[Source]:
+def _wanted_sources(command: CommandContext, names: list[str]) -> list[Source]:
     from service.papers.sources.registry import SourceNotAvailable, build_sources
 
     try:
-        known = {source.name: source for source in build_sources(desk.settings, desk.gate)}
+        known = {source.name: source for source in build_sources(command.settings, command.gate)}
     except SourceNotAvailable as error:
         raise CommandError(str(error), 2) from error
     for name in names:
@@ -157,55 +157,57 @@ def publish(
     """
     from service.editions.balance import find_balance
 
-    with command_context(context, as_json=as_json) as desk:
-        on = _past_day(desk, date)
+    with command_context(context, as_json=as_json) as command:
+        on = _past_day(command, date)
         if not force:
-            _refuse_unfinished(desk, cadence, on)
-        _publish(desk, cadence, on, is_forced=force)
-        balance = find_balance(desk.sessions, cadence, on)
+            _refuse_unfinished(command, cadence, on)
+        _publish(command, cadence, on, is_forced=force)
+        balance = find_balance(command.sessions, cadence, on)
         if balance is None:
             raise CommandError(f"the {cadence} edition of {on} is gone")
-        desk.say(balance, *edition_lines(balance))
+        command.say(balance, *edition_lines(balance))
         if not balance.closes:
             raise CommandError("the balance does not close; see: paperboy status")
 
 
-def _past_day(desk: CommandContext, text: str | None) -> date:
+def _past_day(command: CommandContext, text: str | None) -> date:
     """The edition's date. One of the future would take today's papers away from today's."""
-    on = read_day(desk, text)
-    if on > read_day(desk, None):
+    on = read_day(command, text)
+    if on > read_day(command, None):
         raise CommandError(f"--date {on} lies in the future", 2)
     return on
 
 
-def _refuse_unfinished(desk: CommandContext, cadence: Cadence, on: date) -> None:
+def _refuse_unfinished(command: CommandContext, cadence: Cadence, on: date) -> None:
     from service.editions.balance import find_balance
     from service.editions.coverage import find_unfinished
 
-    if find_balance(desk.sessions, cadence, on) is not None:
+    if find_balance(command.sessions, cadence, on) is not None:
         return
-    waiting = find_unfinished(desk.sessions, desk.settings, on)
+    waiting = find_unfinished(command.sessions, command.settings, on)
     if waiting:
         names = ", ".join(f"{b.source} {b.category}".strip() for b in waiting)
         hint = "ingest again, or add --force"
         raise CommandError(f"not complete yet for {on}: {names}; {hint}")
 
 
-def _publish(desk: CommandContext, cadence: Cadence, on: date, *, is_forced: bool) -> None:
+def _publish(command: CommandContext, cadence: Cadence, on: date, *, is_forced: bool) -> None:
     from service.editions.publish import force_due, publish_now
 
     with progress_bar("composing") as set_done:
-        edition_id = publish_now(desk.sessions, desk.settings, cadence, on, desk.clock(), set_done)
+        edition_id = publish_now(
+            command.sessions, command.settings, cadence, on, command.clock(), set_done
+        )
     if is_forced:
-        force_due(desk.sessions, edition_id, desk.clock())
-    _deliver(desk, edition_id)
+        force_due(command.sessions, edition_id, command.clock())
+    _deliver(command, edition_id)
 
 
-def _deliver(desk: CommandContext, edition_id: int | None) -> DeliverReport:
+def _deliver(command: CommandContext, edition_id: int | None) -> DeliverReport:
     from service.cli.mail_target import open_sender
     from service.sending.deliver import deliver
 
-    with open_sender(desk) as sender, progress_bar("sending") as set_done:
+    with open_sender(command) as sender, progress_bar("sending") as set_done:
         return deliver(sender, edition_id, lambda report: set_done(report.total))
 
 
@@ -222,32 +224,32 @@ def deliver(
     """
     from service.editions.catch_up import compose_catch_ups
 
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         if edition is not None:
-            _check_edition(desk, edition)
+            _check_edition(command, edition)
         else:
-            compose_catch_ups(desk.sessions, desk.settings, desk.clock())
-        report = _deliver(desk, edition)
-        desk.say(
+            compose_catch_ups(command.sessions, command.settings, command.clock())
+        report = _deliver(command, edition)
+        command.say(
             report,
             f"{report.sent} sent, {report.skipped} skipped, {report.failed} failed, "
             f"{report.retried} to be tried again, {report.in_doubt} in doubt.",
         )
 
 
-def _check_edition(desk: CommandContext, edition_id: int) -> None:
+def _check_edition(command: CommandContext, edition_id: int) -> None:
     from service.editions.store.editions import get_edition
     from service.platform.database.engine import transaction
 
-    with transaction(desk.sessions) as session:
+    with transaction(command.sessions) as session:
         if get_edition(session, edition_id) is None:
             raise CommandError(f"there is no edition {edition_id}; see: paperboy status", 2)
 
 
-def _edition_story(desk: CommandContext, edition_id: int) -> EditionStory:
+def _edition_story(command: CommandContext, edition_id: int) -> EditionStory:
     from service.operations.status import find_story
 
-    story = find_story(desk.sessions, edition_id, desk.clock())
+    story = find_story(command.sessions, edition_id, command.clock())
     if story is None:
         raise CommandError(f"edition {edition_id} is gone")
     return story
@@ -261,11 +263,11 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
     from service.sending.deliver import sweep
     from service.sending.restore_guard import refuse_restored
 
-    with command_context(context, as_json=as_json) as desk:
-        refuse_restored(desk.sessions, desk.settings)
-        requeued, doubtful = sweep(desk.sessions, desk.clock())
+    with command_context(context, as_json=as_json) as command:
+        refuse_restored(command.sessions, command.settings)
+        requeued, doubtful = sweep(command.sessions, command.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
-        desk.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
+        command.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
 
 
 def resolve_doubt(
@@ -289,18 +291,18 @@ def resolve_doubt(
         raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
     if not edition and in_doubt == "carry":
         raise CommandError("mails of no edition have no papers to carry; say sent or resend", 2)
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         if edition:
-            _check_edition(desk, edition)
-        count = resolve(desk.sessions, edition or None, in_doubt, desk.clock())
+            _check_edition(command, edition)
+        count = resolve(command.sessions, edition or None, in_doubt, command.clock())
         noun = "digest" if edition else "mail"
         said = [f"{counted(count, noun)}: {RESOLUTIONS[in_doubt][1]}."]
-        story = _edition_story(desk, edition) if edition else None
+        story = _edition_story(command, edition) if edition else None
         if count and story:
             said += story_of_edition(story)
         whose = f"digest of edition {edition}" if edition else "mail of no edition"
         value = {"resolved": count, "as": in_doubt, "edition": story}
-        desk.say(value, *(said if count else [f"No {whose} is in doubt."]))
+        command.say(value, *(said if count else [f"No {whose} is in doubt."]))
 
 
 def restored(context: typer.Context, as_json: Json = False) -> None:
@@ -310,9 +312,9 @@ def restored(context: typer.Context, as_json: Json = False) -> None:
     """
     from service.sending.restore_guard import accept_restored
 
-    with command_context(context, as_json=as_json) as desk:
-        report = accept_restored(desk.sessions, desk.settings, desk.clock())
-        desk.say(report, *_restored_lines(report))
+    with command_context(context, as_json=as_json) as command:
+        report = accept_restored(command.sessions, command.settings, command.clock())
+        command.say(report, *_restored_lines(report))
 
 
 def _restored_lines(report: RestoreReport) -> list[str]:

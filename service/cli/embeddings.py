@@ -17,29 +17,29 @@ def meanings(context: typer.Context, as_json: Json = False) -> None:
     doubled since, and brings saved like: clauses up to date. The worker does the same by and by.
     """
     from service.similarity.embed_papers import count_lexemes, meaning_note
-    from service.topics.like_queries import renew_probes
+    from service.topics.like_queries import renew_like_queries
 
-    with command_context(context, as_json=as_json) as desk:
-        learned = learn_all(desk)
-        is_counted = count_lexemes(desk.sessions, desk.settings)
+    with command_context(context, as_json=as_json) as command:
+        learned = learn_all(command)
+        is_counted = count_lexemes(command.sessions, command.settings)
         renewed = 0
-        while some := renew_probes(desk.sessions, desk.settings):
+        while some := renew_like_queries(command.sessions, command.settings):
             renewed += some
-        desk.say(
+        command.say(
             {"papers": learned, "is_counted": is_counted, "probes": renewed},
             f"{counted(learned, 'paper')} learned.",
             *(["Words are counted anew."] if is_counted else []),
             *([f"{counted(renewed, 'like: clause')} brought up to date."] if renewed else []),
-            *filter(None, [meaning_note(desk.settings)]),
+            *filter(None, [meaning_note(command.settings)]),
         )
 
 
-def learn_all(desk: CommandContext) -> int:
+def learn_all(command: CommandContext) -> int:
     """Learn every paper that is not learned yet, with a bar."""
     from service.similarity.embed_papers import count_waiting, learn_meanings
 
     with progress_bar("learning") as set_done:
-        whole = count_waiting(desk.sessions, desk.settings)
+        whole = count_waiting(command.sessions, command.settings)
         return learn_meanings(
-            desk.sessions, desk.settings, on_learned=lambda done: set_done(done, whole)
+            command.sessions, command.settings, on_learned=lambda done: set_done(done, whole)
         )

@@ -32,15 +32,19 @@ def development_mailbox(settings: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
-def open_sender(desk: CommandContext) -> Iterator[Sender]:
+def open_sender(command: CommandContext) -> Iterator[Sender]:
     """A sender for one command."""
-    with development_mailbox(desk.settings) as settings:
+    with development_mailbox(command.settings) as settings:
         transport = SmtpTransport(
             settings.relays, connections=settings.send_connections, rate=open_rate(settings)
         )
         try:
             yield Sender(
-                desk.sessions, settings, make_sending_renderer(settings), transport, desk.clock
+                command.sessions,
+                settings,
+                make_sending_renderer(settings),
+                transport,
+                command.clock,
             )
         finally:
             transport.close()

@@ -123,8 +123,8 @@ def _provider(one: ProviderLine) -> str:
     if one.breaker != "closed":
         probe = f", tried again at {moment(one.probe_at)}" if one.probe_at else ""
         return f"{one.provider} is paused since {moment(one.since)}{probe}{said}"
-    pace = f"{one.rate:g} a second" if one.rate is not None else "watched"
-    return f"{one.provider} at {pace} since {moment(one.since)}{said}"
+    limit_state = f"{one.rate:g} a second" if one.rate is not None else "watched"
+    return f"{one.provider} at {limit_state} since {moment(one.since)}{said}"
 
 
 def story_lines(story: Story) -> list[str]:
@@ -132,7 +132,7 @@ def story_lines(story: Story) -> list[str]:
     lines = [f"{story.email} is {story.state}. Topics: {topics}."]
     if story.suppressed:
         lines.append(f"The address is suppressed: {story.suppressed}.")
-    lines += provider_lines([story.pace] if story.pace else [])
+    lines += provider_lines([story.limit_state] if story.limit_state else [])
     lines += [_bounce_line(bounce) for bounce in story.bounces]
     if not story.deliveries:
         lines.append(f"Nothing was queued for {story.on}.")

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(topics, name="topics")
 
 
-def find_subscriber(desk: CommandContext, email: str) -> Subscriber:
+def find_subscriber(command: CommandContext, email: str) -> Subscriber:
     """The subscriber with an address. Raises `CommandError` where there is none."""
     from service.platform.database.engine import transaction
     from service.platform.signing.address_hash import email_key
@@ -37,9 +37,9 @@ def find_subscriber(desk: CommandContext, email: str) -> Subscriber:
     from service.subscribers.validate import validate_address
 
     address = validate_address(email, takes_utf8=True)
-    with transaction(desk.sessions) as session:
+    with transaction(command.sessions) as session:
         subscriber = find_by_email(session, email_key(address))
-        suppressed = find_reason(session, email_key(address), desk.settings.secret_key)
+        suppressed = find_reason(session, email_key(address), command.settings.secret_key)
     if subscriber is None:
         raise nobody(email, suppressed)
     return subscriber
@@ -58,9 +58,11 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
     """
     from service.operations.status import find_status
 
-    with command_context(context, as_json=as_json) as desk:
-        found = find_status(desk.sessions, desk.settings, read_day(desk, date), desk.clock())
-        desk.say(found, *_status_lines(found))
+    with command_context(context, as_json=as_json) as command:
+        found = find_status(
+            command.sessions, command.settings, read_day(command, date), command.clock()
+        )
+        command.say(found, *_status_lines(found))
         if any(edition.closes is False and edition.state != "open" for edition in found.editions):
             raise CommandError("a balance does not close")
 
@@ -110,15 +112,17 @@ def preview(
     """
     from service.messages.preview import preview_digest
 
-    with command_context(context, as_json=as_json) as desk:
-        on = read_day(desk, date)
-        subscriber = find_subscriber(desk, email)
-        made = preview_digest(desk.sessions, desk.settings, subscriber.id, on, desk.clock())
+    with command_context(context, as_json=as_json) as command:
+        on = read_day(command, date)
+        subscriber = find_subscriber(command, email)
+        made = preview_digest(
+            command.sessions, command.settings, subscriber.id, on, command.clock()
+        )
         if made.payload is None:
-            desk.say({"written": [], "reason": made.reason}, f"No mail for {on}: {made.reason}.")
+            command.say({"written": [], "reason": made.reason}, f"No mail for {on}: {made.reason}.")
             return
         written = _write(made.payload, out, f"{on}-{subscriber.id}")
-        desk.say(
+        command.say(
             {"written": [str(path) for path in written], "papers": made.paper_count},
             f"{counted(made.paper_count, 'paper')} in the mail of {on}:",
             *(f"  {path}" for path in written),
@@ -160,13 +164,13 @@ def why(
     from service.platform.signing.address_hash import email_key
     from service.subscribers.validate import validate_address
 
-    with command_context(context, as_json=as_json) as desk:
-        on = read_day(desk, date, "DATE")
+    with command_context(context, as_json=as_json) as command:
+        on = read_day(command, date, "DATE")
         key = email_key(validate_address(email, takes_utf8=True))
-        found = find_subscriber_story(desk.sessions, key, on, desk.settings.secret_key)
+        found = find_subscriber_story(command.sessions, key, on, command.settings.secret_key)
         if found.story is None:
             raise nobody(email, found.suppressed)
-        desk.say(found.story, *story_lines(found.story))
+        command.say(found.story, *story_lines(found.story))
 
 
 def try_topic(
@@ -181,11 +185,11 @@ def try_topic(
     from service.platform.database.engine import transaction
     from service.topics.topics import preview_topic
 
-    with command_context(context, as_json=as_json) as desk:
-        until = read_day(desk, None)
-        with transaction(desk.sessions) as session:
-            found = preview_topic(session, desk.settings, query, until, days)
-        desk.say(
+    with command_context(context, as_json=as_json) as command:
+        until = read_day(command, None)
+        with transaction(command.sessions) as session:
+            found = preview_topic(session, command.settings, query, until, days)
+        command.say(
             {
                 "total": found.total,
                 "per_day": {day.isoformat(): count for day, count in found.per_day},

@@ -61,8 +61,8 @@ def add(
     from service.subscribers.bulk_import import add_subscriber, blank_sign_up
     from service.subscribers.validate import validate_sign_up
 
-    with command_context(context, as_json=as_json) as desk:
-        form = blank_sign_up(desk.settings, email, topic or [])
+    with command_context(context, as_json=as_json) as command:
+        form = blank_sign_up(command.settings, email, topic or [])
         form = replace(
             form,
             cadence=cadence,
@@ -70,22 +70,24 @@ def add(
             timezone=timezone or form.timezone,
             has_empty_digests=empty_digests,
         )
-        keys = desk.settings.secret_key
-        with transaction(desk.sessions) as session:
-            valid = validate_sign_up(session, form, takes_utf8=desk.settings.smtputf8)
-            subscriber = add_subscriber(session, valid, keys, desk.clock(), is_confirmed=confirmed)
+        keys = command.settings.secret_key
+        with transaction(command.sessions) as session:
+            valid = validate_sign_up(session, form, takes_utf8=command.settings.smtputf8)
+            subscriber = add_subscriber(
+                session, valid, keys, command.clock(), is_confirmed=confirmed
+            )
         if subscriber is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
-        _ring(desk)
+        _ring(command)
         asked = "" if confirmed else "; a confirmation mail is queued"
-        desk.say(_row(subscriber), f"{subscriber.email} is {subscriber.state}{asked}.")
+        command.say(_row(subscriber), f"{subscriber.email} is {subscriber.state}{asked}.")
 
 
-def _ring(desk: CommandContext) -> None:
+def _ring(command: CommandContext) -> None:
     """Tell a running worker that there may be mail; without one, `deliver` sends it."""
-    from service.platform.queue import make_ring
+    from service.platform.queue import make_enqueue
 
-    make_ring(desk.settings.broker_url)("deliver")
+    make_enqueue(command.settings.broker_url)("deliver")
 
 
 def _row(subscriber: Subscriber) -> dict[str, object]:
@@ -105,8 +107,8 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     from service.platform.database.engine import transaction
     from service.subscribers.store.subscribers import get_topics, list_subscribers
 
-    with command_context(context, as_json=as_json) as desk:
-        with transaction(desk.sessions) as session:
+    with command_context(context, as_json=as_json) as command:
+        with transaction(command.sessions) as session:
             subscribers = list_subscribers(session)
             topics = get_topics(session, [subscriber.id for subscriber in subscribers])
         texts = {
@@ -120,7 +122,7 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
         made = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
         total = f"{counted(len(rows), 'subscriber')}."
         value = [_row(subscriber) | {"topics": texts[subscriber.id]} for subscriber in subscribers]
-        desk.say(value, *([made, total] if rows else [total]))
+        command.say(value, *([made, total] if rows else [total]))
 
 
 def import_file(
@@ -138,22 +140,22 @@ def import_file(
     from service.subscribers.bulk_import import ImportFault, import_subscribers, read_import
 
     text = _read_text(file)
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         try:
-            forms = read_import(text, desk.settings)
-            with transaction(desk.sessions) as session:
+            forms = read_import(text, command.settings)
+            with transaction(command.sessions) as session:
                 report = import_subscribers(
                     session,
                     forms,
-                    desk.settings.secret_key,
-                    desk.clock(),
+                    command.settings.secret_key,
+                    command.clock(),
                     is_confirmed=confirmed,
-                    takes_utf8=desk.settings.smtputf8,
+                    takes_utf8=command.settings.smtputf8,
                 )
         except ImportFault as error:
             raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
-        _ring(desk)
-        desk.say(
+        _ring(command)
+        command.say(
             report,
             f"{report.added} added, {report.known} known already, {report.suppressed} suppressed.",
         )
@@ -183,12 +185,12 @@ def export(
     from service.subscribers.export import export_subscriber
     from service.subscribers.store.subscribers import list_subscribers
 
-    with command_context(context, as_json=as_json) as desk:
-        one = find_subscriber(desk, email) if email else None
-        with transaction(desk.sessions) as session:
+    with command_context(context, as_json=as_json) as command:
+        one = find_subscriber(command, email) if email else None
+        with transaction(command.sessions) as session:
             subscribers = [one] if one else list_subscribers(session)
             held = [export_subscriber(session, subscriber) for subscriber in subscribers]
-        desk.say(held[0] if one else held, *map(to_json, held))
+        command.say(held[0] if one else held, *map(to_json, held))
 
 
 def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
@@ -200,13 +202,13 @@ def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
     from service.subscribers.lifecycle import erase as forget
     from service.subscribers.store.subscribers import get_subscriber
 
-    with command_context(context, as_json=as_json) as desk:
-        found = find_subscriber(desk, email)
-        with transaction(desk.sessions) as session:
+    with command_context(context, as_json=as_json) as command:
+        found = find_subscriber(command, email)
+        with transaction(command.sessions) as session:
             subscriber = get_subscriber(session, found.id, lock=True)
             if subscriber is not None:
-                forget(session, subscriber, desk.settings.secret_key, desk.clock())
-        desk.say({"erased": found.email}, f"{found.email} is forgotten.")
+                forget(session, subscriber, command.settings.secret_key, command.clock())
+        command.say({"erased": found.email}, f"{found.email} is forgotten.")
 
 
 def suppress(
@@ -222,12 +224,12 @@ def suppress(
     from service.subscribers.lifecycle import suppress_address
     from service.subscribers.validate import validate_address
 
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         address = validate_address(email, takes_utf8=True)
-        with transaction(desk.sessions) as session:
-            keys = desk.settings.secret_key
-            is_new = suppress_address(session, address, keys, why, desk.clock())
-        desk.say(
+        with transaction(command.sessions) as session:
+            keys = command.settings.secret_key
+            is_new = suppress_address(session, address, keys, why, command.clock())
+        command.say(
             {"suppressed": address, "is_new": is_new},
             f"{address} is suppressed." if is_new else f"{address} was suppressed already.",
         )
@@ -242,10 +244,10 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
     from service.subscribers.lifecycle import release_address
     from service.subscribers.validate import validate_address
 
-    with command_context(context, as_json=as_json) as desk:
+    with command_context(context, as_json=as_json) as command:
         address = validate_address(email, takes_utf8=True)
-        with transaction(desk.sessions) as session:
-            released = release_address(session, address, desk.settings.secret_key)
+        with transaction(command.sessions) as session:
+            released = release_address(session, address, command.settings.secret_key)
         if not released:
             raise CommandError(f"{address} is not suppressed")
-        desk.say({"released": address}, f"{address} is released.")
+        command.say({"released": address}, f"{address} is released.")

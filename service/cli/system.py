@@ -46,8 +46,8 @@ def demo(
     from service.cli.processes import ending_at_signals
 
     _refuse_clock(context)
-    with ending_at_signals(), command_context(context, as_json=as_json) as desk:
-        sample_demo.run(desk, is_once=once)
+    with ending_at_signals(), command_context(context, as_json=as_json) as command:
+        sample_demo.run(command, is_once=once)
 
 
 def _refuse_clock(context: typer.Context) -> None:
@@ -81,10 +81,10 @@ def doctor(
     from service.cli.mail_target import development_mailbox
     from service.operations.doctor import examine
 
-    with command_context(context, as_json=as_json, needs_schema=False) as desk:
-        with development_mailbox(desk.settings) as settings:
-            findings = examine(settings, desk.sessions, probe)
-        desk.say(findings, *map(_finding_line, findings))
+    with command_context(context, as_json=as_json, needs_schema=False) as command:
+        with development_mailbox(command.settings) as settings:
+            findings = examine(settings, command.sessions, probe)
+        command.say(findings, *map(_finding_line, findings))
         failed = [finding.subject for finding in findings if finding.state == "bad"]
         if failed:
             raise CommandError(f"{counted(len(failed), 'fault')}: {', '.join(failed)}")

@@ -15,8 +15,8 @@ def run(context: typer.Context, *, as_json: bool) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends by itself."""
     with (
         ending_at_signals(),
-        command_context(context, as_json=as_json) as desk,
-        development_mailbox(desk.settings) as settings,
+        command_context(context, as_json=as_json) as command,
+        development_mailbox(command.settings) as settings,
     ):
         port = listening_port(settings)
         if not is_free(port):
@@ -28,7 +28,7 @@ def run(context: typer.Context, *, as_json: bool) -> None:
             stack.start("beat", *beat_schedule(settings.data_dir))
             stack.wait_for_web(f"http://127.0.0.1:{port}")
             mailbox = [] if settings.smtp_url else [f"Its mail:  {settings.base_url}/mailbox"]
-            desk.say(
+            command.say(
                 {"url": settings.base_url, "processes": stack.pids()},
                 f"Paperboy: {settings.base_url}",
                 *mailbox,

@@ -21,7 +21,7 @@ from service.editions.domain.recommendations import Candidates, Taste, recommend
 from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
-from service.editions.recommend import load_opinions, load_tastes
+from service.editions.recommend import load_rated_papers, load_tastes
 from service.editions.sent_ledger import Ledger, read_ledger
 from service.editions.store.chunks import claim_chunk
 from service.editions.store.editions import freeze_if_composed, get_edition
@@ -120,11 +120,11 @@ def _read_tastes(
     session: Session, loaded: LoadedEdition, ids: Sequence[int]
 ) -> tuple[dict[int, Taste], Candidates]:
     """The tastes of those who may get suggestions; mostly nobody, and then nothing is read."""
-    opinions = load_opinions(session, ids)
-    if not opinions:
+    rated = load_rated_papers(session, ids)
+    if not rated:
         return {}, Candidates({})
     pool = loaded.load_pool(session)
-    return load_tastes(session, opinions, pool), pool.candidates
+    return load_tastes(session, rated, pool), pool.candidates
 
 
 def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | None:
@@ -136,7 +136,7 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         seen_ids=ledger.seen_ids(subscriber.id),
         carried_ids=ledger.carried_ids(subscriber.id),
         unsent_ids=ledger.unsent_ids(subscriber.id),
-        happenings=ledger.happenings.get(subscriber.id, ()),
+        updates=ledger.updates.get(subscriber.id, ()),
     )
     digest = compose_digest(asked, chunk.index, max_papers, chunk.carried_papers)
     if digest is not None:
@@ -144,7 +144,7 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         return recommend(digest, chunk.tastes.get(subscriber.id), chunk.candidates, known_ids)
     if subscriber.has_empty_digests:
         # Nothing matched; what happened to papers may be told all the same.
-        return Digest((), happenings=asked.happenings)
+        return Digest((), updates=asked.updates)
     return None
 
 

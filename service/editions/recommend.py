@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.editions.domain.recommendations import (
     FEWEST_KEPT,
-    MOST_OPINIONS,
+    MOST_FEEDBACK,
     Candidates,
     Rarity,
     Taste,
@@ -55,38 +55,38 @@ def load_pool(session: Session, paper_ids: Collection[int]) -> SuggestionPool:
     )
 
 
-def load_opinions(session: Session, subscriber_ids: Sequence[int]) -> dict[int, RatedPapers]:
+def load_rated_papers(session: Session, subscriber_ids: Sequence[int]) -> dict[int, RatedPapers]:
     """Read what subscribers said of papers, of those who want suggestions and kept enough papers."""
     said = get_tastes(session, subscriber_ids)
     return {i: one for i, one in said.items() if len(one.kept) >= FEWEST_KEPT}
 
 
 def load_tastes(
-    session: Session, opinions: Mapping[int, RatedPapers], pool: SuggestionPool
+    session: Session, rated: Mapping[int, RatedPapers], pool: SuggestionPool
 ) -> dict[int, Taste]:
     """Return the tastes of the subscribers who have these opinions, as the pool's papers see them."""
-    if not opinions or not pool.papers:
+    if not rated or not pool.papers:
         return {}
-    vectors = _read_vectors(session, opinions.values(), pool.rarity)
+    vectors = _read_vectors(session, rated.values(), pool.rarity)
     siblings = find_siblings(session, [paper.paper_id for paper in pool.papers])
-    muted = _find_muted(session, sorted(opinions), pool.papers)
+    muted = _find_muted(session, sorted(rated), pool.papers)
     return {
         subscriber_id: Taste(
-            tuple(vectors[i] for i in said.kept[:MOST_OPINIONS]),
-            tuple(vectors[i] for i in said.dismissed[:MOST_OPINIONS]),
+            tuple(vectors[i] for i in said.kept[:MOST_FEEDBACK]),
+            tuple(vectors[i] for i in said.dismissed[:MOST_FEEDBACK]),
             frozenset(siblings.get(i, i) for i in (*said.kept, *said.dismissed)).union(
                 muted.get(subscriber_id, ())
             ),
         )
-        for subscriber_id, said in opinions.items()
+        for subscriber_id, said in rated.items()
     }
 
 
 def _read_vectors(
-    session: Session, opinions: Iterable[RatedPapers], rarity: Rarity
+    session: Session, rated: Iterable[RatedPapers], rarity: Rarity
 ) -> dict[int, Vector]:
     wanted = {
-        i for said in opinions for some in (said.kept, said.dismissed) for i in some[:MOST_OPINIONS]
+        i for said in rated for some in (said.kept, said.dismissed) for i in some[:MOST_FEEDBACK]
     }
     return {
         paper.paper_id: rarity.weigh(count_terms(paper.title, paper.abstract))

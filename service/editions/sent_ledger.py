@@ -26,7 +26,7 @@ class Ledger:
 
     seen: Mapping[int, frozenset[int]]
     carried: Mapping[int, Sequence[Delivery]]
-    happenings: Mapping[int, tuple[PaperUpdate, ...]]
+    updates: Mapping[int, tuple[PaperUpdate, ...]]
 
     def carried_ids(self, subscriber_id: int) -> frozenset[int]:
         deliveries = self.carried.get(subscriber_id)
@@ -61,11 +61,11 @@ def read_ledger(
     return Ledger(
         seen={i: frozenset(siblings[p] for p in papers) for i, papers in sent.items()},
         carried=find_carried(session, subscriber_ids, edition.opened_at - UNSENT_SPAN),
-        happenings=_find_happenings(session, subscriber_ids, edition),
+        updates=_find_updates(session, subscriber_ids, edition),
     )
 
 
-def _find_happenings(
+def _find_updates(
     session: Session, subscriber_ids: Sequence[int], edition: Edition
 ) -> dict[int, tuple[PaperUpdate, ...]]:
     """What befell papers a reader was sent, since the reader's last digest."""

@@ -30,11 +30,11 @@ log = get_logger(__name__)
 
 
 def keep_copies(
-    session: Session, built: Sequence[BuiltMail], materials: EditionDataCache, now: datetime
+    session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
 ) -> frozenset[bytes]:
     """Keep what is about to be sent, in the transaction that puts it into flight.
 
-    Returns the names of the shared stretches that are new: `materials.kept_parts` may have them
+    Returns the names of the shared stretches that are new: `editions.kept_parts` may have them
     once the transaction is committed.
     """
     rows: list[CopyRow] = []
@@ -43,7 +43,7 @@ def keep_copies(
         if one.copy is not None:
             rows.append(CopyRow(one.envelope.number, one.copy.content_hash, one.copy.recipe))
             parts.update(one.copy.shared)
-    new = {key: body for key, body in parts.items() if key not in materials.kept_parts}
+    new = {key: body for key, body in parts.items() if key not in editions.kept_parts}
     insert_parts(session, new)
     upsert_copies(session, rows, now)
     return frozenset(new)
@@ -67,29 +67,29 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
 def page_html(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
     """A digest that was not sent yet, as it would be."""
-    context = digest_context(delivery, subscriber, materials, settings)
-    return render_mail(context.kind, context, settings, renderer).html_part.octets
+    context = digest_context(delivery, subscriber, editions, settings)
+    return render_mail(context.kind, context, settings, renderer).html_part.body
 
 
 def whole_html(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
     """A digest with the papers for which the mail had no room; a page has no limit."""
-    context = digest_context(delivery, subscriber, materials, settings)
+    context = digest_context(delivery, subscriber, editions, settings)
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
-    shelf = materials.shelf(delivery.edition_id or 0, settings)
-    more = tuple(shelf.take(cut, MORE_TITLE))
-    context = replace(context, most_happenings=len(context.happenings))
+    entries = editions.entries_of(delivery.edition_id or 0, settings)
+    more = tuple(entries.take(cut, MORE_TITLE))
+    context = replace(context, most_updates=len(context.updates))
     if more:
         groups = (*context.groups, DigestSection(title=MORE_TITLE, papers=more))
         context = replace(context, groups=groups, cut_count=0)
-    return renderer.render(context.kind, context).html_part.octets
+    return renderer.render(context.kind, context).html_part.body

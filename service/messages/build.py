@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from service.deliveries.domain.digest import Digest
-from service.deliveries.domain.digest_json import digest_to_json, read_happenings
+from service.deliveries.domain.digest_json import digest_to_json, find_updates
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
@@ -41,24 +41,24 @@ class BuiltMail:
 
 
 def build_envelope(
-    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
+    claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> tuple[Envelope, str]:
     """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
-    built = build_mail(claim, materials, settings, renderer, now)
+    built = build_mail(claim, editions, settings, renderer, now)
     return built.envelope, built.message_id
 
 
 def build_mail(
-    claim: Claim, materials: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
+    claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> BuiltMail:
-    """The message of a claimed row; what an edition's messages share comes from `materials`.
+    """The message of a claimed row; what an edition's messages share comes from `editions`.
 
     Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
     that says why; the row then fails alone.
     """
     delivery = claim.delivery
     number, kind = delivery.id, delivery.kind
-    to, context, unsubscribe = _address(claim, materials, settings)
+    to, context, unsubscribe = _address(claim, editions, settings)
     rendered = render_mail(kind, context, settings, renderer)
     domain = settings.envelope_domain
     identity = message_id(kind, number, settings.secret_key[0].encode(), domain)
@@ -86,7 +86,7 @@ def build_mail(
 
 
 def _address(
-    claim: Claim, materials: EditionDataCache, settings: Settings
+    claim: Claim, editions: EditionDataCache, settings: Settings
 ) -> tuple[str, MailContext, str | None]:
     """Whom a row is sent to, what it says, and the link that ends it."""
     delivery, subscriber = claim.delivery, claim.subscriber
@@ -96,7 +96,7 @@ def _address(
         return _bare_address(settings.alert_to), alert_context(delivery, settings), None
     if subscriber is None:
         raise ValueError("a delivery without a reader must be skipped, not built")
-    context = mail_context(delivery, subscriber, materials, settings)
+    context = mail_context(delivery, subscriber, editions, settings)
     if isinstance(context, DigestContext):
         return subscriber.email, context, context.links.unsubscribe
     at = delivery.created_at
@@ -114,41 +114,41 @@ def render_mail(
 def mail_context(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
 ) -> MailContext:
     """The typed context of a row's email."""
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
-        return digest_context(delivery, subscriber, materials, settings)
-    return letter_context(delivery, subscriber, materials, settings)
+        return digest_context(delivery, subscriber, editions, settings)
+    return letter_context(delivery, subscriber, editions, settings)
 
 
 def digest_context(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
 ) -> DigestContext:
     created_at, subscriber_id = delivery.created_at, subscriber.id
     digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
-    shelf = materials.shelf(edition_id, settings)
-    days = materials.days(edition_id) or missed_days(delivery, subscriber)
+    entries = editions.entries_of(edition_id, settings)
+    days = editions.days(edition_id) or missed_days(delivery, subscriber)
     joined_at = subscriber.confirmed_at or subscriber.created_at
     return DigestContext(
         cadence=days.cadence,
         local_date=days.until,
         since=days.since,
         coverage=days.coverage,
-        groups=shelf.read_groups(digest),
-        also=shelf.read_also(digest),
+        groups=entries.read_groups(digest),
+        also=entries.read_also(digest),
         links=subscriber_links(settings, subscriber_id, delivery.id, created_at),
-        topics=tuple([text for text, _ in materials.topics.get(subscriber_id, ())]),
+        topics=tuple([text for text, _ in editions.topics.get(subscriber_id, ())]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
         locale=subscriber.locale,
         brand=brand_of(settings),
-        happenings=_happenings(digest, materials.papers, settings),
+        updates=_updates(digest, editions.papers, settings),
         cut_count=len(digest["cut"]),
     )
 
@@ -156,7 +156,7 @@ def digest_context(
 _NOTHING = digest_to_json(Digest(()))
 
 
-def _happenings(
+def _updates(
     digest: Mapping[str, Any], papers: Mapping[int, PaperView], settings: Settings
 ) -> tuple[DigestUpdate, ...]:
     return tuple(
@@ -166,7 +166,7 @@ def _happenings(
             kind=one.kind,
             detail=one.detail,
         )
-        for one in read_happenings(digest)
+        for one in find_updates(digest)
         if one.paper_id in papers
     )
 

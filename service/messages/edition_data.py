@@ -144,7 +144,7 @@ class EditionDataCache:
             days = self._days[edition_id] = edition_days(self.editions[edition_id])
         return days
 
-    def shelf(self, edition_id: int, settings: Settings) -> PaperEntries:
+    def entries_of(self, edition_id: int, settings: Settings) -> PaperEntries:
         """The papers of an edition, each written once however many readers it goes to."""
         if edition_id not in self.shelves:
             late = self.late_ids.get(edition_id, frozenset())
@@ -152,24 +152,24 @@ class EditionDataCache:
         return self.shelves[edition_id]
 
 
-def gather_materials(
+def gather_edition_data(
     session: Session,
     claims: Sequence[Claim],
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     *,
     everything: bool = False,
 ) -> None:
-    """Read what these rows need and `materials` does not hold yet; topics are read afresh.
+    """Read what these rows need and `editions` does not hold yet; topics are read afresh.
 
     With `everything` also the papers for which the digests had no room.
     """
     for edition_id in {c.delivery.edition_id for c in claims} - {None}:
-        if edition_id is not None and edition_id not in materials.editions:
+        if edition_id is not None and edition_id not in editions.editions:
             edition = get_edition(session, edition_id)
             if edition is not None:
-                materials.editions[edition_id] = edition
+                editions.editions[edition_id] = edition
                 late = get_edition_papers(session, edition_id)
-                materials.late_ids[edition_id] = frozenset(
+                editions.late_ids[edition_id] = frozenset(
                     i for i, is_late in late.items() if is_late
                 )
     wanted: set[int] = set()
@@ -177,8 +177,8 @@ def gather_materials(
         wanted.update(claim.delivery.paper_ids)
         if claim.delivery.digest:
             wanted.update(named_papers(claim.delivery.digest))
-    wanted -= materials.papers.keys()
+    wanted -= editions.papers.keys()
     if everything:
         wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
-    materials.papers.update(get_papers(session, wanted))
-    materials.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
+    editions.papers.update(get_papers(session, wanted))
+    editions.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])

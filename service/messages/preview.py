@@ -13,7 +13,7 @@ from service.editions.prepare import prepare_edition
 from service.editions.store.editions import find_edition, insert_edition
 from service.editions.store.models import Edition
 from service.messages.build import build_envelope
-from service.messages.edition_data import EditionDataCache, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
@@ -46,8 +46,8 @@ def preview_digest(
             session.rollback()
     if isinstance(found, MailPreview):
         return found
-    edition, claim, materials = found
-    envelope, _ = build_envelope(claim, materials, settings, make_renderer(settings), now)
+    edition, claim, editions = found
+    envelope, _ = build_envelope(claim, editions, settings, make_renderer(settings), now)
     return MailPreview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
 
 
@@ -69,9 +69,9 @@ def _read(
     if delivery is None or delivery.digest is None:
         reason = delivery.reason if delivery else "no delivery"
         return MailPreview(edition.local_date, None, reason=reason)
-    claim, materials = Claim(delivery, subscriber), EditionDataCache()
-    gather_materials(session, [claim], materials)
-    return edition, claim, materials
+    claim, editions = Claim(delivery, subscriber), EditionDataCache()
+    gather_edition_data(session, [claim], editions)
+    return edition, claim, editions
 
 
 def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:

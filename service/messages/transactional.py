@@ -35,14 +35,14 @@ from service.platform.signing.tokens import LIFETIME, Purpose
 def letter_context(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
 ) -> MailContext:
     """The typed context of a row that is no digest.
 
     Raises `KeyError` for kinds that go to the operator: alerts (`alert_context`) and tests.
     """
-    return _CONTEXTS[delivery.kind](delivery, subscriber, materials, settings)
+    return _CONTEXTS[delivery.kind](delivery, subscriber, editions, settings)
 
 
 _Make = Callable[[DeliveryView, RecipientView, EditionDataCache, Settings], MailContext]
@@ -129,14 +129,14 @@ def _already_subscribed(
 def _welcome(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
 ) -> MailContext:
-    shelf = materials.shelf(0, settings)
+    entries = editions.entries_of(0, settings)
     groups = digest_from_json(delivery.digest).groups
-    shown = [(group.title, tuple(shelf.take(group.entries, ""))) for group in groups]
+    shown = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
     return WelcomeContext(
-        topics=_topics(subscriber, materials),
+        topics=_topics(subscriber, editions),
         next_hour=subscriber.hour,
         timezone=subscriber.timezone,
         cadence=subscriber.cadence,
@@ -151,10 +151,10 @@ def _welcome(
 def _topics_changed(
     delivery: DeliveryView,
     subscriber: RecipientView,
-    materials: EditionDataCache,
+    editions: EditionDataCache,
     settings: Settings,
 ) -> MailContext:
-    topics = _topics(subscriber, materials)
+    topics = _topics(subscriber, editions)
     return TopicsChangedContext(topics=topics, **_subscriber_fields(delivery, subscriber, settings))
 
 
@@ -199,8 +199,8 @@ def alert_context(delivery: DeliveryView, settings: Settings) -> OperatorAlertCo
     )
 
 
-def _topics(subscriber: RecipientView, materials: EditionDataCache) -> tuple[str, ...]:
-    return tuple(text for text, _ in materials.topics.get(subscriber.id, []))
+def _topics(subscriber: RecipientView, editions: EditionDataCache) -> tuple[str, ...]:
+    return tuple(text for text, _ in editions.topics.get(subscriber.id, []))
 
 
 _CONTEXTS: dict[DeliveryKind, _Make] = {

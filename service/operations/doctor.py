@@ -140,10 +140,10 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
 
 def _sources(settings: Settings) -> Iterator[Finding]:
     for source in SOURCES:
-        if source.name not in settings.sources or not source.probe_setting:
+        if source.name not in settings.sources or not source.like_query_setting:
             continue
         try:
-            httpx.head(getattr(settings, source.probe_setting), timeout=HTTP_SECONDS)
+            httpx.head(getattr(settings, source.like_query_setting), timeout=HTTP_SECONDS)
             yield Finding(f"source {source.name}", "good", "answers")
         except httpx.HTTPError as error:
             words = " ".join(str(error).split())

@@ -15,7 +15,7 @@ from service.editions.store.models import Edition
 from service.operations.figures import ProviderLine, provider_line
 from service.operations.store.edition_reports import (
     SubscriberDay,
-    find_pace,
+    find_limit,
     list_subscriber_bounces,
     list_subscriber_days,
 )
@@ -94,7 +94,7 @@ class DeliveryStory:
 @dataclass(frozen=True, slots=True)
 class Story:
     """`suppressed` names the reason why the address gets no mail at all, or is empty; `provider`
-    is who takes its mail, and `pace` what is wrong with that now. `bounces` name no delivery."""
+    is who takes its mail, and `limit_state` what is wrong with that now. `bounces` name no delivery."""
 
     email: str
     on: date
@@ -103,7 +103,7 @@ class Story:
     deliveries: tuple[DeliveryStory, ...]
     suppressed: str = ""
     provider: str = ""
-    pace: ProviderLine | None = None
+    limit_state: ProviderLine | None = None
     bounces: tuple[BounceStory, ...] = ()
 
 
@@ -152,7 +152,7 @@ def tell_why(
     ]
     topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
     provider = provider_of(subscriber.email)
-    pace = find_pace(session, provider)
+    limit_state = find_limit(session, provider)
     return Story(
         email=subscriber.email,
         on=on,
@@ -161,7 +161,7 @@ def tell_why(
         deliveries=tuple(told),
         suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,
-        pace=provider_line(pace) if pace else None,
+        limit_state=provider_line(limit_state) if limit_state else None,
         bounces=tuple(_bounce(row) for row in bounces if row.delivery_id is None),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.operations.store.counts import count_queued, count_suppressed
-from service.operations.store.edition_reports import DoubtRow, find_doubts, list_paces
+from service.operations.store.edition_reports import DoubtRow, find_doubts, list_limits
 from service.papers.domain.types import BatchState
 from service.papers.store.models import Batch
 from service.sending.domain.providers import provider_of
@@ -85,7 +85,7 @@ def read_figures(session: Session, now: datetime) -> Figures:
         queued=count_queued(session),
         in_doubt_count=count_in_doubt(session),
         letters=gather_doubts(find_doubts(session, None)),
-        providers=tuple(map(provider_line, list_paces(session))),
+        providers=tuple(map(provider_line, list_limits(session))),
         subscribers={str(state): n for state, n in sorted(count_by_state(session).items())},
         suppressions=dict(sorted(count_suppressed(session).items())),
     )

@@ -27,23 +27,23 @@ TASK_QUEUES = {
     "report_troubles": "ingest",
 }
 
-Ring = Callable[..., None]
+Enqueue = Callable[..., None]
 
 log = get_logger(__name__)
 
 
-def make_ring(broker_url: str) -> Ring:
-    """A bell on a broker: `ring("compose", 17)`. It gives up within seconds and never raises."""
+def make_enqueue(broker_url: str) -> Enqueue:
+    """A bell on a broker: `enqueue("compose", 17)`. It gives up within seconds and never raises."""
     app = Celery("paperboy", broker=broker_url, set_as_current=False)
     app.conf.update(
         broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 2},
         broker_connection_timeout=2,
     )
 
-    def ring(task: str, *ids: int | str) -> None:
+    def enqueue(task: str, *ids: int | str) -> None:
         try:
             app.send_task(task, args=ids, queue=TASK_QUEUES[task], retry=False)
         except (OSError, OperationalError, RedisError) as error:
             log.warning("ring.unheard", task=task, reason=str(error))
 
-    return ring
+    return enqueue

@@ -22,7 +22,7 @@ from service.sending.domain.provider_limits import (
     ProviderLimitView,
     is_trouble,
     next_at,
-    next_pace,
+    next_limit,
     take,
 )
 from service.sending.domain.providers import provider_of
@@ -30,14 +30,14 @@ from service.sending.domain.smtp_replies import ReplyKind
 from service.sending.store.provider_limits import (
     HeldRows,
     LimitClaim,
-    claim_lane,
-    delete_pace,
-    find_paces,
+    claim_waiting_for,
+    delete_limit,
+    find_limits,
     find_waiting,
-    insert_paces,
-    lock_paces,
+    insert_limits,
+    lock_limits,
     park_claimed,
-    update_pace,
+    update_limit,
 )
 
 log = get_logger(__name__)
@@ -54,47 +54,56 @@ class ProviderReply:
 
 @dataclass(slots=True)
 class LimitUpdater:
-    """What a run knows of providers; `paces` as of its last claim or answer."""
+    """What a run knows of providers; `limits` as of its last claim or answer."""
 
     sessions: sessionmaker[Session]
     settings: Settings
-    paces: dict[str, ProviderLimitView] = field(default_factory=dict)
+    limits: dict[str, ProviderLimitView] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
 
     @property
     def held(self) -> frozenset[str]:
         """The providers that take nothing now."""
-        return frozenset(name for name, pace in self.paces.items() if pace.is_open)
+        return frozenset(name for name, limit_state in self.limits.items() if limit_state.is_open)
 
-    def next_lane_at(self, now: datetime) -> datetime | None:
+    def next_limit_at(self, now: datetime) -> datetime | None:
         """When the first provider for which rows wait takes one; None where none wait."""
-        return min((next_at(self.paces[name], now) for name in self.waiting), default=None)
+        return min((next_at(self.limits[name], now) for name in self.waiting), default=None)
 
-    def claim_lanes(
+    def claim_waiting(
         self, session: Session, claim: LimitClaim, room: int, now: datetime
     ) -> list[Claim]:
         """Up to `room` rows that waited for providers which take some now; looks at all paces anew."""
-        self.paces = find_paces(session)
-        self.waiting = find_waiting(session) & self.paces.keys() if self.paces else frozenset()
+        self.limits = find_limits(session)
+        self.waiting = find_waiting(session) & self.limits.keys() if self.limits else frozenset()
         names = [
             name
-            for name, pace in self.paces.items()
-            if next_at(pace, now) <= now and (name in self.waiting or pace.is_healthy)
+            for name, limit_state in self.limits.items()
+            if next_at(limit_state, now) <= now and (name in self.waiting or limit_state.is_healthy)
         ]
         claimed: list[Claim] = []
-        for pace in (lock_paces(session, names) if names else {}).values():
-            claimed += self._claim_lane(session, claim, pace, room - len(claimed), now)
+        for limit_state in (lock_limits(session, names) if names else {}).values():
+            claimed += self._claim_waiting_for(
+                session, claim, limit_state, room - len(claimed), now
+            )
         return claimed
 
-    def _claim_lane(
-        self, session: Session, claim: LimitClaim, pace: ProviderLimitView, room: int, now: datetime
+    def _claim_waiting_for(
+        self,
+        session: Session,
+        claim: LimitClaim,
+        limit_state: ProviderLimitView,
+        room: int,
+        now: datetime,
     ) -> list[Claim]:
-        allowed, _ = take(pace, room, now)
-        rows = claim_lane(session, claim, pace.provider, allowed, now) if allowed else []
+        allowed, _ = take(limit_state, room, now)
+        rows = (
+            claim_waiting_for(session, claim, limit_state.provider, allowed, now) if allowed else []
+        )
         if rows:
-            self._keep(session, pace, take(pace, len(rows), now)[1])
-        elif pace.is_healthy and delete_pace(session, pace.provider):
-            self.paces.pop(pace.provider, None)
+            self._keep(session, limit_state, take(limit_state, len(rows), now)[1])
+        elif limit_state.is_healthy and delete_limit(session, limit_state.provider):
+            self.limits.pop(limit_state.provider, None)
         return rows
 
     def allot(self, session: Session, claims: Sequence[Claim], now: datetime) -> list[Claim]:
@@ -103,9 +112,9 @@ class LimitUpdater:
         if not groups:
             return list(claims)
         parked: dict[int, HeldRows] = {}
-        for name, pace in lock_paces(session, groups).items():
-            count, after = take(pace, len(groups[name]), now)
-            self._keep(session, pace, after)
+        for name, limit_state in lock_limits(session, groups).items():
+            count, after = take(limit_state, len(groups[name]), now)
+            self._keep(session, limit_state, after)
             for one in groups[name][count:]:
                 parked[one.delivery.id] = HeldRows(one.delivery.id, one.delivery.attempt, name)
         park_claimed(session, list(parked.values()), now)
@@ -115,33 +124,33 @@ class LimitUpdater:
     def _limited(self, claims: Sequence[Claim]) -> Mapping[str, list[Claim]]:
         """The claims whose provider has a limit, by provider; the operator's alerts have none."""
         groups: dict[str, list[Claim]] = defaultdict(list)
-        for one in claims if self.paces else ():
+        for one in claims if self.limits else ():
             if one.subscriber is None or one.delivery.kind is DeliveryKind.OPERATOR_ALERT:
                 continue
             name = provider_of(one.subscriber.email)
-            pace = self.paces.get(name)
-            if pace is not None and (pace.rate is not None or pace.is_open):
+            limit_state = self.limits.get(name)
+            if limit_state is not None and (limit_state.rate is not None or limit_state.is_open):
                 groups[name].append(one)
         return groups
 
     def hear(self, answers: Sequence[ProviderReply], now: datetime) -> None:
         """Let the paces follow what the providers answered, in a transaction of its own."""
         troubled = {one.provider for one in answers if is_trouble(one.kind)}
-        concerned = troubled | {one.provider for one in answers if one.provider in self.paces}
+        concerned = troubled | {one.provider for one in answers if one.provider in self.limits}
         if not concerned:
             return
         with transaction(self.sessions) as session:
-            insert_paces(session, troubled, now)
-            for name, pace in lock_paces(session, concerned).items():
+            insert_limits(session, troubled, now)
+            for name, limit_state in lock_limits(session, concerned).items():
                 told = [(one.kind, one.words) for one in answers if one.provider == name]
-                after = next_pace(pace, told, now)
-                self._keep(session, pace, after)
-                self._tell(session, pace, after, now)
+                after = next_limit(limit_state, told, now)
+                self._keep(session, limit_state, after)
+                self._tell(session, limit_state, after, now)
 
     def _keep(self, session: Session, before: ProviderLimitView, after: ProviderLimitView) -> None:
-        self.paces[after.provider] = after
+        self.limits[after.provider] = after
         if after != before:
-            update_pace(session, after)
+            update_limit(session, after)
 
     def _tell(
         self, session: Session, before: ProviderLimitView, after: ProviderLimitView, now: datetime
@@ -158,14 +167,14 @@ class LimitUpdater:
         alert_operator(session, self.settings, occasion, alert, now)
 
 
-def _opened(pace: ProviderLimitView) -> Alert:
-    probe = f"{pace.probe_at:%H:%M} UTC" if pace.probe_at else "once more"
+def _opened(limit_state: ProviderLimitView) -> Alert:
+    probe = f"{limit_state.probe_at:%H:%M} UTC" if limit_state.probe_at else "once more"
     return Alert(
-        subject=f"{pace.provider} refuses our mail",
+        subject=f"{limit_state.provider} refuses our mail",
         detail=(
-            f"{pace.recent.count('p')} of the last {min(len(pace.recent), LOOKS_BACK)} mails were"
-            f" refused for what we are, the last with: {pace.last_reply}. Mail to"
-            f" {pace.provider} waits; one is tried at {probe}, and when it is taken, the rest follows."
+            f"{limit_state.recent.count('p')} of the last {min(len(limit_state.recent), LOOKS_BACK)} mails were"
+            f" refused for what we are, the last with: {limit_state.last_reply}. Mail to"
+            f" {limit_state.provider} waits; one is tried at {probe}, and when it is taken, the rest follows."
         ),
         hint=(
             "Look the code up with the provider: SPF, DKIM, DMARC and PTR (paperboy doctor), block"
@@ -175,9 +184,9 @@ def _opened(pace: ProviderLimitView) -> Alert:
     )
 
 
-def _closed(pace: ProviderLimitView) -> Alert:
-    since = f"{pace.opened_at:%Y-%m-%d %H:%M} UTC" if pace.opened_at else "some time"
+def _closed(limit_state: ProviderLimitView) -> Alert:
+    since = f"{limit_state.opened_at:%Y-%m-%d %H:%M} UTC" if limit_state.opened_at else "some time"
     return Alert(
-        subject=f"{pace.provider} takes our mail again",
+        subject=f"{limit_state.provider} takes our mail again",
         detail=f"It had refused it since {since}. What waits goes out now, slowly at first.",
     )

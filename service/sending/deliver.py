@@ -36,7 +36,7 @@ def deliver(
     try:
         refuse_restored(sender.sessions, sender.settings)
     except DatabaseRestored as error:
-        run_sender(SendRequest(sender, occasion=error.mark.occasion), lambda _: None)
+        run_sender(SendRequest(sender, occasion=error.watermark.occasion), lambda _: None)
         raise
     stops_at = sender.clock() + longest if longest else None
     report = run_sender(SendRequest(sender, edition_id, stops_at), on_window)

@@ -20,8 +20,8 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import SentWatermark, is_older_than
-from service.sending.store.restore_guard import doubt_due_until, find_marked, newest_editions
-from service.sending.watermark_files import MARK_SECONDS, read_marks, write_marks
+from service.sending.store.restore_guard import doubt_due_until, find_watermarked, newest_editions
+from service.sending.watermark_files import WATERMARK_SECONDS, read_watermarks, write_watermarks
 
 log = get_logger(__name__)
 
@@ -29,17 +29,17 @@ log = get_logger(__name__)
 class DatabaseRestored(Exception):
     """The database is older than what was sent from it; its text is one line that says what to do."""
 
-    def __init__(self, mark: SentWatermark) -> None:
-        self.mark = mark
+    def __init__(self, watermark: SentWatermark) -> None:
+        self.watermark = watermark
         super().__init__(
-            f"this database is older than what was sent by {mark.at:%Y-%m-%d %H:%M} UTC: it was "
+            f"this database is older than what was sent by {watermark.at:%Y-%m-%d %H:%M} UTC: it was "
             "restored from a backup, and would send old mail again. Nothing is sent until you "
             "say so; run: paperboy restored"
         )
 
 
 @dataclass(slots=True)
-class Marker:
+class WatermarkWriter:
     """Keeps the mark of one run of sending; its first window is always marked."""
 
     sessions: sessionmaker[Session]
@@ -54,28 +54,29 @@ class Marker:
         with transaction(self.sessions) as session:
             installation = get_installation(session)
             editions = newest_editions(session)
-        mark = SentWatermark(installation, delivery_id, attempts[delivery_id], now, editions)
-        write_marks(self.settings, mark)
-        self.next_at = monotonic() + MARK_SECONDS
+        watermark = SentWatermark(installation, delivery_id, attempts[delivery_id], now, editions)
+        write_watermarks(self.settings, watermark)
+        self.next_at = monotonic() + WATERMARK_SECONDS
 
 
 def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> SentWatermark | None:
     """The newest mark that this database is behind of, unless the operator knows of it."""
     with transaction(sessions) as session:
-        marks = read_marks(settings, get_installation(session))
+        watermarks = read_watermarks(settings, get_installation(session))
         ahead = [
-            mark
-            for mark in marks
-            if is_older_than(mark, find_marked(session, mark)) and not is_accepted(session, mark.at)
+            watermark
+            for watermark in watermarks
+            if is_older_than(watermark, find_watermarked(session, watermark))
+            and not is_accepted(session, watermark.at)
         ]
-    return max(ahead, key=lambda mark: mark.at, default=None)
+    return max(ahead, key=lambda watermark: watermark.at, default=None)
 
 
 def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None:
     """Raise `DatabaseRestored` where this database is a backup whose restoring nobody has told."""
-    mark = find_mark_ahead(sessions, settings)
-    if mark is not None:
-        raise DatabaseRestored(mark)
+    watermark = find_mark_ahead(sessions, settings)
+    if watermark is not None:
+        raise DatabaseRestored(watermark)
 
 
 @contextmanager
@@ -83,11 +84,11 @@ def alerting_restored(
     sessions: sessionmaker[Session],
     settings: Settings,
     now: datetime,
-    ring: Callable[[str], object],
+    enqueue: Callable[[str], object],
 ) -> Iterator[None]:
     """For work that nobody watches: where it is refused the operator is told, once.
 
-    `ring` is the bell: the mail is rung for, since `deliver` sends it while it refuses all others.
+    `enqueue` is the bell: the mail is rung for, since `deliver` sends it while it refuses all others.
     """
     try:
         yield
@@ -98,9 +99,9 @@ def alerting_restored(
             hint="Run: paperboy restored",
         )
         with transaction(sessions) as session:
-            number = alert_operator(session, settings, error.mark.occasion, alert, now)
+            number = alert_operator(session, settings, error.watermark.occasion, alert, now)
         if number is not None:
-            ring("deliver")
+            enqueue("deliver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,15 @@ def accept_restored(
     `resolve`, or is carried into the next edition. Editions of those days that are made once more
     fall in doubt as they are frozen.
     """
-    mark = find_mark_ahead(sessions, settings)
-    if mark is None:
+    watermark = find_mark_ahead(sessions, settings)
+    if watermark is None:
         return RestoreReport(None, {})
     with transaction(sessions) as session:
-        until = mark.at + timedelta(seconds=MARK_SECONDS)
-        insert_restore(session, until, mark.editions, now)
+        until = watermark.at + timedelta(seconds=WATERMARK_SECONDS)
+        insert_restore(session, until, watermark.editions, now)
         doubtful = doubt_due_until(session, until, now)
         close_finished(session, now)
-    log.warning("restore.accepted", sent_until=mark.at.isoformat(), rows=sum(doubtful.values()))
+    log.warning(
+        "restore.accepted", sent_until=watermark.at.isoformat(), rows=sum(doubtful.values())
+    )
     return RestoreReport(until, {number or 0: count for number, count in doubtful.items()})

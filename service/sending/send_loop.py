@@ -19,7 +19,7 @@ from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import keep_copies
 from service.messages.build import BuiltMail, build_mail
 from service.messages.domain.errors import MailError
-from service.messages.edition_data import EditionDataCache, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.rendering.renderer import Renderer
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
@@ -34,7 +34,7 @@ from service.sending.record_outcomes import (
     record,
     suppress_dead,
 )
-from service.sending.restore_guard import Marker
+from service.sending.restore_guard import WatermarkWriter
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
 from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, hold_sender_lock
@@ -47,7 +47,7 @@ Clock = Callable[[], datetime]
 _SMALLEST_DIVIDED = 16
 
 # How long a worker waits for a slow provider's next turn rather than for the next bell.
-_LANE_PATIENCE = timedelta(seconds=5)
+_LIMIT_PATIENCE = timedelta(seconds=5)
 
 # How many messages are built between two looks at the wire.
 _BUILT_AT_ONCE = 8
@@ -149,9 +149,9 @@ class _Run:
         self._window = sender.settings.send_window
         # A small window is not worth dividing.
         self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
-        self._materials = EditionDataCache()
-        self._marker = Marker(sender.sessions, sender.settings)
-        self._pacer = LimitUpdater(sender.sessions, sender.settings)
+        self._editions = EditionDataCache()
+        self._marker = WatermarkWriter(sender.sessions, sender.settings)
+        self._limit_updater = LimitUpdater(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
         self._claimer = Claimer(owner, lease, errand.edition_id, sender.places)
         self._claims: deque[Claim] = deque()
@@ -176,19 +176,19 @@ class _Run:
                 self._claim()
             elif self._flying:
                 self._wait()
-            elif not self._await_lanes():
+            elif not self._await_limits():
                 return False
         return True
 
-    def _await_lanes(self) -> bool:
+    def _await_limits(self) -> bool:
         """Wait for a provider that takes some more within moments; false where there is none.
 
         Only for a worker: a command ends when what can go now has gone.
         """
         clock = self._sender.clock
         now = clock()
-        at = self._pacer.next_lane_at(now)
-        if self._stops_at is None or at is None or at > min(self._stops_at, now + _LANE_PATIENCE):
+        at = self._limit_updater.next_limit_at(now)
+        if self._stops_at is None or at is None or at > min(self._stops_at, now + _LIMIT_PATIENCE):
             return False
         time.sleep((at - now).total_seconds())
         self._is_drained = False
@@ -231,22 +231,24 @@ class _Run:
         """Take rows and end those that must not be sent; read what the rest needs."""
         sender, now = self._sender, self._sender.clock()
         with transaction(sender.sessions, is_lasting=False) as session:
-            lanes = self._claim_lanes(session, now)
+            lanes = self._claim_waiting(session, now)
             due = self._claim_due(session, self._window - len(lanes), now)
             unwanted = skip_unwanted(session, [*lanes, *due], sender.settings, now)
             wanted = [claim for claim in lanes if claim.id not in unwanted]
-            wanted += self._pacer.allot(session, [c for c in due if c.id not in unwanted], now)
-            gather_materials(session, wanted, self._materials)
+            wanted += self._limit_updater.allot(
+                session, [c for c in due if c.id not in unwanted], now
+            )
+            gather_edition_data(session, wanted, self._editions)
         self._is_drained = not (lanes or due)
         self._claims.extend(wanted)
         self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
 
-    def _claim_lanes(self, session: Session, now: datetime) -> list[Claim]:
+    def _claim_waiting(self, session: Session, now: datetime) -> list[Claim]:
         """Rows that waited for their providers come before those that are only due."""
         if self._occasion:
             return []
         claim = LimitClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
-        return self._pacer.claim_lanes(session, claim, self._window, now)
+        return self._limit_updater.claim_waiting(session, claim, self._window, now)
 
     def _claim_due(self, session: Session, room: int, now: datetime) -> list[Claim]:
         if self._occasion:
@@ -260,7 +262,7 @@ class _Run:
             claim = self._claims.popleft()
             try:
                 mail = build_mail(
-                    claim, self._materials, sender.settings, sender.renderer, sender.clock()
+                    claim, self._editions, sender.settings, sender.renderer, sender.clock()
                 )
             except MailError as error:
                 log.warning("deliver.unbuildable", delivery_id=claim.id, reason=str(error))
@@ -283,12 +285,12 @@ class _Run:
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
         landed = self._landed
-        self._pacer.hear(provider_replies(landed, self._flying), now)
+        self._limit_updater.hear(provider_replies(landed, self._flying), now)
         self._tell_troubles(now)
         attempts = {one.envelope.number: one.attempt for one in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
             states, dead = record(
-                session, landed, self._flying, self._pacer.held, now, sender.steps
+                session, landed, self._flying, self._limit_updater.held, now, sender.steps
             )
             held = sender.steps.hold(session, self._owner, attempts, now)
             suppress_dead(session, dead, sender.settings, now)
@@ -296,8 +298,8 @@ class _Run:
             ids = {row.id for row in held if not row.is_over} - withdrawn
             gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
-            kept = keep_copies(session, gone, self._materials, now)
-        self._materials.kept_parts |= kept
+            kept = keep_copies(session, gone, self._editions, now)
+        self._editions.kept_parts |= kept
         self._unbuildable, self._landed = [], {}
         for number in landed:
             del self._flying[number]
@@ -324,7 +326,7 @@ class _Run:
         if self._landed:
             try:
                 with transaction(self._sender.sessions) as session:
-                    held, now = self._pacer.held, self._sender.clock()
+                    held, now = self._limit_updater.held, self._sender.clock()
                     steps = self._sender.steps
                     record(session, self._landed, self._flying, held, now, steps)
             except SQLAlchemyError as error:

@@ -13,18 +13,18 @@ from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import (
     SentWatermark,
     WatermarkUnreadable,
-    read_mark,
-    write_mark,
+    read_watermark,
+    write_watermark,
 )
 
 log = get_logger(__name__)
 
 # A window a second is marked: a backup taken within the last second of all sending is nobody's.
-MARK_SECONDS = 1.0
+WATERMARK_SECONDS = 1.0
 _PATIENCE_SECONDS = 1.0
 
 
-def mark_paths(data_dir: Path) -> tuple[Path, Path]:
+def watermark_paths(data_dir: Path) -> tuple[Path, Path]:
     """Beside the data directory, so that a restored copy of it leaves the mark; else within it."""
     return data_dir.with_name(f"{data_dir.name}.sent"), data_dir / "sent"
 
@@ -39,22 +39,22 @@ def _key(installation: str) -> str:
     return f"paperboy:sent:{installation}"
 
 
-def read_marks(settings: Settings, installation: str) -> list[SentWatermark]:
+def read_watermarks(settings: Settings, installation: str) -> list[SentWatermark]:
     """The marks of this installation that can be found, wherever they are."""
     found = []
     for text in _read_texts(settings, installation):
         try:
-            mark = read_mark(text)
+            watermark = read_watermark(text)
         except WatermarkUnreadable as error:
             log.warning("restore.mark_unreadable", reason=str(error))
             continue
-        if mark.installation == installation:
-            found.append(mark)
+        if watermark.installation == installation:
+            found.append(watermark)
     return found
 
 
 def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
-    for path in mark_paths(settings.data_dir):
+    for path in watermark_paths(settings.data_dir):
         with suppress(OSError, UnicodeDecodeError):
             yield path.read_text(encoding="ascii")
     if settings.redis_url:
@@ -68,10 +68,10 @@ def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
                 yield text
 
 
-def write_marks(settings: Settings, mark: SentWatermark) -> None:
+def write_watermarks(settings: Settings, watermark: SentWatermark) -> None:
     """Write the mark to every place there is; a place that fails costs only itself."""
-    text = write_mark(mark)
-    for path in mark_paths(settings.data_dir):
+    text = write_watermark(watermark)
+    for path in watermark_paths(settings.data_dir):
         try:
             _replace(path, text)
         except OSError:
@@ -82,7 +82,7 @@ def write_marks(settings: Settings, mark: SentWatermark) -> None:
     if settings.redis_url:
         try:
             with _valkey(settings.redis_url) as valkey:
-                valkey.set(_key(mark.installation), text)
+                valkey.set(_key(watermark.installation), text)
         except redis.RedisError as error:
             log.warning("restore.mark_unwritten", reason=type(error).__name__)
 

@@ -11,13 +11,13 @@ from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import (
     LEAST_POOL,
     Origin,
-    build_probe,
+    build_like_query,
     draw_shipped_line,
-    gauge_shipped,
+    scale_of_shipped,
 )
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
-from service.similarity.like_paper import aim_at_paper, read_meanings
+from service.similarity.like_paper import read_meanings, target_of_paper
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
 from service.similarity.store.vectors import (
     PaperText,
@@ -139,15 +139,15 @@ def similar_papers(
     (paper,) = get_meanings(session, [paper_id])
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []
-    aim = aim_at_paper(session, paper)
+    target = target_of_paper(session, paper)
     # A page cannot wait for the pool to be measured; what is to be expected orders just as well.
-    gauge = gauge_shipped(aim)
-    probe = build_probe(Origin("", paper.model), aim, gauge, draw_shipped_line(gauge))
-    found = find_nearest(session, probe, paper_id, 2 * limit + 4)
+    scale = scale_of_shipped(target)
+    like_query = build_like_query(Origin("", paper.model), target, scale, draw_shipped_line(scale))
+    found = find_nearest(session, like_query, paper_id, 2 * limit + 4)
     works = get_works(session, [paper_id, *(i for i, _ in found)])
     seen, similar = {works.get(paper_id)}, []
     for found_id, score in found:
         if works[found_id] not in seen:
             seen.add(works[found_id])
-            similar.append((found_id, (score - gauge.middle) / gauge.deviation))
+            similar.append((found_id, (score - scale.middle) / scale.deviation))
     return similar[:limit]

@@ -13,7 +13,7 @@ from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.vectors import PaperText, get_meanings, read_texts
 
 
-def aim_at_paper(session: Session, paper: PaperVectors) -> Target:
+def target_of_paper(session: Session, paper: PaperVectors) -> Target:
     """What a stored paper would look for if it were a probe: its own vector, its rarest words."""
     (text,) = read_texts(session, [paper.paper_id])
     return Target(paper.dense, rare_words(text, read_corpus(session, lexemes_of([text]))))

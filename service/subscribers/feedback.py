@@ -12,10 +12,10 @@ from service.papers.store.read import count_each, get_papers, which_hold
 from service.platform.settings.settings import Settings
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store.feedback import (
-    delete_opinion,
-    find_opinion,
-    get_opinions,
-    record_opinion,
+    delete_feedback,
+    find_feedback,
+    get_rated_papers,
+    record_feedback,
 )
 from service.subscribers.store.models import Subscriber
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
@@ -46,12 +46,12 @@ def rate_paper(
     session: Session, subscriber: Subscriber, paper_id: int, kind: Feedback, now: datetime
 ) -> Feedback | None:
     """Set the reader's word on a paper that is there; returns the word before."""
-    was = find_opinion(session, subscriber.id, paper_id)
-    record_opinion(session, subscriber.id, paper_id, kind, now)
+    was = find_feedback(session, subscriber.id, paper_id)
+    record_feedback(session, subscriber.id, paper_id, kind, now)
     return was
 
 
-def take_back_opinion(
+def take_back_feedback(
     session: Session,
     subscriber: Subscriber,
     paper_id: int,
@@ -60,16 +60,16 @@ def take_back_opinion(
     now: datetime,
 ) -> bool:
     """Go back to the word before; true unless something else was said meanwhile."""
-    if not delete_opinion(session, subscriber.id, paper_id, kind):
-        return find_opinion(session, subscriber.id, paper_id) is was
+    if not delete_feedback(session, subscriber.id, paper_id, kind):
+        return find_feedback(session, subscriber.id, paper_id) is was
     if was is not None:
-        record_opinion(session, subscriber.id, paper_id, was, now)
+        record_feedback(session, subscriber.id, paper_id, was, now)
     return True
 
 
 def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
     """The papers a reader saved, the newest word first."""
-    said = get_opinions(session, [subscriber_id]).get(subscriber_id)
+    said = get_rated_papers(session, [subscriber_id]).get(subscriber_id)
     papers = get_papers(session, said.kept) if said else {}
     return [papers[i] for i in said.kept] if said else []
 

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.platform.database.engine import transaction
-from service.topics.store.save_compiled import compile_missing, prune_forms, renew_forms
+from service.topics.store.save_compiled import compile_missing, prune_compiled, recompile_outdated
 
 # Compiled in one transaction: about half a second.
 _AT_ONCE = 2_000
@@ -16,12 +16,12 @@ def compile_topics(sessions: sessionmaker[Session]) -> int:
     topics, so nothing is lost when this was not run; it is only slower then.
     """
     compiled = 0
-    for compile_some in (compile_missing, renew_forms):
+    for compile_some in (compile_missing, recompile_outdated):
         some = _AT_ONCE
         while some == _AT_ONCE:
             with transaction(sessions) as session:
                 some = compile_some(session, _AT_ONCE)
             compiled += some
     with transaction(sessions) as session:
-        prune_forms(session)
+        prune_compiled(session)
     return compiled

@@ -20,7 +20,7 @@ from service.topics.domain.language.edits import (
     write_muted,
 )
 from service.topics.domain.types import TopicChangeKind
-from service.topics.store.changes import find_standing_change, get_change, record_change
+from service.topics.store.changes import find_score_change, get_change, record_change
 from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import (
     append_topic,
@@ -116,7 +116,7 @@ def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
     """The change that made a draft so already, if a link did and nobody undid it."""
     if draft.topic is None:
         return None
-    change = find_standing_change(session, draft.kind, draft.topic.id, draft.asked)
+    change = find_score_change(session, draft.kind, draft.topic.id, draft.asked)
     return change if change and change.after_query == draft.topic.query else None
 
 

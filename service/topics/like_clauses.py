@@ -23,12 +23,12 @@ from service.similarity.store.vectors import (
 )
 from service.topics.domain.language import Query, like_leaves
 from service.topics.domain.matching.bitsets import PaperSet
-from service.topics.like_queries import make_probes, read_probe
+from service.topics.like_queries import make_like_queries, read_like_query
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 
 # Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
-_PROBES_AT_ONCE = 50
+_LIKE_QUERIES_AT_ONCE = 50
 
 
 def topic_condition(session: Session, settings: Settings, query: Query) -> ColumnElement[bool]:
@@ -36,14 +36,16 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
     Raises `LikeError` where the topic names a paper that is not stored.
     """
-    probes = {
-        clause: read_probe(session, settings, leaf.text)
+    like_queries = {
+        clause: read_like_query(session, settings, leaf.text)
         for clause, leaf in like_leaves(query).items()
     }
-    return to_sql(query, likes={clause: like_condition(one) for clause, one in probes.items()})
+    return to_sql(
+        query, likes={clause: like_condition(one) for clause, one in like_queries.items()}
+    )
 
 
-def fill_shelf(
+def load_model_vectors(
     session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
 ) -> ModelVectors:
     """These papers and the newest `pool_size` of all, in memory, to try `like:` clauses on."""
@@ -57,24 +59,26 @@ def fill_shelf(
     return ModelVectors(model, packed, pool_size, floor)
 
 
-def follow_shelf(
-    session: Session, shelf: ModelVectors, changed: Iterable[int], paper_ids: Iterable[int]
+def update_model_vectors(
+    session: Session, vectors: ModelVectors, changed: Iterable[int], paper_ids: Iterable[int]
 ) -> ModelVectors | None:
     """The shelf after papers changed, as far as they belong on it; None where it must be refilled."""
     wanted = {*paper_ids}
-    own = [i for i in changed if i >= shelf.floor or i in wanted]
-    return shelf.with_changes(read_packed(session, shelf.model, own), changed)
+    own = [i for i in changed if i >= vectors.floor or i in wanted]
+    return vectors.with_changes(read_packed(session, vectors.model, own), changed)
 
 
-def probe_on(
-    session: Session, settings: Settings, like_text: str, shelf: ModelVectors
+def like_query_on(
+    session: Session, settings: Settings, like_text: str, vectors: ModelVectors
 ) -> LikeQueryView:
     """The probe of a clause, the same as everywhere, made from the papers on a shelf."""
 
-    def scan(_session: Session, model: str, aim: Target, without: int | None) -> ReferenceScores:
-        return shelf.scan(aim, without) if model == shelf.model else ReferenceScores((), (), ())
+    def scan(_session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+        return (
+            vectors.scan(target, without) if model == vectors.model else ReferenceScores((), (), ())
+        )
 
-    return read_probe(session, settings, like_text, scan)
+    return read_like_query(session, settings, like_text, scan)
 
 
 def find_likes(
@@ -87,21 +91,21 @@ def find_likes(
     """
     if not likes:
         return {}
-    probes = make_probes(session, settings, sorted(set(likes.values())))
-    known = [clause for clause, text in likes.items() if text in probes]
+    like_queries = make_like_queries(session, settings, sorted(set(likes.values())))
+    known = [clause for clause, text in likes.items() if text in like_queries]
     meanings = get_meanings(session, paper_ids)
-    sets = like_sets([probes[likes[clause]] for clause in known], meanings)
+    sets = like_sets([like_queries[likes[clause]] for clause in known], meanings)
     return dict.fromkeys(likes, 0) | dict(zip(known, sets, strict=True))
 
 
-def prepare_probes(sessions: sessionmaker[Session], settings: Settings) -> int:
+def prepare_like_queries(sessions: sessionmaker[Session], settings: Settings) -> int:
     """Make the probes of saved topics that have none, so that no edition waits for them.
 
     Returns how many clauses were looked at. Safe to repeat: a probe that is there is kept.
     """
     with transaction(sessions) as session:
         texts = sorted(set(list_likes(session).values()))
-    for start in range(0, len(texts), _PROBES_AT_ONCE):
+    for start in range(0, len(texts), _LIKE_QUERIES_AT_ONCE):
         with transaction(sessions) as session:
-            make_probes(session, settings, texts[start : start + _PROBES_AT_ONCE])
+            make_like_queries(session, settings, texts[start : start + _LIKE_QUERIES_AT_ONCE])
     return len(texts)

@@ -21,31 +21,31 @@ from service.similarity.domain.calibration import (
     RelevantPaper,
     Target,
     admit,
-    build_probe,
+    build_like_query,
     choose_feedback,
     draw_shipped_line,
     expand,
-    gauge_pool,
-    gauge_shipped,
     pick_threshold,
+    scale_of_pool,
+    scale_of_shipped,
 )
 from service.similarity.domain.vectors import LikeQueryView, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.like_paper import (
-    aim_at_paper,
     lexemes_of,
     meaning_of,
     rare_words,
     read_corpus,
+    target_of_paper,
 )
 from service.similarity.store.corpus import get_generation, scan_pool
 from service.similarity.store.vectors import get_meanings, read_texts
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.store.like_queries import (
-    delete_probes,
-    find_probes,
-    find_stale_probes,
-    insert_probe,
+    delete_like_queries,
+    find_like_queries,
+    find_stale_like_queries,
+    insert_like_query,
 )
 from service.topics.store.to_sql import fetch_lexemes
 
@@ -58,7 +58,7 @@ class LikeError(ValueError):
     """A `like:` clause names a paper that is not stored. One line that says what to do."""
 
 
-def make_probe(
+def make_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
     """The probe of a clause, kept from now on: for saving a topic, and for matching.
@@ -66,38 +66,38 @@ def make_probe(
     `scan` is what asks the newest papers, for who has them in memory. Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
     the model is missing.
     """
-    return _find_probe(session, settings, like_text) or insert_probe(
+    return _find_like_query(session, settings, like_text) or insert_like_query(
         session, _build(session, settings, like_text, scan)
     )
 
 
-def read_probe(
+def read_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
-    """The same without keeping anything: for looking, as pages do. Raises what `make_probe` does."""
-    kept = _find_probe(session, settings, like_text)
+    """The same without keeping anything: for looking, as pages do. Raises what `make_like_query` does."""
+    kept = _find_like_query(session, settings, like_text)
     return kept or _build(session, settings, like_text, scan)
 
 
-def make_probes(
+def make_like_queries(
     session: Session, settings: Settings, like_texts: Iterable[str]
 ) -> dict[str, LikeQueryView]:
     """The probes of many clauses, by the clause's text as given; one query for those that are kept.
 
     A clause whose paper is not stored is left out: a topic that was saved must not stop the rest.
     """
-    texts = {text: probe_text(text) for text in like_texts}
-    kept = find_probes(session, MODEL_NAMES[settings.embedder], sorted(set(texts.values())))
-    probes = {}
+    texts = {text: like_query_text(text) for text in like_texts}
+    kept = find_like_queries(session, MODEL_NAMES[settings.embedder], sorted(set(texts.values())))
+    like_queries = {}
     for given, text in texts.items():
         try:
-            probes[given] = kept.get(text) or make_probe(session, settings, text)
+            like_queries[given] = kept.get(text) or make_like_query(session, settings, text)
         except LikeError as error:
             log.warning("probe.unknown", reason=str(error))
-    return probes
+    return like_queries
 
 
-def renew_probes(
+def renew_like_queries(
     sessions: sessionmaker[Session], settings: Settings, limit: int = 100, scan: Scan = scan_pool
 ) -> int:
     """Make probes of older generations and other models again; returns how many were."""
@@ -105,30 +105,30 @@ def renew_probes(
     with transaction(sessions) as session:
         generation = get_generation(session)
         number = generation.generation if generation and generation.model == model else 0
-        stale = find_stale_probes(session, model, number, limit)
+        stale = find_stale_like_queries(session, model, number, limit)
     for text in stale:
         with transaction(sessions) as session:
             try:
-                insert_probe(session, _build(session, settings, text, scan))
+                insert_like_query(session, _build(session, settings, text, scan))
             except LikeError as error:
                 log.warning("probe.unknown", reason=str(error))
-                delete_probes(session, text)
+                delete_like_queries(session, text)
     return len(stale)
 
 
-def probe_text(like_text: str) -> str:
+def like_query_text(like_text: str) -> str:
     """The form in which equal clauses are equal: a paper's key, or the words folded."""
     return like_key(like_text) or fold_words(like_text)
 
 
-def _find_probe(session: Session, settings: Settings, like_text: str) -> LikeQueryView | None:
-    text = probe_text(like_text)
-    return find_probes(session, MODEL_NAMES[settings.embedder], [text]).get(text)
+def _find_like_query(session: Session, settings: Settings, like_text: str) -> LikeQueryView | None:
+    text = like_query_text(like_text)
+    return find_like_queries(session, MODEL_NAMES[settings.embedder], [text]).get(text)
 
 
 def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> LikeQueryView:
     """The probe of a clause as the database stands now."""
-    text = probe_text(like_text)
+    text = like_query_text(like_text)
     model = MODEL_NAMES[settings.embedder]
     generation = get_generation(session)
     is_counted = generation is not None and generation.model == model
@@ -152,32 +152,32 @@ def _build_for_text(
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
     weights = weigh_text(lexemes, read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
-    aim = Target(dense, weights)
-    pool = scan(session, origin.model, aim, None)
+    target = Target(dense, weights)
+    pool = scan(session, origin.model, target, None)
     if not pool.is_telling:
-        gauge = gauge_shipped(aim)
-        return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
-    best = choose_feedback(pool, gauge_pool(pool, has_dense=bool(dense)))
-    return _measure(session, origin, expand(aim, _read_feedback(session, best)), scan)
+        scale = scale_of_shipped(target)
+        return build_like_query(origin, target, scale, draw_shipped_line(scale))
+    best = choose_feedback(pool, scale_of_pool(pool, has_dense=bool(dense)))
+    return _measure(session, origin, expand(target, _read_feedback(session, best)), scan)
 
 
 def _build_for_paper(
     session: Session, settings: Settings, origin: Origin, paper_id: int, scan: Scan
 ) -> LikeQueryView:
     paper = meaning_of(session, settings, paper_id)
-    probe = _measure(session, origin, aim_at_paper(session, paper), scan, paper_id)
-    return admit(probe, paper)
+    like_query = _measure(session, origin, target_of_paper(session, paper), scan, paper_id)
+    return admit(like_query, paper)
 
 
 def _measure(
-    session: Session, origin: Origin, aim: Target, scan: Scan, without: int | None = None
+    session: Session, origin: Origin, target: Target, scan: Scan, without: int | None = None
 ) -> LikeQueryView:
-    pool = scan(session, origin.model, aim, without)
+    pool = scan(session, origin.model, target, without)
     if not pool.is_telling:
-        gauge = gauge_shipped(aim)
-        return build_probe(origin, aim, gauge, draw_shipped_line(gauge))
-    gauge = gauge_pool(pool, has_dense=bool(aim.dense))
-    return build_probe(origin, aim, gauge, pick_threshold(pool, gauge))
+        scale = scale_of_shipped(target)
+        return build_like_query(origin, target, scale, draw_shipped_line(scale))
+    scale = scale_of_pool(pool, has_dense=bool(target.dense))
+    return build_like_query(origin, target, scale, pick_threshold(pool, scale))
 
 
 def _read_feedback(session: Session, ids: Sequence[int]) -> list[RelevantPaper]:

@@ -22,7 +22,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import Query
 from service.topics.domain.matching.recent_index import RecentIndex
-from service.topics.like_clauses import fill_shelf, follow_shelf
+from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, KeptDays, LivePreview, PreviewLookup
 from service.topics.store.recent import (
     begin_snapshot,
@@ -149,8 +149,10 @@ class LivePreviews:
             if self._kept is kept:
                 papers = read_recent(session, kept.span, changed)
                 index = kept.index.with_changes(papers, changed)
-                shelf = kept.shelf and follow_shelf(session, kept.shelf, changed, index.paper_ids)
-                self._kept = KeptDays(kept.span, state, index, kept.read_at, shelf)
+                vectors = kept.vectors and update_model_vectors(
+                    session, kept.vectors, changed, index.paper_ids
+                )
+                self._kept = KeptDays(kept.span, state, index, kept.read_at, vectors)
                 return self._kept
         return self._keep_up(session, kept.span, state)
 
@@ -172,10 +174,10 @@ class LivePreviews:
                 fewest = max(1, len(kept.index) // _COMMON_PART)
                 rows = iterate_common_words(session, span, fewest)
                 kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})
-                shelf = fill_shelf(session, self._settings, kept.index.paper_ids)
+                vectors = load_model_vectors(session, self._settings, kept.index.paper_ids)
             kept.index.learn_spellings()
             with self._following:
-                self._kept = replace(kept, shelf=shelf)
+                self._kept = replace(kept, vectors=vectors)
         except SQLAlchemyError as error:
             log.warning("preview.words", reason=type(error).__name__)
         finally:

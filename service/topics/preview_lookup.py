@@ -55,7 +55,7 @@ from service.topics.domain.refinements import (
     respell,
     widen,
 )
-from service.topics.like_clauses import probe_on, topic_condition
+from service.topics.like_clauses import like_query_on, topic_condition
 from service.topics.store.recent import find_ids
 from service.topics.store.to_sql import fetch_lexemes
 from service.topics.topics import TopicPreview
@@ -101,7 +101,7 @@ class KeptDays:
     state: str
     index: RecentIndex
     read_at: float
-    shelf: ModelVectors | None = None
+    vectors: ModelVectors | None = None
     answers: dict[_Key, PaperSet] = field(default_factory=dict)
 
     @property
@@ -123,7 +123,7 @@ class PreviewLookup:
         self._most_kept = most_kept
         self._session = session
         self._index = kept.index
-        self._shelf = kept.shelf
+        self._vectors = kept.vectors
         self._answers = kept.answers
         self._span = kept.span
         self._query = query
@@ -234,9 +234,9 @@ class PreviewLookup:
         return self._keep(leaf, self._ask(leaf)) if known is None else known & self._reach.papers
 
     def _ask(self, query: Query) -> PaperSet:
-        if isinstance(query, Like) and self._shelf is not None:
-            probe = probe_on(self._session, self._settings, query.text, self._shelf)
-            return self._index.bits_of(self._shelf.find_like(probe))
+        if isinstance(query, Like) and self._vectors is not None:
+            like_query = like_query_on(self._session, self._settings, query.text, self._vectors)
+            return self._index.bits_of(self._vectors.find_like(like_query))
         if self._is_replaced and not wants_replaced(query):
             query = And((query, Announced(replaced=True)))
         condition = topic_condition(self._session, self._settings, query)

@@ -56,20 +56,20 @@ def create_app(
     settings: Settings,
     sessions: sessionmaker[Session],
     *,
-    ring: Callable[..., None],
+    enqueue: Callable[..., None],
     clock: Callable[[], datetime],
     renderer: Renderer | None = None,
     fetch: Callable[[str], bytes] = fetch_from_amazon,
 ) -> FastAPI:
-    """The application. `ring(task, *ids)` is called after commits and must not raise."""
+    """The application. `enqueue(task, *ids)` is called after commits and must not raise."""
     # FastAPI's own documentation pages load scripts from elsewhere, which our policy forbids.
     app = FastAPI(
         title=BRAND, docs_url=None, redoc_url=None, lifespan=_stop_probes, redirect_slashes=False
     )
-    app.state.site = AppContext(
+    app.state.context = AppContext(
         settings=settings,
         sessions=sessions,
-        ring=ring,
+        enqueue=enqueue,
         clock=clock,
         renderer=renderer or make_renderer(settings),
         limits=SignUpLimits(settings.redis_url),

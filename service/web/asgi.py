@@ -12,7 +12,7 @@ from service.platform import logs
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.embedded import resolve_services
-from service.platform.queue import make_ring
+from service.platform.queue import make_enqueue
 from service.platform.settings.load import load_settings
 from service.web.app import create_app
 
@@ -33,8 +33,8 @@ def app_from_environment() -> FastAPI:
     app = create_app(
         settings,
         make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
-        ring=make_ring(settings.broker_url),
+        enqueue=make_enqueue(settings.broker_url),
         clock=system_clock,
     )
-    app.state.site.previews.warm(announcement_date(system_clock()))
+    app.state.context.previews.warm(announcement_date(system_clock()))
     return app

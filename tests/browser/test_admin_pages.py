@@ -28,7 +28,7 @@ def test_a_doubt_is_answered_in_two_presses_and_no_page_scrolls_sideways(
     here = settings.model_copy(update={"admin_password": PASSWORD})
     press = make_press(here, engine, now)
     edition_id = fill_accounts(press)
-    app = create_app(here, make_sessions(engine), ring=lambda *_: None, clock=press.clock)
+    app = create_app(here, make_sessions(engine), enqueue=lambda *_: None, clock=press.clock)
     with serve(app) as address:
         context = browser.new_context(
             base_url=address,

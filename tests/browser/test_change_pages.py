@@ -41,7 +41,7 @@ def test_each_link_is_one_press_and_no_page_scrolls_sideways(
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     preferences = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
     session.commit()
-    app = create_app(settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: now)
+    app = create_app(settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: now)
     with serve(app) as address:
         context = browser.new_context(
             base_url=address, java_script_enabled=False, viewport={"width": width, "height": 800}

@@ -35,7 +35,7 @@ def site(settings: Settings, engine: Engine, session: Session, now: datetime) ->
         make_announcement(2, "A Very Long Title about " + "Reinforcement " * 12 + "of Dogs"),
     ]
     store_papers(session, told)
-    app = create_app(settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: now)
+    app = create_app(settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: now)
     with serve(app) as address:
         yield address
 

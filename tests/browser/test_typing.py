@@ -32,7 +32,7 @@ def site(settings: Settings, engine: Engine, session: Session, now: datetime) ->
         for n in range(1, 41)
     ]
     store_papers(session, told)
-    app = create_app(settings, make_sessions(engine), ring=Bell(), clock=lambda: now)
+    app = create_app(settings, make_sessions(engine), enqueue=Bell(), clock=lambda: now)
     with serve(app) as address:
         yield address
 

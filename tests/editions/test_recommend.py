@@ -11,7 +11,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_from_json
 from service.editions.domain.recommendations import recommend
-from service.editions.recommend import SuggestionPool, load_opinions, load_pool, load_tastes
+from service.editions.recommend import SuggestionPool, load_pool, load_rated_papers, load_tastes
 from service.papers.domain.types import ParsedAnnouncement
 from service.papers.store.works import link_works
 from service.subscribers.domain.types import Feedback
@@ -82,7 +82,7 @@ def recommended(
     session: Session, subscribers: Sequence[int], pool: SuggestionPool, known: Collection[int]
 ) -> dict[int, tuple[int, ...]]:
     """What is recommended beside a digest that shows nothing, to those who get anything."""
-    tastes = load_tastes(session, load_opinions(session, subscribers), pool)
+    tastes = load_tastes(session, load_rated_papers(session, subscribers), pool)
     digests = {
         subscriber: recommend(Digest(()), tastes.get(subscriber), pool.candidates, known)
         for subscriber in subscribers

@@ -63,7 +63,7 @@ def told_of(press: Press, subscriber: int) -> list[tuple[str, str]]:
         (str(h.kind), h.detail)
         for row in press.rows()
         if row.subscriber_id == subscriber and row.digest is not None
-        for h in digest_from_json(row.digest).happenings
+        for h in digest_from_json(row.digest).updates
     ]
 
 

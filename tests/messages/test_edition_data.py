@@ -89,9 +89,9 @@ def test_all_readers_of_an_edition_are_told_the_same_days() -> None:
         state=EditionState.FROZEN,
         coverage={"announced": 3, "checked": 2, "late": 1, "late_days": {"2026-09-17": 1}},
     )
-    materials = EditionDataCache(editions={5: edition})
-    days = materials.days(5)
+    editions = EditionDataCache(editions={5: edition})
+    days = editions.days(5)
     assert days is not None
-    assert days is materials.days(5)
+    assert days is editions.days(5)
     assert (days.coverage.checked, days.coverage.is_complete) == (2, False)
-    assert materials.days(0) is None
+    assert editions.days(0) is None

@@ -132,7 +132,7 @@ def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> No
     with press.sessions() as session:
         story = tell_why(session, session.get_one(Subscriber, anne), FRIDAY, keys)
     assert (story.state, story.suppressed) == ("suppressed", "operator")
-    assert story.pace is not None
-    assert (story.provider, story.pace.breaker) == ("example.org", "open")
+    assert story.limit_state is not None
+    assert (story.provider, story.limit_state.breaker) == ("example.org", "open")
     assert any("suppressed" in line for line in story_lines(story))
     assert any(line.startswith("example.org is paused since") for line in story_lines(story))

@@ -8,14 +8,14 @@ import redis
 from structlog.testing import capture_logs
 from support.smtp.smtp_sink import free_port
 
-from service.platform.queue import TASK_QUEUES, make_ring
+from service.platform.queue import TASK_QUEUES, make_enqueue
 from service.platform.settings.settings import broker_url
 
 
 def test_a_bell_lies_in_the_queue_of_its_task(redis_url: str) -> None:
-    ring = make_ring(broker_url(redis_url))
-    ring("compose", 17)
-    ring("deliver")
+    enqueue = make_enqueue(broker_url(redis_url))
+    enqueue("compose", 17)
+    enqueue("deliver")
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("compose") == 1
         assert client.llen("send") == 1
@@ -25,23 +25,23 @@ def test_a_bell_lies_in_the_queue_of_its_task(redis_url: str) -> None:
 
 def test_an_unknown_task_is_a_fault_of_ours(redis_url: str) -> None:
     with pytest.raises(KeyError):
-        make_ring(broker_url(redis_url))("no_such_task")
+        make_enqueue(broker_url(redis_url))("no_such_task")
 
 
 def test_a_broker_that_is_away_is_given_up_within_seconds_and_without_an_error(
     tmp_path: object,
 ) -> None:
     for address in (f"redis://127.0.0.1:{free_port()}/0", f"redis+socket://{tmp_path}/no.sock"):
-        ring = make_ring(address)
+        enqueue = make_enqueue(address)
         began = time.monotonic()
-        ring("deliver")
+        enqueue("deliver")
         assert time.monotonic() - began < 5
 
 
 def test_the_bell_rings_again_when_the_broker_is_back(redis_url: str) -> None:
-    away = make_ring(f"redis://127.0.0.1:{free_port()}/0")
+    away = make_enqueue(f"redis://127.0.0.1:{free_port()}/0")
     away("deliver")
-    make_ring(broker_url(redis_url))("deliver")
+    make_enqueue(broker_url(redis_url))("deliver")
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen(TASK_QUEUES["deliver"]) == 1
 
@@ -50,7 +50,7 @@ def test_the_bell_rings_again_when_the_broker_is_back(redis_url: str) -> None:
 def test_a_ring_is_one_message_with_ids_in_the_queue_of_its_task(
     redis_url: str, task: str, queue: str
 ) -> None:
-    make_ring(broker_url(redis_url))(task, 17, "arxiv")
+    make_enqueue(broker_url(redis_url))(task, 17, "arxiv")
     with redis.Redis.from_url(redis_url) as client:
         (raw,) = client.lrange(queue, 0, -1)
     message = json.loads(raw)
@@ -60,13 +60,13 @@ def test_a_ring_is_one_message_with_ids_in_the_queue_of_its_task(
 
 def test_an_unknown_task_is_a_mistake_of_the_caller(redis_url: str) -> None:
     with pytest.raises(KeyError, match="delivr"):
-        make_ring(broker_url(redis_url))("delivr")
+        make_enqueue(broker_url(redis_url))("delivr")
 
 
 def test_a_bell_that_cannot_be_rung_is_logged_and_no_error() -> None:
-    ring = make_ring(f"redis://127.0.0.1:{free_port()}/0")
+    enqueue = make_enqueue(f"redis://127.0.0.1:{free_port()}/0")
     began = time.monotonic()
     with capture_logs() as logged:
-        ring("deliver")
+        enqueue("deliver")
     assert time.monotonic() - began < 8
     assert [(line["event"], line["task"]) for line in logged] == [("ring.unheard", "deliver")]

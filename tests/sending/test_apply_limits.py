@@ -28,7 +28,7 @@ from service.sending.domain.provider_limits import (
 from service.sending.domain.providers import provider_of
 from service.sending.send_loop import DeliverReport
 from service.sending.smtp.relay_pool import RelayError
-from service.sending.store.provider_limits import find_paces
+from service.sending.store.provider_limits import find_limits
 from service.subscribers.lifecycle import erase, unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
@@ -60,7 +60,7 @@ def answering(
 
 def pace_of(press: Press, provider: str = "gmail") -> ProviderLimitView | None:
     with press.sessions() as session:
-        return find_paces(session).get(provider)
+        return find_limits(session).get(provider)
 
 
 def lanes(press: Press) -> dict[str, int]:
@@ -101,9 +101,9 @@ def test_a_provider_that_complains_gets_its_pace_and_the_others_pass(press: Pres
     edition_id = begin(press, *of("gmail.com", 60), *of("uni.example", 5))
     transport = PlannedTransport(answering(TOO_FAST))
     deliver(press.sender(transport, send_window=10))
-    pace = pace_of(press)
-    assert pace is not None
-    assert pace.rate == START_RATE
+    limit_state = pace_of(press)
+    assert limit_state is not None
+    assert limit_state.rate == START_RATE
     # What was in flight and claimed before it was known, and what the pace lets go at once.
     sent = digests(transport)
     assert sent["uni.example"] == 5
@@ -146,9 +146,9 @@ def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
 
 def test_the_breaker_opens_and_nobody_is_failed_or_suppressed(press: Press) -> None:
     edition_id, transport = open_breaker(press)
-    pace = pace_of(press)
-    assert pace is not None
-    assert (pace.breaker, pace.opened_at) == (BreakerState.OPEN, press.clock())
+    limit_state = pace_of(press)
+    assert limit_state is not None
+    assert (limit_state.breaker, limit_state.opened_at) == (BreakerState.OPEN, press.clock())
     assert press.states(edition_id) == {"queued": 30, "sent": 2}
     sent = digests(transport)
     assert sent["uni.example"] == 2
@@ -180,9 +180,9 @@ def test_a_probe_that_is_taken_lets_all_go_slowly_and_the_operator_know(press: P
     transport.plan = answering(ACCEPTED)
     press.clock.forward(minutes=PROBE_MINUTES[0], seconds=1)
     deliver(press.sender(transport))
-    pace = pace_of(press)
-    assert pace is not None
-    assert (pace.breaker, pace.rate) == (BreakerState.CLOSED, START_RATE)
+    limit_state = pace_of(press)
+    assert limit_state is not None
+    assert (limit_state.breaker, limit_state.rate) == (BreakerState.CLOSED, START_RATE)
     for _ in range(12):
         press.clock.forward(minutes=15)
         deliver(press.sender(transport))

@@ -21,7 +21,7 @@ from service.sending.restore_guard import (
     find_mark_ahead,
     refuse_restored,
 )
-from service.sending.watermark_files import mark_paths
+from service.sending.watermark_files import watermark_paths
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 OPERATOR = "ops@paperboy.example"
@@ -92,7 +92,7 @@ def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
     press: Press, restored: Again
 ) -> None:
     queue_alert(press, "relay of today")
-    before, mark = others(press), mark_paths(press.settings.data_dir)[0].read_text()
+    before, mark = others(press), watermark_paths(press.settings.data_dir)[0].read_text()
     assert len(before) == 5
     assert {(state, attempt) for _, state, attempt in before} == {("queued", 0)}
     transport = PlannedTransport()
@@ -104,7 +104,7 @@ def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
     assert (alert.state, alert.attempt) == ("sent", 1)
     assert press.history(alert.id) == [(1, "sent")]
     assert others(press) == before
-    assert mark_paths(press.settings.data_dir)[0].read_text() == mark
+    assert watermark_paths(press.settings.data_dir)[0].read_text() == mark
 
 
 def test_a_command_says_the_same_whether_the_alert_leaves_or_not(

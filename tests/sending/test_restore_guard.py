@@ -19,12 +19,12 @@ from service.editions.store.editions import find_edition
 from service.sending.deliver import deliver, resolve, sweep
 from service.sending.restore_guard import (
     DatabaseRestored,
-    Marker,
+    WatermarkWriter,
     accept_restored,
     find_mark_ahead,
     refuse_restored,
 )
-from service.sending.watermark_files import mark_paths
+from service.sending.watermark_files import watermark_paths
 from service.subscribers.lifecycle import unsubscribe
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
@@ -42,7 +42,7 @@ def forget_valkey(press: Press) -> None:
 
 
 def forget_files(press: Press) -> None:
-    for path in mark_paths(press.settings.data_dir):
+    for path in watermark_paths(press.settings.data_dir):
         path.unlink(missing_ok=True)
 
 
@@ -165,7 +165,7 @@ def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
-    beside, _ = mark_paths(press.settings.data_dir)
+    beside, _ = watermark_paths(press.settings.data_dir)
     whole = beside.read_text()
     forget_valkey(press)
     for text_of_mark in (whole[:20], "", "[]", "{}", whole.replace("+00:00", ""), "\xff"):
@@ -186,7 +186,7 @@ def test_valkey_that_is_away_keeps_nobody_from_sending(
     press.add_papers(1)
     press.publish()
     assert deliver(press.sender(PlannedTransport())).sent == 2
-    assert mark_paths(away.data_dir)[0].exists()
+    assert watermark_paths(away.data_dir)[0].exists()
 
 
 def test_a_data_directory_whose_surroundings_are_not_writable_keeps_the_mark_within(
@@ -302,13 +302,13 @@ def test_windows_are_marked_once_a_second_and_each_run_at_its_first(
     press.add_papers(1)
     press.publish()
     seen: list[str] = []
-    beside, _ = mark_paths(press.settings.data_dir)
+    beside, _ = watermark_paths(press.settings.data_dir)
     transport = PlannedTransport(lambda _: ACCEPTED)
     transport.meanwhile = lambda: seen.append(beside.read_text())
     deliver(press.sender(transport, send_window=1))
     assert len(seen) == 2
     assert seen[0] == seen[1]
-    marker = Marker(press.sessions, press.settings)
+    marker = WatermarkWriter(press.sessions, press.settings)
     marker.note({}, press.clock())
     assert beside.read_text() == seen[0]
     marker.note({press.rows()[1].id: 1}, press.clock())

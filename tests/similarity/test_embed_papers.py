@@ -26,11 +26,11 @@ from service.similarity.store.models import LikeQuery, PaperMeaning
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
     LikeError,
-    make_probe,
-    make_probes,
-    probe_text,
-    read_probe,
-    renew_probes,
+    like_query_text,
+    make_like_queries,
+    make_like_query,
+    read_like_query,
+    renew_like_queries,
 )
 
 SUBJECTS = {
@@ -73,12 +73,12 @@ def crowd(session: Session, ids: dict[str, int]) -> None:
 FEW = 20
 
 
-def scan_few(session: Session, model: str, aim: Target, without: int | None) -> ReferenceScores:
-    return replace(scan_pool(session, model, aim, without), least=FEW)
+def scan_few(session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+    return replace(scan_pool(session, model, target, without), least=FEW)
 
 
-def found(session: Session, probe: object) -> set[int]:
-    return set(session.scalars(select(Paper.id).where(like_condition(probe))))  # type: ignore[arg-type]
+def found(session: Session, like_query: object) -> set[int]:
+    return set(session.scalars(select(Paper.id).where(like_condition(like_query))))  # type: ignore[arg-type]
 
 
 def of_subject(ids: dict[str, int], subject: str) -> set[int]:
@@ -161,28 +161,28 @@ def test_a_clause_brings_the_papers_it_describes(
 ) -> None:
     settings = settings.model_copy(update={"embedder": embedder})
     learn_meanings(sessions, settings)
-    probe = make_probe(session, settings, "Gaussian Splatting for rendering", scan_few)
-    assert found(session, probe) == of_subject(ids, "splatting")
+    like_query = make_like_query(session, settings, "Gaussian Splatting for rendering", scan_few)
+    assert found(session, like_query) == of_subject(ids, "splatting")
 
 
 def test_a_clause_brings_what_it_describes_with_few_papers_stored_too(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    probe = make_probe(session, settings, "grasping with robot hands")
-    assert probe.generation == 0
-    assert found(session, probe) == of_subject(ids, "grasping")
+    like_query = make_like_query(session, settings, "grasping with robot hands")
+    assert like_query.generation == 0
+    assert found(session, like_query) == of_subject(ids, "grasping")
 
 
 def test_a_clause_is_looked_at_without_being_kept_and_kept_once(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    seen = read_probe(session, settings, "Robot  hands")
+    seen = read_like_query(session, settings, "Robot  hands")
     assert session.scalars(select(LikeQuery)).all() == []
-    kept = make_probe(session, settings, "robot hands")
+    kept = make_like_query(session, settings, "robot hands")
     assert kept == seen
-    assert make_probe(session, settings, "ROBOT hands") == read_probe(
+    assert make_like_query(session, settings, "ROBOT hands") == read_like_query(
         session, settings, "robot hands"
     )
     assert len(session.scalars(select(LikeQuery)).all()) == 1
@@ -192,11 +192,11 @@ def test_a_kept_probe_serves_although_more_papers_came(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    kept = make_probe(session, settings, "robot hands", scan_few)
+    kept = make_like_query(session, settings, "robot hands", scan_few)
     session.commit()
     store_papers(session, [told(n, "grasping") for n in range(100, 110)], on=THURSDAY)
     learn_meanings(sessions, settings)
-    assert read_probe(session, settings, "robot hands", scan_few) == kept
+    assert read_like_query(session, settings, "robot hands", scan_few) == kept
 
 
 @pytest.mark.usefixtures("crowd")
@@ -209,9 +209,9 @@ def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
     spelling: str,
 ) -> None:
     learn_meanings(sessions, settings)
-    probe = make_probe(session, settings, spelling, scan_few)
-    assert probe.text == "arxiv:2609.00001"
-    assert found(session, probe) == of_subject(ids, "splatting")
+    like_query = make_like_query(session, settings, spelling, scan_few)
+    assert like_query.text == "arxiv:2609.00001"
+    assert found(session, like_query) == of_subject(ids, "splatting")
 
 
 def test_a_paper_finds_itself_however_many_papers_there_are(
@@ -219,33 +219,35 @@ def test_a_paper_finds_itself_however_many_papers_there_are(
 ) -> None:
     learn_meanings(sessions, settings)
     for key, paper_id in ids.items():
-        probe = read_probe(session, settings, key)
-        assert is_like(probe, get_meanings(session, [paper_id])[0])
+        like_query = read_like_query(session, settings, key)
+        assert is_like(like_query, get_meanings(session, [paper_id])[0])
 
 
 def test_a_paper_that_is_not_learned_yet_can_be_named(
     settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
-    probe = make_probe(session, settings, "2609.00001")
-    assert probe.dense
-    assert found(session, probe) == set()
+    like_query = make_like_query(session, settings, "2609.00001")
+    assert like_query.dense
+    assert found(session, like_query) == set()
 
 
 def test_an_unknown_paper_is_an_error_that_says_so(settings: Settings, session: Session) -> None:
     with pytest.raises(LikeError, match=r"like:2609\.99999 names a paper that is not stored here"):
-        make_probe(session, settings, "2609.99999")
+        make_like_query(session, settings, "2609.99999")
     with pytest.raises(LikeError, match="not stored here"):
-        read_probe(session, settings, "biorxiv:10.1101/1")
+        read_like_query(session, settings, "biorxiv:10.1101/1")
 
 
 def test_many_clauses_are_made_at_once_and_a_lost_paper_does_not_stop_them(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    made = make_probes(session, settings, ["Robot hands", "robot  hands", "2609.99999", "lensing"])
+    made = make_like_queries(
+        session, settings, ["Robot hands", "robot  hands", "2609.99999", "lensing"]
+    )
     assert set(made) == {"Robot hands", "robot  hands", "lensing"}
     assert made["Robot hands"] == made["robot  hands"]
-    assert make_probes(session, settings, ["lensing"]) == {"lensing": made["lensing"]}
+    assert make_like_queries(session, settings, ["lensing"]) == {"lensing": made["lensing"]}
 
 
 def test_words_without_meaning_find_nothing(
@@ -253,12 +255,12 @@ def test_words_without_meaning_find_nothing(
 ) -> None:
     lexical = settings.model_copy(update={"embedder": "none"})
     learn_meanings(sessions, lexical)
-    assert found(session, make_probe(session, lexical, "the of and")) == set()
+    assert found(session, make_like_query(session, lexical, "the of and")) == set()
 
 
 def test_equal_clauses_have_one_text() -> None:
-    assert probe_text("Graph  NETWORKS") == "graph networks"
-    assert probe_text("https://arxiv.org/abs/2609.00001v3") == "arxiv:2609.00001"
+    assert like_query_text("Graph  NETWORKS") == "graph networks"
+    assert like_query_text("https://arxiv.org/abs/2609.00001v3") == "arxiv:2609.00001"
 
 
 # -- generations ---------------------------------------------------------------------------------
@@ -302,19 +304,19 @@ def test_kept_probes_are_made_again_for_a_new_generation(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    old = make_probe(session, settings, "robot hands", scan_few)
-    make_probe(session, settings, "2609.00001", scan_few)
+    old = make_like_query(session, settings, "robot hands", scan_few)
+    make_like_query(session, settings, "2609.00001", scan_few)
     session.commit()
-    assert renew_probes(sessions, settings, scan=scan_few) == 0
+    assert renew_like_queries(sessions, settings, scan=scan_few) == 0
     count_lexemes(sessions, settings, FEW)
-    assert make_probe(session, settings, "robot hands", scan_few) == old, (
+    assert make_like_query(session, settings, "robot hands", scan_few) == old, (
         "the old one serves until then"
     )
     session.rollback()
-    assert renew_probes(sessions, settings, limit=1, scan=scan_few) == 1
-    assert renew_probes(sessions, settings, scan=scan_few) == 1
-    assert renew_probes(sessions, settings, scan=scan_few) == 0
-    renewed = make_probe(session, settings, "robot hands", scan_few)
+    assert renew_like_queries(sessions, settings, limit=1, scan=scan_few) == 1
+    assert renew_like_queries(sessions, settings, scan=scan_few) == 1
+    assert renew_like_queries(sessions, settings, scan=scan_few) == 0
+    renewed = make_like_query(session, settings, "robot hands", scan_few)
     assert renewed.generation == 1
     assert len(session.scalars(select(LikeQuery)).all()) == 2
 
@@ -323,12 +325,12 @@ def test_a_probe_whose_paper_is_gone_is_dropped(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    make_probe(session, settings, "2609.00001", scan_few)
+    make_like_query(session, settings, "2609.00001", scan_few)
     session.execute(text("DELETE FROM papers WHERE key = 'arxiv:2609.00001'"))
     open_generation(session, get_meanings(session, [ids["arxiv:2609.00002"]])[0].model, 23)
     session.commit()
-    assert renew_probes(sessions, settings, scan=scan_few) == 1
-    assert renew_probes(sessions, settings, scan=scan_few) == 0
+    assert renew_like_queries(sessions, settings, scan=scan_few) == 1
+    assert renew_like_queries(sessions, settings, scan=scan_few) == 0
     assert session.scalars(select(LikeQuery)).all() == []
 
 
@@ -336,10 +338,10 @@ def test_counted_words_are_used_for_what_is_rare(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    shipped = read_probe(session, settings, "method treebanks", scan_few)
+    shipped = read_like_query(session, settings, "method treebanks", scan_few)
     session.rollback()
     count_lexemes(sessions, settings, FEW)
-    counted = read_probe(session, settings, "method treebanks", scan_few)
+    counted = read_like_query(session, settings, "method treebanks", scan_few)
     assert shipped.sparse != counted.sparse
     assert corpus.get_corpus(session, 24, ["method"]).count("method") == 24
 

@@ -19,7 +19,7 @@ from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.paper_index import IndexedPaper, PaperIndex
 from service.topics.store.index_rows import index_papers
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics
-from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.to_sql import fetch_lexemes, to_sql
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -110,7 +110,7 @@ class Memory:
     def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[PaperSet]:
         """What composing finds: by the forms that were stored when the topics were saved."""
         texts, sets = [canonical(query) for query in topics], self._sets
-        numbers = save_canonicals(session, texts)
+        numbers = save_compiled_topics(session, texts)
         stored = get_stored_topics(session, numbers.values())
         clauses = get_stored_clauses(session, sets.lacking(stored))
         clauses += get_stored_clauses(session, sets.lacking_inside(clauses))

@@ -13,7 +13,7 @@ from service.papers.store.models import Paper
 from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import canonical, parse_query
 from service.topics.store.models import Clause, CompiledTopic
-from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.to_sql import to_sql
 
 TOPICS = (
@@ -35,7 +35,7 @@ def find_in_memory(press: Press, edition_id: int, topics: list[str]) -> dict[str
         edition = get_edition(session, edition_id)
         assert edition is not None
         index = LoadedEdition(session, edition).index
-        numbers = save_canonicals(session, topics).values()
+        numbers = save_compiled_topics(session, topics).values()
         match_stored_topics(session, press.settings, index, numbers)
         return {topic: set(index.ids_of(index.find(topic))) for topic in topics}
 
@@ -112,7 +112,7 @@ def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_un
             update(CompiledTopic).where(CompiledTopic.text != "one").values(version=0)
         )
     with press.sessions.begin() as session:
-        save_canonicals(session, ["nobody wants this"])
+        save_compiled_topics(session, ["nobody wants this"])
     assert compile_topics(press.sessions) == 2
     assert compile_topics(press.sessions) == 0
     assert list_uncompiled(engine) == []

@@ -42,7 +42,7 @@ def bell() -> Bell:
 
 @pytest.fixture
 def app(settings: Settings, engine: Engine, clock: Turnable, bell: Bell) -> FastAPI:
-    return create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    return create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
 
 
 @pytest.fixture

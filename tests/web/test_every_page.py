@@ -212,7 +212,7 @@ def broken(settings: Settings, clock: Turnable, bell: Bell) -> Iterator[httpx.Cl
     """A site whose database and broker are away."""
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
-    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
         yield client
     engine.dispose()
@@ -242,7 +242,7 @@ def test_a_database_that_never_answers_is_reported_after_two_seconds(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         engine = make_engine(f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/nothing")
-        app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+        app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
         with serve(app) as address:
             began = time.monotonic()
             answer = httpx.get(f"{address}/readyz", timeout=20)
@@ -275,7 +275,7 @@ def test_sign_ups_go_on_while_the_broker_is_away(
     settings: Settings, engine: Engine, clock: Turnable, bell: Bell
 ) -> None:
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
         forms = [{"email": f"reader{n}@example.org"} for n in range(31)]
         codes = [client.post("/subscribe", data=form).status_code for form in forms]

@@ -23,7 +23,7 @@ from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
-from service.platform.queue import TASK_QUEUES, make_ring
+from service.platform.queue import TASK_QUEUES, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 
@@ -50,13 +50,13 @@ def test_a_rung_worker_opens_composes_and_delivers(
 ) -> None:
     press.add_subscribers(*addresses(5), hour=0)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
-    ring = make_ring(settings.broker_url)
+    enqueue = make_enqueue(settings.broker_url)
     with running_worker(settings_environ(settings)):
-        ring("open_editions")
+        enqueue("open_editions")
         smtp_sink.wait_for(5, seconds=40)
         # A doubled message has nothing left to do.
-        ring("open_editions")
-        ring("deliver")
+        enqueue("open_editions")
+        enqueue("deliver")
         wait_until(lambda: press.edition(1).state is EditionState.CLOSED, 20)
     assert sorted(smtp_sink.recipients()) == addresses(5)
     assert press.states(1) == {"sent": 5}
@@ -68,18 +68,18 @@ def test_a_flushed_broker_loses_nothing(
 ) -> None:
     edition_id = edition_of_today(press, 40)
     smtp_sink.delay_seconds = 0.02
-    ring = make_ring(settings.broker_url)
+    enqueue = make_enqueue(settings.broker_url)
     with redis.Redis.from_url(settings.redis_url) as client:
-        ring("deliver")
+        enqueue("deliver")
         client.flushdb()
         assert client.llen(TASK_QUEUES["deliver"]) == 0
         environ = settings_environ(settings, SEND_WINDOW="4", SEND_CONNECTIONS="2")
         with running_worker(environ):
-            ring("deliver")
+            enqueue("deliver")
             smtp_sink.wait_for(3, seconds=40)
             # In the middle of the edition: the task under way is forgotten by the broker.
             client.flushdb()
-            ring("deliver")
+            enqueue("deliver")
             smtp_sink.wait_for(40, seconds=40)
             wait_until(lambda: press.states(edition_id) == {"sent": 40}, 20)
     assert sorted(smtp_sink.recipients()) == addresses(40)
@@ -98,7 +98,7 @@ def test_a_swept_row_is_rung_for_and_sent(
             )
         )
     with running_worker(settings_environ(settings)):
-        make_ring(settings.broker_url)("sweep")
+        make_enqueue(settings.broker_url)("sweep")
         smtp_sink.wait_for(1, seconds=40)
         wait_until(lambda: press.states(edition_id) == {"sent": 1}, 20)
 
@@ -161,9 +161,9 @@ def test_a_rung_worker_reads_the_bounce_mailbox(
     path = make_return_path(press.row().id, theirs.bounce_domain, theirs.secret_key[0])
     Maildir(tmp_path / "box", create=True).add(dsn(to=str(path)))
     changes = {"BOUNCE_DOMAIN": settings.bounce_domain, "BOUNCE_MAILBOX": f"maildir:{tmp_path}/box"}
-    ring = make_ring(settings.broker_url)
+    enqueue = make_enqueue(settings.broker_url)
     with running_worker(settings_environ(settings, **changes)):
-        ring("bounces")
+        enqueue("bounces")
         wait_until(lambda: press.row().state is DeliveryState.BOUNCED, 40)
-        ring("bounces")
+        enqueue("bounces")
     assert len(list((tmp_path / "box/cur").iterdir())) == 1

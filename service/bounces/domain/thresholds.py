@@ -42,7 +42,7 @@ class BounceScore:
     why: str = ""
 
 
-def next_standing(events: Iterable[BounceView], now: datetime) -> BounceScore:
+def next_score(events: Iterable[BounceView], now: datetime) -> BounceScore:
     """Where a reader stands after all of these events.
 
     A complaint or a certain hard bounce is final whenever it happened. The rest adds up, the

@@ -51,7 +51,7 @@ class Digest:
 
     groups: tuple[DigestGroup, ...]
     cut_ids: tuple[int, ...] = ()
-    happenings: tuple[PaperUpdate, ...] = ()
+    updates: tuple[PaperUpdate, ...] = ()
     also: tuple[DigestEntry, ...] = ()
 
     @property

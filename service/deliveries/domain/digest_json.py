@@ -34,14 +34,14 @@ def write_digest(digest: Digest) -> str:
         for group in digest.groups
     )
     also = notes.write(digest.also)
-    happenings = ",".join(
-        f"[{told.paper_id},{_quote(told.kind)},{_quote(told.detail)}]" for told in digest.happenings
+    updates = ",".join(
+        f"[{told.paper_id},{_quote(told.kind)},{_quote(told.detail)}]" for told in digest.updates
     )
     return (
         f'{{"told":[{",".join(map(_write_reason, notes.reasons))}],'
         f'"notes":[{",".join(notes.written)}],"groups":[{groups}],'
         f'"cut":[{",".join(map(str, digest.cut_ids))}],'
-        f'"happenings":[{happenings}],"also":[{also}]}}'
+        f'"happenings":[{updates}],"also":[{also}]}}'
     )
 
 
@@ -97,7 +97,7 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
         DigestGroup(title, read(ids, numbers), topic_id)
         for title, topic_id, ids, numbers in value["groups"]
     )
-    return Digest(groups, tuple(value["cut"]), read_happenings(value), read(*value["also"]))
+    return Digest(groups, tuple(value["cut"]), find_updates(value), read(*value["also"]))
 
 
 # For those who read thousands of rows and know most of their entries already: with these functions
@@ -133,7 +133,7 @@ def read_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntr
     return DigestEntry(paper_id, told, bool(is_maybe_seen), revision)
 
 
-def read_happenings(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
+def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
     return tuple(
         PaperUpdate(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value["happenings"]

@@ -34,7 +34,7 @@ class EditionSubscriber:
 
     `topics` are in the reader's order; `seen_ids`: papers already sent; `carried_ids`: papers of an
     earlier mail to come again, marked but for the `unsent_ids` of mails that certainly did not
-    arrive; `happenings`: what befell papers the reader was sent, for a digest that is sent anyway.
+    arrive; `updates`: what befell papers the reader was sent, for a digest that is sent anyway.
     """
 
     subscriber_id: int
@@ -42,7 +42,7 @@ class EditionSubscriber:
     seen_ids: frozenset[int] = frozenset()
     carried_ids: frozenset[int] = frozenset()
     unsent_ids: frozenset[int] = frozenset()
-    happenings: tuple[PaperUpdate, ...] = ()
+    updates: tuple[PaperUpdate, ...] = ()
 
     @property
     def maybe_seen_ids(self) -> frozenset[int]:
@@ -164,6 +164,6 @@ def _still_news(
     revised = {entry.paper_id for group in groups for entry in group.entries if entry.revision}
     return tuple(
         one
-        for one in subscriber.happenings
+        for one in subscriber.updates
         if one.kind is not PaperEventKind.REVISED or one.paper_id not in revised
     )

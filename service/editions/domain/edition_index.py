@@ -12,7 +12,7 @@ from service.editions.domain.ranking import (
     find_followed,
     is_spread,
     iterate_spread,
-    standings,
+    ranks,
     weigh_reasons,
 )
 from service.papers.domain.types import PaperView
@@ -46,11 +46,11 @@ class EditionIndex:
     ) -> None:
         self.papers = papers
         self.revisions = {} if revisions is None else revisions
-        standing = standings(papers.values())
-        ordered = sorted(indexed, key=lambda paper: standing[paper.paper_id].place)
+        rank = ranks(papers.values())
+        ordered = sorted(indexed, key=lambda paper: rank[paper.paper_id].place)
         self.ids = [paper.paper_id for paper in ordered]
-        self._trends = [standing[i].trend for i in self.ids]
-        self._clusters = [standing[i].cluster for i in self.ids]
+        self._trends = [rank[i].trend for i in self.ids]
+        self._clusters = [rank[i].cluster for i in self.ids]
         self._positions = {paper_id: at for at, paper_id in enumerate(self.ids)}
         self._revised = self._gather(self.revisions)
         self._new = ((1 << len(self.ids)) - 1) & ~self._revised

@@ -80,7 +80,7 @@ def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
     )
 
 
-def standings(papers: Iterable[PaperView]) -> dict[int, PaperRank]:
+def ranks(papers: Iterable[PaperView]) -> dict[int, PaperRank]:
     """The standing of every paper of an edition, by id."""
     ranked = rank_papers(papers)
     clusters = _find_clusters(ranked)

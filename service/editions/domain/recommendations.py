@@ -22,7 +22,7 @@ Vector: TypeAlias = Mapping[str, float]
 FEWEST_KEPT = 2
 MOST_SUGGESTIONS = 3
 # Interests drift, and a hundred papers of last year must not outvote this month's.
-MOST_OPINIONS = 50
+MOST_FEEDBACK = 50
 
 TITLE_WEIGHT = 2
 # The heaviest terms say what a reader likes; the thousand light ones only cost time.

@@ -89,7 +89,7 @@ class DigestContext(MailBase):
     """One reader's digest, of an edition or of those that a pause missed (from `since` on).
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
-    At most `most_happenings` of `happenings` stand in the mail, the others in the browser.
+    At most `most_updates` of `updates` stand in the mail, the others in the browser.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
     how the reader writes dates (`de-AT`), empty for plain English.
@@ -102,9 +102,9 @@ class DigestContext(MailBase):
     links: SubscriberLinks
     topics: tuple[str, ...]
     subscribed_on: date
-    happenings: tuple[DigestUpdate, ...] = ()
+    updates: tuple[DigestUpdate, ...] = ()
     also: tuple[DigestPaper, ...] = ()
-    most_happenings: int = 20
+    most_updates: int = 20
     cut_count: int = 0
     excerpt_characters: int = 350
     locale: str = ""

@@ -32,7 +32,7 @@ def copy_mail(mail: RenderedMail) -> ArchivedMail:
     """The copy of a mail's HTML."""
     part = mail.html_part
     shared: dict[bytes, bytes] = {}
-    return ArchivedMail(sha256(part.octets).digest(), _write(part, shared), shared)
+    return ArchivedMail(sha256(part.body).digest(), _write(part, shared), shared)
 
 
 def _write(part: MailPartFragments, shared: dict[bytes, bytes]) -> bytes:
@@ -49,10 +49,10 @@ def _write(part: MailPartFragments, shared: dict[bytes, bytes]) -> bytes:
         key = run.key
         if key:
             keys.append(key)
-            shared[key] = run.octets
+            shared[key] = run.body
             word = _SHARED
         else:
-            word = own.setdefault(run.octets, str(len(own)))
+            word = own.setdefault(run.body, str(len(own)))
         order.append(f"{word}{_TOPIC}{topic}" if topic else word)
     told = (b"".join(keys) + part.change.encode(), *own)
     return _NEXT.join((" ".join(order).encode(), *told))
@@ -67,7 +67,7 @@ def restore_copy(recipe: bytes, shared: Mapping[bytes, bytes]) -> bytes:
     """The HTML part, byte for byte. Raises `KeyError` where a shared run is missing."""
     change, runs = _read(recipe)
     placed = ((Fragment(shared[run.key], b"") if run.key else run, topic) for run, topic in runs)
-    return MailPartFragments(tuple(placed), change).octets
+    return MailPartFragments(tuple(placed), change).body
 
 
 def _read(recipe: bytes) -> tuple[str, list[tuple[Fragment, int]]]:

@@ -34,7 +34,7 @@ def nothing_line(mail: DigestContext) -> str:
     return f"Nothing new {matched} so far: not all papers were in when this was sent."
 
 
-_BEFELL = {
+_UPDATE_LABELS = {
     PaperEventKind.WITHDRAWN: "withdrawn",
     PaperEventKind.REVISED: "substantially revised",
     PaperEventKind.PUBLISHED: "published",
@@ -42,11 +42,11 @@ _BEFELL = {
 }
 
 
-def update_label(happening: DigestUpdate) -> str:
+def update_label(update: DigestUpdate) -> str:
     """What happened to a paper, in two or three words: `substantially revised (v3)`."""
-    said = _BEFELL[happening.kind]
-    tells = happening.detail and happening.kind is not PaperEventKind.CODE
-    return f"{said} ({shorten(happening.detail, 80)})" if tells else said
+    said = _UPDATE_LABELS[update.kind]
+    tells = update.detail and update.kind is not PaperEventKind.CODE
+    return f"{said} ({shorten(update.detail, 80)})" if tells else said
 
 
 def facts(entry: DigestPaper) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class Renderer:
 
     def __init__(self, template_dir: Path | None = None, own_dir: Path | None = None) -> None:
         self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
-        self._frames = DigestSkeletons(self._environment)
+        self._skeletons = DigestSkeletons(self._environment)
 
     def load(self) -> None:
         """Compile what digests are made of now, and not when the first of a morning is written.
@@ -126,7 +126,7 @@ class Renderer:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
 
     def _fill(self, context: DigestContext) -> RenderedMail:
-        subject, html, text = self._frames.fill(context)
+        subject, html, text = self._skeletons.fill(context)
         change = _change_of(context)
         return RenderedMail(
             subject,
@@ -158,9 +158,9 @@ class Renderer:
         self, kind: DeliveryKind, context: MailContext, subject: str
     ) -> MailPartFragments:
         places: list[Place] = []
-        frame = tidy_text(self._write(kind, "body.txt", context, places, subject))
+        skeleton = tidy_text(self._write(kind, "body.txt", context, places, subject))
         placed: Place = []
-        _fill(placed, frame, places)
+        _fill(placed, skeleton, places)
         return MailPartFragments(tuple(placed), _change_of(context))
 
     def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:

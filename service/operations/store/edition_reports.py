@@ -136,12 +136,12 @@ def count_sent_since(session: Session, edition_id: int, since: datetime) -> int:
     ).scalar_one()
 
 
-def list_paces(session: Session) -> Sequence[ProviderLimit]:
+def list_limits(session: Session) -> Sequence[ProviderLimit]:
     """The providers that take our mail slowly, or not at all."""
     return session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider)).all()
 
 
-def find_pace(session: Session, provider: str) -> ProviderLimit | None:
+def find_limit(session: Session, provider: str) -> ProviderLimit | None:
     return session.get(ProviderLimit, provider)
 
 

@@ -78,7 +78,7 @@ def _iterate_stored_persons(words: Sequence[str]) -> Iterator[str]:
     for kept in _iterate_subsequences(middles):
         kind = "w" if len(kept) == len(middles) else "p"
         yield from _iterate_spellings(
-            kind, family, [_stored_forms(each) for each in (first, *kept)]
+            kind, family, [_stored_compiled(each) for each in (first, *kept)]
         )
 
 
@@ -87,7 +87,7 @@ def _iterate_asked_persons(words: Sequence[str]) -> Iterator[str]:
     first, *middles, family = words
     middles = middles[:MAX_MIDDLE_NAMES]
     for kept in _iterate_subsequences(middles):
-        forms = [_asked_forms(each) for each in (first, *kept)]
+        forms = [_asked_compiled(each) for each in (first, *kept)]
         yield from _iterate_spellings("w", family, forms)
         if len(kept) == len(middles):
             yield from _iterate_spellings("p", family, forms)
@@ -103,11 +103,11 @@ def _iterate_spellings(kind: str, family: str, forms: Sequence[tuple[str, ...]])
         yield f"{kind} {family} {' '.join(spelling)}"
 
 
-def _stored_forms(word: str) -> tuple[str, ...]:
+def _stored_compiled(word: str) -> tuple[str, ...]:
     """A whole name answers to itself and to its initial (`y*`), an initial (`y`) to itself alone."""
     return (word,) if len(word) == 1 else (word, f"{word[0]}*")
 
 
-def _asked_forms(word: str) -> tuple[str, ...]:
+def _asked_compiled(word: str) -> tuple[str, ...]:
     """A whole name is met by itself and by its bare initial, an initial by all that begin so."""
     return (word, word[0]) if len(word) > 1 else (word, f"{word}*")

@@ -14,7 +14,7 @@ class SourceName:
     `module` is its file in `service/papers/sources`. Its papers' keys begin with `namespace`, and
     `has_dois` says that their identifiers are DOIs. A source that `is_listing` names papers of
     another one. An edition waits for the sources of the lowest `gating_rank` that is set, and for
-    none without a rank. `probe_setting` holds the address that the doctor asks, and is empty where
+    none without a rank. `like_query_setting` holds the address that the doctor asks, and is empty where
     it asks none; `aliases` are other spellings in `src:`.
     """
 
@@ -23,7 +23,7 @@ class SourceName:
     module: str
     namespace: str
     poll_seconds: int
-    probe_setting: str = ""
+    like_query_setting: str = ""
     gating_rank: int | None = None
     is_listing: bool = False
     has_own_categories: bool = False
@@ -38,7 +38,7 @@ SOURCES: Final = (
         module="arxiv_feed",
         namespace="arxiv",
         poll_seconds=600,
-        probe_setting="arxiv_feed_url",
+        like_query_setting="arxiv_feed_url",
         gating_rank=1,
         aliases=("arxiv.org",),
     ),
@@ -48,7 +48,7 @@ SOURCES: Final = (
         module="huggingface",
         namespace="arxiv",
         poll_seconds=1800,
-        probe_setting="huggingface_url",
+        like_query_setting="huggingface_url",
         is_listing=True,
         aliases=("hf", "hugging-face"),
     ),

@@ -85,105 +85,109 @@ def is_trouble(kind: ReplyKind) -> bool:
     return kind in {ReplyKind.THROTTLED, ReplyKind.POLICY}
 
 
-def next_pace(
-    pace: ProviderLimitView, replies: Iterable[tuple[ReplyKind, str]], now: datetime
+def next_limit(
+    limit_state: ProviderLimitView, replies: Iterable[tuple[ReplyKind, str]], now: datetime
 ) -> ProviderLimitView:
     """The pace after some answers (kind and words), in the order in which they came."""
     for kind, words in replies:
-        pace = _hear(pace, kind, _ADDRESS.sub("<address>", words)[:300], now)
-    return pace
+        limit_state = _hear(limit_state, kind, _ADDRESS.sub("<address>", words)[:300], now)
+    return limit_state
 
 
-def _hear(pace: ProviderLimitView, kind: ReplyKind, words: str, now: datetime) -> ProviderLimitView:
-    if pace.is_open:
-        return _hear_while_open(pace, kind, words, now)
+def _hear(
+    limit_state: ProviderLimitView, kind: ReplyKind, words: str, now: datetime
+) -> ProviderLimitView:
+    if limit_state.is_open:
+        return _hear_while_open(limit_state, kind, words, now)
     match kind:
         case ReplyKind.THROTTLED:
-            return _slow_down(pace, words, now)
+            return _slow_down(limit_state, words, now)
         case ReplyKind.ACCEPTED:
-            return replace(_recover(pace, now), recent=_add(pace.recent, "a"))
+            return replace(_recover(limit_state, now), recent=_add(limit_state.recent, "a"))
         case ReplyKind.POLICY:
-            recent = _add(pace.recent, "p")
+            recent = _add(limit_state.recent, "p")
             if recent.count("p") < OPENS_AT:
-                return replace(pace, recent=recent, last_reply=words)
-            return _open(replace(pace, recent=recent, opened_at=now), words, now)
+                return replace(limit_state, recent=recent, last_reply=words)
+            return _open(replace(limit_state, recent=recent, opened_at=now), words, now)
         case _:
-            return pace
+            return limit_state
 
 
 def _add(recent: str, letter: str) -> str:
     return (recent + letter)[-LOOKS_BACK:]
 
 
-def _slow_down(pace: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
-    if pace.rate is None:
-        return replace(pace, rate=START_RATE, changed_at=now, last_reply=words)
-    if now - pace.changed_at < SLOWING_EVERY:
-        return replace(pace, last_reply=words)
-    rate = max(pace.rate / 2, SLOWEST_RATE)
-    return replace(pace, rate=rate, changed_at=now, last_reply=words)
+def _slow_down(limit_state: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
+    if limit_state.rate is None:
+        return replace(limit_state, rate=START_RATE, changed_at=now, last_reply=words)
+    if now - limit_state.changed_at < SLOWING_EVERY:
+        return replace(limit_state, last_reply=words)
+    rate = max(limit_state.rate / 2, SLOWEST_RATE)
+    return replace(limit_state, rate=rate, changed_at=now, last_reply=words)
 
 
-def _recover(pace: ProviderLimitView, now: datetime) -> ProviderLimitView:
+def _recover(limit_state: ProviderLimitView, now: datetime) -> ProviderLimitView:
     """A step up for each minute in which something was accepted; a quiet hour proves nothing."""
-    if pace.rate is None or now - pace.changed_at < RECOVERY_EVERY:
-        return pace
-    rate = pace.rate + RECOVERY_STEP
-    return replace(pace, rate=rate if rate < FULL_RATE else None, changed_at=now)
+    if limit_state.rate is None or now - limit_state.changed_at < RECOVERY_EVERY:
+        return limit_state
+    rate = limit_state.rate + RECOVERY_STEP
+    return replace(limit_state, rate=rate if rate < FULL_RATE else None, changed_at=now)
 
 
-def _open(pace: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
-    minutes = PROBE_MINUTES[min(pace.open_count, len(PROBE_MINUTES) - 1)]
+def _open(limit_state: ProviderLimitView, words: str, now: datetime) -> ProviderLimitView:
+    minutes = PROBE_MINUTES[min(limit_state.open_count, len(PROBE_MINUTES) - 1)]
     return replace(
-        pace,
+        limit_state,
         breaker=BreakerState.OPEN,
-        open_count=pace.open_count + 1,
+        open_count=limit_state.open_count + 1,
         probe_at=now + timedelta(minutes=minutes),
         last_reply=words,
     )
 
 
 def _hear_while_open(
-    pace: ProviderLimitView, kind: ReplyKind, words: str, now: datetime
+    limit_state: ProviderLimitView, kind: ReplyKind, words: str, now: datetime
 ) -> ProviderLimitView:
     """Only the probe decides; what was on the wire when the breaker opened is over."""
-    if pace.breaker is not BreakerState.PROBING:
-        return pace
+    if limit_state.breaker is not BreakerState.PROBING:
+        return limit_state
     match kind:
         case ReplyKind.ACCEPTED:
             # Everything that has waited must not come down on the provider in one minute.
             return ProviderLimitView(
-                pace.provider, now, rate=START_RATE, recent="a", last_reply=words
+                limit_state.provider, now, rate=START_RATE, recent="a", last_reply=words
             )
         case ReplyKind.POLICY:
-            return _open(pace, words, now)
+            return _open(limit_state, words, now)
         case _:
-            return replace(pace, breaker=BreakerState.OPEN, probe_at=now + PROBE_AGAIN)
+            return replace(limit_state, breaker=BreakerState.OPEN, probe_at=now + PROBE_AGAIN)
 
 
-def take(pace: ProviderLimitView, wanted: int, now: datetime) -> tuple[int, ProviderLimitView]:
+def take(
+    limit_state: ProviderLimitView, wanted: int, now: datetime
+) -> tuple[int, ProviderLimitView]:
     """How many of `wanted` mails may go to the provider now, and the pace after they are taken."""
     if wanted < 1:
-        return 0, pace
-    if pace.is_open:
-        if pace.probe_at is not None and now < pace.probe_at:
-            return 0, pace
-        return 1, replace(pace, breaker=BreakerState.PROBING, probe_at=now + PROBE_LOST)
-    if pace.rate is None:
-        return wanted, pace
-    start = max(pace.free_at or now, now)
-    room = int((now + BURST - start) / timedelta(seconds=1) * pace.rate)
+        return 0, limit_state
+    if limit_state.is_open:
+        if limit_state.probe_at is not None and now < limit_state.probe_at:
+            return 0, limit_state
+        return 1, replace(limit_state, breaker=BreakerState.PROBING, probe_at=now + PROBE_LOST)
+    if limit_state.rate is None:
+        return wanted, limit_state
+    start = max(limit_state.free_at or now, now)
+    room = int((now + BURST - start) / timedelta(seconds=1) * limit_state.rate)
     count = min(wanted, max(room, 1 if start <= now else 0))
-    return count, replace(pace, free_at=start + timedelta(seconds=count / pace.rate))
+    return count, replace(limit_state, free_at=start + timedelta(seconds=count / limit_state.rate))
 
 
-def next_at(pace: ProviderLimitView, now: datetime) -> datetime:
+def next_at(limit_state: ProviderLimitView, now: datetime) -> datetime:
     """When the provider takes the next mail: `now` or later."""
-    if pace.is_open:
-        when = pace.probe_at
-    elif pace.rate is not None and pace.free_at is not None:
-        gap = timedelta(seconds=1 / pace.rate)
-        when = pace.free_at - max(BURST - gap, timedelta(0))
+    if limit_state.is_open:
+        when = limit_state.probe_at
+    elif limit_state.rate is not None and limit_state.free_at is not None:
+        gap = timedelta(seconds=1 / limit_state.rate)
+        when = limit_state.free_at - max(BURST - gap, timedelta(0))
     else:
         when = None
     return max(when or now, now)

@@ -41,7 +41,7 @@ class SentWatermark:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkedRow:
+class WatermarkedRow:
     """The row that a mark names, as the database has it now."""
 
     attempt: int
@@ -49,35 +49,37 @@ class MarkedRow:
     has_message_id: bool
 
 
-def is_older_than(mark: SentWatermark, row: MarkedRow | None) -> bool:
+def is_older_than(watermark: SentWatermark, row: WatermarkedRow | None) -> bool:
     """Whether the database that has this row is older than the mark.
 
     The row was in flight at the mark's attempt, and the message's identity is written with that
     step; so it can neither be missing, nor at an earlier attempt, nor merely claimed for this one.
     """
-    if row is None or not row.has_message_id or row.attempt < mark.attempt:
+    if row is None or not row.has_message_id or row.attempt < watermark.attempt:
         return True
-    return row.attempt == mark.attempt and row.state is DeliveryState.CLAIMED
+    return row.attempt == watermark.attempt and row.state is DeliveryState.CLAIMED
 
 
-def write_mark(mark: SentWatermark) -> str:
+def write_watermark(watermark: SentWatermark) -> str:
     """The mark as one line of JSON."""
     return json.dumps(
         {
-            "installation": mark.installation,
-            "delivery_id": mark.delivery_id,
-            "attempt": mark.attempt,
-            "at": mark.at.isoformat(),
-            "editions": {str(cadence): on.isoformat() for cadence, on in mark.editions.items()},
+            "installation": watermark.installation,
+            "delivery_id": watermark.delivery_id,
+            "attempt": watermark.attempt,
+            "at": watermark.at.isoformat(),
+            "editions": {
+                str(cadence): on.isoformat() for cadence, on in watermark.editions.items()
+            },
         }
     )
 
 
-def read_mark(text: str) -> SentWatermark:
-    """Read what `write_mark` wrote. Raises `WatermarkUnreadable`."""
+def read_watermark(text: str) -> SentWatermark:
+    """Read what `write_watermark` wrote. Raises `WatermarkUnreadable`."""
     try:
         told = json.loads(text)
-        mark = SentWatermark(
+        watermark = SentWatermark(
             installation=str(told["installation"]),
             delivery_id=int(told["delivery_id"]),
             attempt=int(told["attempt"]),
@@ -86,9 +88,9 @@ def read_mark(text: str) -> SentWatermark:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WatermarkUnreadable(f"not a mark: {type(error).__name__}") from error
-    if mark.at.tzinfo is None:
+    if watermark.at.tzinfo is None:
         raise WatermarkUnreadable("not a mark: its time has no zone")
-    return mark
+    return watermark
 
 
 def _read_editions(told: Mapping[str, str]) -> dict[Cadence, date]:

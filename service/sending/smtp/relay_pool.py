@@ -39,7 +39,7 @@ class RelayError:
 
 
 class RelayPool:
-    """The relays of a process and how they fare. `mark` names a relay by its place in the list."""
+    """The relays of a process and how they fare. `watermark` names a relay by its place in the list."""
 
     def __init__(
         self, relays: Sequence[SmtpRelay], rest_seconds: tuple[float, ...] = REST_SECONDS
@@ -57,11 +57,11 @@ class RelayPool:
         """Whether all relays rest: nothing can be sent now."""
         return wakes_at(self._healths) > time.monotonic()
 
-    def name(self, mark: int) -> str:
-        return self._relays[mark].name
+    def name(self, watermark: int) -> str:
+        return self._relays[watermark].name
 
-    def is_resting(self, mark: int) -> bool:
-        return not self._healths[mark].is_awake(time.monotonic())
+    def is_resting(self, watermark: int) -> bool:
+        return not self._healths[watermark].is_awake(time.monotonic())
 
     def pop_relay_errors(self) -> list[RelayError]:
         troubles, self._troubles = self._troubles, []
@@ -78,40 +78,42 @@ class RelayPool:
         patience = min(seconds, IMPATIENT_SECONDS) if len(self._relays) > 1 else seconds
         failure: Exception = RelaysResting("all relays rest after failures")
         while True:
-            mark, self._healths = next_relay(self._healths, time.monotonic(), frozenset(tried))
-            if mark is None:
+            watermark, self._healths = next_relay(self._healths, time.monotonic(), frozenset(tried))
+            if watermark is None:
                 raise failure
             try:
-                return await self._open(mark, patience), mark
+                return await self._open(watermark, patience), watermark
             except (aiosmtplib.SMTPException, OSError) as error:
-                tried.add(mark)
+                tried.add(watermark)
                 failure = error
-                if mark not in busy:
-                    self._fail(mark, getattr(error, "code", 0) or 0, words_of(error))
+                if watermark not in busy:
+                    self._fail(watermark, getattr(error, "code", 0) or 0, words_of(error))
 
-    def hear(self, mark: int, outcome: SendOutcome) -> None:
+    def hear(self, watermark: int, outcome: SendOutcome) -> None:
         """Learn from what a relay said of a message: at MAIL it speaks of us, not of the reader."""
         if outcome.phase is Phase.REPLIED:
-            if self._healths[mark].failure_count:
-                self._healths[mark] = after_success(self._healths[mark])
+            if self._healths[watermark].failure_count:
+                self._healths[watermark] = after_success(self._healths[watermark])
         elif _is_ours(outcome):
-            self._fail(mark, outcome.code, outcome.reply)
+            self._fail(watermark, outcome.code, outcome.reply)
 
-    def _fail(self, mark: int, code: int, words: str) -> None:
-        before, name = self._healths[mark], self._relays[mark].name
-        self._healths[mark] = after = after_failure(before, time.monotonic(), self._rest_seconds)
+    def _fail(self, watermark: int, code: int, words: str) -> None:
+        before, name = self._healths[watermark], self._relays[watermark].name
+        self._healths[watermark] = after = after_failure(
+            before, time.monotonic(), self._rest_seconds
+        )
         if after == before:
             return
         log.warning("relay.resting", relay=name, failures=after.failure_count, reason=words)
         if code >= 500 or after.failure_count == len(self._rest_seconds):
             self._troubles.append(RelayError(name, words))
 
-    async def _open(self, mark: int, seconds: float) -> aiosmtplib.SMTP:
-        needs_tls = mark in self._secured
-        client = await _open_relay(self._relays[mark], seconds, needs_tls=needs_tls)
+    async def _open(self, watermark: int, seconds: float) -> aiosmtplib.SMTP:
+        needs_tls = watermark in self._secured
+        client = await _open_relay(self._relays[watermark], seconds, needs_tls=needs_tls)
         wire = client.protocol.transport if client.protocol is not None else None
         if wire is not None and wire.get_extra_info("sslcontext") is not None:
-            self._secured.add(mark)
+            self._secured.add(watermark)
         return client
 
 

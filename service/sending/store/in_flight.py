@@ -53,7 +53,7 @@ def lock_claimed(
     ]
 
 
-_LOCK_STANDINGS = text("""
+_LOCK_RECIPIENTS = text("""
 SELECT id, state, email_key FROM subscribers
 WHERE id = ANY(CAST(:ids AS bigint[]))
 ORDER BY id FOR SHARE
@@ -70,7 +70,7 @@ def lock_recipient_states(
     before readers.
     """
     ids = write_numbers(row.subscriber_id for row in held if row.subscriber_id)
-    rows = session.execute(_LOCK_STANDINGS, {"ids": ids}).all()
+    rows = session.execute(_LOCK_RECIPIENTS, {"ids": ids}).all()
     return {number: (SubscriberState(state), key) for number, state, key in rows}
 
 

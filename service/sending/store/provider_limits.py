@@ -26,13 +26,13 @@ from service.sending.store.models import ProviderLimit
 _FIELDS = [field.name for field in dataclasses.fields(ProviderLimitView)]
 
 
-def find_paces(session: Session) -> dict[str, ProviderLimitView]:
+def find_limits(session: Session) -> dict[str, ProviderLimitView]:
     """Every provider that has a pace, by name; unlocked, for a look."""
     rows = session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider))
-    return {row.provider: _pace_of(row) for row in rows}
+    return {row.provider: _limit_of(row) for row in rows}
 
 
-def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, ProviderLimitView]:
+def lock_limits(session: Session, providers: Iterable[str]) -> dict[str, ProviderLimitView]:
     """The paces of these providers, so far as there are any, locked in order of their names."""
     rows = session.scalars(
         select(ProviderLimit)
@@ -41,37 +41,37 @@ def lock_paces(session: Session, providers: Iterable[str]) -> dict[str, Provider
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return {row.provider: _pace_of(row) for row in rows}
+    return {row.provider: _limit_of(row) for row in rows}
 
 
-def insert_paces(session: Session, providers: Iterable[str], now: datetime) -> None:
+def insert_limits(session: Session, providers: Iterable[str], now: datetime) -> None:
     """Begin to remember these providers; those that are known stay as they are."""
     rows = [{"provider": name, "changed_at": now} for name in sorted(providers)]
     if rows:
         session.execute(insert(ProviderLimit).values(rows).on_conflict_do_nothing())
 
 
-def update_pace(session: Session, pace: ProviderLimitView) -> None:
+def update_limit(session: Session, limit_state: ProviderLimitView) -> None:
     """Write a pace that this transaction has locked."""
-    row = session.get_one(ProviderLimit, pace.provider)
+    row = session.get_one(ProviderLimit, limit_state.provider)
     for name in _FIELDS:
-        setattr(row, name, getattr(pace, name))
+        setattr(row, name, getattr(limit_state, name))
     session.flush()
 
 
 def find_waiting(session: Session) -> frozenset[str]:
     """The providers for which rows wait: one look into the index for each that has a pace."""
-    waits = select(Delivery.id).where(_is_in_lane(ProviderLimit.provider)).exists()
+    waits = select(Delivery.id).where(_waits_for(ProviderLimit.provider)).exists()
     return frozenset(session.scalars(select(ProviderLimit.provider).where(waits)))
 
 
-def _is_in_lane(lane: Any) -> ColumnElement[bool]:
+def _waits_for(lane: Any) -> ColumnElement[bool]:
     return and_(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "", Delivery.lane == lane)
 
 
-def delete_pace(session: Session, provider: str) -> bool:
+def delete_limit(session: Session, provider: str) -> bool:
     """Forget a provider that this transaction has locked; not while rows wait in its lane."""
-    waits = select(Delivery.id).where(_is_in_lane(provider)).exists()
+    waits = select(Delivery.id).where(_waits_for(provider)).exists()
     gone = session.execute(
         delete(ProviderLimit)
         .where(ProviderLimit.provider == provider, ~waits)
@@ -80,7 +80,7 @@ def delete_pace(session: Session, provider: str) -> bool:
     return bool(gone)
 
 
-def _pace_of(row: ProviderLimit) -> ProviderLimitView:
+def _limit_of(row: ProviderLimit) -> ProviderLimitView:
     return ProviderLimitView(**{name: getattr(row, name) for name in _FIELDS})
 
 
@@ -116,7 +116,7 @@ def park_claimed(session: Session, rows: Sequence[HeldRows], now: datetime) -> N
         session.execute(_PARK, given)
 
 
-_CLAIM_LANE = claiming(
+_CLAIM_WAITING = claiming(
     """waiting AS (
   SELECT deliveries.id
   FROM deliveries LEFT JOIN editions ON editions.id = deliveries.edition_id
@@ -139,7 +139,7 @@ class LimitClaim:
     edition_id: int | None = None
 
 
-def claim_lane(
+def claim_waiting_for(
     session: Session, claim: LimitClaim, lane: str, limit: int, now: datetime
 ) -> list[Claim]:
     """Take up to `limit` rows that wait for a provider, the oldest first.
@@ -154,7 +154,7 @@ def claim_lane(
         "limit": limit,
         "now": now,
     }
-    rows = take_claims(session, _CLAIM_LANE, given)
+    rows = take_claims(session, _CLAIM_WAITING, given)
     return sorted((Claim(row, subscriber) for row, subscriber in rows), key=lambda claim: claim.id)
 
 

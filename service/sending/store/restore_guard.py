@@ -11,12 +11,12 @@ from service.deliveries.store.models import Delivery
 from service.deliveries.store.restores import doubt_of_restored, put_in_doubt
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
-from service.sending.domain.sent_watermark import ALERT_OCCASIONS, MarkedRow, SentWatermark
+from service.sending.domain.sent_watermark import ALERT_OCCASIONS, SentWatermark, WatermarkedRow
 
 _UNSENT = (DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT)
 
 
-def find_marked(session: Session, mark: SentWatermark) -> MarkedRow | None:
+def find_watermarked(session: Session, watermark: SentWatermark) -> WatermarkedRow | None:
     """The row that a mark names.
 
     Never the mail that tells of a restored backup: numbers begin again where the backup was taken,
@@ -27,10 +27,10 @@ def find_marked(session: Session, mark: SentWatermark) -> MarkedRow | None:
     )
     found = session.execute(
         select(Delivery.attempt, Delivery.state, Delivery.message_id).where(
-            Delivery.id == mark.delivery_id, not_(is_of_guard)
+            Delivery.id == watermark.delivery_id, not_(is_of_guard)
         )
     ).one_or_none()
-    return MarkedRow(found.attempt, found.state, bool(found.message_id)) if found else None
+    return WatermarkedRow(found.attempt, found.state, bool(found.message_id)) if found else None
 
 
 def newest_editions(session: Session) -> dict[Cadence, date]:

@@ -14,7 +14,7 @@ from zlib import crc32
 from service.papers.domain.tsvector import Lexemes
 from service.similarity.domain.lexeme_frequencies import SHIPPED_COUNTS, SHIPPED_PAPERS
 from service.similarity.domain.vectors import (
-    PROBE_LEXEMES,
+    LIKE_QUERY_LEXEMES,
     PROBE_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
@@ -93,9 +93,9 @@ def pack_paper(weights: Mapping[str, int]) -> Sparse:
     return _pack(weights, SPARSE_LIMIT)
 
 
-def pack_probe(weights: Mapping[str, float]) -> Sparse:
+def pack_like_query(weights: Mapping[str, float]) -> Sparse:
     """A probe's heaviest lexemes by key, the heaviest at the limit."""
-    heaviest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:PROBE_LEXEMES]
+    heaviest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:LIKE_QUERY_LEXEMES]
     if not heaviest:
         return ()
     scale = PROBE_LIMIT / heaviest[0][1]

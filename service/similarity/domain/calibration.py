@@ -16,7 +16,7 @@ from math import ceil, fsum, hypot, sqrt
 from operator import mul
 from typing import Final
 
-from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_probe
+from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_like_query
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     WORDS_ONLY,
@@ -59,7 +59,7 @@ class Target:
 
     @property
     def sparse(self) -> Sparse:
-        return pack_probe(self.weights)
+        return pack_like_query(self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ class ReferenceScores:
         """The sum and the sum of squares of both products; exact, in whatever order they are."""
         return _sums(self.dense), _sums(self.sparse)
 
-    def find_best(self, gauge: ScoreScale, count: int) -> list[tuple[float, int]]:
+    def find_best(self, scale: ScoreScale, count: int) -> list[tuple[float, int]]:
         """The `count` highest (score, paper id), highest first, of equal ones the lower id."""
-        scored = zip(gauge.score(self), (-paper_id for paper_id in self.paper_ids), strict=True)
+        scored = zip(scale.score(self), (-paper_id for paper_id in self.paper_ids), strict=True)
         return [(score, -negated) for score, negated in nlargest(count, scored)]
 
 
@@ -108,27 +108,27 @@ class RelevantPaper:
     weights: Mapping[str, float]
 
 
-def gauge_pool(pool: ReferenceScores, *, has_dense: bool) -> ScoreScale:
+def scale_of_pool(pool: ReferenceScores, *, has_dense: bool) -> ScoreScale:
     """The scale that the pool shows."""
     count = len(pool.paper_ids)
     dense, sparse = pool.measure()
-    return _gauge(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
+    return _scale(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
 
 
-def gauge_shipped(aim: Target) -> ScoreScale:
+def scale_of_shipped(target: Target) -> ScoreScale:
     """The scale that is to be expected before there are papers to show one."""
-    corpus, weights = ShippedCorpus(), dict(aim.sparse)
+    corpus, weights = ShippedCorpus(), dict(target.sparse)
     told = [
         (weights.get(lexeme_key(lexeme), 0), corpus.count(lexeme) / corpus.paper_count)
-        for lexeme in aim.weights
+        for lexeme in target.weights
     ]
     mean = fsum(weight * share for weight, share in told)
     variance = fsum(weight**2 * share * (1 - share) for weight, share in told)
     sparse = (_SHIPPED_WEIGHT[0] * mean, _SHIPPED_WEIGHT[1] * sqrt(variance))
-    return _gauge(_SHIPPED_DENSE, sparse, has_dense=bool(aim.dense))
+    return _scale(_SHIPPED_DENSE, sparse, has_dense=bool(target.dense))
 
 
-def _gauge(
+def _scale(
     dense: tuple[float, float], sparse: tuple[float, float], *, has_dense: bool
 ) -> ScoreScale:
     share = WORDS_SHARE if has_dense else 1.0
@@ -153,19 +153,19 @@ def _factor(share: float, deviation: float) -> int:
     return min(FACTOR_LIMIT, max(1, round(_UNIT * share / max(deviation, 1.0))))
 
 
-def choose_feedback(pool: ReferenceScores, gauge: ScoreScale) -> list[int]:
+def choose_feedback(pool: ReferenceScores, scale: ScoreScale) -> list[int]:
     """The ids of the papers that may speak for the aim: the best, if they stand out at all."""
-    line = gauge.middle + LEAST_LINE * gauge.deviation
-    return [paper_id for score, paper_id in pool.find_best(gauge, BEST) if score >= line]
+    line = scale.middle + LEAST_LINE * scale.deviation
+    return [paper_id for score, paper_id in pool.find_best(scale, BEST) if score >= line]
 
 
-def expand(aim: Target, papers: Sequence[RelevantPaper]) -> Target:
+def expand(target: Target, papers: Sequence[RelevantPaper]) -> Target:
     """The aim moved toward `papers` (J. J. Rocchio, 1971), or as it was where they are too few.
 
     Only what two of them say at least is added: else one odd paper would speak for all.
     """
     if len(papers) <= _SAID_BY:
-        return aim
+        return target
     said_by = Counter(lexeme for paper in papers for lexeme in paper.weights)
     total = {
         lexeme: fsum(paper.weights.get(lexeme, 0.0) for paper in papers)
@@ -173,11 +173,11 @@ def expand(aim: Target, papers: Sequence[RelevantPaper]) -> Target:
         if count >= _SAID_BY
     }
     added = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:ADDED_LEXEMES]
-    own, other = _length(aim.weights.values()), _length(weight for _, weight in added)
-    weights = {lexeme: weight / own for lexeme, weight in aim.weights.items()}
+    own, other = _length(target.weights.values()), _length(weight for _, weight in added)
+    weights = {lexeme: weight / own for lexeme, weight in target.weights.items()}
     for lexeme, weight in added:
         weights[lexeme] = weights.get(lexeme, 0.0) + ADDED_SHARE * weight / other
-    return Target(_move(aim.dense, [paper.dense for paper in papers if paper.dense]), weights)
+    return Target(_move(target.dense, [paper.dense for paper in papers if paper.dense]), weights)
 
 
 def _move(dense: bytes, others: Sequence[bytes]) -> bytes:
@@ -193,15 +193,15 @@ def _length(values: Iterable[float]) -> float:
     return sqrt(fsum(value * value for value in values)) or 1.0
 
 
-def pick_threshold(pool: ReferenceScores, gauge: ScoreScale) -> int:
+def pick_threshold(pool: ReferenceScores, scale: ScoreScale) -> int:
     """The threshold: a share of the way from the pool's ordinary paper to its ten best."""
-    best = [score for score, _ in pool.find_best(gauge, BEST)]
-    above = fsum(best) / len(best) - gauge.middle
-    return ceil(gauge.middle + max(LINE_SHARE * above, LEAST_LINE * gauge.deviation))
+    best = [score for score, _ in pool.find_best(scale, BEST)]
+    above = fsum(best) / len(best) - scale.middle
+    return ceil(scale.middle + max(LINE_SHARE * above, LEAST_LINE * scale.deviation))
 
 
-def draw_shipped_line(gauge: ScoreScale) -> int:
-    return ceil(gauge.middle + SHIPPED_LINE * gauge.deviation)
+def draw_shipped_line(scale: ScoreScale) -> int:
+    return ceil(scale.middle + SHIPPED_LINE * scale.deviation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,21 +213,23 @@ class Origin:
     generation: int = 0
 
 
-def build_probe(origin: Origin, aim: Target, gauge: ScoreScale, threshold: int) -> LikeQueryView:
+def build_like_query(
+    origin: Origin, target: Target, scale: ScoreScale, threshold: int
+) -> LikeQueryView:
     """The probe, once the line is drawn. One that looks for nothing finds nothing."""
-    is_empty = not aim.dense and not aim.weights
+    is_empty = not target.dense and not target.weights
     return LikeQueryView(
         text=origin.text,
         model=origin.model,
         generation=origin.generation,
-        dense=aim.dense,
-        sparse=aim.sparse,
-        dense_factor=gauge.dense_factor,
-        sparse_factor=gauge.sparse_factor,
+        dense=target.dense,
+        sparse=target.sparse,
+        dense_factor=scale.dense_factor,
+        sparse_factor=scale.sparse_factor,
         threshold=1 if is_empty else threshold,
     )
 
 
-def admit(probe: LikeQueryView, paper: PaperVectors) -> LikeQueryView:
+def admit(like_query: LikeQueryView, paper: PaperVectors) -> LikeQueryView:
     """The probe with its line where `paper` is on the right side of it: it named that paper."""
-    return replace(probe, threshold=min(probe.threshold, score_paper(probe, paper)))
+    return replace(like_query, threshold=min(like_query.threshold, score_paper(like_query, paper)))

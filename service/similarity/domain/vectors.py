@@ -25,7 +25,7 @@ DENSE_SCALE: Final = 512
 DENSE_LIMIT: Final = 127
 SPARSE_LIMIT: Final = 255
 """The most that one lexeme of a paper weighs."""
-PROBE_LEXEMES: Final = 64
+LIKE_QUERY_LEXEMES: Final = 64
 PROBE_LIMIT: Final = 1023
 """The most that one lexeme of a probe weighs: 64 * 1023 * 255 < 2**24."""
 FACTOR_LIMIT: Final = 2**28
@@ -67,15 +67,19 @@ class LikeQueryView:
     threshold: int
 
 
-def is_like(probe: LikeQueryView, paper: PaperVectors) -> bool:
+def is_like(like_query: LikeQueryView, paper: PaperVectors) -> bool:
     """The rule. `scoring.like_sets` and `meanings.like_condition` say the same of every pair."""
-    return paper.model == probe.model and score_paper(probe, paper) >= probe.threshold
+    return (
+        paper.model == like_query.model and score_paper(like_query, paper) >= like_query.threshold
+    )
 
 
-def score_paper(probe: LikeQueryView, paper: PaperVectors) -> int:
+def score_paper(like_query: LikeQueryView, paper: PaperVectors) -> int:
     """How like the paper is; comparable for one probe only."""
-    dense = dot_dense(probe.dense, paper.dense)
-    return probe.dense_factor * dense + probe.sparse_factor * dot_sparse(probe.sparse, paper.sparse)
+    dense = dot_dense(like_query.dense, paper.dense)
+    return like_query.dense_factor * dense + like_query.sparse_factor * dot_sparse(
+        like_query.sparse, paper.sparse
+    )
 
 
 def dot_dense(one: bytes, other: bytes) -> int:

@@ -17,21 +17,21 @@ from service.similarity.domain.vectors import LikeQueryView, PaperVectors
 Matrix: TypeAlias = NDArray[np.float32]
 
 # Probes and papers taken at once: 256 x 2,048 scores are 4 MB, and a table of lexemes 8 KB a row.
-PROBES_AT_ONCE = 256
+LIKE_QUERIES_AT_ONCE = 256
 PAPERS_AT_ONCE = 2048
 
 
 def like_sets(
-    probes: Sequence[LikeQueryView],
+    like_queries: Sequence[LikeQueryView],
     papers: Sequence[PaperVectors],
-    probes_at_once: int = PROBES_AT_ONCE,
+    like_queries_at_once: int = LIKE_QUERIES_AT_ONCE,
     papers_at_once: int = PAPERS_AT_ONCE,
 ) -> list[int]:
     """For each probe the papers that are like it: bit i of the integer is the i-th paper."""
-    sets = [0] * len(probes)
+    sets = [0] * len(like_queries)
     for start in range(0, len(papers), papers_at_once):
-        day = _Day(papers[start : start + papers_at_once], probes)
-        for first, found in day.iterate_found(probes, probes_at_once):
+        day = _Day(papers[start : start + papers_at_once], like_queries)
+        for first, found in day.iterate_found(like_queries, like_queries_at_once):
             for number, row in enumerate(found, first):
                 sets[number] |= int.from_bytes(row.tobytes(), "little") << start
     return sets
@@ -40,11 +40,13 @@ def like_sets(
 class _Day:
     """Some papers as arrays, with a row for each lexeme that a probe asks for."""
 
-    def __init__(self, papers: Sequence[PaperVectors], probes: Sequence[LikeQueryView]) -> None:
+    def __init__(
+        self, papers: Sequence[PaperVectors], like_queries: Sequence[LikeQueryView]
+    ) -> None:
         self._count = len(papers)
         self._models = np.array([paper.model for paper in papers], dtype=object)
         self._papers = papers
-        asked = {key for probe in probes for key, _ in probe.sparse}
+        asked = {key for like_query in like_queries for key, _ in like_query.sparse}
         said = {key for paper in papers for key, _ in paper.sparse}
         self._rows = {key: row for row, key in enumerate(sorted(asked & said))}
         self._table: Matrix = np.zeros((len(self._rows), self._count), dtype=np.float32)
@@ -55,11 +57,11 @@ class _Day:
                     self._table[row, column] = weight
 
     def iterate_found(
-        self, probes: Sequence[LikeQueryView], at_once: int
+        self, like_queries: Sequence[LikeQueryView], at_once: int
     ) -> Iterable[tuple[int, NDArray[np.uint8]]]:
         """(number of the first probe, a row of packed bits for each probe from there on)."""
         start = 0
-        for model, same in groupby(probes, key=lambda probe: probe.model):
+        for model, same in groupby(like_queries, key=lambda like_query: like_query.model):
             dense, is_known = self._stack(model), self._models == model
             run = list(same)
             for offset in range(0, len(run), at_once):
@@ -77,18 +79,22 @@ class _Day:
                 stacked[row] = np.frombuffer(paper.dense, dtype=np.int8)
         return np.ascontiguousarray(stacked.T)
 
-    def _score(self, probes: Sequence[LikeQueryView], papers: Matrix) -> NDArray[np.float64]:
-        dense = np.zeros((len(probes), len(papers)), dtype=np.float32)
-        sparse = np.zeros((len(probes), self._count), dtype=np.float32)
-        for number, probe in enumerate(probes):
-            if probe.dense and len(papers):
-                dense[number] = np.frombuffer(probe.dense, dtype=np.int8)
-            known = [(self._rows[key], weight) for key, weight in probe.sparse if key in self._rows]
+    def _score(self, like_queries: Sequence[LikeQueryView], papers: Matrix) -> NDArray[np.float64]:
+        dense = np.zeros((len(like_queries), len(papers)), dtype=np.float32)
+        sparse = np.zeros((len(like_queries), self._count), dtype=np.float32)
+        for number, like_query in enumerate(like_queries):
+            if like_query.dense and len(papers):
+                dense[number] = np.frombuffer(like_query.dense, dtype=np.int8)
+            known = [
+                (self._rows[key], weight) for key, weight in like_query.sparse if key in self._rows
+            ]
             if known:
                 rows, weights = zip(*known, strict=True)
                 sparse[number] = np.array(weights, dtype=np.float32) @ self._table[list(rows)]
-        scores: NDArray[np.float64] = (dense @ papers) * _column(p.dense_factor for p in probes)
-        scores += sparse * _column(p.sparse_factor for p in probes)
+        scores: NDArray[np.float64] = (dense @ papers) * _column(
+            p.dense_factor for p in like_queries
+        )
+        scores += sparse * _column(p.sparse_factor for p in like_queries)
         return scores
 
 

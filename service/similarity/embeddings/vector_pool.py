@@ -1,6 +1,6 @@
 """What many papers mean, held as arrays, so that a `like:` clause is tried while it is typed.
 
-The same sums as Postgres takes (`store.probes.scan_pool`, `meanings.like_condition`): whole numbers
+The same sums as Postgres takes (`store.like_queries.scan_pool`, `meanings.like_condition`): whole numbers
 below 2**24, exact in 32-bit floats in whatever order, and joined below 2**53 in 64-bit ones. So a
 probe made here is bit for bit the one that is made there.
 """
@@ -32,9 +32,9 @@ class ReferencePool(ReferenceScores):
     def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
         return _measure(np.asarray(self.dense)), _measure(np.asarray(self.sparse))
 
-    def find_best(self, gauge: ScoreScale, count: int) -> list[tuple[float, int]]:
-        scores = gauge.dense_factor * np.asarray(self.dense)
-        scores = scores + gauge.sparse_factor * np.asarray(self.sparse)
+    def find_best(self, scale: ScoreScale, count: int) -> list[tuple[float, int]]:
+        scores = scale.dense_factor * np.asarray(self.dense)
+        scores = scores + scale.sparse_factor * np.asarray(self.sparse)
         if len(scores) > count:
             line = np.partition(scores, len(scores) - count)[len(scores) - count]
             chosen = np.flatnonzero(scores >= line)
@@ -81,9 +81,9 @@ class ModelVectors:
         ]  # its own kind
         return new
 
-    def scan(self, aim: Target, without: int | None = None) -> ReferenceScores:
-        """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
-        ids, dense, sparse = self._multiply(aim.dense, aim.sparse)
+    def scan(self, target: Target, without: int | None = None) -> ReferenceScores:
+        """The newest papers' dot products with `target`; `without` names a paper that does not count."""
+        ids, dense, sparse = self._multiply(target.dense, target.sparse)
         if without is not None:
             kept = ids != without
             ids, dense, sparse = ids[kept], dense[kept], sparse[kept]
@@ -93,13 +93,13 @@ class ModelVectors:
         # An array is a sequence in all but inheritance.
         return ReferencePool(cast("Any", ids), cast("Any", dense), cast("Any", sparse))
 
-    def find_like(self, probe: LikeQueryView) -> list[int]:
-        """The ids of the papers that are like `probe`."""
-        if probe.model != self.model:
+    def find_like(self, like_query: LikeQueryView) -> list[int]:
+        """The ids of the papers that are like `like_query`."""
+        if like_query.model != self.model:
             return []
-        ids, dense, sparse = self._multiply(probe.dense, probe.sparse)
-        scores = float(probe.dense_factor) * dense + float(probe.sparse_factor) * sparse
-        return [int(i) for i in ids[scores >= float(probe.threshold)]]
+        ids, dense, sparse = self._multiply(like_query.dense, like_query.sparse)
+        scores = float(like_query.dense_factor) * dense + float(like_query.sparse_factor) * sparse
+        return [int(i) for i in ids[scores >= float(like_query.threshold)]]
 
     def _multiply(
         self, dense: bytes, sparse: Sparse

@@ -27,13 +27,13 @@ _COUNT_LEXEMES = text("""
 def scan_pool(
     session: Session,
     model: str,
-    aim: Target,
+    target: Target,
     without: int | None = None,
     pool_size: int = POOL_SIZE,
 ) -> ReferenceScores:
-    """The newest papers' dot products with `aim`; `without` names a paper that does not count."""
+    """The newest papers' dot products with `target`; `without` names a paper that does not count."""
     known = PaperMeaning
-    dense, sparse = dot_columns(aim.dense, aim.sparse, known)
+    dense, sparse = dot_columns(target.dense, target.sparse, known)
     newest = (
         select(known.paper_id.label("paper_id"), dense.label("dense"), sparse.label("sparse"))
         .where(known.model == model, known.paper_id != (without or 0))

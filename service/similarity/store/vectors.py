@@ -149,31 +149,31 @@ def newest_learned(session: Session, model: str, most: int) -> list[int]:
     return list(session.scalars(newest.limit(most)))
 
 
-def like_condition(probe: LikeQueryView, papers: type[Paper] = Paper) -> ColumnElement[bool]:
-    """The papers that are like `probe`: the same as `meaning.is_like`, over every stored paper.
+def like_condition(like_query: LikeQueryView, papers: type[Paper] = Paper) -> ColumnElement[bool]:
+    """The papers that are like `like_query`: the same as `meaning.is_like`, over every stored paper.
 
     `papers` is the table's class or an alias of it. OFFSET keeps Postgres from turning the
     question round and asking every paper ever stored where a window of days is meant: it is then
     asked of each paper that the topic's other clauses left, at 2 µs each.
     """
     known = aliased(PaperMeaning)
-    found = select(literal(1)).where(known.paper_id == papers.id, _is_like(probe, known))
+    found = select(literal(1)).where(known.paper_id == papers.id, _is_like(like_query, known))
     return found.correlate(papers).offset(sql("0")).exists()
 
 
-def _is_like(probe: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[bool]:
-    return score_column(probe, known) >= literal(float(probe.threshold), Double)
+def _is_like(like_query: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[bool]:
+    return score_column(like_query, known) >= literal(float(like_query.threshold), Double)
 
 
-def score_column(probe: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[float]:
+def score_column(like_query: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[float]:
     """The score of each row, a whole number below 2**53 in a 64-bit float; null for other models.
 
     Only CASE keeps Postgres from multiplying vectors of different lengths, which is an error.
     """
-    dense, sparse = dot_columns(probe.dense, probe.sparse, known)
-    score = dense * literal(float(probe.dense_factor), Double)
-    score += sparse * literal(float(probe.sparse_factor), Double)
-    return case((known.model == probe.model, score))
+    dense, sparse = dot_columns(like_query.dense, like_query.sparse, known)
+    score = dense * literal(float(like_query.dense_factor), Double)
+    score += sparse * literal(float(like_query.sparse_factor), Double)
+    return case((known.model == like_query.model, score))
 
 
 def dot_columns(
@@ -195,17 +195,17 @@ def _product(column: Any, value: object) -> ColumnElement[float]:
 
 
 def find_nearest(
-    session: Session, probe: LikeQueryView, paper_id: int, limit: int
+    session: Session, like_query: LikeQueryView, paper_id: int, limit: int
 ) -> list[tuple[int, int]]:
-    """The papers that are like `probe`, as (id, score), highest first, without `paper_id`.
+    """The papers that are like `like_query`, as (id, score), highest first, without `paper_id`.
 
     Equal scores go by id, so the order is the same each time.
     """
     known = PaperMeaning
-    score = score_column(probe, known)
+    score = score_column(like_query, known)
     statement = (
         select(known.paper_id, score)
-        .where(known.paper_id != paper_id, _is_like(probe, known))
+        .where(known.paper_id != paper_id, _is_like(like_query, known))
         .order_by(score.desc(), known.paper_id.desc())
         .limit(limit)
     )

@@ -21,7 +21,7 @@ class RatedPapers:
     dismissed: tuple[int, ...] = ()
 
 
-def record_opinion(
+def record_feedback(
     session: Session, subscriber_id: int, paper_id: int, kind: Feedback, now: datetime
 ) -> bool:
     """Set a reader's word on a paper; true unless it was this word already."""
@@ -35,21 +35,21 @@ def record_opinion(
     return session.scalar(changed) is not None
 
 
-def delete_opinion(session: Session, subscriber_id: int, paper_id: int, kind: Feedback) -> bool:
+def delete_feedback(session: Session, subscriber_id: int, paper_id: int, kind: Feedback) -> bool:
     """Take a word back; true if it was this one. Another that came later stays."""
     own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
     gone = delete(PaperFeedback).where(*own, PaperFeedback.kind == kind).returning(PaperFeedback.id)
     return session.scalar(gone) is not None
 
 
-def find_opinion(session: Session, subscriber_id: int, paper_id: int) -> Feedback | None:
+def find_feedback(session: Session, subscriber_id: int, paper_id: int) -> Feedback | None:
     own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
     return session.scalar(select(PaperFeedback.kind).where(*own))
 
 
-def get_opinions(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
+def get_rated_papers(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
     """The opinions of these readers, by subscriber; those who said nothing are left out."""
-    return _read_opinions(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
+    return _read_feedback_rows(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
 
 
 def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
@@ -57,10 +57,10 @@ def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Rat
     wants = select(Subscriber.id).where(
         is_among(Subscriber.id, subscriber_ids), Subscriber.has_suggestions
     )
-    return _read_opinions(session, PaperFeedback.subscriber_id.in_(wants))
+    return _read_feedback_rows(session, PaperFeedback.subscriber_id.in_(wants))
 
 
-def _read_opinions(session: Session, condition: ColumnElement[bool]) -> dict[int, RatedPapers]:
+def _read_feedback_rows(session: Session, condition: ColumnElement[bool]) -> dict[int, RatedPapers]:
     rows = session.execute(
         select(PaperFeedback.subscriber_id, PaperFeedback.paper_id, PaperFeedback.kind)
         .where(condition)

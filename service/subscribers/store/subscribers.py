@@ -16,7 +16,7 @@ from service.platform.database.pg_arrays import write_numbers
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Consent, Subscriber
 from service.topics.store.models import Topic
-from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.topics import list_topics
 
 
@@ -85,7 +85,7 @@ def _values(
 def _insert_belongings(
     session: Session, subscribers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
 ) -> None:
-    numbers = save_canonicals(
+    numbers = save_compiled_topics(
         session, {text for _, one in subscribers for _, text in one.preferences.topics}
     )
     topics = [
@@ -245,7 +245,7 @@ def replace_topics(
     A topic that was there already keeps its row, because links in mails name it by its id.
     """
     distinct = _distinct(topics)
-    numbers = save_canonicals(session, distinct)
+    numbers = save_compiled_topics(session, distinct)
     session.execute(
         delete(Topic).where(
             Topic.subscriber_id == subscriber_id, Topic.canonical.not_in(list(distinct))

@@ -40,7 +40,7 @@ def record_change(
     return change
 
 
-def find_standing_change(
+def find_score_change(
     session: Session, kind: TopicChangeKind, topic_id: int, asked: str
 ) -> TopicChange | None:
     """The change that did this to a topic and was not undone."""

@@ -10,18 +10,20 @@ from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.store.models import LikeQuery
 
 
-def find_probes(session: Session, model: str, texts: Sequence[str]) -> dict[str, LikeQueryView]:
+def find_like_queries(
+    session: Session, model: str, texts: Sequence[str]
+) -> dict[str, LikeQueryView]:
     """The probes that count for these clauses, by text: of each the newest generation's."""
     statement = (
-        _select_probes(model)
+        _select_like_queries(model)
         .where(LikeQuery.text.in_(texts))
         .order_by(LikeQuery.text, LikeQuery.generation.desc())
         .ext(distinct_on(LikeQuery.text))
     )
-    return {row.text: to_probe(row) for row in session.scalars(statement)}
+    return {row.text: to_like_query(row) for row in session.scalars(statement)}
 
 
-def find_stale_probes(session: Session, model: str, generation: int, limit: int) -> list[str]:
+def find_stale_like_queries(session: Session, model: str, generation: int, limit: int) -> list[str]:
     """Texts that have probes, but none of this model and generation yet."""
     fresh = select(LikeQuery.text).where(
         LikeQuery.model == model, LikeQuery.generation >= generation
@@ -30,30 +32,30 @@ def find_stale_probes(session: Session, model: str, generation: int, limit: int)
     return list(session.scalars(statement))
 
 
-def _select_probes(model: str) -> Select[LikeQuery]:
+def _select_like_queries(model: str) -> Select[LikeQuery]:
     return select(LikeQuery).where(LikeQuery.model == model)
 
 
-def insert_probe(session: Session, probe: LikeQueryView) -> LikeQueryView:
+def insert_like_query(session: Session, like_query: LikeQueryView) -> LikeQueryView:
     """Keep a probe and drop its older generations; returns the one that is kept.
 
     Of two that are made at the same time the first stays: both readers get the same papers.
     """
-    values = {name: getattr(probe, name) for name in probe.__slots__}
+    values = {name: getattr(like_query, name) for name in like_query.__slots__}
     session.execute(insert(LikeQuery).values(**values).on_conflict_do_nothing())
     session.execute(
         delete(LikeQuery).where(
-            LikeQuery.text == probe.text, LikeQuery.generation < probe.generation
+            LikeQuery.text == like_query.text, LikeQuery.generation < like_query.generation
         )
     )
-    return find_probes(session, probe.model, [probe.text])[probe.text]
+    return find_like_queries(session, like_query.model, [like_query.text])[like_query.text]
 
 
-def delete_probes(session: Session, text: str) -> None:
+def delete_like_queries(session: Session, text: str) -> None:
     session.execute(delete(LikeQuery).where(LikeQuery.text == text))
 
 
-def to_probe(row: LikeQuery) -> LikeQueryView:
+def to_like_query(row: LikeQuery) -> LikeQueryView:
     return LikeQueryView(
         text=row.text,
         model=row.model,

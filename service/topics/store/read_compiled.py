@@ -12,7 +12,7 @@ from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.bulk import StoredClauses, StoredTopics
 from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Clause, CompiledTopic
-from service.topics.store.save_compiled import form_version, save_canonicals
+from service.topics.store.save_compiled import form_version, save_compiled_topics
 
 
 def _gather(column: Any) -> ColumnElement[Any]:
@@ -48,7 +48,7 @@ def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics
         else:
             old.update(zip(own, texts, strict=True))
     if old:
-        save_canonicals(session, old.values())
+        save_compiled_topics(session, old.values())
         topics += get_stored_topics(session, old)
     return topics
 

@@ -1,8 +1,8 @@
 """Canonical topics and their clauses: stored once, compiled when they are saved, renewed when met.
 
-Every way to save a topic goes through `save_canonicals`. Rows that came past it (plain SQL) have no
+Every way to save a topic goes through `save_compiled_topics`. Rows that came past it (plain SQL) have no
 `canonical_id` and are found by `compile_missing`; forms that another version of the compiler made, or
-another PostgreSQL with other dictionaries, are made anew when they are met or by `renew_forms`.
+another PostgreSQL with other dictionaries, are made anew when they are met or by `recompile_outdated`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ _INSERT_CLAUSES = text("""
     SET kind = excluded.kind, keys = excluded.keys, version = excluded.version
     WHERE clauses.version <> excluded.version
 """)
-_INSERT_CANONICALS = text("""
+_INSERT_COMPILED = text("""
     INSERT INTO canonicals (digest, text, form, version)
     SELECT digest, text, form::bigint[], :version
     FROM unnest(CAST(:digests AS bytea[]), CAST(:texts AS text[]), CAST(:forms AS text[]))
@@ -67,7 +67,7 @@ def lock_compiled_shared(session: Session) -> None:
     session.execute(select(func.pg_advisory_xact_lock_shared(_FORMS_LOCK)))
 
 
-def save_canonicals(session: Session, texts: Iterable[str]) -> dict[str, int]:
+def save_compiled_topics(session: Session, texts: Iterable[str]) -> dict[str, int]:
     """Canonical text -> its row's id, for each of `texts`; those that are not there yet are compiled."""
     wanted = set(texts)
     if not wanted:
@@ -77,7 +77,7 @@ def save_canonicals(session: Session, texts: Iterable[str]) -> dict[str, int]:
     lacking = wanted - found.keys()
     if not lacking:
         return found
-    _insert_canonicals(session, lacking)
+    _insert_compiled(session, lacking)
     return found | _find(session, CompiledTopic, lacking)
 
 
@@ -98,13 +98,13 @@ def _digest(canonical: str) -> bytes:
     return sha256(canonical.encode()).digest()
 
 
-def _insert_canonicals(session: Session, texts: Iterable[str]) -> None:
+def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
     split = {each: _split(each) for each in texts}
     clauses = {clause.removeprefix("-") for parts in split.values() for clause in parts}
     numbers = _save_clauses(session, clauses - {DEFAULT_ANNOUNCEMENTS})
     ordered = sorted(split)
     session.execute(
-        _INSERT_CANONICALS,
+        _INSERT_COMPILED,
         {
             "digests": [_digest(each) for each in ordered],
             "texts": ordered,
@@ -189,7 +189,7 @@ def compile_missing(
         is_lost.append(is_among(Topic.subscriber_id, subscriber_ids))
     lost = session.scalars(select(Topic.canonical).where(*is_lost).distinct().limit(most)).all()
     if lost:
-        numbers = save_canonicals(session, lost)
+        numbers = save_compiled_topics(session, lost)
         session.execute(
             update(Topic)
             .where(*is_lost, Topic.canonical == CompiledTopic.text)
@@ -200,28 +200,28 @@ def compile_missing(
     return len(lost)
 
 
-def renew_forms(session: Session, most: int) -> int:
+def recompile_outdated(session: Session, most: int) -> int:
     """Compile anew up to `most` topics whose form is of another version; returns how many."""
     lock_compiled_shared(session)
     is_old = CompiledTopic.version != form_version(session)
     old = session.scalars(select(CompiledTopic.text).where(is_old).limit(most)).all()
-    save_canonicals(session, old)
+    save_compiled_topics(session, old)
     return len(old)
 
 
-def prune_forms(session: Session) -> int:
+def prune_compiled(session: Session) -> int:
     """Delete topics that no reader has any more, and clauses that no topic has; returns how many.
 
     Nothing where somebody is reading or saving just now: it is for the next time.
     """
     if not session.execute(select(func.pg_try_advisory_xact_lock(_FORMS_LOCK))).scalar_one():
         return 0
-    orphans = session.execute(_DELETE_CANONICALS).rowcount  # type: ignore[attr-defined]
+    orphans = session.execute(_DELETE_COMPILED).rowcount  # type: ignore[attr-defined]
     clauses = session.execute(_DELETE_CLAUSES).rowcount  # type: ignore[attr-defined]
     return int(orphans) + int(clauses)
 
 
-_DELETE_CANONICALS = text(
+_DELETE_COMPILED = text(
     "DELETE FROM canonicals AS c"
     " WHERE NOT EXISTS (SELECT FROM topics AS t WHERE t.canonical_id = c.id)"
 )

@@ -10,7 +10,7 @@ from sqlalchemy.types import NullType
 
 from service.platform.database.pg_arrays import is_among
 from service.topics.store.models import Topic
-from service.topics.store.save_compiled import save_canonicals
+from service.topics.store.save_compiled import save_compiled_topics
 
 
 def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
@@ -62,7 +62,7 @@ def append_topic(
         subscriber_id=subscriber_id,
         query=query,
         canonical=canonical,
-        canonical_id=save_canonicals(session, [canonical])[canonical],
+        canonical_id=save_compiled_topics(session, [canonical])[canonical],
         position=session.execute(last).scalar_one() + 1,
         created_at=now,
     )
@@ -73,7 +73,7 @@ def append_topic(
 
 def change_topic(session: Session, topic: Topic, query: str, canonical: str) -> None:
     """Let a topic say something else; it stays the row that mails name."""
-    topic.canonical_id = save_canonicals(session, [canonical])[canonical]
+    topic.canonical_id = save_compiled_topics(session, [canonical])[canonical]
     topic.query, topic.canonical = query, canonical
     session.flush()
 

@@ -20,7 +20,7 @@ from service.web.views.environment import Pages
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """`ring` is called after a commit with a task's name, and never raises.
+    """`enqueue` is called after a commit with a task's name, and never raises.
 
     `fetch` gets what a provider's webhook must be checked against. `measuring_seconds` is how long
     a statement may take that measures for a monitor.
@@ -28,7 +28,7 @@ class AppContext:
 
     settings: Settings
     sessions: sessionmaker[Session]
-    ring: Callable[..., None]
+    enqueue: Callable[..., None]
     clock: Callable[[], datetime]
     renderer: Renderer
     limits: SignUpLimits
@@ -44,9 +44,9 @@ class AppContext:
         return self.settings.data_dir / "mailbox"
 
 
-def get_site(request: Request) -> AppContext:
-    site: AppContext = request.app.state.site
-    return site
+def get_context(request: Request) -> AppContext:
+    context: AppContext = request.app.state.context
+    return context
 
 
-Context = Annotated[AppContext, Depends(get_site)]
+Context = Annotated[AppContext, Depends(get_context)]

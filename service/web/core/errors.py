@@ -6,7 +6,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from service.platform.signing.tokens import TokenExpired, TokenInvalid
-from service.web.core.context import get_site
+from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
 
 _PLAIN_500 = "Something broke on our side, and we have been told. Please try again in a minute.\n"
@@ -26,7 +26,7 @@ class PageNotFound(Exception):
 
 
 def _show_fault(request: Request, status: int, title: str, text: str) -> Response:
-    pages = get_site(request).pages
+    pages = get_context(request).pages
     return pages.show("fault.html", status=status, heading=title, text=text)
 
 

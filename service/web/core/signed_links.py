@@ -13,9 +13,9 @@ from service.web.core.errors import PageNotFound
 _FASTEST_SECONDS = 2
 
 
-def open_link(site: AppContext, text: str, purpose: Purpose) -> Token:
+def open_link(context: AppContext, text: str, purpose: Purpose) -> Token:
     """The token behind a link. Raises `TokenInvalid` or `TokenExpired`, which have pages."""
-    return read_token(text, purpose, site.settings.secret_key, site.clock())
+    return read_token(text, purpose, context.settings.secret_key, context.clock())
 
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
@@ -29,23 +29,23 @@ def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> 
     return subscriber
 
 
-def preferences_url(site: AppContext, subscriber_id: int) -> str:
+def preferences_url(context: AppContext, subscriber_id: int) -> str:
     """A fresh link to a reader's preferences, for pages that another link of theirs opened."""
-    return signed_url(site.settings, Purpose.PREFERENCES, subscriber_id, site.clock())
+    return signed_url(context.settings, Purpose.PREFERENCES, subscriber_id, context.clock())
 
 
-def sign_form(site: AppContext) -> str:
+def sign_form(context: AppContext) -> str:
     """What a form of ours carries, to show that it was fetched before it was sent."""
-    return sign_token(Token(Purpose.FORM, 0, site.clock()), site.settings.secret_key)
+    return sign_token(Token(Purpose.FORM, 0, context.clock()), context.settings.secret_key)
 
 
-def is_from_form(site: AppContext, text: str) -> bool:
+def is_from_form(context: AppContext, text: str) -> bool:
     """Whether a form of ours was fetched some seconds and at most two days ago.
 
     It decides which limits count, never whether somebody may sign up.
     """
     try:
-        token = open_link(site, text, Purpose.FORM)
+        token = open_link(context, text, Purpose.FORM)
     except TokenError:
         return False
-    return (site.clock() - token.issued_at).total_seconds() >= _FASTEST_SECONDS
+    return (context.clock() - token.issued_at).total_seconds() >= _FASTEST_SECONDS

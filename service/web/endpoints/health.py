@@ -23,12 +23,12 @@ def answer_health() -> JSONResponse:
 
 
 @router.get("/readyz")
-def answer_ready(site: Context, request: Request) -> JSONResponse:
+def answer_ready(context: Context, request: Request) -> JSONResponse:
     """The database and the broker answer within two seconds; 503 with the reason otherwise."""
     probes: ThreadPoolExecutor = request.app.state.probes
     asked = {
-        "database": probes.submit(_ask_database, site),
-        "broker": probes.submit(_ask_broker, site),
+        "database": probes.submit(_ask_database, context),
+        "broker": probes.submit(_ask_broker, context),
     }
     wait(asked.values(), timeout=PATIENCE_SECONDS)
     told = {name: _read_answer(future) for name, future in asked.items()}
@@ -46,14 +46,14 @@ def _read_answer(future: Future[None]) -> str:
     return "ok" if error is None else type(error).__name__
 
 
-def _ask_database(site: AppContext) -> None:
-    with transaction(site.sessions) as session:
+def _ask_database(context: AppContext) -> None:
+    with transaction(context.sessions) as session:
         session.execute(text("SELECT 1"))
 
 
-def _ask_broker(site: AppContext) -> None:
+def _ask_broker(context: AppContext) -> None:
     patience = {"socket_connect_timeout": PATIENCE_SECONDS, "socket_timeout": PATIENCE_SECONDS}
-    with redis.Redis.from_url(site.settings.redis_url, **patience) as client:
+    with redis.Redis.from_url(context.settings.redis_url, **patience) as client:
         client.ping()
 
 

@@ -29,11 +29,11 @@ async def read_call(request: Request) -> Call:
 
 @router.post("/hooks/{provider}")
 def take_call(
-    site: Context, provider: str, call: Annotated[Call, Depends(read_call)]
+    context: Context, provider: str, call: Annotated[Call, Depends(read_call)]
 ) -> JSONResponse:
-    door = HookDoor(site.sessions, site.settings, site.fetch)
+    door = HookDoor(context.sessions, context.settings, context.fetch)
     try:
-        report = take_hook(door, provider, call, site.clock())
+        report = take_hook(door, provider, call, context.clock())
     except HookUnknown:
         return JSONResponse({"fault": "there is no such hook"}, 404)
     except HookForged as error:

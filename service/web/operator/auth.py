@@ -23,22 +23,22 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
 log = get_logger(__name__)
 
 
-def check_operator(request: Request, site: Context) -> None:
+def check_operator(request: Request, context: Context) -> None:
     """Let the operator in. Raises `PageNotFound` (404) where the pages are off, else 401 or 429."""
-    if not site.settings.admin_password:
+    if not context.settings.admin_password:
         raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
-    _check_password(request, site)
+    _check_password(request, context)
 
 
-def check_monitor(request: Request, site: Context) -> None:
+def check_monitor(request: Request, context: Context) -> None:
     """As for the operator; with no password set, a monitor on this machine may ask, too.
 
     But only where the whole site is for this machine: behind a proxy every visitor may seem to
     come from it.
     """
-    if site.settings.admin_password:
-        _check_password(request, site)
-    elif not (_is_local_site(site) and is_loopback(_address(request))):
+    if context.settings.admin_password:
+        _check_password(request, context)
+    elif not (_is_local_site(context) and is_loopback(_address(request))):
         raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
 
 
@@ -46,23 +46,23 @@ OperatorHere = Annotated[None, Depends(check_operator)]
 MonitorHere = Annotated[None, Depends(check_monitor)]
 
 
-def _is_local_site(site: AppContext) -> bool:
-    return is_loopback(urlsplit(site.settings.base_url).hostname or "")
+def _is_local_site(context: AppContext) -> bool:
+    return is_loopback(urlsplit(context.settings.base_url).hostname or "")
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _check_password(request: Request, site: AppContext) -> None:
+def _check_password(request: Request, context: AppContext) -> None:
     given = read_password(request.headers.get("authorization", ""))
     if given is None:
         raise HTTPException(401, headers=CHALLENGE)
-    wait = site.limits.seconds_until_password(_address(request))
+    wait = context.limits.seconds_until_password(_address(request))
     if wait:
         raise HTTPException(429, headers={"Retry-After": str(wait)})
-    if not hmac.compare_digest(given, site.settings.admin_password.encode()):
-        site.limits.count_wrong_password(_address(request))
+    if not hmac.compare_digest(given, context.settings.admin_password.encode()):
+        context.limits.count_wrong_password(_address(request))
         log.warning("admin.refused")
         raise HTTPException(401, headers=CHALLENGE)
 

@@ -30,9 +30,9 @@ class MessagePage:
     source: str
 
 
-def require_development(site: Context) -> None:
+def require_development(context: Context) -> None:
     """Other people's mail is nobody's to read here: with a real relay this page does not exist."""
-    if site.settings.smtp_url:
+    if context.settings.smtp_url:
         raise HTTPException(404)
 
 
@@ -40,14 +40,14 @@ DevelopmentOnly = Annotated[None, Depends(require_development)]
 
 
 @router.get("/mailbox")
-def show_mailbox(site: Context, _only: DevelopmentOnly) -> HTMLResponse:
-    messages = list_messages(site.maildir, limit=MOST_LISTED)
-    return site.pages.show("mailbox.html", messages=messages)
+def show_mailbox(context: Context, _only: DevelopmentOnly) -> HTMLResponse:
+    messages = list_messages(context.maildir, limit=MOST_LISTED)
+    return context.pages.show("mailbox.html", messages=messages)
 
 
 @router.get("/mailbox/{key}")
-def show_message(site: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
-    raw = _read(site, key)
+def show_message(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+    raw = _read(context, key)
     message = _parse(raw)
     shown = MessagePage(
         key=key,
@@ -58,19 +58,19 @@ def show_message(site: Context, _only: DevelopmentOnly, key: str) -> HTMLRespons
         text=_part(message, "plain"),
         source=raw.decode("utf-8", "replace"),
     )
-    return site.pages.show("message.html", message=shown)
+    return context.pages.show("message.html", message=shown)
 
 
 @router.get("/mailbox/{key}/html")
-def show_message_html(site: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
+def show_message_html(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
     """The HTML part by itself, for the frame that shuts it in."""
-    html = _part(_parse(_read(site, key)), "html")
+    html = _part(_parse(_read(context, key)), "html")
     return HTMLResponse(html, headers={"Content-Security-Policy": FRAMED_MAIL_POLICY})
 
 
-def _read(site: Context, key: str) -> bytes:
+def _read(context: Context, key: str) -> bytes:
     try:
-        return read_message(site.maildir, key)
+        return read_message(context.maildir, key)
     except NoSuchMessage as error:
         raise HTTPException(404) from error
 

@@ -29,13 +29,13 @@ log = get_logger(__name__)
 
 
 @router.get("/metrics")
-def answer_metrics(site: Context, _: MonitorHere) -> Response:
+def answer_metrics(context: Context, _: MonitorHere) -> Response:
     def make() -> bytes:
-        now, seconds = site.clock(), site.measuring_seconds
-        return write_metrics(measure(site.sessions, site.settings, now, seconds))
+        now, seconds = context.clock(), context.measuring_seconds
+        return write_metrics(measure(context.sessions, context.settings, now, seconds))
 
     try:
-        content = site.metrics.read(make)
+        content = context.metrics.read(make)
     except SQLAlchemyError as error:
         log.warning("metrics.unreadable", reason=type(error).__name__)
         return PlainTextResponse("the database does not answer in time\n", status_code=503)

@@ -38,52 +38,52 @@ class Question:
     answer: str = ""
 
 
-def _sign(site: AppContext, subject: int) -> str:
+def _sign(context: AppContext, subject: int) -> str:
     """What a form of these pages holds, so that no other site can send one for the operator."""
-    token = Token(Purpose.OPERATOR, subject, site.clock())
-    return sign_token(token, site.settings.secret_key)
+    token = Token(Purpose.OPERATOR, subject, context.clock())
+    return sign_token(token, context.settings.secret_key)
 
 
-def _check(site: AppContext, token: str, subject: int) -> None:
+def _check(context: AppContext, token: str, subject: int) -> None:
     """Raises `TokenInvalid` or `TokenExpired`, which are pages of their own."""
-    if open_link(site, token, Purpose.OPERATOR).subject != subject:
+    if open_link(context, token, Purpose.OPERATOR).subject != subject:
         raise PageNotFound("This form is not complete", "Open the page again, and press once more.")
 
 
 @router.get("/admin")
-def show_overview(site: Context) -> HTMLResponse:
-    found = find_overview(site.sessions, site.settings, site.clock())
-    return site.pages.show(
+def show_overview(context: Context) -> HTMLResponse:
+    found = find_overview(context.sessions, context.settings, context.clock())
+    return context.pages.show(
         "admin.html",
         found=found,
         bars={line.edition_id: draw_edition(line.by_state) for line in found.editions},
         keys=EDITION_KEYS,
         bounces=draw_bounces(found.bounces),
         bounce_keys=BOUNCE_KEYS,
-        today=announcement_date(site.clock()),
-        token=_sign(site, 0),
+        today=announcement_date(context.clock()),
+        token=_sign(context, 0),
     )
 
 
 @router.get("/admin/editions/{number}")
-def show_edition(site: Context, number: int) -> HTMLResponse:
-    return _show_edition(site, number)
+def show_edition(context: Context, number: int) -> HTMLResponse:
+    return _show_edition(context, number)
 
 
-def _show_edition(site: AppContext, number: int, said: str = "") -> HTMLResponse:
-    story = _tell(site, number)
-    return site.pages.show(
+def _show_edition(context: AppContext, number: int, said: str = "") -> HTMLResponse:
+    story = _tell(context, number)
+    return context.pages.show(
         "admin_edition.html",
         story=story,
         picture=draw_edition(story.by_state),
         keys=EDITION_KEYS,
         said=said,
-        token=_sign(site, number),
+        token=_sign(context, number),
     )
 
 
-def _tell(site: AppContext, number: int) -> EditionStory:
-    story = find_story(site.sessions, number, site.clock())
+def _tell(context: AppContext, number: int) -> EditionStory:
+    story = find_story(context.sessions, number, context.clock())
     if story is None:
         raise PageNotFound("There is no such edition", "The last ones are listed at /admin.")
     return story
@@ -92,28 +92,28 @@ def _tell(site: AppContext, number: int) -> EditionStory:
 @router.post("/admin/editions/{number}/resolve")
 def take_answer(
     *,
-    site: Context,
+    context: Context,
     number: int,
     token: Annotated[str, Form()] = "",
     answer: Annotated[str, Form()] = "",
     sure: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """The operator's answer for what is in doubt; `0` stands for mails of no edition."""
-    _check(site, token, number)
+    _check(context, token, number)
     if answer not in RESOLUTIONS or (number == 0 and answer == "carry"):
         raise PageNotFound("There is no such answer", "It is sent, resend or carry.")
     if sure != "yes":
-        return _ask(site, number, _question(site, number, answer))
-    count = resolve(site.sessions, number or None, answer, site.clock())
+        return _ask(context, number, _question(context, number, answer))
+    count = resolve(context.sessions, number or None, answer, context.clock())
     if answer == "resend" and count:
-        site.ring("deliver")
+        context.enqueue("deliver")
     said = f"{count_of(count, 'mail')}: {RESOLUTIONS[answer][1]}."
-    return _show_edition(site, number, said) if number else _show_done(site, said)
+    return _show_edition(context, number, said) if number else _show_done(context, said)
 
 
-def _question(site: AppContext, number: int, answer: str) -> Question:
+def _question(context: AppContext, number: int, answer: str) -> Question:
     if number:
-        story = _tell(site, number)
+        story = _tell(context, number)
         what = f"{count_of(sum(doubt.count for doubt in story.doubts), 'digest')} in doubt"
         back = f"/admin/editions/{number}"
     else:
@@ -128,20 +128,20 @@ def _question(site: AppContext, number: int, answer: str) -> Question:
     return Question("Are you sure?", text, action, button, back, answer)
 
 
-def _ask(site: AppContext, subject: int, question: Question) -> HTMLResponse:
-    return site.pages.show("admin_sure.html", asked=question, token=_sign(site, subject))
+def _ask(context: AppContext, subject: int, question: Question) -> HTMLResponse:
+    return context.pages.show("admin_sure.html", asked=question, token=_sign(context, subject))
 
 
-def _show_done(site: AppContext, said: str) -> HTMLResponse:
-    return site.pages.show("admin_done.html", said=said)
+def _show_done(context: AppContext, said: str) -> HTMLResponse:
+    return context.pages.show("admin_done.html", said=said)
 
 
 @router.post("/admin/restored")
 def take_restored(
-    site: Context, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
+    context: Context, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """The operator's word that the database was restored from a backup."""
-    _check(site, token, 0)
+    _check(context, token, 0)
     if sure != "yes":
         text = (
             "What may have been sent since the backup falls in doubt instead of being sent again, "
@@ -150,19 +150,19 @@ def take_restored(
         asked = Question(
             "Was it restored from a backup?", text, "/admin/restored", "Yes, it was", "/admin"
         )
-        return _ask(site, 0, asked)
-    report = accept_restored(site.sessions, site.settings, site.clock())
-    site.ring("deliver")
+        return _ask(context, 0, asked)
+    report = accept_restored(context.sessions, context.settings, context.clock())
+    context.enqueue("deliver")
     doubtful = count_of(sum(report.doubtful.values()), "mail")
-    return _show_done(site, f"{doubtful} in doubt; sending goes on.")
+    return _show_done(context, f"{doubtful} in doubt; sending goes on.")
 
 
 @router.post("/admin/reader")
 def show_subscriber(
-    site: Context, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
+    context: Context, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """One reader's story of a day. By POST, so that no address stands in a log or a history."""
-    today = announcement_date(site.clock())
+    today = announcement_date(context.clock())
     fault, told = "", SubscriberStory(None)
     try:
         day = date.fromisoformat(on) if on else today
@@ -172,10 +172,10 @@ def show_subscriber(
     except ValueError:
         fault = "A day looks like 2026-09-18."
     else:
-        told = find_subscriber_story(site.sessions, key, day, site.settings.secret_key)
+        told = find_subscriber_story(context.sessions, key, day, context.settings.secret_key)
         if told.story is None:
             fault = f"Nobody has this address. {_suppressed(told.suppressed)}".strip()
-    return site.pages.show(
+    return context.pages.show(
         "admin_subscriber.html",
         status=422 if fault else 200,
         story=told.story,

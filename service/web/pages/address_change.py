@@ -13,20 +13,20 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/address/{token}")
-def ask_about_address(site: Context, token: str) -> HTMLResponse:
+def ask_about_address(context: Context, token: str) -> HTMLResponse:
     """A button and nothing else: link checkers open every link in a mail."""
-    open_link(site, token, Purpose.ADDRESS)
-    return site.pages.show("address.html", token=token)
+    open_link(context, token, Purpose.ADDRESS)
+    return context.pages.show("address.html", token=token)
 
 
 @router.post("/address/{token}")
-def take_address(site: Context, token: str) -> HTMLResponse:
-    link = open_link(site, token, Purpose.ADDRESS)
-    with transaction(site.sessions) as session:
-        subscriber = confirm_address(session, link, site.clock())
-    site.ring("deliver")
-    return site.pages.show(
+def take_address(context: Context, token: str) -> HTMLResponse:
+    link = open_link(context, token, Purpose.ADDRESS)
+    with transaction(context.sessions) as session:
+        subscriber = confirm_address(session, link, context.clock())
+    context.enqueue("deliver")
+    return context.pages.show(
         "address_taken.html",
         subscriber=subscriber,
-        preferences=preferences_url(site, subscriber.id),
+        preferences=preferences_url(context, subscriber.id),
     )

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import get_delivery
 from service.messages.browser_copy import page_html, sent_html, whole_html
-from service.messages.edition_data import EditionDataCache, gather_materials
+from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.subscribers import get_subscriber
@@ -22,14 +22,14 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/editions/{token}")
 def show_edition(
-    site: Context, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
+    context: Context, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
 ) -> Response:
     """The digest as it was sent, byte for byte; before that, as it would be.
 
     With `all` the papers for which the mail had no room stand there as well.
     """
-    link = open_link(site, token, Purpose.EDITION)
-    with transaction(site.sessions) as session:
+    link = open_link(context, token, Purpose.EDITION)
+    with transaction(context.sessions) as session:
         delivery = get_delivery(session, link.subject)
         subscriber = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
         if delivery is None or subscriber is None or delivery.digest is None:
@@ -37,12 +37,12 @@ def show_edition(
                 "This digest is gone", "It was erased, or its time to be kept is over."
             )
         html = None if everything else sent_html(session, delivery.id)
-        materials = EditionDataCache()
+        editions = EditionDataCache()
         if html is None:
             claims = [Claim(delivery, subscriber)]
-            gather_materials(session, claims, materials, everything=bool(everything))
+            gather_edition_data(session, claims, editions, everything=bool(everything))
     if html is None:
         write = whole_html if everything else page_html
-        html = write(delivery, subscriber, materials, site.settings, site.renderer)
+        html = write(delivery, subscriber, editions, context.settings, context.renderer)
     headers = {"Content-Security-Policy": MAIL_POLICY}
     return Response(html, media_type="text/html", headers=headers)

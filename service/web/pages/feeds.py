@@ -76,37 +76,37 @@ class Feed:
 
 
 @router.get("/feeds/search.atom")
-def show_search_atom(site: Context, request: Request, q: str = "") -> Response:
-    return _answer_search(site, request, q, "atom")
+def show_search_atom(context: Context, request: Request, q: str = "") -> Response:
+    return _answer_search(context, request, q, "atom")
 
 
 @router.get("/feeds/search.json")
-def show_search_json(site: Context, request: Request, q: str = "") -> Response:
-    return _answer_search(site, request, q, "json")
+def show_search_json(context: Context, request: Request, q: str = "") -> Response:
+    return _answer_search(context, request, q, "json")
 
 
 @router.get("/feeds/daily.atom")
-def show_daily_atom(site: Context, request: Request) -> Response:
+def show_daily_atom(context: Context, request: Request) -> Response:
     """One entry a day, with the best of its papers: the newsletter without topics, as a feed."""
-    with transaction(site.sessions) as session:
-        feed = _read_days(session, _base(site), announcement_date(site.clock()))
+    with transaction(context.sessions) as session:
+        feed = _read_days(session, _base(context), announcement_date(context.clock()))
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
 
 
-def _answer_search(site: AppContext, request: Request, text: str, form: str) -> Response:
+def _answer_search(context: AppContext, request: Request, text: str, form: str) -> Response:
     topic = clean(text).strip()
     try:
-        with transaction(site.sessions) as session:
-            papers = _find(session, site.settings, topic)
+        with transaction(context.sessions) as session:
+            papers = _find(session, context.settings, topic)
             changed_at = _changed_at(session, [paper.id for paper in papers])
     except TopicError as error:
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
     asked = quote(topic, safe="")
     feed = Feed(
         title=f"{topic} · {BRAND}",
-        url=f"{_base(site)}/feeds/search.{form}?q={asked}",
-        page_url=f"{_base(site)}/search?q={asked}",
-        entries=tuple(_paper_entry(paper, _base(site)) for paper in papers),
+        url=f"{_base(context)}/feeds/search.{form}?q={asked}",
+        page_url=f"{_base(context)}/search?q={asked}",
+        entries=tuple(_paper_entry(paper, _base(context)) for paper in papers),
         changed_at=changed_at,
     )
     if form == "json":
@@ -114,8 +114,8 @@ def _answer_search(site: AppContext, request: Request, text: str, form: str) -> 
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
 
 
-def _base(site: AppContext) -> str:
-    return site.settings.base_url.rstrip("/")
+def _base(context: AppContext) -> str:
+    return context.settings.base_url.rstrip("/")
 
 
 def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:

@@ -43,27 +43,27 @@ class DayPage:
 
 
 @router.get("/")
-def show_front(site: Context, field: str = "", page: str = "1") -> HTMLResponse:
+def show_front(context: Context, field: str = "", page: str = "1") -> HTMLResponse:
     """The latest day that has papers."""
-    today = announcement_date(site.clock())
-    with transaction(site.sessions) as session:
+    today = announcement_date(context.clock())
+    with transaction(context.sessions) as session:
         on = latest_day(session, today)
-        day = read_day(session, site.settings, on or today, today, (field, page))
-    return show_day(site, day, path="/")
+        day = read_day(session, context.settings, on or today, today, (field, page))
+    return show_day(context, day, path="/")
 
 
 @router.get("/daily/{date_text}")
-def show_daily(site: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
-    today = announcement_date(site.clock())
+def show_daily(context: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
+    today = announcement_date(context.clock())
     on = _read_date(date_text)
     if on > today:
         raise PageNotFound(
             f"{long_date(on)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
-    with transaction(site.sessions) as session:
-        day = read_day(session, site.settings, on, today, (field, page))
-    return show_day(site, day, path=f"/daily/{on}")
+    with transaction(context.sessions) as session:
+        day = read_day(session, context.settings, on, today, (field, page))
+    return show_day(context, day, path=f"/daily/{on}")
 
 
 def _read_date(text: str) -> date:
@@ -77,10 +77,10 @@ def _read_date(text: str) -> date:
     return on
 
 
-def show_day(site: AppContext, day: DayPage, path: str) -> HTMLResponse:
-    form = blank_form(site.settings, sign_form(site))
-    tabs = _tabs(site.settings, day.field)
-    return site.pages.show("front.html", day=day, form=form, path=path, tabs=tabs)
+def show_day(context: AppContext, day: DayPage, path: str) -> HTMLResponse:
+    form = blank_form(context.settings, sign_form(context))
+    tabs = _tabs(context.settings, day.field)
+    return context.pages.show("front.html", day=day, form=form, path=path, tabs=tabs)
 
 
 def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:

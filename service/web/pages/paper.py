@@ -49,13 +49,13 @@ class PaperPage:
 
 
 @router.get("/papers/{key:path}")
-def show_paper(site: Context, key: str) -> Response:
+def show_paper(context: Context, key: str) -> Response:
     wanted = clean(key)
-    with transaction(site.sessions) as session:
+    with transaction(context.sessions) as session:
         paper = find_paper(session, wanted)
-        page = _read_page(session, site.settings, paper) if paper else None
+        page = _read_page(session, context.settings, paper) if paper else None
     if page:
-        return site.pages.show("paper.html", page=page, note=meaning_note(site.settings))
+        return context.pages.show("paper.html", page=page, note=meaning_note(context.settings))
     canonical = _canonical_key(wanted)
     if canonical and canonical != wanted:
         return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)

@@ -66,115 +66,119 @@ class PreferencesForm(BaseModel):
 
 
 @router.get("/preferences/{token}")
-def show_preferences(site: Context, token: str) -> HTMLResponse:
-    link = open_link(site, token, Purpose.PREFERENCES)
-    with transaction(site.sessions) as session:
+def show_preferences(context: Context, token: str) -> HTMLResponse:
+    link = open_link(context, token, Purpose.PREFERENCES)
+    with transaction(context.sessions) as session:
         page = _read_page(session, find_holder(session, link.subject))
-    return _show(site, token, page)
+    return _show(context, token, page)
 
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    site: Context, request: Request, token: str, asked: Annotated[PreferencesForm, Form()]
+    context: Context, request: Request, token: str, asked: Annotated[PreferencesForm, Form()]
 ) -> Response:
     """Do what was asked and show the page as it is then."""
-    link = open_link(site, token, Purpose.PREFERENCES)
+    link = open_link(context, token, Purpose.PREFERENCES)
     if asked.action == "erase":
-        return _take_erasure(site, token, link.subject, is_sure=asked.sure == "yes")
-    wait = _seconds_to_wait(site, request) if asked.action == "address" else 0
+        return _take_erasure(context, token, link.subject, is_sure=asked.sure == "yes")
+    wait = _seconds_to_wait(context, request) if asked.action == "address" else 0
     if wait:
-        return show_busy(site, wait)
+        return show_busy(context, wait)
     try:
-        with transaction(site.sessions) as session:
+        with transaction(context.sessions) as session:
             subscriber = find_holder(session, link.subject, lock=True)
-            said = _act(site, session, subscriber, asked)
+            said = _act(context, session, subscriber, asked)
             page = _read_page(session, subscriber)
     except SignUpError as error:
-        return _show_faults(site, token, link.subject, asked, error)
-    return _show(site, token, page, said)
+        return _show_faults(context, token, link.subject, asked, error)
+    return _show(context, token, page, said)
 
 
-def _act(site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm) -> str:
+def _act(
+    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+) -> str:
     """Carry out one action; returns the sentence that says so, or nothing where it was so already.
 
     Raises `SignUpError` for input that cannot be used.
     """
     match asked.action:
         case "save":
-            return _save(site, session, subscriber, asked)
+            return _save(context, session, subscriber, asked)
         case "pause":
-            return _pause(site, session, subscriber, asked)
+            return _pause(context, session, subscriber, asked)
         case "resume":
-            return _resume(site, session, subscriber, asked)
+            return _resume(context, session, subscriber, asked)
         case "address":
             address = clean(asked.address).strip()
-            request_address(session, subscriber, address, site.settings.secret_key, site.clock())
+            request_address(
+                session, subscriber, address, context.settings.secret_key, context.clock()
+            )
             return _ASKED
         case "unsubscribe":
-            leave(session, site.settings, subscriber.id, "/preferences", site.clock())
+            leave(session, context.settings, subscriber.id, "/preferences", context.clock())
             return "You will get no more mail from us."
         case "undo":
-            is_back = undo_unsubscribe(session, subscriber.id, site.clock())
+            is_back = undo_unsubscribe(session, subscriber.id, context.clock())
             return _WELCOME_BACK if is_back else ""
         case _:
             raise SignUpError(FormFault("action", "This form does not know that action."))
 
 
-def _seconds_to_wait(site: AppContext, request: Request) -> int:
+def _seconds_to_wait(context: AppContext, request: Request) -> int:
     """A new address may be anybody's, so asking one counts as a sign-up."""
     ip = request.client.host if request.client else ""
-    return site.limits.seconds_to_wait(ip, is_from_form=True)
+    return context.limits.seconds_to_wait(ip, is_from_form=True)
 
 
 def _save(
-    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
 ) -> str:
     typed = _merge(asked, _typed_by(session, subscriber))
-    update_preferences(session, subscriber, validate_preferences(session, typed), site.clock())
+    update_preferences(session, subscriber, validate_preferences(session, typed), context.clock())
     return "Saved. Your next digest follows this."
 
 
 def _resume(
-    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
 ) -> str:
     wants = None if asked.catch_up == "" else asked.catch_up == "yes"
     if not resume(subscriber, catches_up=wants):
         return ""
-    queue_resumed(session, subscriber, site.clock())
+    queue_resumed(session, subscriber, context.clock())
     return f"{_WELCOME_BACK} {_MISSED}" if subscriber.catch_up_since else _WELCOME_BACK
 
 
 def _pause(
-    site: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
 ) -> str:
     days = asked.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
         raise SignUpError(FormFault("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days."))
-    today = site.clock().astimezone(ZoneInfo(subscriber.timezone)).date()
+    today = context.clock().astimezone(ZoneInfo(subscriber.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
-    if not pause(subscriber, until, site.clock(), catches_up=asked.catch_up == "yes"):
+    if not pause(subscriber, until, context.clock(), catches_up=asked.catch_up == "yes"):
         return ""
-    queue_paused(session, subscriber, site.clock())
+    queue_paused(session, subscriber, context.clock())
     return "Paused. Nothing comes until you are back."
 
 
 def _take_erasure(
-    site: AppContext, token: str, subscriber_id: int, *, is_sure: bool
+    context: AppContext, token: str, subscriber_id: int, *, is_sure: bool
 ) -> HTMLResponse:
     """Ask once more, because this cannot be taken back; then forget the reader."""
-    with transaction(site.sessions) as session:
+    with transaction(context.sessions) as session:
         subscriber = find_holder(session, subscriber_id, lock=is_sure)
         if is_sure:
-            erase(session, subscriber, site.settings.secret_key, site.clock())
-    return site.pages.show("erased.html" if is_sure else "erase.html", token=token)
+            erase(session, subscriber, context.settings.secret_key, context.clock())
+    return context.pages.show("erased.html" if is_sure else "erase.html", token=token)
 
 
 @router.get("/preferences/{token}/export")
-def export_data(site: Context, token: str) -> JSONResponse:
+def export_data(context: Context, token: str) -> JSONResponse:
     """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
-    link = open_link(site, token, Purpose.PREFERENCES)
-    with transaction(site.sessions) as session:
+    link = open_link(context, token, Purpose.PREFERENCES)
+    with transaction(context.sessions) as session:
         held = export_subscriber(session, find_holder(session, link.subject))
     headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
     return JSONResponse(held, headers=headers)
@@ -223,16 +227,16 @@ def _merge(asked: PreferencesForm, before: TypedForm) -> TypedForm:
 
 
 def _show_faults(
-    site: AppContext, token: str, subscriber_id: int, asked: PreferencesForm, error: SignUpError
+    context: AppContext, token: str, subscriber_id: int, asked: PreferencesForm, error: SignUpError
 ) -> HTMLResponse:
-    with transaction(site.sessions) as session:
+    with transaction(context.sessions) as session:
         page = _read_page(session, find_holder(session, subscriber_id))
     typed = _merge(asked, page.form) if asked.action == "save" else page.form
-    return _show(site, token, replace(page, form=with_faults(typed, error.faults)))
+    return _show(context, token, replace(page, form=with_faults(typed, error.faults)))
 
 
-def _show(site: AppContext, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
-    return site.pages.show(
+def _show(context: AppContext, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
+    return context.pages.show(
         "preferences.html",
         status=422 if page.form.faults else 200,
         token=token,

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import Feedback
-from service.subscribers.feedback import list_kept, take_back_opinion
-from service.subscribers.store.feedback import RatedPapers, get_opinions
+from service.subscribers.feedback import list_kept, take_back_feedback
+from service.subscribers.store.feedback import RatedPapers, get_rated_papers
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.topics.store.changes import list_changes
@@ -34,68 +34,72 @@ class OwnChoices:
     """The changes that stand, the newest first, and what was said of papers."""
 
     changes: Sequence[TopicChange]
-    opinions: RatedPapers
+    rated: RatedPapers
 
 
 def read_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
-    said = get_opinions(session, [subscriber_id]).get(subscriber_id, RatedPapers())
+    said = get_rated_papers(session, [subscriber_id]).get(subscriber_id, RatedPapers())
     return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), said)
 
 
 @router.get("/preferences/{token}/kept")
-def show_kept(site: Context, token: str) -> HTMLResponse:
+def show_kept(context: Context, token: str) -> HTMLResponse:
     """The papers that the reader saved."""
-    link = open_link(site, token, Purpose.PREFERENCES)
-    with transaction(site.sessions) as session:
+    link = open_link(context, token, Purpose.PREFERENCES)
+    with transaction(context.sessions) as session:
         papers = list_kept(session, find_holder(session, link.subject).id)
-    return site.pages.show("kept.html", token=token, papers=papers, said="")
+    return context.pages.show("kept.html", token=token, papers=papers, said="")
 
 
 @router.post("/preferences/{token}/kept")
-def take_from_kept(site: Context, token: str, paper: Annotated[str, Form()] = "") -> HTMLResponse:
+def take_from_kept(
+    context: Context, token: str, paper: Annotated[str, Form()] = ""
+) -> HTMLResponse:
     """Take one paper off the list."""
-    link = open_link(site, token, Purpose.PREFERENCES)
-    with transaction(site.sessions) as session:
+    link = open_link(context, token, Purpose.PREFERENCES)
+    with transaction(context.sessions) as session:
         subscriber = find_holder(session, link.subject, lock=True)
         number = read_number(paper)
-        take_back_opinion(session, subscriber, number, Feedback.KEPT, None, site.clock())
+        take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
         papers = list_kept(session, subscriber.id)
     said = "It is off the list."
-    return site.pages.show("kept.html", token=token, papers=papers, said=said)
+    return context.pages.show("kept.html", token=token, papers=papers, said=said)
 
 
 @router.post("/preferences/{token}/undo")
 def take_change_back(
-    site: Context, token: str, change: Annotated[str, Form()] = ""
+    context: Context, token: str, change: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
     """Undo one of the changes that the preferences list."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return take_back(session, subscriber, Undo(change_id=read_number(change)), site.clock())
+        return take_back(session, subscriber, Undo(change_id=read_number(change)), context.clock())
 
-    return _change(site, token, make)
+    return _change(context, token, make)
 
 
 @router.post("/preferences/{token}/suggestions")
-def take_suggestions(site: Context, token: str, also: Annotated[str, Form()] = "") -> HTMLResponse:
+def take_suggestions(
+    context: Context, token: str, also: Annotated[str, Form()] = ""
+) -> HTMLResponse:
     """Switch suggestions on or off."""
-    return _change(site, token, lambda _, subscriber: switch_suggestions(subscriber, also))
+    return _change(context, token, lambda _, subscriber: switch_suggestions(subscriber, also))
 
 
 def _change(
-    site: AppContext, token: str, make: Callable[[Session, Subscriber], ChangePage]
+    context: AppContext, token: str, make: Callable[[Session, Subscriber], ChangePage]
 ) -> HTMLResponse:
-    link = open_link(site, token, Purpose.PREFERENCES)
+    link = open_link(context, token, Purpose.PREFERENCES)
     preferences = f"/preferences/{token}"
     try:
-        with transaction(site.sessions) as session:
+        with transaction(context.sessions) as session:
             page = make(session, find_holder(session, link.subject, lock=True))
     except ChangeRefused as error:
-        return site.pages.show(
+        return context.pages.show(
             "unchanged.html", status=409, text=str(error), preferences=preferences
         )
     except TopicGone as error:
         raise PageNotFound("There is nothing to undo", "Your preferences show what is.") from error
     # Back on the preferences everything can be undone; here it would need a link of a mail.
     page = replace(page, fields=())
-    return site.pages.show("changed.html", page=page, token=token, preferences=preferences)
+    return context.pages.show("changed.html", page=page, token=token, preferences=preferences)

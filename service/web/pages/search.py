@@ -42,15 +42,15 @@ class Found:
 
 
 @router.get("/search")
-def show_search(site: Context, q: str = "", page: str = "1") -> HTMLResponse:
+def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
     text = clean(q).strip()
     if not text:
-        return site.pages.show("search.html", query="", found=None)
+        return context.pages.show("search.html", query="", found=None)
     try:
-        with transaction(site.sessions) as session:
-            found = search(session, site.settings, text, read_number(page))
+        with transaction(context.sessions) as session:
+            found = search(session, context.settings, text, read_number(page))
     except TopicError as error:
-        return site.pages.show(
+        return context.pages.show(
             "search.html",
             status=422,
             query=text,
@@ -58,7 +58,7 @@ def show_search(site: Context, q: str = "", page: str = "1") -> HTMLResponse:
             fault=str(error),
             pointer=point_at(error),
         )
-    return site.pages.show("search.html", query=text, found=found)
+    return context.pages.show("search.html", query=text, found=found)
 
 
 def search(session: Session, settings: Settings, text: str, number: int) -> Found:

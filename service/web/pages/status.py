@@ -44,12 +44,12 @@ class StatusPicture:
 
 
 @router.get("/status")
-def show_status(site: Context) -> HTMLResponse:
-    last = announcement_date(site.clock())
+def show_status(context: Context) -> HTMLResponse:
+    last = announcement_date(context.clock())
     first = last - timedelta(days=DAYS - 1)
-    history = find_history(site.sessions, site.settings, first)
+    history = find_history(context.sessions, context.settings, first)
     picture = draw_status(history.batches, first, last)
-    return site.pages.show("status.html", picture=picture, keys=KEYS, coverage=history.coverage)
+    return context.pages.show("status.html", picture=picture, keys=KEYS, coverage=history.coverage)
 
 
 def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> StatusPicture:

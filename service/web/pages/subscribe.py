@@ -32,7 +32,7 @@ class Posted:
 
 
 def read_form(
-    site: Context,
+    context: Context,
     *,
     email: Annotated[str, Form()] = "",
     topic: Annotated[list[str] | None, Form()] = None,
@@ -48,8 +48,8 @@ def read_form(
     typed = TypedForm(
         email=clean(email).strip(),
         topics=read_rows(topic),
-        timezone=read_word(timezone) or site.settings.digest_timezone,
-        hour=read_word(hour) or str(site.settings.digest_hour),
+        timezone=read_word(timezone) or context.settings.digest_timezone,
+        hour=read_word(hour) or str(context.settings.digest_hour),
         cadence=read_word(cadence),
         page="/subscribe",
         locale=read_locale(accept_language),
@@ -62,56 +62,56 @@ PostedHere = Annotated[Posted, Depends(read_form)]
 
 
 @router.post("/subscribe")
-def take_sign_up(site: Context, request: Request, posted: PostedHere) -> HTMLResponse:
+def take_sign_up(context: Context, request: Request, posted: PostedHere) -> HTMLResponse:
     """Take a sign-up. The answer is the same for every address, known or not."""
     if posted.trap:
         # A program filled what people cannot see. It learns nothing from the answer.
-        return site.pages.show("sent.html")
+        return context.pages.show("sent.html")
     try:
-        with transaction(site.sessions) as session:
-            takes_utf8 = site.settings.smtputf8
+        with transaction(context.sessions) as session:
+            takes_utf8 = context.settings.smtputf8
             valid = validate_sign_up(session, posted.typed, takes_utf8=takes_utf8)
             # Counted only now: a typing error is no flood. So far nothing is locked or written.
-            wait = _seconds_to_wait(site, request, posted.typed.token)
+            wait = _seconds_to_wait(context, request, posted.typed.token)
             if not wait:
-                request_subscription(session, valid, site.settings.secret_key, site.clock())
+                request_subscription(session, valid, context.settings.secret_key, context.clock())
     except SignUpError as error:
-        return _show_faults(site, posted.typed, error)
+        return _show_faults(context, posted.typed, error)
     if wait:
-        return show_busy(site, wait)
-    site.ring("deliver")
-    return site.pages.show("sent.html")
+        return show_busy(context, wait)
+    context.enqueue("deliver")
+    return context.pages.show("sent.html")
 
 
-def _seconds_to_wait(site: AppContext, request: Request, token: str) -> int:
+def _seconds_to_wait(context: AppContext, request: Request, token: str) -> int:
     ip = request.client.host if request.client else ""
-    return site.limits.seconds_to_wait(ip, is_from_form=is_from_form(site, token))
+    return context.limits.seconds_to_wait(ip, is_from_form=is_from_form(context, token))
 
 
-def show_busy(site: AppContext, wait: int) -> HTMLResponse:
+def show_busy(context: AppContext, wait: int) -> HTMLResponse:
     headers = {"Retry-After": str(wait)}
-    return site.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
+    return context.pages.show("busy.html", status=429, headers=headers, minutes=-(-wait // 60))
 
 
-def _show_faults(site: AppContext, typed: TypedForm, error: SignUpError) -> HTMLResponse:
+def _show_faults(context: AppContext, typed: TypedForm, error: SignUpError) -> HTMLResponse:
     # A form that came without its token gets one now, so that its second try counts as a form's.
-    form = with_faults(replace(typed, token=typed.token or sign_form(site)), error.faults)
-    return site.pages.show("signup.html", status=422, form=form)
+    form = with_faults(replace(typed, token=typed.token or sign_form(context)), error.faults)
+    return context.pages.show("signup.html", status=422, form=form)
 
 
 @router.get("/confirm/{token}")
-def ask_to_confirm(site: Context, token: str) -> HTMLResponse:
+def ask_to_confirm(context: Context, token: str) -> HTMLResponse:
     """A button and nothing else: link checkers open every link in a mail."""
-    open_link(site, token, Purpose.CONFIRM)
-    return site.pages.show("confirm.html", token=token)
+    open_link(context, token, Purpose.CONFIRM)
+    return context.pages.show("confirm.html", token=token)
 
 
 @router.post("/confirm/{token}")
-def take_confirmation(site: Context, token: str) -> HTMLResponse:
-    link = open_link(site, token, Purpose.CONFIRM)
-    with transaction(site.sessions) as session:
-        subscriber = confirm(session, site.settings, link, site.clock())
-    site.ring("deliver")
-    return site.pages.show(
-        "confirmed.html", subscriber=subscriber, preferences=preferences_url(site, subscriber.id)
+def take_confirmation(context: Context, token: str) -> HTMLResponse:
+    link = open_link(context, token, Purpose.CONFIRM)
+    with transaction(context.sessions) as session:
+        subscriber = confirm(session, context.settings, link, context.clock())
+    context.enqueue("deliver")
+    return context.pages.show(
+        "confirmed.html", subscriber=subscriber, preferences=preferences_url(context, subscriber.id)
     )

@@ -17,9 +17,9 @@ from service.subscribers.feedback import (
     offer_mutes,
     rate_paper,
     set_suggestions,
-    take_back_opinion,
+    take_back_feedback,
 )
-from service.subscribers.store.feedback import find_opinion
+from service.subscribers.store.feedback import find_feedback
 from service.subscribers.store.models import Subscriber
 from service.topics.domain.language import Author, Text
 from service.topics.domain.language.edits import read_clause
@@ -128,7 +128,7 @@ def carry_out(session: Session, subscriber: Subscriber, wish: Wish, now: datetim
     paper = _find_paper(session, wish.number)
     kind = Feedback.KEPT if wish.verb == "keep" else Feedback.DISMISSED
     was = rate_paper(session, subscriber, paper.id, kind, now)
-    return _tell_opinion(paper, kind, was)
+    return _tell_feedback(paper, kind, was)
 
 
 def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetime) -> ChangePage:
@@ -137,7 +137,7 @@ def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetim
         return _tell_undone(undo_change(session, subscriber.id, undo.change_id, now))
     if undo.also:
         return switch_suggestions(subscriber, undo.also)
-    if undo.said is None or not take_back_opinion(
+    if undo.said is None or not take_back_feedback(
         session, subscriber, undo.paper_id, undo.said, undo.was, now
     ):
         return ChangePage("Nothing to undo", "You said something else of this paper since.")
@@ -218,8 +218,8 @@ def _tell_undone(change: TopicChange) -> ChangePage:
 
 def _ask_to_keep(session: Session, subscriber: Subscriber, wish: Wish) -> ChangePage:
     paper = _find_paper(session, wish.number)
-    if find_opinion(session, subscriber.id, paper.id) is Feedback.KEPT:
-        return _tell_opinion(paper, Feedback.KEPT, Feedback.KEPT)
+    if find_feedback(session, subscriber.id, paper.id) is Feedback.KEPT:
+        return _tell_feedback(paper, Feedback.KEPT, Feedback.KEPT)
     return ChangePage(
         heading="Save this paper?",
         lead="It goes on the list that your preferences lead to, and counts for what we suggest.",
@@ -246,7 +246,7 @@ def _ask_for_less(
     )
 
 
-def _tell_opinion(paper: PaperView, kind: Feedback, was: Feedback | None) -> ChangePage:
+def _tell_feedback(paper: PaperView, kind: Feedback, was: Feedback | None) -> ChangePage:
     # Said before, and now again: an undo takes the word back.
     before = "" if was in {None, kind} else str(was)
     fields = (("paper", str(paper.id)), ("said", kind.value), ("was", before))

@@ -60,8 +60,8 @@ class UndoForm(BaseModel):
         return Undo(
             change_id=read_number(self.change),
             paper_id=read_number(self.paper),
-            said=_read_opinion(self.said),
-            was=_read_opinion(self.was),
+            said=_parse_feedback(self.said),
+            was=_parse_feedback(self.was),
             also=self.also,
         )
 
@@ -71,38 +71,40 @@ def read_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def _read_opinion(text: str) -> Feedback | None:
+def _parse_feedback(text: str) -> Feedback | None:
     return Feedback(text) if text in set(Feedback) else None
 
 
 @router.get("/change/{token}")
-def ask_to_change(site: Context, token: str, asked: Annotated[ChangeForm, Query()]) -> HTMLResponse:
+def ask_to_change(
+    context: Context, token: str, asked: Annotated[ChangeForm, Query()]
+) -> HTMLResponse:
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return ask(session, site.settings, subscriber, asked.read(), site.clock())
+        return ask(session, context.settings, subscriber, asked.read(), context.clock())
 
-    return _show(site, token, "change.html", make, lock=False)
+    return _show(context, token, "change.html", make, lock=False)
 
 
 @router.post("/change/{token}")
-def take_change(site: Context, token: str, asked: Annotated[ChangeForm, Form()]) -> HTMLResponse:
+def take_change(context: Context, token: str, asked: Annotated[ChangeForm, Form()]) -> HTMLResponse:
     """Do what was asked; the same again finds it done."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return carry_out(session, subscriber, asked.read(), site.clock())
+        return carry_out(session, subscriber, asked.read(), context.clock())
 
-    return _show(site, token, "changed.html", make, lock=True)
+    return _show(context, token, "changed.html", make, lock=True)
 
 
 @router.post("/change/{token}/undo")
-def take_undo(site: Context, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
+def take_undo(context: Context, token: str, form: Annotated[UndoForm, Form()]) -> HTMLResponse:
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return take_back(session, subscriber, form.read(), site.clock())
+        return take_back(session, subscriber, form.read(), context.clock())
 
-    return _show(site, token, "changed.html", make, lock=True)
+    return _show(context, token, "changed.html", make, lock=True)
 
 
 def _show(
-    site: AppContext,
+    context: AppContext,
     token: str,
     template: str,
     make: Callable[[Session, Subscriber], ChangePage],
@@ -110,10 +112,10 @@ def _show(
     lock: bool,
 ) -> HTMLResponse:
     """The page that `make` makes for the holder of the link, or the one that says why not."""
-    link = open_link(site, token, Purpose.CHANGE)
-    preferences = preferences_url(site, link.subject)
+    link = open_link(context, token, Purpose.CHANGE)
+    preferences = preferences_url(context, link.subject)
     try:
-        with transaction(site.sessions) as session:
+        with transaction(context.sessions) as session:
             page = make(session, _find_changer(session, link.subject, lock=lock))
     except TopicGone as error:
         raise PageNotFound(
@@ -123,10 +125,10 @@ def _show(
             410,
         ) from error
     except ChangeRefused as error:
-        return site.pages.show(
+        return context.pages.show(
             "unchanged.html", status=409, text=str(error), preferences=preferences
         )
-    return site.pages.show(template, page=page, token=token, preferences=preferences)
+    return context.pages.show(template, page=page, token=token, preferences=preferences)
 
 
 def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:

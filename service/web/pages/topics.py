@@ -57,10 +57,10 @@ class PreviewPage:
         return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
-def read_preview(site: AppContext, text: str) -> PreviewPage:
+def read_preview(context: AppContext, text: str) -> PreviewPage:
     """Raises `TopicError`, and `TooBroad` for what takes too long to preview."""
-    with transaction(site.sessions) as session:
-        found = site.previews.preview(session, text, announcement_date(site.clock()))
+    with transaction(context.sessions) as session:
+        found = context.previews.preview(session, text, announcement_date(context.clock()))
     return _to_preview(text, found)
 
 
@@ -78,23 +78,23 @@ def _to_preview(text: str, found: LivePreview) -> PreviewPage:
 
 
 @router.get("/topics")
-def show_topics(site: Context) -> HTMLResponse:
+def show_topics(context: Context) -> HTMLResponse:
     """The topic language in examples."""
-    return site.pages.show("topics.html")
+    return context.pages.show("topics.html")
 
 
 @router.get("/topics/preview")
-def show_preview(site: Context, request: Request, q: str = "") -> Response:
+def show_preview(context: Context, request: Request, q: str = "") -> Response:
     """The matches of the last 30 days, as a page or, where only JSON is accepted, as JSON."""
     text = clean(q).strip()
     accepted = request.headers.get("accept", "")
     if "application/json" in accepted and "text/html" not in accepted:
-        return _answer_json(site, text)
-    return _show(site, blank_form(site.settings, sign_form(site)), text)
+        return _answer_json(context, text)
+    return _show(context, blank_form(context.settings, sign_form(context)), text)
 
 
 @router.post("/topics/preview")
-def preview_form(site: Context, posted: PostedHere) -> HTMLResponse:
+def preview_form(context: Context, posted: PostedHere) -> HTMLResponse:
     """The same for the sign-up form, which keeps what was typed. It changes nothing.
 
     A POST, because a GET would write the visitor's address into logs and histories.
@@ -102,11 +102,11 @@ def preview_form(site: Context, posted: PostedHere) -> HTMLResponse:
     typed = posted.typed
     if posted.instead:
         typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
-    return _show(site, typed, typed.topics[0] if typed.topics else "")
+    return _show(context, typed, typed.topics[0] if typed.topics else "")
 
 
 @router.get("/topics/preview/live")
-def show_live(site: Context, q: str = "") -> JSONResponse:
+def show_live(context: Context, q: str = "") -> JSONResponse:
     """What the script shows while a topic is typed: pieces of the page, and a line read aloud.
 
     Always 200: a topic that is not finished yet is no error of the page that asks.
@@ -115,35 +115,35 @@ def show_live(site: Context, q: str = "") -> JSONResponse:
     if not text:
         return JSONResponse({"said": "", "fault": "", "result": ""})
     try:
-        preview = read_preview(site, text)
+        preview = read_preview(context, text)
     except TopicError as error:
-        fault = site.pages.write("live_fault.html", fault=str(error), pointer=point_at(error))
+        fault = context.pages.write("live_fault.html", fault=str(error), pointer=point_at(error))
         return JSONResponse({"said": str(error), "fault": fault, "result": ""})
     except TooBroad:
         return JSONResponse({"said": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
     said = f"{preview.pace}. {preview.chart.text} {preview.question}".strip()
-    result = site.pages.write("live_preview.html", preview=preview)
+    result = context.pages.write("live_preview.html", preview=preview)
     return JSONResponse({"said": said, "fault": "", "result": result})
 
 
-def _show(site: AppContext, form: TypedForm, text: str) -> HTMLResponse:
+def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
     if not text:
-        return site.pages.show("preview.html", form=form, preview=None, notice="")
+        return context.pages.show("preview.html", form=form, preview=None, notice="")
     if not form.topics:
         form = TypedForm(topics=(text,), hour=form.hour, timezone=form.timezone, token=form.token)
     try:
-        preview = read_preview(site, text)
+        preview = read_preview(context, text)
     except TopicError as error:
         form = with_faults(form, [topic_fault(error)])
-        return site.pages.show("preview.html", status=422, form=form, preview=None, notice="")
+        return context.pages.show("preview.html", status=422, form=form, preview=None, notice="")
     except TooBroad:
-        return site.pages.show("preview.html", form=form, preview=None, notice=TOO_BROAD)
-    return site.pages.show("preview.html", form=form, preview=preview, notice="")
+        return context.pages.show("preview.html", form=form, preview=None, notice=TOO_BROAD)
+    return context.pages.show("preview.html", form=form, preview=preview, notice="")
 
 
-def _answer_json(site: AppContext, text: str) -> JSONResponse:
+def _answer_json(context: AppContext, text: str) -> JSONResponse:
     try:
-        return JSONResponse(_to_json(read_preview(site, text)))
+        return JSONResponse(_to_json(read_preview(context, text)))
     except TopicError as error:
         told = {"error": str(error), "topic": error.topic, "position": error.position}
         return JSONResponse(told, status_code=422)

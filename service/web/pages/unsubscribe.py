@@ -21,49 +21,49 @@ _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 @router.get("/unsubscribe/{token}")
-def ask_to_unsubscribe(site: Context, token: str) -> HTMLResponse:
-    open_link(site, token, Purpose.UNSUBSCRIBE)
-    return site.pages.show("unsubscribe.html", token=token)
+def ask_to_unsubscribe(context: Context, token: str) -> HTMLResponse:
+    open_link(context, token, Purpose.UNSUBSCRIBE)
+    return context.pages.show("unsubscribe.html", token=token)
 
 
 @router.post("/unsubscribe/{token}")
-def take_unsubscribe(site: Context, token: str) -> HTMLResponse:
-    link = open_link(site, token, Purpose.UNSUBSCRIBE)
-    with transaction(site.sessions) as session:
-        leave(session, site.settings, link.subject, "/unsubscribe", site.clock())
-    return site.pages.show("unsubscribed.html", token=token)
+def take_unsubscribe(context: Context, token: str) -> HTMLResponse:
+    link = open_link(context, token, Purpose.UNSUBSCRIBE)
+    with transaction(context.sessions) as session:
+        leave(session, context.settings, link.subject, "/unsubscribe", context.clock())
+    return context.pages.show("unsubscribed.html", token=token)
 
 
 @router.get("/unsubscribe/{token}/undo")
-def ask_to_undo(site: Context, token: str) -> HTMLResponse:
+def ask_to_undo(context: Context, token: str) -> HTMLResponse:
     """For the link in a farewell: a link opens a page, only its button changes anything."""
-    open_link(site, token, Purpose.UNSUBSCRIBE)
-    return site.pages.show("undo.html", token=token)
+    open_link(context, token, Purpose.UNSUBSCRIBE)
+    return context.pages.show("undo.html", token=token)
 
 
 @router.post("/unsubscribe/{token}/undo")
-def take_undo(site: Context, token: str) -> HTMLResponse:
-    link = open_link(site, token, Purpose.UNSUBSCRIBE)
-    with transaction(site.sessions) as session:
-        undo_unsubscribe(session, link.subject, site.clock())
+def take_undo(context: Context, token: str) -> HTMLResponse:
+    link = open_link(context, token, Purpose.UNSUBSCRIBE)
+    with transaction(context.sessions) as session:
+        undo_unsubscribe(session, link.subject, context.clock())
         subscriber = get_subscriber(session, link.subject)
     if subscriber is None or subscriber.state not in _SUBSCRIBED:
-        return site.pages.show("not_undone.html", status=409)
-    return site.pages.show(
-        "undone.html", subscriber=subscriber, preferences=preferences_url(site, subscriber.id)
+        return context.pages.show("not_undone.html", status=409)
+    return context.pages.show(
+        "undone.html", subscriber=subscriber, preferences=preferences_url(context, subscriber.id)
     )
 
 
 @router.get("/never/{token}")
-def ask_to_never_mail(site: Context, token: str) -> HTMLResponse:
-    open_link(site, token, Purpose.NEVER)
-    return site.pages.show("never.html", token=token)
+def ask_to_never_mail(context: Context, token: str) -> HTMLResponse:
+    open_link(context, token, Purpose.NEVER)
+    return context.pages.show("never.html", token=token)
 
 
 @router.post("/never/{token}")
-def take_never_mail(site: Context, token: str) -> HTMLResponse:
+def take_never_mail(context: Context, token: str) -> HTMLResponse:
     """Suppress the address for good: for people whom a stranger signed up."""
-    link = open_link(site, token, Purpose.NEVER)
-    with transaction(site.sessions) as session:
-        never_mail(session, link, site.settings.secret_key, site.clock())
-    return site.pages.show("nevermore.html")
+    link = open_link(context, token, Purpose.NEVER)
+    with transaction(context.sessions) as session:
+        never_mail(session, link, context.settings.secret_key, context.clock())
+    return context.pages.show("nevermore.html")

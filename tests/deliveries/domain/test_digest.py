@@ -9,11 +9,11 @@ from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, P
 from service.deliveries.domain.digest_json import (
     digest_from_json,
     digest_to_json,
+    find_updates,
     named_papers,
     note_key,
     note_keys,
     read_entry,
-    read_happenings,
 )
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
@@ -65,8 +65,8 @@ def test_a_row_can_be_read_entry_by_entry(digest: Digest) -> None:
         read = [read_entry(value, *pair) for pair in zip(ids, notes, strict=True)]
         assert tuple(read) == group.entries
         assert [keys[note] for note in notes] == [note_key(entry) for entry in read]
-    assert read_happenings(value) == digest.happenings
-    told = [one.paper_id for one in digest.happenings]
+    assert find_updates(value) == digest.updates
+    told = [one.paper_id for one in digest.updates]
     assert sorted(named_papers(value)) == sorted([*digest.paper_ids, *told])
 
 

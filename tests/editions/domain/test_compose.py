@@ -14,7 +14,7 @@ from support.oracles import rank_matches
 from service.deliveries.domain.digest import TRENDING_TITLE, Digest, PaperUpdate
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
-from service.editions.domain.ranking import standings
+from service.editions.domain.ranking import ranks
 from service.papers.domain.author_names import author_key
 from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.topics.domain.language import canonical, parse_query
@@ -168,7 +168,7 @@ def test_the_order_is_that_of_ranking(
 ) -> None:
     text = canonical(parse_query(topic))
     matches = list(index.paper_index.match(parse_query(topic)))
-    expected_order = rank_matches(matches, standings(index.papers.values()), followed)
+    expected_order = rank_matches(matches, ranks(index.papers.values()), followed)
     bits = sum(1 << at for at, paper_id in enumerate(index.ids) if paper_id in followed)
     ordered = [index.ids[at] for at in index.order(text, index.find(text), bits)]
     assert ordered == expected_order
@@ -262,23 +262,23 @@ def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -
         PaperUpdate(1, PaperEventKind.REVISED, "v3"),
         PaperUpdate(1, PaperEventKind.CODE, "url"),
     )
-    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), happenings=told)
+    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), updates=told)
     assert compose_digest(subscriber, index, 5) is None
     asking = replace(subscriber, topics=(topic_of(1, "beta replaced:"),))
     digest = compose_digest(asking, index, 5)
     assert digest is not None
     (entry,) = digest.groups[0].entries
     assert (entry.paper_id, entry.revision) == (1, 3)
-    assert digest.happenings == told[1:]
+    assert digest.updates == told[1:]
 
 
 def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
-    happening = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
-    subscriber = EditionSubscriber(1, (topic_of(1, "alpha"),), happenings=(happening,))
+    update = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
+    subscriber = EditionSubscriber(1, (topic_of(1, "alpha"),), updates=(update,))
     assert compose_digest(subscriber, make_index([make_paper(1, "beta")]), 5) is None
     digest = compose_digest(subscriber, make_index([make_paper(1, "alpha")]), 5)
     assert digest is not None
-    assert digest.happenings == (happening,)
+    assert digest.updates == (update,)
     assert 99 not in digest.paper_ids
 
 

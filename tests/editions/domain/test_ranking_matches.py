@@ -16,7 +16,7 @@ from service.editions.domain.ranking import (
     find_followed,
     is_spread,
     rank_papers,
-    standings,
+    ranks,
     weigh_reasons,
 )
 from service.papers.domain.types import AnnounceType, PaperView
@@ -84,11 +84,11 @@ def test_the_order_is_of_the_matches_and_not_of_how_they_came(
     given_: tuple[list[PaperView], list[Match]], followed: frozenset[int], random: Random
 ) -> None:
     papers, matches = given_
-    ranked = rank_matches(matches, standings(papers), followed)
+    ranked = rank_matches(matches, ranks(papers), followed)
     random.shuffle(papers)
     random.shuffle(matches)
     matches = [(i, tuple(random.sample(reasons, len(reasons)))) for i, reasons in matches]
-    assert rank_matches(matches, standings(papers), followed) == ranked
+    assert rank_matches(matches, ranks(papers), followed) == ranked
     assert sorted(ranked) == sorted(i for i, _ in matches)
 
 
@@ -98,8 +98,8 @@ def test_leaving_papers_out_keeps_the_order_of_the_others(
 ) -> None:
     papers, matches = given_
     kept = data.draw(st.frozensets(st.sampled_from([paper.id for paper in papers] or [0])))
-    whole = order_matches(matches, standings(papers))
-    some = order_matches([match for match in matches if match[0] in kept], standings(papers))
+    whole = order_matches(matches, ranks(papers))
+    some = order_matches([match for match in matches if match[0] in kept], ranks(papers))
     assert some == [i for i in whole if i in kept]
 
 
@@ -121,20 +121,20 @@ def test_no_factor_that_grows_lowers_a_paper(
         return
     at = data.draw(st.integers(0, len(papers) - 1))
     number = papers[at].id
-    before = order_matches(matches, standings(papers)).index(number)
+    before = order_matches(matches, ranks(papers)).index(number)
     for reasons in better_places(matches[at][1]):
         changed = [*matches[:at], (number, reasons), *matches[at + 1 :]]
-        assert order_matches(changed, standings(papers)).index(number) <= before
+        assert order_matches(changed, ranks(papers)).index(number) <= before
     raised = replace(papers[at], trend=min(100.0, papers[at].trend + 7))
-    higher = standings([*papers[:at], raised, *papers[at + 1 :]])
+    higher = ranks([*papers[:at], raised, *papers[at + 1 :]])
     assert order_matches(matches, higher).index(number) <= before
-    assert order_matches(matches, standings(papers), {number}).index(number) <= before
+    assert order_matches(matches, ranks(papers), {number}).index(number) <= before
 
 
 @given(PAPERS)
 def test_papers_that_matched_alike_stand_as_on_a_page(papers: list[PaperView]) -> None:
     reasons = (Reason("a", "title", ("a",)),)
-    ranked = order_matches(((paper.id, reasons) for paper in papers), standings(papers))
+    ranked = order_matches(((paper.id, reasons) for paper in papers), ranks(papers))
     assert ranked == [paper.id for paper in rank_papers(papers)]
 
 
@@ -168,9 +168,9 @@ def test_a_clause_counts_once_where_it_was_found_best_and_categories_do_not() ->
 def test_the_worked_example_of_the_documentation() -> None:
     papers = [make_paper(1), make_paper(2, trend=97.0), make_paper(3, trend=10.0), make_paper(4)]
     matches = [(1, (A,)), (2, (A_BELOW,)), (3, (A, B)), (4, (A_BELOW, BY_NAME))]
-    scores = {i: weigh_reasons(reasons) * standings(papers)[i].trend for i, reasons in matches}
+    scores = {i: weigh_reasons(reasons) * ranks(papers)[i].trend for i, reasons in matches}
     assert scores == {1: 24_000, 2: 30_704, 3: 22_960, 4: 32_000}
-    assert rank_matches(matches, standings(papers)) == [4, 2, 1, 3]
+    assert rank_matches(matches, ranks(papers)) == [4, 2, 1, 3]
 
 
 def test_an_author_followed_by_another_topic_counts_here_too() -> None:
@@ -178,8 +178,8 @@ def test_an_author_followed_by_another_topic_counts_here_too() -> None:
     mine: list[Match] = [(1, (BY_NAME,)), (2, (BY_NAME._replace(is_guess=True),))]
     assert find_followed(mine) == {1}
     matches = [(1, (A_BELOW,)), (2, (A_BELOW,))]
-    assert rank_matches(matches, standings(papers)) == [2, 1]
-    assert rank_matches(matches, standings(papers), find_followed(mine)) == [1, 2]
+    assert rank_matches(matches, ranks(papers)) == [2, 1]
+    assert rank_matches(matches, ranks(papers), find_followed(mine)) == [1, 2]
 
 
 CLUSTERS = st.lists(st.integers(0, 3), max_size=16)
@@ -192,10 +192,10 @@ def has_run(clusters: list[int]) -> bool:
 
 @given(CLUSTERS)
 def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
-    standing = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
-    placed = spread(range(len(clusters)), standing)
+    rank = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
+    placed = spread(range(len(clusters)), rank)
     assert sorted(placed) == list(range(len(clusters)))
-    assert spread(placed, standing) == placed
+    assert spread(placed, rank) == placed
     assert is_spread(clusters) is not has_run(clusters)
     if not has_run(clusters):
         assert placed == list(range(len(clusters)))
@@ -209,8 +209,8 @@ def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
 
 @given(CLUSTERS)
 def test_a_cluster_stands_in_a_row_only_where_nothing_else_is_left(clusters: list[int]) -> None:
-    standing = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
-    placed = [clusters[i] for i in spread(range(len(clusters)), standing)]
+    rank = {i: PaperRank(1000, i, cluster) for i, cluster in enumerate(clusters)}
+    placed = [clusters[i] for i in spread(range(len(clusters)), rank)]
     for n in range(len(placed) - MOST_IN_A_ROW):
         row = placed[n : n + MOST_IN_A_ROW + 1]
         if len(set(row)) == 1:
@@ -227,7 +227,7 @@ def test_papers_of_one_first_author_or_one_title_are_a_cluster() -> None:
         make_paper(6, "", "Another Thing to Read"),
         make_paper(7, "", "One More Thing for You"),
     ]
-    clusters = {i: standing.cluster for i, standing in standings(papers).items()}
+    clusters = {i: rank.cluster for i, rank in ranks(papers).items()}
     assert clusters[1] == clusters[2] == clusters[3]
     assert len({clusters[i] for i in (1, 4, 5, 6, 7)}) == 5
 
@@ -236,4 +236,4 @@ def test_the_third_of_an_author_waits_for_somebody_else() -> None:
     papers = [make_paper(n, "Ada Lovelace", f"{n * 'x'} y z") for n in range(9, 4, -1)]
     papers += [make_paper(2, "Grace Hopper", "u v w"), make_paper(1, "Emmy Noether", "r s t")]
     matches = [(paper.id, (A,)) for paper in papers]
-    assert rank_matches(matches, standings(papers)) == [9, 8, 2, 7, 6, 1, 5]
+    assert rank_matches(matches, ranks(papers)) == [9, 8, 2, 7, 6, 1, 5]

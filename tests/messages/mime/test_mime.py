@@ -58,9 +58,9 @@ def part(message: EmailMessage, subtype: str) -> str:
 def old_part(message: Message, position: int) -> str:
     payload = message.get_payload(position)
     assert isinstance(payload, Message)
-    octets = payload.get_payload(decode=True)
-    assert isinstance(octets, bytes)
-    return octets.decode().replace("\r\n", "\n")
+    body = payload.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    return body.decode().replace("\r\n", "\n")
 
 
 def test_a_digest_has_every_promised_header() -> None:

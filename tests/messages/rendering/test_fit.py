@@ -107,7 +107,7 @@ def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
     )
     context = make_digest(
         groups=groups,
-        happenings=befallen,
+        updates=befallen,
         also=tuple(hard_entries(make_entry, 3)),
         topics=("topic " * 700,) * 20,
         cut_count=9_999,

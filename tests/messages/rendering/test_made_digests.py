@@ -77,10 +77,10 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
     topics = {
         c.delivery.id: [group[0] for group in (c.delivery.digest or {})["groups"]] for c in claims
     }
-    materials = make_materials(day, topics)
+    editions = make_materials(day, topics)
     sizes, trimmed = [], 0
     for claim in claims:
-        built = build_mail(claim, materials, settings, renderer, MORNING)
+        built = build_mail(claim, editions, settings, renderer, MORNING)
         payload = built.envelope.payload
         mail = read_twice(payload)
         root = parse_strictly(mail.html)

@@ -19,7 +19,7 @@ def test_what_befell_earlier_papers_stands_in_both_parts_and_unsafe_links_in_nei
         ),
         DigestUpdate(title="Bait", url="javascript:alert(1)", kind=PaperEventKind.CODE),
     )
-    mail = renderer.render(DeliveryKind.DIGEST, make_digest(happenings=told))
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(updates=told))
     for text in (mail.html, mail.text):
         assert "What became of papers you were sent" in text
         assert "https://arxiv.org/abs/2604.90002" in text

@@ -336,7 +336,7 @@ def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
 ) -> None:
     links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
     told = DigestUpdate(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
-    context = make_digest(make_entry(links=links, github_url=code), happenings=(told,))
+    context = make_digest(make_entry(links=links, github_url=code), updates=(told,))
     mail = renderer.render(DeliveryKind.DIGEST, context)
     page = Page(mail.html)
     given_addresses = {abstract, pdf, code, happened}

@@ -25,7 +25,7 @@ from service.sending.domain.provider_limits import (
     ProviderLimitView,
     is_trouble,
     next_at,
-    next_pace,
+    next_limit,
     take,
 )
 from service.sending.domain.smtp_replies import ReplyKind
@@ -36,8 +36,10 @@ FRESH = ProviderLimitView("gmail", NOW)
 SECOND = timedelta(seconds=1)
 
 
-def hear(pace: ProviderLimitView, *kinds: ReplyKind, at: datetime = NOW) -> ProviderLimitView:
-    return next_pace(pace, [(kind, f"{kind} it says") for kind in kinds], at)
+def hear(
+    limit_state: ProviderLimitView, *kinds: ReplyKind, at: datetime = NOW
+) -> ProviderLimitView:
+    return next_limit(limit_state, [(kind, f"{kind} it says") for kind in kinds], at)
 
 
 def opened(at: datetime = NOW) -> ProviderLimitView:
@@ -45,35 +47,38 @@ def opened(at: datetime = NOW) -> ProviderLimitView:
 
 
 def test_the_first_complaint_of_speed_sets_a_pace_and_the_next_ones_halve_it() -> None:
-    pace = hear(FRESH, K.THROTTLED)
-    assert pace.rate == START_RATE
-    assert pace.last_reply == "throttled it says"
+    limit_state = hear(FRESH, K.THROTTLED)
+    assert limit_state.rate == START_RATE
+    assert limit_state.last_reply == "throttled it says"
     # What was on the wire complains of the old speed.
     at = NOW + SLOWING_EVERY - SECOND
-    assert hear(pace, *[K.THROTTLED] * 30, at=at).rate == START_RATE
+    assert hear(limit_state, *[K.THROTTLED] * 30, at=at).rate == START_RATE
     for times in range(1, 20):
-        pace = hear(pace, K.THROTTLED, at=NOW + SLOWING_EVERY * times)
-        assert pace.rate == max(START_RATE / 2**times, SLOWEST_RATE)
+        limit_state = hear(limit_state, K.THROTTLED, at=NOW + SLOWING_EVERY * times)
+        assert limit_state.rate == max(START_RATE / 2**times, SLOWEST_RATE)
 
 
 def test_a_pace_recovers_step_by_step_while_mail_is_taken_and_not_by_waiting() -> None:
-    pace, at = hear(FRESH, K.THROTTLED), NOW
+    limit_state, at = hear(FRESH, K.THROTTLED), NOW
     for step in range(1, 6):
         at += RECOVERY_EVERY
-        pace = hear(pace, *[K.ACCEPTED] * 40, at=at)
-        assert pace.rate == START_RATE + RECOVERY_STEP * step
-    assert pace.rate is not None
-    assert hear(pace, K.ACCEPTED, at=at + timedelta(hours=9)).rate == pace.rate + RECOVERY_STEP
+        limit_state = hear(limit_state, *[K.ACCEPTED] * 40, at=at)
+        assert limit_state.rate == START_RATE + RECOVERY_STEP * step
+    assert limit_state.rate is not None
+    assert (
+        hear(limit_state, K.ACCEPTED, at=at + timedelta(hours=9)).rate
+        == limit_state.rate + RECOVERY_STEP
+    )
 
 
 def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
-    pace, at = hear(FRESH, K.THROTTLED), NOW
-    while pace.rate is not None:
+    limit_state, at = hear(FRESH, K.THROTTLED), NOW
+    while limit_state.rate is not None:
         at += RECOVERY_EVERY
-        pace = hear(pace, K.ACCEPTED, at=at)
+        limit_state = hear(limit_state, K.ACCEPTED, at=at)
     assert at - NOW == RECOVERY_EVERY * int((FULL_RATE - START_RATE) / RECOVERY_STEP)
-    assert pace.is_healthy
-    assert not hear(pace, K.POLICY).is_healthy
+    assert limit_state.is_healthy
+    assert not hear(limit_state, K.POLICY).is_healthy
 
 
 @given(
@@ -84,49 +89,53 @@ def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
 def test_whatever_is_heard_the_pace_stays_within_its_bounds(
     told: list[tuple[ReplyKind, int, int]],
 ) -> None:
-    pace, at = FRESH, NOW
+    limit_state, at = FRESH, NOW
     for kind, seconds, wanted in told:
         at += timedelta(seconds=seconds)
-        count, pace = take(pace, wanted, at)
+        count, limit_state = take(limit_state, wanted, at)
         assert 0 <= count <= wanted
-        pace = hear(pace, kind, at=at)
-        assert pace.rate is None or SLOWEST_RATE <= pace.rate < FULL_RATE
-        assert len(pace.recent) <= LOOKS_BACK
-        assert pace.is_open == (pace.probe_at is not None) == (pace.open_count > 0)
-        assert pace.is_open == (pace.opened_at is not None)
-        assert next_at(pace, at) >= at
-        assert next_pace(pace, [], at) == pace
+        limit_state = hear(limit_state, kind, at=at)
+        assert limit_state.rate is None or SLOWEST_RATE <= limit_state.rate < FULL_RATE
+        assert len(limit_state.recent) <= LOOKS_BACK
+        assert (
+            limit_state.is_open
+            == (limit_state.probe_at is not None)
+            == (limit_state.open_count > 0)
+        )
+        assert limit_state.is_open == (limit_state.opened_at is not None)
+        assert next_at(limit_state, at) >= at
+        assert next_limit(limit_state, [], at) == limit_state
 
 
 @given(st.floats(SLOWEST_RATE, FULL_RATE), st.lists(st.integers(0, 300), min_size=1, max_size=80))
 def test_no_more_is_taken_than_the_pace_allows(rate: float, gaps: list[int]) -> None:
-    pace, at, taken = replace(FRESH, rate=rate), NOW, 0
+    limit_state, at, taken = replace(FRESH, rate=rate), NOW, 0
     for gap in gaps:
         at += timedelta(seconds=gap)
-        count, pace = take(pace, 10_000, at)
+        count, limit_state = take(limit_state, 10_000, at)
         taken += count
     seconds = (at - NOW + BURST) / SECOND
     assert taken <= rate * seconds + 1
 
 
 def test_a_slow_provider_still_gets_one_at_a_time() -> None:
-    pace = replace(FRESH, rate=SLOWEST_RATE)
-    count, pace = take(pace, 5, NOW)
+    limit_state = replace(FRESH, rate=SLOWEST_RATE)
+    count, limit_state = take(limit_state, 5, NOW)
     assert count == 1
-    assert take(pace, 5, NOW + timedelta(seconds=59))[0] == 0
-    assert next_at(pace, NOW) == NOW + timedelta(minutes=1)
-    assert take(pace, 5, NOW + timedelta(minutes=1))[0] == 1
+    assert take(limit_state, 5, NOW + timedelta(seconds=59))[0] == 0
+    assert next_at(limit_state, NOW) == NOW + timedelta(minutes=1)
+    assert take(limit_state, 5, NOW + timedelta(minutes=1))[0] == 1
 
 
 @given(st.floats(SLOWEST_RATE, FULL_RATE), st.integers(0, 50), st.integers(0, 30))
 def test_the_next_one_goes_when_it_is_said_to(rate: float, before: int, gap: int) -> None:
-    _, pace = take(replace(FRESH, rate=rate), before, NOW)
+    _, limit_state = take(replace(FRESH, rate=rate), before, NOW)
     now = NOW + timedelta(seconds=gap)
-    at = next_at(pace, now)
+    at = next_at(limit_state, now)
     # Microseconds are what a time can hold.
-    assert take(pace, 1, at + timedelta(microseconds=2))[0] == 1
+    assert take(limit_state, 1, at + timedelta(microseconds=2))[0] == 1
     if at > now:
-        assert take(pace, 1, at - timedelta(milliseconds=1))[0] == 0
+        assert take(limit_state, 1, at - timedelta(milliseconds=1))[0] == 0
 
 
 def test_without_a_pace_everything_is_taken_and_nothing_of_nothing() -> None:
@@ -136,15 +145,15 @@ def test_without_a_pace_everything_is_taken_and_nothing_of_nothing() -> None:
 
 
 def test_the_breaker_opens_at_enough_refusals_among_the_last_answers() -> None:
-    pace = hear(FRESH, *[K.POLICY] * (OPENS_AT - 1))
-    assert not pace.is_open
+    limit_state = hear(FRESH, *[K.POLICY] * (OPENS_AT - 1))
+    assert not limit_state.is_open
     mixed = hear(FRESH, *[K.POLICY, K.ACCEPTED, K.ACCEPTED] * 20)
     assert not mixed.is_open, "a third of refusals is some readers' trouble"
-    pace = hear(pace, K.POLICY)
-    assert pace.breaker is BreakerState.OPEN
-    assert pace.opened_at == NOW
-    assert pace.probe_at == NOW + timedelta(minutes=PROBE_MINUTES[0])
-    assert pace.last_reply == "policy it says"
+    limit_state = hear(limit_state, K.POLICY)
+    assert limit_state.breaker is BreakerState.OPEN
+    assert limit_state.opened_at == NOW
+    assert limit_state.probe_at == NOW + timedelta(minutes=PROBE_MINUTES[0])
+    assert limit_state.last_reply == "policy it says"
 
 
 @pytest.mark.parametrize("kind", [K.GREYLISTED, K.FULL, K.PUT_OFF, K.REFUSED, K.RELAY])
@@ -154,19 +163,19 @@ def test_what_is_about_one_reader_or_the_relay_moves_nothing(kind: ReplyKind) ->
 
 
 def test_an_open_breaker_takes_nothing_until_one_probe() -> None:
-    pace = opened()
-    assert take(pace, 100, NOW + timedelta(minutes=29))[0] == 0
+    limit_state = opened()
+    assert take(limit_state, 100, NOW + timedelta(minutes=29))[0] == 0
     at = NOW + timedelta(minutes=30)
-    assert next_at(pace, NOW) == at
-    count, pace = take(pace, 100, at)
-    assert (count, pace.breaker) == (1, BreakerState.PROBING)
-    assert take(pace, 100, at + SECOND)[0] == 0
+    assert next_at(limit_state, NOW) == at
+    count, limit_state = take(limit_state, 100, at)
+    assert (count, limit_state.breaker) == (1, BreakerState.PROBING)
+    assert take(limit_state, 100, at + SECOND)[0] == 0
 
 
 def test_leftovers_on_the_wire_say_nothing_while_open() -> None:
-    pace = opened()
+    limit_state = opened()
     for kind in (K.ACCEPTED, K.POLICY, K.THROTTLED):
-        assert hear(pace, kind) == pace
+        assert hear(limit_state, kind) == limit_state
 
 
 def probing(at: datetime) -> ProviderLimitView:
@@ -175,48 +184,48 @@ def probing(at: datetime) -> ProviderLimitView:
 
 def test_a_probe_that_is_taken_closes_the_breaker_and_begins_slowly() -> None:
     at = NOW + timedelta(minutes=30)
-    pace = hear(probing(at), K.ACCEPTED, at=at)
-    assert not pace.is_open
-    assert pace.rate == START_RATE
-    assert pace.recent.count("p") == 0
+    limit_state = hear(probing(at), K.ACCEPTED, at=at)
+    assert not limit_state.is_open
+    assert limit_state.rate == START_RATE
+    assert limit_state.recent.count("p") == 0
 
 
 def test_a_probe_that_is_refused_opens_it_again_for_longer() -> None:
-    pace, at, waits = opened(), NOW, []
+    limit_state, at, waits = opened(), NOW, []
     for _ in range(len(PROBE_MINUTES) + 1):
-        at = next_at(pace, at)
-        _, pace = take(pace, 1, at)
-        pace = hear(pace, K.POLICY, at=at)
-        assert pace.probe_at is not None
-        waits.append((pace.probe_at - at) / timedelta(minutes=1))
+        at = next_at(limit_state, at)
+        _, limit_state = take(limit_state, 1, at)
+        limit_state = hear(limit_state, K.POLICY, at=at)
+        assert limit_state.probe_at is not None
+        waits.append((limit_state.probe_at - at) / timedelta(minutes=1))
     assert waits == [*PROBE_MINUTES[1:], PROBE_MINUTES[-1], PROBE_MINUTES[-1]]
-    assert pace.opened_at == NOW, "the operator is told since when"
+    assert limit_state.opened_at == NOW, "the operator is told since when"
 
 
 def test_a_probe_that_meets_another_trouble_is_repeated_soon() -> None:
     at = NOW + timedelta(minutes=30)
-    pace = hear(probing(at), K.GREYLISTED, at=at)
-    assert pace.breaker is BreakerState.OPEN
-    assert next_at(pace, at) == at + PROBE_AGAIN
+    limit_state = hear(probing(at), K.GREYLISTED, at=at)
+    assert limit_state.breaker is BreakerState.OPEN
+    assert next_at(limit_state, at) == at + PROBE_AGAIN
 
 
 def test_a_probe_whose_worker_died_is_replaced() -> None:
     at = NOW + timedelta(minutes=30)
-    pace = probing(at)
-    assert take(pace, 9, at + PROBE_LOST - SECOND)[0] == 0
-    assert take(pace, 9, at + PROBE_LOST)[0] == 1
+    limit_state = probing(at)
+    assert take(limit_state, 9, at + PROBE_LOST - SECOND)[0] == 0
+    assert take(limit_state, 9, at + PROBE_LOST)[0] == 1
 
 
 def test_replies_are_folded_in_their_order() -> None:
     told: Iterable[tuple[ReplyKind, str]] = ((K.POLICY, "x" * 900) for _ in range(9))
-    pace = next_pace(FRESH, told, NOW)
-    assert pace.is_open
-    assert len(pace.last_reply) == 300
+    limit_state = next_limit(FRESH, told, NOW)
+    assert limit_state.is_open
+    assert len(limit_state.last_reply) == 300
     assert is_trouble(K.THROTTLED)
     assert is_trouble(K.POLICY)
 
 
 def test_a_readers_address_is_not_kept_with_the_pace() -> None:
     words = "4.7.0 <anne@example.org>: slower, anne@example.org (to=<b@x.example>)"
-    pace = next_pace(FRESH, [(K.THROTTLED, words)], NOW)
-    assert pace.last_reply == "4.7.0 <<address>>: slower, <address> (to=<<address>>)"
+    limit_state = next_limit(FRESH, [(K.THROTTLED, words)], NOW)
+    assert limit_state.last_reply == "4.7.0 <<address>>: slower, <address> (to=<<address>>)"

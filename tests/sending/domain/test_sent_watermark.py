@@ -8,12 +8,12 @@ import pytest
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.sending.domain.sent_watermark import (
-    MarkedRow,
     SentWatermark,
+    WatermarkedRow,
     WatermarkUnreadable,
     is_older_than,
-    read_mark,
-    write_mark,
+    read_watermark,
+    write_watermark,
 )
 
 S = DeliveryState
@@ -23,9 +23,9 @@ MARK = SentWatermark(
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
-    text = write_mark(MARK)
+    text = write_watermark(MARK)
     assert "\n" not in text
-    assert read_mark(text) == MARK
+    assert read_watermark(text) == MARK
 
 
 @pytest.mark.parametrize(
@@ -41,28 +41,28 @@ def test_a_mark_is_read_as_it_was_written() -> None:
     ],
 )
 def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
-    told = json.loads(write_mark(MARK))
+    told = json.loads(write_watermark(MARK))
     with pytest.raises(WatermarkUnreadable):
-        read_mark(json.dumps({**told, **changes}))
+        read_watermark(json.dumps({**told, **changes}))
     with pytest.raises(WatermarkUnreadable):
-        read_mark(write_mark(MARK)[:-5])
+        read_watermark(write_watermark(MARK)[:-5])
 
 
 @pytest.mark.parametrize(
     ("row", "behind"),
     [
         (None, True),
-        (MarkedRow(1, S.SENT, True), True),
-        (MarkedRow(1, S.QUEUED, True), True),
-        (MarkedRow(2, S.CLAIMED, True), True),
-        (MarkedRow(2, S.QUEUED, False), True),
-        (MarkedRow(2, S.QUEUED, True), False),
-        (MarkedRow(2, S.IN_FLIGHT, True), False),
-        (MarkedRow(2, S.SENT, True), False),
-        (MarkedRow(3, S.CLAIMED, True), False),
+        (WatermarkedRow(1, S.SENT, True), True),
+        (WatermarkedRow(1, S.QUEUED, True), True),
+        (WatermarkedRow(2, S.CLAIMED, True), True),
+        (WatermarkedRow(2, S.QUEUED, False), True),
+        (WatermarkedRow(2, S.QUEUED, True), False),
+        (WatermarkedRow(2, S.IN_FLIGHT, True), False),
+        (WatermarkedRow(2, S.SENT, True), False),
+        (WatermarkedRow(3, S.CLAIMED, True), False),
     ],
 )
 def test_a_row_that_is_not_that_far_is_of_an_older_database(
-    row: MarkedRow | None, behind: bool
+    row: WatermarkedRow | None, behind: bool
 ) -> None:
     assert is_older_than(MARK, row) is behind

@@ -17,15 +17,15 @@ from service.sending.domain.provider_limits import BreakerState, ProviderLimitVi
 from service.sending.store.provider_limits import (
     HeldRows,
     LimitClaim,
-    claim_lane,
-    delete_pace,
-    find_paces,
+    claim_waiting_for,
+    delete_limit,
+    find_limits,
     find_waiting,
-    insert_paces,
-    lock_paces,
+    insert_limits,
+    lock_limits,
     park_claimed,
     release_orphans,
-    update_pace,
+    update_limit,
 )
 
 LEASE = timedelta(minutes=15)
@@ -52,14 +52,14 @@ def add_rows(session: Session, now: datetime, count: int, **values: object) -> l
 
 
 def park(session: Session, ids: list[int], lane: str, now: datetime) -> None:
-    insert_paces(session, [lane], now)
+    insert_limits(session, [lane], now)
     park_claimed(session, [HeldRows(i, 1, lane) for i in ids], now)
 
 
 def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> None:
-    insert_paces(session, ["gmail", "outlook"], now)
-    insert_paces(session, ["gmail"], now + LEASE)
-    assert find_paces(session) == {
+    insert_limits(session, ["gmail", "outlook"], now)
+    insert_limits(session, ["gmail"], now + LEASE)
+    assert find_limits(session) == {
         name: ProviderLimitView(name, now) for name in ("gmail", "outlook")
     }
     changed = ProviderLimitView(
@@ -74,10 +74,10 @@ def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> No
         probe_at=now + LEASE,
         last_reply="550 5.7.1 no",
     )
-    assert list(lock_paces(session, ["outlook", "gmail", "unknown"])) == ["gmail", "outlook"]
-    update_pace(session, changed)
+    assert list(lock_limits(session, ["outlook", "gmail", "unknown"])) == ["gmail", "outlook"]
+    update_limit(session, changed)
     session.commit()
-    assert find_paces(session)["gmail"] == changed
+    assert find_limits(session)["gmail"] == changed
 
 
 def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
@@ -103,10 +103,10 @@ def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
     session.commit()
     later = now + timedelta(hours=1)
     with make_sessions(engine)() as other:
-        assert [one.id for one in claim_lane(session, ME, "gmail", 2, later)] == ids[:2]
-        rows = claim_lane(other, LimitClaim(8, LEASE), "gmail", 2, later)
+        assert [one.id for one in claim_waiting_for(session, ME, "gmail", 2, later)] == ids[:2]
+        rows = claim_waiting_for(other, LimitClaim(8, LEASE), "gmail", 2, later)
         assert [one.id for one in rows] == ids[2:4]
-        assert claim_lane(other, ME, "outlook", 2, later) == []
+        assert claim_waiting_for(other, ME, "outlook", 2, later) == []
         other.commit()
     session.commit()
     row = session.get_one(Delivery, ids[0])
@@ -127,18 +127,20 @@ def test_only_rows_of_editions_that_may_be_sent_leave_a_lane(
     ids = add_rows(session, now, 1, kind=DeliveryKind.DIGEST, edition_id=edition.id)
     park(session, ids, "gmail", now)
     other = LimitClaim(7, LEASE, edition_id=edition.id + 1)
-    assert claim_lane(session, other, "gmail", 5, now) == []
-    assert len(claim_lane(session, LimitClaim(7, LEASE, edition.id), "gmail", 5, now)) == count
+    assert claim_waiting_for(session, other, "gmail", 5, now) == []
+    assert (
+        len(claim_waiting_for(session, LimitClaim(7, LEASE, edition.id), "gmail", 5, now)) == count
+    )
 
 
 def test_a_pace_goes_only_with_an_empty_lane(session: Session, now: datetime) -> None:
     ids = add_rows(session, now, 1)
     park(session, ids, "gmail", now)
-    assert not delete_pace(session, "gmail")
-    claim_lane(session, ME, "gmail", 1, now)
-    assert delete_pace(session, "gmail")
-    assert not delete_pace(session, "gmail")
-    assert find_paces(session) == {}
+    assert not delete_limit(session, "gmail")
+    claim_waiting_for(session, ME, "gmail", 1, now)
+    assert delete_limit(session, "gmail")
+    assert not delete_limit(session, "gmail")
+    assert find_limits(session) == {}
 
 
 def test_rows_of_a_provider_that_nobody_remembers_are_due_at_once(

@@ -6,15 +6,15 @@ from service.similarity.domain.bm25 import (
     Corpus,
     ShippedCorpus,
     lexeme_key,
+    pack_like_query,
     pack_paper,
-    pack_probe,
     rarity,
     weigh_paper,
     weigh_text,
 )
 from service.similarity.domain.lexeme_frequencies import SHIPPED_COUNTS
 from service.similarity.domain.vectors import (
-    PROBE_LEXEMES,
+    LIKE_QUERY_LEXEMES,
     PROBE_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
@@ -76,11 +76,11 @@ def test_shipped_counts_know_what_is_common() -> None:
 
 def test_a_probe_keeps_its_heaviest_lexemes_in_the_order_of_their_keys() -> None:
     weights = {f"w{n}": float(n + 1) for n in range(100)}
-    packed = pack_probe(weights)
-    assert len(packed) == PROBE_LEXEMES
+    packed = pack_like_query(weights)
+    assert len(packed) == LIKE_QUERY_LEXEMES
     assert [key for key, _ in packed] == sorted(lexeme_key(f"w{n}") for n in range(36, 100))
     assert max(weight for _, weight in packed) == PROBE_LIMIT
-    assert pack_probe({}) == ()
+    assert pack_like_query({}) == ()
 
 
 def test_lexemes_that_share_a_key_share_a_weight() -> None:
@@ -91,4 +91,4 @@ def test_lexemes_that_share_a_key_share_a_weight() -> None:
 
 
 def test_what_rounds_to_nothing_is_left_out() -> None:
-    assert len(pack_probe({"heavy": 10_000.0, "light": 0.1})) == 1
+    assert len(pack_like_query({"heavy": 10_000.0, "light": 0.1})) == 1

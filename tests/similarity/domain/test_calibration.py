@@ -16,13 +16,13 @@ from service.similarity.domain.calibration import (
     ScoreScale,
     Target,
     admit,
-    build_probe,
+    build_like_query,
     choose_feedback,
     draw_shipped_line,
     expand,
-    gauge_pool,
-    gauge_shipped,
     pick_threshold,
+    scale_of_pool,
+    scale_of_shipped,
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
@@ -40,7 +40,7 @@ def signed(*values: int) -> bytes:
     return array("b", values).tobytes()
 
 
-def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
+def like_query(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
     return LikeQueryView("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
 
 
@@ -58,45 +58,45 @@ def pool(dense: Sequence[float], sparse: Sequence[float]) -> ReferenceScores:
 ORDINARY = pool([float(n % 100) for n in range(2000)], [float(n % 7) for n in range(2000)])
 
 
-def score_one(gauge: ScoreScale, dense: float, sparse: float) -> float:
-    return gauge.score(pool([dense], [sparse]))[0]
+def score_one(scale: ScoreScale, dense: float, sparse: float) -> float:
+    return scale.score(pool([dense], [sparse]))[0]
 
 
 ORIGIN = Origin("t", "m", 2)
 
 
 def test_a_gauge_puts_words_above_the_vector_by_their_share() -> None:
-    gauge = gauge_pool(ORDINARY, has_dense=True)
-    one_dense = gauge.dense_factor * 28.866
-    one_sparse = gauge.sparse_factor * 2.0
+    scale = scale_of_pool(ORDINARY, has_dense=True)
+    one_dense = scale.dense_factor * 28.866
+    one_sparse = scale.sparse_factor * 2.0
     assert one_sparse / one_dense == pytest.approx(1.5, rel=1e-3)
-    assert gauge.middle == pytest.approx(score_one(gauge, 49.5, 3.0), rel=1e-3)
+    assert scale.middle == pytest.approx(score_one(scale, 49.5, 3.0), rel=1e-3)
 
 
 def test_without_a_vector_the_words_alone_count() -> None:
-    gauge = gauge_pool(ORDINARY, has_dense=False)
-    assert gauge.dense_factor == 0
-    assert gauge.sparse_factor * 2.0 == pytest.approx(gauge.deviation, rel=1e-3)
+    scale = scale_of_pool(ORDINARY, has_dense=False)
+    assert scale.dense_factor == 0
+    assert scale.sparse_factor * 2.0 == pytest.approx(scale.deviation, rel=1e-3)
 
 
 def test_a_word_that_no_paper_has_makes_the_first_stand_out() -> None:
-    gauge = gauge_pool(pool([float(n % 100) for n in range(2000)], [0.0] * 2000), has_dense=True)
-    assert score_one(gauge, 49.5, 1000.0) > gauge.middle + 100 * gauge.deviation
-    assert gauge.sparse_factor <= FACTOR_LIMIT
+    scale = scale_of_pool(pool([float(n % 100) for n in range(2000)], [0.0] * 2000), has_dense=True)
+    assert score_one(scale, 49.5, 1000.0) > scale.middle + 100 * scale.deviation
+    assert scale.sparse_factor <= FACTOR_LIMIT
 
 
 def test_the_line_is_a_share_of_what_the_ten_best_reach() -> None:
     best = pool([*ORDINARY.dense, *[3000.0] * 10], [*ORDINARY.sparse, *[60.0] * 10])
-    gauge = gauge_pool(best, has_dense=True)
-    above = score_one(gauge, 3000.0, 60.0) - gauge.middle
-    assert (pick_threshold(best, gauge) - gauge.middle) / above == pytest.approx(0.54, abs=0.001)
+    scale = scale_of_pool(best, has_dense=True)
+    above = score_one(scale, 3000.0, 60.0) - scale.middle
+    assert (pick_threshold(best, scale) - scale.middle) / above == pytest.approx(0.54, abs=0.001)
 
 
 def test_the_line_is_never_among_ordinary_papers() -> None:
-    gauge = gauge_pool(ORDINARY, has_dense=True)
-    line = pick_threshold(ORDINARY, gauge)
-    assert line == pytest.approx(gauge.middle + LEAST_LINE * gauge.deviation, abs=1)
-    assert max(gauge.score(ORDINARY)) < line
+    scale = scale_of_pool(ORDINARY, has_dense=True)
+    line = pick_threshold(ORDINARY, scale)
+    assert line == pytest.approx(scale.middle + LEAST_LINE * scale.deviation, abs=1)
+    assert max(scale.score(ORDINARY)) < line
 
 
 def test_a_small_pool_tells_nothing() -> None:
@@ -107,14 +107,14 @@ def test_a_small_pool_tells_nothing() -> None:
 def test_feedback_comes_from_those_who_stand_out_best_first() -> None:
     dense = [*ORDINARY.dense, 900.0, 1000.0, 800.0]
     papers = pool(dense, [*ORDINARY.sparse, 9.0, 9.0, 9.0])
-    chosen = choose_feedback(papers, gauge_pool(papers, has_dense=True))
+    chosen = choose_feedback(papers, scale_of_pool(papers, has_dense=True))
     assert chosen == [2002, 2001, 2003]
-    assert choose_feedback(ORDINARY, gauge_pool(ORDINARY, has_dense=True)) == []
+    assert choose_feedback(ORDINARY, scale_of_pool(ORDINARY, has_dense=True)) == []
 
 
 def test_feedback_is_ten_papers_and_equal_ones_go_by_id() -> None:
     papers = pool([*ORDINARY.dense, *[900.0] * 12], [*ORDINARY.sparse, *[9.0] * 12])
-    chosen = choose_feedback(papers, gauge_pool(papers, has_dense=True))
+    chosen = choose_feedback(papers, scale_of_pool(papers, has_dense=True))
     assert chosen == list(range(2001, 2011))
 
 
@@ -129,8 +129,8 @@ def feedback(*lexemes: str, dense: bytes = ASIDE) -> RelevantPaper:
 
 
 def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() -> None:
-    aim = Target(AHEAD, {"splat": 3.0})
-    wider = expand(aim, [feedback("splat", "gaussian"), feedback("gaussian"), feedback("odd")])
+    target = Target(AHEAD, {"splat": 3.0})
+    wider = expand(target, [feedback("splat", "gaussian"), feedback("gaussian"), feedback("odd")])
     assert set(wider.weights) == {"splat", "gaussian"}
     assert wider.weights["splat"] == 1.0
     assert wider.weights["gaussian"] == pytest.approx(0.5)
@@ -146,14 +146,14 @@ def test_a_lexeme_that_was_asked_for_gains_by_feedback() -> None:
 
 
 def test_two_papers_are_too_few_to_speak_for_a_clause() -> None:
-    aim = Target(AHEAD, {"splat": 3.0})
-    assert expand(aim, [feedback("gaussian")] * 2) is aim
+    target = Target(AHEAD, {"splat": 3.0})
+    assert expand(target, [feedback("gaussian")] * 2) is target
 
 
 def test_papers_without_vectors_leave_the_direction_as_it_was() -> None:
-    aim = Target(AHEAD, {})
-    wider = expand(aim, [feedback("gaussian", dense=b"")] * 3)
-    assert wider.dense == aim.dense
+    target = Target(AHEAD, {})
+    wider = expand(target, [feedback("gaussian", dense=b"")] * 3)
+    assert wider.dense == target.dense
     assert list(wider.weights) == ["gaussian"]
 
 
@@ -164,35 +164,35 @@ def test_papers_that_agree_in_nothing_add_nothing() -> None:
 
 
 def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
-    aim = Target(signed(*[8] * 256), {"zxqv": 3.0})
-    gauge = gauge_shipped(aim)
-    line = draw_shipped_line(gauge)
-    assert (line - gauge.middle) / gauge.deviation == pytest.approx(SHIPPED_LINE, abs=0.001)
-    said_once = dot_sparse(aim.sparse, pack_paper({"zxqv": 128}))
-    assert score_one(gauge, 43_700, said_once) > line > score_one(gauge, 43_700, 0)
+    target = Target(signed(*[8] * 256), {"zxqv": 3.0})
+    scale = scale_of_shipped(target)
+    line = draw_shipped_line(scale)
+    assert (line - scale.middle) / scale.deviation == pytest.approx(SHIPPED_LINE, abs=0.001)
+    said_once = dot_sparse(target.sparse, pack_paper({"zxqv": 128}))
+    assert score_one(scale, 43_700, said_once) > line > score_one(scale, 43_700, 0)
 
 
 def test_shipped_numbers_serve_without_a_model() -> None:
-    gauge = gauge_shipped(Target(b"", {"splat": 3.0}))
-    assert gauge.dense_factor == 0
-    assert gauge.sparse_factor > 0
+    scale = scale_of_shipped(Target(b"", {"splat": 3.0}))
+    assert scale.dense_factor == 0
+    assert scale.sparse_factor > 0
 
 
 def test_a_probe_carries_its_origin_and_the_gauge() -> None:
-    gauge = gauge_pool(ORDINARY, has_dense=True)
-    aim = Target(signed(1, 2), {"splat": 1.0})
-    made = build_probe(ORIGIN, aim, gauge, 17)
+    scale = scale_of_pool(ORDINARY, has_dense=True)
+    target = Target(signed(1, 2), {"splat": 1.0})
+    made = build_like_query(ORIGIN, target, scale, 17)
     assert (made.text, made.model, made.generation, made.threshold) == ("t", "m", 2, 17)
-    assert (made.dense_factor, made.sparse_factor) == (gauge.dense_factor, gauge.sparse_factor)
+    assert (made.dense_factor, made.sparse_factor) == (scale.dense_factor, scale.sparse_factor)
     assert made.sparse == ((lexeme_key("splat"), PROBE_LIMIT),)
 
 
 def test_a_probe_that_looks_for_nothing_finds_nothing() -> None:
-    made = build_probe(ORIGIN, Target(b"", {}), gauge_shipped(Target(b"", {})), -5)
+    made = build_like_query(ORIGIN, Target(b"", {}), scale_of_shipped(Target(b"", {})), -5)
     assert not is_like(made, paper())
 
 
 def test_the_paper_that_was_named_is_always_like_its_probe() -> None:
-    own = score_paper(probe(0), paper())
-    assert admit(probe(own + 50), paper()).threshold == own
-    assert admit(probe(own - 50), paper()).threshold == own - 50
+    own = score_paper(like_query(0), paper())
+    assert admit(like_query(own + 50), paper()).threshold == own
+    assert admit(like_query(own - 50), paper()).threshold == own - 50

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.similarity.domain.vectors import (
     DENSE_LIMIT,
     FACTOR_LIMIT,
-    PROBE_LEXEMES,
+    LIKE_QUERY_LEXEMES,
     PROBE_LIMIT,
     SPARSE_LIMIT,
     LikeQueryView,
@@ -27,7 +27,7 @@ def signed(*values: int) -> bytes:
     return array("b", values).tobytes()
 
 
-def probe(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
+def like_query(threshold: int, *, model: str = "m", dense: bytes = signed(3, -4)) -> LikeQueryView:
     return LikeQueryView("t", model, 1, dense, ((5, 10), (7, 2)), 100, 7, threshold)
 
 
@@ -39,29 +39,29 @@ def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperVectors:
 
 
 def test_a_score_is_both_products_times_their_factors() -> None:
-    assert score_paper(probe(0), paper()) == 100 * (6 + 4) + 7 * (30 + 2)
+    assert score_paper(like_query(0), paper()) == 100 * (6 + 4) + 7 * (30 + 2)
 
 
 def test_a_paper_is_like_a_probe_from_its_threshold_on() -> None:
-    own = score_paper(probe(0), paper())
-    assert is_like(probe(own), paper())
-    assert not is_like(probe(own + 1), paper())
+    own = score_paper(like_query(0), paper())
+    assert is_like(like_query(own), paper())
+    assert not is_like(like_query(own + 1), paper())
 
 
 def test_a_paper_of_another_model_or_not_learned_yet_is_like_nothing() -> None:
-    assert not is_like(probe(-(10**9)), paper(model="other"))
-    assert not is_like(probe(-(10**9)), PaperVectors(1, "", b"", ()))
+    assert not is_like(like_query(-(10**9)), paper(model="other"))
+    assert not is_like(like_query(-(10**9)), PaperVectors(1, "", b"", ()))
 
 
 def test_a_missing_vector_counts_nothing() -> None:
     assert dot_dense(b"", signed(1, 2)) == dot_dense(signed(1, 2), b"") == 0
-    assert score_paper(probe(0), paper(dense=b"")) == 7 * 32
+    assert score_paper(like_query(0), paper(dense=b"")) == 7 * 32
 
 
 def test_the_largest_scores_stay_exact_in_floating_point() -> None:
     """What makes Postgres and memory agree: 24 bits for products, 53 for scores."""
-    heaviest = tuple((key, PROBE_LIMIT) for key in range(PROBE_LEXEMES))
-    fullest = tuple((key, SPARSE_LIMIT) for key in range(PROBE_LEXEMES))
+    heaviest = tuple((key, PROBE_LIMIT) for key in range(LIKE_QUERY_LEXEMES))
+    fullest = tuple((key, SPARSE_LIMIT) for key in range(LIKE_QUERY_LEXEMES))
     assert dot_sparse(heaviest, fullest) < 2**24
     assert 1024 * DENSE_LIMIT**2 < 2**24
     assert FACTOR_LIMIT * 2**24 * 2 <= 2**53

@@ -43,7 +43,7 @@ def papers(draw: st.DrawFn) -> PaperVectors:
 
 
 @st.composite
-def probes(draw: st.DrawFn) -> LikeQueryView:
+def like_queries(draw: st.DrawFn) -> LikeQueryView:
     model = draw(st.sampled_from([*MODELS]))
     factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
     made = LikeQueryView(
@@ -62,9 +62,11 @@ def probes(draw: st.DrawFn) -> LikeQueryView:
 
 
 @settings(max_examples=300)
-@given(st.lists(probes(), max_size=12), st.lists(papers(), max_size=20))
+@given(st.lists(like_queries(), max_size=12), st.lists(papers(), max_size=20))
 def test_sets_say_what_the_rule_says(some: list[LikeQueryView], day: list[PaperVectors]) -> None:
-    expected = [sum(is_like(probe, paper) << i for i, paper in enumerate(day)) for probe in some]
+    expected = [
+        sum(is_like(like_query, paper) << i for i, paper in enumerate(day)) for like_query in some
+    ]
     assert like_sets(some, day) == expected
 
 
@@ -72,7 +74,7 @@ def test_more_papers_and_probes_than_are_taken_at_once() -> None:
     day = [PaperVectors(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
     some = [LikeQueryView("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
     expected = [sum((i % 5 == n % 5) << i for i in range(30)) for n in range(10)]
-    assert like_sets(some, day, probes_at_once=3, papers_at_once=8) == expected
+    assert like_sets(some, day, like_queries_at_once=3, papers_at_once=8) == expected
 
 
 def test_no_probes_and_no_papers() -> None:

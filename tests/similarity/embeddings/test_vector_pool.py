@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
-from service.similarity.domain.calibration import ReferenceScores, Target, gauge_pool
+from service.similarity.domain.calibration import ReferenceScores, Target, scale_of_pool
 from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.embeddings.vector_pool import ModelVectors, ReferencePool
 from service.similarity.store.corpus import scan_pool
 from service.similarity.store.vectors import like_condition, upsert_meanings
-from service.topics.like_clauses import fill_shelf, follow_shelf
+from service.topics.like_clauses import load_model_vectors, update_model_vectors
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
 POOL = 30
@@ -69,24 +69,24 @@ class Library:
         self.ids += new
         return new
 
-    def agrees(self, shelf: ModelVectors, known: Sequence[int]) -> bool:
+    def agrees(self, vectors: ModelVectors, known: Sequence[int]) -> bool:
         """Whether the shelf and Postgres say the same of aims and probes of every kind."""
         for dense, sparse in (
             (self.vector(), self.words(1023)),
             (self.vector(), ()),
             (b"", self.words(1023)),
         ):
-            aim = Target(dense, {str(key): float(weight) for key, weight in sparse})
+            target = Target(dense, {str(key): float(weight) for key, weight in sparse})
             for without in (None, self.ids[-1]):
-                there = scan_pool(self.session, self.model, aim, without, POOL)
-                here = shelf.scan(aim, without)
+                there = scan_pool(self.session, self.model, target, without, POOL)
+                here = vectors.scan(target, without)
                 if _said(here) != _said(there):
                     return False
-            probe = LikeQueryView(
+            like_query = LikeQueryView(
                 "t", self.model, 0, dense, sparse, 3, 5, self.chance.randint(1, 60_000)
             )
-            found = {*self.session.scalars(select(Paper.id).where(like_condition(probe)))}
-            if found & {*known} != {*shelf.find_like(probe)} & {*known}:
+            found = {*self.session.scalars(select(Paper.id).where(like_condition(like_query)))}
+            if found & {*known} != {*vectors.find_like(like_query)} & {*known}:
                 return False
         return True
 
@@ -107,23 +107,23 @@ def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -
     ids = library.add(50)
     library.learn(ids[:-3])
     library.learn(ids[-3:-1], "another model")
-    shelf = fill_shelf(library.session, settings, ids[:10], POOL)
+    vectors = load_model_vectors(library.session, settings, ids[:10], POOL)
     # Of the older papers only those that were asked for are there.
-    assert library.agrees(shelf, [*ids[:10], *ids[20:]])
-    assert shelf.find_like(LikeQueryView("t", "another model", 0, b"", (), 0, 0, 0)) == []
+    assert library.agrees(vectors, [*ids[:10], *ids[20:]])
+    assert vectors.find_like(LikeQueryView("t", "another model", 0, b"", (), 0, 0, 0)) == []
 
 
 def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings: Settings) -> None:
     ids = library.add(50)
     library.learn(ids[:40])
-    shelf = fill_shelf(library.session, settings, ids[:10], POOL)
+    vectors = load_model_vectors(library.session, settings, ids[:10], POOL)
     span = ids[:10]
     for changed in ([ids[45]], [ids[2], ids[39]], [ids[12]], [*library.add(3)], [ids[2]]):
         library.learn(changed)
-        followed = follow_shelf(library.session, shelf, changed, span)
+        followed = update_model_vectors(library.session, vectors, changed, span)
         assert followed is not None
         assert library.agrees(followed, span)
-        shelf = followed
+        vectors = followed
 
 
 def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
@@ -131,9 +131,9 @@ def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
 ) -> None:
     ids = library.add(20)
     library.learn(ids[5:10])
-    shelf = fill_shelf(library.session, settings, [], POOL)
+    vectors = load_model_vectors(library.session, settings, [], POOL)
     library.learn(ids[:2])
-    followed = follow_shelf(library.session, shelf, ids[:2], [])
+    followed = update_model_vectors(library.session, vectors, ids[:2], [])
     assert followed is not None
     assert library.agrees(followed, ids)
 
@@ -141,29 +141,29 @@ def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
 def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Settings) -> None:
     ids = library.add(40)
     library.learn(ids)
-    shelf = fill_shelf(library.session, settings, [], POOL)
+    vectors = load_model_vectors(library.session, settings, [], POOL)
     library.session.execute(delete(Paper).where(Paper.id == ids[35]))
-    assert follow_shelf(library.session, shelf, [ids[35]], []) is None
+    assert update_model_vectors(library.session, vectors, [ids[35]], []) is None
     # One that was never on it is no loss.
     library.session.execute(delete(Paper).where(Paper.id == ids[0]))
-    assert follow_shelf(library.session, shelf, [ids[0]], []) is not None
+    assert update_model_vectors(library.session, vectors, [ids[0]], []) is not None
 
 
 def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings) -> None:
     ids = library.add(5)
     library.learn(ids)
-    shelf: ModelVectors | None = fill_shelf(library.session, settings, [], POOL)
+    vectors: ModelVectors | None = load_model_vectors(library.session, settings, [], POOL)
     followed = 0
-    while shelf is not None:
-        shelf = follow_shelf(library.session, shelf, ids[:1], [])
+    while vectors is not None:
+        vectors = update_model_vectors(library.session, vectors, ids[:1], [])
         followed += 1
     assert followed > 5
 
 
 def test_an_empty_shelf_is_one_too(library: Library, settings: Settings) -> None:
     library.add(1)
-    shelf = fill_shelf(library.session, settings, [], POOL)
-    assert library.agrees(shelf, library.ids)
+    vectors = load_model_vectors(library.session, settings, [], POOL)
+    assert library.agrees(vectors, library.ids)
 
 
 NUMBERS = st.lists(
@@ -180,6 +180,6 @@ def test_arrays_and_lists_measure_and_choose_alike(
     ids = np.arange(len(numbers), 0, -1)
     arrays = ReferencePool(ids, np.array(dense), np.array(sparse))  # type: ignore[arg-type]  # an array is no Sequence by name
     assert arrays.measure() == lists.measure()
-    gauge = gauge_pool(lists, has_dense=True)
-    assert gauge_pool(arrays, has_dense=True) == gauge
-    assert arrays.find_best(gauge, count) == lists.find_best(gauge, count)
+    scale = scale_of_pool(lists, has_dense=True)
+    assert scale_of_pool(arrays, has_dense=True) == scale
+    assert arrays.find_best(scale, count) == lists.find_best(scale, count)

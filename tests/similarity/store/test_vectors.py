@@ -21,10 +21,10 @@ from service.similarity.domain.bm25 import ShippedCorpus, weigh_text
 from service.similarity.domain.calibration import (
     Origin,
     Target,
-    build_probe,
-    gauge_pool,
-    gauge_shipped,
+    build_like_query,
     pick_threshold,
+    scale_of_pool,
+    scale_of_shipped,
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
@@ -56,7 +56,11 @@ from service.similarity.store.vectors import (
     read_texts,
     upsert_meanings,
 )
-from service.topics.store.like_queries import find_probes, find_stale_probes, insert_probe
+from service.topics.store.like_queries import (
+    find_like_queries,
+    find_stale_like_queries,
+    insert_like_query,
+)
 from service.topics.store.to_sql import fetch_lexemes
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -91,8 +95,8 @@ def learn(session: Session, meanings: Sequence[PaperVectors]) -> None:
     upsert_meanings(session, meanings, {meaning.paper_id: NOW for meaning in meanings})
 
 
-def found_in_sql(session: Session, probe: LikeQueryView) -> set[int]:
-    return set(session.scalars(select(Paper.id).where(like_condition(probe))))
+def found_in_sql(session: Session, like_query: LikeQueryView) -> set[int]:
+    return set(session.scalars(select(Paper.id).where(like_condition(like_query))))
 
 
 # -- the same in SQL as in memory ----------------------------------------------------------------
@@ -116,7 +120,7 @@ def meanings(draw: st.DrawFn) -> PaperVectors:
 
 
 @st.composite
-def probes(draw: st.DrawFn) -> LikeQueryView:
+def like_queries(draw: st.DrawFn) -> LikeQueryView:
     model = draw(st.sampled_from([*MODELS]))
     factors = st.one_of(st.integers(0, 9), st.just(FACTOR_LIMIT))
     made = LikeQueryView(
@@ -137,7 +141,7 @@ def probes(draw: st.DrawFn) -> LikeQueryView:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.lists(probes(), min_size=1, max_size=8),
+    st.lists(like_queries(), min_size=1, max_size=8),
     st.lists(st.one_of(st.none(), meanings()), min_size=1, max_size=12),
 )
 def test_postgres_and_memory_agree_on_every_pair(
@@ -151,24 +155,24 @@ def test_postgres_and_memory_agree_on_every_pair(
         [PaperVectors(i, m.model, m.dense, m.sparse) for i, m in zip(ids, day, strict=True) if m],
     )
     papers = get_meanings(session, ids)
-    for probe, bits in zip(some, like_sets(some, papers), strict=True):
+    for like_query, bits in zip(some, like_sets(some, papers), strict=True):
         in_memory = {i for n, i in enumerate(ids) if bits >> n & 1}
-        assert found_in_sql(session, probe) == in_memory
-        assert in_memory == {p.paper_id for p in papers if is_like(probe, p)}
+        assert found_in_sql(session, like_query) == in_memory
+        assert in_memory == {p.paper_id for p in papers if is_like(like_query, p)}
 
 
 def test_a_condition_can_be_denied_joined_and_asked_of_an_alias(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
     learn(session, [PaperVectors(i, "words", b"", ((1, n),)) for n, i in enumerate(ids[:3], 1)])
-    probe = LikeQueryView("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
+    like_query = LikeQueryView("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
     other = aliased(Paper)
     is_math = Paper.categories == ["math.NA"]
-    assert found_in_sql(session, probe) == set(ids[1:3])
-    denied = select(Paper.id).where(not_(like_condition(probe)))
+    assert found_in_sql(session, like_query) == set(ids[1:3])
+    denied = select(Paper.id).where(not_(like_condition(like_query)))
     assert set(session.scalars(denied)) == {ids[0], ids[3]}
-    joined = select(Paper.id).where(or_(like_condition(probe), is_math))
+    joined = select(Paper.id).where(or_(like_condition(like_query), is_math))
     assert set(session.scalars(joined)) == {ids[0], ids[1], ids[2]}
-    assert set(session.scalars(select(other.id).where(like_condition(probe, other)))) == set(
+    assert set(session.scalars(select(other.id).where(like_condition(like_query, other)))) == set(
         ids[1:3]
     )
 
@@ -192,9 +196,9 @@ def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: P
     papers = get_meanings(session, ids)
     some = _real_probes(session, texts, papers)
     pairs = 0
-    for probe, bits in zip(some, like_sets(some, papers), strict=True):
+    for like_query, bits in zip(some, like_sets(some, papers), strict=True):
         in_memory = {i for n, i in enumerate(ids) if bits >> n & 1}
-        assert found_in_sql(session, probe) == in_memory
+        assert found_in_sql(session, like_query) == in_memory
         pairs += len(in_memory)
     assert len(some) == 300
     assert pairs > 1000
@@ -208,11 +212,13 @@ def _real_probes(
     vectors = load_embedder("wordllama").embed(asked)
     made = []
     for wanted, vector in zip(asked, vectors, strict=True):
-        aim = Target(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
-        pool = scan_pool(session, papers[0].model, aim)
-        gauge = gauge_pool(pool, has_dense=True)
+        target = Target(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
+        pool = scan_pool(session, papers[0].model, target)
+        scale = scale_of_pool(pool, has_dense=True)
         made.append(
-            build_probe(Origin(wanted, papers[0].model), aim, gauge, pick_threshold(pool, gauge))
+            build_like_query(
+                Origin(wanted, papers[0].model), target, scale, pick_threshold(pool, scale)
+            )
         )
     return made
 
@@ -263,10 +269,10 @@ def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
         session,
         [PaperVectors(i, "words", b"", ((1, w),)) for i, w in zip(ids, weights, strict=True)],
     )
-    probe = LikeQueryView("t", "words", 0, b"", ((1, 2),), 0, 10, 100)
+    like_query = LikeQueryView("t", "words", 0, b"", ((1, 2),), 0, 10, 100)
     expected = [(ids[2], 180), (ids[1], 180), (ids[4], 140), (ids[0], 100)]
-    assert find_nearest(session, probe, ids[5], 10) == expected
-    assert find_nearest(session, probe, ids[5], 2) == expected[:2]
+    assert find_nearest(session, like_query, ids[5], 10) == expected
+    assert find_nearest(session, like_query, ids[5], 2) == expected[:2]
 
 
 # -- the corpus and its probes -------------------------------------------------------------------
@@ -277,12 +283,12 @@ def test_a_pool_is_the_learned_papers_of_one_model_without_the_one_named(session
     vector = array("b", [2, 1]).tobytes()
     learn(session, [PaperVectors(i, "m", vector, ((1, 10),)) for i in ids[:2]])
     learn(session, [PaperVectors(ids[2], "m", b"", ()), PaperVectors(ids[3], "other", b"", ())])
-    aim = Target(array("b", [3, -1]).tobytes(), {})
-    found = scan_pool(session, "m", aim)
+    target = Target(array("b", [3, -1]).tobytes(), {})
+    found = scan_pool(session, "m", target)
     assert dict(zip(found.paper_ids, found.dense, strict=True)) == {ids[0]: 5, ids[1]: 5, ids[2]: 0}
     assert set(found.sparse) == {0}
-    assert set(scan_pool(session, "m", aim, without=ids[0]).paper_ids) == set(ids[1:3])
-    assert scan_pool(session, "nobody", aim).paper_ids == ()
+    assert set(scan_pool(session, "m", target, without=ids[0]).paper_ids) == set(ids[1:3])
+    assert scan_pool(session, "nobody", target).paper_ids == ()
 
 
 def test_a_generation_counts_in_how_many_papers_each_lexeme_stands(session: Session) -> None:
@@ -321,27 +327,29 @@ def test_only_one_process_counts_at_a_time(session: Session, engine: Any) -> Non
 
 
 def make(words: str, generation: int, model: str = "words") -> LikeQueryView:
-    aim = Target(b"", {words: 1.0})
-    return build_probe(Origin(words, model, generation), aim, gauge_shipped(aim), generation)
+    target = Target(b"", {words: 1.0})
+    return build_like_query(
+        Origin(words, model, generation), target, scale_of_shipped(target), generation
+    )
 
 
 def test_the_newest_generation_of_a_probe_serves_and_older_ones_go(session: Session) -> None:
     first, second = make("graph", 1), make("graph", 2)
-    assert insert_probe(session, first) == first
-    assert find_probes(session, "words", ["graph", "other"]) == {"graph": first}
-    assert insert_probe(session, second) == second
-    assert find_probes(session, "words", ["graph"]) == {"graph": second}
+    assert insert_like_query(session, first) == first
+    assert find_like_queries(session, "words", ["graph", "other"]) == {"graph": first}
+    assert insert_like_query(session, second) == second
+    assert find_like_queries(session, "words", ["graph"]) == {"graph": second}
     assert session.execute(text("SELECT count(*) FROM probes")).scalar_one() == 1
 
 
 def test_of_two_probes_made_at_the_same_time_the_first_stays(session: Session) -> None:
-    first = insert_probe(session, make("graph", 1))
+    first = insert_like_query(session, make("graph", 1))
     other = replace(first, threshold=99)
-    assert insert_probe(session, other) == first
+    assert insert_like_query(session, other) == first
 
 
 def test_stale_probes_are_those_of_older_generations_and_other_models(session: Session) -> None:
-    for probe in (make("old", 1), make("fresh", 2), make("elsewhere", 2, "m")):
-        insert_probe(session, probe)
-    assert sorted(find_stale_probes(session, "words", 2, 10)) == ["elsewhere", "old"]
-    assert len(find_stale_probes(session, "words", 2, 1)) == 1
+    for like_query in (make("old", 1), make("fresh", 2), make("elsewhere", 2, "m")):
+        insert_like_query(session, like_query)
+    assert sorted(find_stale_like_queries(session, "words", 2, 10)) == ["elsewhere", "old"]
+    assert len(find_stale_like_queries(session, "words", 2, 1)) == 1

@@ -111,7 +111,7 @@ class Lane:
         settings = self.settings(self.servers.database_url, self.home)
         engine = make_engine(self.servers.database_url)
         return create_app(
-            settings, make_sessions(engine), ring=lambda *_: None, clock=lambda: START
+            settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: START
         )
 
 

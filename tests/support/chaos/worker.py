@@ -26,7 +26,7 @@ from service.editions.publish import Opening
 from service.messages.identity import make_renderer
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
-from service.platform.queue import make_ring
+from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.domain.relay_health import REST_SECONDS
 from service.sending.send_loop import Sender
@@ -91,7 +91,7 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
         oai=None,
         api=None,
         sender=Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
-        ring=make_ring(here.broker_url),
+        enqueue=make_enqueue(here.broker_url),
         editions=EditionCache(),
         clock=clock,
         opening=Opening(chunk_size=orders.chunk),

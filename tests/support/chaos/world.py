@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.queue import make_ring
+from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.deliver import resolve, sweep
 from service.sending.steps import STEPS, Steps
@@ -107,7 +107,7 @@ class Story:
         self.relay = self.make_relay()
         self.queue = redis.Redis.from_url(self.lane.redis_url)
         self.queue.flushdb()
-        self._ring = make_ring(self.settings.broker_url)
+        self._ring = make_enqueue(self.settings.broker_url)
         SharedClock.make_file(self.home / "clock")
         self.clock = SharedClock(self.home / "clock", START)
         self._faults = list(self.plan.faults)
@@ -121,7 +121,7 @@ class Story:
             settings=self.settings,
             sessions=self.sessions,
             clock=self.clock,
-            ring=lambda *_: None,
+            enqueue=lambda *_: None,
         )
 
     # -- the day ---------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
             _typical(),
             since=date(2026, 4, 6),
             coverage=Coverage(announced=4_512, checked=4_512),
-            happenings=(),
+            updates=(),
             also=(),
             cut_count=4,
         ),
@@ -158,7 +158,7 @@ def _typical() -> DigestContext:
             is_complete=False,
             note="arXiv had not announced stat.ML when this was sent; its papers come tomorrow.",
         ),
-        happenings=(
+        updates=(
             DigestUpdate(
                 title="Soft Prompts for Hard Times",
                 url="https://arxiv.org/abs/2603.90001",

@@ -47,12 +47,12 @@ def read_twice(payload: bytes) -> ReadMail:
         part = message.get_body((name,))
         assert part is not None
         assert part.defects == []
-        octets = part.get_payload(decode=True)
-        assert isinstance(octets, bytes)
+        body = part.get_payload(decode=True)
+        assert isinstance(body, bytes)
         assert len(theirs) == 1
         # The end of a part's last line may count to the boundary.
-        assert octets.decode().rstrip("\r\n") == theirs[0].rstrip("\r\n")
-        texts[name] = octets.decode().replace("\r\n", "\n")
+        assert body.decode().rstrip("\r\n") == theirs[0].rstrip("\r\n")
+        texts[name] = body.decode().replace("\r\n", "\n")
     plain = message.get_body(("plain",))
     assert plain is not None
     told = dict(plain["Content-Type"].params)

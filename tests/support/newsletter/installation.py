@@ -196,7 +196,7 @@ class Installation:
             (keys[h.paper_id], str(h.kind), h.detail)
             for row in self.press.rows()
             if row.subscriber_id == subscriber_id and row.digest and row.state is DeliveryState.SENT
-            for h in digest_from_json(row.digest).happenings
+            for h in digest_from_json(row.digest).updates
         ]
 
     def keys(self) -> dict[int, str]:

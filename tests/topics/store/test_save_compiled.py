@@ -16,9 +16,9 @@ from service.topics.store.models import Clause, CompiledTopic, Topic
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
 from service.topics.store.save_compiled import (
     compile_missing,
-    prune_forms,
-    renew_forms,
-    save_canonicals,
+    prune_compiled,
+    recompile_outdated,
+    save_compiled_topics,
 )
 from service.topics.store.topics import append_topic, change_topic, list_topics
 
@@ -57,7 +57,7 @@ def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
 
 
 def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> None:
-    save_canonicals(session, ['"state of the arts"', "models", 'ti:"pre-trained models"'])
+    save_compiled_topics(session, ['"state of the arts"', "models", 'ti:"pre-trained models"'])
     found = {row.text: (row.kind, row.keys) for row in session.scalars(select(Clause))}
     assert found == {
         '"state of the arts"': (ClauseKind.PHRASE, "any\tstate\t0\tart\t3"),
@@ -71,7 +71,7 @@ def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> No
 def test_a_group_is_a_clause_whose_own_clauses_are_stored_too(session: Session) -> None:
     topic = "(cats OR dogs -(birds fish)) graph"
     wanted = canonical(parse_query(topic))
-    save_canonicals(session, [wanted])
+    save_compiled_topics(session, [wanted])
     group = session.execute(select(Clause).where(Clause.kind == ClauseKind.GROUP)).scalar_one()
     assert spell(session, wanted) == ["", group.text, "graph"]
     numbers = {row.text: str(row.id) for row in session.scalars(select(Clause))}
@@ -84,11 +84,11 @@ def test_a_group_is_a_clause_whose_own_clauses_are_stored_too(session: Session) 
 
 
 def test_saving_again_keeps_the_row(session: Session) -> None:
-    first = save_canonicals(session, ["cats", "dogs"])
-    again = save_canonicals(session, ["dogs", "cats", "birds"])
+    first = save_compiled_topics(session, ["cats", "dogs"])
+    again = save_compiled_topics(session, ["dogs", "cats", "birds"])
     assert again == first | {"birds": again["birds"]}
     assert len(set(again.values())) == 3
-    assert save_canonicals(session, []) == {}
+    assert save_compiled_topics(session, []) == {}
 
 
 def test_every_way_to_save_a_topic_compiles_it(session: Session) -> None:
@@ -141,7 +141,7 @@ def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
 
 
 def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> None:
-    numbers = save_canonicals(session, ["cats", "dogs graph"])
+    numbers = save_compiled_topics(session, ["cats", "dogs graph"])
     session.execute(update(Clause).values(keys="spoilt", kind=ClauseKind.WORD, version=1))
     session.execute(update(CompiledTopic).values(form=[0], version=1))
     (some,) = get_stored_topics(session, [numbers["dogs graph"]])
@@ -154,14 +154,14 @@ def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> Non
     assert found == {"dog", "graph"}
     # What nobody met yet is renewed apart from editions, and keeps its number.
     assert spell(session, "cats") == [""]
-    assert renew_forms(session, 10) == 1
+    assert recompile_outdated(session, 10) == 1
     assert spell(session, "cats") == ["", "cats"]
-    assert renew_forms(session, 10) == 0
-    assert save_canonicals(session, ["cats", "dogs graph"]) == numbers
+    assert recompile_outdated(session, 10) == 0
+    assert save_compiled_topics(session, ["cats", "dogs graph"]) == numbers
 
 
 def test_a_text_that_is_no_topic_finds_nothing_and_stops_nobody(session: Session) -> None:
-    numbers = save_canonicals(session, ["nosuchfield:x cats", "cats"])
+    numbers = save_compiled_topics(session, ["nosuchfield:x cats", "cats"])
     assert spell(session, "nosuchfield:x cats") == ["", "?"]
     (nothing,) = [
         some for some in get_stored_clauses(session, range(1, 10)) if some.kind is ClauseKind.PHRASE
@@ -172,12 +172,14 @@ def test_a_text_that_is_no_topic_finds_nothing_and_stops_nobody(session: Session
 
 def test_a_topic_of_the_greatest_length_has_a_row(session: Session) -> None:
     words = " ".join(f"w{number:05x}{number * 7919:08x}" for number in range(199))
-    assert save_canonicals(session, [words]).keys() == {words}
+    assert save_compiled_topics(session, [words]).keys() == {words}
     assert len(spell(session, words)) == 200
 
 
 def test_likes_of_all_topics_are_listed(session: Session) -> None:
-    save_canonicals(session, ['like:"soft prompts" -survey', "(cats OR like:arxiv:2507.17189)"])
+    save_compiled_topics(
+        session, ['like:"soft prompts" -survey', "(cats OR like:arxiv:2507.17189)"]
+    )
     assert list_likes(session) == {
         'like:"soft prompts"': "soft prompts",
         "like:arxiv:2507.17189": "arxiv:2507.17189",
@@ -186,27 +188,27 @@ def test_likes_of_all_topics_are_listed(session: Session) -> None:
 
 def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> None:
     subscriber = add_subscriber(session, "ada", "cats -dogs", "(birds OR fish) graph")
-    save_canonicals(session, ["dogs horses", "(fish OR snails)"])
+    save_compiled_topics(session, ["dogs horses", "(fish OR snails)"])
     session.commit()
-    assert prune_forms(session) == 5  # two topics, horses, snails and the group with them
+    assert prune_compiled(session) == 5  # two topics, horses, snails and the group with them
     assert {*session.scalars(select(Clause.text))} == {
         *("cats", "dogs", "birds", "fish", "graph", "(birds OR fish)")
     }
     replace_topics(session, subscriber, [], NOW)
     session.commit()
-    assert prune_forms(session) == 8
+    assert prune_compiled(session) == 8
     assert count(session, Clause) == count(session, CompiledTopic) == 0
 
 
 def test_nothing_is_pruned_while_somebody_saves(session: Session, engine: Engine) -> None:
-    save_canonicals(session, ["cats"])
+    save_compiled_topics(session, ["cats"])
     session.commit()
     sessions = make_sessions(engine)
     with transaction(sessions) as saver:
-        save_canonicals(saver, ["dogs"])
-        assert prune_forms(session) == 0
+        save_compiled_topics(saver, ["dogs"])
+        assert prune_compiled(session) == 0
     session.commit()
-    assert prune_forms(session) == 4
+    assert prune_compiled(session) == 4
 
 
 def test_two_who_save_the_same_at_once_share_its_row(engine: Engine) -> None:
@@ -218,7 +220,7 @@ def test_two_who_save_the_same_at_once_share_its_row(engine: Engine) -> None:
     def save(order: int) -> None:
         with transaction(sessions) as own:
             gate.wait()
-            found.append(save_canonicals(own, texts[order:] + texts[:order]))
+            found.append(save_compiled_topics(own, texts[order:] + texts[:order]))
 
     threads = [threading.Thread(target=save, args=(n * 50,)) for n in range(4)]
     for thread in threads:

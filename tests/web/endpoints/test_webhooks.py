@@ -67,7 +67,7 @@ def app(
         f"generic={KEY}",
     )
     here = settings.model_copy(update={"hooks": hooks})
-    return create_app(here, make_sessions(engine), ring=bell, clock=clock, fetch=fetched)
+    return create_app(here, make_sessions(engine), enqueue=bell, clock=clock, fetch=fetched)
 
 
 Call = Callable[[httpx.Client], httpx.Response]
@@ -255,7 +255,7 @@ def cut_off(
         raise HookForged("the certificate cannot be fetched")
 
     here = settings.model_copy(update={"hooks": (f"ses={TOPIC}",)})
-    made = create_app(here, make_sessions(engine), ring=bell, clock=clock, fetch=fail)
+    made = create_app(here, make_sessions(engine), enqueue=bell, clock=clock, fetch=fail)
     with serve(made) as address, httpx.Client(base_url=address) as client:
         yield client
 

@@ -25,7 +25,7 @@ from service.presentation.dates import plain_date
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.store.models import ProviderLimit
-from service.sending.watermark_files import mark_paths
+from service.sending.watermark_files import watermark_paths
 from service.subscribers.lifecycle import suppress_address
 from service.web import app as web_app
 from service.web.app import create_app
@@ -137,7 +137,7 @@ def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> No
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
-    beside, _ = mark_paths(press.settings.data_dir)
+    beside, _ = watermark_paths(press.settings.data_dir)
     beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
     assert read(web.get("/metrics"))["restored"] == {(): 1}
 
@@ -199,7 +199,7 @@ def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[htt
     here = settings.model_copy(
         update={"admin_password": PASSWORD, "base_url": "https://papers.example.org"}
     )
-    app = create_app(here, make_sessions(engine), ring=Bell(), clock=clock)
+    app = create_app(here, make_sessions(engine), enqueue=Bell(), clock=clock)
     with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
         yield client
 
@@ -221,7 +221,7 @@ def test_a_public_site_without_a_password_has_none(
     settings: Settings, engine: Engine, clock: Turnable
 ) -> None:
     public = settings.model_copy(update={"base_url": "https://papers.example.org"})
-    app = create_app(public, make_sessions(engine), ring=Bell(), clock=clock)
+    app = create_app(public, make_sessions(engine), enqueue=Bell(), clock=clock)
     with serve(app) as address:
         assert httpx.get(f"{address}/metrics").status_code == 404
 

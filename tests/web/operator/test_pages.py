@@ -18,7 +18,7 @@ from service.operations.dashboard import describe_relays
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.sending.watermark_files import mark_paths
+from service.sending.watermark_files import watermark_paths
 from service.web.app import create_app
 from service.web.core.rate_limits import WRONG_PASSWORDS
 
@@ -36,7 +36,7 @@ def bell() -> Bell:
 
 @pytest.fixture
 def site(press: Press, engine: Engine, bell: Bell) -> Iterator[str]:
-    app = create_app(press.settings, make_sessions(engine), ring=bell, clock=press.clock)
+    app = create_app(press.settings, make_sessions(engine), enqueue=bell, clock=press.clock)
     with serve(app) as address:
         yield address
 
@@ -126,7 +126,7 @@ def test_wrong_passwords_are_counted_while_valkey_is_away(
     press: Press, engine: Engine, bell: Bell
 ) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(away, make_sessions(engine), ring=bell, clock=press.clock)
+    app = create_app(away, make_sessions(engine), enqueue=bell, clock=press.clock)
     with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
         for _ in range(WRONG_PASSWORDS.amount):
             assert client.get("/admin", auth=("me", "wrong")).status_code == 401
@@ -245,7 +245,7 @@ def test_a_restored_backup_is_told_and_accepted_after_one_question(
     press.add_papers(1)
     press.publish()
     deliver(press.sender(PlannedTransport()))
-    beside, _ = mark_paths(press.settings.data_dir)
+    beside, _ = watermark_paths(press.settings.data_dir)
     beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
     page = operator.get("/admin")
     assert "it was restored from a backup" in page.text

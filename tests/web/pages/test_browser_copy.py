@@ -91,7 +91,7 @@ def development(
         SMTP("127.0.0.1", mailbox.port) as smtp,
     ):
         smtp.send_message(message)
-    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address, httpx.Client(base_url=address) as client:
         yield client
 
@@ -129,6 +129,6 @@ def test_an_empty_mailbox_says_so(
     settings: Settings, engine: Engine, clock: Turnable, bell: Bell
 ) -> None:
     settings = settings.model_copy(update={"smtp_url": ()})
-    app = create_app(settings, make_sessions(engine), ring=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address:
         assert "No mail yet." in httpx.get(f"{address}/mailbox").text

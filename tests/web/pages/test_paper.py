@@ -110,7 +110,7 @@ def test_a_paper_page_says_where_only_words_count(
     names = ["Grasping with robot hands", "Robot hands that learn grasping"]
     store_papers(session, [make_announcement(n, title) for n, title in enumerate(names, 1)])
     learn(engine, lexical)
-    app = create_app(lexical, make_sessions(engine), ring=bell, clock=clock)
+    app = create_app(lexical, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address:
         page = httpx.get(f"{address}/papers/arxiv:2609.00001", timeout=20).text
     assert "Similar papers" in page

@@ -33,20 +33,20 @@ _DOT_AT_START = re.compile(rb"(?m)^\.+")
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """`octets` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
+    """`body` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
     They may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a run that many
     mails share, empty for a reader's own.
     """
 
-    octets: bytes = field(repr=False)
+    body: bytes = field(repr=False)
     wire: bytes
     key: bytes = b""
 
     @property
     def has_topic(self) -> bool:
         """Whether it is another text for each topic."""
-        return _TOPIC_WIRE in self.octets
+        return _TOPIC_WIRE in self.body
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class MailPartFragments:
     _wire: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
-    def octets(self) -> bytes:
+    def body(self) -> bytes:
         """The part as a mail program decodes it: UTF-8 with CRLF."""
         if self._octets is None:
             self._octets = self._join_octets()
@@ -77,7 +77,7 @@ class MailPartFragments:
 
     def _join_octets(self) -> bytes:
         pieces = [
-            run.octets.replace(_TOPIC_WIRE, b"%d" % topic) if topic else run.octets
+            run.body.replace(_TOPIC_WIRE, b"%d" % topic) if topic else run.body
             for run, topic in self.runs
         ]
         return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
@@ -92,27 +92,27 @@ class MailPartFragments:
     @property
     def text(self) -> str:
         """The part as people read it, with newlines."""
-        return self.octets.decode().replace("\r\n", "\n")
+        return self.body.decode().replace("\r\n", "\n")
 
 
 def encode_private(text: str) -> Fragment:
     """A run of this mail alone."""
     if text and text.isascii() and text.isprintable():
-        octets = text.encode()
-        return Fragment(octets, _encode(octets) if "=" in text else _break(octets))
-    octets = to_octets(text)
-    return Fragment(octets, _encode_octets(octets))
+        body = text.encode()
+        return Fragment(body, _encode(body) if "=" in text else _break(body))
+    body = to_octets(text)
+    return Fragment(body, _encode_octets(body))
 
 
 def encode_shared(text: str) -> Fragment:
     """A run that other mails show as well."""
-    octets = to_octets(text)
-    return Fragment(octets, _encode_octets(octets), sha256(octets).digest()[:16])
+    body = to_octets(text)
+    return Fragment(body, _encode_octets(body), sha256(body).digest()[:16])
 
 
 def to_octets(text: str) -> bytes:
-    octets = text.replace("\n", "\r\n").encode()
-    return octets.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
+    body = text.replace("\n", "\r\n").encode()
+    return body.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
 
 
 def markup_change(address: str) -> str:
@@ -120,11 +120,11 @@ def markup_change(address: str) -> str:
     return str(escape(address))
 
 
-def _encode_octets(octets: bytes) -> bytes:
-    """`octets` in quoted-printable from the first column on, their places kept."""
-    if _CHANGE_WIRE not in octets:
-        return _encode(octets) if octets else b""
-    pieces = _PLACES.split(octets)
+def _encode_octets(body: bytes) -> bytes:
+    """`body` in quoted-printable from the first column on, their places kept."""
+    if _CHANGE_WIRE not in body:
+        return _encode(body) if body else b""
+    pieces = _PLACES.split(body)
     return b"".join([one if one in _PLACES_WIRE else _encode(one) for one in pieces if one])
 
 
@@ -134,20 +134,20 @@ def _encode_change(change: str) -> bytes:
     return _encode_octets(to_octets(change))
 
 
-def _break(octets: bytes) -> bytes:
+def _break(body: bytes) -> bytes:
     """What `_encode` makes of letters that stand for themselves, an address mostly."""
     size = _LONGEST_LINE - 1
-    if len(octets) <= size:
-        wire = octets + _SOFT_END
+    if len(body) <= size:
+        wire = body + _SOFT_END
     else:
-        lines = [octets[at : at + size] for at in range(0, len(octets), size)]
+        lines = [body[at : at + size] for at in range(0, len(body), size)]
         wire = _SOFT_END.join([*lines, b""])
-    return _encode(octets) if b"\n." in wire or wire.startswith(b".") else wire
+    return _encode(body) if b"\n." in wire or wire.startswith(b".") else wire
 
 
-def _encode(octets: bytes) -> bytes:
+def _encode(body: bytes) -> bytes:
     # binascii breaks lines as the first line of its input ends, hence the end that is cut again.
-    wire = binascii.b2a_qp(octets + b"\r\n", istext=True)[:-2]
+    wire = binascii.b2a_qp(body + b"\r\n", istext=True)[:-2]
     if b"\n." in wire or wire.startswith(b"."):
         # So that no message ever needs its dots doubled (RFC 5321 §4.5.2): looking for them in each
         # one costs more than writing it. The soft end keeps the line short.

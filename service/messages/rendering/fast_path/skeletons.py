@@ -62,7 +62,7 @@ _PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?|{OPEN_OPENS}(\\d+){OPEN_E
 _MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
 # Of a template, for the readers of an edition in one language. Some dozens are usual; a frame's own
 # memory is a few kB, since most of its runs stand in others too.
-_FRAMES_KEPT = 256
+_SKELETONS_KEPT = 256
 _EDITIONS_KEPT = 64
 # Shorter ones are cheaper to repeat in a copy than to name.
 _SHORTEST_SHARED = 48
@@ -74,16 +74,16 @@ F = TypeVar("F")
 class DigestSkeleton:
     """A part: blanks, the runs before each that are the same for all, and those at the end."""
 
-    blanks: tuple[tuple[Place, Slot], ...]
+    slots: tuple[tuple[Place, Slot], ...]
     end: Place
 
     def fill(self, filling: RenderInput) -> Place:
         """The runs of a mail's part. Raises `CannotShare`."""
         placed: Place = []
         filling.numbered = 0
-        for before, blank in self.blanks:
+        for before, slot in self.slots:
             placed += before
-            blank.fill(filling, placed)
+            slot.fill(filling, placed)
         placed += self.end
         return placed
 
@@ -106,7 +106,7 @@ class DigestSkeletons:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
         self._words = SlotValues()
-        register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _FRAMES_KEPT)
+        register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _SKELETONS_KEPT)
 
     def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
         """The subject, and the runs of HTML and text.
@@ -114,13 +114,13 @@ class DigestSkeletons:
         Raises `CannotShare`, and `UnsafeOwnLink` for a link that must not go.
         """
         fixed = _fixed_of(mail)
-        frames = self._editions.get(fixed)
-        if frames is None:
-            frames = self._add_edition(fixed)
+        skeletons = self._editions.get(fixed)
+        if skeletons is None:
+            skeletons = self._add_edition(fixed)
         filling = RenderInput(mail)
-        filling.subject = self._find(frames.subject, filling, self._write_subject).fill(filling)
-        html = self._find(frames.html, filling, self._write_html).fill(filling)
-        text = self._find(frames.text, filling, self._write_text).fill(filling)
+        filling.subject = self._find(skeletons.subject, filling, self._write_subject).fill(filling)
+        html = self._find(skeletons.html, filling, self._write_html).fill(filling)
+        text = self._find(skeletons.text, filling, self._write_text).fill(filling)
         return filling.subject, html, text
 
     def count_entries(self) -> int:
@@ -133,13 +133,13 @@ class DigestSkeletons:
     def _add_edition(self, fixed: Hashable) -> _Edition:
         if len(self._editions) >= _EDITIONS_KEPT:
             self._editions.pop(next(iter(self._editions)), None)
-        frames = self._editions[fixed] = _Edition()
-        return frames
+        skeletons = self._editions[fixed] = _Edition()
+        return skeletons
 
     def _find(self, tree: _Tree[F], filling: RenderInput, write: Callable[[TemplateTrace], F]) -> F:
         found = tree.find(filling)
         if found is None:
-            if tree.count >= _FRAMES_KEPT:
+            if tree.count >= _SKELETONS_KEPT:
                 # This template looks at so much that hardly two mails are alike.
                 raise CannotShare
             watch = TemplateTrace(filling)
@@ -178,25 +178,23 @@ class DigestSkeletons:
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
         ]
-        return self._frame("".join([*pressed, "\n"]), watch.places, HTML_PART)
+        return self._skeleton("".join([*pressed, "\n"]), watch.places, HTML_PART)
 
     def _write_text(self, watch: TemplateTrace) -> DigestSkeleton:
         written = tidy_text(self._write(watch, "body.txt"))
-        return self._frame(written, watch.places, TEXT_PART)
+        return self._skeleton(written, watch.places, TEXT_PART)
 
-    def _frame(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
-        blanks: list[tuple[Place, Slot]] = []
+    def _skeleton(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
+        slots: list[tuple[Place, Slot]] = []
         static: Place = []
         for piece in _split(written, places):
             if isinstance(piece, str):
                 static.append((_static_run(piece), 0))
             else:
-                blank = (
-                    self._words.blank(piece, part) if isinstance(piece, SymbolicValue) else piece
-                )
-                blanks.append((static, blank))
+                slot = self._words.slot(piece, part) if isinstance(piece, SymbolicValue) else piece
+                slots.append((static, slot))
                 static = []
-        return DigestSkeleton(tuple(blanks), static)
+        return DigestSkeleton(tuple(slots), static)
 
 
 class _Unsupported:
@@ -225,7 +223,7 @@ class _Tree(Generic[F]):
             node = node.answers.get(node.ask(filling))
         return node
 
-    def add(self, asked: Iterable[tuple[Ask, Hashable]], frame: F | _Unsupported) -> None:
+    def add(self, asked: Iterable[tuple[Ask, Hashable]], skeleton: F | _Unsupported) -> None:
         """Keep a frame for all who give these answers."""
         put: Callable[[Any], None] = self._put_root
         node: Any = self.root
@@ -235,7 +233,7 @@ class _Tree(Generic[F]):
                 put(node)
             put = partial(node.answers.__setitem__, answer)
             node = node.answers.get(answer)
-        put(frame)
+        put(skeleton)
         self.count += 1
 
     def _put_root(self, node: _Question[F] | F | _Unsupported) -> None:

@@ -59,7 +59,7 @@ class SlotValues:
         self._older: dict[_Key, tuple[Fragment, int]] = {}
         register_cache("digest words", self, maximum=2 * _WORDS_KEPT)
 
-    def blank(self, value: SymbolicValue, part: PartKind) -> Slot:
+    def slot(self, value: SymbolicValue, part: PartKind) -> Slot:
         """The place of a value in a part."""
         found = inside(value)
         said = _Said(found.read, part.write, part.is_whole)

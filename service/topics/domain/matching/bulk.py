@@ -111,7 +111,7 @@ class TopicSets:
             return map(self._find_group, some.forms())
         if some.kind in {ClauseKind.LIKE, ClauseKind.OTHER}:
             return map(self._index.look_up, some.texts)
-        return map(self._index.clauses.find_form, some.forms())
+        return map(self._index.clauses.find_compiled, some.forms())
 
     def _find_group(self, form: CompiledClause) -> PaperSet:
         return find_group(read_group(iter(form.split())), self._everything, self._find_number)

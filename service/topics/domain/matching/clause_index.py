@@ -113,13 +113,13 @@ class ClauseIndex:
             case Announced():
                 papers = self._find_announced(leaf)
             case _:
-                papers = self.find_form(self._form_of(leaf))
+                papers = self.find_compiled(self._compiled_of(leaf))
         return papers
 
-    def _form_of(self, leaf: Leaf) -> CompiledClause:
+    def _compiled_of(self, leaf: Leaf) -> CompiledClause:
         return self._forms.get(write_leaf(leaf)) or compile_leaf(leaf, self._lexicon)
 
-    def find_form(self, form: CompiledClause) -> PaperSet:
+    def find_compiled(self, form: CompiledClause) -> PaperSet:
         """The papers for which a clause with this form holds; not for kinds that are read by text."""
         match form.kind:
             case ClauseKind.WORD:
@@ -136,18 +136,18 @@ class ClauseIndex:
         return papers
 
     def find_words(self, lexemes: Iterable[str]) -> Iterator[PaperSet]:
-        """`find_form` of many words at once, which most clauses of a morning are."""
+        """`find_compiled` of many words at once, which most clauses of a morning are."""
         return map(self._words.get, lexemes, repeat(0))
 
     def find_phrase(self, keys: str) -> PaperSet:
-        """`find_form` of a phrase, in few steps where it is two lexemes side by side, as most are."""
+        """`find_compiled` of a phrase, in few steps where it is two lexemes side by side, as most are."""
         said = keys.split("\t")
         if len(said) == 5 and said[0] == "any" and (distance := int(said[4])) in NEAR:
             lexeme, neighbour = said[1], said[3]
             return self._titles.find_pair(lexeme, neighbour, distance) | self._abstracts.find_pair(
                 lexeme, neighbour, distance
             )
-        return self.find_form(CompiledClause(ClauseKind.PHRASE, keys))
+        return self.find_compiled(CompiledClause(ClauseKind.PHRASE, keys))
 
     def find_in_title(self, leaf: Text | Prefix) -> PaperSet:
         """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""
@@ -159,7 +159,7 @@ class ClauseIndex:
             self._fields[leaf] = (
                 self._find_prefix(leaf)
                 if isinstance(leaf, Prefix)
-                else self._find_places(self._form_of(leaf))
+                else self._find_places(self._compiled_of(leaf))
             )
         return self._fields[leaf]
 

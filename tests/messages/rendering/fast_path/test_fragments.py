@@ -40,7 +40,7 @@ def test_joined_runs_decode_to_the_joined_texts(texts: list[str], change: str) -
     part = MailPartFragments(tuple((encode_shared(text), 12) for text in texts), change)
     whole = "".join(texts).replace(CHANGE, change).replace(TOPIC, "12")
     assert part.text == whole
-    assert quopri.decodestring(part.wire) == part.octets == whole.replace("\n", "\r\n").encode()
+    assert quopri.decodestring(part.wire) == part.body == whole.replace("\n", "\r\n").encode()
     assert part.wire.isascii()
     assert all(len(line) <= 76 for line in part.wire.split(b"\r\n"))
     assert not any(line.endswith((b" ", b"\t")) for line in part.wire.split(b"\r\n"))
@@ -58,7 +58,7 @@ def test_a_run_of_any_length_ends_softly_within_its_line(length: int, letter: st
 @given(text=st.text("ab./: ~", max_size=260))
 def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str) -> None:
     run = encode_private(text)
-    assert quopri.decodestring(run.wire) == run.octets == text.encode()
+    assert quopri.decodestring(run.wire) == run.body == text.encode()
     assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
     assert not any(line.startswith(b".") for line in run.wire.split(b"\r\n"))
     assert not run.wire or run.wire.endswith(b"=\r\n")
@@ -89,8 +89,8 @@ def test_a_copy_gives_back_every_byte(
     )
     copy = copy_mail(mail)
     assert set(shared_keys(copy.recipe)) == set(copy.shared)
-    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
-    assert len(copy.recipe) < len(mail.html_part.octets) / 4
+    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.body
+    assert len(copy.recipe) < len(mail.html_part.body) / 4
     key = next(iter(copy.shared))
     with pytest.raises(KeyError):
         restore_copy(copy.recipe, {k: v for k, v in copy.shared.items() if k != key})
@@ -115,9 +115,9 @@ def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
 ) -> None:
     mail = make_mail(pieces, change)
     copy = copy_mail(mail)
-    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.octets
+    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.body
     assert set(shared_keys(copy.recipe)) == set(copy.shared)
-    assert copy.content_hash == sha256(mail.html_part.octets).digest()
+    assert copy.content_hash == sha256(mail.html_part.body).digest()
 
 
 def test_what_a_mail_says_twice_of_its_reader_is_kept_once() -> None:

@@ -71,7 +71,7 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
         )
         for _ in range(draw(st.integers(0, 4)))
     )
-    happenings = tuple(
+    updates = tuple(
         DigestUpdate(
             title=draw(WORDS),
             url=draw(
@@ -87,9 +87,9 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
     return replace(
         digest,
         groups=groups,
-        happenings=happenings,
+        updates=updates,
         also=tuple(entry() for _ in range(draw(st.integers(0, 2)))),
-        most_happenings=draw(st.sampled_from([1, 20])),
+        most_updates=draw(st.sampled_from([1, 20])),
         cut_count=draw(st.sampled_from([0, 1, 2_345])),
         topics=tuple(draw(st.lists(WORDS, max_size=14))),
         subscribed_on=date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 90))),

@@ -104,7 +104,7 @@ def test_what_is_no_clause_is_refused_and_what_has_no_lexemes_is_an_error() -> N
 def test_a_form_that_is_read_by_its_text_has_no_look_up() -> None:
     index = PaperIndex([], {})
     with pytest.raises(ValueError, match="kind other"):
-        index.clauses.find_form(CompiledClause(ClauseKind.OTHER))
+        index.clauses.find_compiled(CompiledClause(ClauseKind.OTHER))
 
 
 def test_places_survive_being_written() -> None:

@@ -10,13 +10,13 @@ from support.web.topic_links import TITLES, press, texts_of, unescape
 from service.messages.signed_links import also_off_url, keep_url, less_url
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import Feedback
-from service.subscribers.store.feedback import find_opinion
+from service.subscribers.store.feedback import find_feedback
 from service.subscribers.store.models import Subscriber
 
 
-def opinion(session: Session, subscriber: Subscriber, paper: int) -> Feedback | None:
+def feedback(session: Session, subscriber: Subscriber, paper: int) -> Feedback | None:
     session.rollback()
-    return find_opinion(session, subscriber.id, paper)
+    return find_feedback(session, subscriber.id, paper)
 
 
 def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_before(
@@ -27,19 +27,19 @@ def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_bef
     assert TITLES[0] in asked.text
     saved = press(web, asked)
     assert press(web, asked).status_code == 200
-    assert opinion(session, subscriber, paper) is Feedback.KEPT
+    assert feedback(session, subscriber, paper) is Feedback.KEPT
     assert "Saved" in web.get(keep_url(base, paper)).text
     less = press(web, web.get(less_url(base, paper)))
     assert "Noted" in less.text
-    assert opinion(session, subscriber, paper) is Feedback.DISMISSED
+    assert feedback(session, subscriber, paper) is Feedback.DISMISSED
     # An undo of what no longer stands leaves what was said since.
     assert "Nothing to undo" in press(web, saved).text
-    assert opinion(session, subscriber, paper) is Feedback.DISMISSED
+    assert feedback(session, subscriber, paper) is Feedback.DISMISSED
     assert "It is on your list again." in press(web, less).text
     assert "It is on your list again." in press(web, less).text
-    assert opinion(session, subscriber, paper) is Feedback.KEPT
+    assert feedback(session, subscriber, paper) is Feedback.KEPT
     assert "Undone" in press(web, saved).text
-    assert opinion(session, subscriber, paper) is None
+    assert feedback(session, subscriber, paper) is None
 
 
 def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
