@@ -44,6 +44,6 @@ def make_enqueue(broker_url: str) -> Enqueue:
         try:
             app.send_task(task, args=ids, queue=TASK_QUEUES[task], retry=False)
         except (OSError, OperationalError, RedisError) as error:
-            log.warning("ring.unheard", task=task, reason=str(error))
+            log.warning("enqueue.failed", task=task, reason=str(error))
 
     return enqueue

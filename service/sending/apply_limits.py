@@ -157,7 +157,7 @@ class LimitUpdater:
     ) -> None:
         """Say what changed: in the log always, to the operator when the breaker opens or closes."""
         if after.rate != before.rate:
-            log.info("pace", provider=after.provider, rate=after.rate, reply=after.last_reply)
+            log.info("provider_limit", provider=after.provider, rate=after.rate, reply=after.last_reply)
         if before.is_open == after.is_open:
             return
         opened_at = after.opened_at or before.opened_at or now

@@ -93,7 +93,7 @@ def make_like_queries(
         try:
             like_queries[given] = kept.get(text) or make_like_query(session, settings, text)
         except LikeError as error:
-            log.warning("probe.unknown", reason=str(error))
+            log.warning("like_query.unknown", reason=str(error))
     return like_queries
 
 
@@ -111,7 +111,7 @@ def renew_like_queries(
             try:
                 insert_like_query(session, _build(session, settings, text, scan))
             except LikeError as error:
-                log.warning("probe.unknown", reason=str(error))
+                log.warning("like_query.unknown", reason=str(error))
                 delete_like_queries(session, text)
     return len(stale)
 

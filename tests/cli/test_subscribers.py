@@ -48,7 +48,7 @@ def test_adding_works_while_the_broker_is_away(
     monkeypatch.setenv("PAPERBOY_REDIS_URL", "redis://127.0.0.1:1/0")
     result = paperboy(*NOW, "subscribers", "add", EMAIL)
     assert (result.code, result.out) == (0, f"{EMAIL} is pending; a confirmation mail is queued.\n")
-    assert "ring.unheard" in result.err
+    assert "enqueue.failed" in result.err
     assert addresses(paperboy) == {EMAIL: "pending"}
 
 

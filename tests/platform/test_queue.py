@@ -69,4 +69,4 @@ def test_a_bell_that_cannot_be_rung_is_logged_and_no_error() -> None:
     with capture_logs() as logged:
         enqueue("deliver")
     assert time.monotonic() - began < 8
-    assert [(line["event"], line["task"]) for line in logged] == [("ring.unheard", "deliver")]
+    assert [(line["event"], line["task"]) for line in logged] == [("enqueue.failed", "deliver")]

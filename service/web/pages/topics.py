@@ -19,7 +19,7 @@ from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import PostedHere
 from service.web.views.charts import Chart, chart_days
-from service.web.views.labels import pace
+from service.web.views.labels import volume
 from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_faults
 
 TOO_BROAD: Final = (
@@ -41,7 +41,7 @@ class PreviewPage:
     topic: str
     matched: TopicPreview
     chart: Chart
-    pace: str
+    volume: str
     days_known: int
     words: tuple[str, ...]
     narrower: tuple[Suggestion, ...]
@@ -69,7 +69,7 @@ def _to_preview(text: str, found: LivePreview) -> PreviewPage:
         topic=text,
         matched=found.matched,
         chart=chart_days(found.matched.per_day),
-        pace=pace(found.matched.total, found.days_known),
+        volume=volume(found.matched.total, found.days_known),
         days_known=found.days_known,
         words=tuple(sorted(leaf_texts(parse_query(text)))),
         narrower=found.narrower,
@@ -121,7 +121,7 @@ def show_live(context: Context, q: str = "") -> JSONResponse:
         return JSONResponse({"said": str(error), "fault": fault, "result": ""})
     except TooBroad:
         return JSONResponse({"said": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
-    said = f"{preview.pace}. {preview.chart.text} {preview.question}".strip()
+    said = f"{preview.volume}. {preview.chart.text} {preview.question}".strip()
     result = context.pages.write("live_preview.html", preview=preview)
     return JSONResponse({"said": said, "fault": "", "result": result})
 
@@ -156,7 +156,7 @@ def _to_json(preview: PreviewPage) -> dict[str, Any]:
         "topic": preview.topic,
         "canonical": canonical(parse_query(preview.topic)),
         "total": preview.matched.total,
-        "pace": preview.pace,
+        "pace": preview.volume,
         "days_known": preview.days_known,
         "days": [{"on": str(on), "count": count} for on, count in preview.matched.per_day],
         "papers": [

@@ -49,7 +49,7 @@ def pdf_url(paper: PaperView) -> str:
 _UNITS = (("day", 1), ("week", 5), ("month", 21))
 
 
-def pace(total: int, days: int) -> str:
+def volume(total: int, days: int) -> str:
     """How often `total` papers on `days` announcement days is, in words: `about 4 papers a day`."""
     if total == 0 or days == 0:
         return "no papers yet"

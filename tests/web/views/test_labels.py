@@ -3,7 +3,7 @@
 import pytest
 
 from service.deliveries.domain.recipients import Cadence
-from service.web.views.labels import cadence_name, pace, short_cadence
+from service.web.views.labels import cadence_name, volume, short_cadence
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from service.web.views.labels import cadence_name, pace, short_cadence
     ],
 )
 def test_a_pace_is_told_in_the_unit_that_fits(total: int, days: int, said: str) -> None:
-    assert pace(total, days) == said
+    assert volume(total, days) == said
 
 
 def test_every_cadence_has_its_words() -> None:

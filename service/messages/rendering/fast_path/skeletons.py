@@ -54,7 +54,7 @@ from service.platform.caches import cached, register_cache
 # What all readers of an edition have in common, those of one language at least.
 FIXED = (
     "cadence", "local_date", "since", "coverage", "operator_address", "brand", "locale",
-    "excerpt_characters", "most_happenings",
+    "excerpt_characters", "most_updates",
 )  # fmt: skip
 _fixed_of = attrgetter("kind", *FIXED)
 
