@@ -76,9 +76,10 @@ chromium:
 	fi
 
 .PHONY: lint
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## ruff (rules, format), deptry (dependencies), refused words
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/deptry .
 
 .PHONY: types
 types: $(STAMP) ## mypy, strict, over all Python there is

@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 from website.corpus import (
     RECENT_DAYS,
@@ -140,7 +140,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, Any]:
-    with httpx.Client(timeout=60) as client:
+    with httpx2.Client(timeout=60) as client:
         live = f"{site}/topics/preview/live"
         at_start = ask(client, live, q="zebrafish")
         wait_until_read(client, live, maker)
@@ -174,7 +174,7 @@ def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, A
     }
 
 
-def ask(client: httpx.Client, address: str, **query: str) -> float:
+def ask(client: httpx2.Client, address: str, **query: str) -> float:
     """Milliseconds until the whole answer is here."""
     started = time.perf_counter()
     answer = client.get(address, params=query)
@@ -190,7 +190,7 @@ def ask_kinds(
     return {kind: [asks(make()) for _ in range(count)] for kind, make in kinds.items()}
 
 
-def wait_until_read(client: httpx.Client, live: str, maker: TopicMaker) -> None:
+def wait_until_read(client: httpx2.Client, live: str, maker: TopicMaker) -> None:
     """Until the site suggests spellings, which it can once it has read the last days."""
     until = time.monotonic() + _LONGEST_START_SECONDS
     while "Did you mean" not in client.get(live, params={"q": maker.misspelt()}).text:
@@ -205,7 +205,7 @@ def measure_following(
     """The first preview after each of some ingests."""
     say("previews after ingests")
     times = []
-    with httpx.Client(timeout=60) as client:
+    with httpx2.Client(timeout=60) as client:
         for number in range(_INGESTS):
             ingest_papers(database_url, papers, size.papers + number * _INGESTED, _INGESTED)
             times.append(ask(client, f"{site}/topics/preview/live", q=maker.kinds["word"]()))
@@ -234,7 +234,7 @@ def measure_unsubscribing(site: str, subscribers: Sequence[int]) -> float:
     say("unsubscribing")
     now = datetime.now(UTC)
     tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in subscribers]
-    with httpx.Client(base_url=site, timeout=60) as client:
+    with httpx2.Client(base_url=site, timeout=60) as client:
 
         def leave(token: str) -> int:
             body = {"List-Unsubscribe": "One-Click"}

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection or address it is given, with short lock waits."""
+"""Alembic's environment: runs the migrations, one process at a time, with short lock timeouts."""
 
 from alembic import context
 from sqlalchemy import Connection, text
@@ -15,11 +15,11 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
         transaction_per_migration=True,
     )
-    # Two processes that start together must not both migrate: the second waits, however long the
-    # first takes, and finds it done.
+    # An advisory lock lets one process migrate at a time: the second waits without a timeout, and
+    # finds nothing to do.
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(20592, 1)"))
-    # A migration that waits for a table makes everybody behind it wait as well: give up early.
+    # A migration that waits for a table lock blocks all later queries on the table: give up early.
     connection.execute(text("SET lock_timeout = '4s'"))
     connection.commit()
     try:
@@ -27,7 +27,7 @@ def run(connection: Connection) -> None:
             context.run_migrations()
         connection.commit()
     finally:
-        # After an error the transaction is aborted, and the unlock would hide the cause.
+        # Without the rollback, the unlock would fail in an aborted transaction and hide the cause.
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(20592, 1)"))
         connection.commit()

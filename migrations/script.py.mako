@@ -1,8 +1,8 @@
 """${message}
 
-The rule: additive first (a column comes before the code that needs it and goes a release after),
+The rule: additive first (add a column before the code that needs it, drop it a release later),
 no long locks (indexes on filled tables CONCURRENTLY, constraints NOT VALID and then validated),
-one concern a file, and a downgrade that leaves nothing behind.
+one concern per file, and a downgrade that leaves nothing behind.
 
 Revision: ${up_revision}, after ${down_revision | comma,n}
 """

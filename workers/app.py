@@ -1,7 +1,7 @@
-"""The Celery application: three queues, and the whole day in one table.
+"""The Celery application: three queues, and the schedule of a day in one table.
 
-Messages carry ids and mean "there may be work": any of them may be lost, doubled or late. So
-nothing here retries, waits or counts; the rows in Postgres do.
+Messages carry ids and mean "there may be work". Tasks are idempotent: a message may be lost, doubled
+or late, because retries, delays and counts are rows in Postgres.
 """
 
 from importlib import import_module
@@ -14,28 +14,31 @@ from service.papers.domain.source_names import JOURNALS, SOURCES
 from service.platform.queue import TASK_QUEUES
 from workers.process import Process
 
-# What beat rings, and how often in seconds. A bell that nobody heard expires before the next.
+# What beat enqueues, and every how many seconds. A message expires when the next one is due.
 BEAT: dict[str, tuple[str, list[str], int]] = {
-    **{f"ingest-{s.name}": ("ingest", [s.name], s.poll_seconds) for s in (*SOURCES, JOURNALS)},
-    "heal": ("heal", [], 10800),
-    "learn-meanings": ("learn_meanings", [], 600),
-    "open-editions": ("open_editions", [], 60),
-    "deliver": ("deliver", [], 30),
-    "sweep": ("sweep", [], 60),
-    "bounces": ("bounces", [], 60),
-    "report-troubles": ("report_troubles", [], 300),
+    **{
+        f"ingest-{s.name}": ("paperboy.ingest", [s.name], s.poll_seconds)
+        for s in (*SOURCES, JOURNALS)
+    },
+    "heal": ("paperboy.heal", [], 10800),
+    "learn-meanings": ("paperboy.learn_meanings", [], 600),
+    "open-editions": ("paperboy.open_editions", [], 60),
+    "deliver": ("paperboy.deliver", [], 30),
+    "sweep": ("paperboy.sweep", [], 60),
+    "bounces": ("paperboy.bounces", [], 60),
+    "report-troubles": ("paperboy.report_troubles", [], 300),
 }
 
 process = Process()
 
 
 class Configuration:
-    """Celery's configuration, which it reads when it first needs it and not at import."""
+    """Celery's configuration, read on first use and not at import."""
 
     task_ignore_result = True
     task_acks_late = True
     worker_prefetch_multiplier = 1
-    task_default_queue = "compose"
+    task_default_queue = "paperboy.compose"
     task_routes: ClassVar = {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
     broker_connection_retry_on_startup = True
     broker_transport_options: ClassVar = {"visibility_timeout": 3600, "socket_timeout": 30}
@@ -59,13 +62,13 @@ app.config_from_object(Configuration())
 
 @celeryd_init.connect
 def load_tasks(**_: object) -> None:
-    """Import the tasks, and with them every room: in a worker, before it forks, and not in beat.
+    """Import the tasks, and with them every room: in a worker before it forks, never in beat.
 
-    Beat sends tasks by name. `include` would make it import them all the same.
+    Beat sends tasks by name; Celery's `include` would make it import them, too.
     """
     try:
         import_module("workers.runtime")
         import_module("workers.tasks")
     except Exception as error:
-        # Celery logs what a handler raises and goes on; a worker without tasks must not.
+        # Celery logs errors of signal handlers and goes on; a worker without tasks must end.
         raise SystemExit(f"the tasks cannot be imported: {error!r}") from error

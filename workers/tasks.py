@@ -1,4 +1,4 @@
-"""Tasks: each calls one action and rings for what comes next. Longer than twelve lines is wrong."""
+"""Celery tasks: each calls one action and enqueues the next. None is longer than twelve lines."""
 
 from datetime import timedelta
 
@@ -24,15 +24,15 @@ from service.topics.like_clauses import prepare_like_queries
 from service.topics.like_queries import renew_like_queries
 from workers.app import app, process
 
-# A warm shutdown waits for the running task, so it must come to an end while an edition does not.
+# A warm shutdown waits for the running task, so `deliver` ends after this long and enqueues itself.
 LONGEST_DELIVER = timedelta(seconds=60)
-# A newcomer's archive is learned in several turns, so that ingest is not kept waiting behind it.
+# A new archive is learned in several tasks, so that ingest does not wait for all of it.
 LEARNED_AT_ONCE = 20_000
 
 
-@app.task(name="ingest")
+@app.task(name="paperboy.ingest")
 def ingest(source_name: str) -> None:
-    """Read a source's day (`journal`: all journals), if it is set and the day is not in yet."""
+    """Fetch today's batches of a source (`journal`: all journals) that are not complete yet."""
     here = process.runtime
     for source in here.sources:
         if source_name in {source.name, source.name.partition(".")[0]}:
@@ -41,9 +41,9 @@ def ingest(source_name: str) -> None:
             here.enqueue("open_editions")
 
 
-@app.task(name="heal")
+@app.task(name="paperboy.heal")
 def heal() -> None:
-    """Read the last days again: what was missed comes late, what people think has moved on."""
+    """Fetch the last days again, for late papers, withdrawals and new signals."""
     here = process.runtime
     if here.oai is not None and "arxiv" in here.settings.sources:
         heal_arxiv(here.sessions, here.settings, here.oai, here.clock())
@@ -54,9 +54,9 @@ def heal() -> None:
     forget_changes(here.sessions)
 
 
-@app.task(name="learn_meanings")
+@app.task(name="paperboy.learn_meanings")
 def learn_meanings() -> None:
-    """Learn what new papers are about, and bring topics and `like:` clauses up to date with it."""
+    """Compute vectors of new papers, and recompile topics and like queries that depend on them."""
     here = process.runtime
     learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
@@ -66,10 +66,9 @@ def learn_meanings() -> None:
         here.enqueue("learn_meanings")
 
 
-@app.task(name="open_editions")
+@app.task(name="paperboy.open_editions")
 def open_editions() -> None:
-    """Open the editions that are due, ring for each chunk that nobody has composed, and see to
-    readers who are back from a pause."""
+    """Open the editions that are due, enqueue their chunks, and compose catch-up mails."""
     here = process.runtime
     close_overdue(here.sessions, here.clock())
     open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
@@ -80,37 +79,37 @@ def open_editions() -> None:
         here.enqueue("compose", chunk_id)
 
 
-@app.task(name="compose")
+@app.task(name="paperboy.compose")
 def compose(chunk_id: int) -> None:
-    """Compose one chunk of readers, and ring for the sending."""
+    """Compose one chunk of subscribers, and enqueue sending."""
     here = process.runtime
     if compose_chunk(here.sessions, here.settings, chunk_id, here.clock(), here.editions):
         here.enqueue("deliver")
 
 
-@app.task(name="deliver")
+@app.task(name="paperboy.deliver")
 def deliver() -> None:
-    """Send what is due for a minute; if there was something to send, ring for the rest."""
+    """Send what is due for a minute; enqueue itself again if anything was sent."""
     here = process.runtime
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
         if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
             here.enqueue("deliver")
 
 
-@app.task(name="sweep")
+@app.task(name="paperboy.sweep")
 def sweep() -> None:
-    """Heal what dead senders left, and ring if there is something to send again."""
+    """Requeue what dead senders left behind, and enqueue sending if there is any."""
     here = process.runtime
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
-        refuse_restored(here.sessions, here.settings)  # what a backup left is no new work
+        refuse_restored(here.sessions, here.settings)  # rows of a restored backup are not new work
         requeued, _ = sweep_left(here.sessions, here.clock())
         if requeued:
             here.enqueue("deliver")
 
 
-@app.task(name="bounces")
+@app.task(name="paperboy.bounces")
 def bounces() -> None:
-    """Settle bounces that were faster than our own records, and read the bounce mailbox."""
+    """Settle bounces that arrived before their delivery was recorded, and read the mailbox."""
     here = process.runtime
     settle_bounces(here.sessions, here.clock())
     try:
@@ -119,9 +118,9 @@ def bounces() -> None:
         report_mailbox(here.sessions, here.settings, str(error), here.clock())
 
 
-@app.task(name="report_troubles")
+@app.task(name="paperboy.report_troubles")
 def report_troubles() -> None:
-    """Mail the operator what is wrong, once each; ring for the mail."""
+    """Queue one mail to the operator for each new problem, and enqueue sending."""
     here = process.runtime
     if report_all(here.sessions, here.settings, here.clock()):
         here.enqueue("deliver")

@@ -16,13 +16,13 @@ from service.editions.edition_cache import LoadedEdition
 from service.editions.store.chunks import plan_chunks
 from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import find_edition, insert_edition
+from service.papers.domain.tsvector import parse_tsvector
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import count_lexemes, learn_meanings
 from service.topics.compile_topics import compile_topics
 from service.topics.domain.language import like_leaves, parse_query
 from service.topics.domain.language.syntax_tree import fold_words
-from service.topics.domain.matching.paper_index import parse_tsvector
 from service.topics.like_queries import make_like_queries
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)

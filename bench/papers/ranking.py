@@ -33,9 +33,9 @@ import psycopg
 
 from service.editions.domain.ranking import ranks
 from service.editions.domain.recommendations import Candidates, Rarity, Vector, count_terms, suggest
+from service.papers.domain.tsvector import parse_tsvector
 from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.embedded import Embedded
-from service.topics.domain.matching.paper_index import parse_tsvector
 
 LISTS = {
     "efficient_reasoning": ("list_efficient_reasoning", r"reasoning|chain.of.thought|overthink"),

@@ -27,7 +27,7 @@ from service.messages.build import build_mail, digest_context, render_mail
 from service.messages.contexts.digest import DigestContext
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
-from service.messages.rendering.environment import make_environment
+from service.messages.rendering.environment import load_templates
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.renderer import TEMPLATE_DIR, Renderer
 from service.messages.rendering.text_part import tidy_text
@@ -48,7 +48,10 @@ def write_peer_rows(
     sessions: sessionmaker[Session], edition_id: int, settings: Settings, count: int, folder: Path
 ) -> None:
     """Files for the first `count` readers of an edition."""
-    renderer, environment = make_renderer(settings), make_environment(TEMPLATE_DIR, OWN_DIR)
+    renderer, environment = (
+        make_renderer(settings),
+        load_templates(TEMPLATE_DIR, OWN_DIR).environment,
+    )
     mail: DigestContext | None = None
     with (folder / "rows.jsonl").open("w") as rows:
         for claim, editions in _read_claims(sessions, edition_id, count):

@@ -1,7 +1,7 @@
 """The schema, room by room
 
-Each room is one file of SQL, in an order that foreign keys allow: what a room stores, its types
-first. Columns stand as in the room's models, which say what they mean.
+One SQL file per room, in an order that foreign keys allow, each with its types first. Columns are in
+the order of the room's models, which document them.
 
 Revision: 0001, after nothing
 """
@@ -17,7 +17,7 @@ depends_on = None
 
 ROOMS = Path(__file__).with_suffix("")
 
-# The extension stays: it may have been there before, and others may use it.
+# The extension is not dropped: it may have existed before, and other schemas may use it.
 DROP = """
 DROP TABLE
     bounce_events, paces, restores, installations, mail_copies, mail_parts, delivery_events,

@@ -1,8 +1,8 @@
-"""What comes back, believed only with proof: recorded once, told to the delivery and its reader.
+"""Record bounces and complaints that carry proof, once each, and update delivery and subscriber.
 
 A bounce counts if it came to a signed return path or quotes a Message-ID of ours, which nobody
-else can make; from a provider that has proved itself (or an operator who vouches) the address
-alone will do. All else is counted and forgotten: it would let anybody unsubscribe anybody.
+else can make. From an authenticated provider, or if an operator vouches for it, the address is
+enough. All other notices are only counted: otherwise anybody could unsubscribe anybody.
 """
 
 import hmac
@@ -42,7 +42,7 @@ from service.subscribers.store.suppressions import insert_suppression
 
 # `<digest.123.…@…>`, see `service.messages.mime.mime.message_id`.
 _OUR_ID = re.compile(r"<[a-z_]{1,30}\.(\d{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>", re.ASCII)
-# Postgres' bigint; larger numbers are nobody's.
+# The largest bigint of PostgreSQL; no delivery has a larger id.
 _LARGEST_ID = 2**63 - 1
 
 log = get_logger(__name__)
@@ -50,10 +50,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordedNotice:
-    """What became of one notice.
+    """The outcome of one notice.
 
-    `outcome` is `recorded`, `known` (it came before), `arrived` (it says that the mail arrived),
-    or `unattributed` (it proves nothing about any mail of ours).
+    `outcome` is `recorded`, `known` (a duplicate), `arrived` (it says that the mail arrived), or
+    `unattributed` (it proves nothing about any mail of ours).
     """
 
     outcome: str
@@ -67,7 +67,7 @@ class RecordedNotice:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One mail read: what it says, and what became of it. `fault` is why it could not be read."""
+    """A parsed mail and its outcomes; `fault` says why it could not be parsed, else empty."""
 
     mail: BounceMail | None
     recorded: tuple[RecordedNotice, ...] = ()
@@ -76,7 +76,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run over many mails came to."""
+    """The counts of a run over many mails."""
 
     mails: int = 0
     unreadable: int = 0
@@ -89,21 +89,21 @@ class Tally:
         self.unreadable += bool(reading.fault)
         if reading.mail is not None:
             self.verdicts[reading.mail.verdict] += 1
-        for one in reading.recorded:
-            self.outcomes[one.outcome] += 1
-            self.suppressed += one.is_suppressed
+        for notice in reading.recorded:
+            self.outcomes[notice.outcome] += 1
+            self.suppressed += notice.is_suppressed
 
 
 def is_our_return_path(settings: Settings, address: str) -> bool:
-    """Whether an address is a return path that we signed: what a listener asks at RCPT."""
+    """Return whether an address is a return path that we signed; a listener calls it at RCPT."""
     return read_return_path(address, settings.bounce_domain, settings.secret_key) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where notices are recorded from: `source` names the channel in every row.
+    """The way notices come in: `source` names it in every row.
 
-    With `trusts_addresses` an address is enough to find its reader: the sender has proved itself.
+    With `trusts_addresses` an address alone identifies its subscriber: the sender is authenticated.
     """
 
     settings: Settings
@@ -118,7 +118,7 @@ def read_bounce_mail(
     now: datetime,
     receivers: tuple[str, ...] = (),
 ) -> Reading:
-    """Read a raw mail and record what it says. Never raises for what the mail holds."""
+    """Parse a raw mail and record its notices. Never raises for the content of a mail."""
     try:
         mail = parse_bounce(raw)
     except NotReadable as error:
@@ -131,48 +131,48 @@ def read_bounce_mail(
 def record_notices(
     sessions: sessionmaker[Session], channel: Channel, notices: Iterable[Notice], now: datetime
 ) -> list[RecordedNotice]:
-    """Record each notice in a transaction of its own, so that a bad one costs only itself."""
-    told = []
+    """Record each notice in its own transaction, so that a bad one does not affect the others."""
+    recorded = []
     for notice in notices:
         with transaction(sessions) as session:
-            told.append(record_notice(session, channel, notice, now))
-    seen = Counter(one.outcome for one in told)
-    if told:
-        log.info("bounce.recorded", source=channel.source, **seen)
-    return told
+            recorded.append(record_notice(session, channel, notice, now))
+    counts = Counter(each.outcome for each in recorded)
+    if recorded:
+        log.info("bounce.recorded", source=channel.source, **counts)
+    return recorded
 
 
 def record_notice(
     session: Session, channel: Channel, notice: Notice, now: datetime
 ) -> RecordedNotice:
-    """Record one notice in the caller's transaction; the same one again changes nothing.
+    """Record one notice in the caller's transaction; idempotent by the notice's key.
 
-    The delivery is locked before its reader, as the senders do it.
+    The delivery is locked before its subscriber, as senders do, so that they cannot deadlock.
     """
     delivery = _find_delivery(session, channel.settings, notice)
     subscriber = _find_subscriber(session, channel, notice, delivery)
     if delivery is None and subscriber is None:
-        return _tell("unattributed", notice)
+        return _make_outcome("unattributed", notice)
     if notice.verdict in ARRIVED:
         if delivery is not None:
             move_by_evidence(session, delivery, state_after(notice.verdict), "it arrived", now)
-        return _tell("arrived", notice, delivery)
-    # A receiver's words name the address, which must not come back after an erasure.
+        return _make_outcome("arrived", notice, delivery)
+    # A receiver's reply contains the address, which must not be stored again after an erasure.
     detail = notice.detail[:1000] if subscriber is not None else ""
     event_id = insert_bounce(
         session, _new_bounce(channel, notice, delivery, subscriber, detail, now), now
     )
     if event_id is None:
-        return _tell("known", notice, delivery)
-    said = f"{notice.verdict}: {detail}" if detail else str(notice.verdict)
+        return _make_outcome("known", notice, delivery)
+    reason = f"{notice.verdict}: {detail}" if detail else str(notice.verdict)
     state = state_after(notice.verdict)
-    if delivery is None or move_by_evidence(session, delivery, state, said, now):
+    if delivery is None or move_by_evidence(session, delivery, state, reason, now):
         settle_event(session, event_id, now)
-    is_new = subscriber is not None and _judge(session, channel.settings, subscriber, now)
-    return _tell("recorded", notice, delivery, is_suppressed=is_new)
+    is_new = subscriber is not None and _suppress(session, channel.settings, subscriber, now)
+    return _make_outcome("recorded", notice, delivery, is_suppressed=is_new)
 
 
-def _tell(
+def _make_outcome(
     outcome: str, notice: Notice, delivery: Delivery | None = None, *, is_suppressed: bool = False
 ) -> RecordedNotice:
     return RecordedNotice(
@@ -194,7 +194,7 @@ def _new_bounce(
     detail: str,
     now: datetime,
 ) -> NewBounce:
-    # What a stranger's clock says is held between our own sending and our own now.
+    # The other server's clock may be wrong, so its time is clamped between our sending and now.
     earliest = delivery.created_at if delivery is not None else now
     occurred_at = min(max(notice.occurred_at or now, earliest), now)
     return NewBounce(
@@ -211,17 +211,17 @@ def _new_bounce(
 
 
 def _find_delivery(session: Session, settings: Settings, notice: Notice) -> Delivery | None:
-    """The delivery that a mark of ours names, locked."""
+    """Lock and return the delivery named by a signed return path or a Message-ID of ours."""
     for path in notice.return_paths:
-        named = read_return_path(path, settings.bounce_domain, settings.secret_key)
-        if named is not None and named <= _LARGEST_ID:
-            found = lock_delivery(session, named)
+        delivery_id = read_return_path(path, settings.bounce_domain, settings.secret_key)
+        if delivery_id is not None and delivery_id <= _LARGEST_ID:
+            found = lock_delivery(session, delivery_id)
             if found is not None:
                 return found
-    for identity in notice.message_ids:
-        mark = _OUR_ID.fullmatch(identity)
-        found = lock_delivery(session, int(mark[1])) if mark else None
-        if found is not None and hmac.compare_digest(found.message_id, identity):
+    for message_id in notice.message_ids:
+        match = _OUR_ID.fullmatch(message_id)
+        found = lock_delivery(session, int(match[1])) if match else None
+        if found is not None and hmac.compare_digest(found.message_id, message_id):
             return found
     return None
 
@@ -238,10 +238,10 @@ def _find_subscriber(
     return None
 
 
-def _judge(session: Session, settings: Settings, subscriber: Subscriber, now: datetime) -> bool:
-    """Suppress a reader whose bounces have come to that; true if it is new.
+def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now: datetime) -> bool:
+    """Suppress a subscriber whose bounce score has reached the limit; true if that is new.
 
-    Only mails made since the reader last proved the address count: what bounced before is over.
+    Only mails made since the subscriber last confirmed the address count.
     """
     events = list_bounces(session, subscriber.id, subscriber.confirmed_at)
     score = next_score(events, now)
@@ -257,7 +257,7 @@ def _judge(session: Session, settings: Settings, subscriber: Subscriber, now: da
 
 
 def settle_bounces(sessions: sessionmaker[Session], now: datetime) -> int:
-    """Move the deliveries whose bounce was faster than the sender's record; returns how many."""
+    """Update deliveries whose bounce came before the sender's own record; return how many."""
     moved = 0
     with transaction(sessions) as session:
         for row in list_unsettled(session):
@@ -273,9 +273,9 @@ def settle_bounces(sessions: sessionmaker[Session], now: datetime) -> int:
 def read_bounce_mailbox(
     sessions: sessionmaker[Session], settings: Settings, clock: Callable[[], datetime]
 ) -> Tally:
-    """Read what waits in the operator's bounce mailbox; each mail in transactions of its own.
+    """Read the operator's bounce mailbox, each mail in its own transactions; return the counts.
 
-    Raises `MailboxUnavailable`; what was read before stays read.
+    Raises `MailboxUnavailable`; mails read before that stay recorded.
     """
     total = Tally()
     channel = Channel(settings, "mailbox")
@@ -294,7 +294,7 @@ def open_listener(
     *,
     lmtp: bool = False,
 ) -> BounceListener:
-    """A listener that records what comes to our signed return paths; not started yet."""
+    """Return a listener, not started yet, that records mails to our signed return paths."""
     channel = Channel(settings, "lmtp" if lmtp else "smtp")
 
     def take(raw: bytes, receivers: tuple[str, ...]) -> None:

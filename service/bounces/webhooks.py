@@ -1,24 +1,14 @@
-"""A provider's webhook: proved, read, recorded. Nothing is stored of a call that proves nothing."""
+"""Handle a provider's webhook: authenticate, parse, record. Unauthenticated calls store nothing."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.bounces.inbound.webhook_signatures import (
-    Call,
-    Fetch,
-    HookForged,
-    check_generic,
-    check_mailgun,
-    check_postmark,
-    check_sendgrid,
-    check_sns,
-    is_amazon,
-)
+from service.bounces.inbound import webhook_signatures as signatures
 from service.bounces.inbound.webhooks import HookUnreadable, read_hook, read_json
 from service.bounces.record import Channel, RecordedNotice, read_bounce_mail, record_notices
 from service.platform.caches import cached
@@ -32,12 +22,12 @@ log = get_logger(__name__)
 
 
 class HookUnknown(LookupError):
-    """There is no such provider, or the operator has set no key for it."""
+    """The provider is unknown, or the operator has set no key for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookReport:
-    """What a call came to: notices by outcome, and entries that could not be read."""
+    """The counts of a call: notices by outcome, and entries that could not be parsed."""
 
     recorded: int = 0
     known: int = 0
@@ -48,41 +38,41 @@ class HookReport:
 
 @dataclass(frozen=True, slots=True)
 class HookDoor:
-    """What taking calls needs. `fetch` gets SNS certificates and confirms subscriptions."""
+    """The context of webhook calls. `fetch` gets SNS certificates and confirms subscriptions."""
 
     sessions: sessionmaker[Session]
     settings: Settings
-    fetch: Fetch
+    fetch: signatures.Fetch
 
 
 @cached("Amazon certificates", maxsize=8)
 def fetch_from_amazon(url: str) -> bytes:
-    """A certificate, or the answer to a confirmation; redirects are not followed.
+    """Return a certificate, or the response to a confirmation; redirects are not followed.
 
-    Raises `HookForged` where it cannot be had, so that the provider calls again. The address was
-    checked before; at most eight answers are kept, which is more than Amazon has in use.
+    Raises `HookForged` where the request fails, so that the provider calls again. The URL was
+    checked before; eight responses are cached, which is more than Amazon has in use.
     """
     try:
-        with httpx.stream("GET", url, timeout=_TIMEOUT_SECONDS) as answer:
-            answer.raise_for_status()
+        with httpx2.stream("GET", url, timeout=_TIMEOUT_SECONDS) as response:
+            response.raise_for_status()
             found = b""
-            for piece in answer.iter_bytes():
+            for piece in response.iter_bytes():
                 found += piece
                 if len(found) > _CERTIFICATE_BYTES:
-                    raise HookForged("a certificate that is too large")
-    except httpx.HTTPError as error:
-        raise HookForged("the certificate cannot be fetched") from error
+                    raise signatures.HookForged("a certificate that is too large")
+    except httpx2.HTTPError as error:
+        raise signatures.HookForged("the certificate cannot be fetched") from error
     return found
 
 
-def take_hook(door: HookDoor, provider: str, call: Call, now: datetime) -> HookReport:
-    """Take one call. Raises `HookUnknown`, `HookForged` or `HookUnreadable`, storing nothing."""
+def take_hook(door: HookDoor, provider: str, call: signatures.Call, now: datetime) -> HookReport:
+    """Record one call. Raises `HookUnknown`, `HookForged` or `HookUnreadable`, storing nothing."""
     secrets = door.settings.hook_secrets.get(provider)
     if not secrets:
         raise HookUnknown(provider)
     if provider == "ses":
         return _take_sns(door, call, frozenset(secrets), now)
-    value = _prove(provider, call, secrets)
+    value = _authenticate(provider, call, secrets)
     channel = Channel(door.settings, provider, trusts_addresses=True)
     if value is None:
         reading = read_bounce_mail(door.sessions, channel, call.body, now)
@@ -92,40 +82,42 @@ def take_hook(door: HookDoor, provider: str, call: Call, now: datetime) -> HookR
     return _record(door, channel, value, now)
 
 
-def _prove(provider: str, call: Call, secrets: tuple[str, ...]) -> object | None:
-    """The call's JSON, once one of the keys proves it; None for a raw mail (generic alone)."""
+def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]) -> object | None:
+    """Return the call's JSON once a key authenticates it; None for a raw mail (generic only)."""
     if provider == "mailgun":
-        # Its signature is inside, so this one is read before it is proved.
+        # Mailgun's signature is inside the JSON, so it is parsed before it is authenticated.
         value: object = read_json(call.body)
-        _any_key(secrets, lambda secret: check_mailgun(value, secret))
+        _any_key(secrets, lambda secret: signatures.check_mailgun(value, secret))
         return value
-    checks: dict[str, Callable[[Call, str], None]] = {
-        "postmark": check_postmark,
-        "sendgrid": check_sendgrid,
-        "generic": check_generic,
+    checks: dict[str, Callable[[signatures.Call, str], None]] = {
+        "postmark": signatures.check_postmark,
+        "sendgrid": signatures.check_sendgrid,
+        "generic": signatures.check_generic,
     }
     _any_key(secrets, lambda secret: checks[provider](call, secret))
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_mail = provider == "generic" and kind == "message/rfc822"
-    read: object = None if is_mail else read_json(call.body)
-    return read
+    parsed: object = None if is_mail else read_json(call.body)
+    return parsed
 
 
 def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:
-    """Pass if one of the keys does: two are set while the operator changes them."""
+    """Pass if one of the keys does, since two are set while the operator rotates them."""
     for secret in secrets[:-1]:
         try:
             return check(secret)
-        except HookForged:
+        except signatures.HookForged:
             continue
     return check(secrets[-1])
 
 
-def _take_sns(door: HookDoor, call: Call, topics: frozenset[str], now: datetime) -> HookReport:
+def _take_sns(
+    door: HookDoor, call: signatures.Call, topics: frozenset[str], now: datetime
+) -> HookReport:
     envelope = read_json(call.body)
     if not isinstance(envelope, dict):
-        raise HookForged("not an SNS message")
-    check_sns(envelope, topics, door.fetch, now)
+        raise signatures.HookForged("not an SNS message")
+    signatures.check_sns(envelope, topics, door.fetch, now)
     if envelope["Type"] == "Notification":
         inner = read_json(str(envelope.get("Message", "")).encode("utf-8", "replace"))
         return _record(door, Channel(door.settings, "ses", trusts_addresses=True), inner, now)
@@ -134,10 +126,10 @@ def _take_sns(door: HookDoor, call: Call, topics: frozenset[str], now: datetime)
     return HookReport()
 
 
-def _confirm(envelope: Mapping[str, Any], fetch: Fetch) -> None:
+def _confirm(envelope: Mapping[str, Any], fetch: signatures.Fetch) -> None:
     url = str(envelope.get("SubscribeURL", ""))
-    if not is_amazon(url):
-        raise HookForged("a confirmation that does not lead to amazonaws.com")
+    if not signatures.is_amazon(url):
+        raise signatures.HookForged("a confirmation that does not lead to amazonaws.com")
     fetch(url)
     log.info("hook.confirmed", topic=envelope.get("TopicArn"))
 
@@ -151,11 +143,11 @@ def _record(door: HookDoor, channel: Channel, value: object, now: datetime) -> H
 
 
 def _report(recorded: list[RecordedNotice], bad_count: int) -> HookReport:
-    counts = [one.outcome for one in recorded]
+    outcomes = [notice.outcome for notice in recorded]
     return HookReport(
-        recorded=counts.count("recorded"),
-        known=counts.count("known"),
-        arrived=counts.count("arrived"),
-        unattributed=counts.count("unattributed"),
+        recorded=outcomes.count("recorded"),
+        known=outcomes.count("known"),
+        arrived=outcomes.count("arrived"),
+        unattributed=outcomes.count("unattributed"),
         bad=bad_count,
     )

@@ -1,1 +1,1 @@
-"""`paperboy …`: one short function per command, each calls one action."""
+"""The `paperboy` commands: one short function each, which calls one action."""

@@ -1,4 +1,4 @@
-"""`python -m service.cli`, for where the script is not on PATH."""
+"""Entry point of `python -m service.cli`, for machines where the script is not on PATH."""
 
 import sys
 

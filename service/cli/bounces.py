@@ -1,4 +1,4 @@
-"""`bounces read fetch listen report`: what comes back of what we sent."""
+"""The commands `bounces read fetch listen report`: bounces and complaints."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ def read(
     trust: Annotated[
         bool,
         typer.Option(
-            "--trust", help="Believe addresses without our signature: you know the mails are real."
+            "--trust", help="Trust addresses without our signature: you know the mails are real."
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Read raw bounces and complaints; once or twice is the same.
+    """Read raw bounces and complaints; reading twice is harmless.
 
-    Without --trust only a mail that bears a mark of ours (the signed return path or a Message-ID)
-    changes anything; the others are read and told all the same.
+    Without --trust only a mail with proof from us (the signed return path or a Message-ID)
+    changes anything; the others are only reported.
     """
     from service.bounces.record import Channel, read_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
     with command_context(context, as_json=as_json) as command:
         channel = Channel(command.settings, "file", trusts_addresses=trust)
-        told = [
+        readings = [
             (name, read_bounce_mail(command.sessions, channel, raw, command.clock()))
             for name, raw in raws
         ]
-        command.say([_plain(name, one) for name, one in told], _table(told))
-    faults = [f"{name}: {one.fault}" for name, one in told if one.fault]
+        command.print([_plain(name, reading) for name, reading in readings], _table(readings))
+    faults = [f"{name}: {reading.fault}" for name, reading in readings if reading.fault]
     if faults:
         raise CommandError(f"{counted(len(faults), 'mail')} could not be read; {faults[0]}")
 
 
 def _open_files(names: list[str]) -> Iterator[tuple[str, bytes]]:
-    """(name, raw mail) of files, of standard input, and of all messages of a Maildir."""
+    """Yield (name, raw mail) of files, of standard input, and of all messages of a Maildir."""
     from service.bounces.inbound.mime_parts import MOST_BYTES
 
     for name in names:
@@ -71,24 +71,24 @@ def _open_files(names: list[str]) -> Iterator[tuple[str, bytes]]:
             yield "stdin", sys.stdin.buffer.read(MOST_BYTES + 1)
             continue
         path = Path(name)
-        places = sorted(_messages_in(path)) if path.is_dir() else [path]
-        for place in places:
+        messages = sorted(_messages_in(path)) if path.is_dir() else [path]
+        for message in messages:
             try:
-                with place.open("rb") as file:
-                    yield str(place), file.read(MOST_BYTES + 1)
+                with message.open("rb") as file:
+                    yield str(message), file.read(MOST_BYTES + 1)
             except OSError as error:
-                raise CommandError(f"cannot read {place}: {error.strerror}", 2) from error
+                raise CommandError(f"cannot read {message}: {error.strerror}", 2) from error
 
 
 def _messages_in(path: Path) -> Iterator[Path]:
-    """The messages of a Maildir, or every file of another folder."""
+    """Return the messages of a Maildir, or every file of another folder."""
     is_maildir = (path / "cur").is_dir() and (path / "new").is_dir()
     folders = [path / "new", path / "cur"] if is_maildir else [path]
     return (file for folder in folders for file in folder.iterdir() if file.is_file())
 
 
 def _plain(name: str, reading: Reading) -> dict[str, Any]:
-    mail, outcomes = reading.mail, {one.address: one for one in reading.recorded}
+    mail, outcomes = reading.mail, {event.address: event for event in reading.recorded}
     recipients = mail.recipients if mail else ()
     return {
         "file": name,
@@ -96,35 +96,35 @@ def _plain(name: str, reading: Reading) -> dict[str, Any]:
         "fault": reading.fault,
         "recipients": [
             {
-                "address": one.address,
-                "aliases": list(one.aliases),
-                "verdict": one.verdict.value,
-                "code": one.code,
-                "action": one.action,
-                "reply": one.reply,
-                "weight": one.weight,
-                "outcome": outcomes[one.address].outcome if one.address in outcomes else "",
-                "suppressed": one.address in outcomes and outcomes[one.address].is_suppressed,
+                "address": r.address,
+                "aliases": list(r.aliases),
+                "verdict": r.verdict.value,
+                "code": r.code,
+                "action": r.action,
+                "reply": r.reply,
+                "weight": r.weight,
+                "outcome": outcomes[r.address].outcome if r.address in outcomes else "",
+                "suppressed": r.address in outcomes and outcomes[r.address].is_suppressed,
             }
-            for one in recipients
+            for r in recipients
         ],
-        "outcomes": [one.outcome for one in reading.recorded],
+        "outcomes": [event.outcome for event in reading.recorded],
     }
 
 
-def _table(told: list[tuple[str, Reading]]) -> str:
+def _table(readings: list[tuple[str, Reading]]) -> str:
     rows = []
-    for name, reading in told:
+    for name, reading in readings:
         mail, short = reading.mail, Path(name).name
         if mail is None:
             rows.append((short, "unreadable", "", "", reading.fault))
         elif not mail.recipients:
             outcome = reading.recorded[0].outcome if reading.recorded else ""
             rows.append((short, mail.verdict.value, "", "", outcome))
-        outcomes = {one.address: one.outcome for one in reading.recorded}
+        outcomes = {event.address: event.outcome for event in reading.recorded}
         rows += [
-            (short, one.verdict.value, one.code, one.address, outcomes.get(one.address, ""))
-            for one in (mail.recipients if mail else ())
+            (short, r.verdict.value, r.code, r.address, outcomes.get(r.address, ""))
+            for r in (mail.recipients if mail else ())
         ]
     return table(("mail", "verdict", "code", "address", "outcome"), rows)
 
@@ -142,13 +142,14 @@ def fetch(context: typer.Context, as_json: Json = False) -> None:
         except MailboxUnavailable as error:
             raise CommandError(f"the bounce mailbox cannot be read: {error}") from error
         settle_bounces(command.sessions, command.clock())
-        command.say(total, _tally_line(total))
+        command.print(total, _tally_line(total))
 
 
 def _tally_line(total: Tally) -> str:
     parts = [f"{count} {outcome}" for outcome, count in sorted(total.outcomes.items())]
-    told = f": {', '.join(parts)}" if parts else ""
-    return f"{counted(total.mails, 'mail')} read{told}; {total.suppressed} addresses suppressed."
+    outcomes = f": {', '.join(parts)}" if parts else ""
+    mails, addresses = counted(total.mails, "mail"), counted(total.suppressed, "address", "es")
+    return f"{mails} read{outcomes}; {addresses} suppressed."
 
 
 def listen(
@@ -160,9 +161,9 @@ def listen(
     lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take bounces by SMTP or LMTP until Ctrl-C.
+    """Receive bounces by SMTP or LMTP until Ctrl-C.
 
-    Refuses every address that is not a return path signed by us.
+    Every address that is not a return path signed by us is refused.
     """
     from service.bounces.record import open_listener
     from service.cli.processes import ending_at_signals
@@ -173,8 +174,10 @@ def listen(
         listener = open_listener(command.sessions, command.settings, command.clock, lmtp=lmtp)
         with _started(listener, host, port) as started:
             where = {"host": host, "port": started.port, "protocol": "lmtp" if lmtp else "smtp"}
-            command.say(where, f"Bounces are taken at {host}:{started.port}; Ctrl-C stops it.")
-            _wait_for_the_end()
+            command.print(
+                where, f"Listening for bounces at {host}:{started.port}; Ctrl-C stops it."
+            )
+            _wait_forever()
 
 
 def _started(listener: BounceListener, host: str, port: int) -> BounceListener:
@@ -186,7 +189,7 @@ def _started(listener: BounceListener, host: str, port: int) -> BounceListener:
         raise CommandError(str(error), 2) from error
 
 
-def _wait_for_the_end() -> None:
+def _wait_forever() -> None:
     from threading import Event
 
     Event().wait()
@@ -197,20 +200,20 @@ def report(
     days: Annotated[int, typer.Option(metavar="N", help="Of the last N days.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Count what came back by whom it is about."""
+    """Count bounces and complaints by their cause."""
     from service.bounces.store.bounces import count_verdicts
     from service.platform.database.engine import transaction
 
     if not 1 <= days <= 3650:
-        raise CommandError("--days wants a number from 1 to 3650", 2)
+        raise CommandError("--days needs a number from 1 to 3650", 2)
     with command_context(context, as_json=as_json) as command:
         with transaction(command.sessions) as session:
             counts = count_verdicts(session, command.clock() - timedelta(days=days))
         rows = [
             (verdict.value, count, _MEANING[verdict.value]) for verdict, count in counts.items()
         ]
-        made = table(("verdict", ">events", "about"), sorted(rows))
-        command.say(counts, made if rows else f"Nothing came back in {counted(days, 'day')}.")
+        lines = table(("verdict", ">events", "about"), sorted(rows))
+        command.print(counts, lines if rows else f"Nothing came back in {counted(days, 'day')}.")
 
 
 _MEANING = {

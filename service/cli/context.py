@@ -1,4 +1,4 @@
-"""What every command stands on: settings, servers, a clock, and how it speaks.
+"""The context of every command: settings, servers, a clock, and its output.
 
 A command prints for people, or one JSON value with `--json`; errors are one line on stderr.
 """
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Date = Annotated[
-    str | None,
-    typer.Option(metavar="DATE", help="A date like 2026-09-18; today where it is left out."),
+    str | None, typer.Option(metavar="DATE", help="A date like 2026-09-18; default: today.")
 ]
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked; one line that says what to do. Exit code as given."""
+    """A command that cannot be done: one line that says what to do, and the exit code."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -47,41 +46,41 @@ class Globals:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """An open command: its servers are named, and the schema is the newest."""
+    """The context of a running command: its servers answer, and the schema is the newest."""
 
     settings: Settings
     sessions: sessionmaker[Session]
     clock: Clock
-    voice: Output
+    output: Output
 
     @property
-    def gate(self) -> SharedRateLimiter:
-        """The gate in front of arXiv that every process on this database shares."""
+    def rate_limiter(self) -> SharedRateLimiter:
+        """The limiter of requests to arXiv, shared by all processes on this database."""
         from service.papers.sources.http_fetch import gate_name
         from service.papers.store.crawl_gate import SharedRateLimiter
 
         return SharedRateLimiter(self.sessions.kw["bind"], gate_name)
 
-    def say(self, value: object, *lines: str) -> None:
-        self.voice.say(value, *lines)
+    def print(self, value: object, *lines: str) -> None:
+        self.output.print(value, *lines)
 
 
-def find_voice(context: typer.Context, *, as_json: bool) -> Output:
-    """The voice that was asked for, before the command or behind it."""
+def make_output(context: typer.Context, *, as_json: bool) -> Output:
+    """Return the output; `--json` may stand before the command or after it."""
     given: Globals = context.obj
     return Output(as_json or given.is_json)
 
 
 @contextmanager
 def open_settings() -> Iterator[tuple[Settings, Settings]]:
-    """The settings as given, and with both servers named (embedded ones are started if need be)."""
+    """Yield the settings as loaded, and with both server URLs; start embedded ones if necessary."""
     from service.papers.domain.source_names import SOURCE_NAMES
     from service.platform.embedded import resolve_services
     from service.platform.logs import configure
     from service.platform.settings.load import load_settings
 
     loaded = load_settings(SOURCE_NAMES)
-    # A command speaks for itself; what libraries and actions log is for servers' journals.
+    # A command prints its own result; logs of libraries and actions are for servers' journals.
     configure(loaded.log_level if "log_level" in loaded.model_fields_set else "WARNING")
     with resolve_services(loaded) as settings:
         yield loaded, settings
@@ -91,11 +90,11 @@ def open_settings() -> Iterator[tuple[Settings, Settings]]:
 def command_context(
     context: typer.Context, *, as_json: bool = False, needs_schema: bool = True
 ) -> Iterator[CommandContext]:
-    """Settings, servers and a schema at head. Raises `CommandError` where the schema is an old one.
+    """Yield the context, with the schema at head. Raises `CommandError` where it is older.
 
-    Without `needs_schema` an operator's database is taken as it is: the doctor looks at it.
+    Without `needs_schema` an operator's database is accepted as it is, for the doctor to check.
     """
-    import service.operations.store.tables  # noqa: F401  # every table is known from here on
+    import service.operations.store.tables  # noqa: F401  # registers every table
     from service.platform.clock import clock_from
     from service.platform.database.engine import make_engine, make_sessions
 
@@ -106,12 +105,12 @@ def command_context(
             _check_schema(loaded, settings)
         engine = make_engine(settings.database_url)
         stack.callback(engine.dispose)
-        voice = find_voice(context, as_json=as_json)
-        yield CommandContext(settings, make_sessions(engine), clock_from(given.now), voice)
+        output = make_output(context, as_json=as_json)
+        yield CommandContext(settings, make_sessions(engine), clock_from(given.now), output)
 
 
 def _check_schema(loaded: Settings, settings: Settings) -> None:
-    """Our own database is brought to head; an operator's is only ever migrated on request."""
+    """Migrate the embedded database to head; an operator's is only migrated on request."""
     from service.platform.database.migrate import current_revision, head_revision, upgrade
 
     if current_revision(settings.database_url) == head_revision():
@@ -123,17 +122,17 @@ def _check_schema(loaded: Settings, settings: Settings) -> None:
 
 
 def read_date(text: str | None, option: str) -> date | None:
-    """A date option. Raises `CommandError` (exit 2) with the form that is wanted."""
+    """Return a date option. Raises `CommandError` (exit 2) with the form that is needed."""
     if text is None:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"{option} wants a date like 2026-09-18, not {text!r}", 2) from error
+        raise CommandError(f"{option} needs a date like 2026-09-18, not {text!r}", 2) from error
 
 
 def read_day(command: CommandContext, text: str | None, option: str = "--date") -> date:
-    """The date asked for, or the one at which arXiv's announcements stand now."""
+    """Return the requested date, or arXiv's current announcement date."""
     from service.papers.domain.announcement_days import announcement_date
 
     return read_date(text, option) or announcement_date(command.clock())

@@ -1,7 +1,7 @@
-"""The demonstration: the real service, a real day (or the sample day), one reader, one digest.
+"""The demonstration: the real service, today's papers (or the sample day), one subscriber, one digest.
 
-Nothing is taken past the parts that readers use: the reader signs up and confirms over HTTP, the
-papers come through the sources' own clients, the mails leave by SMTP and arrive in a Maildir.
+It goes the same way as real use: the subscriber signs up and confirms over HTTP, the papers come
+through the sources' own clients, the mails are sent by SMTP and arrive in a Maildir.
 """
 
 import re
@@ -13,7 +13,7 @@ from email import message_from_bytes
 from email.policy import default
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from service.cli.context import CommandContext, CommandError
 from service.cli.mail_target import development_mailbox
@@ -49,7 +49,7 @@ MAIL_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """Which day is shown, and the settings that read it."""
+    """The day that is shown, and the settings for its sources."""
 
     on: date
     settings: Settings
@@ -58,7 +58,7 @@ class _Day:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What the day came to; `is_up`: the services stay, so their addresses are worth naming."""
+    """The result of the day; with `is_up` the services go on, so their addresses are printed."""
 
     reports: list[BatchReport]
     balance: Balance
@@ -68,7 +68,7 @@ class _Outcome:
 def run(command: CommandContext, *, is_once: bool) -> None:
     """Show a whole day; with `is_once` end after the accounting. Raises `CommandError`."""
     if command.settings.smtp_url:
-        message = "the demo mails into its own mailbox alone; unset PAPERBOY_SMTP_URL"
+        message = "the demo sends only into its own mailbox; unset PAPERBOY_SMTP_URL"
         raise CommandError(message, 2)
     with ExitStack() as stack:
         settings = stack.enter_context(development_mailbox(command.settings))
@@ -81,7 +81,7 @@ def run(command: CommandContext, *, is_once: bool) -> None:
         _subscribe(command, settings, services)
         reports = _ingest(command, settings, day)
         balance = _publish(command, settings, day.on, services)
-        _tell(command, settings, day, _Outcome(reports, balance, is_up=not is_once))
+        _print_summary(command, settings, day, _Outcome(reports, balance, is_up=not is_once))
         if not balance.closes or not balance.states.get(DeliveryState.SENT):
             raise CommandError("the balance does not close, or nothing was sent")
         if not is_once:
@@ -90,16 +90,16 @@ def run(command: CommandContext, *, is_once: bool) -> None:
 
 
 def _with_free_port(settings: Settings) -> Settings:
-    """The settings with an address of this machine: the usual one, or else any that is free."""
+    """Return the settings with a local address: the usual port, or else a free one."""
     port = listening_port(settings)
     port = port if is_free(port) else free_port()
     return settings.model_copy(update={"base_url": f"http://127.0.0.1:{port}"})
 
 
 def _choose_day(stack: ExitStack, settings: Settings, now: datetime) -> _Day:
-    """Today from the live sources where they answer in time, else the built-in sample day."""
+    """Return today from the live sources if they answer in time, else the built-in sample day."""
     on = announcement_date(now)
-    if _is_live(settings) and nearest_weekday(on) == on:
+    if _answers_live(settings) and nearest_weekday(on) == on:
         return _Day(on, settings, is_sample=False)
     on = nearest_weekday(on)
     server = stack.enter_context(SampleServer(on))
@@ -107,12 +107,12 @@ def _choose_day(stack: ExitStack, settings: Settings, now: datetime) -> _Day:
     return _Day(on, settings.model_copy(update=changes), is_sample=True)
 
 
-def _is_live(settings: Settings) -> bool:
+def _answers_live(settings: Settings) -> bool:
     url = feed_address(settings.arxiv_feed_url, settings.arxiv_categories[0])
     started = time.monotonic()
     try:
-        response = httpx.get(url, timeout=LIVE_SECONDS, follow_redirects=True)
-    except httpx.HTTPError:
+        response = httpx2.get(url, timeout=LIVE_SECONDS, follow_redirects=True)
+    except httpx2.HTTPError:
         return False
     has_papers = b"<item>" in response.content or b"<entry>" in response.content
     is_quick = time.monotonic() - started < LIVE_SECONDS
@@ -129,16 +129,16 @@ def _changes(settings: Settings) -> dict[str, str]:
 
 
 def _subscribe(command: CommandContext, settings: Settings, services: Stack) -> None:
-    """The sample reader signs up and confirms, as anybody would, by HTTP and the mail."""
+    """Sign the sample subscriber up and confirm, by HTTP and the mail, as any person would."""
     state = _subscriber_state(command)
     if state is SubscriberState.ACTIVE:
         return
     if state in {SubscriberState.PAUSED, SubscriberState.SUPPRESSED}:
-        raise CommandError(f"{SUBSCRIBER} is {state}; start afresh with another PAPERBOY_DATA_DIR")
+        raise CommandError(f"{SUBSCRIBER} is {state}; start again with another PAPERBOY_DATA_DIR")
     form = {"email": SUBSCRIBER, "topic": list(TOPICS), "timezone": "UTC", "hour": "7"}
-    answer = httpx.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
-    if not answer.is_success:
-        raise CommandError(f"the sign-up was answered with {answer.status_code}")
+    response = httpx2.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
+    if not response.is_success:
+        raise CommandError(f"the sign-up failed with HTTP status {response.status_code}")
     _confirm(command, settings, services)
 
 
@@ -149,10 +149,10 @@ def _subscriber_state(command: CommandContext) -> SubscriberState | None:
 
 
 def _confirm(command: CommandContext, settings: Settings, services: Stack) -> None:
-    """Follow the links of the reader's mails, as they come, until one has confirmed.
+    """Follow the links in the subscriber's mails as they arrive, until one has confirmed.
 
-    Mails of earlier runs may lie there too, with links that do not hold any more or with another
-    port; only the token counts.
+    The mailbox may hold mails of earlier runs with expired links or another port, so only the token
+    of each link is used.
     """
     tried: set[str] = set()
     deadline = time.monotonic() + MAIL_SECONDS
@@ -160,7 +160,7 @@ def _confirm(command: CommandContext, settings: Settings, services: Stack) -> No
         services.check()
         for token in _confirmation_tokens(settings) - tried:
             tried.add(token)
-            httpx.post(f"{settings.base_url}/confirm/{token}")
+            httpx2.post(f"{settings.base_url}/confirm/{token}")
             if _subscriber_state(command) is SubscriberState.ACTIVE:
                 return
         time.sleep(0.1)
@@ -168,12 +168,12 @@ def _confirm(command: CommandContext, settings: Settings, services: Stack) -> No
 
 
 def _confirmation_tokens(settings: Settings) -> set[str]:
-    texts = "\n".join(_mail_texts(settings))
+    texts = "\n".join(_message_texts(settings))
     return set(re.findall(r"https?://[^/\s]+/confirm/([\w.~-]+)", texts))
 
 
-def _mail_texts(settings: Settings) -> list[str]:
-    """The text parts of the reader's mails, newest first."""
+def _message_texts(settings: Settings) -> list[str]:
+    """Return the text parts of the subscriber's mails, newest first."""
     maildir = settings.data_dir / "mailbox"
     texts = []
     for stored in list_messages(maildir, limit=20):
@@ -187,14 +187,14 @@ def _mail_texts(settings: Settings) -> list[str]:
 def _ingest(command: CommandContext, settings: Settings, day: _Day) -> list[BatchReport]:
     reports: list[BatchReport] = []
     with progress_bar("reading papers") as set_done:
-        for source in build_sources(settings, command.gate):
+        for source in build_sources(settings, command.rate_limiter):
             reports += ingest_source(command.sessions, settings, source, day.on, command.clock())
             set_done(len(reports))
     return reports
 
 
 def _publish(command: CommandContext, settings: Settings, on: date, services: Stack) -> Balance:
-    """Publish, ring for the worker, and wait until every row has come to its end."""
+    """Publish, enqueue a wake-up task for the worker, and wait until every delivery has ended."""
     edition_id = publish_now(command.sessions, settings, Cadence.DAILY, on, command.clock())
     make_enqueue(settings.broker_url)("deliver")
     deadline = time.monotonic() + MAIL_SECONDS
@@ -209,7 +209,9 @@ def _publish(command: CommandContext, settings: Settings, on: date, services: St
         time.sleep(0.2)
 
 
-def _tell(command: CommandContext, settings: Settings, day: _Day, outcome: _Outcome) -> None:
+def _print_summary(
+    command: CommandContext, settings: Settings, day: _Day, outcome: _Outcome
+) -> None:
     origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
     maildir = settings.data_dir / "mailbox"
     mail_count = sum(SUBSCRIBER in stored.to for stored in list_messages(maildir))
@@ -228,7 +230,7 @@ def _tell(command: CommandContext, settings: Settings, day: _Day, outcome: _Outc
         "mail_count": mail_count,
         "places": places,
     }
-    command.say(
+    command.print(
         value,
         f"Papers of {day.on} from {origin}:",
         batch_table(outcome.reports),

@@ -1,4 +1,4 @@
-"""`ingest publish deliver sweep resolve restored`: the day, by hand."""
+"""The commands `ingest publish deliver sweep resolve restored`: a day's steps by hand."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def register(app: typer.Typer) -> None:
     app.command()(ingest)
     app.command()(publish)
     app.command()(deliver)
-    app.command("sweep")(sweep_left)
-    app.command("resolve")(resolve_doubt)
+    app.command("sweep")(sweep_stale)
+    app.command("resolve")(resolve_in_doubt)
     app.command()(restored)
 
 
 def ingest(
     context: typer.Context,
     sources: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE", help="All that are set if left out.")
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Default: all that are set.")
     ] = None,
     date: Date = None,
     since: Annotated[
@@ -52,7 +52,7 @@ def ingest(
 ) -> None:
     """Fetch and store papers now.
 
-    Without a date, what the sources show now, and only what is not in yet. Exit 1 if a batch could
+    Without a date: what the sources show now and is not stored yet. Exit 1 if a batch could
     not be read.
     """
     with command_context(context, as_json=as_json) as command:
@@ -60,10 +60,10 @@ def ingest(
         days = _days(command, read_date(date, "--date"), first)
         wanted = _wanted_sources(command, sources or [])
         reports = _harvest(command, wanted, first) if first else []
-        read = {report.source for report in reports}
-        reports += _ingest(command, [source for source in wanted if source.name not in read], days)
+        done = {report.source for report in reports}
+        reports += _ingest(command, [source for source in wanted if source.name not in done], days)
         learn_all(command)
-        command.say(reports, batch_table(reports) if reports else "Everything is in already.")
+        command.print(reports, batch_table(reports) if reports else "Everything is stored already.")
         failed = [report for report in reports if report.error]
         if failed:
             raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
@@ -77,25 +77,30 @@ def _ingest(
     reports: list[BatchReport] = []
     with progress_bar("reading") as set_done:
 
-        def note(report: BatchReport) -> None:
+        def add_report(report: BatchReport) -> None:
             reports.append(report)
             set_done(len(reports))
 
         for source in sources:
             for day in days:
                 ingest_source(
-                    command.sessions, command.settings, source, day, command.clock(), on_batch=note
+                    command.sessions,
+                    command.settings,
+                    source,
+                    day,
+                    command.clock(),
+                    on_batch=add_report,
                 )
     return reports
 
 
 def _harvest(command: CommandContext, sources: list[Source], since: date) -> list[BatchReport]:
-    """arXiv's past days come from its OAI-PMH service: the feeds know only today."""
+    """Fetch arXiv's past days from its OAI-PMH service, because the feeds hold only today."""
     from service.papers.arxiv_backfill import heal_arxiv
     from service.papers.ingest import BatchReport
     from service.papers.sources.registry import build_oai
 
-    oai = build_oai(command.settings, command.gate)
+    oai = build_oai(command.settings, command.rate_limiter)
     if oai is None or "arxiv" not in {source.name for source in sources}:
         return []
     return [
@@ -118,7 +123,7 @@ def _days(command: CommandContext, on: date | None, since: date | None) -> list[
     today = read_day(command, None)
     for option, day in (("--date", on), ("--since", since)):
         if day is not None and day > today:
-            raise CommandError(f"{option} {day} lies in the future", 2)
+            raise CommandError(f"{option} {day} is in the future", 2)
     if on and since:
         raise CommandError("give --date or --since, not both", 2)
     if since is None:
@@ -130,12 +135,14 @@ def _wanted_sources(command: CommandContext, names: list[str]) -> list[Source]:
     from service.papers.sources.registry import SourceNotAvailable, build_sources
 
     try:
-        known = {source.name: source for source in build_sources(command.settings, command.gate)}
+        known = {
+            source.name: source for source in build_sources(command.settings, command.rate_limiter)
+        }
     except SourceNotAvailable as error:
         raise CommandError(str(error), 2) from error
     for name in names:
         if name not in known:
-            message = f"no source {name!r} here; PAPERBOY_SOURCES has {', '.join(known)}"
+            message = f"there is no source {name!r}; PAPERBOY_SOURCES has {', '.join(known)}"
             raise CommandError(message, 2)
     return [known[name] for name in names or known]
 
@@ -153,7 +160,8 @@ def publish(
 ) -> None:
     """Open, compose and send an edition now.
 
-    Again it sends nothing twice. Exit 1 if a batch is not complete or the balance does not close.
+    Running it again sends nothing twice. Exit 1 if a batch is not complete or the balance does not
+    close.
     """
     from service.editions.balance import find_balance
 
@@ -165,16 +173,16 @@ def publish(
         balance = find_balance(command.sessions, cadence, on)
         if balance is None:
             raise CommandError(f"the {cadence} edition of {on} is gone")
-        command.say(balance, *edition_lines(balance))
+        command.print(balance, *edition_lines(balance))
         if not balance.closes:
             raise CommandError("the balance does not close; see: paperboy status")
 
 
 def _past_day(command: CommandContext, text: str | None) -> date:
-    """The edition's date. One of the future would take today's papers away from today's."""
+    """Return the edition's date. A future edition would take the papers of today's edition."""
     on = read_day(command, text)
     if on > read_day(command, None):
-        raise CommandError(f"--date {on} lies in the future", 2)
+        raise CommandError(f"--date {on} is in the future", 2)
     return on
 
 
@@ -220,7 +228,7 @@ def deliver(
 ) -> None:
     """Send everything that is due.
 
-    That is also what readers who are back from a pause want of the days they missed.
+    This includes what readers back from a pause asked for of the days they missed.
     """
     from service.editions.catch_up import compose_catch_ups
 
@@ -230,10 +238,10 @@ def deliver(
         else:
             compose_catch_ups(command.sessions, command.settings, command.clock())
         report = _deliver(command, edition)
-        command.say(
+        command.print(
             report,
             f"{report.sent} sent, {report.skipped} skipped, {report.failed} failed, "
-            f"{report.retried} to be tried again, {report.in_doubt} in doubt.",
+            f"{report.retried} to retry, {report.in_doubt} in doubt.",
         )
 
 
@@ -255,10 +263,10 @@ def _edition_story(command: CommandContext, edition_id: int) -> EditionStory:
     return story
 
 
-def sweep_left(context: typer.Context, as_json: Json = False) -> None:
-    """Heal what dead senders left behind.
+def sweep_stale(context: typer.Context, as_json: Json = False) -> None:
+    """Recover the mails of senders that have died.
 
-    Rows that were claimed go back into the queue, rows on the wire fall in doubt.
+    Claimed mails go back into the queue, mails that were being sent are in doubt.
     """
     from service.sending.deliver import sweep
     from service.sending.restore_guard import refuse_restored
@@ -267,64 +275,65 @@ def sweep_left(context: typer.Context, as_json: Json = False) -> None:
         refuse_restored(command.sessions, command.settings)
         requeued, doubtful = sweep(command.sessions, command.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
-        command.say(value, f"{requeued} put back into the queue, {doubtful} fell in doubt.")
+        command.print(value, f"{requeued} put back into the queue, {doubtful} now in doubt.")
 
 
-def resolve_doubt(
+def resolve_in_doubt(
     context: typer.Context,
     edition: Annotated[
-        int, typer.Argument(metavar="EDITION", min=0, help="Its number; 0 for mails of none.")
+        int, typer.Argument(metavar="EDITION", min=0, help="Its number; 0 for other mails.")
     ],
     in_doubt: Annotated[
         str,
         typer.Option(
             metavar="sent|resend|carry",
-            help="They arrived, go out again, or their papers come in the next edition.",
+            help="They arrived, are sent again, or their papers come in the next edition.",
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Say what became of an edition's digests in doubt."""
+    """Resolve the digests of an edition that are in doubt."""
     from service.sending.deliver import RESOLUTIONS, resolve
 
     if in_doubt not in RESOLUTIONS:
         raise CommandError(f"--in-doubt is {', '.join(RESOLUTIONS)}, not {in_doubt!r}", 2)
     if not edition and in_doubt == "carry":
-        raise CommandError("mails of no edition have no papers to carry; say sent or resend", 2)
+        raise CommandError("mails of no edition have no papers to carry; use sent or resend", 2)
     with command_context(context, as_json=as_json) as command:
         if edition:
             _check_edition(command, edition)
         count = resolve(command.sessions, edition or None, in_doubt, command.clock())
         noun = "digest" if edition else "mail"
-        said = [f"{counted(count, noun)}: {RESOLUTIONS[in_doubt][1]}."]
+        lines = [f"{counted(count, noun)}: {RESOLUTIONS[in_doubt][1]}."]
         story = _edition_story(command, edition) if edition else None
         if count and story:
-            said += story_of_edition(story)
-        whose = f"digest of edition {edition}" if edition else "mail of no edition"
+            lines += story_of_edition(story)
+        kind = f"digest of edition {edition}" if edition else "mail of no edition"
         value = {"resolved": count, "as": in_doubt, "edition": story}
-        command.say(value, *(said if count else [f"No {whose} is in doubt."]))
+        command.print(value, *(lines if count else [f"No {kind} is in doubt."]))
 
 
 def restored(context: typer.Context, as_json: Json = False) -> None:
-    """Say that this database was restored from a backup.
+    """Confirm that this database was restored from a backup.
 
-    What may have been sent since falls in doubt instead of being sent again; then sending goes on.
+    Mails that may have been sent since the backup are in doubt and not sent again; then sending
+    continues.
     """
     from service.sending.restore_guard import accept_restored
 
     with command_context(context, as_json=as_json) as command:
         report = accept_restored(command.sessions, command.settings, command.clock())
-        command.say(report, *_restored_lines(report))
+        command.print(report, *_restored_lines(report))
 
 
 def _restored_lines(report: RestoreReport) -> list[str]:
     if report.until is None:
-        return ["This database is not behind what was sent from it; nothing to do."]
+        return ["This database is not older than the sent watermark; nothing to do."]
     total = counted(sum(report.doubtful.values()), "mail")
-    lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent before:"]
+    lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent already:"]
     for number, count in sorted(report.doubtful.items()):
-        answers = "sent|resend|carry" if number else "sent|resend"
-        answer = f"paperboy resolve {number} --in-doubt {answers}"
+        choices = "sent|resend|carry" if number else "sent|resend"
+        command = f"paperboy resolve {number} --in-doubt {choices}"
         where = f"edition {number}" if number else "no edition (confirmations and the like)"
-        lines.append(f"  {where}: {count} in doubt; answer: {answer}")
-    return [*lines, "Editions of those days that are made again fall in doubt as well."]
+        lines.append(f"  {where}: {count} in doubt; run: {command}")
+    return [*lines, "Editions of those days that are composed again are in doubt as well."]

@@ -1,4 +1,4 @@
-"""`meanings`: what stored papers are about, for `like:` and similar papers."""
+"""The command `meanings`: embeddings of stored papers, for `like:` and similar papers."""
 
 import typer
 
@@ -11,10 +11,10 @@ def register(app: typer.Typer) -> None:
 
 
 def meanings(context: typer.Context, as_json: Json = False) -> None:
-    """Learn what papers are about, for like: and similar papers.
+    """Compute what papers are about, for like: and similar papers.
 
-    Learns every stored paper that is not learned yet, counts words anew where the papers have
-    doubled since, and brings saved like: clauses up to date. The worker does the same by and by.
+    Computes an embedding of every stored paper that has none, counts word frequencies again if the
+    papers have doubled since, and updates saved like: clauses. The worker does the same over time.
     """
     from service.similarity.embed_papers import count_lexemes, meaning_note
     from service.topics.like_queries import renew_like_queries
@@ -23,19 +23,19 @@ def meanings(context: typer.Context, as_json: Json = False) -> None:
         learned = learn_all(command)
         is_counted = count_lexemes(command.sessions, command.settings)
         renewed = 0
-        while some := renew_like_queries(command.sessions, command.settings):
-            renewed += some
-        command.say(
+        while count := renew_like_queries(command.sessions, command.settings):
+            renewed += count
+        command.print(
             {"papers": learned, "is_counted": is_counted, "probes": renewed},
             f"{counted(learned, 'paper')} learned.",
-            *(["Words are counted anew."] if is_counted else []),
-            *([f"{counted(renewed, 'like: clause')} brought up to date."] if renewed else []),
+            *(["Word frequencies are counted again."] if is_counted else []),
+            *([f"{counted(renewed, 'like: clause')} updated."] if renewed else []),
             *filter(None, [meaning_note(command.settings)]),
         )
 
 
 def learn_all(command: CommandContext) -> int:
-    """Learn every paper that is not learned yet, with a bar."""
+    """Embed every paper that has no embedding yet, with a progress bar; return their number."""
     from service.similarity.embed_papers import count_waiting, learn_meanings
 
     with progress_bar("learning") as set_done:

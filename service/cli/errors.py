@@ -1,4 +1,4 @@
-"""Every error that can reach the edge of the program, as (one sentence, exit code)."""
+"""Errors of commands as one sentence and an exit code."""
 
 import logging
 
@@ -16,10 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def describe(error: Exception) -> tuple[str, int]:
-    """What to tell, and 2 where the command was used wrongly, else 1.
+    """Return the sentence to print, and exit code 2 where the command was used wrongly, else 1.
 
-    What nobody expected is a fault of ours: it is told in one line too, and where it happened is
-    logged at level DEBUG.
+    An unexpected error is a bug of ours: it is one line too, and its traceback is logged at DEBUG.
     """
     match error:
         case CommandError():
@@ -27,9 +26,9 @@ def describe(error: Exception) -> tuple[str, int]:
         case TyperException():
             return _usage(error), 2
         case TopicError():
-            return _pointed(error), 2
+            return _topic_fault(error), 2
         case SignUpError():
-            faults = (_pointed(one.topic) if one.topic else one.text for one in error.faults)
+            faults = (_topic_fault(f.topic) if f.topic else f.text for f in error.faults)
             return " ".join(faults), 2
         case SettingsError():
             return str(error), 2
@@ -38,33 +37,33 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def _failure(error: Exception) -> str:
-    """What went wrong though the command was right."""
+    """Return the sentence for an error that is not the fault of the command line."""
     match error:
         case OperationalError():
             return f"the database does not answer: {_first_line(error.orig)}"
         case DBAPIError():
-            return f"the database refuses: {_first_line(error.orig)}"
+            return f"the database reports an error: {_first_line(error.orig)}"
         case OSError(filename=name, strerror=reason) if name and reason:
             return f"{name}: {reason}"
         case EmbeddedError() | OSError() | DatabaseRestored():
             return str(error)
         case _:
             log.debug("unexpected", exc_info=error)
-            told = f"a fault of Paperboy's own, please report it: {type(error).__name__}: {error}"
-            return f"{told} (PAPERBOY_LOG_LEVEL=DEBUG shows where)"
+            text = f"a bug in Paperboy, please report it: {type(error).__name__}: {error}"
+            return f"{text} (PAPERBOY_LOG_LEVEL=DEBUG shows where)"
 
 
 def _usage(error: TyperException) -> str:
-    words = error.format_message().replace("Value error, ", "").rstrip(".")
+    text = error.format_message().replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
-    return f"{words}; see: {context.command_path} --help" if context else words
+    return f"{text}; see: {context.command_path} --help" if context else text
 
 
-def _pointed(error: TopicError) -> str:
-    """The topic's fault with its place, which some messages name themselves."""
-    words = str(error)
-    where = "" if error.position is None or "(character" in words else _place(error.position)
-    return f"topic {error.topic!r}: {words}{where}"
+def _topic_fault(error: TopicError) -> str:
+    """Return the fault in a topic with its position, which some texts contain already."""
+    text = str(error)
+    where = "" if error.position is None or "(character" in text else _place(error.position)
+    return f"topic {error.topic!r}: {text}{where}"
 
 
 def _place(position: int) -> str:

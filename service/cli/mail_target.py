@@ -1,7 +1,7 @@
-"""Where a command's mail goes: the operator's relay, or a development mailbox of its own.
+"""The target of a command's mail: the operator's relay, or a development mailbox of its own.
 
-Without a relay set, every process that sends runs a mailbox on a free loopback port; all of them
-write the same Maildir, which is made for many writers.
+Without a relay, every process that sends runs a mailbox on a free loopback port; all of them write
+to one Maildir, a format that is safe with concurrent writers.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from service.sending.smtp.transport import SmtpTransport
 
 @contextmanager
 def development_mailbox(settings: Settings) -> Iterator[Settings]:
-    """The settings with a relay that answers; nothing is started where one is set."""
+    """Yield the settings with a relay that answers: the one that is set, or a mailbox run here."""
     if settings.smtp_url:
         yield settings
         return
@@ -33,7 +33,7 @@ def development_mailbox(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def open_sender(command: CommandContext) -> Iterator[Sender]:
-    """A sender for one command."""
+    """Yield a sender for one command."""
     with development_mailbox(command.settings) as settings:
         transport = SmtpTransport(
             settings.relays, connections=settings.send_connections, rate=open_rate(settings)

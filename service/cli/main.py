@@ -1,7 +1,7 @@
 """The `paperboy` program: global options, the list of commands, and errors as one line.
 
 Modules of commands import only what their options need; each command imports its action when it
-runs. So `paperboy --help` loads no database, no HTTP client and no queue, and answers at once.
+runs. So `paperboy --help` loads no database, HTTP client or queue, and is fast.
 """
 
 import os
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="New papers on your topics, in your inbox every morning.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Plain text fits every terminal and pipe, and the boxes cost more time than they are worth.
+    # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
 for module in (system, editions, embeddings, reports, subscribers, bounces):
@@ -54,12 +54,12 @@ def _read_now(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        message = f"--now wants a time like 2026-09-18T05:00Z, not {text!r}"
+        message = f"--now needs a time like 2026-09-18T05:00Z, not {text!r}"
         raise CommandError(message, 2) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 failed, 2 wrong use. Never a traceback."""
+    """Run a command; return the exit code: 0 done, 1 failed, 2 wrong use. Never raises."""
     try:
         outcome = get_command(app).main(
             args=list(arguments) if arguments is not None else None,
@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
-        # typer leaves by SystemExit for this alone: the reader of our output has gone (`| head`).
+        # typer raises SystemExit only for a closed output pipe (`| head`).
         return _leave_pipe()
-    except Exception as error:  # noqa: BLE001  # the program's edge: whatever it is ends as one line
-        # Imported here, since the errors of a library cannot be named without loading it.
+    except Exception as error:  # noqa: BLE001  # the program's edge: every error becomes one line
+        # Imported here, because it loads the libraries whose errors it describes.
         from service.cli.errors import describe
 
         return _complain(*describe(error))
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_pipe() -> int:
-    """End in silence; Python would complain when it flushes what nobody reads."""
+    """End without an error; else Python reports a broken pipe when it flushes stdout at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     return 0

@@ -11,28 +11,28 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import service.operations.store.tables  # noqa: F401  # every table is known from here on
+    import service.operations.store.tables  # noqa: F401  # registers every table
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a command speaks: one JSON value, or lines for people."""
+    """The output of a command: one JSON value, or lines for people."""
 
     is_json: bool
 
-    def say(self, value: object, *lines: str) -> None:
+    def print(self, value: object, *lines: str) -> None:
         """Print the value as JSON, or the lines for people."""
-        told = [to_json(value)] if self.is_json else map(printable, lines)
-        print(*told, sep="\n", flush=True)
+        texts = [to_json(value)] if self.is_json else map(printable, lines)
+        print(*texts, sep="\n", flush=True)
 
 
 def to_json(value: object) -> str:
-    """A value as one line of JSON."""
+    """Return a value as one line of JSON."""
     return json.dumps(to_plain(value), ensure_ascii=False)
 
 
 def to_plain(value: object) -> Any:
-    """A value as JSON knows it: dataclasses as objects, dates as ISO text, enums as their value."""
+    """Return a value in JSON types: dataclasses as objects, dates as ISO text, enums as values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [f.name for f in dataclasses.fields(value)]
         return {name: to_plain(getattr(value, name)) for name in names}
@@ -48,36 +48,36 @@ def to_plain(value: object) -> Any:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: what a relay or a source says must not steer a terminal."""
+    """Return text without control characters, since text of a relay may hold terminal escapes."""
     return "".join(
         char if char == "\n" or unicodedata.category(char) != "Cc" else "\N{REPLACEMENT CHARACTER}"
         for char in text
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 paper`, `2 papers`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """Return `1 paper`, `2 papers`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{ending}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their names, numbers to the right (`>name`).
+    """Return columns under their names, aligned to the right where the name begins with `>`.
 
-    Plain text as wide as it needs to be: a terminal wraps it, and nothing is cut.
+    The text is as wide as necessary; a terminal wraps it, and nothing is cut off.
     """
     names = [column.lstrip(">") for column in columns]
     cells = [names, *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    places = [
+    formats = [
         f"{{:>{width}}}" if column.startswith(">") else f"{{:{width}}}"
         for column, width in zip(columns, widths, strict=True)
     ]
-    return "\n".join("  ".join(places).format(*row).rstrip() for row in cells)
+    return "\n".join("  ".join(formats).format(*row).rstrip() for row in cells)
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[..., None]]:
-    """A bar on stderr where a person watches; yields `set_done(done, whole)`."""
+    """Show a bar if stderr is a terminal; yield `set_done(done, whole)`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -1,4 +1,4 @@
-"""The whole service on one machine: web, worker and beat as child processes with one set of settings."""
+"""Web, worker and beat as child processes on one machine, with one set of settings."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from service.cli.context import CommandError
 from service.platform.settings.load import SECRETS
@@ -24,7 +24,7 @@ STOP_SECONDS = 20.0
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
             "--host", "127.0.0.1", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
-    "worker": ["-m", "celery", "-A", "workers.app", "worker", "-Q", "ingest,compose,send",
+    "worker": ["-m", "celery", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
                "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
     "beat": ["-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING"],
 }  # fmt: skip
@@ -32,27 +32,27 @@ COMMANDS = {
 
 @contextmanager
 def ending_at_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the command as Ctrl-C does: by an exception that unwinds it.
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does: by a KeyboardInterrupt.
 
-    The default would end this process alone and leave its children behind. What is ignored stays
-    ignored (`nohup`).
+    Their default would end this process and leave its children behind. Signals that are ignored
+    (`nohup`) stay ignored.
     """
-    taken = {
+    previous = {
         number: signal.getsignal(number)
         for number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) != signal.SIG_IGN
     }
-    for number in taken:
+    for number in previous:
         signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, before in taken.items():
-            signal.signal(number, before)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class Stack:
-    """Child processes that share settings; a context manager that ends exactly those it started."""
+    """Child processes that share settings; a context manager that ends the ones it started."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C reaches this process alone, which then ends its children in order.
+            # So that Ctrl-C reaches only this process, which then ends its children in order.
             start_new_session=True,
         )
 
@@ -86,20 +86,20 @@ class Stack:
         return {name: child.pid for name, child in self._children.items()}
 
     def wait_for_web(self, url: str, seconds: float = READY_SECONDS) -> None:
-        """Return when the site answers. Raises `CommandError` with the log's place."""
+        """Return when the site answers. Raises `CommandError` with the path of the log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check()
             try:
-                if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                if httpx2.get(f"{url}/readyz", timeout=2).is_success:
                     return
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 pass  # Not listening yet.
             time.sleep(0.1)
         raise CommandError(f"the site did not answer within {seconds:.0f} s{self._see('web')}")
 
     def check(self) -> None:
-        """Raises `CommandError` if a child has ended by itself."""
+        """Raise `CommandError` if a child has ended by itself."""
         for name, child in self._children.items():
             if child.poll() is not None:
                 raise CommandError(f"{name} ended by itself{self._see(name)}")
@@ -115,8 +115,8 @@ class Stack:
 
     def _see(self, name: str) -> str:
         path = self._log_dir / f"{name}.log"
-        last_words = path.read_text(errors="replace").strip().rpartition("\n")[2][:300]
-        return f": {last_words} (see {path})" if last_words else f" (see {path})"
+        last_line = path.read_text(errors="replace").strip().rpartition("\n")[2][:300]
+        return f": {last_line} (see {path})" if last_line else f" (see {path})"
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +125,7 @@ class Stack:
         try:
             self._end_children()
         except KeyboardInterrupt:
-            pass  # Asked twice: at once, then.
+            pass  # A second Ctrl-C: kill the children at once.
         finally:
             self._kill_children()
             self._files.close()
@@ -144,13 +144,13 @@ class Stack:
     def _kill_children(self) -> None:
         for child in self._children.values():
             if child.poll() is None:
-                # Each child leads a group of its own, with the worker's pool in it.
+                # The whole process group, which includes the worker's pool.
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
 
 
 def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:
-    """This environment, with the servers that were found or started and the given changes."""
+    """Return this process's environment, with the URLs of the servers and the given changes."""
     environ = dict(os.environ)
     for name in SECRETS & {"database_url", "redis_url"}:
         environ.pop(f"PAPERBOY_{name.upper()}_FILE", None)
@@ -161,7 +161,7 @@ def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[st
 
 
 def listening_port(settings: Settings) -> int:
-    """The port to serve on: that of a loopback BASE_URL, else 8000 behind the operator's proxy."""
+    """Return the port to serve on: that of a loopback BASE_URL, else 8000 for a reverse proxy."""
     parts = urlsplit(settings.base_url)
     is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
     return (parts.port or 80) if is_local else 8000

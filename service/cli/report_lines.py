@@ -1,4 +1,4 @@
-"""Batches and editions as tables: what was announced, and what became of every digest."""
+"""Lines about batches, editions and deliveries, for people."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def batch_name(report: BatchReport) -> str:
 
 
 def batch_table(reports: Sequence[BatchReport]) -> str:
-    """What one look at each batch brought; `stored` are papers that were not known before.
+    """Return the table of fetched batches; `stored` are papers that were new to us.
 
-    Columns in which nothing stands are left out, so that the usual day fits a terminal.
+    Empty columns are left out, so that a usual day fits a terminal.
     """
     rows = [_batch_row(report) for report in reports]
     filled = [name for name in rows[0] if any(row[name] for row in rows)]
@@ -55,7 +55,7 @@ def _batch_row(report: BatchReport) -> dict[str, object]:
 
 
 def edition_lines(balance: Balance) -> list[str]:
-    """The accounting of an edition, for people."""
+    """Return the balance of an edition."""
     title = (
         f"{balance.cadence.capitalize()} edition of {balance.local_date}: number "
         f"{balance.edition_id}, {balance.state}, {counted(balance.paper_count, 'paper')}"
@@ -68,14 +68,14 @@ def edition_lines(balance: Balance) -> list[str]:
 
 
 def story_of_edition(story: EditionStory) -> list[str]:
-    """An edition's account with what is behind its numbers: what failed, waits, or is in doubt."""
+    """Return the balance of an edition, with details of what failed, waits, or is in doubt."""
     lines = edition_lines(story)
     for reply in story.failures:
         lines.append(f"Failed {reply.count} times: {reply.example}")
     lines += _waiting_lines(story)
     lines += doubt_lines(story.doubts)
     if story.doubts:
-        lines.append(f"Answer: paperboy resolve {story.edition_id} --in-doubt sent|resend|carry")
+        lines.append(f"Run: paperboy resolve {story.edition_id} --in-doubt sent|resend|carry")
     return lines
 
 
@@ -86,20 +86,20 @@ def _waiting_lines(story: EditionStory) -> list[str]:
         lines.append(f"Due: {counted(waiting.due_count, 'digest')}, {since}.")
     if waiting.retry_count:
         when = f"the next at {moment(waiting.next_retry_at)}"
-        lines.append(f"To be tried again: {counted(waiting.retry_count, 'digest')}, {when}.")
+        lines.append(f"To retry: {counted(waiting.retry_count, 'digest')}, {when}.")
     first_tries = waiting.later_count - waiting.retry_count
     if first_tries:
         when = f"the last at {moment(waiting.last_due_at)}"
         lines.append(f"Not due yet: {counted(first_tries, 'digest')}, {when}.")
     lines += [f"Held for {lane}: {counted(count, 'digest')}." for lane, count in waiting.lanes]
     if waiting.due_count or waiting.later_count:
-        end = f"done at about {moment(story.ends_at)}" if story.ends_at else "nothing moves now"
+        end = f"done at about {moment(story.ends_at)}" if story.ends_at else "nothing is sent now"
         lines.append(f"Rate: {story.rate_per_second:g} a second; {end}.")
     return lines
 
 
 def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
-    """Doubts by provider: how many, since when, and what is known."""
+    """Return a line for each provider with mails in doubt: how many, since when, and details."""
     return [
         f"In doubt since {moment(doubt.since)}: {doubt.count} at {doubt.provider}"
         + (f" through {doubt.relay}" if doubt.relay else "")
@@ -109,22 +109,22 @@ def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
 
 
 def moment(at: datetime | None) -> str:
-    """A time as commands tell it."""
+    """Return a time as commands print it."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "?"
 
 
 def provider_lines(providers: Sequence[ProviderLine]) -> list[str]:
-    """The providers that take our mail slowly, or not at all."""
-    return [_provider(one) for one in providers]
+    """Return a line for each provider that is slowed down or paused."""
+    return [_provider(provider) for provider in providers]
 
 
-def _provider(one: ProviderLine) -> str:
-    said = f": {one.last_reply}" if one.last_reply else ""
-    if one.breaker != "closed":
-        probe = f", tried again at {moment(one.probe_at)}" if one.probe_at else ""
-        return f"{one.provider} is paused since {moment(one.since)}{probe}{said}"
-    limit_state = f"{one.rate:g} a second" if one.rate is not None else "watched"
-    return f"{one.provider} at {limit_state} since {moment(one.since)}{said}"
+def _provider(line: ProviderLine) -> str:
+    reply = f": {line.last_reply}" if line.last_reply else ""
+    if line.breaker != "closed":
+        probe = f", tried again at {moment(line.probe_at)}" if line.probe_at else ""
+        return f"{line.provider} is paused since {moment(line.since)}{probe}{reply}"
+    limit = f"{line.rate:g} a second" if line.rate is not None else "watched"
+    return f"{line.provider} at {limit} since {moment(line.since)}{reply}"
 
 
 def story_lines(story: Story) -> list[str]:
@@ -141,38 +141,38 @@ def story_lines(story: Story) -> list[str]:
     return lines
 
 
-def _delivery_lines(told: DeliveryStory) -> list[str]:
-    why_so = f": {told.reason}" if told.reason else ""
-    edition = f" of the {told.cadence} edition {told.edition_id}" if told.edition_id else ""
-    name = told.kind.replace("_", " ").capitalize()
-    lines = [f"{name}{edition}: {told.state}{why_so}"]
-    if told.message_id:
-        lines.append(f"  {told.message_id}")
-    for topic, papers in groupby(told.papers, key=lambda paper: paper.topic):
+def _delivery_lines(story: DeliveryStory) -> list[str]:
+    reason = f": {story.reason}" if story.reason else ""
+    edition = f" of the {story.cadence} edition {story.edition_id}" if story.edition_id else ""
+    name = story.kind.replace("_", " ").capitalize()
+    lines = [f"{name}{edition}: {story.state}{reason}"]
+    if story.message_id:
+        lines.append(f"  {story.message_id}")
+    for topic, papers in groupby(story.papers, key=lambda paper: paper.topic):
         lines.append(f"  {topic}")
         lines += [line for paper in papers for line in _paper_lines(paper)]
-    if told.cut:
-        lines.append(f"  Cut for length: {', '.join(told.cut)}")
+    if story.cut:
+        lines.append(f"  Cut for length: {', '.join(story.cut)}")
     lines += [
-        f"  Brings again what {_edition(one)} did not bring for certain"
-        for one in told.carried_from
+        f"  Carries over papers of {_edition(name)}, whose mail is in doubt or was refused"
+        for name in story.carried_from
     ]
     lines += [
         f"  {event.at:%Y-%m-%d %H:%M:%S} UTC, try {event.attempt}: {event.state} {event.detail}"
-        f"{_way(event)}"
-        for event in told.events
+        f"{_route(event)}"
+        for event in story.events
     ]
-    lines += [f"  {_bounce_line(bounce)}" for bounce in told.bounces]
-    if told.carried_into:
-        lines.append(f"  Its papers came again in {_edition(told.carried_into)}")
+    lines += [f"  {_bounce_line(bounce)}" for bounce in story.bounces]
+    if story.carried_into:
+        lines.append(f"  Its papers were carried over into {_edition(story.carried_into)}")
     return lines
 
 
-def _way(event: EventStory) -> str:
-    """How far a try got, where it was not answered for the message itself, and through whom."""
+def _route(event: EventStory) -> str:
+    """Return the SMTP phase in which a try ended without a reply to the message, and the relay."""
     phase = f"in phase {event.phase}" if event.phase not in {"", "replied"} else ""
-    way = " ".join(filter(None, (phase, f"through {event.relay}" if event.relay else "")))
-    return f" ({way})" if way else ""
+    route = " ".join(filter(None, (phase, f"through {event.relay}" if event.relay else "")))
+    return f" ({route})" if route else ""
 
 
 def _edition(name: EditionName) -> str:
@@ -180,10 +180,8 @@ def _edition(name: EditionName) -> str:
 
 
 def _bounce_line(bounce: BounceStory) -> str:
-    said = " ".join(filter(None, (bounce.code, bounce.detail)))
-    return (
-        f"{bounce.at:%Y-%m-%d %H:%M:%S} UTC, came back by {bounce.source}: {bounce.verdict} {said}"
-    )
+    reply = " ".join(filter(None, (bounce.code, bounce.detail)))
+    return f"{bounce.at:%Y-%m-%d %H:%M:%S} UTC, bounce by {bounce.source}: {bounce.verdict} {reply}"
 
 
 def _paper_lines(paper: PaperStory) -> list[str]:

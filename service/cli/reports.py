@@ -1,4 +1,4 @@
-"""`status preview why topics`: what is, what would be, and why."""
+"""The commands `status preview why topics`: reports that change nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAR_WIDTH = 40
 
 
 def register(app: typer.Typer) -> None:
-    topics = typer.Typer(help="Try a topic before anybody subscribes to it.", rich_markup_mode=None)
+    topics = typer.Typer(help="Try a topic before subscribing to it.", rich_markup_mode=None)
     topics.command("test")(try_topic)
     app.command()(status)
     app.command()(preview)
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def find_subscriber(command: CommandContext, email: str) -> Subscriber:
-    """The subscriber with an address. Raises `CommandError` where there is none."""
+    """Return the subscriber with an address. Raises `CommandError` where there is none."""
     from service.platform.database.engine import transaction
     from service.platform.signing.address_hash import email_key
     from service.subscribers.store.subscribers import find_by_email
@@ -41,18 +41,18 @@ def find_subscriber(command: CommandContext, email: str) -> Subscriber:
         subscriber = find_by_email(session, email_key(address))
         suppressed = find_reason(session, email_key(address), command.settings.secret_key)
     if subscriber is None:
-        raise nobody(email, suppressed)
+        raise unknown_subscriber(email, suppressed)
     return subscriber
 
 
-def nobody(email: str, suppressed: str | None) -> CommandError:
-    """Make the error that says that an address is no subscriber's."""
-    known = f"; it is suppressed: {suppressed}" if suppressed else ""
-    return CommandError(f"no subscriber has the address {email}{known}")
+def unknown_subscriber(email: str, suppressed: str | None) -> CommandError:
+    """Return the error for an address that is no subscriber's."""
+    note = f"; it is suppressed: {suppressed}" if suppressed else ""
+    return CommandError(f"no subscriber has the address {email}{note}")
 
 
 def status(context: typer.Context, date: Date = None, as_json: Json = False) -> None:
-    """Show batches, editions, balances, and what waits.
+    """Show batches, editions, balances and waiting mail.
 
     Exit 1 if a balance does not close.
     """
@@ -62,7 +62,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
         found = find_status(
             command.sessions, command.settings, read_day(command, date), command.clock()
         )
-        command.say(found, *_status_lines(found))
+        command.print(found, *_status_lines(found))
         if any(edition.closes is False and edition.state != "open" for edition in found.editions):
             raise CommandError("a balance does not close")
 
@@ -91,10 +91,10 @@ def _status_lines(found: Status) -> list[str]:
     since = f", the oldest since {moment(oldest)}" if oldest else ""
     lines.append(f"Subscribers: {subscribers or 'none'}.")
     lines.append(f"Mails: {found.due_count} due{since}; {found.in_doubt_count} in doubt.")
-    letters = [f"Of no edition: {line}" for line in doubt_lines(found.letters)]
-    if letters:
-        letters.append("Answer: paperboy resolve 0 --in-doubt sent|resend")
-    return [*lines, *letters, *provider_lines(found.providers)]
+    transactional = [f"Of no edition: {line}" for line in doubt_lines(found.letters)]
+    if transactional:
+        transactional.append("Run: paperboy resolve 0 --in-doubt sent|resend")
+    return [*lines, *transactional, *provider_lines(found.providers)]
 
 
 def preview(
@@ -108,23 +108,25 @@ def preview(
 ) -> None:
     """Write a reader's exact mail as files; nothing is sent.
 
-    As .eml, .html and .txt: the frozen digest where there is one, else what it would be now.
+    As .eml, .html and .txt: the frozen digest if there is one, else what it would be now.
     """
     from service.messages.preview import preview_digest
 
     with command_context(context, as_json=as_json) as command:
         on = read_day(command, date)
         subscriber = find_subscriber(command, email)
-        made = preview_digest(
+        mail = preview_digest(
             command.sessions, command.settings, subscriber.id, on, command.clock()
         )
-        if made.payload is None:
-            command.say({"written": [], "reason": made.reason}, f"No mail for {on}: {made.reason}.")
+        if mail.payload is None:
+            command.print(
+                {"written": [], "reason": mail.reason}, f"No mail for {on}: {mail.reason}."
+            )
             return
-        written = _write(made.payload, out, f"{on}-{subscriber.id}")
-        command.say(
-            {"written": [str(path) for path in written], "papers": made.paper_count},
-            f"{counted(made.paper_count, 'paper')} in the mail of {on}:",
+        written = _write(mail.payload, out, f"{on}-{subscriber.id}")
+        command.print(
+            {"written": [str(path) for path in written], "papers": mail.paper_count},
+            f"{counted(mail.paper_count, 'paper')} in the mail of {on}:",
             *(f"  {path}" for path in written),
         )
 
@@ -155,7 +157,7 @@ def why(
     date: Annotated[str, typer.Argument(metavar="DATE", help="The edition's, like 2026-09-18.")],
     as_json: Json = False,
 ) -> None:
-    """Tell what a reader was sent on a date, and why.
+    """Show what a reader was sent on a date, and why.
 
     Which papers matched which clause, what was cut, and every reply of the relay.
     """
@@ -169,8 +171,8 @@ def why(
         key = email_key(validate_address(email, takes_utf8=True))
         found = find_subscriber_story(command.sessions, key, on, command.settings.secret_key)
         if found.story is None:
-            raise nobody(email, found.suppressed)
-        command.say(found.story, *story_lines(found.story))
+            raise unknown_subscriber(email, found.suppressed)
+        command.print(found.story, *story_lines(found.story))
 
 
 def try_topic(
@@ -189,7 +191,7 @@ def try_topic(
         until = read_day(command, None)
         with transaction(command.sessions) as session:
             found = preview_topic(session, command.settings, query, until, days)
-        command.say(
+        command.print(
             {
                 "total": found.total,
                 "per_day": {day.isoformat(): count for day, count in found.per_day},

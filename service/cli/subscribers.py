@@ -1,4 +1,4 @@
-"""`subscribers suppress release`: who gets mail."""
+"""The commands `subscribers suppress release`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def add(
         str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
     ] = "daily",
     empty_digests: Annotated[
-        bool, typer.Option("--empty-digests", help="A short mail also when nothing matched.")
+        bool, typer.Option("--empty-digests", help="Send a short mail if nothing matched.")
     ] = False,
     confirmed: Confirmed = False,
     as_json: Json = False,
 ) -> None:
     """Add a subscriber.
 
-    Without --confirmed they are asked by mail first.
+    Without --confirmed they have to confirm by mail first.
     """
     from dataclasses import replace
 
@@ -78,13 +78,13 @@ def add(
             )
         if subscriber is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
-        _ring(command)
-        asked = "" if confirmed else "; a confirmation mail is queued"
-        command.say(_row(subscriber), f"{subscriber.email} is {subscriber.state}{asked}.")
+        _enqueue_delivery(command)
+        note = "" if confirmed else "; a confirmation mail is queued"
+        command.print(_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")
 
 
-def _ring(command: CommandContext) -> None:
-    """Tell a running worker that there may be mail; without one, `deliver` sends it."""
+def _enqueue_delivery(command: CommandContext) -> None:
+    """Wake a running worker to send the mail; without one, the command `deliver` sends it."""
     from service.platform.queue import make_enqueue
 
     make_enqueue(command.settings.broker_url)("deliver")
@@ -119,10 +119,10 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
             (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
             for r in subscribers
         ]
-        made = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
+        lines = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
         total = f"{counted(len(rows), 'subscriber')}."
         value = [_row(subscriber) | {"topics": texts[subscriber.id]} for subscriber in subscribers]
-        command.say(value, *([made, total] if rows else [total]))
+        command.print(value, *([lines, total] if rows else [total]))
 
 
 def import_file(
@@ -154,10 +154,10 @@ def import_file(
                 )
         except ImportFault as error:
             raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
-        _ring(command)
-        command.say(
+        _enqueue_delivery(command)
+        command.print(
             report,
-            f"{report.added} added, {report.known} known already, {report.suppressed} suppressed.",
+            f"{report.added} added, {report.known} already known, {report.suppressed} suppressed.",
         )
 
 
@@ -173,33 +173,33 @@ def _read_text(file: Path) -> str:
 def export(
     context: typer.Context,
     email: Annotated[
-        str | None, typer.Argument(metavar="EMAIL", help="Everybody if left out.")
+        str | None, typer.Argument(metavar="EMAIL", help="Default: all readers.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print everything held about one reader, or all.
+    """Print all data about one reader, or about all.
 
-    One JSON object a line; with --json everybody is one JSON array.
+    One JSON object per line; with --json all readers in one JSON array.
     """
     from service.platform.database.engine import transaction
     from service.subscribers.export import export_subscriber
     from service.subscribers.store.subscribers import list_subscribers
 
     with command_context(context, as_json=as_json) as command:
-        one = find_subscriber(command, email) if email else None
+        found = find_subscriber(command, email) if email else None
         with transaction(command.sessions) as session:
-            subscribers = [one] if one else list_subscribers(session)
-            held = [export_subscriber(session, subscriber) for subscriber in subscribers]
-        command.say(held[0] if one else held, *map(to_json, held))
+            subscribers = [found] if found else list_subscribers(session)
+            exports = [export_subscriber(session, subscriber) for subscriber in subscribers]
+        command.print(exports[0] if found else exports, *map(to_json, exports))
 
 
 def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
-    """Forget a reader and everything about them.
+    """Erase a reader and all data about them.
 
-    A keyed hash of the address stays, so that no import brings it back.
+    Only a keyed hash of the address is kept, so that no import adds it again.
     """
     from service.platform.database.engine import transaction
-    from service.subscribers.lifecycle import erase as forget
+    from service.subscribers.lifecycle import erase as erase_subscriber
     from service.subscribers.store.subscribers import get_subscriber
 
     with command_context(context, as_json=as_json) as command:
@@ -207,8 +207,8 @@ def erase(context: typer.Context, email: Email, as_json: Json = False) -> None:
         with transaction(command.sessions) as session:
             subscriber = get_subscriber(session, found.id, lock=True)
             if subscriber is not None:
-                forget(session, subscriber, command.settings.secret_key, command.clock())
-        command.say({"erased": found.email}, f"{found.email} is forgotten.")
+                erase_subscriber(session, subscriber, command.settings.secret_key, command.clock())
+        command.print({"erased": found.email}, f"{found.email} is erased.")
 
 
 def suppress(
@@ -219,7 +219,7 @@ def suppress(
     ],
     as_json: Json = False,
 ) -> None:
-    """Never mail an address again, whoever signs it up."""
+    """Never mail an address again, even if it signs up again."""
     from service.platform.database.engine import transaction
     from service.subscribers.lifecycle import suppress_address
     from service.subscribers.validate import validate_address
@@ -229,16 +229,16 @@ def suppress(
         with transaction(command.sessions) as session:
             keys = command.settings.secret_key
             is_new = suppress_address(session, address, keys, why, command.clock())
-        command.say(
+        command.print(
             {"suppressed": address, "is_new": is_new},
             f"{address} is suppressed." if is_new else f"{address} was suppressed already.",
         )
 
 
 def release(context: typer.Context, email: Email, as_json: Json = False) -> None:
-    """Let an address be mailed again.
+    """Allow mail to a suppressed address again.
 
-    Its owner has to sign up anew.
+    Its owner has to sign up again.
     """
     from service.platform.database.engine import transaction
     from service.subscribers.lifecycle import release_address
@@ -250,4 +250,4 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
             released = release_address(session, address, command.settings.secret_key)
         if not released:
             raise CommandError(f"{address} is not suppressed")
-        command.say({"released": address}, f"{address} is released.")
+        command.print({"released": address}, f"{address} is released.")

@@ -1,4 +1,4 @@
-"""`up demo migrate doctor`: the machine itself."""
+"""The commands `up demo migrate doctor`: running and checking the installation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.cli.context import (
     Globals,
     Json,
     command_context,
-    find_voice,
+    make_output,
     open_settings,
 )
 from service.cli.output import counted
@@ -26,11 +26,11 @@ def register(app: typer.Typer) -> None:
 
 
 def up(context: typer.Context, as_json: Json = False) -> None:
-    """Run everything on this machine until Ctrl-C."""
-    from service.cli import up as running
+    """Run the whole service on this machine until Ctrl-C."""
+    from service.cli import up as service_up
 
     _refuse_clock(context)
-    running.run(context, as_json=as_json)
+    service_up.run(context, as_json=as_json)
 
 
 def demo(
@@ -38,9 +38,9 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Print the accounting and stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a whole day: papers in, a reader signs up, a digest.
+    """Show a whole day: papers come in, a reader signs up, a digest.
 
-    Takes today's papers where the sources answer, else a built-in day of invented ones.
+    With today's papers if the sources answer, else with a built-in day of invented ones.
     """
     from service.cli import demo as sample_demo
     from service.cli.processes import ending_at_signals
@@ -53,18 +53,18 @@ def demo(
 def _refuse_clock(context: typer.Context) -> None:
     given: Globals = context.obj
     if given.now is not None:
-        raise CommandError("--now sets the clock of one command; up and demo start others", 2)
+        raise CommandError("--now sets the clock of one process, and up and demo start several", 2)
 
 
 def migrate(context: typer.Context, as_json: Json = False) -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the newest schema."""
     from service.platform.database.migrate import current_revision, upgrade
 
     with open_settings() as (_, settings):
         upgrade(settings.database_url)
         revision = current_revision(settings.database_url)
-    voice = find_voice(context, as_json=as_json)
-    voice.say({"revision": revision}, f"The schema is at revision {revision}.")
+    output = make_output(context, as_json=as_json)
+    output.print({"revision": revision}, f"The schema is at revision {revision}.")
 
 
 def doctor(
@@ -76,7 +76,7 @@ def doctor(
 ) -> None:
     """Check settings, servers, relay, sources, DNS and one-click.
 
-    Exit 1 if one of them is at fault.
+    Exit 1 if a check fails.
     """
     from service.cli.mail_target import development_mailbox
     from service.operations.doctor import examine
@@ -84,7 +84,7 @@ def doctor(
     with command_context(context, as_json=as_json, needs_schema=False) as command:
         with development_mailbox(command.settings) as settings:
             findings = examine(settings, command.sessions, probe)
-        command.say(findings, *map(_finding_line, findings))
+        command.print(findings, *map(_finding_line, findings))
         failed = [finding.subject for finding in findings if finding.state == "bad"]
         if failed:
             raise CommandError(f"{counted(len(failed), 'fault')}: {', '.join(failed)}")

@@ -1,4 +1,4 @@
-"""`up`: the service with the operator's settings, as child processes of one command."""
+"""The command `up`: the service with the operator's settings, as child processes."""
 
 import typer
 
@@ -7,8 +7,8 @@ from service.cli.mail_target import development_mailbox
 from service.cli.processes import Stack, beat_schedule, ending_at_signals, is_free, listening_port
 
 # A relay may take ten minutes to answer the final dot (RFC 5321 §4.5.3.2.6); a worker that is
-# killed before leaves its mails in doubt.
-PATIENCE_SECONDS = 700.0
+# killed before that leaves its mails in doubt.
+STOP_SECONDS = 700.0
 
 
 def run(context: typer.Context, *, as_json: bool) -> None:
@@ -22,17 +22,17 @@ def run(context: typer.Context, *, as_json: bool) -> None:
         if not is_free(port):
             raise CommandError(f"port {port} is taken; set PAPERBOY_BASE_URL to another one")
         changes = {"PAPERBOY_MAILBOX_URL": settings.mailbox_url}
-        with Stack(settings, changes, PATIENCE_SECONDS) as stack:
+        with Stack(settings, changes, STOP_SECONDS) as stack:
             stack.start("web", "--port", str(port))
             stack.start("worker")
             stack.start("beat", *beat_schedule(settings.data_dir))
             stack.wait_for_web(f"http://127.0.0.1:{port}")
-            mailbox = [] if settings.smtp_url else [f"Its mail:  {settings.base_url}/mailbox"]
-            command.say(
+            mailbox = [] if settings.smtp_url else [f"Mailbox:  {settings.base_url}/mailbox"]
+            command.print(
                 {"url": settings.base_url, "processes": stack.pids()},
                 f"Paperboy: {settings.base_url}",
                 *mailbox,
-                f"Its logs:  {settings.data_dir / 'logs'}",
-                "Ctrl-C stops it, after the mails that are on the wire; once more stops it at once.",
+                f"Logs:     {settings.data_dir / 'logs'}",
+                "Ctrl-C stops it after the mails that are being sent; a second Ctrl-C stops it at once.",
             )
             stack.stay_up()

@@ -1,4 +1,4 @@
-"""What the operator must know: one mail for each occasion, however many workers notice it."""
+"""Alerts to the operator: one mail per occasion, however many workers notice it (idempotent)."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
-# The very thing that is wrong may keep the mail from leaving: it gets two days.
+# Two days, because the fault itself may prevent mail from being sent.
 ALERT_LIFETIME = timedelta(days=2)
 
 log = get_logger(__name__)
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One thing that is wrong: what, how we know, and what to do."""
+    """The text of an alert: what is wrong, the evidence, and what to do."""
 
     subject: str
     detail: str
@@ -30,18 +30,18 @@ class Alert:
 def alert_operator(
     session: Session, settings: Settings, occasion: str, alert: Alert, now: datetime
 ) -> int | None:
-    """Queue one mail to `ALERT_TO`, and say the same in the log; returns the delivery's id.
+    """Queue one mail to `ALERT_TO`, log the alert, and return the delivery's id.
 
-    None where this occasion has its mail already, or where no address is set. `occasion` names one
-    event (`breaker example.org 2026-09-18T05:00:00+00:00`), not a kind of events: what is said
-    under a key once is never said again.
+    Return None if this occasion has its mail already, or if no address is set. `occasion` is a
+    unique key of one event (`breaker example.org 2026-09-18T05:00:00+00:00`), not of a kind of
+    events: a second alert with the same key is dropped.
     """
     if not settings.alert_to:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
         return None
     until = now + ALERT_LIFETIME
-    kind, told = DeliveryKind.OPERATOR_ALERT, dataclasses.asdict(alert)
-    number = insert_mail_row(session, MailRow(kind, None, occasion, now, now, until, alert=told))
+    kind, value = DeliveryKind.OPERATOR_ALERT, dataclasses.asdict(alert)
+    number = insert_mail_row(session, MailRow(kind, None, occasion, now, now, until, alert=value))
     if number is not None:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
     return number
@@ -50,11 +50,11 @@ def alert_operator(
 def report_relay(
     sessions: sessionmaker[Session], settings: Settings, relay: str, reply: str, now: datetime
 ) -> None:
-    """Tell the operator, once a day, of a relay that refuses us, or does not answer for minutes."""
+    """Alert the operator, once a day, about a relay that refuses us or has not answered for minutes."""
     alert = Alert(
         subject=f"The relay {relay} takes no mail",
         detail=f"It said: {reply}",
-        hint="Check SMTP_URL and the relay's account. Rows stay queued and go out with it.",
+        hint="Check SMTP_URL and the relay's account. Mail stays queued and is sent afterwards.",
     )
     with transaction(sessions) as session:
         alert_operator(session, settings, f"relay {relay} {now.date()}", alert, now)
@@ -63,11 +63,11 @@ def report_relay(
 def report_mailbox(
     sessions: sessionmaker[Session], settings: Settings, reason: str, now: datetime
 ) -> None:
-    """Tell the operator, once a day, that the bounce mailbox cannot be read."""
+    """Alert the operator, once a day, that the bounce mailbox cannot be read."""
     alert = Alert(
         subject="The bounce mailbox cannot be read",
         detail=reason,
-        hint="Bounces wait there and are not lost; see PAPERBOY_BOUNCE_MAILBOX.",
+        hint="No bounce is lost: they wait in the mailbox. See PAPERBOY_BOUNCE_MAILBOX.",
     )
     with transaction(sessions) as session:
         alert_operator(session, settings, f"mailbox {now.date()}", alert, now)

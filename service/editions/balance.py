@@ -1,4 +1,4 @@
-"""The accounts of an edition: what the sources announced, and what became of every candidate."""
+"""Account for an edition: how many papers it has, and the state of every candidate's delivery."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from service.platform.database.engine import transaction
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The accounting of an edition. `states`: "sent", "skipped: empty" … -> rows."""
+    """An edition's counts. `states`: "sent", "skipped: empty" … -> number of deliveries."""
 
     edition_id: int
     cadence: Cadence
@@ -28,16 +28,16 @@ class Balance:
 
     @property
     def by_state(self) -> dict[str, int]:
-        """The states without the reasons of skips."""
-        told: dict[str, int] = {}
+        """The counts by state, skips of all reasons together."""
+        counts: dict[str, int] = {}
         for name, count in self.states.items():
             state = name.partition(":")[0]
-            told[state] = told.get(state, 0) + count
-        return told
+            counts[state] = counts.get(state, 0) + count
+        return counts
 
 
 def edition_balance(session: Session, edition: Edition) -> Balance:
-    """Return how many candidates an edition had and what became of each."""
+    """Return how many candidates an edition had, and their deliveries counted by state."""
     return edition_balances(session, [edition])[0]
 
 

@@ -1,8 +1,8 @@
-"""What came during a pause, in one mail, for readers who want it when they are back.
+"""Compose the catch-up mail: the papers of a pause, for subscribers who want them afterwards.
 
-The papers are those of the editions that went out without the reader. What makes it safe to run
-twice: the reader's row is locked and the wish taken from it in the transaction that queues the
-mail, and the mail's key names the pause. Papers the ledger knows never come again.
+The papers are those of the editions that went out without the subscriber. It is idempotent: the
+subscriber's row is locked and the request cleared in the transaction that queues the mail, and the
+mail's unique key names the pause. Papers in the ledger never come again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,11 +42,11 @@ from service.topics.domain.language import Query, QueryError, parse_query, wants
 from service.topics.like_clauses import topic_condition
 from service.topics.like_queries import LikeError
 
-# A month is what somebody looks through; who was away for longer wants to begin anew.
+# More than a month of missed papers is too much to look through.
 LONGEST_DAYS = 31
-# Of each topic; what does not fit into the mail is one click away.
+# Papers for each topic; those that do not fit into the mail are one click away.
 MOST_MISSED = 200
-# Whoever comes back has a few days' time.
+# A catch-up mail may be sent up to this long after it is due.
 LIFETIME = timedelta(days=3)
 SUBSCRIBERS_AT_ONCE = 200
 
@@ -55,7 +55,7 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Missed:
-    """The papers that a reader's topics want of the editions that were missed, `most` a topic."""
+    """The papers of missed editions that match a subscriber's topics, at most `most` a topic."""
 
     most: int
     ids: set[int] = field(default_factory=set)
@@ -69,7 +69,7 @@ def compose_catch_ups(
     now: datetime,
     most_missed: int = MOST_MISSED,
 ) -> int:
-    """Queue the mail of every reader who is back and wants one; returns how many were queued."""
+    """Queue the mail of every subscriber who is back and wants one; return how many were queued."""
     with transaction(sessions) as session:
         waiting = list_waiting(session, SUBSCRIBERS_AT_ONCE)
     queued = 0
@@ -86,7 +86,7 @@ def compose_catch_ups(
 def _queue(
     session: Session, settings: Settings, subscriber: Subscriber, now: datetime, most_missed: int
 ) -> bool:
-    """Gather and queue; true if there was anything. The reader's wish is fulfilled either way."""
+    """Queue the mail; true if there were papers. The subscriber's request is cleared either way."""
     today = now.astimezone(ZoneInfo(subscriber.timezone)).date()
     began = subscriber.catch_up_since or today
     earliest = max(began - timedelta(days=1), today - timedelta(days=LONGEST_DAYS))
@@ -98,7 +98,7 @@ def _queue(
     if digest is None:
         return False
     note = _note(missed, is_bounded=began < earliest)
-    told = _tell_span(editions, (max(began, earliest), today), note)
+    summary = _span_json(editions, (max(began, earliest), today), note)
     due = due_at(today, subscriber.hour, subscriber.timezone, now)
     row = MailRow(
         DeliveryKind.CATCH_UP,
@@ -107,7 +107,7 @@ def _queue(
         now,
         due,
         due + LIFETIME,
-        digest={**digest_to_json(digest), "missed": told},
+        digest={**digest_to_json(digest), "missed": summary},
         paper_ids=digest.paper_ids,
     )
     return insert_mail_row(session, row) is not None
@@ -121,7 +121,7 @@ def _find_missed(
     now: datetime,
     most: int,
 ) -> _Missed:
-    """Asked as searches are, of the store: a month's papers are too many to lay out for one reader."""
+    """Search in SQL: a month's papers are too many to index in memory for one subscriber."""
     missed, ids = _Missed(most), [edition.id for edition in editions]
     held_back = list_held_back(session, subscriber.id, now - timedelta(days=LONGEST_DAYS))
     topics = [topic for _, topic in get_topics(session, [subscriber.id]).get(subscriber.id, ())]
@@ -133,7 +133,7 @@ def _find_missed(
         missed.is_cut |= len(found) == most
         if wants_replaced(query):
             missed.revisions |= find_missed_revisions(session, ids, condition, most)
-    # What is new in the same days is told of as new, whatever its version.
+    # A paper that is new in the same days is listed as new, whatever its version.
     missed.revisions = {i: v for i, v in missed.revisions.items() if i not in missed.ids}
     return missed
 
@@ -155,7 +155,7 @@ def _read_conditions(
 def _compose(
     session: Session, settings: Settings, subscriber: Subscriber, missed: _Missed
 ) -> Digest | None:
-    """The digest of those papers: matched, ranked and cut as every digest is."""
+    """Return the digest of those papers: matched, ranked and cut as every digest is."""
     ids = sorted({*missed.ids, *missed.revisions})
     if not ids:
         return None
@@ -166,27 +166,27 @@ def _compose(
         subscriber.id, frozenset()
     )
     seen = frozenset(siblings[i] for i in sent)
-    asked = EditionSubscriber(subscriber.id, topics=tuple(topics), seen_ids=seen)
-    return compose_digest(asked, index, settings.digest_max_papers)
+    recipient = EditionSubscriber(subscriber.id, topics=tuple(topics), seen_ids=seen)
+    return compose_digest(recipient, index, settings.digest_max_papers)
 
 
 def _note(missed: _Missed, *, is_bounded: bool) -> str:
-    said = []
+    notes = []
     if is_bounded:
-        said.append(f"Your pause was longer than {LONGEST_DAYS} days: these are the last of them.")
+        notes.append(f"Your pause was longer than {LONGEST_DAYS} days: here is its last month.")
     if missed.is_cut:
-        said.append(f"Of each topic these are the newest {missed.most} papers.")
-    return " ".join(said)
+        notes.append(f"For each topic, only the newest {missed.most} papers are shown.")
+    return " ".join(notes)
 
 
-def _tell_span(editions: Sequence[Edition], span: tuple[date, date], note: str) -> dict[str, Any]:
-    """What the mail says of the days: from when to when, and how much of them was looked at."""
-    told = [edition.coverage for edition in editions]
+def _span_json(editions: Sequence[Edition], span: tuple[date, date], note: str) -> dict[str, Any]:
+    """Return the span of days that the mail covers, and how many of their papers were checked."""
+    coverages = [edition.coverage for edition in editions]
     return {
         "since": span[0].isoformat(),
         "until": span[1].isoformat(),
-        "announced": sum(one.get("announced", 0) for one in told),
-        "checked": sum(one.get("checked", 0) for one in told),
-        "is_complete": all(one.get("is_complete", False) for one in told),
+        "announced": sum(coverage.get("announced", 0) for coverage in coverages),
+        "checked": sum(coverage.get("checked", 0) for coverage in coverages),
+        "is_complete": all(coverage.get("is_complete", False) for coverage in coverages),
         "note": note,
     }

@@ -1,7 +1,7 @@
-"""Compose a chunk of subscribers: from an edition's papers to frozen digests, or named skips.
+"""Compose the digests of a chunk of subscribers; a subscriber without one gets a named skip.
 
-Read what the chunk needs, compose each digest, recommend for it, write the rows: only the first and
-the last touch the database.
+Load the chunk's data, compose each digest, add recommendations, insert the rows: only the first and
+the last step touch the database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +42,8 @@ def compose_chunk(
 ) -> bool:
     """Compose the digests of one chunk; return whether this run was the one that did.
 
-    The chunk's row is locked meanwhile, so a second run waits and then finds nothing to do.
-    `cache` keeps what was read of the edition for its next chunks; without, it is read anew.
+    Idempotent: the chunk's row is locked meanwhile, so a second run waits and finds nothing to do.
+    `cache` keeps the loaded edition for its next chunks; without it, the edition is loaded again.
     """
     with transaction(sessions) as session:
         chunk = claim_chunk(session, chunk_id)
@@ -68,15 +68,15 @@ def compose_subscribers(
     now: datetime,
     cache: EditionCache | None = None,
 ) -> None:
-    """Write the rows of some subscribers: a frozen digest each, or a skip with its reason.
+    """Insert the deliveries of some subscribers: a frozen digest each, or a skip with its reason.
 
-    `cache` keeps what was read of the edition for the next chunk; without, it is read anew.
+    `cache` keeps the loaded edition for the next chunk; without it, the edition is loaded again.
     """
     ids = [subscriber.id for subscriber in subscribers]
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
-    chunk = _read_chunk(session, settings, edition, loaded, ids)
+    chunk = _load_chunk(session, settings, edition, loaded, ids)
     timing = _Timing(edition, settings)
     # Each digest is written before the next is made: a thousand of them alive at once would keep
     # the garbage collector busier than everything else here.
@@ -90,7 +90,7 @@ def compose_subscribers(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """All that composing and recommending ask for some subscribers, by subscriber id."""
+    """The data for composing and recommending, by subscriber id."""
 
     index: EditionIndex
     topics: Mapping[int, Sequence[MatchedTopic]]
@@ -100,7 +100,7 @@ class _Chunk:
     candidates: Candidates
 
 
-def _read_chunk(
+def _load_chunk(
     session: Session,
     settings: Settings,
     edition: Edition,
@@ -110,16 +110,16 @@ def _read_chunk(
     index = loaded.index
     ledger = read_ledger(session, ids, edition, index.ids)
     topics = load_matched_topics(session, settings, index, ids, all_likes=True)
-    again = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
-    carried_papers = get_papers(session, again - index.papers.keys())
-    tastes, candidates = _read_tastes(session, loaded, ids)
+    carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
+    carried_papers = get_papers(session, carried - index.papers.keys())
+    tastes, candidates = _load_tastes(session, loaded, ids)
     return _Chunk(index, topics, ledger, carried_papers, tastes, candidates)
 
 
-def _read_tastes(
+def _load_tastes(
     session: Session, loaded: LoadedEdition, ids: Sequence[int]
 ) -> tuple[dict[int, Taste], Candidates]:
-    """The tastes of those who may get suggestions; mostly nobody, and then nothing is read."""
+    """Return the tastes of subscribers who may get suggestions, often none, and the candidates."""
     rated = load_rated_papers(session, ids)
     if not rated:
         return {}, Candidates({})
@@ -128,9 +128,9 @@ def _read_tastes(
 
 
 def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | None:
-    """The digest with its recommendations; those alone make no digest."""
+    """Return the digest with its recommendations; recommendations alone make no digest."""
     ledger = chunk.ledger
-    asked = EditionSubscriber(
+    recipient = EditionSubscriber(
         subscriber_id=subscriber.id,
         topics=tuple(chunk.topics.get(subscriber.id, ())),
         seen_ids=ledger.seen_ids(subscriber.id),
@@ -138,18 +138,18 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         unsent_ids=ledger.unsent_ids(subscriber.id),
         updates=ledger.updates.get(subscriber.id, ()),
     )
-    digest = compose_digest(asked, chunk.index, max_papers, chunk.carried_papers)
+    digest = compose_digest(recipient, chunk.index, max_papers, chunk.carried_papers)
     if digest is not None:
-        known_ids = asked.seen_ids | asked.carried_ids
+        known_ids = recipient.seen_ids | recipient.carried_ids
         return recommend(digest, chunk.tastes.get(subscriber.id), chunk.candidates, known_ids)
     if subscriber.has_empty_digests:
-        # Nothing matched; what happened to papers may be told all the same.
-        return Digest((), updates=asked.updates)
+        # Paper updates are reported even where nothing matched.
+        return Digest((), updates=recipient.updates)
     return None
 
 
 class _Timing:
-    """When the digests of an edition are due and until when they may be sent, by hour and zone."""
+    """The due times and last sending times of an edition's digests, cached by hour and zone."""
 
     def __init__(self, edition: Edition, settings: Settings) -> None:
         self._edition = edition

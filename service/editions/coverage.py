@@ -1,4 +1,4 @@
-"""Which announced papers an edition covers, and what is missing."""
+"""Measure which announced papers an edition covers, and which are missing."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from service.papers.domain.types import BatchState
 from service.papers.store.batches import (
     batch_statuses,
     count_announced,
-    count_first_announced,
+    count_first_by_batch,
     get_batches,
 )
 from service.papers.store.models import Batch
@@ -25,17 +25,27 @@ from service.platform.settings.settings import Settings
 
 
 def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchStatus, ...]:
-    """The states of the batches that make a date, with those that nobody has asked for yet.
+    """Return the states of a date's batches, including batches that were not fetched yet.
 
     Sources are read category by category: while the first is in and the others have no row, the
     day must not look complete.
     """
+    return _with_expected(_gating_batches(session, on, settings), on, settings)
+
+
+def _gating_batches(session: Session, on: date, settings: Settings) -> list[Batch]:
     sources = gating_sources(settings)
-    found = batch_statuses(session, on, sources)
+    return [batch for batch in get_batches(session, on) if batch.source in sources]
+
+
+def _with_expected(
+    batches: Sequence[Batch], on: date, settings: Settings
+) -> tuple[BatchStatus, ...]:
+    found = batch_statuses(batches)
     known = {(batch.source, batch.category) for batch in found}
     expected = [
         (source, category)
-        for source in sources
+        for source in gating_sources(settings)
         for category in watched_categories(settings, source)
     ]
     return found + tuple(
@@ -46,39 +56,40 @@ def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchS
 
 
 def describe_coverage(session: Session, edition: Edition, settings: Settings) -> Coverage:
-    """Return what the mails say about completeness, with the late papers of earlier days."""
+    """Return the coverage that an edition's mails report, with the late papers of earlier days."""
     on = edition.local_date
     late_days = count_late_by_day(session, edition.id)
+    batches = _gating_batches(session, on, settings)
     return replace(
-        _cover(session, on, settings, day_statuses(session, on, settings)),
+        _measure(session, on, batches, _with_expected(batches, on, settings)),
         late=sum(late_days.values()),
         late_days=tuple(late_days.items()),
     )
 
 
 def day_coverage(session: Session, on: date, settings: Settings) -> Coverage | None:
-    """Return what pages and commands say of a date; None where nothing was to be expected.
+    """Return the coverage of a date for pages and commands; None where nothing was expected.
 
-    Only what was asked for on that date counts: a category watched since yesterday does not make
+    Only batches requested on that date count: a category watched since yesterday does not make
     the days before it incomplete.
     """
-    statuses = batch_statuses(session, on, gating_sources(settings))
-    found = _cover(session, on, settings, statuses)
-    return found if found.announced or not found.is_complete else None
+    batches = _gating_batches(session, on, settings)
+    coverage = _measure(session, on, batches, batch_statuses(batches))
+    return coverage if coverage.announced or not coverage.is_complete else None
 
 
-def _cover(
-    session: Session, on: date, settings: Settings, statuses: Sequence[BatchStatus]
+def _measure(
+    session: Session, on: date, batches: Sequence[Batch], statuses: Sequence[BatchStatus]
 ) -> Coverage:
-    """Count what the sources say they announced, and what was read of it.
+    """Count the papers that the sources say they announced, and those that were read.
 
-    A paper that a short category lacks may be in another one, so the difference is an upper bound.
+    A paper missing from one category may be in another one, so the difference is an upper bound.
     """
-    sources = gating_sources(settings)
-    batches = [batch for batch in get_batches(session, on) if batch.source in sources]
-    missing = [batch.category or batch.source for batch in unfinished(statuses, on)]
-    short = sum(_shortfall(session, batch) for batch in batches)
-    checked = count_announced(session, on, sources)
+    missing = [status.category or status.source for status in unfinished(statuses, on)]
+    counted = [batch.id for batch in batches if batch.expected_count is not None]
+    found = count_first_by_batch(session, counted) if counted else {}
+    short = sum(_shortfall(batch, found.get(batch.id, 0)) for batch in batches)
+    checked = count_announced(session, on, {batch.source for batch in batches})
     return Coverage(
         announced=checked + short,
         checked=checked,
@@ -87,12 +98,11 @@ def _cover(
     )
 
 
-def _shortfall(session: Session, batch: Batch) -> int:
-    """How many papers were announced that the batch does not hold: unreadable, or not there."""
+def _shortfall(batch: Batch, found: int) -> int:
+    """Return how many announced papers the batch lacks, because they are unreadable or absent."""
     if batch.expected_count is None:
         return batch.bad_count
-    missing = batch.expected_count - count_first_announced(session, batch.id)
-    return max(batch.bad_count, missing)
+    return max(batch.bad_count, batch.expected_count - found)
 
 
 def _coverage_note(on: date, checked: int, missing: list[str]) -> str:
@@ -108,6 +118,6 @@ def _coverage_note(on: date, checked: int, missing: list[str]) -> str:
 def find_unfinished(
     sessions: sessionmaker[Session], settings: Settings, on: date
 ) -> tuple[BatchStatus, ...]:
-    """The batches of a date that its edition should still wait for."""
+    """Return the batches of a date that its edition should still wait for."""
     with transaction(sessions) as session:
         return unfinished(day_statuses(session, on, settings), on)

@@ -1,4 +1,4 @@
-"""Editions in memory: read once, asked by every chunk of subscribers."""
+"""An LRU cache of loaded editions, shared by all chunks of subscribers in a process."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,16 @@ _MOST_KEPT = 2
 def load_index(
     session: Session, paper_ids: Sequence[int], revisions: Mapping[int, int]
 ) -> EditionIndex:
-    """Read some papers into an index that knows no topic yet.
+    """Return an index of some papers, without any matches yet.
 
-    `revisions`: paper id -> version, for those that are there because a newer one was announced.
+    `revisions`: paper id -> version, for papers included because a newer version was announced.
     """
     papers = get_papers(session, paper_ids)
     return EditionIndex(papers, index_papers(session, paper_ids, revisions), revisions)
 
 
 class LoadedEdition:
-    """What composing reads of an edition whose papers are assigned, which they are for good."""
+    """An edition's data for composing; its papers are assigned once and never change."""
 
     def __init__(self, session: Session, edition: Edition) -> None:
         revisions = get_edition_revisions(session, edition.id)
@@ -40,14 +40,14 @@ class LoadedEdition:
         self._pool: SuggestionPool | None = None
 
     def load_pool(self, session: Session) -> SuggestionPool:
-        """Return the papers that may be recommended; they are read once, when first needed."""
+        """Return the papers that may be recommended, loaded on first use."""
         if self._pool is None:
             self._pool = load_pool(session, self.index.offered_ids)
         return self._pool
 
 
 class EditionCache:
-    """The editions that a process is composing, all of one database; the oldest goes first."""
+    """An LRU cache of the editions that a process is composing, all of one database."""
 
     def __init__(self) -> None:
         self._editions: OrderedDict[int, LoadedEdition] = OrderedDict()

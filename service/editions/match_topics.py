@@ -1,4 +1,4 @@
-"""Match stored topics with an edition's papers: read what the index lacks, then let it match."""
+"""Match stored topics with an edition's papers, loading only what its index does not have yet."""
 
 from collections.abc import Iterable, Sequence
 
@@ -52,29 +52,29 @@ def match_stored_topics(
     *,
     all_likes: bool = False,
 ) -> None:
-    """Give the index the matches of these topics (rows of `canonicals`), as far as it lacks them.
+    """Cache in the index the matches of those topics (rows of `canonicals`) that it lacks.
 
-    With `all_likes` the first `like:` clause brings those of all saved topics with it: for an index
-    that will be asked by chunk after chunk, each of which would lay the papers out again.
+    With `all_likes` the first `like:` clause loads those of all saved topics with it: for an index
+    that serves many chunks, each of which would otherwise load the papers' vectors again.
     """
     topics = get_stored_topics(session, index.unknown_topics(canonical_ids))
     numbers = index.unknown_clauses(topics)
     clauses = get_stored_clauses(session, numbers)
     clauses += get_stored_clauses(session, index.unknown_parts(clauses) - numbers)
-    asked = _like_texts(clauses)
-    if all_likes and asked and not index.has_likes:
-        asked |= list_likes(session)
+    wanted = _like_texts(clauses)
+    if all_likes and wanted and not index.has_likes:
+        wanted |= list_likes(session)
     likes: dict[str, PaperSet] = find_likes(
-        session, settings, index.unknown_likes(asked), index.ids
+        session, settings, index.unknown_likes(wanted), index.ids
     )
     index.learn_clauses(clauses, likes)
     index.cache_matches(topics)
 
 
 def _like_texts(clauses: Iterable[StoredClauses]) -> dict[str, str]:
-    """The `like:` clauses among these: canonical text -> the text or paper that it names."""
+    """Return the `like:` clauses among these: canonical text -> the text or paper that it names."""
     texts: dict[str, str] = {}
-    for some in clauses:
-        if some.kind is ClauseKind.LIKE:
-            texts.update(zip(some.texts, some.keys, strict=True))
+    for group in clauses:
+        if group.kind is ClauseKind.LIKE:
+            texts.update(zip(group.texts, group.keys, strict=True))
     return texts

@@ -1,4 +1,4 @@
-"""Prepare an edition: decide which papers it carries and what it says of them."""
+"""Prepare an edition: assign its papers and revisions, and describe its coverage."""
 
 from datetime import date, datetime, timedelta
 
@@ -23,7 +23,7 @@ def prepare_edition(session: Session, settings: Settings, edition: Edition, now:
     Publishing commits this and a preview rolls it back, so both compose from the same edition.
     """
     lookback = timedelta(days=LOOKBACK_DAYS[edition.cadence])
-    # A paper that came a minute ago must not be unlike every `like:` clause.
+    # Without an embedding, a paper that came a minute ago would match no `like:` clause.
     learn_papers_here(
         session, settings, list_candidates(session, edition.cadence, edition.local_date)
     )

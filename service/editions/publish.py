@@ -1,6 +1,6 @@
 """Publish: open an edition, compose every subscriber's digest, freeze, count.
 
-What makes it safe to run twice: the edition is unique by (cadence, local date), a paper by
+Publishing is idempotent: the edition is unique by (cadence, local date), a paper by
 (cadence, paper), a chunk by its row's lock, a digest by (edition, subscriber).
 """
 
@@ -38,8 +38,7 @@ CHUNK_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How an edition is opened: with `sends_now` its digests are due at once instead of at each
-    reader's hour, and `chunk_size` readers are composed in one transaction."""
+    """Options: `sends_now` ignores the subscribers' hours; `chunk_size` is per transaction."""
 
     sends_now: bool = False
     chunk_size: int = CHUNK_SIZE
@@ -51,7 +50,7 @@ SCHEDULED = Opening()
 def open_due_editions(
     sessions: sessionmaker[Session], settings: Settings, now: datetime, opening: Opening = SCHEDULED
 ) -> list[int]:
-    """Open what the schedule says is due at `now`; return the chunks to compose."""
+    """Open the editions that are due at `now`; return the ids of the chunks to compose."""
     on = announcement_date(now)
     with transaction(sessions) as session:
         batches = day_statuses(session, on, settings)
@@ -74,7 +73,7 @@ def open_edition(
 ) -> list[int]:
     """Open the edition with its papers and chunks, in one transaction; return the chunks' ids.
 
-    Empty where the edition is there already.
+    The list is empty where the edition exists already.
     """
     _learn_candidates(sessions, settings, cadence, on)
     with transaction(sessions) as session:
@@ -94,14 +93,14 @@ def open_edition(
 def _learn_candidates(
     sessions: sessionmaker[Session], settings: Settings, cadence: Cadence, on: date
 ) -> None:
-    """Let the model work while no transaction is open; most papers were learned as they came in."""
+    """Embed the papers before the transaction opens; most were embedded when they came in."""
     with transaction(sessions) as session:
         candidates = list_candidates(session, cadence, on)
     learn_papers(sessions, settings, candidates)
 
 
 def pending_chunks(sessions: sessionmaker[Session]) -> list[int]:
-    """Return the chunks of open editions that nobody has composed: what a lost message left behind."""
+    """Return the uncomposed chunks of open editions, whose wake-up task may have been lost."""
     with transaction(sessions) as session:
         return [
             chunk for edition in list_open(session) for chunk in open_chunks(session, edition.id)
@@ -136,13 +135,13 @@ def publish_now(
 
 
 def force_due(sessions: sessionmaker[Session], edition_id: int, now: datetime) -> int:
-    """Let an edition's waiting digests be sent now instead of at their hour; return how many."""
+    """Make an edition's waiting digests due now instead of at their hour; return how many."""
     with transaction(sessions) as session:
         return make_due(session, edition_id, now)
 
 
 def finish_open_editions(sessions: sessionmaker[Session], now: datetime) -> None:
-    """Freeze editions whose chunks are all composed: the process that should have done it died."""
+    """Freeze editions whose chunks are all composed, in case the process that did it died."""
     with transaction(sessions) as session:
         for edition in list_open(session):
             freeze_if_composed(session, edition.id, now)

@@ -1,6 +1,6 @@
-"""Read what recommending needs for many subscribers: each thing once, whatever their number.
+"""Load what recommending needs for many subscribers, in a fixed number of queries.
 
-What it makes of a digest is pure: `domain.recommendations.recommend`.
+Recommending itself is pure: `domain.recommendations.recommend`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,11 +23,12 @@ from service.subscribers.store.feedback import RatedPapers, get_tastes
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import Leaf, Like, leaf_texts, parse_query
 from service.topics.domain.language.edits import muted_clauses
-from service.topics.domain.matching.paper_index import IndexedPaper, match_day
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.paper_index import match_day
 from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
 
-# How rare a word is, five papers of a quiet day cannot tell: the newest ones help out.
+# Five papers of a quiet day are too few to estimate how rare a word is, so newer papers are added.
 FEWEST_FOR_RARITY = 1000
 
 
@@ -41,30 +42,30 @@ class SuggestionPool:
 
 
 def load_pool(session: Session, paper_ids: Collection[int]) -> SuggestionPool:
-    """Read the papers that may be suggested: those of the edition that are new and not withdrawn."""
+    """Return the pool of these papers, the edition's new ones that are not withdrawn."""
     is_few = len(paper_ids) < FEWEST_FOR_RARITY
     others = newest_paper_ids(session, FEWEST_FOR_RARITY) if is_few else ()
-    read = index_papers(session, sorted({*paper_ids, *others}))
-    terms = {paper.paper_id: count_terms(paper.title, paper.abstract) for paper in read}
+    indexed = index_papers(session, sorted({*paper_ids, *others}))
+    terms = {paper.paper_id: count_terms(paper.title, paper.abstract) for paper in indexed}
     rarity = Rarity(terms.values())
     wanted = set(paper_ids)
     return SuggestionPool(
-        papers=[paper for paper in read if paper.paper_id in wanted],
+        papers=[paper for paper in indexed if paper.paper_id in wanted],
         rarity=rarity,
         candidates=Candidates({i: rarity.weigh(terms[i]) for i in terms if i in wanted}),
     )
 
 
 def load_rated_papers(session: Session, subscriber_ids: Sequence[int]) -> dict[int, RatedPapers]:
-    """Read what subscribers said of papers, of those who want suggestions and kept enough papers."""
-    said = get_tastes(session, subscriber_ids)
-    return {i: one for i, one in said.items() if len(one.kept) >= FEWEST_KEPT}
+    """Return the feedback of those subscribers who want suggestions and saved enough papers."""
+    rated = get_tastes(session, subscriber_ids)
+    return {i: papers for i, papers in rated.items() if len(papers.kept) >= FEWEST_KEPT}
 
 
 def load_tastes(
     session: Session, rated: Mapping[int, RatedPapers], pool: SuggestionPool
 ) -> dict[int, Taste]:
-    """Return the tastes of the subscribers who have these opinions, as the pool's papers see them."""
+    """Return the taste of each subscriber in `rated`, with term weights from the pool."""
     if not rated or not pool.papers:
         return {}
     vectors = _read_vectors(session, rated.values(), pool.rarity)
@@ -72,22 +73,20 @@ def load_tastes(
     muted = _find_muted(session, sorted(rated), pool.papers)
     return {
         subscriber_id: Taste(
-            tuple(vectors[i] for i in said.kept[:MOST_FEEDBACK]),
-            tuple(vectors[i] for i in said.dismissed[:MOST_FEEDBACK]),
-            frozenset(siblings.get(i, i) for i in (*said.kept, *said.dismissed)).union(
+            tuple(vectors[i] for i in feedback.kept[:MOST_FEEDBACK]),
+            tuple(vectors[i] for i in feedback.dismissed[:MOST_FEEDBACK]),
+            frozenset(siblings.get(i, i) for i in (*feedback.kept, *feedback.dismissed)).union(
                 muted.get(subscriber_id, ())
             ),
         )
-        for subscriber_id, said in rated.items()
+        for subscriber_id, feedback in rated.items()
     }
 
 
 def _read_vectors(
     session: Session, rated: Iterable[RatedPapers], rarity: Rarity
 ) -> dict[int, Vector]:
-    wanted = {
-        i for said in rated for some in (said.kept, said.dismissed) for i in some[:MOST_FEEDBACK]
-    }
+    wanted = {i for r in rated for ids in (r.kept, r.dismissed) for i in ids[:MOST_FEEDBACK]}
     return {
         paper.paper_id: rarity.weigh(count_terms(paper.title, paper.abstract))
         for paper in index_papers(session, sorted(wanted))
@@ -97,7 +96,7 @@ def _read_vectors(
 def _find_muted(
     session: Session, subscriber_ids: Sequence[int], papers: Sequence[IndexedPaper]
 ) -> dict[int, set[int]]:
-    """By subscriber, the papers that any of the subscriber's topics excludes."""
+    """Return, by subscriber, the papers that any of the subscriber's topics excludes."""
     topics = get_topics(session, subscriber_ids)
     clauses = {
         canonical: muted_clauses(parse_query(canonical))
@@ -116,7 +115,7 @@ def _find_muted(
 def _match_leaves(
     session: Session, wanted: Iterable[Leaf], papers: Sequence[IndexedPaper]
 ) -> dict[Leaf, set[int]]:
-    # Likeness has no words to be muted by, and costs more than all of these together.
+    # `like:` clauses are left out: they have no words, and cost more than all others together.
     leaves = sorted((leaf for leaf in wanted if not isinstance(leaf, Like)), key=str)
     lexicon = fetch_lexemes(session, {text for leaf in leaves for text in leaf_texts(leaf)})
     found: dict[Leaf, set[int]] = {leaf: set() for leaf in leaves}

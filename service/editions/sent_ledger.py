@@ -1,4 +1,4 @@
-"""The ledger: what readers were already sent, by work, and what has befallen it since."""
+"""The ledger: which works subscribers were already sent, and the updates to them since."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from service.editions.store.models import Edition
 from service.papers.domain.types import PaperEventKind
 from service.papers.store.works import find_siblings, list_events_between
 
-# How long the papers of a digest that no relay took are worth bringing.
+# Papers of a digest that no relay accepted are carried over for this long.
 UNSENT_SPAN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """By subscriber: the edition's papers already sent, papers carried over, and happenings."""
+    """By subscriber: the edition's papers already sent, carried-over deliveries, paper updates."""
 
     seen: Mapping[int, frozenset[int]]
     carried: Mapping[int, Sequence[Delivery]]
@@ -35,17 +35,17 @@ class Ledger:
         return frozenset(i for delivery in deliveries for i in delivery.paper_ids)
 
     def unsent_ids(self, subscriber_id: int) -> frozenset[int]:
-        """Those of the carried papers that certainly never reached the reader."""
+        """Return the carried papers that certainly never reached the subscriber."""
         doubtful = {i for d in self.carried.get(subscriber_id, ()) for i in _doubtful_ids(d)}
         return self.carried_ids(subscriber_id) - doubtful
 
     def seen_ids(self, subscriber_id: int) -> frozenset[int]:
-        """What must not come again; carried papers may, since they did not come for certain."""
+        """Return the papers not to send again; carried ones are left out, as they may be lost."""
         return self.seen.get(subscriber_id, frozenset()) - self.carried_ids(subscriber_id)
 
 
 def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
-    """All papers of a digest in doubt; of one that was never taken, those it had carried itself."""
+    """Return all papers of a digest in doubt; of one never accepted, only those it carried."""
     if delivery.state is DeliveryState.CARRIED or delivery.digest is None:
         return delivery.paper_ids
     groups = digest_from_json(delivery.digest).groups
@@ -55,7 +55,7 @@ def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
 def read_ledger(
     session: Session, subscriber_ids: Sequence[int], edition: Edition, paper_ids: Sequence[int]
 ) -> Ledger:
-    """The ledger of some readers for one edition. A paper sent under another name counts as sent."""
+    """Return the ledger of some subscribers for an edition; a paper sent by another key counts."""
     siblings = find_siblings(session, paper_ids)
     sent = find_seen(session, subscriber_ids, siblings, edition.id)
     return Ledger(
@@ -68,7 +68,7 @@ def read_ledger(
 def _find_updates(
     session: Session, subscriber_ids: Sequence[int], edition: Edition
 ) -> dict[int, tuple[PaperUpdate, ...]]:
-    """What befell papers a reader was sent, since the reader's last digest."""
+    """Return the updates to papers that each subscriber was sent, since their last digest."""
     since = last_digests_at(session, subscriber_ids, edition.id)
     if not since:
         return {}
@@ -76,26 +76,26 @@ def _find_updates(
     siblings = find_siblings(session, sorted({paper_id for paper_id, *_ in events}))
     sent = find_seen(session, subscriber_ids, siblings, edition.id)
     return {
-        subscriber_id: happened
+        subscriber_id: updates
         for subscriber_id, papers in sent.items()
-        # Who was sent papers by a catch-up alone has had no digest yet.
+        # Subscribers who only got a catch-up mail have had no digest yet.
         if subscriber_id in since
-        and (happened := _select_own(events, siblings, papers, since[subscriber_id]))
+        and (updates := _select_updates(events, siblings, papers, since[subscriber_id]))
     }
 
 
-def _select_own(
+def _select_updates(
     events: Iterable[tuple[int, PaperEventKind, str, datetime]],
     siblings: Mapping[int, int],
     papers: Iterable[int],
     since: datetime,
 ) -> tuple[PaperUpdate, ...]:
-    """What befell the works of these papers later than `since`."""
+    """Return the updates to the works of these papers after `since`."""
     works = {siblings[i] for i in papers}
     found: dict[tuple[int, PaperEventKind, str], PaperUpdate] = {}
     for paper_id, kind, detail, at in events:
         work = siblings.get(paper_id)
         if work in works and at > since:
-            # What two sources tell of one work has happened once.
+            # Two sources may report one event of a work.
             found.setdefault((work, kind, detail), PaperUpdate(paper_id, kind, detail))
     return tuple(found.values())

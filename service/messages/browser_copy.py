@@ -1,4 +1,4 @@
-"""Digests as they were sent, for the browser: kept before the wire, shown byte for byte."""
+"""Browser copies of digests: stored before sending, shown byte for byte as they were sent."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,17 +32,17 @@ log = get_logger(__name__)
 def keep_copies(
     session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
 ) -> frozenset[bytes]:
-    """Keep what is about to be sent, in the transaction that puts it into flight.
+    """Store the copies of `built`, in the transaction that puts the messages in flight.
 
-    Returns the names of the shared stretches that are new: `editions.kept_parts` may have them
-    once the transaction is committed.
+    Returns the keys of the new shared fragments. Add them to `editions.kept_parts` only after the
+    transaction is committed.
     """
     rows: list[CopyRow] = []
     parts: dict[bytes, bytes] = {}
-    for one in built:
-        if one.copy is not None:
-            rows.append(CopyRow(one.envelope.number, one.copy.content_hash, one.copy.recipe))
-            parts.update(one.copy.shared)
+    for mail in built:
+        if mail.copy is not None:
+            rows.append(CopyRow(mail.envelope.number, mail.copy.content_hash, mail.copy.recipe))
+            parts.update(mail.copy.shared)
     new = {key: body for key, body in parts.items() if key not in editions.kept_parts}
     insert_parts(session, new)
     upsert_copies(session, rows, now)
@@ -50,7 +50,7 @@ def keep_copies(
 
 
 def sent_html(session: Session, delivery_id: int) -> bytes | None:
-    """The HTML part of a sent digest, byte for byte; None where no whole copy is kept."""
+    """Return the HTML part of a sent digest, byte for byte; None without a complete copy."""
     row = get_copy(session, delivery_id)
     if row is None:
         return None
@@ -71,7 +71,7 @@ def page_html(
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
-    """A digest that was not sent yet, as it would be."""
+    """Return the HTML part of a digest that has not been sent yet."""
     context = digest_context(delivery, subscriber, editions, settings)
     return render_mail(context.kind, context, settings, renderer).html_part.body
 
@@ -83,7 +83,7 @@ def whole_html(
     settings: Settings,
     renderer: Renderer,
 ) -> bytes:
-    """A digest with the papers for which the mail had no room; a page has no limit."""
+    """Return the HTML of a digest with the papers that were cut from the mail."""
     context = digest_context(delivery, subscriber, editions, settings)
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
     entries = editions.entries_of(delivery.edition_id or 0, settings)

@@ -1,4 +1,4 @@
-"""From a claimed row to the bytes for the wire: everything is read first, then built."""
+"""Building the message of a claimed delivery, from data that was read before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from service.messages.mime.archive_copy import ArchivedMail, copy_mail
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, signed_url, subscriber_links
-from service.messages.transactional import alert_context, letter_context
+from service.messages.transactional import alert_context, transactional_context
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
@@ -32,7 +32,7 @@ _POSTMARK = ".postmarkapp.com"
 
 @dataclass(frozen=True, slots=True)
 class BuiltMail:
-    """A message ready for the wire. `copy` is what the browser shows for ever, of digests only."""
+    """A message ready to send. `copy` is for the browser, and only digests have one."""
 
     envelope: Envelope
     message_id: str
@@ -43,7 +43,7 @@ class BuiltMail:
 def build_envelope(
     claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> tuple[Envelope, str]:
-    """The message of a claimed row and its Message-ID, where no copy of it is wanted."""
+    """Return the message of a claimed row and its Message-ID, without a browser copy."""
     built = build_mail(claim, editions, settings, renderer, now)
     return built.envelope, built.message_id
 
@@ -51,10 +51,10 @@ def build_envelope(
 def build_mail(
     claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> BuiltMail:
-    """The message of a claimed row; what an edition's messages share comes from `editions`.
+    """Return the message of a claimed row; `editions` has the data that messages share.
 
-    Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with one line
-    that says why; the row then fails alone.
+    Raises `RenderError`, `MailTooLarge` or `HeaderError` (all `MailError`), each with a one-line
+    reason; only this row fails.
     """
     delivery = claim.delivery
     number, kind = delivery.id, delivery.kind
@@ -88,14 +88,14 @@ def build_mail(
 def _address(
     claim: Claim, editions: EditionDataCache, settings: Settings
 ) -> tuple[str, MailContext, str | None]:
-    """Whom a row is sent to, what it says, and the link that ends it."""
+    """Return a row's recipient, its context and its unsubscribe link."""
     delivery, subscriber = claim.delivery, claim.subscriber
     if delivery.kind is DeliveryKind.OPERATOR_ALERT:
         if not settings.alert_to:
-            raise MailError("nobody is set in PAPERBOY_ALERT_TO any more")
+            raise MailError("PAPERBOY_ALERT_TO is not set any more")
         return _bare_address(settings.alert_to), alert_context(delivery, settings), None
     if subscriber is None:
-        raise ValueError("a delivery without a reader must be skipped, not built")
+        raise ValueError("a delivery without a subscriber must be skipped, not built")
     context = mail_context(delivery, subscriber, editions, settings)
     if isinstance(context, DigestContext):
         return subscriber.email, context, context.links.unsubscribe
@@ -106,6 +106,7 @@ def _address(
 def render_mail(
     kind: DeliveryKind, context: MailContext, settings: Settings, renderer: Renderer
 ) -> RenderedMail:
+    """Render a mail; a digest is shortened until it fits in `digest_max_bytes`."""
     if isinstance(context, DigestContext):
         return renderer.fit(context, settings.digest_max_bytes)
     return renderer.render(kind, context)
@@ -117,10 +118,10 @@ def mail_context(
     editions: EditionDataCache,
     settings: Settings,
 ) -> MailContext:
-    """The typed context of a row's email."""
+    """Return the typed context of a row's email."""
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
         return digest_context(delivery, subscriber, editions, settings)
-    return letter_context(delivery, subscriber, editions, settings)
+    return transactional_context(delivery, subscriber, editions, settings)
 
 
 def digest_context(
@@ -129,6 +130,7 @@ def digest_context(
     editions: EditionDataCache,
     settings: Settings,
 ) -> DigestContext:
+    """Return the context of a digest or catch-up, from a row whose data `editions` has."""
     created_at, subscriber_id = delivery.created_at, subscriber.id
     digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
@@ -161,18 +163,18 @@ def _updates(
 ) -> tuple[DigestUpdate, ...]:
     return tuple(
         DigestUpdate(
-            title=papers[one.paper_id].title,
-            url=paper_links(settings, papers[one.paper_id]).abstract,
-            kind=one.kind,
-            detail=one.detail,
+            title=papers[update.paper_id].title,
+            url=paper_links(settings, papers[update.paper_id]).abstract,
+            kind=update.kind,
+            detail=update.detail,
         )
-        for one in find_updates(digest)
-        if one.paper_id in papers
+        for update in find_updates(digest)
+        if update.paper_id in papers
     )
 
 
 def _envelope_sender(settings: Settings, delivery_id: int) -> str:
-    """The signed return path of a delivery; the From address where no bounce domain is set."""
+    """Return the signed return path; the From address where no bounce domain is set."""
     if not settings.bounce_domain:
         return _bare_address(settings.mail_from)
     return make_return_path(delivery_id, settings.bounce_domain, settings.secret_key[0])
@@ -180,7 +182,7 @@ def _envelope_sender(settings: Settings, delivery_id: int) -> str:
 
 @cached("list names", maxsize=16)
 def _list_id(brand: str, domain: str) -> str:
-    """The list of an installation's digests; in its name nothing of the brand that would end it."""
+    """Return the List-Id; characters of the brand that would end its name are removed."""
     name = " ".join(brand.translate(_NOT_IN_NAME).split())
     return f"{name} digests <digest.{domain}>"
 

@@ -1,4 +1,4 @@
-"""The days a digest is about, and how much of them was looked at."""
+"""The days a digest covers, and their coverage."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -20,11 +20,12 @@ class DigestDays:
 
 
 def edition_days(edition: Edition) -> DigestDays:
+    """Return the days of an edition."""
     return DigestDays(edition.cadence, edition.local_date, parse_coverage(edition.coverage))
 
 
 def missed_days(delivery: DeliveryView, subscriber: RecipientView) -> DigestDays:
-    """What a catch-up says of its own days."""
-    told = (delivery.digest or {})["missed"]
-    since, until = (date.fromisoformat(told[name]) for name in ("since", "until"))
-    return DigestDays(subscriber.cadence, until, parse_coverage(told), since)
+    """Return the days of a catch-up digest."""
+    missed = (delivery.digest or {})["missed"]
+    since, until = (date.fromisoformat(missed[name]) for name in ("since", "until"))
+    return DigestDays(subscriber.cadence, until, parse_coverage(missed), since)

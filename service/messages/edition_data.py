@@ -1,4 +1,4 @@
-"""What an edition's mails are made of, read once and kept for the following windows of a run."""
+"""In-memory cache of an edition's data, shared by all messages that a sending run builds."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,22 +34,22 @@ from service.topics.domain.language.edits import leaves_nothing, read_clause
 
 @dataclass(slots=True)
 class PaperEntries:
-    """The papers of one edition as its mails show them: one value for all readers of a paper.
+    """The papers of one edition as its messages show them, one value for all subscribers.
 
-    Renderers know an entry again by its identity, so a card is written once and then joined.
+    Renderers cache cards by the identity of an entry, so a card is rendered only once.
     """
 
     papers: Mapping[int, PaperView]
     late_ids: frozenset[int]
     settings: Settings
-    # By topic and note, then by paper. What a clause found where in a paper is the same for all
-    # its readers, so a note's key leaves the words out: comparing them costs more.
+    # By topic and note, then by paper. A clause matches the same words of a paper for everyone,
+    # so a note's key leaves the words out: comparing them would cost more.
     _placed: dict[tuple[str | None, NoteKey], dict[int, DigestPaper]] = field(default_factory=dict)
 
     def take(
         self, entries: Iterable[DigestEntry], topic: str | None = None
     ) -> Iterator[DigestPaper]:
-        """The frozen entries whose papers still exist; without a topic, as suggestions."""
+        """Yield the frozen entries whose papers still exist; without a topic, as suggestions."""
         for entry in entries:
             placed = self._placed.setdefault((topic, note_key(entry)), {})
             if entry.paper_id not in placed and entry.paper_id in self.papers:
@@ -58,7 +58,7 @@ class PaperEntries:
                 yield placed[entry.paper_id]
 
     def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
-        """The groups of a row's digest."""
+        """Return the groups of a digest in JSON."""
         keys = note_keys(value)
         return tuple(
             DigestSection(
@@ -68,7 +68,7 @@ class PaperEntries:
         )
 
     def read_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
-        """The suggestions of a row's digest."""
+        """Return the suggestions of a digest in JSON."""
         ids, notes = value["also"]
         return self._read(value, note_keys(value), ids, notes, None) if ids else ()
 
@@ -80,7 +80,7 @@ class PaperEntries:
         notes: Sequence[int],
         topic: str | None,
     ) -> tuple[DigestPaper, ...]:
-        """What `take` gives for the same entries; those that are placed already are not built."""
+        """Return the result of `take` for the same entries, without parsing cached ones."""
         placed = {note: self._placed.setdefault((topic, keys[note]), {}) for note in set(notes)}
         found = []
         for paper_id, note in zip(ids, notes, strict=True):
@@ -118,38 +118,38 @@ class PaperEntries:
 
 @cached("words to mute", maxsize=65_536)
 def _can_mute(topic: str, word: str) -> bool:
-    """Whether a topic without this word could still bring anything: else the link would be refused."""
+    """Return whether the topic could still match without this word; if not, the link would fail."""
     try:
         return not leaves_nothing(parse_query(topic), read_clause(word))
     except QueryError:
-        return False  # the heading is no topic: trending papers, or what was carried over
+        return False  # the heading is not a topic: trending or carried-over papers
 
 
 @dataclass(slots=True)
 class EditionDataCache:
-    """What messages are made of, read once and kept for the following windows of a run."""
+    """Editions, papers and topics read from the database, kept for the later windows of a run."""
 
     editions: dict[int, Edition] = field(default_factory=dict)
     papers: dict[int, PaperView] = field(default_factory=dict)
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    shelves: dict[int, PaperEntries] = field(default_factory=dict)
+    _entries: dict[int, PaperEntries] = field(default_factory=dict)
     kept_parts: set[bytes] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
     def days(self, edition_id: int) -> DigestDays | None:
-        """The days of an edition, one value for all its readers; None where it is not read."""
+        """Return an edition's days, one value for all its messages; None where it is not loaded."""
         days = self._days.get(edition_id)
         if days is None and edition_id in self.editions:
             days = self._days[edition_id] = edition_days(self.editions[edition_id])
         return days
 
     def entries_of(self, edition_id: int, settings: Settings) -> PaperEntries:
-        """The papers of an edition, each written once however many readers it goes to."""
-        if edition_id not in self.shelves:
+        """Return the shared paper entries of an edition."""
+        if edition_id not in self._entries:
             late = self.late_ids.get(edition_id, frozenset())
-            self.shelves[edition_id] = PaperEntries(self.papers, late, settings)
-        return self.shelves[edition_id]
+            self._entries[edition_id] = PaperEntries(self.papers, late, settings)
+        return self._entries[edition_id]
 
 
 def gather_edition_data(
@@ -159,9 +159,9 @@ def gather_edition_data(
     *,
     everything: bool = False,
 ) -> None:
-    """Read what these rows need and `editions` does not hold yet; topics are read afresh.
+    """Load data that these rows need and `editions` lacks; topics are always read again.
 
-    With `everything` also the papers for which the digests had no room.
+    With `everything`, also load the papers that were cut from the digests.
     """
     for edition_id in {c.delivery.edition_id for c in claims} - {None}:
         if edition_id is not None and edition_id not in editions.editions:

@@ -1,4 +1,4 @@
-"""What makes an installation's mails its own."""
+"""An installation's own brand, sender fields, renderer and DKIM signer."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from service.platform.settings.settings import Settings
 
 
 def brand_of(settings: Settings) -> Brand:
-    """Name, colours, logo and footer as the operator set them."""
+    """Return the name, colours, logo and footer that the operator set."""
     return _brand(
         settings.brand_name,
         settings.brand_accent,
@@ -21,32 +21,32 @@ def brand_of(settings: Settings) -> Brand:
     )
 
 
-# The same brand is the same value, so that renderers know it again at a glance.
+# Equal brands are one object, so that renderers can compare them by identity.
 _brand = cached("brands", maxsize=16)(Brand)
 
 
 def sender_fields(settings: Settings) -> dict[str, Any]:
-    """Return the fields of `TransactionalBase`: what a mail says of its sender."""
+    """Return the fields of `TransactionalBase`."""
     home, address = f"{settings.base_url}/", settings.operator_address
     return {"home": home, "operator_address": address, "brand": brand_of(settings)}
 
 
 def make_sending_renderer(settings: Settings) -> Renderer:
-    """The same, ready to write digests at once: for processes that send."""
+    """Return a renderer with its templates loaded, for processes that send."""
     renderer = make_renderer(settings)
     renderer.load()
     return renderer
 
 
 def make_renderer(settings: Settings) -> Renderer:
-    """A renderer that takes the operator's own templates before ours."""
-    return Renderer(own_dir=settings.templates_dir)
+    """Return a renderer that prefers the operator's own templates to ours."""
+    return Renderer(own_dir=settings.templates_dir, is_fast=settings.fast_rendering)
 
 
 def signer_of(settings: Settings) -> DkimSigner | None:
-    """The signer of this process, its keys read once; None where signing is left to the relay.
+    """Return this process's signer, its keys read once; None where the relay signs.
 
-    Raises `Refused` for a key that cannot be used, `HeaderError` where From has no domain.
+    Raises `Refused` for an unusable key, `HeaderError` where From has no domain.
     """
     if not settings.dkim_keys:
         return None

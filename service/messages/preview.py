@@ -1,4 +1,4 @@
-"""The exact mail a reader would get, built like a real one and then taken back."""
+"""Preview of a subscriber's digest: built like a real one, then rolled back."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,7 +22,7 @@ from service.subscribers.store.subscribers import Candidate
 
 @dataclass(frozen=True, slots=True)
 class MailPreview:
-    """`payload` is the message as it would go out, None where there would be none (`reason`)."""
+    """A previewed message; `payload` is None where nothing would be sent (see `reason`)."""
 
     edition_on: date
     payload: bytes | None
@@ -33,28 +33,28 @@ class MailPreview:
 def preview_digest(
     sessions: sessionmaker[Session], settings: Settings, subscriber_id: int, on: date, now: datetime
 ) -> MailPreview:
-    """A reader's digest of a date: the frozen one if it exists, else what it would be now.
+    """Return a subscriber's digest of a date: the frozen one, or one composed now.
 
-    It is composed in a transaction that is rolled back: no edition, no row, no mail stays. What
-    the mail is made of is kept, and the mail is written after it.
+    It is composed in a transaction that is rolled back, so no edition and no delivery stays. The
+    message is rendered after the rollback, from data that was read before it.
     """
     with sessions() as session:
         try:
-            found = _read(session, settings, subscriber_id, on, now)
+            result = _compose(session, settings, subscriber_id, on, now)
             session.expunge_all()
         finally:
             session.rollback()
-    if isinstance(found, MailPreview):
-        return found
-    edition, claim, editions = found
+    if isinstance(result, MailPreview):
+        return result
+    edition, claim, editions = result
     envelope, _ = build_envelope(claim, editions, settings, make_renderer(settings), now)
     return MailPreview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
 
 
-def _read(
+def _compose(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
 ) -> tuple[Edition, Claim, EditionDataCache] | MailPreview:
-    """What the mail is to be made of, or why there is none."""
+    """Return the data of the message, or a preview with the reason why there is none."""
     subscriber = session.get_one(Subscriber, subscriber_id)
     edition = find_edition(session, subscriber.cadence, on) or _open(
         session, settings, subscriber, on, now
@@ -87,6 +87,6 @@ def _open(
 ) -> Edition:
     edition = insert_edition(session, subscriber.cadence, on, now, sends_now=True)
     if edition is None:
-        raise LookupError("the edition was opened by somebody else just now; try again")
+        raise LookupError("another process has just opened this edition; try again")
     prepare_edition(session, settings, edition, now)
     return edition

@@ -1,4 +1,4 @@
-"""The signed addresses in mails: who may open what with a link."""
+"""The signed links in mails; each lets its holder do one thing."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -17,7 +17,7 @@ _PATHS = {
     Purpose.CHANGE: "change",
     Purpose.ADDRESS: "address",
 }
-# What a digest lets its reader do.
+# The purposes of the links in a digest's footer.
 _SUBSCRIBERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
 _SUBSCRIBERS_PATHS = tuple(_PATHS[purpose] for purpose in _SUBSCRIBERS_OWN)
 
@@ -25,7 +25,7 @@ _SUBSCRIBERS_PATHS = tuple(_PATHS[purpose] for purpose in _SUBSCRIBERS_OWN)
 def signed_url(
     settings: Settings, purpose: Purpose, subject: int, issued_at: datetime, detail: str = ""
 ) -> str:
-    """A link that lets its holder do one thing for one row. The same arguments give the same link."""
+    """Return a signed link for one purpose and one row: the same arguments, the same link."""
     token = sign_token(Token(purpose, subject, issued_at, detail), settings.secret_key)
     return f"{settings.base_url}/{_PATHS[purpose]}/{token}"
 
@@ -33,7 +33,7 @@ def signed_url(
 def subscriber_links(
     settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
 ) -> SubscriberLinks:
-    """What stands at the foot of a digest."""
+    """Return the subscriber's signed links of a digest."""
     base, keys = settings.base_url, settings.secret_key
     tokens = sign_tokens(_SUBSCRIBERS_OWN, subscriber_id, issued_at, keys)
     preferences, unsubscribe, change = (
@@ -51,7 +51,7 @@ def subscriber_links(
 
 
 def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
-    """Where a paper can be read: at its source, never a copy of ours (arXiv's terms of use)."""
+    """Return a paper's links: to its source, never to a copy of ours (arXiv's terms of use)."""
     here = f"{settings.base_url}/papers/{paper.key}"
     pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
     author = next((name for name in paper.authors if name.strip()), "")
@@ -66,25 +66,25 @@ def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
 
 
 def mute_url(base: str, topic_id: int, word: str) -> str:
-    """Offer to take papers with `word` out of a topic."""
+    """Return the link that excludes papers with `word` from a topic."""
     return f"{base}?topic={topic_id}&mute={quote(word, safe='')}"
 
 
 def follow_url(base: str, author: str) -> str:
-    """Offer a topic of this author's papers."""
+    """Return the link that adds a topic for this author's papers."""
     return f"{base}?follow={quote(author, safe='')}"
 
 
 def less_url(base: str, paper_id: int) -> str:
-    """Offer to be shown fewer papers like this one."""
+    """Return the link for fewer papers like this one."""
     return f"{base}?less={paper_id}"
 
 
 def keep_url(base: str, paper_id: int) -> str:
-    """Offer to save a paper."""
+    """Return the link that saves a paper."""
     return f"{base}?keep={paper_id}"
 
 
 def also_off_url(base: str) -> str:
-    """Offer to end the papers that no topic asked for."""
+    """Return the link that switches suggestions off."""
     return f"{base}?also=off"

@@ -1,6 +1,6 @@
-"""The mails beside the digest: when one is queued, and what it is made of.
+"""Template contexts of transactional mails, one function per kind.
 
-Each has a row with a unique key before it is sent: who, which kind, and the occasion.
+Each mail is a delivery row before it is sent, unique by subscriber, kind and occasion.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,8 @@ from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
+from service.messages.contexts import transactional as contexts
 from service.messages.contexts.digest import DigestSection
-from service.messages.contexts.transactional import (
-    AddressChangeContext,
-    AddressNoticeContext,
-    AlreadySubscribedContext,
-    ConfirmationContext,
-    FarewellContext,
-    MailContext,
-    OperatorAlertContext,
-    PausedContext,
-    ResumedContext,
-    TopicsChangedContext,
-    WelcomeContext,
-)
 from service.messages.edition_data import EditionDataCache
 from service.messages.identity import sender_fields
 from service.messages.signed_links import signed_url
@@ -32,20 +20,22 @@ from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import LIFETIME, Purpose
 
 
-def letter_context(
+def transactional_context(
     delivery: DeliveryView,
     subscriber: RecipientView,
     editions: EditionDataCache,
     settings: Settings,
-) -> MailContext:
-    """The typed context of a row that is no digest.
+) -> contexts.MailContext:
+    """Return the typed context of a transactional mail.
 
-    Raises `KeyError` for kinds that go to the operator: alerts (`alert_context`) and tests.
+    Raises `KeyError` for mails to the operator: alerts (see `alert_context`) and test mails.
     """
     return _CONTEXTS[delivery.kind](delivery, subscriber, editions, settings)
 
 
-_Make = Callable[[DeliveryView, RecipientView, EditionDataCache, Settings], MailContext]
+_MakeContext = Callable[
+    [DeliveryView, RecipientView, EditionDataCache, Settings], contexts.MailContext
+]
 
 
 def _proof(
@@ -56,10 +46,10 @@ def _proof(
     detail: str = "",
 ) -> dict[str, Any]:
     """The fields of `ProofBase`."""
-    at, mark = delivery.created_at, fingerprint(subscriber.email_key)
+    at, address_hash = delivery.created_at, fingerprint(subscriber.email_key)
     return {
         "confirm_url": signed_url(settings, purpose, subscriber.id, at, detail),
-        "never_url": signed_url(settings, Purpose.NEVER, subscriber.id, at, mark),
+        "never_url": signed_url(settings, Purpose.NEVER, subscriber.id, at, address_hash),
         "expires_days": _lifetime_days(purpose),
         "on": at.date(),
         **sender_fields(settings),
@@ -74,7 +64,7 @@ def _lifetime_days(purpose: Purpose) -> int:
 def _recipient_fields(
     delivery: DeliveryView, subscriber: RecipientView, settings: Settings
 ) -> dict[str, Any]:
-    """The fields of `ReaderBase`."""
+    """The fields of `RecipientBase`."""
     on = delivery.created_at.date()
     return {"on": on, "locale": subscriber.locale, **sender_fields(settings)}
 
@@ -93,22 +83,24 @@ def _subscriber_fields(
 
 def _confirmation(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
-    return ConfirmationContext(**_proof(delivery, subscriber, settings, Purpose.CONFIRM))
+) -> contexts.MailContext:
+    return contexts.ConfirmationContext(**_proof(delivery, subscriber, settings, Purpose.CONFIRM))
 
 
 def _address_change(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
+) -> contexts.MailContext:
     detail = move_detail(subscriber)
-    return AddressChangeContext(**_proof(delivery, subscriber, settings, Purpose.ADDRESS, detail))
+    return contexts.AddressChangeContext(
+        **_proof(delivery, subscriber, settings, Purpose.ADDRESS, detail)
+    )
 
 
 def _address_notice(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
+) -> contexts.MailContext:
     at, detail = delivery.created_at, move_detail(subscriber)
-    return AddressNoticeContext(
+    return contexts.AddressNoticeContext(
         undo_url=signed_url(settings, Purpose.ADDRESS, subscriber.id, at, detail),
         expires_days=_lifetime_days(Purpose.ADDRESS),
         **_recipient_fields(delivery, subscriber, settings),
@@ -116,14 +108,14 @@ def _address_notice(
 
 
 def move_detail(waiting: RecipientView) -> str:
-    """What the token of a move says beside the row that waits: whose digests, to which address."""
+    """Return the token detail of an address change: old subscriber id, hash of the new address."""
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
 def _already_subscribed(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
-    return AlreadySubscribedContext(**_subscriber_fields(delivery, subscriber, settings))
+) -> contexts.MailContext:
+    return contexts.AlreadySubscribedContext(**_subscriber_fields(delivery, subscriber, settings))
 
 
 def _welcome(
@@ -131,18 +123,18 @@ def _welcome(
     subscriber: RecipientView,
     editions: EditionDataCache,
     settings: Settings,
-) -> MailContext:
+) -> contexts.MailContext:
     entries = editions.entries_of(0, settings)
     groups = digest_from_json(delivery.digest).groups
-    shown = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
-    return WelcomeContext(
+    sections = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
+    return contexts.WelcomeContext(
         topics=_topics(subscriber, editions),
         next_hour=subscriber.hour,
         timezone=subscriber.timezone,
         cadence=subscriber.cadence,
         has_empty_digests=subscriber.has_empty_digests,
         preview=tuple(
-            DigestSection(title=title, papers=papers) for title, papers in shown if papers
+            DigestSection(title=title, papers=papers) for title, papers in sections if papers
         ),
         **_subscriber_fields(delivery, subscriber, settings),
     )
@@ -153,15 +145,17 @@ def _topics_changed(
     subscriber: RecipientView,
     editions: EditionDataCache,
     settings: Settings,
-) -> MailContext:
+) -> contexts.MailContext:
     topics = _topics(subscriber, editions)
-    return TopicsChangedContext(topics=topics, **_subscriber_fields(delivery, subscriber, settings))
+    return contexts.TopicsChangedContext(
+        topics=topics, **_subscriber_fields(delivery, subscriber, settings)
+    )
 
 
 def _paused(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
-    return PausedContext(
+) -> contexts.MailContext:
+    return contexts.PausedContext(
         until=subscriber.paused_until,
         catches_up=subscriber.has_catch_up,
         **_subscriber_fields(delivery, subscriber, settings),
@@ -170,8 +164,8 @@ def _paused(
 
 def _resumed(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
-    return ResumedContext(
+) -> contexts.MailContext:
+    return contexts.ResumedContext(
         next_hour=subscriber.hour,
         timezone=subscriber.timezone,
         cadence=subscriber.cadence,
@@ -182,16 +176,16 @@ def _resumed(
 
 def _farewell(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> MailContext:
+) -> contexts.MailContext:
     unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, delivery.created_at)
-    return FarewellContext(
+    return contexts.FarewellContext(
         undo_url=f"{unsubscribe}/undo", **_recipient_fields(delivery, subscriber, settings)
     )
 
 
-def alert_context(delivery: DeliveryView, settings: Settings) -> OperatorAlertContext:
-    """What a row for the operator says; it has no reader."""
-    return OperatorAlertContext(
+def alert_context(delivery: DeliveryView, settings: Settings) -> contexts.OperatorAlertContext:
+    """Return the context of an alert to the operator; its row has no subscriber."""
+    return contexts.OperatorAlertContext(
         alerts=(Alert(**(delivery.alert or {})),),
         status_url=f"{settings.base_url}/status",
         at=delivery.created_at,
@@ -203,7 +197,7 @@ def _topics(subscriber: RecipientView, editions: EditionDataCache) -> tuple[str,
     return tuple(text for text, _ in editions.topics.get(subscriber.id, []))
 
 
-_CONTEXTS: dict[DeliveryKind, _Make] = {
+_CONTEXTS: dict[DeliveryKind, _MakeContext] = {
     DeliveryKind.CONFIRMATION: _confirmation,
     DeliveryKind.ALREADY_SUBSCRIBED: _already_subscribed,
     DeliveryKind.WELCOME: _welcome,

@@ -1,4 +1,4 @@
-"""What an operator sees at one look: the figures, the last editions, relays, what came back."""
+"""The operator's overview: figures, the last editions, relays, bounces by day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from service.sending.restore_guard import find_mark_ahead
 
 EDITIONS = 14
 BOUNCE_DAYS = 30
-# A page of figures is not worth more of the database's time than this.
+# The most time that one statement of this page may take of the database.
 MOST_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RelayLine:
-    """A relay as the settings name it, without what opens it."""
+    """A relay from the settings, without its credentials."""
 
     name: str
     security: str
@@ -38,7 +38,7 @@ class BounceDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(Figures):
-    """`bounces` has every day of the span, oldest first; `editions` come newest first."""
+    """The operator's overview; `bounces` has every day, oldest first, `editions` are newest first."""
 
     at: datetime
     editions: tuple[Balance, ...]
@@ -48,7 +48,7 @@ class Overview(Figures):
 
 
 def find_overview(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> Overview:
-    mark = find_mark_ahead(sessions, settings)
+    watermark = find_mark_ahead(sessions, settings)
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)
         return Overview(
@@ -57,12 +57,12 @@ def find_overview(sessions: sessionmaker[Session], settings: Settings, now: date
             editions=tuple(edition_balances(session, latest_editions(session, EDITIONS))),
             relays=tuple(describe_relays(settings)),
             bounces=_bounces(session, now),
-            restored_until=mark.at if mark else None,
+            restored_until=watermark.at if watermark else None,
         )
 
 
 def describe_relays(settings: Settings) -> list[RelayLine]:
-    """The relays by name and by how the way there is guarded."""
+    """Return the relays by name, with the encryption of their connections."""
     return [
         RelayLine(
             f"{relay.host}:{relay.port}",

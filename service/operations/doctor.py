@@ -1,4 +1,4 @@
-"""The doctor: asks every part that a morning depends on, and says what to do where it is ill."""
+"""The doctor: check every part that a morning depends on, with a hint for each fault."""
 
 import smtplib
 import socket
@@ -10,7 +10,7 @@ from email.utils import parseaddr
 
 import dns.exception
 import dns.resolver
-import httpx
+import httpx2
 import redis
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,7 +52,7 @@ class Finding:
 def examine(
     settings: Settings, sessions: sessionmaker[Session], probe: str | None
 ) -> list[Finding]:
-    """Every check, in the order in which a morning needs the parts. Sends a mail only to `probe`."""
+    """Return all checks, in the order in which a morning needs the parts; mail only `probe`."""
     findings = [
         Finding(fault.setting, "warn", fault.problem, fault.hint) for fault in find_risks(settings)
     ]
@@ -88,7 +88,7 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    """The model behind `like:`; without one, words alone are no illness."""
+    """Check the model behind `like:`; running without one (BM25 only) is no fault."""
     try:
         return Finding("model", "good", load_embedder(settings.embedder).name)
     except SettingsError as error:
@@ -120,11 +120,11 @@ def _relays(settings: Settings) -> Iterator[Finding]:
 
 
 def _smtputf8(relay: SmtpRelay) -> Finding:
-    """Whether a relay takes addresses with letters outside ASCII before the @ (RFC 6531)."""
+    """Check that a relay accepts addresses with letters outside ASCII before the @ (RFC 6531)."""
     name = f"SMTPUTF8 {relay.name}"
-    make = smtplib.SMTP_SSL if relay.use_tls else smtplib.SMTP
+    connect = smtplib.SMTP_SSL if relay.use_tls else smtplib.SMTP
     try:
-        with make(relay.host, relay.port, timeout=HTTP_SECONDS) as client:
+        with connect(relay.host, relay.port, timeout=HTTP_SECONDS) as client:
             client.ehlo()
             if relay.starttls != "off" and client.has_extn("starttls"):
                 client.starttls(context=ssl.create_default_context())
@@ -140,18 +140,18 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
 
 def _sources(settings: Settings) -> Iterator[Finding]:
     for source in SOURCES:
-        if source.name not in settings.sources or not source.like_query_setting:
+        if source.name not in settings.sources or not source.doctor_setting:
             continue
         try:
-            httpx.head(getattr(settings, source.like_query_setting), timeout=HTTP_SECONDS)
+            httpx2.head(getattr(settings, source.doctor_setting), timeout=HTTP_SECONDS)
             yield Finding(f"source {source.name}", "good", "answers")
-        except httpx.HTTPError as error:
-            words = " ".join(str(error).split())
-            yield Finding(f"source {source.name}", "warn", words, "Is the network closed?")
+        except httpx2.HTTPError as error:
+            reason = " ".join(str(error).split())
+            yield Finding(f"source {source.name}", "warn", reason, "Is the network closed?")
 
 
 def _names(settings: Settings) -> Iterator[Finding]:
-    """SPF and DMARC of the sender's domain, and the public halves of our own DKIM keys."""
+    """Check SPF and DMARC of the sender's domain, and our DKIM public keys in DNS."""
     domain = parseaddr(settings.mail_from)[1].rpartition("@")[2]
     if "." not in domain:
         yield Finding("sender", "warn", f"{domain} is no public domain", "Set PAPERBOY_MAIL_FROM")
@@ -163,7 +163,7 @@ def _names(settings: Settings) -> Iterator[Finding]:
 
 def _record(name: str, host: str, beginning: str) -> Finding:
     try:
-        found = [one for one in _find_txt(host) if one.lower().startswith(beginning)]
+        found = [record for record in _find_txt(host) if record.lower().startswith(beginning)]
     except dns.exception.DNSException as error:
         return Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
     if not found:
@@ -172,11 +172,11 @@ def _record(name: str, host: str, beginning: str) -> Finding:
 
 
 def _signatures(settings: Settings) -> Iterator[Finding]:
-    """Whether DNS has the key that each of our signatures will be checked with."""
+    """Check that DNS has the public key of each of our signatures."""
     try:
         signer = signer_of(settings)
     except MailError:
-        return  # told among the risks of the settings
+        return  # `find_risks` reports it
     except Refused as error:
         yield Finding("dkim_keys", "bad", str(error), error.hint)
         return
@@ -190,17 +190,17 @@ def _signatures(settings: Settings) -> Iterator[Finding]:
         except dns.exception.DNSException as error:
             yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}", hint)
             continue
-        wrongs = [compare_record(key, record) for record in records] or [f"no record at {host}"]
-        # Several records at one name: receivers may take any of them (RFC 6376 §3.6.2.2).
-        wrong = next((one for one in wrongs if one), "")
-        if wrong:
-            yield Finding(name, "bad", wrong, hint)
+        faults = [compare_record(key, record) for record in records] or [f"no record at {host}"]
+        # With several records at one name, receivers may use any of them (RFC 6376 §3.6.2.2).
+        fault = next(filter(None, faults), "")
+        if fault:
+            yield Finding(name, "bad", fault, hint)
         else:
             yield Finding(name, "good", f"{key.algorithm}, published at {host}")
 
 
 def _find_txt(host: str) -> list[str]:
-    """The TXT records of a name; none where it does not exist. Raises `DNSException`."""
+    """Return the TXT records of a name; none where it does not exist. Raises `DNSException`."""
     try:
         answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
@@ -209,19 +209,20 @@ def _find_txt(host: str) -> list[str]:
 
 
 def _one_click(settings: Settings) -> Finding:
-    """RFC 8058 against ourselves: a POST without cookies must not be redirected nor set one."""
+    """Check RFC 8058 on our site: a POST without cookies gets no redirect and no cookie."""
     url = f"{settings.base_url}/unsubscribe/not-a-real-token"
     try:
-        answer = httpx.post(url, data={"List-Unsubscribe": "One-Click"}, timeout=HTTP_SECONDS)
-    except httpx.HTTPError as error:
+        response = httpx2.post(url, data={"List-Unsubscribe": "One-Click"}, timeout=HTTP_SECONDS)
+    except httpx2.HTTPError as error:
         return Finding(
             "one-click", "warn", f"{settings.base_url} does not answer: {error}", "Is the site up?"
         )
-    if answer.is_redirect or "set-cookie" in answer.headers:
+    if response.is_redirect or "set-cookie" in response.headers:
         return Finding(
             "one-click", "bad", "redirected or set a cookie", "Check the proxy: RFC 8058 forbids it"
         )
-    return Finding("one-click", "good", f"answers {answer.status_code} without redirect or cookie")
+    detail = f"answers {response.status_code} without redirect or cookie"
+    return Finding("one-click", "good", detail)
 
 
 def _probe(settings: Settings, address: str) -> Finding:

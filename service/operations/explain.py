@@ -1,4 +1,4 @@
-"""Why a reader got what they got, or did not: the whole story of one date."""
+"""Explain which mails a subscriber got on a date, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,7 @@ from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
 from service.operations.figures import ProviderLine, provider_line
-from service.operations.store.edition_reports import (
-    SubscriberDay,
-    find_limit,
-    list_subscriber_bounces,
-    list_subscriber_days,
-)
+from service.operations.store import edition_reports
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.sending.domain.providers import provider_of
@@ -39,7 +34,7 @@ class PaperStory:
 
 @dataclass(frozen=True, slots=True)
 class EventStory:
-    """A step. Of a try: how far it got (`replied` where the message was answered), and by whom."""
+    """A step of a delivery; of a try also the SMTP phase (`replied`: to the message) and the relay."""
 
     at: datetime
     attempt: int
@@ -51,7 +46,7 @@ class EventStory:
 
 @dataclass(frozen=True, slots=True)
 class BounceStory:
-    """Something that came back. `source` is the channel that brought it."""
+    """A bounce or complaint; `source` is the channel it came by."""
 
     at: datetime
     source: str
@@ -69,10 +64,10 @@ class EditionName:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStory:
-    """One delivery: what was in it, what was cut, and every step with the relay's words.
+    """One delivery: its papers, the papers that were cut, and every step with the relay's reply.
 
-    `carried_into` is the edition that brought its papers again; `carried_from` are those whose
-    papers it brought.
+    `carried_into` is the edition into which its papers were carried over; `carried_from` are the
+    editions whose papers were carried over into this one.
     """
 
     kind: str
@@ -93,8 +88,11 @@ class DeliveryStory:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`suppressed` names the reason why the address gets no mail at all, or is empty; `provider`
-    is who takes its mail, and `limit_state` what is wrong with that now. `bounces` name no delivery."""
+    """The mails of a subscriber on one date.
+
+    `suppressed` is the reason why the address gets no mail, or empty; `limit_state` is the current
+    limit of its mail `provider`; `bounces` are those that belong to no delivery.
+    """
 
     email: str
     on: date
@@ -109,34 +107,34 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberStory:
-    """What is known of an address: its story of a date and its newest mails, newest first.
+    """All about an address: its story of a date, and its latest mails, newest first.
 
-    `story` is None where no subscriber has the address; `suppressed` is why it gets no mail then.
+    `story` is None where no subscriber has the address; then `suppressed` is why it gets no mail.
     """
 
     story: Story | None
-    mails: tuple[SubscriberDay, ...] = ()
+    mails: tuple[edition_reports.SubscriberDay, ...] = ()
     suppressed: str = ""
 
 
 def find_subscriber_story(
     sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...]
 ) -> SubscriberStory:
-    """Return what is known of the address that has a key (see `email_key`)."""
+    """Return the story of the address with a key (see `email_key`) on a date."""
     with transaction(sessions) as session:
         subscriber = find_by_email(session, key)
         if subscriber is None:
             return SubscriberStory(None, suppressed=find_reason(session, key, secrets) or "")
-        mails = list_subscriber_days(session, subscriber.id)
-        return SubscriberStory(tell_why(session, subscriber, on, secrets), tuple(mails))
+        mails = edition_reports.list_subscriber_days(session, subscriber.id)
+        return SubscriberStory(explain_date(session, subscriber, on, secrets), tuple(mails))
 
 
-def tell_why(
+def explain_date(
     session: Session, subscriber: Subscriber, on: date, secrets: tuple[str, ...] = ()
 ) -> Story:
-    """The deliveries of a reader for a date: digests of its editions, other mails queued on it.
+    """Return a subscriber's deliveries of a date: digests of its editions, other mails queued on it.
 
-    `secrets` are the keys under which suppressed addresses are kept.
+    `secrets` are the keys with which suppressed addresses are hashed.
     """
     rows = session.execute(
         select(Delivery, Edition)
@@ -144,21 +142,21 @@ def tell_why(
         .where(Delivery.subscriber_id == subscriber.id)
         .order_by(Delivery.id)
     )
-    bounces = list_subscriber_bounces(session, subscriber.id)
-    told = [
-        _tell_delivery(session, delivery, edition, bounces)
+    bounces = edition_reports.list_subscriber_bounces(session, subscriber.id)
+    deliveries = [
+        _delivery_story(session, delivery, edition, bounces)
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
     topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
     provider = provider_of(subscriber.email)
-    limit_state = find_limit(session, provider)
+    limit_state = edition_reports.find_limit(session, provider)
     return Story(
         email=subscriber.email,
         on=on,
         state=subscriber.state,
         topics=tuple(text for text, _ in topics),
-        deliveries=tuple(told),
+        deliveries=tuple(deliveries),
         suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,
         limit_state=provider_line(limit_state) if limit_state else None,
@@ -170,7 +168,7 @@ def _bounce(row: BounceEvent) -> BounceStory:
     return BounceStory(row.occurred_at, row.source, row.verdict, row.code, row.detail)
 
 
-def _tell_delivery(
+def _delivery_story(
     session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEvent]
 ) -> DeliveryStory:
     digest = digest_from_json(delivery.digest)
@@ -189,7 +187,7 @@ def _tell_delivery(
                 papers[entry.paper_id].key,
                 papers[entry.paper_id].title,
                 group.title,
-                tuple(_say_reason(reason) for reason in entry.reasons),
+                tuple(_reason_text(reason) for reason in entry.reasons),
                 entry.is_maybe_seen,
             )
             for group in digest.groups
@@ -215,17 +213,17 @@ def _tell_delivery(
     )
 
 
-def _editions(session: Session, which: ColumnElement[bool]) -> tuple[EditionName, ...]:
-    """The editions of some deliveries."""
+def _editions(session: Session, condition: ColumnElement[bool]) -> tuple[EditionName, ...]:
+    """Return the editions of the deliveries that meet a condition."""
     rows = session.execute(
         select(Edition.id, Edition.cadence, Edition.local_date)
         .join(Delivery, Delivery.edition_id == Edition.id)
-        .where(which)
+        .where(condition)
         .order_by(Edition.id)
     )
     return tuple(EditionName(number, cadence, on) for number, cadence, on in rows)
 
 
-def _say_reason(reason: Reason) -> str:
+def _reason_text(reason: Reason) -> str:
     guess = " (a guess)" if reason.is_guess else ""
     return f"{reason.clause} in the {reason.field}{guess}"

@@ -1,4 +1,4 @@
-"""The figures that every door tells: what waits, what is in doubt, who takes our mail slowly."""
+"""Figures for CLI, web and metrics: waiting mail, mail in doubt, provider limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,9 +19,9 @@ from service.subscribers.store.subscribers import count_by_state
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Rows in doubt that share provider, relay and what is known of them; `since` is the oldest's.
+    """Deliveries in doubt with the same provider, relay and detail; `since` is that of the oldest.
 
-    `relay` is empty where the sender died before it could say.
+    `relay` is empty where the sender died before recording it.
     """
 
     provider: str
@@ -33,7 +33,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """A provider that takes our mail slowly (`rate` messages a second) or not at all."""
+    """A provider limit: `rate` in messages per second, or paused by the circuit `breaker`."""
 
     provider: str
     rate: float | None
@@ -45,7 +45,7 @@ class ProviderLine:
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """A batch of a day. `expected_count` is what the source's own listing says, if it was asked."""
+    """A batch. `expected_count` is the number in the source's own listing, if that was fetched."""
 
     source: str
     category: str
@@ -60,10 +60,10 @@ class BatchLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What stands beside the editions at a moment.
+    """The figures of a moment that belong to no single edition.
 
-    `queued` are rows that wait, due or not, by kind of mail; `letters` are doubts about mails that
-    belong to no edition; `suppressions` are suppressed addresses by reason.
+    `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
+    transactional mail; `suppressions` are suppressed addresses by reason.
     """
 
     due_count: int
@@ -77,7 +77,7 @@ class Figures:
 
 
 def read_figures(session: Session, now: datetime) -> Figures:
-    """Read each figure once, over an index or a table of few rows."""
+    """Return the figures, each from an index or a small table."""
     due_count, oldest = count_due(session, now)
     return Figures(
         due_count=due_count,
@@ -92,7 +92,7 @@ def read_figures(session: Session, now: datetime) -> Figures:
 
 
 def values_of(value: Any) -> dict[str, Any]:
-    """Return a dataclass' fields by name, to make a value of a class that extends it."""
+    """Return the fields of a dataclass by name, to construct a value of a subclass."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -106,13 +106,13 @@ def provider_line(row: ProviderLimit) -> ProviderLine:
 
 
 def gather_doubts(rows: Sequence[DoubtRow]) -> tuple[Doubt, ...]:
-    """Group doubts by provider and by what is known of them, the oldest first."""
-    told: dict[tuple[str, str, str], Doubt] = {}
+    """Return doubts grouped by provider, relay and detail, oldest first."""
+    doubts: dict[tuple[str, str, str], Doubt] = {}
     for row in rows:
         provider = provider_of(f"@{row.domain}") or "a reader who was erased"
         key = provider, row.relay, row.detail
-        known = told.get(key)
+        known = doubts.get(key)
         since = min(known.since, row.since) if known else row.since
         count = row.count + (known.count if known else 0)
-        told[key] = Doubt(*key, count, since)
-    return tuple(sorted(told.values(), key=lambda doubt: (doubt.since, doubt.provider)))
+        doubts[key] = Doubt(*key, count, since)
+    return tuple(sorted(doubts.values(), key=lambda doubt: (doubt.since, doubt.provider)))

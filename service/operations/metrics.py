@@ -1,4 +1,4 @@
-"""The accounts as numbers for a monitor: computed from the rows, at a bounded cost, naming nobody."""
+"""Metrics for a monitor: computed from the rows at a bounded cost, without personal data."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,24 +21,24 @@ from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
 from service.sending.restore_guard import find_mark_ahead
 
-# A monitor's patience; what takes longer is not worth holding up the sending for.
+# The most time for one statement: slower metrics must not hold up the sending.
 MOST_SECONDS = 5
-# Providers are labels, and anybody may bring a domain: the busiest stand alone, the rest share one.
+# Sign-ups can bring any number of domains, so only the busiest providers have labels of their own.
 MOST_PROVIDERS = 20
 OTHERS = "other"
 RECENT = timedelta(hours=1)
 A_DAY = timedelta(days=1)
 
-_WAITED_FOR = frozenset({BatchState.EXPECTED, BatchState.PARTIAL})
+_UNFINISHED = frozenset({BatchState.EXPECTED, BatchState.PARTIAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures(Figures):
-    """Everything that `/metrics` tells.
+    """The values of `/metrics`.
 
     `sends` of the last hour by (provider, class of the reply); `batches` of the day by (source,
     state), `batch_faults` and `unreadable` by source; `bounces` of the last day by verdict. `caches`
-    are those of this process alone; all else is the same from every process.
+    are those of this process; all other values are the same in every process.
     """
 
     at: datetime
@@ -53,7 +53,7 @@ class Measures(Figures):
 
     @property
     def oldest_due_seconds(self) -> float:
-        """The age of the oldest due mail; 0 where nothing is due."""
+        """The age of the oldest due mail in seconds; 0 where nothing is due."""
         return (self.at - self.oldest_due_at).total_seconds() if self.oldest_due_at else 0.0
 
 
@@ -63,7 +63,7 @@ def measure(
     now: datetime,
     most_seconds: int = MOST_SECONDS,
 ) -> Measures:
-    """Read the accounts. A statement that takes longer than `most_seconds` is given up (an error)."""
+    """Return the metrics. A statement that takes longer than `most_seconds` fails."""
     is_restored = find_mark_ahead(sessions, settings) is not None
     with transaction(sessions) as session:
         limit_time(session, most_seconds)
@@ -83,28 +83,28 @@ def measure(
 
 
 def count_by_provider(rows: Sequence[SendCount]) -> dict[tuple[str, str], int]:
-    """Sends by (provider, reply), the domains of the smaller providers together."""
+    """Return sends by (provider, reply), with the smaller providers summed as `other`."""
     by_provider: Counter[str] = Counter()
     for row in rows:
         by_provider[provider_of(f"@{row.domain}")] += row.count
-    alone = {name for name, _ in by_provider.most_common(MOST_PROVIDERS) if name}
-    told: Counter[tuple[str, str]] = Counter()
+    busiest = {name for name, _ in by_provider.most_common(MOST_PROVIDERS) if name}
+    counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         name = provider_of(f"@{row.domain}")
-        told[name if name in alone else OTHERS, row.reply] += row.count
-    return dict(told)
+        counts[name if name in busiest else OTHERS, row.reply] += row.count
+    return dict(counts)
 
 
 def _batch_faults(batches: Sequence[BatchLine]) -> dict[str, int]:
-    """How many batches of each source are not in and say why: what could not be fetched or read."""
-    told = dict.fromkeys((batch.source for batch in batches), 0)
+    """Return the number of unfinished batches with a note (not fetched or unreadable) by source."""
+    counts = dict.fromkeys((batch.source for batch in batches), 0)
     for batch in batches:
-        told[batch.source] += batch.state in _WAITED_FOR and bool(batch.note)
-    return told
+        counts[batch.source] += batch.state in _UNFINISHED and bool(batch.note)
+    return counts
 
 
 def _unreadable(batches: Sequence[BatchLine]) -> dict[str, int]:
-    told = dict.fromkeys((batch.source for batch in batches), 0)
+    counts = dict.fromkeys((batch.source for batch in batches), 0)
     for batch in batches:
-        told[batch.source] += batch.bad_count
-    return told
+        counts[batch.source] += batch.bad_count
+    return counts

@@ -1,4 +1,4 @@
-"""Find what is wrong and mail it to the operator: one threshold and one text a kind of trouble."""
+"""Find problems and mail them to the operator: one threshold and one text per kind of problem."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,7 @@ from service.editions.domain.schedule import is_cadence_day
 from service.editions.domain.states import EditionState
 from service.editions.store.editions import find_edition
 from service.editions.store.models import Edition
-from service.operations.store.edition_reports import (
-    count_old_doubts,
-    last_reads,
-    list_unsettled_editions,
-)
+from service.operations.store import edition_reports
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
 from service.papers.domain.source_names import JOURNALS
@@ -28,36 +24,36 @@ from service.presentation.phrases import count_of
 from service.sending.store.claim import count_due
 
 SILENCE = timedelta(hours=6)
-# After the hour at which an edition goes out whatever is missing.
+# After the deadline at which an edition is published even if batches are missing.
 LATENESS = timedelta(hours=1)
 COMPOSING = timedelta(hours=2)
-# A slow relay's answer, or a provider's webhook, settles most doubts before anybody need look.
+# Most doubts resolve by themselves in this time: by a late reply, or by a provider's webhook.
 DOUBT = timedelta(minutes=30)
 WAITING = timedelta(hours=2)
 
-# How far back closed editions are checked for their balance, and sources for their last answer.
+# How far back closed editions are checked for their balance, and sources for their last read.
 _BALANCE_DAYS = 3
 _KNOWN_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `occasion` is the same for as long as it is the same thing."""
+    """One problem; `occasion` identifies it, so that it is mailed once for as long as it lasts."""
 
     occasion: str
     alert: Alert
 
 
 def report_troubles(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> int:
-    """Mail the operator what is wrong, once for each occasion; returns how many were queued."""
+    """Mail problems to the operator, once per occasion; return how many mails were queued."""
     with transaction(sessions) as session:
         found = list(find_troubles(session, settings, now))
-        told = [alert_operator(session, settings, t.occasion, t.alert, now) for t in found]
-    return sum(number is not None for number in told)
+        queued = [alert_operator(session, settings, p.occasion, p.alert, now) for p in found]
+    return sum(delivery_id is not None for delivery_id in queued)
 
 
 def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
-    """Yield everything that is wrong at `now`, mailed before or not."""
+    """Yield every problem at `now`, whether it was mailed before or not."""
     yield from _silent_sources(session, settings, now)
     yield from _late_editions(session, now)
     yield from _open_balances(session, now)
@@ -71,12 +67,12 @@ def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iter
     gating = {batch.source for batch in statuses}
     waiting = {batch.source for batch in unfinished(statuses, on)}
     began = datetime.combine(on, time(0), tzinfo=ARXIV_ZONE)
-    reads = last_reads(session, on - timedelta(days=_KNOWN_DAYS))
+    reads = edition_reports.last_reads(session, on - timedelta(days=_KNOWN_DAYS))
     for source in sorted({*reads, *waiting}):
         if source.partition(".")[0] not in {*settings.sources, JOURNALS.name}:
             continue
         if source in gating and source not in waiting:
-            # Its day is in: nobody asks it again before tomorrow.
+            # Its batch is complete, so it is not fetched again before tomorrow.
             continue
         last = reads.get(source)
         since = max(last, began) if last is not None and source in gating else last or began
@@ -90,8 +86,8 @@ def _silent(source: str, last: datetime | None, since: datetime, now: datetime) 
         subject=f"{source} has not been read for {count_of(hours, 'hour')}",
         detail=f"Its last good answer was at {last:%Y-%m-%d %H:%M} UTC."
         if last
-        else "It has not answered once today.",
-        hint="Ask it by hand: paperboy ingest. What comes late is in a later edition.",
+        else "It has not answered today.",
+        hint="Try it by hand: paperboy ingest. Papers that come late are in a later edition.",
     )
     return Problem(f"silent {source} {since.isoformat()}", alert)
 
@@ -110,8 +106,8 @@ def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
 def _not_opened(cadence: Cadence, on: date) -> Problem:
     alert = Alert(
         subject=f"The {cadence} edition of {on} was not opened",
-        detail="It goes out at 10:00 in New York whatever is missing, and did not.",
-        hint="Is a worker running, and beat? By hand: paperboy publish --force",
+        detail="It should go out by 10:00 in New York even if papers are missing, and did not.",
+        hint="Are a worker and beat running? By hand: paperboy publish --force",
     )
     return Problem(f"late {cadence} {on}", alert)
 
@@ -127,8 +123,8 @@ def _not_composed(edition: Edition) -> Problem:
 
 def _open_balances(session: Session, now: datetime) -> Iterator[Problem]:
     since = (now - timedelta(days=_BALANCE_DAYS)).date()
-    for edition in list_unsettled_editions(session, since):
-        # What is still being composed has nothing yet that could balance.
+    for edition in edition_reports.list_unsettled_editions(session, since):
+        # An edition that is still being composed cannot balance yet.
         if edition.state is not EditionState.OPEN:
             balance = edition_balance(session, edition)
             if not balance.closes:
@@ -140,7 +136,7 @@ def _unbalanced(balance: Balance) -> Problem:
     alert = Alert(
         subject=f"The {balance.cadence} edition of {balance.local_date} does not balance",
         detail=f"{count_of(balance.candidate_count or 0, 'reader')} when it was frozen; "
-        f"now: {states}. This is a fault of ours.",
+        f"now: {states}. This is a bug in Paperboy.",
         hint="Keep the database as it is, and report it with: "
         f"paperboy status --date {balance.local_date} --json",
     )
@@ -148,7 +144,7 @@ def _unbalanced(balance: Balance) -> Problem:
 
 
 def _old_doubts(session: Session, now: datetime) -> Iterator[Problem]:
-    for edition_id, count in count_old_doubts(session, now - DOUBT).items():
+    for edition_id, count in edition_reports.count_old_doubts(session, now - DOUBT).items():
         if edition_id is None:
             yield _doubts_of_no_edition(count, now)
         else:
@@ -158,9 +154,9 @@ def _old_doubts(session: Session, now: datetime) -> Iterator[Problem]:
 def _doubts(edition_id: int, count: int) -> Problem:
     alert = Alert(
         subject=f"{count_of(count, 'digest')} in doubt in edition {edition_id}",
-        detail="They were on the wire, and no reply came; nothing has settled it for half an hour.",
+        detail="They were sent, but no reply came within half an hour.",
         hint=f"Look into the relay's log, then: paperboy resolve {edition_id} --in-doubt sent, "
-        "resend or carry. What is left open is carried into each reader's next edition.",
+        "resend or carry. Otherwise the papers are carried over into each reader's next edition.",
     )
     return Problem(f"in doubt {edition_id}", alert)
 
@@ -168,11 +164,11 @@ def _doubts(edition_id: int, count: int) -> Problem:
 def _doubts_of_no_edition(count: int, now: datetime) -> Problem:
     alert = Alert(
         subject=f"{count_of(count, 'other mail')} in doubt",
-        detail="They belong to no edition. The relay may have taken them, and never said so.",
-        hint="Nothing is sent again by itself. paperboy why ADDRESS DATE tells of one; "
-        "paperboy resolve 0 --in-doubt sent or resend answers for all.",
+        detail="They belong to no edition. The relay may have accepted them without a reply.",
+        hint="Nothing is sent again by itself. paperboy why ADDRESS DATE shows one of them; "
+        "paperboy resolve 0 --in-doubt sent or resend resolves all.",
     )
-    # New ones come without end and share no edition: one mail a day.
+    # They share no edition that would group them, so the occasion is the day: one mail a day.
     return Problem(f"in doubt without edition {now.date()}", alert)
 
 
@@ -180,9 +176,9 @@ def _waiting_mail(session: Session, now: datetime) -> Iterator[Problem]:
     count, oldest = count_due(session, now)
     if oldest is not None and now - oldest >= WAITING:
         alert = Alert(
-            subject=f"{count_of(count, 'mail')} did not leave",
+            subject=f"{count_of(count, 'mail')} not sent in time",
             detail=f"The oldest has been due since {oldest:%Y-%m-%d %H:%M} UTC.",
-            hint="Is a worker running that serves the queue “send”? Does the relay answer:"
-            " paperboy doctor",
+            hint="Is a worker running that serves the queue “send”? Does the relay answer?"
+            " Run: paperboy doctor",
         )
         yield Problem(f"waiting {oldest.date()}", alert)

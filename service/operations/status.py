@@ -1,4 +1,4 @@
-"""How the machine stands: the whole story of a day's editions, and what waits or is in doubt."""
+"""The status of the service: a day's batches and editions, waiting mail and mail in doubt."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,35 +19,28 @@ from service.operations.figures import (
     read_figures,
     values_of,
 )
-from service.operations.store.edition_reports import (
-    ReplyCount,
-    Waiting,
-    count_failures,
-    count_sent_since,
-    find_doubts,
-    find_waiting,
-)
+from service.operations.store import edition_reports
 from service.papers.store.batches import get_batches, get_history
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 
-# The rate is that of the last minute: long enough to be steady, short enough to be now.
+# The rate is that of the last minute: long enough to be steady, short enough to be current.
 RATE_SPAN = timedelta(minutes=1)
 
-# Postgres' bigint; larger numbers are nobody's.
+# The maximum of Postgres' bigint; a larger parameter would be an error.
 _LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class EditionStory(Balance):
-    """An edition's balance, and what is behind its numbers.
+    """An edition's balance, and details behind its numbers.
 
-    `rate_per_second` is that of the last minute; `ends_at` is when the last row that waits should
-    be gone, as far as can be told: None where nothing waits, or nothing moves.
+    `rate_per_second` is that of the last minute; `ends_at` is the estimate of when the last waiting
+    delivery is sent, None where none waits or the rate is 0.
     """
 
-    failures: tuple[ReplyCount, ...]
-    waiting: Waiting
+    failures: tuple[edition_reports.ReplyCount, ...]
+    waiting: edition_reports.Waiting
     doubts: tuple[Doubt, ...]
     rate_per_second: float
     ends_at: datetime | None
@@ -57,7 +50,7 @@ class EditionStory(Balance):
 class Status(Figures):
     """The figures of a moment, and batches and editions of a date.
 
-    `coverage` is None where nothing was to be expected.
+    `coverage` is None where no batch was expected.
     """
 
     on: date
@@ -76,20 +69,20 @@ def find_status(
             on=on,
             batches=tuple(map(batch_line, get_batches(session, on))),
             coverage=day_coverage(session, on, settings),
-            editions=tuple(tell_edition(session, edition, now) for edition in editions),
+            editions=tuple(load_edition_story(session, edition, now) for edition in editions),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class BatchHistory:
-    """Batches by date, source and category; `coverage` is that of the last date that has any."""
+    """Batches by date, source and category; `coverage` is that of the last date with a batch."""
 
     batches: tuple[BatchLine, ...]
     coverage: Coverage | None
 
 
 def find_history(sessions: sessionmaker[Session], settings: Settings, since: date) -> BatchHistory:
-    """Return the batches of the sources that are set, from a date on."""
+    """Return the batches of the configured sources since a date."""
     with transaction(sessions) as session:
         rows = get_history(session, since, settings.sources)
         coverage = day_coverage(session, rows[-1].announced_on, settings) if rows else None
@@ -99,36 +92,40 @@ def find_history(sessions: sessionmaker[Session], settings: Settings, since: dat
 def find_story(
     sessions: sessionmaker[Session], edition_id: int, now: datetime
 ) -> EditionStory | None:
-    """Return the whole story of an edition, or None where there is no such edition."""
+    """Return the balance of an edition with details, or None where there is no such edition."""
     if not 0 < edition_id <= _LARGEST_ID:
         return None
     with transaction(sessions) as session:
         edition = get_edition(session, edition_id)
-        return tell_edition(session, edition, now) if edition else None
+        return load_edition_story(session, edition, now) if edition else None
 
 
-def tell_edition(session: Session, edition: Edition, now: datetime) -> EditionStory:
-    """Return the whole story of one edition, as the rows have it now."""
-    waiting = find_waiting(session, edition.id, now)
-    sent = count_sent_since(session, edition.id, now - RATE_SPAN) if _is_moving(waiting) else 0
+def load_edition_story(session: Session, edition: Edition, now: datetime) -> EditionStory:
+    """Return the current balance of an edition with details."""
+    waiting = edition_reports.find_waiting(session, edition.id, now)
+    sent = (
+        edition_reports.count_sent_since(session, edition.id, now - RATE_SPAN)
+        if _has_waiting(waiting)
+        else 0
+    )
     rate = sent / RATE_SPAN.total_seconds()
     return EditionStory(
         **values_of(edition_balance(session, edition)),
-        failures=tuple(count_failures(session, edition.id)),
+        failures=tuple(edition_reports.count_failures(session, edition.id)),
         waiting=waiting,
-        doubts=gather_doubts(find_doubts(session, edition.id)),
+        doubts=gather_doubts(edition_reports.find_doubts(session, edition.id)),
         rate_per_second=round(rate, 2),
         ends_at=expected_end(waiting, rate, now),
     )
 
 
-def _is_moving(waiting: Waiting) -> bool:
+def _has_waiting(waiting: edition_reports.Waiting) -> bool:
     return bool(waiting.due_count or waiting.later_count)
 
 
-def expected_end(waiting: Waiting, rate: float, now: datetime) -> datetime | None:
-    """When the last row should be gone: what is due at this rate, and no row before it is due."""
-    if not _is_moving(waiting) or (waiting.due_count and not rate):
+def expected_end(waiting: edition_reports.Waiting, rate: float, now: datetime) -> datetime | None:
+    """Return when the last delivery should be sent: at this rate, but not before it is due."""
+    if not _has_waiting(waiting) or (waiting.due_count and not rate):
         return None
-    through = now + timedelta(seconds=waiting.due_count / rate) if rate else now
-    return max(through, waiting.last_due_at or now)
+    due_sent_at = now + timedelta(seconds=waiting.due_count / rate) if rate else now
+    return max(due_sent_at, waiting.last_due_at or now)

@@ -1,7 +1,7 @@
-"""Self-healing: the last days are read again through OAI-PMH, and what was missed comes late.
+"""Backfill: read the last days again through OAI-PMH and add the papers that were missed, as late.
 
-arXiv's feeds lose papers: stale categories, cut answers, days that come in halves. Its OAI-PMH
-service tells every record that changed since a date, whatever the feeds did.
+arXiv's feeds lose papers: stale categories, truncated answers, days that come in halves. Its
+OAI-PMH service lists every record that changed since a date, whatever the feeds did.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,7 @@ from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
 from service.papers.listing_check import close
 from service.papers.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
-from service.papers.store.batches import (
-    count_first_announced,
-    find_held,
-    first_batch_on,
-    lowest_new,
-    open_batch,
-)
+from service.papers.store import batches
 from service.papers.store.models import Batch
 from service.papers.store.paper_changes import delete_old_changes
 from service.papers.store.works import get_announced, get_facts, insert_events, withdraw_papers
@@ -39,7 +33,7 @@ RECORDS_AT_ONCE = 500
 # Moderation has taken 24 days.
 OLDEST_MISSED = timedelta(days=60)
 
-# From submission to announcement it takes a paper that nobody holds up four days at the most.
+# A paper that moderation does not hold up is announced at most four days after submission.
 LONGEST_WAY = timedelta(days=4)
 
 log = get_logger(__name__)
@@ -47,7 +41,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WatchedCategory:
-    """One category, and since when it is watched. `lowest` orders the first identifier seen new."""
+    """A category, since when it is watched, and the `arxiv_order` of its lowest new identifier."""
 
     category: str
     since: date
@@ -56,7 +50,7 @@ class WatchedCategory:
 
 @dataclass(frozen=True, slots=True)
 class HealReport:
-    """What re-reading one category came to, in records and papers."""
+    """The result of re-reading one category, in records and papers."""
 
     category: str
     since: date
@@ -73,9 +67,10 @@ def heal_arxiv(
     now: datetime,
     since: date | None = None,
 ) -> list[HealReport]:
-    """Read the last days of every watched category again; one that fails does not stop the rest.
+    """Read the last 7 days of every watched category again and return one report per category.
 
-    With `since` from that day on, for whoever wants the papers of days without this installation.
+    A category that fails does not stop the rest. `since` reads from that day on instead, also from
+    days before this installation existed.
     """
     reports = []
     for category in settings.arxiv_categories:
@@ -90,13 +85,13 @@ def heal_arxiv(
 def _find_watch(
     sessions: sessionmaker[Session], category: str, since: date | None
 ) -> WatchedCategory | None:
-    """Since when a category is watched here (or is to be taken as watched), None if it never was.
+    """Return since when a category is watched, or counts as watched; None if it never was.
 
-    What was announced before somebody watched was not missed by anybody.
+    A paper announced before the category was watched was not missed.
     """
     with transaction(sessions) as session:
-        first = since or first_batch_on(session, "arxiv", category)
-        lowest = lowest_new(session, "arxiv")
+        first = since or batches.first_batch_on(session, "arxiv", category)
+        lowest = batches.lowest_new(session, "arxiv")
     return (
         WatchedCategory(category, first, arxiv_order(lowest) if lowest else None) if first else None
     )
@@ -112,9 +107,9 @@ def _heal_category(
     report = HealReport(watch.category, begin)
     try:
         records = oai.harvest(begin, set_of(watch.category))
-        for some in _chunks(records):
+        for chunk in _chunks(records):
             with transaction(sessions) as session:
-                report = _store_records(session, watch, some, report, now)
+                report = _store_records(session, watch, chunk, report, now)
     except (SourceUnavailable, SourceUnreadable) as error:
         report = replace(report, error=str(error))
     log.info("heal", category=watch.category, late=report.late_count, error=report.error)
@@ -122,18 +117,18 @@ def _heal_category(
 
 
 def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:
-    """Some records at a time; those that came before a fault are handed out before it is raised."""
-    some: list[OaiRecord] = []
+    """Yield the records in chunks; after an error, yield the records before it, then raise it."""
+    chunk: list[OaiRecord] = []
     try:
         for record in records:
-            some.append(record)
-            if len(some) == RECORDS_AT_ONCE:
-                yield some
-                some = []
+            chunk.append(record)
+            if len(chunk) == RECORDS_AT_ONCE:
+                yield chunk
+                chunk = []
     except (SourceUnavailable, SourceUnreadable):
-        yield some
+        yield chunk
         raise
-    yield some
+    yield chunk
 
 
 def _store_records(
@@ -144,36 +139,36 @@ def _store_records(
     now: datetime,
 ) -> HealReport:
     category = watch.category
-    # A harvest that had to begin again tells a record twice: the later one stands.
-    told = {r.announcement.key: r for r in records if r.announcement is not None}
-    known, announced = get_facts(session, told), get_announced(session, told)
-    held = find_held(session, "arxiv", category, told)
+    # A harvest that had to restart repeats records: the later one wins.
+    by_key = {r.announcement.key: r for r in records if r.announcement is not None}
+    known, announced = get_facts(session, by_key), get_announced(session, by_key)
+    held = batches.find_held(session, "arxiv", category, by_key)
     by_day: dict[date, list[ParsedAnnouncement]] = {}
     changed: list[ParsedAnnouncement] = []
-    for key, record in told.items():
-        one = record.announcement
-        if one is None:
+    for key, record in by_key.items():
+        announcement = record.announcement
+        if announcement is None:
             continue
         if belongs_to_batch(record, watch, announced.get(key), now) and key not in held:
-            told_as = replace(one, announce_type=_type_in(one, category))
-            by_day.setdefault(record.datestamp, []).append(told_as)
+            typed = replace(announcement, announce_type=_type_in(announcement, category))
+            by_day.setdefault(record.datestamp, []).append(typed)
         elif key in known:
-            changed.append(replace(one, announce_type=AnnounceType.REPLACE))
-    for day, some in by_day.items():
-        _add_missed(session, category, day, some, now)
+            changed.append(replace(announcement, announce_type=AnnounceType.REPLACE))
+    for day, papers in by_day.items():
+        _add_missed(session, category, day, papers, now)
     updated = _update_known(session, category, changed, now)
     updated += _withdraw_deleted(session, records, now)
-    missed = [one for some in by_day.values() for one in some if one.key not in announced]
+    missed = [a for papers in by_day.values() for a in papers if a.key not in announced]
     return replace(
         report,
-        record_count=report.record_count + len(told),
+        record_count=report.record_count + len(by_key),
         late_count=report.late_count + len(missed),
         updated_count=report.updated_count + updated,
     )
 
 
 def _withdraw_deleted(session: Session, records: Sequence[OaiRecord], now: datetime) -> int:
-    """A record that arXiv has taken away altogether is a withdrawal, too (OAI-PMH 2.5.1)."""
+    """Mark the papers of deleted records as withdrawn (OAI-PMH 2.5.1); return how many are new."""
     keys = [f"arxiv:{record.identifier}" for record in records if record.is_deleted]
     gone = withdraw_papers(session, keys, now)
     insert_events(session, [(i, PaperEventKind.WITHDRAWN, "deleted") for i in gone], now)
@@ -183,11 +178,11 @@ def _withdraw_deleted(session: Session, records: Sequence[OaiRecord], now: datet
 def belongs_to_batch(
     record: OaiRecord, watch: WatchedCategory, announced_on: date | None, now: datetime
 ) -> bool:
-    """Whether a paper was announced on the day of its datestamp, as far as one can tell.
+    """Return whether a paper was, as far as can be known, announced on the day of its datestamp.
 
-    OAI-PMH tells tomorrow's papers an hour and a half before midnight in New York: they are left
-    for tomorrow, or tomorrow's feed would look like today's told again. A paper that another
-    category announced on that day belongs to this one's batch, too.
+    OAI-PMH shows tomorrow's papers 90 minutes before midnight in New York. They are left for
+    tomorrow; otherwise tomorrow's feed would look like a repeat of today's. A paper that another
+    category announced on that day belongs to this category's batch, too.
     """
     if record.datestamp > announcement_date(now):
         return False
@@ -197,11 +192,11 @@ def belongs_to_batch(
 
 
 def is_missed(record: OaiRecord, watch: WatchedCategory) -> bool:
-    """Whether an unknown record is a paper announced since we watch, and not an old one touched.
+    """Return whether an unknown record was announced since we watch, and is no old paper touched.
 
     Datestamps change for administrative reasons and new versions, too; the first version's date
-    does not. What was submitted long before the watch began may have been held up by moderation:
-    arXiv gives identifiers at announcement, so then a high one proves that it is new.
+    does not. A paper submitted long before the watch began may have been held up by moderation:
+    arXiv assigns identifiers at announcement, so a high identifier proves that it is new.
     """
     if record.is_deleted or record.announcement is None or not record.versions:
         return False
@@ -213,9 +208,9 @@ def is_missed(record: OaiRecord, watch: WatchedCategory) -> bool:
     return watch.lowest is not None and arxiv_order(record.identifier) >= watch.lowest
 
 
-def _type_in(told: ParsedAnnouncement, category: str) -> AnnounceType:
-    """arXivRaw names the primary category first; elsewhere the paper is cross-listed."""
-    primary = told.primary_category or (told.categories[0] if told.categories else "")
+def _type_in(announcement: ParsedAnnouncement, category: str) -> AnnounceType:
+    """Return NEW in the primary category, which arXivRaw names first, and CROSS elsewhere."""
+    primary = announcement.primary_category or next(iter(announcement.categories), "")
     same = _canonical(primary) == _canonical(category)
     return AnnounceType.NEW if same else AnnounceType.CROSS
 
@@ -225,24 +220,24 @@ def _canonical(category: str) -> str:
 
 
 def _add_missed(
-    session: Session, category: str, day: date, told: list[ParsedAnnouncement], now: datetime
+    session: Session, category: str, day: date, missed: list[ParsedAnnouncement], now: datetime
 ) -> None:
-    """Put missed papers into the batch of the day on which arXiv stamped them.
+    """Put missed papers into the batch of their datestamp.
 
-    They are late where that day was over, or taken for whole.
+    They are late if that batch was complete or closed, or its deadline has passed.
     """
-    batch = open_batch(session, "arxiv", category, day, now)
-    was_in = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
-    store_announcements(session, batch, told, now)
-    if was_in or is_past_deadline(day, now):
-        batch.late_count += len(told)
+    batch = batches.open_batch(session, "arxiv", category, day, now)
+    was_done = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
+    store_announcements(session, batch, missed, now)
+    if was_done or is_past_deadline(day, now):
+        batch.late_count += len(missed)
     _settle(session, batch, now)
 
 
 def _settle(session: Session, batch: Batch, now: datetime) -> None:
-    """A batch that the missed papers completed is complete; a past one is closed."""
+    """Complete the batch if the missed papers make it whole; close it if past its deadline."""
     is_open = batch.state in {BatchState.EXPECTED, BatchState.PARTIAL}
-    found = count_first_announced(session, batch.id)
+    found = batches.count_first_announced(session, batch.id)
     batch.announced_count = max(batch.announced_count, found)
     if is_open and batch.expected_count is not None and found >= batch.expected_count:
         batch.state, batch.completed_at = BatchState.COMPLETE, now
@@ -257,14 +252,14 @@ def _settle(session: Session, batch: Batch, now: datetime) -> None:
 def _update_known(
     session: Session, category: str, changed: list[ParsedAnnouncement], now: datetime
 ) -> int:
-    """Take over new versions, withdrawals and metadata of known papers; announces nothing."""
+    """Take over new versions, withdrawals and metadata of known papers; announce nothing."""
     if not changed:
         return 0
-    stored = store_announcements(session, None, changed, now, asked_category=category)
+    stored = store_announcements(session, None, changed, now, requested_category=category)
     return stored.updated + stored.events
 
 
 def forget_changes(sessions: sessionmaker[Session]) -> None:
-    """Drop the log of papers that changed before what any process keeps of them was read."""
+    """Delete the log of paper changes that are older than any process's cache (two days)."""
     with transaction(sessions) as session:
         delete_old_changes(session)

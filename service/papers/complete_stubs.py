@@ -1,4 +1,4 @@
-"""Completing stubs: a paper that a list has named gets its categories and authors from arXiv."""
+"""Complete stubs: fetch categories and authors from arXiv for papers known only from a list."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from service.papers.store_announcements import store_announcements
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 
-# Two requests of the search API at the most: the next bell asks for the rest.
+# Two requests to the search API at the most: the next wake-up task asks for the rest.
 STUBS_AT_ONCE = 200
 OLDEST_STUB = timedelta(days=14)
 
@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 
 def complete_stubs(sessions: sessionmaker[Session], api: ArxivApi, now: datetime) -> int:
-    """Ask arXiv's search API for papers known by a list alone; returns how many were completed."""
+    """Complete the stubs through arXiv's search API and return how many were completed."""
     with transaction(sessions) as session:
         identifiers = find_stubs(session, now - OLDEST_STUB, STUBS_AT_ONCE)
     if not identifiers:

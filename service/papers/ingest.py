@@ -1,7 +1,7 @@
-"""Ingest: fetch, parse, judge, store. One transaction a batch, none of them open while fetching.
+"""Ingest: fetch, parse, judge, store. One transaction per batch, none open while fetching.
 
-Safe to run twice: papers are unique by key, versions by (paper, version), announcements by
-(batch, paper), batches by (source, category, date); a batch's row is locked while it is written.
+Idempotent: papers are unique by key, versions by (paper, version), announcements by (batch,
+paper), batches by (source, category, date). A batch's row is locked while it is written.
 """
 
 from collections import Counter
@@ -12,17 +12,12 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.completeness import Verdict, advance, judge_batch, telling
-from service.papers.domain.repeats import tell_once
+from service.papers.domain.completeness import Verdict, advance, freshness_evidence, judge_batch
+from service.papers.domain.repeats import merge_repeats
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import fetch_expected_count
 from service.papers.sources.base import FetchState, Source, SourceUnavailable, SourceUnreadable
-from service.papers.store.batches import (
-    count_first_announced,
-    count_repeated,
-    find_batch,
-    open_batch,
-)
+from service.papers.store import batches
 from service.papers.store.models import Batch
 from service.papers.store_announcements import store_announcements
 from service.papers.watched_sources import watched_categories
@@ -35,7 +30,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a source showed for a category, and the date it belongs to."""
+    """A source's parsed answer for a category, and the date it belongs to."""
 
     category: str
     shown_on: date
@@ -45,7 +40,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one look at one batch came to. `counts` is by announcement type; `error` one line."""
+    """The result of reading one batch. `counts` is by announcement type, `error` is one line."""
 
     source: str
     category: str
@@ -71,16 +66,16 @@ def ingest_source(
     now: datetime,
     on_batch: OnBatch = lambda _: None,
 ) -> list[BatchReport]:
-    """Read a source's batches of a date (None: what it shows now), category by category.
+    """Read a source's batches of a date (None: what it shows now) and return a report for each.
 
-    A category that fails is reported and does not keep the others from being read. `on_batch` is
-    told each report as it comes. Without a date, a gating batch that is in is not asked for again.
+    A category that fails is reported and does not stop the others. `on_batch` receives each report
+    as it comes. Without a date, a gating batch that is complete or closed is not fetched again.
     """
     reports = []
     for category in watched_categories(settings, source.name):
         if on in {None, announcement_date(now)}:
             fetch_expected_count(sessions, source, category, now)
-        if on is None and _is_in(sessions, source, category, announcement_date(now)):
+        if on is None and _is_done(sessions, source, category, announcement_date(now)):
             continue
         report = _ingest_batch(sessions, source, category, on, now)
         log.info(
@@ -97,14 +92,14 @@ def ingest_source(
     return reports
 
 
-# How many past days of a list are looked at again, so that votes and summaries that come late count.
+# How many past days of a list are read again, so that late votes and summaries count.
 REFRESH_DAYS = 3
 
 
 def refresh_lists(
     sessions: sessionmaker[Session], settings: Settings, sources: Sequence[Source], now: datetime
 ) -> None:
-    """Look again at the last days of sources whose papers gather votes and summaries later."""
+    """Read again the last 3 days of sources whose papers gather votes and summaries later."""
     today = announcement_date(now)
     for source in sources:
         if source.keeps_changing:
@@ -112,11 +107,11 @@ def refresh_lists(
                 ingest_source(sessions, settings, source, today - timedelta(days=days), now)
 
 
-def _is_in(sessions: sessionmaker[Session], source: Source, category: str, today: date) -> bool:
+def _is_done(sessions: sessionmaker[Session], source: Source, category: str, today: date) -> bool:
     if not source.gates_editions:
         return False
     with transaction(sessions) as session:
-        batch = find_batch(session, source.name, category, today)
+        batch = batches.find_batch(session, source.name, category, today)
         return batch is not None and batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
 
 
@@ -125,13 +120,13 @@ def _ingest_batch(
 ) -> BatchReport:
     today = announcement_date(now)
     with transaction(sessions) as session:
-        batch = open_batch(session, source.name, category, on or today, now)
+        batch = batches.open_batch(session, source.name, category, on or today, now)
         state = FetchState(etag=batch.etag)
     try:
         fetched = source.fetch(category, on or today, state)
         if fetched.payload is None:
             return _report(batch, note=batch.note or "unchanged")
-        parsed = tell_once(source.parse(fetched.payload), tells_versions=source.tells_versions)
+        parsed = merge_repeats(source.parse(fetched.payload), has_versions=source.has_versions)
         answer = _Answer(category, _shown_on(parsed, on, today), parsed, fetched.etag)
     except (SourceUnavailable, SourceUnreadable) as error:
         return _record_failure(sessions, batch, str(error), now)
@@ -140,9 +135,9 @@ def _ingest_batch(
 
 
 def _shown_on(parsed: ParsedBatch, wanted: date | None, today: date) -> date:
-    """The date an answer belongs to: the one asked for, or the day the source says it rendered.
+    """Return the date an answer belongs to: the one requested, or the day the source rendered it.
 
-    Raises `SourceUnavailable` where the source shows another day than the one asked for: its
+    Raises `SourceUnavailable` where the source shows another day than the one requested: its
     papers must not be stored under a date on which they were not announced.
     """
     rendered = parsed.rendered_on
@@ -157,26 +152,27 @@ def _shown_on(parsed: ParsedBatch, wanted: date | None, today: date) -> date:
 def _record_failure(
     sessions: sessionmaker[Session], batch: Batch, error: str, now: datetime
 ) -> BatchReport:
-    """Note why the batch could not be read; what was stored before stays as it was."""
+    """Note why the batch could not be read; its stored papers stay as they are."""
     with transaction(sessions) as session:
-        held = open_batch(session, batch.source, batch.category, batch.announced_on, now)
-        if held.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
-            held.note = error[:300]
-        return _report(held, error=error)
+        row = batches.open_batch(session, batch.source, batch.category, batch.announced_on, now)
+        if row.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
+            row.note = error[:300]
+        return _report(row, error=error)
 
 
 def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> BatchReport:
     on, parsed = answer.shown_on, answer.parsed
-    batch = open_batch(session, source.name, answer.category, on, now)
-    repeated = count_repeated(session, source.name, answer.category, on, telling(parsed))
-    verdict = judge_batch(parsed, on, repeated, batch.expected_count)
-    told = parsed.announcements if verdict.keeps else ()
-    stored = store_announcements(session, batch, told, now)
-    verdict = _with_held(session, batch, verdict)
+    batch = batches.open_batch(session, source.name, answer.category, on, now)
+    evidence = freshness_evidence(parsed)
+    repeats = batches.count_repeated(session, source.name, answer.category, on, evidence)
+    verdict = judge_batch(parsed, on, repeats, batch.expected_count)
+    announcements = parsed.announcements if verdict.is_fresh else ()
+    stored = store_announcements(session, batch, announcements, now)
+    verdict = _with_stored(session, batch, verdict)
     _record_look(batch, answer, verdict, now)
     return _report(
         batch,
-        counts=Counter(str(one.announce_type) for one in told),
+        counts=Counter(str(one.announce_type) for one in announcements),
         stored_count=stored.inserted,
         updated_count=stored.updated,
         withdrawn_count=stored.withdrawn,
@@ -184,28 +180,28 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     )
 
 
-def _with_held(session: Session, batch: Batch, verdict: Verdict) -> Verdict:
-    """What OAI-PMH or an earlier answer brought counts as well: together the day may be whole."""
+def _with_stored(session: Session, batch: Batch, verdict: Verdict) -> Verdict:
+    """Return COMPLETE if this answer, earlier ones and OAI-PMH together brought every paper."""
     if verdict.state is not BatchState.PARTIAL or batch.expected_count is None:
         return verdict
-    if count_first_announced(session, batch.id) < batch.expected_count:
+    if batches.count_first_announced(session, batch.id) < batch.expected_count:
         return verdict
     return Verdict(BatchState.COMPLETE, "complete in several answers")
 
 
 def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime) -> None:
-    was_in = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
-    is_in = verdict.state is BatchState.COMPLETE
+    was_done = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
+    is_complete = verdict.state is BatchState.COMPLETE
     batch.state = advance(batch.state, verdict.state)
-    if is_in or not was_in:
+    if is_complete or not was_done:
         batch.note = verdict.note
-    if verdict.keeps and (answer.parsed.announcements or answer.parsed.bad_entries):
+    if verdict.is_fresh and (answer.parsed.announcements or answer.parsed.bad_entries):
         batch.announced_count = max(batch.announced_count, len(answer.parsed.announcements))
         batch.bad_count = len(answer.parsed.bad_entries)
-    if is_in and not was_in:
+    if is_complete and not was_done:
         batch.completed_at = now
-    # An answer that was not the whole day must be asked for again in full.
-    batch.etag = answer.etag if is_in else ""
+    # Without an ETag the next request fetches an incomplete day again in full.
+    batch.etag = answer.etag if is_complete else ""
     batch.fetched_at = now
 
 

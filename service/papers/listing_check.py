@@ -1,6 +1,6 @@
-"""The oracle: what a source says elsewhere that it announced, so that a short day is seen as short.
+"""Check batches against the counts that a source's listing states, and close overdue batches.
 
-And the deadline: a batch that is neither in nor explained by then is closed, and says so.
+A day with fewer papers than listed is incomplete. A batch open at its deadline gets a note.
 """
 
 from datetime import date, datetime, timedelta
@@ -22,9 +22,9 @@ log = get_logger(__name__)
 def fetch_expected_count(
     sessions: sessionmaker[Session], source: Source, category: str, now: datetime
 ) -> None:
-    """Ask once for the counts of the batch that is waited for, and keep them with it.
+    """Fetch, once per batch, the listing's counts for the awaited batch and store them with it.
 
-    The oracle is only a check: where it does not answer, the day goes on without it.
+    The listing is only a check: where it does not answer, the day goes on without it.
     """
     if not source.gates_editions or _is_known(sessions, source, category, polled_date(now)):
         return
@@ -43,13 +43,13 @@ def fetch_expected_count(
             batch.note = "the listing says: no updates today"
             batch.completed_at = now
         elif batch.state is BatchState.COMPLETE:
-            _take_back(session, batch, now)
+            _reopen_if_short(session, batch, now)
 
 
-def _take_back(session: Session, batch: Batch, now: datetime) -> None:
-    """A batch that looked whole while the listing was silent, and is not: it is read again.
+def _reopen_if_short(session: Session, batch: Batch, now: datetime) -> None:
+    """Make a complete batch partial again if the listing now counts more papers than it holds.
 
-    The one step back that a batch can make, for the truth's sake, and not past its deadline.
+    This is the only step back that a batch can make, and none is made past its deadline.
     """
     found = count_first_announced(session, batch.id)
     if found < (batch.expected_count or 0) and not is_past_deadline(batch.announced_on, now):
@@ -64,7 +64,7 @@ def _is_known(sessions: sessionmaker[Session], source: Source, category: str, on
 
 
 def close_overdue(sessions: sessionmaker[Session], now: datetime) -> int:
-    """Close the batches whose deadline has passed; returns how many. Stragglers come late."""
+    """Close the batches whose deadline has passed and return how many; later papers are late."""
     today = announcement_date(now)
     until = today if is_past_deadline(today, now) else today - timedelta(days=1)
     with transaction(sessions) as session:
@@ -75,7 +75,7 @@ def close_overdue(sessions: sessionmaker[Session], now: datetime) -> int:
 
 
 def close(session: Session, batch: Batch, now: datetime) -> None:
-    """Close one batch with the truth about what it holds."""
+    """Close one batch with a note of how many papers it holds."""
     batch.state = BatchState.CLOSED
     batch.closed_at = now
     found = count_first_announced(session, batch.id)

@@ -1,13 +1,13 @@
-"""What this installation watches: sources, their categories, and whom an edition waits for."""
+"""The sources and categories that this installation watches, and those an edition waits for."""
 
 from service.papers.domain.source_names import SOURCES
 from service.platform.settings.settings import Settings
 
 
 def gating_sources(settings: Settings) -> tuple[str, ...]:
-    """Return the sources whose batches an edition waits for: the first rank of which any is set.
+    """Return the sources whose batches an edition waits for: the configured ones of lowest rank.
 
-    The others add papers and opinions as they come; where none has a rank it is whatever there is.
+    Other sources add papers and signals as they come. If none has a rank, all are waited for.
     """
     ranks = {s.name: s.gating_rank for s in SOURCES if s.gating_rank is not None}
     first = min((ranks[name] for name in settings.sources if name in ranks), default=None)
@@ -17,7 +17,7 @@ def gating_sources(settings: Settings) -> tuple[str, ...]:
 
 
 def watched_categories(settings: Settings, source: str) -> tuple[str, ...]:
-    """What a source is asked for, one by one; a source with a single list has one empty name."""
+    """Return the categories to request from a source; a source with a single list has only ""."""
     if source == "arxiv":
         return settings.arxiv_categories
     return ("",)

@@ -1,15 +1,15 @@
-"""The caches of this process by name: what each may hold, what it holds, how often it had an answer.
+"""The registry of this process's caches by name: maximum, current size, hits and misses.
 
-There are two kinds: results of a function (`cached`), and what an object keeps for itself
-(`register_cache`). This list of them is the only thing here that outlives its makers.
+There are two kinds: results of a function (`cached`, an LRU cache), and caches that an object owns
+(`register_cache`); the registry holds owners weakly, so it keeps none of them alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -20,10 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """How full a cache is, and how often it was asked since it was last cleared.
-
-    `hits` and `misses` are None where nobody counts them.
-    """
+    """The size of a cache, and its hits and misses since it was last cleared (None: not counted)."""
 
     name: str
     entries: int
@@ -33,7 +30,7 @@ class CacheUse:
 
 
 class CacheOwner(Protocol):
-    """An object that keeps a cache for itself."""
+    """An object that owns a cache."""
 
     def count_entries(self) -> int: ...
 
@@ -47,47 +44,77 @@ _owned: WeakKeyDictionary[CacheOwner, tuple[str, int]] = WeakKeyDictionary()
 def cached(
     name: str, *, maxsize: int, typed: bool = False
 ) -> Callable[[Callable[..., T]], _lru_cache_wrapper[T]]:
-    """Return the decorator `functools.lru_cache` whose cache is listed here under `name`."""
+    """Return the decorator `functools.lru_cache`, with the cache registered under `name`."""
 
     def register(function: Callable[..., T]) -> _lru_cache_wrapper[T]:
         if name in _functions:
             raise ValueError(f"there is a cache {name!r} already")
-        kept = _functions[name] = lru_cache(maxsize=maxsize, typed=typed)(function)
-        return kept
+        wrapper = _functions[name] = lru_cache(maxsize=maxsize, typed=typed)(function)
+        return wrapper
 
     return register
 
 
 def register_cache(name: str, owner: CacheOwner, *, maximum: int) -> None:
-    """List what `owner` keeps, for as long as it lives; owners of one name are counted together."""
+    """Register the cache of `owner` for its lifetime; owners with one name are counted together."""
     _owned[owner] = name, maximum
 
 
+class Generations(Generic[T]):
+    """A cache of two generations of at most `size` entries each; no value may be None.
+
+    Entries still in use are promoted; the others are dropped at the second rotation. Reading costs
+    two dictionary lookups at most and moves nothing, unlike an LRU list.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self._size = size
+        self._new: dict[Hashable, T] = {}
+        self._old: dict[Hashable, T] = {}
+        register_cache(name, self, maximum=2 * size)
+
+    def get(self, key: Hashable) -> T | None:
+        found = self._new.get(key)
+        if found is None and (older := self._old.get(key)) is not None:
+            return self.add(key, older)
+        return found
+
+    def add(self, key: Hashable, value: T) -> T:
+        if len(self._new) >= self._size:
+            self._old, self._new = self._new, {}
+        self._new[key] = value
+        return value
+
+    def count_entries(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def forget_entries(self) -> None:
+        self._new, self._old = {}, {}
+
+
 def list_caches() -> list[CacheUse]:
-    """Return every cache of this process, in the order of their names."""
-    found = [
+    """Return every cache of this process, sorted by name."""
+    functions = [
         CacheUse(name, info.currsize, info.maxsize or 0, info.hits, info.misses)
-        for name, info in ((name, kept.cache_info()) for name, kept in list(_functions.items()))
+        for name, info in ((name, f.cache_info()) for name, f in list(_functions.items()))
     ]
-    together: dict[str, CacheUse] = {}
-    for owner in _living():
+    owned: dict[str, CacheUse] = {}
+    for owner in _living_owners():
         name, maximum = _owned[owner]
-        before = together.get(name) or CacheUse(name, 0, 0)
-        together[name] = CacheUse(
-            name, before.entries + owner.count_entries(), before.maximum + maximum
-        )
-    return sorted([*found, *together.values()], key=lambda use: use.name)
+        total = owned.get(name) or CacheUse(name, 0, 0)
+        owned[name] = CacheUse(name, total.entries + owner.count_entries(), total.maximum + maximum)
+    return sorted([*functions, *owned.values()], key=lambda use: use.name)
 
 
 def clear_caches() -> None:
-    """Empty every cache of this process, as a new one would have them."""
-    for kept in list(_functions.values()):
-        kept.cache_clear()
-    for owner in _living():
+    """Empty every cache of this process."""
+    for function in list(_functions.values()):
+        function.cache_clear()
+    for owner in _living_owners():
         owner.forget_entries()
 
 
-def _living() -> list[CacheOwner]:
-    # The references are copied at once: another thread may add an owner meanwhile.
+def _living_owners() -> list[CacheOwner]:
+    # `keyrefs()` copies the references, because another thread may add an owner meanwhile.
     owners = [reference() for reference in _owned.keyrefs()]
     return [owner for owner in owners if owner is not None]

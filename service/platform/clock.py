@@ -1,4 +1,4 @@
-"""The one place that reads the clock. Everything further in takes `now`, or a clock, as argument."""
+"""The system clock, read only here; all other code takes `now`, or a clock, as an argument."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def clock_from(start: datetime | None) -> Clock:
-    """A clock that shows `start` now and runs on from there; the real one without `start`."""
+    """Return a clock that shows `start` now and runs on; without `start`, the system clock."""
     if start is None:
         return system_clock
     began = time.monotonic()

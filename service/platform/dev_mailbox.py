@@ -1,9 +1,9 @@
-"""The development mailbox: a real SMTP server on loopback that keeps every message in a Maildir.
+"""The development mailbox: a real SMTP server on loopback that stores every message in a Maildir.
 
-It stands where a mail provider will stand, so the sender needs no special case: `Mailbox` accepts
-mail, `list_messages` and `read_message` look at what has come. Files hold the message as it was on
-the wire (CRLF included, so that signatures can be checked) below two added headers with the
-envelope. Nothing leaves this machine.
+It takes the place of a mail provider, so sending needs no special case: `Mailbox` accepts mail,
+`list_messages` and `read_message` read it back. Files hold the message as it was on the wire (with
+CRLF, so that signatures can be verified) below two added headers with the envelope. No mail leaves
+this machine.
 """
 
 import os
@@ -26,7 +26,7 @@ from service.platform.smtp_server import SmtpServer
 SIZE_LIMIT_BYTES: Final = 10_000_000
 _FOLDERS: Final = ("tmp", "new", "cur")
 _READABLE_FOLDERS: Final = ("new", "cur")
-# What Maildir allows as a unique name, flags cut off: no slash and no leading dot, so no way out.
+# A Maildir unique name without flags: no slash and no leading dot, so no path traversal.
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=,+-]{0,200}", re.ASCII)
 _HEAD_BYTES: Final = 65_536
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -34,7 +34,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class NoSuchMessage(LookupError):
-    """The key names no message of this mailbox, or is no key at all."""
+    """There is no message with this key in the mailbox, or the key is malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +50,32 @@ class StoredMessage:
 
 
 class Mailbox(SmtpServer):
-    """The server of one Maildir."""
+    """An SMTP server that stores mail in one Maildir."""
 
     def __init__(self, maildir: Path) -> None:
         super().__init__(
-            _Keeper(maildir), ident="Paperboy development mailbox", data_size_limit=SIZE_LIMIT_BYTES
+            _MaildirHandler(maildir),
+            ident="Paperboy development mailbox",
+            data_size_limit=SIZE_LIMIT_BYTES,
         )
         self.maildir = maildir
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
-        """Make the Maildir where there is none, and listen. Raises `CannotListen`."""
+        """Create the Maildir if it is missing, and listen. Raises `CannotListen`."""
         for folder in _FOLDERS:
             (self.maildir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         return super().start(host, port)
 
 
 def list_messages(maildir: Path, *, limit: int | None = None) -> list[StoredMessage]:
-    """What has arrived, newest first; `limit` spares reading the headers of all the others."""
+    """Return the stored messages, newest first; only the headers of the first `limit` are read."""
     found = sorted(_entries(maildir), key=lambda pair: (pair[1].st_mtime_ns, pair[0]), reverse=True)
-    listed = [_stored_message(path, status) for path, status in found[:limit]]
-    return [one for one in listed if one is not None]
+    messages = [_stored_message(path, status) for path, status in found[:limit]]
+    return [message for message in messages if message is not None]
 
 
 def read_message(maildir: Path, key: str) -> bytes:
-    """The whole message, envelope headers first. Raises NoSuchMessage."""
+    """Return the whole message, envelope headers first. Raises NoSuchMessage."""
     if not _KEY.fullmatch(key):
         raise NoSuchMessage("not the key of a message")
     for folder in _READABLE_FOLDERS:
@@ -86,35 +88,35 @@ def read_message(maildir: Path, key: str) -> bytes:
     raise NoSuchMessage(f"no message {key}")
 
 
-class _Keeper:
-    """aiosmtpd's handler: called once per message, on the server's own thread."""
+class _MaildirHandler:
+    """The aiosmtpd handler: called once per message, on the server's thread."""
 
     def __init__(self, maildir: Path) -> None:
         self._maildir = maildir
         self._numbers = count()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - the name and arguments aiosmtpd calls it with
-        """Answers 250 only when the file stands under its final name."""
+        """Store the message; reply 250 only when the file has its final name."""
         content = envelope.original_content or b""
         key = self._next_key()
-        waiting = self._maildir / "tmp" / key
+        temporary = self._maildir / "tmp" / key
         try:
-            waiting.write_bytes(_envelope_headers(envelope) + content)
-            waiting.rename(self._maildir / "new" / key)
+            temporary.write_bytes(_envelope_headers(envelope) + content)
+            temporary.rename(self._maildir / "new" / key)
         except OSError:
-            # A full disk passes; aiosmtpd's own answer would be a permanent 500.
+            # A full disk is a temporary error; aiosmtpd's default reply is a permanent 500.
             return "452 4.3.1 cannot keep the message now"
         return f"250 2.0.0 kept as {key}"
 
     def _next_key(self) -> str:
-        """Seconds, microseconds, process, running number: unique without asking anybody."""
+        """Return seconds, microseconds, process id and a counter: unique without coordination."""
         seconds, rest = divmod(time_ns(), 10**9)
         return f"{seconds}.M{rest // 1000:06d}P{os.getpid()}Q{next(self._numbers):08d}"
 
 
 def _envelope_headers(envelope: Envelope) -> bytes:
-    """Utf-8 as SMTPUTF8 allows; no address can end its line and begin a header of its own."""
-    # aiosmtpd writes the null sender of a bounce as it came, in its brackets.
+    """Return UTF-8 headers, as SMTPUTF8 allows; control characters cannot inject a header."""
+    # aiosmtpd keeps the null sender of a bounce as it was received, in its brackets.
     mail_from = "" if envelope.mail_from == "<>" else envelope.mail_from
     sender = _CONTROL.sub(" ", f"X-Envelope-From: {mail_from}")
     receivers = _CONTROL.sub(" ", f"X-Envelope-To: {', '.join(envelope.rcpt_tos)}")
@@ -140,7 +142,7 @@ def _stored_message(path: Path, status: os.stat_result) -> StoredMessage | None:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return None
-    # Decoded by hand: the parser takes bytes for ASCII, and addresses may be utf-8 here.
+    # Decoded first, because BytesParser expects ASCII and addresses may be UTF-8 here.
     text = _HEAD_END.split(head, maxsplit=1)[0].decode("utf-8", "replace")
     headers = HeaderParser(policy=policy.default).parsestr(text)
     return StoredMessage(

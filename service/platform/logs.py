@@ -1,4 +1,4 @@
-"""Structured logging on stderr: one line per event, and no whole address in any of them."""
+"""Structured logging on stderr: one line per event, with all email addresses masked."""
 
 import logging
 import re
@@ -9,17 +9,17 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Credentials in an address of a server go first; what is left of `user:password@host` would
-# otherwise keep the user's name and the first letter of the password.
+# Credentials in URLs are removed first; the address mask alone would leave the user name and the
+# first letter of the password of `user:password@host`.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _LOCAL = r"""[^\s@<>()\[\]{}"',:;=/\\]"""
-# The look-behind lets a match begin only where a word begins: without it a long word is tried
-# from each of its letters, and a log line of 200,000 takes minutes.
+# The look-behind lets a match begin only at the start of a word: without it the pattern is tried at
+# each letter of a long word (quadratic time), and a log line of 200,000 letters takes minutes.
 _ADDRESS = re.compile(rf"""("[^"\n]+"|(?<!{_LOCAL}){_LOCAL}+)(@|%40)(?=[\w\[])""")
 
 
 def mask_addresses(text: str) -> str:
-    """Shorten every email address in `text`: `subscriber@example.org` becomes `r***@example.org`."""
+    """Shorten every email address in `text`: `subscriber@example.org` becomes `s***@example.org`."""
     return _ADDRESS.sub(_mask, _CREDENTIALS.sub("***@", text))
 
 
@@ -40,7 +40,7 @@ def _mask_value(value: object) -> object:
 
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask the addresses in every value of an event (a structlog processor)."""
-    # Keys with an underscore are structlog's own (the record itself) and are never printed.
+    # Keys with a leading underscore are structlog's own (the record itself) and are never printed.
     return {k: v if k.startswith("_") else _mask_value(v) for k, v in event.items()}
 
 
@@ -48,7 +48,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send structlog's and the standard library's records to `stream` (default stderr).
 
     Coloured lines on a terminal, one JSON object per line elsewhere. May be called again.
-    Libraries log through the standard library; they pass the same mask.
+    Records of libraries, which use the standard library's logging, are masked as well.
     """
     output = stream or sys.stderr
     shared: list[Processor] = [
@@ -83,7 +83,7 @@ def _make_formatter(shared: list[Processor], *, is_terminal: bool) -> logging.Fo
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # Tracebacks become text before the mask: exceptions like to quote addresses.
+            # Tracebacks become text before the mask, because exceptions often quote addresses.
             structlog.processors.format_exc_info,
             mask_event,
             renderer,
@@ -92,5 +92,5 @@ def _make_formatter(shared: list[Processor], *, is_terminal: bool) -> logging.Fo
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return the logger of a module; bind what belongs to every line of a task or request."""
+    """Return the logger of a module; use `bind` for values on every line of a task or request."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))

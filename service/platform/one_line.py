@@ -1,9 +1,9 @@
-"""What strangers say, relays, providers and sources, made fit to be kept and shown."""
+"""Normalise untrusted text (SMTP replies, webhooks, feeds) to one printable line."""
 
 
 def plain_words(text: str) -> str:
-    """`text` on one line, without what no database and no terminal takes: control characters, NUL
-    above all, and halves of surrogate pairs, which JSON may hold."""
+    """Return `text` on one line, without characters that databases or terminals refuse: control
+    characters, above all NUL, and lone surrogates, which JSON may hold."""
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(text.split())

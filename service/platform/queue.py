@@ -1,7 +1,7 @@
-"""The doorbell: a Celery message says "there may be work", and carries nothing but ids.
+"""Wake-up tasks: a Celery message says "there may be work" and carries nothing but ids.
 
-It knows the tasks by name and imports no worker. A bell that cannot be rung is not an error: every
-row it would have told of is in Postgres, and beat rings again within the minute.
+Tasks are known by name here, so no worker is imported. A message that cannot be queued is no error:
+the rows are in Postgres, and beat enqueues every task again within minutes.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,10 @@ from redis.exceptions import RedisError
 
 from service.platform.logs import get_logger
 
-# Task -> queue. Tasks, actions and log events share one name.
-TASK_QUEUES = {
+# Names on the broker begin with this: others may use the same one.
+PREFIX = "paperboy."
+
+_QUEUES = {
     "ingest": "ingest",
     "heal": "ingest",
     "learn_meanings": "ingest",
@@ -21,11 +23,13 @@ TASK_QUEUES = {
     "compose": "compose",
     "deliver": "send",
     "sweep": "send",
-    # With the sources: a slow mail server must not hold up the sending.
+    # With the sources, so that a slow mail server does not delay sending.
     "bounces": "ingest",
-    # Where it is not the sending itself that hangs.
+    # Not with sending, whose trouble it may have to report.
     "report_troubles": "ingest",
 }
+# Task -> queue, as the broker knows them.
+TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}
 
 Enqueue = Callable[..., None]
 
@@ -33,7 +37,10 @@ log = get_logger(__name__)
 
 
 def make_enqueue(broker_url: str) -> Enqueue:
-    """A bell on a broker: `enqueue("compose", 17)`. It gives up within seconds and never raises."""
+    """Return a function that enqueues a task: `enqueue("compose", 17)`.
+
+    It gives up within seconds, logs that, and never raises.
+    """
     app = Celery("paperboy", broker=broker_url, set_as_current=False)
     app.conf.update(
         broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 2},
@@ -42,7 +49,8 @@ def make_enqueue(broker_url: str) -> Enqueue:
 
     def enqueue(task: str, *ids: int | str) -> None:
         try:
-            app.send_task(task, args=ids, queue=TASK_QUEUES[task], retry=False)
+            name = f"{PREFIX}{task}"
+            app.send_task(name, args=ids, queue=TASK_QUEUES[name], retry=False)
         except (OSError, OperationalError, RedisError) as error:
             log.warning("enqueue.failed", task=task, reason=str(error))
 

@@ -1,4 +1,4 @@
-"""A small SMTP or LMTP server in a thread of its own, for what is sent to us."""
+"""A small SMTP or LMTP server for incoming mail, in a thread of its own."""
 
 import asyncio
 import socket
@@ -10,13 +10,13 @@ from aiosmtpd.smtp import SMTP
 
 
 class CannotListen(OSError):
-    """The address cannot be listened at; the message is one line that says why."""
+    """The server cannot listen on the address; the text is one line that says why."""
 
 
 class SmtpServer:
-    """Stop it, or use it as a context manager once started. It can be started again.
+    """An SMTP server in a thread: call `start`, then `stop` or a `with` block. It can be restarted.
 
-    `handler` has aiosmtpd's methods, `handle_DATA` and so on, which it finds by name; `options`
+    `handler` has aiosmtpd's methods, such as `handle_DATA`, which aiosmtpd finds by name; `options`
     are those of aiosmtpd's `SMTP`, or of `protocol` where that is LMTP.
     """
 
@@ -27,7 +27,7 @@ class SmtpServer:
         self._controller: _Controller | None = None
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
-        """Listen; with port 0 on a free one. Raises `CannotListen` where the port is taken."""
+        """Listen on `port`, or on a free one for 0. Raises `CannotListen` where it is taken."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             listener = socket.create_server((host, port), family=family)
@@ -40,7 +40,7 @@ class SmtpServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on. Raises RuntimeError unless it was started."""
+        """The port that the server listens on. Raises RuntimeError unless it was started."""
         if self._controller is None:
             raise RuntimeError("the server is not running")
         return int(self._controller.port)
@@ -59,7 +59,7 @@ class SmtpServer:
 
 
 class _Controller(Controller):
-    """Listens on a socket that is bound already: its port is known and a taken one fails at once."""
+    """A controller on a socket bound beforehand, so the port is known and a taken one fails early."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class _Controller(Controller):
         return self.loop.create_server(self._factory_invoker, sock=self._listener)
 
     def factory(self) -> SMTP:
-        """Named `localhost`, since aiosmtpd would ask a name server on every connection."""
+        """Return the protocol, named `localhost`, so that aiosmtpd does no DNS lookup of our name."""
         return self._protocol(
             self.handler,
             hostname="localhost",

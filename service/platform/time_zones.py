@@ -1,11 +1,11 @@
-"""Local hours and the instants (UTC) they stand for."""
+"""Time zones: local hours as instants in UTC."""
 
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def is_zone(name: str) -> bool:
-    """Whether the tz database knows the zone."""
+    """Return whether the tz database has a zone of this name."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -14,10 +14,10 @@ def is_zone(name: str) -> bool:
 
 
 def subscriber_hour(on: date, hour: int, zone: str) -> datetime:
-    """The instant (UTC) of the reader's hour on a local date.
+    """Return the instant (UTC) of a subscriber's hour on a local date.
 
-    An hour that the clocks skip in spring is taken as the same wall time before the change, one
-    that comes twice in autumn as the first: each local date has exactly one such instant.
+    An hour that does not exist in spring is read with the UTC offset before the change, an hour that
+    occurs twice in autumn is the first one: each local date has exactly one such instant.
     """
     local = datetime.combine(on, time(hour), tzinfo=ZoneInfo(zone))
     return local.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What mails, pages and commands say of a day's completeness, in the same words."""
+"""Sentences about coverage, shared by mails, pages and commands."""
 
 from service.editions.domain.coverage import Coverage
 from service.presentation.dates import day_name
@@ -7,26 +7,26 @@ from service.presentation.phrases import count_of
 
 def coverage_line(coverage: Coverage) -> str:
     """Return `412 of 412 announced papers checked · 3 late from Tuesday`."""
-    said = f"{coverage.checked:,} of {count_of(coverage.announced, 'announced paper')} checked"
+    line = f"{coverage.checked:,} of {count_of(coverage.announced, 'announced paper')} checked"
     if not coverage.is_complete:
-        said += ", not all of the day"
+        line += " (day incomplete)"
     if coverage.late:
-        said += f" · {_late_line(coverage)}"
-    return said
+        line += f" · {_late_line(coverage)}"
+    return line
 
 
 def _late_line(coverage: Coverage) -> str:
-    """`3 late from Tuesday and 1 from Wednesday`; older than a week, or many days: no names."""
+    """Return `3 late from Tuesday and 1 from Wednesday`; no names for many or older days."""
     days = coverage.late_days
     if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
         return f"{coverage.late:,} late from earlier days"
-    named = [
+    parts = [
         f"{count:,} {'late ' * (not n)}from {day_name(on)}" for n, (on, count) in enumerate(days)
     ]
-    return " and ".join(named)
+    return " and ".join(parts)
 
 
 def coverage_text(coverage: Coverage) -> str:
-    """Return the line with its note, for a page or a command that has one place for both."""
+    """Return the coverage line followed by the note, if there is one."""
     line = coverage_line(coverage)
     return f"{line}. {coverage.note}" if coverage.note else line

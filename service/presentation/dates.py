@@ -1,4 +1,4 @@
-"""Dates as the reader writes them; the mails themselves are in English."""
+"""Localised dates; the rest of a mail is in English."""
 
 from datetime import UTC, date, datetime
 
@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from service.platform.caches import cached
 
-# `strftime("%A")` and `calendar` follow the locale of the process.
+# Our own names, because `strftime("%A")` and `calendar` follow the locale of the process.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -17,20 +17,20 @@ _MONTHS = (
 
 
 def day_name(day: date) -> str:
-    """`Tuesday`."""
+    """Return the English weekday: `Tuesday`."""
     return _DAYS[day.weekday()]
 
 
 @cached("long dates", maxsize=1_024)
 def long_date(day: date, locale: str = "") -> str:
-    """`Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""
+    """Return `Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""
     known = _find(locale)
     return format_date(day, "full", known) if known else f"{day_name(day)} {plain_date(day)}"
 
 
 @cached("plain dates", maxsize=1_024)
 def plain_date(day: date, locale: str = "") -> str:
-    """`21 April 2026`."""
+    """Return `21 April 2026`."""
     known = _find(locale)
     return (
         format_date(day, "long", known)
@@ -41,7 +41,7 @@ def plain_date(day: date, locale: str = "") -> str:
 
 @cached("short dates", maxsize=1_024)
 def short_date(day: date, locale: str = "") -> str:
-    """`Tue 21 Apr`."""
+    """Return `Tue 21 Apr`."""
     known = _find(locale)
     if known:
         return format_skeleton("MMMEd", day, locale=known)
@@ -49,13 +49,13 @@ def short_date(day: date, locale: str = "") -> str:
 
 
 def moment(at: datetime) -> str:
-    """`Tue 21 Apr, 07:05 UTC`, for operators."""
-    there = at.astimezone(UTC)
-    return f"{short_date(there.date())}, {there:%H:%M} UTC"
+    """Return `Tue 21 Apr, 07:05 UTC`, for operators."""
+    utc = at.astimezone(UTC)
+    return f"{short_date(utc.date())}, {utc:%H:%M} UTC"
 
 
 def said_in(text: str, locale: str) -> Markup:
-    """A date in its own language, for those who have it read to them."""
+    """Return a date as HTML, marked with its language for screen readers."""
     known = _find(locale)
     if known is None or known.language == "en":
         return escape(text)
@@ -63,12 +63,12 @@ def said_in(text: str, locale: str) -> Markup:
 
 
 def read_locale(tag: str) -> str:
-    """The first language of an Accept-Language header or a language tag that is known: `de-AT`.
+    """Return the first known language of an Accept-Language header or a language tag: `de-AT`.
 
     Empty where there is none (RFC 9110 §12.5.4; weights are nearly always in falling order).
     """
-    for wish in tag.split(",")[:10]:
-        name = wish.partition(";")[0].strip()
+    for language_range in tag.split(",")[:10]:
+        name = language_range.partition(";")[0].strip()
         if _find(name):
             return name
     return ""

@@ -1,4 +1,4 @@
-"""Finding the reader's words in a text, and saying the beginning of a long one."""
+"""Highlighting of words in a text, and excerpts of long texts."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from service.platform.caches import cached
 
-# Scripts without spaces are read letter by letter, so that a word is found inside a run of them.
+# Scripts without spaces are split into letters, so that a word is found inside a run of them.
 _WORD = re.compile(
     r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
     r"|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
@@ -23,7 +23,7 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|fig|figs|eq|eqs|sec|ref|refs|no|st|dr|prof|[a-z])\.$",
     re.IGNORECASE,
 )
-# More than the longest of them with its dot and what stands before it.
+# Longer than the longest abbreviation with its dot and the character before it.
 _TAIL = 12
 _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
@@ -31,8 +31,7 @@ _SHORTEST_SHARE = 0.4
 
 @cached("word stems", maxsize=65_536)
 def _stem(word: str) -> str:
-    # A stemmer keeps the word it works on in itself, so threads must not share one; the cache
-    # makes a new one cheap, since a language has few words.
+    # A stemmer is stateful, so threads must not share one; thanks to the cache few are made.
     stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
     return stemmed
 
@@ -42,15 +41,15 @@ def _fold(word: str) -> str:
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
-    """`text` as safe HTML in which every place that says one of `words` stands in `<mark>`.
+    """Return `text` as safe HTML with every occurrence of `words` in `<mark>`.
 
-    Words agree by their English stem ("networks" finds "network"); an entry of several words
-    is a phrase and is found only where its words follow each other.
+    Words match by their English stem ("networks" finds "network"); an entry of several words
+    is a phrase and matches only where its words follow each other.
     """
     return _mark(text, tuple(words))
 
 
-# A paper's card is written in several ways, and some of them later than others.
+# The same paper is rendered with several card templates, at different times.
 @cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
     pieces: list[str] = []
@@ -63,7 +62,7 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
 
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """The spans that say one of `words`: left to right, the longest first, never overlapping."""
+    """Yield the spans of `words`: left to right, the longest first, never overlapping."""
     wanted = _look_for(tuple(words))
     found = [
         at
@@ -85,10 +84,10 @@ def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 class _Wanted(NamedTuple):
-    """Phrases as stems, the longest first, and how to see at once that a word begins none.
+    """Phrases as stems, the longest first, and prefilters for words that cannot begin a phrase.
 
-    Of a stem all but the last two letters are its word's ("possibl" of "possibility"), and always
-    the first: finding the stem of a word that is new takes as long as reading a whole excerpt.
+    All but the last two letters of a stem, and always the first, begin its word too ("possibl" of
+    "possibility"). Stemming a word that is not cached takes as long as scanning a whole excerpt.
     """
 
     phrases: list[tuple[str, ...]]
@@ -114,14 +113,14 @@ def _stands_at(
     return (
         len(run) == len(phrase)
         and all(_fold(token[0]) == stem for token, stem in zip(run, phrase, strict=True))
-        and all(_GAP.fullmatch(text, one.end(), next_.start()) for one, next_ in pairwise(run))
+        and all(_GAP.fullmatch(text, a.end(), b.start()) for a, b in pairwise(run))
     )
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
-    """The first place that says one of `words`, with about `reach` characters on each side.
+    """Return the first occurrence of `words` with about `reach` characters on each side.
 
-    It begins and ends with whole words; empty where the text says none.
+    The excerpt begins and ends with whole words; it is empty where no word occurs.
     """
     text = " ".join(text.split())
     found = next(_find(text, words), None)
@@ -130,18 +129,18 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
     start = text.rfind(" ", 0, max(0, found[0] - reach) + 1) + 1
     after = text.find(" ", found[1] + reach)
     end = len(text) if after < 0 else after
-    before_it = _ELLIPSIS if start else ""
-    after_it = _ELLIPSIS if end < len(text) else ""
-    return f"{before_it}{text[start:end]}{after_it}"
+    prefix = _ELLIPSIS if start else ""
+    suffix = _ELLIPSIS if end < len(text) else ""
+    return f"{prefix}{text[start:end]}{suffix}"
 
 
-# Asked for by each way of writing a paper's card.
+# Each card template of the same paper needs it.
 @cached("first sentences", maxsize=4_096)
 def first_sentences(text: str, limit: int) -> str:
-    """The whole sentences at the beginning of `text` that fit in `limit` characters.
+    """Return the first whole sentences of `text` that fit in `limit` characters.
 
-    Where the first sentence alone is too long, or where whole sentences would leave most of the
-    room empty, it ends after a word with an ellipsis. White space becomes single spaces.
+    If the first sentence is too long, or whole sentences would fill less than 40% of the limit,
+    the text is cut after a word, with an ellipsis. White space becomes single spaces.
     """
     text = " ".join(text.split())
     if len(text) <= limit:
@@ -162,12 +161,12 @@ def _sentence_ends(text: str) -> Iterator[int]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """`text` in at most `limit` characters, cut after a word and closed by an ellipsis."""
+    """Return `text` in at most `limit` characters, cut after a word, with an ellipsis."""
     text = " ".join(text.split())
     if len(text) <= limit:
         return text
     cut = max(limit - len(_ELLIPSIS), 0)
-    # A text without spaces (Chinese, one endless word) is cut anywhere but inside a letter.
+    # A text without spaces (Chinese, one endless word) is cut anywhere, but not inside a letter.
     space = text.rfind(" ", cut // 2, cut + 1)
     if space > 0:
         cut = space

@@ -1,4 +1,4 @@
-"""The small texts of a mail: dates, bylines, marks, and the sentence that says why."""
+"""Short phrases for mails and pages: counts, cadences, bylines, topic titles, lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,32 +17,32 @@ _MOST_AUTHORS = 3
 
 
 def count_of(number: int, noun: str) -> str:
-    """`1 paper`, `1,204 papers`."""
+    """Return `1 paper` or `1,204 papers`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def thousands(number: int) -> str:
-    """`1,204`."""
+    """Return `1,204`."""
     return f"{number:,}"
 
 
-def is_more_than(things: Sequence[object], number: int) -> bool:
-    """Whether there are more than `number`."""
-    return len(things) > number
+def is_more_than(values: Sequence[object], number: int) -> bool:
+    """Return whether there are more than `number` values."""
+    return len(values) > number
 
 
-def beyond(things: Sequence[object], number: int) -> int:
-    """How many there are beyond the first `number`."""
-    return max(len(things) - number, 0)
+def beyond(values: Sequence[object], number: int) -> int:
+    """Return how many values there are beyond the first `number`."""
+    return max(len(values) - number, 0)
 
 
 def say(first: object, *others: object) -> str:
-    """All of it in a row, as one text: what `~` does, but fit for a frame (see `opened`)."""
+    """Return the values as one text, as `~` does, but without disabling the shared skeletons."""
     return "".join(map(str, (first, *others)))
 
 
 def below(home: str, path: str) -> str:
-    """The address of a page below our own."""
+    """Return the address of a page of this site."""
     return f"{home.rstrip('/')}/{path}"
 
 
@@ -54,18 +54,18 @@ _HOW_OFTEN = {
 
 
 def how_often(cadence: Cadence) -> str:
-    """`every weekday`."""
+    """Return `every weekday`."""
     return _HOW_OFTEN[cadence]
 
 
 def clock(hour: int) -> str:
-    """An hour of the day as readers write it: `7:00`."""
+    """Return an hour of the day as `7:00`."""
     return f"{hour}:00"
 
 
 @cached("topic headings", maxsize=4_096)
 def topic_title(title: str) -> str:
-    """A topic as a heading: one line, and a topic that is one phrase without its quotes."""
+    """Return a topic as a one-line heading; a topic that is one quoted phrase loses its quotes."""
     title = " ".join(title.split())
     if (
         len(title) > 2
@@ -79,18 +79,18 @@ def topic_title(title: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Byline:
-    """The first authors and how many `more` there are."""
+    """The names of the first authors, and how many `more` there are."""
 
     names: tuple[str, ...]
     more: int
 
 
 def byline(paper: PaperView) -> Byline:
-    """The first three authors and a count of the others."""
+    """Return the first three authors and the number of the others."""
     return _byline(paper.authors)
 
 
-# A card asks for it up to five times.
+# Rendering one paper's card computes its byline up to five times.
 @cached("bylines", maxsize=4_096)
 def _byline(names: tuple[str, ...]) -> Byline:
     authors = [" ".join(name.split()) for name in names if name.strip()]
@@ -99,23 +99,24 @@ def _byline(names: tuple[str, ...]) -> Byline:
 
 
 def names_and_more(names: Sequence[str], more: int) -> str:
-    """`Ada Example, Bo Sample and 3 more`."""
+    """Return `Ada Example, Bo Sample and 3 more`."""
     return joined([*names, f"{more:,} more"] if more else names)
 
 
 def fields(paper: PaperView) -> tuple[str, ...]:
-    """The names of the paper's first categories, its primary one first."""
+    """Return the names of the paper's first two categories, the primary one first."""
     return _fields((paper.primary_category, *paper.categories))
 
 
 @cached("names of categories", maxsize=4_096)
 def _fields(codes: tuple[str, ...]) -> tuple[str, ...]:
-    # Two categories may have one name: cs.LG and stat.ML are both Machine Learning.
+    # Two categories can have the same name: cs.LG and stat.ML are both Machine Learning.
     names = dict.fromkeys(category_name(code) for code in codes if code)
     return tuple(names)[:_MOST_FIELDS]
 
 
 def joined(parts: Sequence[str]) -> str:
+    """Return `a, b and c`."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

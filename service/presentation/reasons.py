@@ -1,4 +1,4 @@
-"""Why a paper matched, as a sentence."""
+"""The sentence that explains why a paper matched."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MOST_MUTES = 2
 
 
 def listed_topics(topics: Sequence[str]) -> str:
-    """The reader's topics in quotes, for "You asked for …"."""
+    """Return the subscriber's topics in quotes, as one list: `“a b”, “cat:cs.CL” and “c”`."""
     shown = [f"“{shorten(topic_title(topic), _LONGEST_TOPIC)}”" for topic in topics[:_MOST_TOPICS]]
     if len(topics) > len(shown):
         shown.append(f"{len(topics) - len(shown)} more")
@@ -25,13 +25,13 @@ def listed_topics(topics: Sequence[str]) -> str:
 
 
 def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
-    """The words and phrases of `reasons` to mark in a title or an abstract."""
-    said = (_phrases(reason) for reason in reasons if reason.field in {"title", "abstract"})
-    return tuple(dict.fromkeys(phrase for phrases in said for phrase in phrases))
+    """Return the words and phrases of `reasons` to mark in a title or an abstract."""
+    found = (_phrases(reason) for reason in reasons if reason.field in {"title", "abstract"})
+    return tuple(dict.fromkeys(phrase for phrases in found for phrase in phrases))
 
 
 def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
-    """The words of `reasons` that can be muted in a topic; not one that is the whole topic."""
+    """Return the words of `reasons` that can be muted in a topic, except the whole topic."""
     words = marked_words(reasons)
     whole = topic_title(topic).casefold()
     return tuple(word for word in words if word.casefold() != whole)[:_MOST_MUTES]
@@ -39,14 +39,14 @@ def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ReasonPiece:
-    """A piece of a sentence; `is_marked` for the reader's own words."""
+    """A piece of the sentence; `is_marked` for the words of the topic."""
 
     text: str
     is_marked: bool = False
 
 
 def because(reasons: Sequence[Reason]) -> tuple[ReasonPiece, ...]:
-    """Why a paper is in the mail, as one sentence in pieces; empty without reasons.
+    """Return the sentence that says why a paper is in the mail; empty without reasons.
 
     `You get this because the title says [prompt tuning] and it is in Computation and Language.`
     """
@@ -62,12 +62,12 @@ def because(reasons: Sequence[Reason]) -> tuple[ReasonPiece, ...]:
 
 
 def _clauses(reasons: Sequence[Reason]) -> list[list[ReasonPiece]]:
-    """One clause per place, with all the words found there; at most four."""
+    """Return one clause for each place, with all words found there; at most four."""
     places: dict[tuple[str, bool], list[str]] = {}
     for reason in reasons:
         phrases = _phrases(reason)
         places.setdefault((reason.field, reason.is_guess), []).extend(phrases)
-    # The same words in title and abstract are one reason to a reader.
+    # The same words in title and abstract are one reason, not two.
     title = places.get(("title", False), [])
     if title and title == places.get(("abstract", False)):
         del places["abstract", False]
@@ -81,23 +81,27 @@ def _clause(field: str, is_guess: bool, words: list[str]) -> list[ReasonPiece]:
     words = [shorten(word, _LONGEST_WORDS) for word in words[:_MOST_WORDS]]
     if field == "category":
         return [ReasonPiece(f"it is in {joined([_category(word) for word in words])}")]
+    if field == "trend":
+        return [ReasonPiece(f"it is trending above {words[0]}% of that day’s papers in its field")]
+    if field == "source":
+        words = [_SOURCE_NAMES.get(word, word) for word in words]
     is_doubtful = field == "author" and is_guess
     pieces = [] if is_doubtful else [ReasonPiece(_LEADS.get(field, "it matches "))]
     for number, word in enumerate(words):
         if number:
             pieces.append(ReasonPiece(" and " if number == len(words) - 1 else ", "))
         pieces.append(ReasonPiece(word, is_marked=True))
-    # The name may be somebody else's: the reader's words were a surname or had only initials.
-    return [*pieces, ReasonPiece(" may be whom you follow")] if is_doubtful else pieces
+    # The topic has only a surname or initials, so this may be a different author.
+    return [*pieces, ReasonPiece(" may be an author you follow")] if is_doubtful else pieces
 
 
+_SOURCE_NAMES = {"arxiv": "arXiv", "huggingface": "Hugging Face"}
 _LEADS = {
     "title": "the title says ",
     "abstract": "the abstract says ",
     "author": "it is by ",
-    "source": "it was told of by ",
-    "trend": "among a hundred papers of its field and day it is noticed more than ",
-    "meaning": "it reads like ",
+    "source": "it was listed on ",
+    "meaning": "it is similar to ",
 }
 
 
@@ -107,7 +111,7 @@ def _category(pattern: str) -> str:
 
 
 def _phrases(reason: Reason) -> tuple[str, ...]:
-    """What the reader wrote: a quoted clause is one phrase, whatever its words are split into."""
+    """Return the words of the clause; a quoted clause is one phrase, however it is split."""
     if '"' in reason.clause and reason.words:
         return (" ".join(reason.words),)
     prefix, _, rest = reason.clause.rpartition(":")

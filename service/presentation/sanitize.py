@@ -1,4 +1,4 @@
-"""What a stranger's text may not bring into a mail: control characters, odd addresses."""
+"""Sanitizing untrusted text and URLs before they go into a mail or a page."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,36 +7,36 @@ from markupsafe import Markup, escape
 
 from service.platform.caches import cached
 
-# C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, and the explicit
-# direction marks would turn round whatever follows a name. Noncharacters are ours alone (`runs`).
+# C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, explicit direction
+# marks would reorder the text after a name, and noncharacters mark slots (`fragments`).
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]"
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
 _NOT_IN_ADDRESS = re.compile(r"[\s\x00-\x20\x7f-\x9f<>\"\\^`{|}]")
 _LONGEST_ADDRESS = 2_000
-# What most addresses are, told apart without taking them to pieces.
+# Matches most addresses, so that they need not be parsed.
 _ORDINARY = re.compile(
     r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](?::\d{1,5})?(?:[/?#][A-Za-z0-9._~/%?#&=+:-]*)?"
 )
 
 
 class UnsafeOwnLink(ValueError):
-    """A link of ours is not an http(s) address; one line that says what to do."""
+    """One of our own links is not an http(s) address; the message says how to fix it."""
 
 
 def clean(text: str) -> str:
-    """`text` without characters that no mail may hold; every line end is a newline."""
+    """Return `text` without forbidden characters and with `\\n` as its only line end."""
     if text.isprintable():
-        # All that is forbidden is not printable to Unicode, and most texts of a mail are.
+        # Unicode counts no forbidden character as printable, and most texts are printable.
         return text
     return _FORBIDDEN.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def isolated(text: str) -> Markup:
-    """A name inside a sentence, in its own direction where it may have another than ours.
+    """Return `text` as HTML whose direction does not affect the sentence around it.
 
-    A span and not `bdi`, which Gmail and Outlook take out.
+    A span and not `bdi`, which Gmail and Outlook remove.
     """
     if text.isascii():
         return escape(text)
@@ -44,7 +44,7 @@ def isolated(text: str) -> Markup:
 
 
 def safe_url(address: str) -> str:
-    """`address` where it is http or https with a host and nothing odd in it, otherwise empty."""
+    """Return `address` if it is a safe http(s) URL with a host, otherwise an empty string."""
     if len(address) <= _LONGEST_ADDRESS and _ORDINARY.fullmatch(address):
         return address
     if len(address) > _LONGEST_ADDRESS or clean(address) != address:
@@ -59,10 +59,10 @@ def safe_url(address: str) -> str:
     return address if is_safe else ""
 
 
-# Both parts of a mail show the same.
+# Both parts of a mail contain the same links.
 @cached("links of ours", maxsize=256)
 def require_own_url(address: str) -> str:
-    """An address of ours, without which the mail must not go: raises `UnsafeOwnLink` if unsafe."""
+    """Return `address`, one of our own links; raises `UnsafeOwnLink` if it is unsafe."""
     if not safe_url(address):
         raise UnsafeOwnLink("a link of ours is not an http(s) address: check PAPERBOY_BASE_URL")
     return address

@@ -1,4 +1,4 @@
-"""`python -m service.sample --port N --date D`: the sample server on its own, until Ctrl-C."""
+"""Run the sample server until Ctrl-C: `python -m service.sample --port N --date D`."""
 
 import sys
 from argparse import ArgumentParser
@@ -11,12 +11,12 @@ from service.sample.server import SampleServer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves the wanted date, or today; a weekend becomes the Friday before it."""
+    """Serve the given date, or today; a weekend becomes the Friday before it."""
     parser = ArgumentParser(prog="python -m service.sample", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date())
-    wanted = parser.parse_args(arguments)
-    with SampleServer(nearest_weekday(wanted.date), port=wanted.port) as server:
+    options = parser.parse_args(arguments)
+    with SampleServer(nearest_weekday(options.date), port=options.port) as server:
         sys.stdout.write(f"Invented papers of {server.on} at {server.url}/rss/cs.CL\n")
         sys.stdout.flush()
         try:

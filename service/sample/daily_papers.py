@@ -1,4 +1,4 @@
-"""A sample day as `GET https://huggingface.co/api/daily_papers` answers: the field names of its API."""
+"""A sample day as the JSON of `GET https://huggingface.co/api/daily_papers`."""
 
 import json
 from datetime import UTC, date, datetime, time
@@ -15,14 +15,14 @@ _MANY_COMMENTS: Final = 5
 
 
 def daily_papers(on: date) -> bytes:
-    """JSON of the day's most upvoted papers, best first; `[]` on weekends, as on the real site."""
+    """Return JSON of the day's most upvoted papers, best first; `[]` on weekends, as the real site."""
     return json.dumps(entries(on), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def entries(on: date) -> list[dict[str, object]]:
-    """The same as values, for a server that pages through them."""
-    known = [(one, one.manuscript.fame) for one in (new_papers(on) if sample_day(on) else ())]
-    famous = [(paper, fame) for paper, fame in known if fame is not None]
+    """Return the same papers as values, for a server with pages."""
+    papers = new_papers(on) if sample_day(on) else ()
+    famous = [(p, p.manuscript.fame) for p in papers if p.manuscript.fame is not None]
     famous.sort(key=lambda pair: (-pair[1].upvotes, pair[0].identifier))
     return [_entry(paper, fame, on) for paper, fame in famous[:LISTED_COUNT]]
 
@@ -63,7 +63,7 @@ def _paper(paper: SamplePaper, fame: Fame, on: date) -> dict[str, object]:
 
 
 def _extras(fame: Fame) -> dict[str, object]:
-    """Fields that the real answers have for some papers and lack for others."""
+    """Return the fields that the real API has only for some papers."""
     extras: dict[str, object] = {}
     if fame.repo:
         extras["githubRepo"] = f"https://github.com/paperboy-invented-samples/{fame.repo}"
@@ -86,7 +86,7 @@ def _person(name_field: str) -> dict[str, object]:
 
 
 def _key(text: str) -> str:
-    """Looks like the site's 24 hexadecimal digits and is the same on every run."""
+    """Return an id like the site's, 24 hexadecimal digits, the same on every run."""
     return sha256(text.encode()).hexdigest()[:24]
 
 

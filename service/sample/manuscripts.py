@@ -1,4 +1,4 @@
-"""What was written for the sample days, read from `written/*.toml`: texts without date or number."""
+"""The texts of the sample days, read from `written/*.toml`, without date or identifier."""
 
 import tomllib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ HALVES: Final = ("day_one", "day_two")
 
 @dataclass(frozen=True, slots=True)
 class Fame:
-    """What Hugging Face would say about a paper; `stars` and `repo` only where there is code."""
+    """The data of Hugging Face about a paper; `stars` and `repo` only where there is code."""
 
     upvotes: int
     comments: int = 0
@@ -27,10 +27,10 @@ class Fame:
 
 @dataclass(frozen=True, slots=True)
 class Manuscript:
-    """One invented work, raw TeX included; `creator` is arXiv's one string of authors.
+    """One invented work, with raw TeX; `creator` is arXiv's single string of authors.
 
-    `is_revised` says that a new version is announced on a later sample day, `withdrawal` gives the
-    reason where that new version withdraws it.
+    With `is_revised` a later sample day announces a new version; `withdrawal` is the reason where
+    that version withdraws the work.
     """
 
     title: str
@@ -47,17 +47,17 @@ class Manuscript:
 
 @cached("sample manuscripts", maxsize=4)
 def written(half: int) -> tuple[Manuscript, ...]:
-    """The hand-written papers of every other sample day; `half` is 0 or 1."""
+    """Return the hand-written papers of every other sample day; `half` is 0 or 1."""
     return tuple(_manuscript(table) for table in tables(HALVES[half], "paper"))
 
 
 def marked(abstract: str) -> str:
-    """The abstract with the sentence that says what it is."""
+    """Return the abstract with the notice that the paper is invented."""
     return f"{abstract} {NOTICE}."
 
 
 def tables(name: str, key: str) -> Iterator[dict[str, Any]]:
-    """The tables `[[key]]` of one file in `written/`."""
+    """Yield the tables `[[key]]` of one file in `written/`."""
     text = files(__package__).joinpath("written", f"{name}.toml").read_text(encoding="utf-8")
     yield from tomllib.loads(text)[key]
 

@@ -1,7 +1,7 @@
-"""Papers made of an idea and a setting of one field, paired anew on every sample day.
+"""Papers generated from an idea and a setting of one field, paired differently on every sample day.
 
-Ten fields with eight ideas and eight settings each give eighty papers a day, and the same pair only
-meets again after eight weekdays. No chance is involved: a date always gives the same papers.
+Ten fields with eight ideas and eight settings each give eighty papers a day, and the same pair
+returns after eight weekdays. It is deterministic: a date always gives the same papers.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class _Pair:
 
 @cached("sample pairs", maxsize=16)
 def paired(shift: int) -> tuple[Manuscript, ...]:
-    """The paired papers of one sample day; `shift` counts weekdays."""
+    """Return the generated papers of one sample day; `shift` counts weekdays."""
     return tuple(_manuscript(pair, shift) for pair in _pairs(shift))
 
 
@@ -67,18 +67,18 @@ def _pairs(shift: int) -> list[_Pair]:
 
 def _manuscript(pair: _Pair, shift: int) -> Manuscript:
     seed = crc32(f"{pair.idea['name']}/{pair.setting['name']}".encode())
-    words = _words(pair, seed)
+    values = _values(pair, seed)
     return Manuscript(
-        title=_TITLES[(pair.place + shift) % len(_TITLES)].format_map(words),
-        abstract=marked(_ABSTRACTS[(pair.place + shift) % len(_ABSTRACTS)].format_map(words)),
+        title=_TITLES[(pair.place + shift) % len(_TITLES)].format_map(values),
+        abstract=marked(_ABSTRACTS[(pair.place + shift) % len(_ABSTRACTS)].format_map(values)),
         creator=creator(seed),
         categories=tuple(pair.categories.split()),
         is_revised=pair.place % _REVISED_STEP == shift % _REVISED_STEP,
     )
 
 
-def _words(pair: _Pair, seed: int) -> dict[str, str]:
-    """What the sentence patterns may name; TeX braces stay out of `format` by replacing by hand."""
+def _values(pair: _Pair, seed: int) -> dict[str, str]:
+    """Return the values of the sentence patterns; `replace`, since `format` would parse TeX braces."""
     count = (120 + seed % 860) * pair.setting.get("scale", 1)
     share = f"{7 + seed % 31}" if seed % 3 else f"{7 + seed % 31}.{1 + seed % 9}"
     result = pair.setting["result"].replace("{n}", f"{count:,}").replace("{p}", share)

@@ -1,4 +1,4 @@
-"""What a sample day holds: which invented papers are new, replaced or withdrawn on which date."""
+"""The papers of a sample day: new, replaced and withdrawn ones by date."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,7 +24,7 @@ _LICENSES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SamplePaper:
-    """One invented paper in one version. `submitted_at` is aware UTC, of this version."""
+    """One version of an invented paper. `submitted_at` is aware UTC, of this version."""
 
     identifier: str
     version: int
@@ -42,15 +42,15 @@ class SamplePaper:
 
 
 def nearest_weekday(on: date) -> date:
-    """The date itself, or the Friday before a weekend: the last day on which papers came."""
+    """Return the date itself, or the Friday before a weekend: the last day with papers."""
     return on - timedelta(days=max(0, on.weekday() - _SATURDAY + 1))
 
 
 def sample_day(on: date) -> tuple[SamplePaper, ...]:
-    """All papers announced on a date: new ones by number, then replacements. Empty on weekends.
+    """Return all papers announced on a date: new ones by number, then replacements; weekends: none.
 
     The same date always gives the same papers; another date gives other identifiers, and its
-    replacements are new versions of what earlier sample days announced.
+    replacements are new versions of papers of earlier sample days.
     """
     if nearest_weekday(on) != on:
         return ()
@@ -59,11 +59,11 @@ def sample_day(on: date) -> tuple[SamplePaper, ...]:
 
 @cached("sample papers", maxsize=32)
 def new_papers(on: date) -> tuple[SamplePaper, ...]:
-    """The first versions announced on a weekday, in the order of their identifiers."""
+    """Return the first versions announced on a weekday, in the order of their identifiers."""
     days = _weekday_count(on)
     manuscripts = written(days % 2) + paired(days)
-    mixed = sorted(manuscripts, key=lambda one: crc32(one.title.encode()))
-    return tuple(_first_version(on, place, one) for place, one in enumerate(mixed))
+    mixed = sorted(manuscripts, key=lambda manuscript: crc32(manuscript.title.encode()))
+    return tuple(_first_version(on, place, text) for place, text in enumerate(mixed))
 
 
 def _first_version(on: date, place: int, manuscript: Manuscript) -> SamplePaper:
@@ -78,15 +78,15 @@ def _first_version(on: date, place: int, manuscript: Manuscript) -> SamplePaper:
 
 
 def _replacements(on: date) -> tuple[SamplePaper, ...]:
-    """Yesterday's revised papers as v2 and, as v3, the paired ones of the weekday before."""
-    yesterday = _weekday_before(on)
-    second = [one for one in new_papers(yesterday) if one.manuscript.is_revised]
-    third = [one for one in new_papers(_weekday_before(yesterday)) if one.manuscript.is_revised]
+    """Return the revised papers of the last weekday as v2, and generated ones of the one before as v3."""
+    yesterday = _previous_weekday(on)
+    second = [p for p in new_papers(yesterday) if p.manuscript.is_revised]
+    third = [p for p in new_papers(_previous_weekday(yesterday)) if p.manuscript.is_revised]
     by_hand = set(written(_weekday_count(on) % 2))
-    versions = [_revised(one, on, 2) for one in second]
-    # The hand-written ones come back as new papers today; a second copy as v3 would look odd.
-    versions += [_revised(one, on, 3) for one in third if one.manuscript not in by_hand]
-    return tuple(sorted(versions, key=lambda one: one.identifier))
+    versions = [_revised(paper, on, 2) for paper in second]
+    # The hand-written ones are new papers again today; a second copy as v3 would look odd.
+    versions += [_revised(paper, on, 3) for paper in third if paper.manuscript not in by_hand]
+    return tuple(sorted(versions, key=lambda paper: paper.identifier))
 
 
 def _revised(paper: SamplePaper, on: date, version: int) -> SamplePaper:
@@ -103,16 +103,16 @@ def _revised(paper: SamplePaper, on: date, version: int) -> SamplePaper:
 
 
 def _submitted_at(on: date, place: int) -> datetime:
-    """Within arXiv's window for that announcement, which closes at 14:00 in New York the day before."""
-    day_before = datetime.combine(_weekday_before(on), time(0, 1), tzinfo=UTC)
+    """Return a time in arXiv's window for the announcement: until 14:00 in New York the day before."""
+    day_before = datetime.combine(_previous_weekday(on), time(0, 1), tzinfo=UTC)
     return day_before + timedelta(minutes=8 * place, seconds=place * 7 % 60)
 
 
-def _weekday_before(on: date) -> date:
+def _previous_weekday(on: date) -> date:
     return nearest_weekday(on - timedelta(days=1))
 
 
 def _weekday_count(on: date) -> int:
-    """Weekdays since the Monday 0001-01-01, so that neighbours differ by one across weekends."""
+    """Return the weekdays since Monday 0001-01-01, so that a Friday and the next Monday differ by 1."""
     weeks, weekday = divmod(on.toordinal() - 1, 7)
     return weeks * _WORKDAYS + min(weekday, _WORKDAYS - 1)

@@ -1,4 +1,4 @@
-"""Invented people in many spellings: TeX accents, several scripts, affiliations with commas."""
+"""Names of invented people: TeX accents, several scripts, affiliations with commas."""
 
 import re
 from typing import Final
@@ -34,14 +34,14 @@ _AFFILIATION: Final = re.compile(r"\s*\([^()]*\)")
 
 
 def crowd(count: int) -> tuple[str, ...]:
-    """So many different names; at most the product of the two lists (972)."""
+    """Return `count` different names; at most the product of the two lists (972)."""
     pairs = [f"{given} {family}" for family in _FAMILY for given in _GIVEN]
     stride = 599  # coprime to 972, so no name comes twice and neighbours differ in both parts
     return tuple(pairs[(place * stride) % len(pairs)] for place in range(count))
 
 
 def creator(seed: int) -> str:
-    """One to seven authors as arXiv writes them in one string, chosen by the seed alone."""
+    """Return one to seven authors in one string, as arXiv writes them, determined by the seed."""
     names = list(crowd(len(_GIVEN) * len(_FAMILY))[seed % 900 :][: 1 + seed % 7])
     if seed % 6 == 0:
         names.append(_PLAIN_SCRIPTS[seed // 6 % len(_PLAIN_SCRIPTS)])
@@ -51,5 +51,5 @@ def creator(seed: int) -> str:
 
 
 def names_in(creator: str) -> tuple[str, ...]:
-    """The single names in a string of authors, without affiliations."""
+    """Return the names in a string of authors, without affiliations."""
     return tuple(_AFFILIATION.sub("", name).strip() for name in _BETWEEN_NAMES.split(creator))

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as rss.arxiv.org and huggingface.co would."""
+"""A real HTTP server on loopback that responds like rss.arxiv.org and huggingface.co."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,27 +12,18 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from service.sample import wire
 from service.sample.daily_papers import entries
-from service.sample.wire import (
-    NEW_YORK,
-    BadQuery,
-    Heading,
-    Item,
-    atom_feed,
-    render_atom,
-    render_rss,
-    rss_feed,
-)
 
 _LOOPBACK: Final = "127.0.0.1"
 _JSON: Final = "application/json; charset=utf-8"
 _PAGE_LIMIT: Final = 100
-# How long `close` may have to wait for the listening thread.
+# The longest time that `close` waits for the listening thread.
 _POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     body: bytes
     content_type: str
     status: HTTPStatus = HTTPStatus.OK
@@ -43,10 +34,10 @@ class _Answer:
 
 
 class SampleServer:
-    """Serves one sample day until it is closed; use it as a context manager or call `close`.
+    """A server of one sample day, started at once; use it as a context manager or call `close`.
 
-    `/rss/<q>` and `/atom/<q>` know only the day it was made for, as arXiv knows only today;
-    `/api/daily_papers?date=` knows every day up to it.
+    `/rss/<q>` and `/atom/<q>` have only its day, as arXiv has only today;
+    `/api/daily_papers?date=` has every day up to it.
     """
 
     def __init__(self, on: date, *, port: int = 0) -> None:
@@ -61,7 +52,7 @@ class SampleServer:
         return f"http://{_LOOPBACK}:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stops listening and waits for the thread."""
+        """Stop listening and wait for the thread."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -99,68 +90,69 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """The name is given by the standard library."""
-        answer = _answer(self.path, self.server.on)
-        is_known = answer.status is HTTPStatus.OK and self.headers["If-None-Match"] == answer.etag
-        body = b"" if is_known else answer.body
-        self.send_response(HTTPStatus.NOT_MODIFIED if is_known else answer.status)
-        self.send_header("ETag", answer.etag)
+        """Respond, with 304 where the client has the current ETag. The base class sets the name."""
+        response = _respond(self.path, self.server.on)
+        etag = self.headers["If-None-Match"]
+        is_known = response.status is HTTPStatus.OK and etag == response.etag
+        body = b"" if is_known else response.body
+        self.send_response(HTTPStatus.NOT_MODIFIED if is_known else response.status)
+        self.send_header("ETag", response.etag)
         self.send_header("Cache-Control", f"max-age={_seconds_to_midnight(datetime.now(UTC))}")
         if not is_known:
-            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Type", response.content_type)
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Silent: a demonstration prints what matters to its reader."""
+        """Log nothing: the demonstration prints its own lines."""
 
 
-def _answer(target: str, on: date) -> _Answer:
+def _respond(target: str, on: date) -> _Response:
     parts = urlsplit(target)
     if parts.path == "/api/daily_papers":
         return _daily_papers(parse_qs(parts.query), on)
     kind, _, query = parts.path.removeprefix("/").partition("/")
     if kind not in _FEEDS or not query:
-        return _Answer(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
-    return _FEEDS[kind].answer(unquote(query), on)
+        return _Response(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
+    return _FEEDS[kind].respond(unquote(query), on)
 
 
 @dataclass(frozen=True, slots=True)
 class _FeedKind:
     render: Callable[[str, date], bytes]
-    render_error: Callable[[Heading, Sequence[Item]], bytes]
+    render_error: Callable[[wire.Heading, Sequence[wire.Item]], bytes]
     content_type: str
 
-    def answer(self, query: str, on: date) -> _Answer:
+    def respond(self, query: str, on: date) -> _Response:
         try:
-            return _Answer(self.render(query, on), self.content_type)
-        except BadQuery as error:
-            body = self.render_error(Heading((query,), on, error=str(error)), [])
-            return _Answer(body, self.content_type, HTTPStatus.BAD_REQUEST)
+            return _Response(self.render(query, on), self.content_type)
+        except wire.BadQuery as error:
+            body = self.render_error(wire.Heading((query,), on, error=str(error)), [])
+            return _Response(body, self.content_type, HTTPStatus.BAD_REQUEST)
 
 
 _FEEDS: Final = {
-    "rss": _FeedKind(rss_feed, render_rss, "application/rss+xml"),
-    "atom": _FeedKind(atom_feed, render_atom, "application/atom+xml"),
+    "rss": _FeedKind(wire.rss_feed, wire.render_rss, "application/rss+xml"),
+    "atom": _FeedKind(wire.atom_feed, wire.render_atom, "application/atom+xml"),
 }
 
 
-def _daily_papers(wanted: dict[str, list[str]], today: date) -> _Answer:
-    """One page of a day; like the real API it refuses a malformed date and days to come."""
+def _daily_papers(query: dict[str, list[str]], today: date) -> _Response:
+    """Return one page of a day; like the real API it refuses malformed and future dates."""
     try:
-        on = date.fromisoformat(wanted.get("date", [today.isoformat()])[0])
-        limit = min(_PAGE_LIMIT, int(wanted.get("limit", ["50"])[0]))
-        page = int(wanted.get("p", ["0"])[0])
+        on = date.fromisoformat(query.get("date", [today.isoformat()])[0])
+        limit = min(_PAGE_LIMIT, int(query.get("limit", ["50"])[0]))
+        page = int(query.get("p", ["0"])[0])
     except ValueError:
         return _refusal("Invalid query parameter")
     if on > today:
         return _refusal("date must not be in the future")
-    return _Answer(_dump(entries(on)[page * limit :][:limit]), _JSON)
+    return _Response(_dump(entries(on)[page * limit :][:limit]), _JSON)
 
 
-def _refusal(reason: str) -> _Answer:
-    return _Answer(_dump({"error": reason}), _JSON, HTTPStatus.BAD_REQUEST)
+def _refusal(reason: str) -> _Response:
+    return _Response(_dump({"error": reason}), _JSON, HTTPStatus.BAD_REQUEST)
 
 
 def _dump(value: object) -> bytes:
@@ -168,6 +160,6 @@ def _dump(value: object) -> bytes:
 
 
 def _seconds_to_midnight(now: datetime) -> int:
-    """arXiv's feeds may be cached until the next midnight in New York."""
-    tomorrow = now.astimezone(NEW_YORK).date() + timedelta(days=1)
-    return int((datetime.combine(tomorrow, time(), tzinfo=NEW_YORK) - now).total_seconds())
+    """Return the `max-age` of arXiv's feeds, which end at midnight in New York."""
+    tomorrow = now.astimezone(wire.NEW_YORK).date() + timedelta(days=1)
+    return int((datetime.combine(tomorrow, time(), tzinfo=wire.NEW_YORK) - now).total_seconds())

@@ -1,8 +1,8 @@
-"""A sample day written as rss.arxiv.org writes its feeds, byte for byte.
+"""A sample day as feeds of rss.arxiv.org, byte for byte.
 
 Sources: https://info.arxiv.org/help/rss_specifications.html and atom_specifications.html, the code of
-arxiv-feed, and feeds of that server. Text is built by hand because a serializer of our own choice
-would choose its own order of attributes and its own white space.
+arxiv-feed, and feeds of that server. Text is built by hand because a serializer would use its own
+order of attributes and its own white space.
 """
 
 from collections.abc import Sequence
@@ -43,12 +43,12 @@ _DISPLAY_ORDER: Final = (
 
 
 class BadQuery(ValueError):
-    """The request names no category of arXiv; arXiv answers with an error feed and HTTP 400."""
+    """A request for no known category; arXiv responds with an error feed and HTTP 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands above the items. `error` replaces the usual title by arXiv's error title."""
+    """The heading of a feed. With `error` the title is arXiv's error title."""
 
     names: tuple[str, ...]
     on: date
@@ -77,7 +77,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One paper as a feed states it; the type of announcement depends on who asks."""
+    """One paper in a feed; the type of announcement depends on the requested categories."""
 
     identifier: str
     version: int
@@ -97,27 +97,28 @@ class Item:
 
 
 def rss_feed(query: str, on: date) -> bytes:
-    """RSS 2.0 of a day for a category, an archive, or several joined by `+`. Raises BadQuery."""
+    """Return RSS 2.0 of a day for a category, an archive, or several joined by `+`. Raises BadQuery."""
     return render_rss(Heading(_names(query), on), items(query, on))
 
 
 def atom_feed(query: str, on: date) -> bytes:
-    """Atom 1.0 of a day for a category, an archive, or several joined by `+`. Raises BadQuery."""
+    """Return Atom 1.0 of a day for a category, an archive, or several joined by `+`. Raises BadQuery."""
     return render_atom(Heading(_names(query), on), items(query, on))
 
 
 def items(query: str, on: date) -> list[Item]:
-    """What a request is told: a paper is a cross-list unless its primary category was asked for."""
-    asked: frozenset[str] = frozenset().union(*(expand(name) for name in _names(query)))
-    told = [
-        _item(paper, asked) for paper in sample_day(on) if asked & set(paper.manuscript.categories)
-    ]
+    """Return the papers of a request: cross-lists unless their primary category is requested."""
+    wanted: frozenset[str] = frozenset().union(*(expand(name) for name in _names(query)))
+    papers = [p for p in sample_day(on) if wanted & set(p.manuscript.categories)]
     order = {kind: place for place, kind in enumerate(_DISPLAY_ORDER)}
-    return sorted(told, key=lambda one: (order[AnnounceType(one.announce_type)], one.identifier))
+    return sorted(
+        [_item(paper, wanted) for paper in papers],
+        key=lambda item: (order[AnnounceType(item.announce_type)], item.identifier),
+    )
 
 
-def render_rss(heading: Heading, told: Sequence[Item]) -> bytes:
-    """The bytes of an RSS answer; an error feed has no days to skip and an odd editor address."""
+def render_rss(heading: Heading, items: Sequence[Item]) -> bytes:
+    """Return the bytes of an RSS feed; an error feed has no `skipDays` and an odd editor address."""
     link = escape(heading.link("rss"))
     lines = [
         _DECLARATION,
@@ -133,7 +134,7 @@ def render_rss(heading: Heading, told: Sequence[Item]) -> bytes:
         f"    <managingEditor>rss-help{'.' if heading.error else '@'}arxiv.org</managingEditor>",
         f"    <pubDate>{format_datetime(heading.midnight)}</pubDate>",
         *(() if heading.error else _SKIP_DAYS),
-        *(line for item in told for line in _rss_item(item, heading)),
+        *(line for item in items for line in _rss_item(item, heading)),
         "  </channel>",
         "</rss>",
         "",
@@ -141,8 +142,8 @@ def render_rss(heading: Heading, told: Sequence[Item]) -> bytes:
     return "\n".join(lines).encode()
 
 
-def render_atom(heading: Heading, told: Sequence[Item]) -> bytes:
-    """The bytes of an Atom answer."""
+def render_atom(heading: Heading, items: Sequence[Item]) -> bytes:
+    """Return the bytes of an Atom feed."""
     link = escape(heading.link("atom"))
     lines = [
         _DECLARATION,
@@ -152,7 +153,7 @@ def render_atom(heading: Heading, told: Sequence[Item]) -> bytes:
         f"  <updated>{heading.rendered_at.isoformat()}</updated>",
         f'  <link href="{link}" rel="self" type="application/atom+xml"/>',
         f"  <subtitle>{escape(heading.description)}</subtitle>",
-        *(line for item in told for line in _atom_entry(item, heading)),
+        *(line for item in items for line in _atom_entry(item, heading)),
         "</feed>",
         "",
     ]
@@ -201,12 +202,12 @@ def _optional(indent: str, name: str, text: str) -> list[str]:
     return [f"{indent}<{name}>{escape(text)}</{name}>"] if text else []
 
 
-def _item(paper: SamplePaper, asked: frozenset[str]) -> Item:
+def _item(paper: SamplePaper, wanted: frozenset[str]) -> Item:
     manuscript = paper.manuscript
     return Item(
         identifier=paper.identifier,
         version=paper.version,
-        announce_type=_announce_type(paper, asked),
+        announce_type=_announce_type(paper, wanted),
         title=manuscript.title,
         abstract=manuscript.abstract,
         creator=manuscript.creator,
@@ -217,32 +218,32 @@ def _item(paper: SamplePaper, asked: frozenset[str]) -> Item:
     )
 
 
-def _announce_type(paper: SamplePaper, asked: frozenset[str]) -> AnnounceType:
-    if paper.primary in asked:
+def _announce_type(paper: SamplePaper, wanted: frozenset[str]) -> AnnounceType:
+    if paper.primary in wanted:
         return AnnounceType.REPLACE if paper.is_replacement else AnnounceType.NEW
     return AnnounceType.REPLACE_CROSS if paper.is_replacement else AnnounceType.CROSS
 
 
 def _names(query: str) -> tuple[str, ...]:
-    """The categories asked for in arXiv's own spelling; it ignores case and knows no `*`."""
-    return tuple(_spelled(name) for name in query.split("+"))
+    """Return the requested categories in arXiv's spelling; case does not matter, `*` is refused."""
+    return tuple(_canonical_name(name) for name in query.split("+"))
 
 
-def _spelled(name: str) -> str:
+def _canonical_name(name: str) -> str:
     archive, _, subject = name.partition(".")
     if subject == "*":
-        raise BadQuery(_complaint(archive, subject))
+        raise BadQuery(_error_text(archive, subject))
     try:
         codes = expand(archive)
         if not subject:
             return archive.lower()
         return next(code for code in codes | expand(name) if code.lower() == name.lower())
     except UnknownCategory as error:
-        raise BadQuery(_complaint(archive, subject)) from error
+        raise BadQuery(_error_text(archive, subject)) from error
 
 
-def _complaint(archive: str, subject: str) -> str:
-    """In arxiv-feed's words, shortened: it goes on to list every valid name."""
+def _error_text(archive: str, subject: str) -> str:
+    """Return arxiv-feed's error text, without its list of all valid names."""
     if not archive.strip():
         return "Invalid archive specification. Correct format is one or more archive names delimited by '+'."
     return f"Bad subject class '{subject}'." if subject else f"Bad archive '{archive.lower()}'."

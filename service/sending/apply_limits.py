@@ -1,7 +1,6 @@
-"""Each provider at its own pace: what may be claimed for it now, and what its answers change.
+"""Apply the provider limits to claims, and update them from the providers' replies.
 
-A run asks before it sends and tells what it heard. Where no provider ever complained this is one
-look at an empty table for each claim.
+While no provider has a limit this costs one query of an empty table per claim.
 """
 
 from collections import defaultdict
@@ -17,72 +16,59 @@ from service.deliveries.store.claimed_rows import Claim
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.provider_limits import (
-    LOOKS_BACK,
-    ProviderLimitView,
-    is_trouble,
-    next_at,
-    next_limit,
-    take,
-)
+from service.sending.domain import provider_limits
 from service.sending.domain.providers import provider_of
 from service.sending.domain.smtp_replies import ReplyKind
-from service.sending.store.provider_limits import (
-    HeldRows,
-    LimitClaim,
-    claim_waiting_for,
-    delete_limit,
-    find_limits,
-    find_waiting,
-    insert_limits,
-    lock_limits,
-    park_claimed,
-    update_limit,
-)
+from service.sending.store import provider_limits as store
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderReply:
-    """One answer: whose, what it is about, and its words."""
+    """One reply: its provider, what it is about, and its text."""
 
     provider: str
     kind: ReplyKind
-    words: str
+    text: str
 
 
 @dataclass(slots=True)
 class LimitUpdater:
-    """What a run knows of providers; `limits` as of its last claim or answer."""
+    """A run's view of the provider limits, as of its last claim or reply."""
 
     sessions: sessionmaker[Session]
     settings: Settings
-    limits: dict[str, ProviderLimitView] = field(default_factory=dict)
+    limits: dict[str, provider_limits.ProviderLimitView] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
 
     @property
-    def held(self) -> frozenset[str]:
-        """The providers that take nothing now."""
+    def paused(self) -> frozenset[str]:
+        """The providers whose circuit breaker is open."""
         return frozenset(name for name, limit_state in self.limits.items() if limit_state.is_open)
 
     def next_limit_at(self, now: datetime) -> datetime | None:
-        """When the first provider for which rows wait takes one; None where none wait."""
-        return min((next_at(self.limits[name], now) for name in self.waiting), default=None)
+        """Return when the next waiting row may be sent to its provider; None if no rows wait."""
+        return min(
+            (provider_limits.next_at(self.limits[name], now) for name in self.waiting), default=None
+        )
 
     def claim_waiting(
-        self, session: Session, claim: LimitClaim, room: int, now: datetime
+        self, session: Session, claim: store.LimitClaim, room: int, now: datetime
     ) -> list[Claim]:
-        """Up to `room` rows that waited for providers which take some now; looks at all paces anew."""
-        self.limits = find_limits(session)
-        self.waiting = find_waiting(session) & self.limits.keys() if self.limits else frozenset()
+        """Reload all limits and claim up to `room` waiting rows of providers that allow some now."""
+        self.limits = store.find_limits(session)
+        self.waiting = (
+            store.find_waiting(session) & self.limits.keys() if self.limits else frozenset()
+        )
         names = [
             name
             for name, limit_state in self.limits.items()
-            if next_at(limit_state, now) <= now and (name in self.waiting or limit_state.is_healthy)
+            if provider_limits.next_at(limit_state, now) <= now
+            and (name in self.waiting or limit_state.is_healthy)
         ]
         claimed: list[Claim] = []
-        for limit_state in (lock_limits(session, names) if names else {}).values():
+        for limit_state in (store.lock_limits(session, names) if names else {}).values():
             claimed += self._claim_waiting_for(
                 session, claim, limit_state, room - len(claimed), now
             )
@@ -91,73 +77,86 @@ class LimitUpdater:
     def _claim_waiting_for(
         self,
         session: Session,
-        claim: LimitClaim,
-        limit_state: ProviderLimitView,
+        claim: store.LimitClaim,
+        limit_state: provider_limits.ProviderLimitView,
         room: int,
         now: datetime,
     ) -> list[Claim]:
-        allowed, _ = take(limit_state, room, now)
+        allowed, _ = provider_limits.take(limit_state, room, now)
         rows = (
-            claim_waiting_for(session, claim, limit_state.provider, allowed, now) if allowed else []
+            store.claim_waiting_for(session, claim, limit_state.provider, allowed, now)
+            if allowed
+            else []
         )
         if rows:
-            self._keep(session, limit_state, take(limit_state, len(rows), now)[1])
-        elif limit_state.is_healthy and delete_limit(session, limit_state.provider):
+            self._save(session, limit_state, provider_limits.take(limit_state, len(rows), now)[1])
+        elif limit_state.is_healthy and store.delete_limit(session, limit_state.provider):
             self.limits.pop(limit_state.provider, None)
         return rows
 
     def allot(self, session: Session, claims: Sequence[Claim], now: datetime) -> list[Claim]:
-        """Those claimed rows that may go now; the others wait in their providers' lanes."""
+        """Return the claims that may be sent now, and park the others until their limit allows."""
         groups = self._limited(claims)
         if not groups:
             return list(claims)
-        parked: dict[int, HeldRows] = {}
-        for name, limit_state in lock_limits(session, groups).items():
-            count, after = take(limit_state, len(groups[name]), now)
-            self._keep(session, limit_state, after)
-            for one in groups[name][count:]:
-                parked[one.delivery.id] = HeldRows(one.delivery.id, one.delivery.attempt, name)
-        park_claimed(session, list(parked.values()), now)
-        self.waiting |= {one.lane for one in parked.values()}
-        return [one for one in claims if one.delivery.id not in parked]
+        parked: dict[int, store.ParkedRow] = {}
+        for name, limit_state in store.lock_limits(session, groups).items():
+            count, after = provider_limits.take(limit_state, len(groups[name]), now)
+            self._save(session, limit_state, after)
+            for claim in groups[name][count:]:
+                parked[claim.id] = store.ParkedRow(claim.id, claim.attempt, name)
+        store.park_claimed(session, list(parked.values()), now)
+        self.waiting |= {row.provider for row in parked.values()}
+        return [claim for claim in claims if claim.id not in parked]
 
     def _limited(self, claims: Sequence[Claim]) -> Mapping[str, list[Claim]]:
-        """The claims whose provider has a limit, by provider; the operator's alerts have none."""
+        """Group the claims whose provider has a limit by provider; alerts never have one."""
         groups: dict[str, list[Claim]] = defaultdict(list)
-        for one in claims if self.limits else ():
-            if one.subscriber is None or one.delivery.kind is DeliveryKind.OPERATOR_ALERT:
+        for claim in claims if self.limits else ():
+            if claim.subscriber is None or claim.delivery.kind is DeliveryKind.OPERATOR_ALERT:
                 continue
-            name = provider_of(one.subscriber.email)
+            name = provider_of(claim.subscriber.email)
             limit_state = self.limits.get(name)
             if limit_state is not None and (limit_state.rate is not None or limit_state.is_open):
-                groups[name].append(one)
+                groups[name].append(claim)
         return groups
 
-    def hear(self, answers: Sequence[ProviderReply], now: datetime) -> None:
-        """Let the paces follow what the providers answered, in a transaction of its own."""
-        troubled = {one.provider for one in answers if is_trouble(one.kind)}
-        concerned = troubled | {one.provider for one in answers if one.provider in self.limits}
-        if not concerned:
+    def apply_replies(self, replies: Sequence[ProviderReply], now: datetime) -> None:
+        """Update the limits from the providers' replies, in a transaction of its own."""
+        limiting = {reply.provider for reply in replies if provider_limits.is_trouble(reply.kind)}
+        known = {reply.provider for reply in replies if reply.provider in self.limits}
+        if not limiting | known:
             return
         with transaction(self.sessions) as session:
-            insert_limits(session, troubled, now)
-            for name, limit_state in lock_limits(session, concerned).items():
-                told = [(one.kind, one.words) for one in answers if one.provider == name]
-                after = next_limit(limit_state, told, now)
-                self._keep(session, limit_state, after)
-                self._tell(session, limit_state, after, now)
+            store.insert_limits(session, limiting, now)
+            for name, limit_state in store.lock_limits(session, limiting | known).items():
+                own = [(reply.kind, reply.text) for reply in replies if reply.provider == name]
+                after = provider_limits.next_limit(limit_state, own, now)
+                self._save(session, limit_state, after)
+                self._report_change(session, limit_state, after, now)
 
-    def _keep(self, session: Session, before: ProviderLimitView, after: ProviderLimitView) -> None:
+    def _save(
+        self,
+        session: Session,
+        before: provider_limits.ProviderLimitView,
+        after: provider_limits.ProviderLimitView,
+    ) -> None:
         self.limits[after.provider] = after
         if after != before:
-            update_limit(session, after)
+            store.update_limit(session, after)
 
-    def _tell(
-        self, session: Session, before: ProviderLimitView, after: ProviderLimitView, now: datetime
+    def _report_change(
+        self,
+        session: Session,
+        before: provider_limits.ProviderLimitView,
+        after: provider_limits.ProviderLimitView,
+        now: datetime,
     ) -> None:
-        """Say what changed: in the log always, to the operator when the breaker opens or closes."""
+        """Log what changed, and alert the operator when the breaker opens or closes."""
         if after.rate != before.rate:
-            log.info("provider_limit", provider=after.provider, rate=after.rate, reply=after.last_reply)
+            log.info(
+                "provider_limit", provider=after.provider, rate=after.rate, reply=after.last_reply
+            )
         if before.is_open == after.is_open:
             return
         opened_at = after.opened_at or before.opened_at or now
@@ -167,26 +166,26 @@ class LimitUpdater:
         alert_operator(session, self.settings, occasion, alert, now)
 
 
-def _opened(limit_state: ProviderLimitView) -> Alert:
-    probe = f"{limit_state.probe_at:%H:%M} UTC" if limit_state.probe_at else "once more"
+def _opened(limit_state: provider_limits.ProviderLimitView) -> Alert:
+    probe = f"at {limit_state.probe_at:%H:%M} UTC" if limit_state.probe_at else "later"
     return Alert(
         subject=f"{limit_state.provider} refuses our mail",
         detail=(
-            f"{limit_state.recent.count('p')} of the last {min(len(limit_state.recent), LOOKS_BACK)} mails were"
-            f" refused for what we are, the last with: {limit_state.last_reply}. Mail to"
-            f" {limit_state.provider} waits; one is tried at {probe}, and when it is taken, the rest follows."
+            f"{limit_state.recent.count('p')} of the last {min(len(limit_state.recent), provider_limits.LOOKS_BACK)} mails were"
+            f" refused for policy (about us, not about an address), the last with: {limit_state.last_reply}."
+            f" Mail to {limit_state.provider} waits. One mail is tried {probe}; if it is accepted, the rest follows."
         ),
         hint=(
             "Look the code up with the provider: SPF, DKIM, DMARC and PTR (paperboy doctor), block"
-            " lists, complaints. Nobody was unsubscribed. What waits for too long comes in the"
-            " next edition."
+            " lists, complaints. Nobody was unsubscribed. The papers of mail that waits too long come in"
+            " the next edition."
         ),
     )
 
 
-def _closed(limit_state: ProviderLimitView) -> Alert:
-    since = f"{limit_state.opened_at:%Y-%m-%d %H:%M} UTC" if limit_state.opened_at else "some time"
+def _closed(limit_state: provider_limits.ProviderLimitView) -> Alert:
+    since = f" since {limit_state.opened_at:%Y-%m-%d %H:%M} UTC" if limit_state.opened_at else ""
     return Alert(
         subject=f"{limit_state.provider} takes our mail again",
-        detail=f"It had refused it since {since}. What waits goes out now, slowly at first.",
+        detail=f"It had refused it{since}. The waiting mail is sent now, slowly at first.",
     )

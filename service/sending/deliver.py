@@ -1,6 +1,7 @@
-"""Sending: claim, build, into flight, onto the wire, record. Each step a short transaction.
+"""Sending: claim, build, put in flight, send, record. Each step is a short transaction.
 
-Nothing is held open across SMTP but the sender's own lock, which tells the sweep that it lives.
+No transaction stays open during SMTP. Only the sender's advisory lock is held for the whole run; it
+tells the sweep that the sender is alive.
 """
 
 from collections.abc import Callable
@@ -25,13 +26,12 @@ def deliver(
 ) -> DeliverReport:
     """Send everything that is due (of one edition, or of all).
 
-    Safe to run twice, anywhere, at once: rows that others hold are passed over. `on_window` is
-    told the running report whenever results were recorded, for a progress bar. After `longest`
-    nothing more is claimed, so that a worker that is asked to stop need not wait for a whole
-    edition.
+    Idempotent and safe to run concurrently on any host: rows claimed by others are skipped.
+    `on_window` gets the running report whenever results were recorded, for a progress bar. After
+    `longest` nothing more is claimed, so that a worker can stop before a whole edition is sent.
 
-    Raises `DatabaseRestored` where this database is a restored backup. Then nothing leaves but the
-    mail that tells the operator so.
+    Raises `DatabaseRestored` where this database is a restored backup; then only the alert to the
+    operator is sent.
     """
     try:
         refuse_restored(sender.sessions, sender.settings)
@@ -46,7 +46,7 @@ def deliver(
 
 
 def sweep(sessions: sessionmaker[Session], now: datetime) -> tuple[int, int]:
-    """Heal what dead senders left; returns (requeued, in doubt). Finished editions are closed."""
+    """Recover the rows of dead senders and close finished editions; return (requeued, in doubt)."""
     with transaction(sessions) as session:
         requeued, doubtful = sweep_abandoned(session, now)
         requeued += release_orphans(session, now)
@@ -64,11 +64,10 @@ RESOLUTIONS = {
 def resolve(
     sessions: sessionmaker[Session], edition_id: int | None, answer: str, now: datetime
 ) -> int:
-    """The operator's answer for every row in doubt of an edition; returns how many rows.
+    """Resolve every row in doubt of an edition as the operator answers; return how many rows.
 
-    None stands for the mails that belong to no edition, which have nothing to carry.
-
-    `answer` is a key of RESOLUTIONS. Only `resend` can ever put a second copy on the wire.
+    `edition_id` None stands for mails that belong to no edition, which have nothing to carry.
+    `answer` is a key of RESOLUTIONS. Only `resend` can send a second copy.
     """
     state, detail = RESOLUTIONS[answer]
     with transaction(sessions) as session:

@@ -1,4 +1,4 @@
-"""Who must not be sent a mail that was made for them, and why: asked in the claim and in flight."""
+"""Decide which rows must not be sent after all, and why: checked at the claim and again in flight."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,17 +10,12 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason, skip_reason
 from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
-from service.sending.store.in_flight import (
-    LockedClaim,
-    TerminalTransition,
-    end_claimed,
-    lock_recipient_states,
-)
+from service.sending.store import in_flight
 from service.subscribers.store.suppressions import find_suppressed
 
 
 class EligibilityCheck(NamedTuple):
-    """What decides whether a row may still be sent."""
+    """The values that decide whether a row may still be sent."""
 
     id: int
     kind: DeliveryKind
@@ -30,16 +25,16 @@ class EligibilityCheck(NamedTuple):
 
 
 def find_unwanted(
-    session: Session, asked: Sequence[EligibilityCheck], settings: Settings, now: datetime
+    session: Session, checks: Sequence[EligibilityCheck], settings: Settings, now: datetime
 ) -> dict[int, SkipReason]:
-    """The rows that must not be sent, with the reason."""
-    keys = [one.email_key for one in asked if one.state]
+    """Return the rows that must not be sent, each with its reason, by id."""
+    keys = [check.email_key for check in checks if check.state]
     suppressed = find_suppressed(session, keys, settings.secret_key)
-    reasons = {one.id: _why_not(one, suppressed, now) for one in asked}
+    reasons = {check.id: _find_reason(check, suppressed, now) for check in checks}
     return {number: reason for number, reason in reasons.items() if reason is not None}
 
 
-# Mails for readers in another state than active; to an active one they come too late.
+# Mails for subscribers in other states than active; for an active one they come too late.
 _SENT_TO = {
     DeliveryKind.CONFIRMATION: frozenset(
         {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
@@ -51,39 +46,41 @@ _SENT_TO = {
 }
 
 
-def _why_not(
-    asked: EligibilityCheck, suppressed: frozenset[str], now: datetime
+def _find_reason(
+    check: EligibilityCheck, suppressed: frozenset[str], now: datetime
 ) -> SkipReason | None:
-    if asked.kind is DeliveryKind.OPERATOR_ALERT:
-        # To the operator, who is no reader.
-        return SkipReason.LATE if now >= asked.send_not_after else None
-    if asked.kind in _SENT_TO and asked.state is SubscriberState.ACTIVE:
-        # The question is answered, the pause over, the farewell undone.
+    if check.kind is DeliveryKind.OPERATOR_ALERT:
+        # It goes to the operator and has no subscriber.
+        return SkipReason.LATE if now >= check.send_not_after else None
+    if check.kind in _SENT_TO and check.state is SubscriberState.ACTIVE:
+        # The address is confirmed, the pause over, or the farewell undone.
         return SkipReason.LATE
     return skip_reason(
-        asked.state,
-        is_suppressed=asked.email_key in suppressed,
-        send_not_after=asked.send_not_after,
+        check.state,
+        is_suppressed=check.email_key in suppressed,
+        send_not_after=check.send_not_after,
         now=now,
-        needs_active=asked.state not in _SENT_TO.get(asked.kind, ()),
+        needs_active=check.state not in _SENT_TO.get(check.kind, ()),
     )
 
 
 def skip_unwanted(
     session: Session, claims: Sequence[Claim], settings: Settings, now: datetime
 ) -> set[int]:
-    """End the rows just claimed that must not be sent; returns their ids."""
-    unwanted = find_unwanted(session, [_asked(claim) for claim in claims], settings, now)
+    """Skip the claimed rows that must not be sent, and return their ids."""
+    unwanted = find_unwanted(session, [_check_of(claim) for claim in claims], settings, now)
     skipped = [
-        TerminalTransition(claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id])
+        in_flight.TerminalTransition(
+            claim.id, claim.attempt, DeliveryState.SKIPPED, unwanted[claim.id]
+        )
         for claim in claims
         if claim.id in unwanted
     ]
-    end_claimed(session, skipped, now)
+    in_flight.end_claimed(session, skipped, now)
     return set(unwanted)
 
 
-def _asked(claim: Claim) -> EligibilityCheck:
+def _check_of(claim: Claim) -> EligibilityCheck:
     delivery, subscriber = claim.delivery, claim.subscriber
     state, key = (subscriber.state, subscriber.email_key) if subscriber else (None, "")
     return EligibilityCheck(delivery.id, delivery.kind, delivery.send_not_after, state, key)
@@ -91,22 +88,22 @@ def _asked(claim: Claim) -> EligibilityCheck:
 
 def skip_in_flight(
     session: Session,
-    held: Sequence[LockedClaim],
+    locked: Sequence[in_flight.LockedClaim],
     attempts: Mapping[int, int],
     settings: Settings,
     now: datetime,
 ) -> set[int]:
-    """End the held rows that must not be sent after all: an unsubscribe a second ago wins."""
-    standings = lock_recipient_states(session, held)
-    asked = [
+    """Skip the locked rows that must not be sent after all: an unsubscribe a second ago wins."""
+    states = in_flight.lock_recipient_states(session, locked)
+    checks = [
         EligibilityCheck(
-            row.id, row.kind, row.send_not_after, *standings.get(row.subscriber_id or 0, (None, ""))
+            row.id, row.kind, row.send_not_after, *states.get(row.subscriber_id or 0, (None, ""))
         )
-        for row in held
+        for row in locked
     ]
-    unwanted = find_unwanted(session, asked, settings, now)
-    endings = [
-        TerminalTransition(number, attempts[number], DeliveryState.SKIPPED, reason)
+    unwanted = find_unwanted(session, checks, settings, now)
+    skipped = [
+        in_flight.TerminalTransition(number, attempts[number], DeliveryState.SKIPPED, reason)
         for number, reason in unwanted.items()
     ]
-    return end_claimed(session, endings, now)
+    return in_flight.end_claimed(session, skipped, now)

@@ -1,20 +1,20 @@
-"""Python's search for rings of garbage, made rare for as long as a run of sending lasts."""
+"""Run the cyclic garbage collector less often while sending."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What a few hundred mails leave behind; the usual 700 are reached several times a mail.
+# A few hundred mails allocate this much; the default of 700 is reached several times per mail.
 _YOUNG = 50_000
 
 
 @contextmanager
 def reduced_gc() -> Iterator[None]:
-    """Search a hundredth as often, and not at all among what was there before.
+    """Collect about a hundredth as often, and never among objects that existed before.
 
-    A run keeps papers, cards and topics for thousands of mails, and each search walks over much of
-    that to find that all of it is in use: a tenth of the time of a sender. What mails leave behind
-    holds no rings but for the database driver's, which are small.
+    A run caches papers, cards and topics for thousands of mails, and each collection would traverse
+    much of that and find it in use: a tenth of a sender's time. Building mails creates no reference
+    cycles except small ones in the database driver.
     """
     usual = gc.get_threshold()
     gc.freeze()

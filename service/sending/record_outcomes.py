@@ -1,4 +1,4 @@
-"""What came of messages: a decision for each, told to the row, its provider and its reader."""
+"""Record the outcomes of messages: the row's next state, and suppression of dead addresses."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ from service.subscribers.store.suppressions import insert_suppression
 
 
 class InFlight(NamedTuple):
-    """A row on the wire: at which attempt, and what a decision on it needs."""
+    """A row on the wire: its attempt, and the values that a decision needs."""
 
     attempt: int
     deferral_count: int
@@ -29,40 +29,40 @@ class InFlight(NamedTuple):
     provider: str
 
 
-def flight_of(claim: Claim) -> InFlight:
+def in_flight_of(claim: Claim) -> InFlight:
     row, subscriber = claim.delivery, claim.subscriber
     provider = provider_of(subscriber.email) if subscriber is not None else ""
     return InFlight(row.attempt, row.deferral_count, row.send_not_after, provider)
 
 
 def provider_replies(
-    outcomes: Mapping[int, SendOutcome], flights: Mapping[int, InFlight]
+    outcomes: Mapping[int, SendOutcome], in_flight: Mapping[int, InFlight]
 ) -> list[ProviderReply]:
-    """The outcomes as their providers' answers; what concerns the operator alone is none."""
+    """Return the outcomes as replies of providers, without those of mail to the operator."""
     return [
-        ProviderReply(flights[number].provider, read_reply(outcome), outcome.reply)
+        ProviderReply(in_flight[number].provider, read_reply(outcome), outcome.reply)
         for number, outcome in outcomes.items()
-        if flights[number].provider
+        if in_flight[number].provider
     ]
 
 
 def record(
     session: Session,
     outcomes: Mapping[int, SendOutcome],
-    flights: Mapping[int, InFlight],
-    held: Collection[str],
+    in_flight: Mapping[int, InFlight],
+    paused: Collection[str],
     now: datetime,
     steps: Steps = STEPS,
 ) -> tuple[list[DeliveryState], list[tuple[RecordedResult, Decision]]]:
-    """Write what came of messages; returns the states, and the rows whose address is dead.
+    """Record outcomes; return the new states, and the rows whose address is dead.
 
-    `held` are the providers that take nothing now: a refusal of theirs ends no mail.
+    `paused` are the providers whose circuit breaker is open: their policy refusals fail no mail.
     """
     results = [
         SendResult(
             number,
-            flights[number].attempt,
-            steps.decide(outcome, _tries(number, flights[number], held), now),
+            in_flight[number].attempt,
+            steps.decide(outcome, _tries(number, in_flight[number], paused), now),
             outcome.phase,
             outcome.relay,
         )
@@ -70,31 +70,30 @@ def record(
     ]
     recorded = steps.record(session, results, now)
     dead = [
-        (recorded[one.id], one.decision)
-        for one in results
-        if one.decision.suppress is not None and one.id in recorded
+        (recorded[result.id], result.decision)
+        for result in results
+        if result.decision.suppress is not None and result.id in recorded
     ]
-    return [one.state for one in recorded.values()], dead
+    return [row.state for row in recorded.values()], dead
 
 
-def _tries(number: int, flight: InFlight, held: Collection[str]) -> Tries:
-    is_held = flight.provider in held
-    return Tries(number, flight.deferral_count, flight.send_not_after, is_held)
+def _tries(number: int, row: InFlight, paused: Collection[str]) -> Tries:
+    return Tries(number, row.deferral_count, row.send_not_after, row.provider in paused)
 
 
-def suppress_dead(
+def suppress_dead_addresses(
     session: Session,
     dead: Sequence[tuple[RecordedResult, Decision]],
     settings: Settings,
     now: datetime,
 ) -> None:
-    """A reply that says the address is dead ends its subscription, once and for all mails."""
+    """Suppress the addresses that a reply called dead, and their subscribers."""
     for row, decision in dead:
         subscriber = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
         if decision.suppress is None or subscriber is None:
             continue
         if subscriber.confirmed_at is not None and row.created_at < subscriber.confirmed_at:
-            # The address was proved since; the mail may have been on its way to the one before.
+            # The address was confirmed since; the mail may have gone to the previous address.
             continue
         insert_suppression(
             session,

@@ -1,8 +1,8 @@
-"""The guard against a restored backup, which would mail again what the world has already got.
+"""The guard against a restored backup, which would send old mail a second time.
 
-A mark of how far the sending has come is kept where the database's backup does not reach: in
-Valkey, and in a file of each sending host. A database that is behind a mark sends nothing until the
-operator has said that it was restored. Where no mark is found nothing is suspected.
+A watermark of how far sending came is kept outside the database and its backup: in Valkey, and in a
+file on each sending host. A database that is older than a watermark sends nothing until the operator
+confirms that it was restored. Without a watermark nothing is suspected.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,20 +34,20 @@ class DatabaseRestored(Exception):
         super().__init__(
             f"this database is older than what was sent by {watermark.at:%Y-%m-%d %H:%M} UTC: it was "
             "restored from a backup, and would send old mail again. Nothing is sent until you "
-            "say so; run: paperboy restored"
+            "confirm this; run: paperboy restored"
         )
 
 
 @dataclass(slots=True)
 class WatermarkWriter:
-    """Keeps the mark of one run of sending; its first window is always marked."""
+    """Writes the sent watermark during one run; the run's first window always writes one."""
 
     sessions: sessionmaker[Session]
     settings: Settings
     next_at: float = 0.0
 
     def note(self, attempts: Mapping[int, int], now: datetime) -> None:
-        """Mark that these rows are in flight. To be called after that commit, before the wire."""
+        """Note that these rows are in flight. Call it after that commit and before sending."""
         if not attempts or monotonic() < self.next_at:
             return
         delivery_id = max(attempts)
@@ -60,7 +60,7 @@ class WatermarkWriter:
 
 
 def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> SentWatermark | None:
-    """The newest mark that this database is behind of, unless the operator knows of it."""
+    """Return the newest watermark that this database is older than and no operator accepted."""
     with transaction(sessions) as session:
         watermarks = read_watermarks(settings, get_installation(session))
         ahead = [
@@ -73,7 +73,7 @@ def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> Sent
 
 
 def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None:
-    """Raise `DatabaseRestored` where this database is a backup whose restoring nobody has told."""
+    """Raise `DatabaseRestored` if this database is a restored backup that no operator accepted."""
     watermark = find_mark_ahead(sessions, settings)
     if watermark is not None:
         raise DatabaseRestored(watermark)
@@ -86,9 +86,9 @@ def alerting_restored(
     now: datetime,
     enqueue: Callable[[str], object],
 ) -> Iterator[None]:
-    """For work that nobody watches: where it is refused the operator is told, once.
+    """Catch `DatabaseRestored` in background work, and alert the operator of it once.
 
-    `enqueue` is the bell: the mail is rung for, since `deliver` sends it while it refuses all others.
+    `enqueue` wakes `deliver`, which sends this alert while it refuses all other mail.
     """
     try:
         yield
@@ -106,9 +106,9 @@ def alerting_restored(
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What accepting a restored database came to. `doubtful`: edition's number -> rows in doubt.
+    """The result of accepting a restored database. `doubtful`: edition id -> rows put in doubt.
 
-    Mails that belong to no edition stand under 0. `until` is None where nothing was restored.
+    The key 0 holds mails that belong to no edition. `until` is None if nothing was restored.
     """
 
     until: datetime | None
@@ -118,11 +118,11 @@ class RestoreReport:
 def accept_restored(
     sessions: sessionmaker[Session], settings: Settings, now: datetime
 ) -> RestoreReport:
-    """Take the operator's word that the database was restored; then sending may go on.
+    """Record the operator's confirmation that the database was restored, and allow sending again.
 
-    What was due by the time of the mark is put in doubt: it may have been sent, and waits for
-    `resolve`, or is carried into the next edition. Editions of those days that are made once more
-    fall in doubt as they are frozen.
+    Rows due by the watermark's time are put in doubt: they may have been sent, so they wait for
+    `resolve` or are carried into the next edition. Editions of those dates that are made again fall
+    in doubt when they are frozen.
     """
     watermark = find_mark_ahead(sessions, settings)
     if watermark is None:

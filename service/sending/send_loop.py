@@ -1,4 +1,4 @@
-"""One run of a sender: claim, build, put in flight, record."""
+"""The send loop, one run of a sender: claim rows, build messages, put them in flight, record."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import reduced_gc
 from service.sending.record_outcomes import (
     InFlight,
-    flight_of,
+    in_flight_of,
     provider_replies,
     record,
-    suppress_dead,
+    suppress_dead_addresses,
 )
 from service.sending.restore_guard import WatermarkWriter
 from service.sending.smtp.transport import Transport
@@ -44,27 +44,27 @@ from service.sending.store.provider_limits import LimitClaim
 log = get_logger(__name__)
 
 Clock = Callable[[], datetime]
-_SMALLEST_DIVIDED = 16
+_MIN_SPLIT = 16
 
-# How long a worker waits for a slow provider's next turn rather than for the next bell.
-_LIMIT_PATIENCE = timedelta(seconds=5)
+# The longest wait for a slow provider within a run; after it the next wake-up task continues.
+_LIMIT_WAIT = timedelta(seconds=5)
 
-# How many messages are built between two looks at the wire.
-_BUILT_AT_ONCE = 8
+# How many messages are built before the transport runs again.
+_BUILDS_PER_STEP = 8
 
-# How long what has landed waits for company before it is recorded.
-_PATIENCE_SECONDS = 1.0
+# How long finished messages wait for others before they are recorded together.
+_WAIT_SECONDS = 1.0
 
-# How long messages that were said may still be answered after an error or Ctrl-C.
-_FAREWELL_SECONDS = 5.0
+# How long replies to messages already sent are awaited after an error or Ctrl-C.
+_ABORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What sending needs; one per process. `clock` gives aware UTC.
+    """The dependencies of sending; one per process. `clock` returns aware UTC.
 
-    `places` is how far its runs have come in each edition (`Claimer`): a worker's next run goes on
-    from there, and does not walk over all that was sent since the edition began.
+    `places` is the position of its runs in each edition (see `Claimer`): the next run continues
+    there and does not scan what was already sent.
     """
 
     sessions: sessionmaker[Session]
@@ -78,7 +78,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class DeliverReport:
-    """What one run came to, in rows."""
+    """The result of one run, in rows."""
 
     sent: int = 0
     skipped: int = 0
@@ -103,7 +103,7 @@ class DeliverReport:
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """What a run is for: all that is due, or one edition, or nothing but the alert of an occasion."""
+    """The task of a run: all due rows, one edition's, or only the alert with this `occasion`."""
 
     sender: Sender
     edition_id: int | None = None
@@ -111,61 +111,62 @@ class SendRequest:
     occasion: str = ""
 
 
-def run_sender(errand: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
-    with _living_sender(errand.sender.sessions) as owner, reduced_gc():
-        run = _Run(errand, owner)
+def run_sender(request: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
+    """Send what the request asks for; `on_window` gets the running report after each record."""
+    with _hold_new_lock(request.sender.sessions) as owner, reduced_gc():
+        run = _Run(request, owner)
         try:
-            while run.go_on():
+            while run.run_once():
                 on_window(run.report)
         except BaseException:
-            run.give_up()
+            run.abort()
             raise
     return run.report
 
 
 @contextmanager
-def _living_sender(sessions: sessionmaker[Session]) -> Iterator[int]:
-    """A sender's number, its lock held on a connection of its own until the end of the run."""
+def _hold_new_lock(sessions: sessionmaker[Session]) -> Iterator[int]:
+    """Yield a new sender's number, with its advisory lock held until the end of the run."""
     owner = secrets.randbelow(2**31 - 1) + 1
     with hold_sender_lock(sessions, owner):
         yield owner
 
 
 class _Run:
-    """One run of a sender: rows are claimed and built while others are on the wire.
+    """One run of a sender, pipelined: rows are claimed and built while others are on the wire.
 
-    At most `SEND_WINDOW` rows are in flight, in the database as on the wire. A transaction records
-    what has landed and puts as many built messages into flight; it comes when half a window can
-    go, so that the other half is on the wire meanwhile. A claim takes a whole window: its statements
-    cost the same for few rows as for many, and what is only claimed goes back if the process dies.
+    At most `SEND_WINDOW` rows are in flight, in the database and on the wire. One transaction
+    (`_exchange`) records finished messages and puts as many built ones in flight, half a window at a
+    time, so that the other half is on the wire meanwhile. A claim takes a whole window, because its
+    statements cost the same for few rows; claimed rows return to the queue if the process dies.
     """
 
-    def __init__(self, errand: SendRequest, owner: int) -> None:
-        sender = errand.sender
+    def __init__(self, request: SendRequest, owner: int) -> None:
+        sender = request.sender
         self._sender = sender
         self._owner = owner
-        self._stops_at = errand.stops_at
-        self._occasion = errand.occasion
+        self._stops_at = request.stops_at
+        self._occasion = request.occasion
         self._window = sender.settings.send_window
-        # A small window is not worth dividing.
-        self._share = self._window // 2 if self._window >= _SMALLEST_DIVIDED else self._window
+        # A small window is not worth splitting.
+        self._exchange_size = self._window // 2 if self._window >= _MIN_SPLIT else self._window
         self._editions = EditionDataCache()
-        self._marker = WatermarkWriter(sender.sessions, sender.settings)
+        self._watermark_writer = WatermarkWriter(sender.sessions, sender.settings)
         self._limit_updater = LimitUpdater(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
-        self._claimer = Claimer(owner, lease, errand.edition_id, sender.places)
+        self._claimer = Claimer(owner, lease, request.edition_id, sender.places)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
         self._unbuildable: list[TerminalTransition] = []
-        # What is known of the messages that are built, of those in flight, and what came of these.
-        self._flights: dict[int, InFlight] = {}
-        self._flying: dict[int, InFlight] = {}
+        # Built messages, those in flight, and the outcomes of these, all by delivery id.
+        self._built: dict[int, InFlight] = {}
+        self._in_flight: dict[int, InFlight] = {}
         self._landed: dict[int, SendOutcome] = {}
         self.report = DeliverReport()
 
-    def go_on(self) -> bool:
-        """Work until results were recorded; false when there is nothing left to do."""
+    def run_once(self) -> bool:
+        """Work until results were recorded; return false when there is nothing left to do."""
         before = self.report
         while self.report == before:
             if self._is_exchange_due():
@@ -174,21 +175,21 @@ class _Run:
                 self._build_some()
             elif self._may_claim():
                 self._claim()
-            elif self._flying:
+            elif self._in_flight:
                 self._wait()
             elif not self._await_limits():
                 return False
         return True
 
     def _await_limits(self) -> bool:
-        """Wait for a provider that takes some more within moments; false where there is none.
+        """Wait for a provider whose limit allows more soon; return false if there is none.
 
-        Only for a worker: a command ends when what can go now has gone.
+        Only a worker waits; a command ends when everything that may be sent now was sent.
         """
         clock = self._sender.clock
         now = clock()
         at = self._limit_updater.next_limit_at(now)
-        if self._stops_at is None or at is None or at > min(self._stops_at, now + _LIMIT_PATIENCE):
+        if self._stops_at is None or at is None or at > min(self._stops_at, now + _LIMIT_WAIT):
             return False
         time.sleep((at - now).total_seconds())
         self._is_drained = False
@@ -197,7 +198,7 @@ class _Run:
     def _may_claim(self) -> bool:
         if (
             self._is_drained
-            or len(self._ready) >= self._share
+            or len(self._ready) >= self._exchange_size
             or self._sender.transport.is_unavailable
         ):
             return False
@@ -205,46 +206,46 @@ class _Run:
 
     def _is_exchange_due(self) -> bool:
         is_all_built = not self._claims and not self._may_claim()
-        wanted = min(self._share, len(self._ready))
-        if wanted == self._share or (wanted and is_all_built):
+        wanted = min(self._exchange_size, len(self._ready))
+        if wanted == self._exchange_size or (wanted and is_all_built):
             return self._room >= wanted
-        has_all_landed = len(self._landed) == len(self._flying)
+        has_all_landed = len(self._landed) == len(self._in_flight)
         return is_all_built and has_all_landed and bool(self._landed or self._unbuildable)
 
     @property
     def _room(self) -> int:
-        """How many rows may go into flight if what has landed is recorded with it."""
-        return self._window - len(self._flying) + len(self._landed)
+        """How many rows may go in flight if the outcomes are recorded in the same transaction."""
+        return self._window - len(self._in_flight) + len(self._landed)
 
     def _wait(self) -> None:
-        """Serve the wire until there is room, or everything has landed; what has landed is not
-        kept waiting for a message that takes its time."""
-        missing = len(self._flying) - len(self._landed)
+        """Run the transport until there is room or everything is finished, but record outcomes
+        after `_WAIT_SECONDS` even if a slow message is still open."""
+        missing = len(self._in_flight) - len(self._landed)
         if self._ready:
-            missing = min(self._share, len(self._ready)) - self._room
-        landed = self._sender.transport.turn(_PATIENCE_SECONDS, missing)
+            missing = min(self._exchange_size, len(self._ready)) - self._room
+        landed = self._sender.transport.run_until(_WAIT_SECONDS, missing)
         self._landed |= landed
         if not landed and self._landed:
             self._exchange()
 
     def _claim(self) -> None:
-        """Take rows and end those that must not be sent; read what the rest needs."""
+        """Claim rows, skip those that must not be sent, and load the data for the others."""
         sender, now = self._sender, self._sender.clock()
         with transaction(sender.sessions, is_lasting=False) as session:
-            lanes = self._claim_waiting(session, now)
-            due = self._claim_due(session, self._window - len(lanes), now)
-            unwanted = skip_unwanted(session, [*lanes, *due], sender.settings, now)
-            wanted = [claim for claim in lanes if claim.id not in unwanted]
+            waiting = self._claim_waiting(session, now)
+            due = self._claim_due(session, self._window - len(waiting), now)
+            unwanted = skip_unwanted(session, [*waiting, *due], sender.settings, now)
+            wanted = [claim for claim in waiting if claim.id not in unwanted]
             wanted += self._limit_updater.allot(
                 session, [c for c in due if c.id not in unwanted], now
             )
             gather_edition_data(session, wanted, self._editions)
-        self._is_drained = not (lanes or due)
+        self._is_drained = not (waiting or due)
         self._claims.extend(wanted)
         self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
 
     def _claim_waiting(self, session: Session, now: datetime) -> list[Claim]:
-        """Rows that waited for their providers come before those that are only due."""
+        """Claim rows that waited for their provider's limit; they go before other due rows."""
         if self._occasion:
             return []
         claim = LimitClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
@@ -256,9 +257,9 @@ class _Run:
         return claim_due(session, self._claimer, room, now) if room else []
 
     def _build_some(self) -> None:
-        """Some messages as bytes, and a look at the wire; a row that cannot be built fails alone."""
+        """Build some messages and run the transport; a row that cannot be built fails alone."""
         sender = self._sender
-        for _ in range(min(_BUILT_AT_ONCE, len(self._claims))):
+        for _ in range(min(_BUILDS_PER_STEP, len(self._claims))):
             claim = self._claims.popleft()
             try:
                 mail = build_mail(
@@ -272,63 +273,63 @@ class _Run:
                 self._unbuildable.append(failed)
             else:
                 self._ready.append(mail)
-                self._flights[claim.id] = flight_of(claim)
-        if self._flying:
-            self._landed |= sender.transport.turn(0.0)
+                self._built[claim.id] = in_flight_of(claim)
+        if self._in_flight:
+            self._landed |= sender.transport.run_until(0.0)
 
     def _exchange(self) -> None:
-        """Record what has landed, and put as many built messages into flight as there is room for.
+        """Record the outcomes, and put as many built messages in flight as there is room for.
 
-        Committed before the wire is touched: what is in flight may be with somebody. Only without
-        new flights need the commit not last: what is lost then was in flight and falls in doubt.
+        The transaction commits before anything is sent. Its commit may be asynchronous only if no
+        row goes in flight with it: a lost outcome leaves its row in flight, which falls in doubt.
         """
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
         landed = self._landed
-        self._limit_updater.hear(provider_replies(landed, self._flying), now)
-        self._tell_troubles(now)
-        attempts = {one.envelope.number: one.attempt for one in built}
+        self._limit_updater.apply_replies(provider_replies(landed, self._in_flight), now)
+        self._report_relay_errors(now)
+        attempts = {mail.envelope.number: mail.attempt for mail in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
             states, dead = record(
-                session, landed, self._flying, self._limit_updater.held, now, sender.steps
+                session, landed, self._in_flight, self._limit_updater.paused, now, sender.steps
             )
-            held = sender.steps.hold(session, self._owner, attempts, now)
-            suppress_dead(session, dead, sender.settings, now)
-            withdrawn = sender.steps.skip_in_flight(session, held, attempts, sender.settings, now)
-            ids = {row.id for row in held if not row.is_over} - withdrawn
-            gone = _put_in_flight(session, [o for o in built if o.envelope.number in ids], sender)
+            locked = sender.steps.lock(session, self._owner, attempts, now)
+            suppress_dead_addresses(session, dead, sender.settings, now)
+            skipped = sender.steps.skip_in_flight(session, locked, attempts, sender.settings, now)
+            ids = {row.id for row in locked if not row.is_over} - skipped
+            going = _put_in_flight(session, [m for m in built if m.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
-            kept = keep_copies(session, gone, self._editions, now)
-        self._editions.kept_parts |= kept
+            parts = keep_copies(session, going, self._editions, now)
+        self._editions.kept_parts |= parts
         self._unbuildable, self._landed = [], {}
         for number in landed:
-            del self._flying[number]
-        going = {one.envelope.number: one.attempt for one in gone}
-        flights = {number: self._flights.pop(number) for number in attempts}
-        self._flying |= {number: flights[number] for number in going}
-        # An alert is no mark: one may leave while a mark holds back all else, and it may go twice.
-        alerts = {row.id for row in held if row.kind is DeliveryKind.OPERATOR_ALERT}
-        self._marker.note({n: going[n] for n in going if n not in alerts}, now)
-        sender.transport.begin([one.envelope for one in gone])
-        states += [DeliveryState.SKIPPED] * len(withdrawn) + [DeliveryState.FAILED] * len(failed)
+            del self._in_flight[number]
+        moved = {mail.envelope.number: mail.attempt for mail in going}
+        rows = {number: self._built.pop(number) for number in attempts}
+        self._in_flight |= {number: rows[number] for number in moved}
+        # Alerts leave no watermark: one may be sent while a watermark blocks all other mail.
+        alerts = {row.id for row in locked if row.kind is DeliveryKind.OPERATOR_ALERT}
+        self._watermark_writer.note({n: moved[n] for n in moved if n not in alerts}, now)
+        sender.transport.begin([mail.envelope for mail in going])
+        states += [DeliveryState.SKIPPED] * len(skipped) + [DeliveryState.FAILED] * len(failed)
         self.report = self.report.plus(states)
 
-    def _tell_troubles(self, now: datetime) -> None:
-        for trouble in self._sender.transport.pop_relay_errors():
+    def _report_relay_errors(self, now: datetime) -> None:
+        for error in self._sender.transport.pop_relay_errors():
             report_relay(
-                self._sender.sessions, self._sender.settings, trouble.relay, trouble.words, now
+                self._sender.sessions, self._sender.settings, error.relay, error.reason, now
             )
 
-    def give_up(self) -> None:
-        """After an error: messages that were not said are taken back, and what came of the others
-        is recorded if that is still possible. What is not falls in doubt."""
-        self._landed |= self._sender.transport.give_up(_FAREWELL_SECONDS)
+    def abort(self) -> None:
+        """After an error, withdraw unsent messages and record the outcomes of the others if
+        possible. A row without a recorded outcome falls in doubt."""
+        self._landed |= self._sender.transport.give_up(_ABORT_SECONDS)
         if self._landed:
             try:
                 with transaction(self._sender.sessions) as session:
-                    held, now = self._limit_updater.held, self._sender.clock()
+                    paused, now = self._limit_updater.paused, self._sender.clock()
                     steps = self._sender.steps
-                    record(session, self._landed, self._flying, held, now, steps)
+                    record(session, self._landed, self._in_flight, paused, now, steps)
             except SQLAlchemyError as error:
                 log.warning(
                     "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
@@ -336,9 +337,9 @@ class _Run:
 
 
 def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender) -> list[BuiltMail]:
-    """Move rows into flight; returns the messages that may go on the wire once it is committed."""
+    """Put rows in flight; return the messages that may be sent once this is committed."""
     until = sender.clock() + timedelta(seconds=sender.settings.lease_seconds)
-    attempts = {one.envelope.number: one.attempt for one in going}
-    identities = {one.envelope.number: one.message_id for one in going}
-    gone = sender.steps.fly(session, attempts, identities, until)
-    return [one for one in going if one.envelope.number in gone]
+    attempts = {mail.envelope.number: mail.attempt for mail in going}
+    message_ids = {mail.envelope.number: mail.message_id for mail in going}
+    moved = sender.steps.put_in_flight(session, attempts, message_ids, until)
+    return [mail for mail in going if mail.envelope.number in moved]

@@ -1,4 +1,4 @@
-"""Where the sent watermark is kept: in Valkey and in a file of each sending host."""
+"""Storage of the sent watermark: in Valkey and in a file on each sending host."""
 
 import os
 import tempfile
@@ -19,20 +19,20 @@ from service.sending.domain.sent_watermark import (
 
 log = get_logger(__name__)
 
-# A window a second is marked: a backup taken within the last second of all sending is nobody's.
+# One watermark per second is enough; only a backup of the very last second goes unnoticed.
 WATERMARK_SECONDS = 1.0
-_PATIENCE_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
 
 
 def watermark_paths(data_dir: Path) -> tuple[Path, Path]:
-    """Beside the data directory, so that a restored copy of it leaves the mark; else within it."""
+    """Return the file beside the data directory, which outlives a restored copy of it, and the
+    fallback within it."""
     return data_dir.with_name(f"{data_dir.name}.sent"), data_dir / "sent"
 
 
 def _valkey(redis_url: str) -> redis.Redis:
-    """A connection of its own, opened when it is first used: a mark is written once a second."""
-    patience = {"socket_connect_timeout": _PATIENCE_SECONDS, "socket_timeout": _PATIENCE_SECONDS}
-    return redis.Redis.from_url(redis_url, decode_responses=True, **patience)
+    timeouts = {"socket_connect_timeout": _TIMEOUT_SECONDS, "socket_timeout": _TIMEOUT_SECONDS}
+    return redis.Redis.from_url(redis_url, decode_responses=True, **timeouts)
 
 
 def _key(installation: str) -> str:
@@ -40,7 +40,7 @@ def _key(installation: str) -> str:
 
 
 def read_watermarks(settings: Settings, installation: str) -> list[SentWatermark]:
-    """The marks of this installation that can be found, wherever they are."""
+    """Return all watermarks of this installation that can be read."""
     found = []
     for text in _read_texts(settings, installation):
         try:
@@ -69,7 +69,7 @@ def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
 
 
 def write_watermarks(settings: Settings, watermark: SentWatermark) -> None:
-    """Write the mark to every place there is; a place that fails costs only itself."""
+    """Write the watermark to every place; a place that fails is logged and skipped."""
     text = write_watermark(watermark)
     for path in watermark_paths(settings.data_dir):
         try:
@@ -88,7 +88,7 @@ def write_watermarks(settings: Settings, watermark: SentWatermark) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """The whole text or the old one: whoever reads meanwhile must not find half a mark."""
+    """Replace the file atomically, so that no reader finds half a watermark."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:

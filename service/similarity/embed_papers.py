@@ -1,4 +1,4 @@
-"""Meaning: papers are learned as they come, and each has others like it."""
+"""Embed papers as they arrive ("learn" them), and find similar papers."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,38 +8,24 @@ from service.papers.store.works import get_works
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.similarity.domain.calibration import (
-    LEAST_POOL,
-    Origin,
-    build_like_query,
-    draw_shipped_line,
-    scale_of_shipped,
-)
+from service.similarity.domain import calibration
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.like_paper import read_meanings, target_of_paper
+from service.similarity.store import vectors as vector_store
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
-from service.similarity.store.vectors import (
-    PaperText,
-    count_unlearned,
-    find_nearest,
-    find_unlearned,
-    get_meanings,
-    read_texts,
-    upsert_meanings,
-)
 
 log = get_logger(__name__)
 
-# Papers learned in one transaction; it takes a fifth of a second.
+# Papers embedded in one transaction; it takes a fifth of a second.
 LEARNED_AT_ONCE = 256
 
 
 def meaning_note(settings: Settings) -> str:
-    """What a page says where likeness is by words alone; empty where a model is set."""
+    """Return a note for pages where similarity uses words alone; empty where a model is set."""
     if settings.embedder != "none":
         return ""
-    return "No language model is set up here, so papers count as alike by the words they share."
+    return "No language model is set up here, so similar papers are found by shared words alone."
 
 
 def learn_meanings(
@@ -49,48 +35,48 @@ def learn_meanings(
     on_learned: Callable[[int], None] = lambda _: None,
     at_once: int = LEARNED_AT_ONCE,
 ) -> int:
-    """Learn papers that are not learned yet, newest first, `limit` at the most; returns how many.
+    """Embed up to `limit` papers without a current embedding, newest first; returns how many.
 
-    Safe to run twice and at the same time: a row is written over with the same values.
-    `at_once` are learned in one transaction, and `on_learned` is told the count so far. Raises `SettingsError` where the model is missing.
+    Idempotent, also concurrently: an upsert writes the same values. After each transaction, of
+    `at_once` papers, calls `on_learned` with the count. Raises `SettingsError` without a model.
     """
-    done = 0
-    while limit is None or done < limit:
-        most = at_once if limit is None else min(at_once, limit - done)
+    learned_count = 0
+    while limit is None or learned_count < limit:
+        most = at_once if limit is None else min(at_once, limit - learned_count)
         learned = _learn_some(sessions, settings, most, None)
         if not learned:
             break
-        done += learned
-        on_learned(done)
-    if done:
-        log.info("learn_meanings", papers=done, model=MODEL_NAMES[settings.embedder])
-    return done
+        learned_count += learned
+        on_learned(learned_count)
+    if learned_count:
+        log.info("learn_meanings", papers=learned_count, model=MODEL_NAMES[settings.embedder])
+    return learned_count
 
 
 def count_waiting(sessions: sessionmaker[Session], settings: Settings) -> int:
-    """How many stored papers are not learned yet."""
+    """Count stored papers that are not embedded yet."""
     with transaction(sessions) as session:
-        return count_unlearned(session, MODEL_NAMES[settings.embedder])
+        return vector_store.count_unlearned(session, MODEL_NAMES[settings.embedder])
 
 
 def learn_papers(sessions: sessionmaker[Session], settings: Settings, ids: Sequence[int]) -> int:
-    """Learn those of these papers that are not learned yet: before a day is matched."""
-    done = 0
+    """Embed those of these papers that are not embedded yet, before an edition is matched."""
+    learned_count = 0
     for start in range(0, len(ids), LEARNED_AT_ONCE):
-        done += _learn_some(
+        learned_count += _learn_some(
             sessions, settings, LEARNED_AT_ONCE, ids[start : start + LEARNED_AT_ONCE]
         )
-    return done
+    return learned_count
 
 
 def learn_papers_here(session: Session, settings: Settings, ids: Sequence[int]) -> int:
-    """Do the same inside the caller's transaction, for a caller that may roll it back.
+    """Do the same inside the caller's transaction, which may be rolled back.
 
-    The model works meanwhile: where many may be left to learn, call `learn_papers` first.
+    The transaction is open while the model runs: for many papers, call `learn_papers` first.
     """
-    unlearned = find_unlearned(session, MODEL_NAMES[settings.embedder], len(ids), ids)
+    unlearned = vector_store.find_unlearned(session, MODEL_NAMES[settings.embedder], len(ids), ids)
     for start in range(0, len(unlearned), LEARNED_AT_ONCE):
-        texts = read_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
+        texts = vector_store.read_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
         _store(session, texts, read_meanings(settings, texts))
     return len(unlearned)
 
@@ -99,25 +85,29 @@ def _learn_some(
     sessions: sessionmaker[Session], settings: Settings, most: int, among: Sequence[int] | None
 ) -> int:
     with transaction(sessions) as session:
-        wanted = find_unlearned(session, MODEL_NAMES[settings.embedder], most, among)
-        texts = read_texts(session, wanted) if wanted else []
-    # Reading takes no lock, and nothing is held open while the model works.
+        wanted = vector_store.find_unlearned(session, MODEL_NAMES[settings.embedder], most, among)
+        texts = vector_store.read_texts(session, wanted) if wanted else []
+    # No transaction is open while the model runs, and the read before takes no lock.
     meanings = read_meanings(settings, texts)
     with transaction(sessions) as session:
         _store(session, texts, meanings)
     return len(meanings)
 
 
-def _store(session: Session, texts: Sequence[PaperText], meanings: Sequence[PaperVectors]) -> None:
-    upsert_meanings(session, meanings, {text.paper_id: text.updated_at for text in texts})
+def _store(
+    session: Session, texts: Sequence[vector_store.PaperText], meanings: Sequence[PaperVectors]
+) -> None:
+    vector_store.upsert_meanings(
+        session, meanings, {text.paper_id: text.updated_at for text in texts}
+    )
 
 
 def count_lexemes(
-    sessions: sessionmaker[Session], settings: Settings, least: int = LEAST_POOL
+    sessions: sessionmaker[Session], settings: Settings, least: int = calibration.LEAST_POOL
 ) -> bool:
-    """Begin a new generation if the learned papers have doubled or the model is another one.
+    """Count lexemes for a new generation if the embedded papers have doubled or the model changed.
 
-    Returns whether it did. With fewer than `least` papers there is nothing to count from.
+    Returns whether it did; with fewer than `least` papers it does nothing.
     """
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
@@ -131,19 +121,21 @@ def count_lexemes(
 def similar_papers(
     session: Session, settings: Settings, paper_id: int, limit: int
 ) -> list[tuple[int, float]]:
-    """The stored papers most like this one, each work once: (id, score), best first.
+    """Return the stored papers most similar to this one, each work once: (id, score), best first.
 
-    The score counts standard deviations above the ordinary paper. Papers that do not stand out are
-    left out, so the answer may be short or empty, as it is for a paper that is not learned yet.
+    The score is a z-score: standard deviations above the average paper. Papers below the threshold
+    are left out, so the list may be short, and is empty for a paper that is not embedded yet.
     """
-    (paper,) = get_meanings(session, [paper_id])
+    (paper,) = vector_store.get_meanings(session, [paper_id])
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []
     target = target_of_paper(session, paper)
-    # A page cannot wait for the pool to be measured; what is to be expected orders just as well.
-    scale = scale_of_shipped(target)
-    like_query = build_like_query(Origin("", paper.model), target, scale, draw_shipped_line(scale))
-    found = find_nearest(session, like_query, paper_id, 2 * limit + 4)
+    # Scanning the reference pool is too slow for a page; the shipped scale gives the same order.
+    scale = calibration.scale_of_shipped(target)
+    like_query = calibration.build_like_query(
+        calibration.Origin("", paper.model), target, scale, calibration.draw_shipped_line(scale)
+    )
+    found = vector_store.find_nearest(session, like_query, paper_id, 2 * limit + 4)
     works = get_works(session, [paper_id, *(i for i, _ in found)])
     seen, similar = {works.get(paper_id)}, []
     for found_id, score in found:

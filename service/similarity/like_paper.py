@@ -1,4 +1,4 @@
-"""What a stored paper is like: its vector and its rarest words."""
+"""The dense vector and the weighted lexemes of a stored paper."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,13 +14,13 @@ from service.similarity.store.vectors import PaperText, get_meanings, read_texts
 
 
 def target_of_paper(session: Session, paper: PaperVectors) -> Target:
-    """What a stored paper would look for if it were a probe: its own vector, its rarest words."""
+    """Return the target of a like query for a stored paper: its own vector and weighted lexemes."""
     (text,) = read_texts(session, [paper.paper_id])
     return Target(paper.dense, rare_words(text, read_corpus(session, lexemes_of([text]))))
 
 
 def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVectors:
-    """What a stored paper means: as it was learned, or read now where it was not yet."""
+    """Return the stored vectors of a paper, or compute them if it is not embedded yet."""
     (known,) = get_meanings(session, [paper_id])
     if known.model == MODEL_NAMES[settings.embedder]:
         return known
@@ -28,7 +28,7 @@ def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVect
 
 
 def read_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperVectors]:
-    """What papers mean, from their texts. Raises `SettingsError` where the model is missing."""
+    """Compute the vectors of papers. Raises `SettingsError` where the model is missing."""
     if not texts:
         return []
     embedder = load_embedder(settings.embedder)
@@ -45,15 +45,18 @@ def read_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperV
 
 
 def rare_words(text: PaperText, corpus: Corpus | ShippedCorpus) -> dict[str, float]:
-    said = weigh_paper(text.title_lexemes, text.abstract_lexemes)
-    return {lexeme: weight * rarity(corpus, lexeme) for lexeme, weight in said.items()}
+    """Return the BM25 weight of each lexeme of a paper: term frequency times rarity."""
+    weights = weigh_paper(text.title_lexemes, text.abstract_lexemes)
+    return {lexeme: weight * rarity(corpus, lexeme) for lexeme, weight in weights.items()}
 
 
 def lexemes_of(texts: Iterable[PaperText]) -> set[str]:
+    """Return the lexemes of these titles and abstracts."""
     return {lexeme for text in texts for lexeme in (*text.title_lexemes, *text.abstract_lexemes)}
 
 
 def read_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
+    """Return how common these lexemes are, by the shipped counts where none are stored yet."""
     generation = get_generation(session)
     if generation is None:
         return ShippedCorpus()

@@ -1,4 +1,4 @@
-"""Subscribers as the operator handles them: add and import."""
+"""Add one subscriber, or import many from a CSV file, for the operator."""
 
 import csv
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from service.topics.topics import TopicError, check_topics
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import came to; known and suppressed addresses are left as they were."""
+    """The counts of an import; known and suppressed addresses are left unchanged."""
 
     added: int
     known: int
@@ -30,11 +30,11 @@ class ImportReport:
 
 
 class ImportFault(ValueError):
-    """A file cannot be imported; one line names the file's line. Nothing was written."""
+    """A file cannot be imported; the text is one line and names the line. Nothing was written."""
 
 
 def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) -> SignUpForm:
-    """A sign-up with this installation's defaults."""
+    """Return a sign-up with this installation's defaults."""
     return SignUpForm(
         email=email,
         topics=tuple(topics),
@@ -52,7 +52,7 @@ def add_subscriber(
     *,
     is_confirmed: bool,
 ) -> Subscriber | None:
-    """Sign somebody up; None if the address is known or suppressed, which changes nothing.
+    """Add a subscriber; return None, without a change, if the address is known or suppressed.
 
     With `is_confirmed` the operator vouches for the address and no mail goes out.
     """
@@ -68,19 +68,18 @@ def add_subscriber(
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """A sign-up of a file and the line (1 is the first) on which it ends."""
+    """A sign-up from a file and the line (1 is the first) on which it ends."""
 
     line: int
     form: SignUpForm
 
 
 def read_import(text: str, settings: Settings) -> list[ImportRow]:
-    """The sign-ups of a CSV file: `email`, any columns named `topic…`, `cadence hour timezone
-    empty_digests` (yes or no).
+    """Return the sign-ups of a CSV file. Raises `ImportFault` for the first invalid line.
 
-    Raises `ImportFault` for the first line that cannot be used.
+    Columns: `email`, any `topic…`, `cadence`, `hour`, `timezone`, `empty_digests` (yes or no).
     """
-    # Line ends stay as they are: csv itself reads those of every system, also inside quotes.
+    # newline="" keeps line ends: csv itself handles those of every system, also inside quotes.
     rows = csv.DictReader(StringIO(text, newline=""), strict=True)
     try:
         columns = list(rows.fieldnames or [])
@@ -99,7 +98,7 @@ def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUpForm:
     topics = [value for name, value in row.items() if name.startswith("topic") and value]
     answer = (row.get("empty_digests") or "no").strip().casefold()
     if answer not in {"yes", "no"}:
-        raise ImportFault(f"line {line}: The answer in empty_digests is yes or no.")
+        raise ImportFault(f"line {line}: empty_digests must be yes or no")
     form = blank_sign_up(settings, row["email"] or "", topics)
     given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
     return replace(form, has_empty_digests=answer == "yes", **given)
@@ -114,7 +113,7 @@ def import_subscribers(
     is_confirmed: bool,
     takes_utf8: bool = False,
 ) -> ImportReport:
-    """Add every sign-up that is new, in bulk; of two for one address the first counts.
+    """Insert every new sign-up, in bulk; the first of several for one address counts.
 
     Raises `ImportFault`; the caller rolls back.
     """
@@ -133,12 +132,12 @@ def import_subscribers(
 def _validate_rows(
     session: Session, rows: Sequence[ImportRow], *, takes_utf8: bool
 ) -> list[ValidSignUp]:
-    """Return the sign-ups of a file, every distinct topic of it read once."""
+    """Return the sign-ups of a file; every distinct topic is checked once."""
     topics: dict[str, str | TopicError] = {}
     forms = []
     for row in rows:
-        unread = [text for _, text in row.form.written_topics() if text not in topics]
-        topics |= check_topics(session, unread)
+        unchecked = [text for _, text in row.form.written_topics() if text not in topics]
+        topics |= check_topics(session, unchecked)
         try:
             forms.append(check_sign_up(row.form, topics, takes_utf8=takes_utf8))
         except SignUpError as error:

@@ -1,4 +1,4 @@
-"""Everything we hold about one subscriber, as plain values for a JSON file."""
+"""Export all data about one subscriber as plain values for a JSON file."""
 
 from datetime import date, datetime
 from typing import Any
@@ -15,28 +15,28 @@ from service.subscribers.store.models import Subscriber
 def export_subscriber(session: Session, subscriber: Subscriber) -> dict[str, Any]:
     """Return the subscriber's rows in every table that names them (GDPR Art. 15 and 20).
 
-    All tables with a foreign key to subscribers and all their columns, so that nothing that is
-    added later is forgotten here; each table under its name. Times are ISO 8601 in UTC. Papers are
-    named by their keys, because our numbers mean nothing elsewhere.
+    It covers all columns of all tables with a foreign key to subscribers, each under its table's
+    name, so that tables added later are included. Times are ISO 8601 in UTC. Papers are named by
+    their keys, because our ids mean nothing elsewhere.
     """
     own: Table = Subscriber.metadata.tables[Subscriber.__tablename__]
     (person,) = _rows(session, own.c.id, [subscriber.id])
     found = {key.table.name: _rows(session, key, [subscriber.id]) for key in _keys_to(own)}
     events: Column[Any] = DeliveryEvent.metadata.tables[DeliveryEvent.__tablename__].c.delivery_id
     deliveries = found[Delivery.__tablename__]
-    found[DeliveryEvent.__tablename__] = _rows(session, events, [one["id"] for one in deliveries])
-    sent = {number for delivery in deliveries for number in delivery["paper_ids"]}
-    named = {one["paper_id"] for rows in found.values() for one in rows if "paper_id" in one}
+    found[DeliveryEvent.__tablename__] = _rows(session, events, [row["id"] for row in deliveries])
+    sent = {paper_id for delivery in deliveries for paper_id in delivery["paper_ids"]}
+    named = {row["paper_id"] for rows in found.values() for row in rows if "paper_id" in row}
     papers = get_papers(session, sent | named)
     return {
         "subscriber": _plain_row(person),
         **{name: [_plain_row(row) for row in rows] for name, rows in found.items()},
-        "papers": {str(number): papers[number].key for number in sorted(papers)},
+        "papers": {str(paper_id): papers[paper_id].key for paper_id in sorted(papers)},
     }
 
 
 def _keys_to(own: Table) -> list[Column[Any]]:
-    """The columns of other tables whose foreign key is a subscriber's id."""
+    """Return the columns of other tables that are foreign keys to a subscriber's id."""
     return [
         key.parent
         for table in Base.metadata.sorted_tables

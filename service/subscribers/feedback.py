@@ -1,4 +1,4 @@
-"""What a reader says of single papers, and whether they want suggestions made of it."""
+"""A subscriber's feedback on papers, the topics to mute after it, and the suggestions switch."""
 
 import re
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ _WORD = re.compile(r"[^\W\d_][\w'’-]{2,}")
 _MOST_WORDS = 12
 MOST_OFFERS = 4
 _DAYS = 30
-# A word that no other paper has would keep nothing away.
+# Muting a word that no other paper has would exclude nothing.
 _FEWEST_PAPERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class MuteOffer:
-    """A clause that a paper has and a topic could exclude; `paper_count` of the last 30 days."""
+    """A clause that a topic could exclude; `paper_count` papers of the last 30 days match it."""
 
     clause: str
     paper_count: int
@@ -45,10 +45,10 @@ class MuteOffer:
 def rate_paper(
     session: Session, subscriber: Subscriber, paper_id: int, kind: Feedback, now: datetime
 ) -> Feedback | None:
-    """Set the reader's word on a paper that is there; returns the word before."""
-    was = find_feedback(session, subscriber.id, paper_id)
+    """Set the subscriber's feedback on a stored paper; return the previous feedback."""
+    previous = find_feedback(session, subscriber.id, paper_id)
     record_feedback(session, subscriber.id, paper_id, kind, now)
-    return was
+    return previous
 
 
 def take_back_feedback(
@@ -59,7 +59,7 @@ def take_back_feedback(
     was: Feedback | None,
     now: datetime,
 ) -> bool:
-    """Go back to the word before; true unless something else was said meanwhile."""
+    """Restore the previous feedback `was`; return false if other feedback was given meanwhile."""
     if not delete_feedback(session, subscriber.id, paper_id, kind):
         return find_feedback(session, subscriber.id, paper_id) is was
     if was is not None:
@@ -68,16 +68,16 @@ def take_back_feedback(
 
 
 def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
-    """The papers a reader saved, the newest word first."""
-    said = get_rated_papers(session, [subscriber_id]).get(subscriber_id)
-    papers = get_papers(session, said.kept) if said else {}
-    return [papers[i] for i in said.kept] if said else []
+    """Return the papers that a subscriber saved, the last saved first."""
+    rated = get_rated_papers(session, [subscriber_id]).get(subscriber_id)
+    papers = get_papers(session, rated.kept) if rated else {}
+    return [papers[i] for i in rated.kept] if rated else []
 
 
 def find_bringing_topic(
     session: Session, settings: Settings, subscriber: Subscriber, paper_id: int
 ) -> Topic | None:
-    """The first of the reader's topics, as they are now, that brings a paper."""
+    """Return the first of the subscriber's present topics that matches a paper."""
     topics = list_topics(session, subscriber.id)
     holds = which_hold(
         session,
@@ -88,24 +88,25 @@ def find_bringing_topic(
 
 
 def offer_mutes(session: Session, topic: Topic, paper: PaperView, until: date) -> list[MuteOffer]:
-    """What of a paper the topic could exclude: its field, and words of its title, the rarest first.
+    """Return clauses the topic could exclude, rarest first: the paper's field, words of its title.
 
-    Nothing that would leave the topic empty, that it excludes already, or that only this paper has.
+    Left out: those that empty the topic, that it excludes already, or that only this paper has.
     """
     words = list(dict.fromkeys(_WORD.findall(paper.title)))[:_MOST_WORDS]
     clauses: list[Leaf] = [Text("title", word) for word in words]
     lexicon = fetch_lexemes(session, {text for each in clauses for text in leaf_texts(each)})
-    meant = [one for one in clauses if all(lexicon[text] for text in leaf_texts(one))]
+    # A word without a lexeme (a stop word) matches nothing.
+    found = [clause for clause in clauses if all(lexicon[text] for text in leaf_texts(clause))]
     field = read_clause(f"cat:{paper.primary_category}")
-    # Sources have subjects that the topic language does not know; those would be read as words.
+    # Sources have subjects that the topic language does not know and would parse as words.
     if isinstance(field, Category):
-        meant.append(field)
-    usable = [one for one in meant if _can_mute(topic.query, one)]
+        found.append(field)
+    usable = [clause for clause in found if _can_mute(topic.query, clause)]
     return _choose(session, usable, until)
 
 
 def _can_mute(text: str, clause: Leaf) -> bool:
-    """Whether the topic has room for the clause, does not exclude it yet and does not ask for it."""
+    """Return whether the clause fits into the topic, which neither excludes nor wants it yet."""
     try:
         changed = write_muted(text, clause)
     except QueryError:
@@ -125,7 +126,7 @@ def _choose(session: Session, clauses: Sequence[Leaf], until: date) -> list[Mute
 
 
 def set_suggestions(subscriber: Subscriber, *, is_wanted: bool) -> bool:
-    """Switch suggestions on or off; true if that changed anything."""
+    """Switch suggestions on or off; return whether that changed anything."""
     changed = subscriber.has_suggestions is not is_wanted
     subscriber.has_suggestions = is_wanted
     return changed

@@ -1,4 +1,4 @@
-"""Turn what was typed into values that can be stored, or say everything that is wrong with it."""
+"""Validate sign-up forms: return values that can be stored, or raise with all faults at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from service.topics.topics import MOST_TOPICS, TopicError, check_topics
 
 @dataclass(frozen=True, slots=True)
 class FormFault:
-    """What is wrong with a field of a form. `row` is the topic's place among several, else 0."""
+    """A fault in a field of a form. `row` is the topic's place among several, else 0."""
 
     field: str
     text: str
@@ -27,7 +27,7 @@ class FormFault:
 
 
 class SignUpError(ValueError):
-    """What somebody typed cannot be used; `faults` says why, field by field."""
+    """The input is invalid; `faults` says why, field by field."""
 
     def __init__(self, *faults: FormFault) -> None:
         super().__init__(" ".join(map(str, faults)))
@@ -37,9 +37,9 @@ class SignUpError(ValueError):
 def validate_sign_up(
     session: Session, form: SignUpForm, *, takes_utf8: bool = False
 ) -> ValidSignUp:
-    """Return the sign-up ready to be stored. Raises `SignUpError` with all that is wrong.
+    """Return the sign-up ready to be stored. Raises `SignUpError` with all faults.
 
-    With `takes_utf8` the relay carries letters outside ASCII before the @, too (RFC 6531).
+    With `takes_utf8` the relay accepts letters outside ASCII before the @, too (RFC 6531).
     """
     return check_sign_up(form, read_topics(session, form), takes_utf8=takes_utf8)
 
@@ -65,15 +65,15 @@ Checked = Mapping[str, str | TopicError]
 
 
 def read_topics(session: Session, form: SignUpForm) -> Checked:
-    """Return the canonical form of a form's topics, or what is wrong with them.
+    """Return the canonical form, or the error, of each topic in a form, by its text.
 
-    Topics past the most that anybody may have are refused unread.
+    Topics beyond `MOST_TOPICS` are left out, and later refused unchecked.
     """
     return check_topics(session, [text for _, text in form.written_topics()[:MOST_TOPICS]])
 
 
 def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False) -> ValidSignUp:
-    """Return the sign-up whose topics were read before: an import reads each topic once."""
+    """Return the sign-up, with `topics` checked before. Raises `SignUpError` with all faults."""
     address = _parse_address(form.email, "email", takes_utf8=takes_utf8)
     faults = _find_faults(form, topics)
     if isinstance(address, FormFault):
@@ -105,14 +105,15 @@ def _find_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
 def _topic_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
     written = form.written_topics()
     checked = [(row, topics[text]) for row, text in written[:MOST_TOPICS]]
-    faults = [topic_fault(one, row) for row, one in checked if isinstance(one, TopicError)]
+    faults = [topic_fault(error, row) for row, error in checked if isinstance(error, TopicError)]
     for row, text in written[MOST_TOPICS : MOST_TOPICS + 1]:
-        message = f"At most {MOST_TOPICS} topics; join some with OR."
+        message = f"At most {MOST_TOPICS} topics are allowed. Combine some of them with OR."
         faults.append(topic_fault(TopicError(text, message), row))
     return faults
 
 
 def topic_fault(error: TopicError, row: int = 0) -> FormFault:
+    """Return the fault of an invalid topic."""
     return FormFault("topic", str(error), row, error)
 
 
@@ -130,7 +131,7 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
 
 
 def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
-    """The preferences of a form without faults."""
+    """Return the preferences of a form without faults."""
     return Preferences(
         Cadence(form.cadence),
         int(form.hour),

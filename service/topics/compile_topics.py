@@ -1,4 +1,4 @@
-"""Keeping what topics are compiled to in order, apart from editions, so that none waits for it."""
+"""The maintenance task of compiled topics, so that editions find them ready."""
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -10,18 +10,18 @@ _AT_ONCE = 2_000
 
 
 def compile_topics(sessions: sessionmaker[Session]) -> int:
-    """Compile saved topics that are not, or not as of today, and drop what no reader has any more.
+    """Compile topics that have no current compiled form, and prune compiled topics without a topic.
 
-    Returns how many distinct topics were compiled. An edition does the same for its own readers'
-    topics, so nothing is lost when this was not run; it is only slower then.
+    Returns how many distinct topics were compiled. An edition compiles its subscribers' topics
+    itself where this was not run; it is only slower then.
     """
     compiled = 0
     for compile_some in (compile_missing, recompile_outdated):
-        some = _AT_ONCE
-        while some == _AT_ONCE:
+        compiled_count = _AT_ONCE
+        while compiled_count == _AT_ONCE:
             with transaction(sessions) as session:
-                some = compile_some(session, _AT_ONCE)
-            compiled += some
+                compiled_count = compile_some(session, _AT_ONCE)
+            compiled += compiled_count
     with transaction(sessions) as session:
         prune_compiled(session)
     return compiled

@@ -1,7 +1,7 @@
-"""Changing a topic by a link: first what it would be, then the change, and the exact way back.
+"""Topic changes by a link in a mail: draft, apply, undo.
 
-Every function works in the caller's transaction, in which the reader's row is locked for those
-that write, so that a button pressed twice is one change.
+Every function works in the caller's transaction. Before a write the caller locks the subscriber's
+row, which makes a button pressed twice idempotent.
 """
 
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, read_t
 
 
 class ChangeRefused(ValueError):
-    """A change cannot be made; the sentence says why, and what may be done instead."""
+    """A change that cannot be made; the message says why."""
 
 
 class TopicGone(LookupError):
-    """The topic that a link names is not there, or is not the reader's."""
+    """The topic of a link does not exist, or belongs to another subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a press of the button would do: `asked`, a clause or a name, to a topic or to none yet.
+    """A proposed change: `asked`, a clause or an author's name, applied to a topic or to a new one.
 
-    `before` is empty where the topic is new. `is_done`: it is so already.
+    `before` is empty where the topic is new. `is_done`: the topic is like that already.
     """
 
     kind: TopicChangeKind
@@ -57,16 +57,16 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How many papers of the last 30 days the topic brings as it is, and as it would be."""
+    """Papers of the last 30 days that the topic brings before and after a change."""
 
     before: int
     after: int
 
 
 def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) -> Draft:
-    """A topic without a word, a phrase or another clause.
+    """Draft a topic that excludes a word, a phrase or another clause.
 
-    Raises `TopicGone`, and `ChangeRefused` for what cannot be excluded from this topic.
+    Raises `TopicGone`, and `ChangeRefused` where the clause cannot be excluded from this topic.
     """
     topic = get_topic(session, subscriber_id, topic_id)
     if topic is None:
@@ -80,16 +80,18 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
     except TopicError as error:
         raise ChangeRefused(str(error)) from error
     if leaves_nothing(parse_query(topic.query), clause):
-        raise ChangeRefused("This topic asks for it: without it nothing would be left.")
+        raise ChangeRefused(
+            "This topic asks for exactly that, so without it nothing would be left."
+        )
     is_done = after == topic.query
     if not is_done and _find_equal(session, subscriber_id, after):
-        raise ChangeRefused("Another of your topics says just that already.")
+        raise ChangeRefused("Another of your topics means exactly this already.")
     muted = write_leaf(clause)
     return Draft(TopicChangeKind.MUTED, muted, topic, topic.query, after, is_done)
 
 
 def draft_follow(session: Session, subscriber_id: int, name: str) -> Draft:
-    """A new topic with an author's papers. Raises `ChangeRefused` where there is no room or name."""
+    """Draft a topic for an author; raises `ChangeRefused` without a name or past `MOST_TOPICS`."""
     try:
         text = follow_author(name)
     except QueryError as error:
@@ -98,22 +100,20 @@ def draft_follow(session: Session, subscriber_id: int, name: str) -> Draft:
     wanted = parse_query(text)
     known = next((each for each in topics if brings_all(parse_query(each.query), wanted)), None)
     if known is None and len(topics) >= MOST_TOPICS:
-        raise ChangeRefused(
-            f"You have {MOST_TOPICS} topics already, which is the most there can be."
-        )
+        raise ChangeRefused(f"You already have {MOST_TOPICS} topics, which is the limit.")
     after = known.query if known else text
     return Draft(TopicChangeKind.FOLLOWED, text, known, "", after, known is not None)
 
 
 def measure_draft(session: Session, settings: Settings, draft: Draft, until: date) -> Difference:
-    """What the change would have made of the 30 days up to and including `until`."""
+    """Count the papers of the 30 days up to and including `until`, before and after the change."""
     after = preview_topic(session, settings, draft.after, until).total
     before = preview_topic(session, settings, draft.before, until).total if draft.before else 0
     return Difference(before, after)
 
 
 def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
-    """The change that made a draft so already, if a link did and nobody undid it."""
+    """Return the earlier change by a link that already did this and was not undone, if any."""
     if draft.topic is None:
         return None
     change = find_score_change(session, draft.kind, draft.topic.id, draft.asked)
@@ -123,7 +123,7 @@ def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
 def apply_draft(
     session: Session, subscriber_id: int, draft: Draft, now: datetime
 ) -> TopicChange | None:
-    """Make a change; returns it. What is so already stays, and only a link's own work is returned."""
+    """Apply a draft and return the change. Idempotent; None where a subscriber did it by hand."""
     if draft.is_done:
         return find_change_of(session, draft)
     saved = canonical(parse_query(draft.after))
@@ -136,10 +136,10 @@ def apply_draft(
 
 
 def undo_change(session: Session, subscriber_id: int, change_id: int, now: datetime) -> TopicChange:
-    """Put a topic back exactly as it was; again changes nothing.
+    """Restore a topic exactly as it was before a change. Idempotent.
 
-    Raises `TopicGone` for a change that is not the reader's, and `ChangeRefused` where the topic
-    has changed since: what was written later is never overwritten.
+    Raises `TopicGone` for another subscriber's change, and `ChangeRefused` where the topic has
+    changed since: later edits are never overwritten.
     """
     change = get_change(session, subscriber_id, change_id)
     if change is None:
@@ -148,14 +148,14 @@ def undo_change(session: Session, subscriber_id: int, change_id: int, now: datet
         return change
     topic = get_topic(session, subscriber_id, change.topic_id or 0)
     if topic is None:
-        raise ChangeRefused("The topic is gone since, so there is nothing to undo.")
+        raise ChangeRefused("This topic was deleted since, so there is nothing to undo.")
     if topic.query != change.after_query:
-        raise ChangeRefused("The topic was changed again since, so it stays as it is now.")
+        raise ChangeRefused("This topic was changed again since, so it stays as it is now.")
     if change.kind is TopicChangeKind.FOLLOWED:
         delete_topic(session, topic)
     else:
         if _find_equal(session, subscriber_id, change.before_query):
-            raise ChangeRefused("Another of your topics says what this one said.")
+            raise ChangeRefused("Another of your topics now means what this one meant before.")
         before = change.before_query
         change_topic(session, topic, before, canonical(parse_query(before)))
     change.undone_at = now
@@ -164,6 +164,6 @@ def undo_change(session: Session, subscriber_id: int, change_id: int, now: datet
 
 
 def _find_equal(session: Session, subscriber_id: int, text: str) -> bool:
-    """Whether a topic of the reader means just this; each meaning is saved once."""
+    """Return whether the subscriber has a topic with this canonical text; each is saved once."""
     wanted = canonical(parse_query(text))
     return any(topic.canonical == wanted for topic in list_topics(session, subscriber_id))

@@ -1,4 +1,4 @@
-"""`like:` clauses where topics are asked: of the store, and of an edition's papers in memory."""
+"""Evaluation of `like:` clauses: in Postgres, and over papers held in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,12 +27,12 @@ from service.topics.like_queries import make_like_queries, read_like_query
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 
-# Made in one transaction; each takes some tens of milliseconds, most of it Postgres' own.
+# Built in one transaction; each takes some tens of milliseconds, most of it in Postgres.
 _LIKE_QUERIES_AT_ONCE = 50
 
 
 def topic_condition(session: Session, settings: Settings, query: Query) -> ColumnElement[bool]:
-    """The stored papers that a topic wants, whatever it asks: what previews and searches use.
+    """Return the SQL condition for the stored papers that a topic wants, `like:` clauses included.
 
     Raises `LikeError` where the topic names a paper that is not stored.
     """
@@ -41,19 +41,19 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
         for clause, leaf in like_leaves(query).items()
     }
     return to_sql(
-        query, likes={clause: like_condition(one) for clause, one in like_queries.items()}
+        query, likes={clause: like_condition(each) for clause, each in like_queries.items()}
     )
 
 
 def load_model_vectors(
     session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
 ) -> ModelVectors:
-    """These papers and the newest `pool_size` of all, in memory, to try `like:` clauses on."""
-    with suppress(SettingsError):  # who has no model hears of it from the clause that asks for it
-        load_embedder(settings.embedder)  # so that the first clause need not wait for the reading
+    """Load the vectors of these papers and of the newest `pool_size`, to match `like:` clauses."""
+    with suppress(SettingsError):  # a missing model is reported by the clause that needs it
+        load_embedder(settings.embedder)  # so that the first clause does not wait for the loading
     model = MODEL_NAMES[settings.embedder]
     newest = newest_learned(session, model, pool_size)
-    # Where there are fewer, every paper that is learned later will be one of the newest.
+    # With fewer papers in all, every paper that is embedded later belongs to the newest ones.
     floor = newest[-1] if len(newest) == pool_size else 0
     packed = read_packed(session, model, sorted({*newest, *paper_ids}))
     return ModelVectors(model, packed, pool_size, floor)
@@ -62,7 +62,7 @@ def load_model_vectors(
 def update_model_vectors(
     session: Session, vectors: ModelVectors, changed: Iterable[int], paper_ids: Iterable[int]
 ) -> ModelVectors | None:
-    """The shelf after papers changed, as far as they belong on it; None where it must be refilled."""
+    """Return the vectors with these changes applied, or None where they must be loaded again."""
     wanted = {*paper_ids}
     own = [i for i in changed if i >= vectors.floor or i in wanted]
     return vectors.with_changes(read_packed(session, vectors.model, own), changed)
@@ -71,7 +71,7 @@ def update_model_vectors(
 def like_query_on(
     session: Session, settings: Settings, like_text: str, vectors: ModelVectors
 ) -> LikeQueryView:
-    """The probe of a clause, the same as everywhere, made from the papers on a shelf."""
+    """Return the like query of a clause, the same one as everywhere, from vectors in memory."""
 
     def scan(_session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
         return (
@@ -84,10 +84,10 @@ def like_query_on(
 def find_likes(
     session: Session, settings: Settings, likes: Mapping[str, str], paper_ids: Sequence[int]
 ) -> dict[str, PaperSet]:
-    """For each `like:` clause (canonical text -> its text or paper's key) the papers it is like.
+    """Return the papers that each `like:` clause finds; bit i is the i-th of `paper_ids`.
 
-    Bit i is the i-th of `paper_ids`. A clause whose paper is no longer stored is like nothing.
-    Many clauses at once cost little more than one, since the papers are read and laid out once.
+    `likes`: canonical text -> the clause's text or its paper's key. A clause whose paper is no
+    longer stored finds nothing. Many clauses cost little more than one: papers are loaded once.
     """
     if not likes:
         return {}
@@ -99,9 +99,9 @@ def find_likes(
 
 
 def prepare_like_queries(sessions: sessionmaker[Session], settings: Settings) -> int:
-    """Make the probes of saved topics that have none, so that no edition waits for them.
+    """Build missing like queries of saved topics before an edition needs them.
 
-    Returns how many clauses were looked at. Safe to repeat: a probe that is there is kept.
+    Returns how many clauses were checked. Idempotent: an existing like query is reused.
     """
     with transaction(sessions) as session:
         texts = sorted(set(list_likes(session).values()))

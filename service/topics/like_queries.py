@@ -1,8 +1,8 @@
-"""A `like:` clause becomes a probe once for all.
+"""Build, store and renew the like queries of `like:` clauses.
 
-A probe is read from the table by everybody (preview, search, feeds, the daily match), so a clause
-means the same everywhere until the corpus has doubled or the model has changed; then the stored
-probes are made again, some at a time, and the old one of each serves until its new one is there.
+Preview, search, feeds and the daily match read the same stored row, so a clause finds the same
+papers everywhere until the corpus has doubled or the model has changed. Then the stored like
+queries are rebuilt some at a time; each old one is used until its new one is stored.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,21 +14,8 @@ from service.papers.store.read import find_paper
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.similarity.domain import calibration
 from service.similarity.domain.bm25 import weigh_text
-from service.similarity.domain.calibration import (
-    Origin,
-    ReferenceScores,
-    RelevantPaper,
-    Target,
-    admit,
-    build_like_query,
-    choose_feedback,
-    draw_shipped_line,
-    expand,
-    pick_threshold,
-    scale_of_pool,
-    scale_of_shipped,
-)
 from service.similarity.domain.vectors import LikeQueryView, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.like_paper import (
@@ -50,20 +37,22 @@ from service.topics.store.like_queries import (
 from service.topics.store.to_sql import fetch_lexemes
 
 log = get_logger(__name__)
-Scan: TypeAlias = Callable[[Session, str, Target, int | None], ReferenceScores]
-"""The newest papers of a model against an aim, without one of them: `scan_pool` or its like."""
+Scan: TypeAlias = Callable[
+    [Session, str, calibration.Target, int | None], calibration.ReferenceScores
+]
+"""Scores a model's newest papers, without one of them, against a target; as `scan_pool` does."""
 
 
 class LikeError(ValueError):
-    """A `like:` clause names a paper that is not stored. One line that says what to do."""
+    """A `like:` clause names a paper that is not stored; the message says what to write instead."""
 
 
 def make_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
-    """The probe of a clause, kept from now on: for saving a topic, and for matching.
+    """Return the stored like query of a clause, or build and insert it; `scan` scores the pool.
 
-    `scan` is what asks the newest papers, for who has them in memory. Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
+    Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
     the model is missing.
     """
     return _find_like_query(session, settings, like_text) or insert_like_query(
@@ -74,24 +63,24 @@ def make_like_query(
 def read_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
-    """The same without keeping anything: for looking, as pages do. Raises what `make_like_query` does."""
-    kept = _find_like_query(session, settings, like_text)
-    return kept or _build(session, settings, like_text, scan)
+    """Return the like query without inserting it; raises what `make_like_query` does."""
+    stored = _find_like_query(session, settings, like_text)
+    return stored or _build(session, settings, like_text, scan)
 
 
 def make_like_queries(
     session: Session, settings: Settings, like_texts: Iterable[str]
 ) -> dict[str, LikeQueryView]:
-    """The probes of many clauses, by the clause's text as given; one query for those that are kept.
+    """Return the like queries of many clauses by the text as given, building those not stored.
 
-    A clause whose paper is not stored is left out: a topic that was saved must not stop the rest.
+    A clause whose paper is not stored is left out and logged, so that one topic stops no others.
     """
     texts = {text: like_query_text(text) for text in like_texts}
-    kept = find_like_queries(session, MODEL_NAMES[settings.embedder], sorted(set(texts.values())))
+    stored = find_like_queries(session, MODEL_NAMES[settings.embedder], sorted(set(texts.values())))
     like_queries = {}
     for given, text in texts.items():
         try:
-            like_queries[given] = kept.get(text) or make_like_query(session, settings, text)
+            like_queries[given] = stored.get(text) or make_like_query(session, settings, text)
         except LikeError as error:
             log.warning("like_query.unknown", reason=str(error))
     return like_queries
@@ -100,7 +89,7 @@ def make_like_queries(
 def renew_like_queries(
     sessions: sessionmaker[Session], settings: Settings, limit: int = 100, scan: Scan = scan_pool
 ) -> int:
-    """Make probes of older generations and other models again; returns how many were."""
+    """Rebuild up to `limit` like queries of older generations or other models; returns how many."""
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
         generation = get_generation(session)
@@ -117,7 +106,7 @@ def renew_like_queries(
 
 
 def like_query_text(like_text: str) -> str:
-    """The form in which equal clauses are equal: a paper's key, or the words folded."""
+    """Return the text that equal clauses share: a paper's key, or the folded words."""
     return like_key(like_text) or fold_words(like_text)
 
 
@@ -127,13 +116,13 @@ def _find_like_query(session: Session, settings: Settings, like_text: str) -> Li
 
 
 def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> LikeQueryView:
-    """The probe of a clause as the database stands now."""
+    """Build the like query of a clause from the current state of the database."""
     text = like_query_text(like_text)
     model = MODEL_NAMES[settings.embedder]
     generation = get_generation(session)
     is_counted = generation is not None and generation.model == model
     number = generation.generation if generation and is_counted else 0
-    origin = Origin(text, model, number)
+    origin = calibration.Origin(text, model, number)
     if like_key(like_text) is None:
         return _build_for_text(session, settings, origin, scan)
     paper = find_paper(session, text)
@@ -147,43 +136,55 @@ def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> 
 
 
 def _build_for_text(
-    session: Session, settings: Settings, origin: Origin, scan: Scan
+    session: Session, settings: Settings, origin: calibration.Origin, scan: Scan
 ) -> LikeQueryView:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
     weights = weigh_text(lexemes, read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
-    target = Target(dense, weights)
+    target = calibration.Target(dense, weights)
     pool = scan(session, origin.model, target, None)
     if not pool.is_telling:
-        scale = scale_of_shipped(target)
-        return build_like_query(origin, target, scale, draw_shipped_line(scale))
-    best = choose_feedback(pool, scale_of_pool(pool, has_dense=bool(dense)))
-    return _measure(session, origin, expand(target, _read_feedback(session, best)), scan)
+        scale = calibration.scale_of_shipped(target)
+        return calibration.build_like_query(
+            origin, target, scale, calibration.draw_shipped_line(scale)
+        )
+    best = calibration.choose_feedback(pool, calibration.scale_of_pool(pool, has_dense=bool(dense)))
+    return _measure(
+        session, origin, calibration.expand(target, _read_feedback(session, best)), scan
+    )
 
 
 def _build_for_paper(
-    session: Session, settings: Settings, origin: Origin, paper_id: int, scan: Scan
+    session: Session, settings: Settings, origin: calibration.Origin, paper_id: int, scan: Scan
 ) -> LikeQueryView:
     paper = meaning_of(session, settings, paper_id)
     like_query = _measure(session, origin, target_of_paper(session, paper), scan, paper_id)
-    return admit(like_query, paper)
+    return calibration.admit(like_query, paper)
 
 
 def _measure(
-    session: Session, origin: Origin, target: Target, scan: Scan, without: int | None = None
+    session: Session,
+    origin: calibration.Origin,
+    target: calibration.Target,
+    scan: Scan,
+    without: int | None = None,
 ) -> LikeQueryView:
     pool = scan(session, origin.model, target, without)
     if not pool.is_telling:
-        scale = scale_of_shipped(target)
-        return build_like_query(origin, target, scale, draw_shipped_line(scale))
-    scale = scale_of_pool(pool, has_dense=bool(target.dense))
-    return build_like_query(origin, target, scale, pick_threshold(pool, scale))
+        scale = calibration.scale_of_shipped(target)
+        return calibration.build_like_query(
+            origin, target, scale, calibration.draw_shipped_line(scale)
+        )
+    scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense))
+    return calibration.build_like_query(
+        origin, target, scale, calibration.pick_threshold(pool, scale)
+    )
 
 
-def _read_feedback(session: Session, ids: Sequence[int]) -> list[RelevantPaper]:
+def _read_feedback(session: Session, ids: Sequence[int]) -> list[calibration.RelevantPaper]:
     texts = {text.paper_id: text for text in read_texts(session, ids)}
     corpus = read_corpus(session, lexemes_of(texts.values()))
     return [
-        RelevantPaper(paper.dense, rare_words(texts[paper.paper_id], corpus))
+        calibration.RelevantPaper(paper.dense, rare_words(texts[paper.paper_id], corpus))
         for paper in get_meanings(session, ids)
     ]

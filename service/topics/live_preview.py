@@ -1,8 +1,8 @@
-"""What a topic would have brought, fast enough to be asked for while it is typed.
+"""Topic previews that are fast enough to be shown while the topic is typed.
 
-The papers of the last 30 days are kept as sets in each process and follow the store by what changed
-in it; what a clause finds is asked of Postgres once and kept until then. So a preview says exactly
-what the archive would say, of a paper that came a moment ago too.
+Each process caches the papers of the last 30 days as bitsets, applies the changes of the database
+to them incrementally, and asks Postgres once for the result of a clause, until a paper changes.
+A preview therefore shows exactly what the archive holds, papers that came a moment ago included.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from service.platform.settings.settings import Settings
 from service.topics.domain.language import Query
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
-from service.topics.preview_lookup import EXAMPLES, KeptDays, LivePreview, PreviewLookup
+from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
 from service.topics.store.recent import (
     begin_snapshot,
     count_recent,
@@ -34,11 +34,11 @@ from service.topics.store.recent import (
 from service.topics.topics import preview_topic, read_topic
 
 DAYS: Final = 30
-_READING_MS: Final = 60_000
-# A word of fewer than one in so many papers is found by its index at once.
-_COMMON_PART = 40
-# Reading the last days anew may take this share of the time; in between Postgres is asked plainly.
-_REFRESH_SHARE = 0.05
+_LOAD_TIMEOUT_MS: Final = 60_000
+# Words in fewer than one of so many papers are not loaded: Postgres finds them fast by its index.
+_COMMON_FRACTION = 40
+# Full loads may take this share of the time; between them previews query Postgres directly.
+_LOAD_SHARE = 0.05
 _QUERY_CANCELED = "57014"
 
 log = get_logger(__name__)
@@ -46,16 +46,16 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PreviewLimits:
-    """What one preview may cost, and how much is kept for the next."""
+    """The time limit of a preview and the sizes of its caches."""
 
-    # A preview is one of many while somebody types; a topic that needs longer gets a polite answer.
+    # Statement timeout: a preview is one of many while somebody types.
     time_limit_ms: int = 2_000
-    # A span that holds as many papers is read beside the requests and not in one.
+    # A span with at least so many papers is loaded in a background thread, not in a request.
     many_papers: int = 1_000
-    # Following costs some 40 microseconds a paper; a visitor does not wait for more than these.
-    most_followed: int = 3_000
-    # Answers of clauses.
-    most_kept: int = 512
+    # A changed paper costs some 40 microseconds; past so many a request does not apply them.
+    most_changes: int = 3_000
+    # Cached results of clauses.
+    most_answers: int = 512
 
 
 PREVIEW_LIMITS: Final = PreviewLimits()
@@ -65,11 +65,8 @@ class TooBroad(Exception):
     """The preview took too long; the topic itself is fine."""
 
 
-"""The canonical text of a clause, and whether it was asked of replaced papers too."""
-
-
 class LivePreviews:
-    """The previews of one process. Threads share it."""
+    """The previews of one process, with their cache. Thread-safe."""
 
     def __init__(
         self,
@@ -80,109 +77,109 @@ class LivePreviews:
         self._sessions = sessions
         self._settings = settings
         self._limits = limits
-        self._kept: KeptDays | None = None
-        self._following = Lock()
-        self._reading = Lock()
-        self._rests_until = 0.0
-        register_cache("previewed clauses", self, maximum=limits.most_kept)
+        self._snapshot: RecentDays | None = None
+        self._update_lock = Lock()
+        self._load_lock = Lock()
+        self._next_load_at = 0.0
+        register_cache("previewed clauses", self, maximum=limits.most_answers)
 
     def preview(self, session: Session, text: str, until: date) -> LivePreview:
-        """What `text` would have brought in the 30 days up to and including `until`.
+        """Return what `text` would have brought in the 30 days up to and including `until`.
 
-        `session` must be fresh: its transaction is made to see one state of the store, and to
-        read only. Raises `TopicError`, and `TooBroad` for what takes more than two seconds.
+        `session` must be fresh: its transaction becomes REPEATABLE READ, READ ONLY. Raises
+        `TopicError`, and `TooBroad` where a statement takes more than two seconds.
         """
         try:
             state = begin_snapshot(session, self._limits.time_limit_ms)
             query = read_topic(session, text)
-            kept = self._keep_up(session, _span_until(until), state)
-            if kept is None:
+            snapshot = self._refresh(session, _span_until(until), state)
+            if snapshot is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            return self._look(session, kept, query).preview(text)
+            return self._lookup(session, snapshot, query).preview(text)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
 
-    def _look(self, session: Session, kept: KeptDays, query: Query) -> PreviewLookup:
-        return PreviewLookup(session, self._settings, kept, query, self._limits.most_kept)
+    def _lookup(self, session: Session, snapshot: RecentDays, query: Query) -> PreviewLookup:
+        return PreviewLookup(session, self._settings, snapshot, query, self._limits.most_answers)
 
     def count_entries(self) -> int:
-        kept = self._kept
-        return len(kept.answers) if kept else 0
+        snapshot = self._snapshot
+        return len(snapshot.answers) if snapshot else 0
 
     def forget_entries(self) -> None:
-        with self._following:
-            self._kept = None
+        with self._update_lock:
+            self._snapshot = None
 
     def warm(self, until: date) -> None:
-        """Read the last days before anybody asks, beside whatever else the process does."""
-        self._read_beside(_span_until(until))
+        """Load the last days in a background thread, before the first request."""
+        self._load_in_background(_span_until(until))
 
-    def _keep_up(self, session: Session, span: tuple[date, date], state: str) -> KeptDays | None:
-        """The last days as this transaction sees them; None while they are better not read."""
-        kept = self._kept
-        if kept is None or kept.span != span or kept.is_worn:
+    def _refresh(self, session: Session, span: tuple[date, date], state: str) -> RecentDays | None:
+        """Return the last days as this transaction sees them, or None to query Postgres instead."""
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.span != span or snapshot.is_stale:
             if count_recent(session, span) < self._limits.many_papers:
-                with self._following:
-                    self._kept = self._read(session, span, state)
-                return self._kept
-            self._read_beside(span)
-            if kept is None or kept.span != span:
+                with self._update_lock:
+                    self._snapshot = self._read(session, span, state)
+                return self._snapshot
+            self._load_in_background(span)
+            if snapshot is None or snapshot.span != span:
                 return None
-        if not snapshot_includes(state, kept.state):
-            return None  # another request follows a state that this one, begun earlier, cannot see
-        changed = list_changes(session, kept.state)
-        if not changed:
-            return kept
-        if len(changed) > self._limits.most_followed:
-            self._read_beside(span)
+        if not snapshot_includes(state, snapshot.state):
+            return None  # the cache already holds changes newer than this transaction's snapshot
+        changed_ids = list_changes(session, snapshot.state)
+        if not changed_ids:
+            return snapshot
+        if len(changed_ids) > self._limits.most_changes:
+            self._load_in_background(span)
             return None
-        return self._follow(session, kept, state, changed)
+        return self._apply_changes(session, snapshot, state, changed_ids)
 
-    def _follow(
-        self, session: Session, kept: KeptDays, state: str, changed: Sequence[int]
-    ) -> KeptDays | None:
-        """Take over the papers that came or changed; those that went, or left the span, go."""
-        with self._following:
-            if self._kept is kept:
-                papers = read_recent(session, kept.span, changed)
-                index = kept.index.with_changes(papers, changed)
-                vectors = kept.vectors and update_model_vectors(
-                    session, kept.vectors, changed, index.paper_ids
+    def _apply_changes(
+        self, session: Session, snapshot: RecentDays, state: str, changed_ids: Sequence[int]
+    ) -> RecentDays | None:
+        """Cache a new snapshot with these changes: papers added, updated, or gone from the span."""
+        with self._update_lock:
+            if self._snapshot is snapshot:
+                papers = read_recent(session, snapshot.span, changed_ids)
+                index = snapshot.index.with_changes(papers, changed_ids)
+                vectors = snapshot.vectors and update_model_vectors(
+                    session, snapshot.vectors, changed_ids, index.paper_ids
                 )
-                self._kept = KeptDays(kept.span, state, index, kept.read_at, vectors)
-                return self._kept
-        return self._keep_up(session, kept.span, state)
+                self._snapshot = RecentDays(snapshot.span, state, index, snapshot.read_at, vectors)
+                return self._snapshot
+        return self._refresh(session, snapshot.span, state)
 
-    def _read(self, session: Session, span: tuple[date, date], state: str) -> KeptDays:
-        return KeptDays(span, state, RecentIndex(read_recent(session, span)), monotonic())
+    def _read(self, session: Session, span: tuple[date, date], state: str) -> RecentDays:
+        return RecentDays(span, state, RecentIndex(read_recent(session, span)), monotonic())
 
-    def _read_beside(self, span: tuple[date, date]) -> None:
-        """Read the last days anew, in a thread of its own, unless one is at it or rests."""
-        if monotonic() >= self._rests_until and self._reading.acquire(blocking=False):
-            Thread(target=self._read_anew, args=(span,), daemon=True).start()
+    def _load_in_background(self, span: tuple[date, date]) -> None:
+        """Start a thread that loads the last days, unless one runs or `_next_load_at` is ahead."""
+        if monotonic() >= self._next_load_at and self._load_lock.acquire(blocking=False):
+            Thread(target=self._load, args=(span,), daemon=True).start()
 
-    def _read_anew(self, span: tuple[date, date]) -> None:
-        """The same with the common words: one in half of all papers takes Postgres a tenth of a
-        second, and all of them together some seconds, which no request should wait for."""
+    def _load(self, span: tuple[date, date]) -> None:
+        """Load the last days with common words and vectors, then release `_load_lock`."""
+        # No request does this: Postgres needs some seconds for the papers of all common words.
         started = monotonic()
         try:
             with transaction(self._sessions) as session:
-                kept = self._read(session, span, begin_snapshot(session, _READING_MS))
-                fewest = max(1, len(kept.index) // _COMMON_PART)
+                loaded = self._read(session, span, begin_snapshot(session, _LOAD_TIMEOUT_MS))
+                fewest = max(1, len(loaded.index) // _COMMON_FRACTION)
                 rows = iterate_common_words(session, span, fewest)
-                kept.index.learn_words({word: kept.index.bits_of(ids) for word, ids in rows})
-                vectors = load_model_vectors(session, self._settings, kept.index.paper_ids)
-            kept.index.learn_spellings()
-            with self._following:
-                self._kept = replace(kept, vectors=vectors)
+                loaded.index.learn_words({word: loaded.index.bits_of(ids) for word, ids in rows})
+                vectors = load_model_vectors(session, self._settings, loaded.index.paper_ids)
+            loaded.index.learn_spellings()
+            with self._update_lock:
+                self._snapshot = replace(loaded, vectors=vectors)
         except SQLAlchemyError as error:
             log.warning("preview.words", reason=type(error).__name__)
         finally:
-            self._rests_until = monotonic() + (monotonic() - started) / _REFRESH_SHARE
-            self._reading.release()
+            self._next_load_at = monotonic() + (monotonic() - started) / _LOAD_SHARE
+            self._load_lock.release()
 
 
 def _span_until(until: date) -> tuple[date, date]:

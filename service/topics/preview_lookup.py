@@ -1,4 +1,4 @@
-"""One request's look at the papers of the last days: what a topic brings, and what else it might be."""
+"""The preview of one request: the papers that a topic brings, and suggestions for other topics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from service.papers.domain.tsvector import Lexemes
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
 from service.similarity.embeddings.vector_pool import ModelVectors
+from service.topics.domain import refinements
 from service.topics.domain.language import (
     Query,
     QueryError,
@@ -26,35 +27,11 @@ from service.topics.domain.language import (
     parse_query,
     wants_replaced,
 )
+from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import normalize
-from service.topics.domain.language.syntax_tree import (
-    And,
-    Announced,
-    Author,
-    Category,
-    FromSource,
-    Leaf,
-    Like,
-    Not,
-    Or,
-    Prefix,
-    Text,
-    fold_words,
-    iterate_leaves,
-)
 from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.domain.matching.recent_index import RecentIndex
-from service.topics.domain.refinements import (
-    Companions,
-    Suggestion,
-    choose,
-    name_categories,
-    narrow,
-    plain_words,
-    respell,
-    widen,
-)
 from service.topics.like_clauses import like_query_on, topic_condition
 from service.topics.store.recent import find_ids
 from service.topics.store.to_sql import fetch_lexemes
@@ -62,40 +39,46 @@ from service.topics.topics import TopicPreview
 
 EXAMPLES: Final = 10
 
-# Past this, one statement for the whole topic costs less than one for each of its clauses.
+# With more clauses than this, one statement for the whole topic costs less than one per clause.
 _MOST_SINGLE_LOOKUPS = 12
 
-# What is kept is read anew past this share of papers that changed since, and past half a day, long
-# before the changes that it follows are forgotten.
-_MOST_WORN = 0.25
+# A snapshot is reloaded past this share of changed papers, and after half a day, long before the
+# log of changes that keeps it current is pruned.
+_MOST_STALE = 0.25
 _OLDEST_SECONDS = 43_200.0
 
-# A day that brings more than this asks for a narrower topic.
+# Above so many papers a day, narrower topics are suggested.
 _MANY_A_DAY = 20
 _NEAR_NAME, _NEAR_WORD = 86, 2
 
-# Their answer follows from what is watched of a paper; a trend moves without being told.
-_KEPT_LEAVES = (Text, Prefix, Author, Category, FromSource, Announced)
+# Only changes that are logged alter the result of these leaves; a trend changes without a log.
+_CACHED_LEAVES = (
+    syntax.Text,
+    syntax.Prefix,
+    syntax.Author,
+    syntax.Category,
+    syntax.FromSource,
+    syntax.Announced,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LivePreview:
-    """What a topic would have brought, and what else it might be.
+    """The papers that a topic would have brought, and suggestions for other topics.
 
-    `days_known` is on how many days of the span anything was announced here. `narrower` is empty
-    unless the topic brings many papers a day, `instead` unless it brings none or is the name of a
-    category.
+    `days_known` counts days with any announcement. `narrower` is empty unless the topic brings many
+    papers a day, `instead` unless it brings none or is the name of a category.
     """
 
     matched: TopicPreview
     days_known: int
-    narrower: tuple[Suggestion, ...] = ()
-    instead: tuple[Suggestion, ...] = ()
+    narrower: tuple[refinements.Suggestion, ...] = ()
+    instead: tuple[refinements.Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class KeptDays:
-    """The last days in one state of the store, and what clauses found in them, by `_Key`."""
+class RecentDays:
+    """The papers of the last days in one database snapshot, with cached results of clauses."""
 
     span: tuple[date, date]
     state: str
@@ -105,34 +88,36 @@ class KeptDays:
     answers: dict[_Key, PaperSet] = field(default_factory=dict)
 
     @property
-    def is_worn(self) -> bool:
+    def is_stale(self) -> bool:
         is_old = monotonic() - self.read_at > _OLDEST_SECONDS
-        return is_old or self.index.worn_share > _MOST_WORN
+        return is_old or self.index.stale_share > _MOST_STALE
 
 
 _Key: TypeAlias = tuple[str, bool]
+"""The canonical text of a clause, and whether replaced papers count."""
 
 
 class PreviewLookup:
-    """One request's look at what is kept."""
+    """The evaluation of one query over a snapshot."""
 
     def __init__(
-        self, session: Session, settings: Settings, kept: KeptDays, query: Query, most_kept: int
+        self, session: Session, settings: Settings, days: RecentDays, query: Query, capacity: int
     ) -> None:
         self._settings = settings
-        self._most_kept = most_kept
+        self._capacity = capacity
         self._session = session
-        self._index = kept.index
-        self._vectors = kept.vectors
-        self._answers = kept.answers
-        self._span = kept.span
+        self._index = days.index
+        self._vectors = days.vectors
+        self._answers = days.answers
+        self._span = days.span
         self._query = query
         self._is_replaced = wants_replaced(query)
-        self._reach = kept.index.reach(is_replaced=self._is_replaced)
+        self._reach = days.index.reach(is_replaced=self._is_replaced)
         self._lexicon: dict[str, Lexemes] = {}
 
     def preview(self, text: str) -> LivePreview:
-        self._learn([self._query])
+        """Return the preview of the query, which was written as `text`."""
+        self._fetch_lexemes([self._query])
         papers = self._find(self._query)
         days_known = self._reach.days_known
         preview = LivePreview(self._describe(papers), days_known)
@@ -154,22 +139,26 @@ class PreviewLookup:
             tuple(newest[paper_id] for paper_id in ids),
         )
 
-    def _narrow(self, text: str, papers: PaperSet) -> tuple[Suggestion, ...]:
+    def _narrow(self, text: str, papers: PaperSet) -> tuple[refinements.Suggestion, ...]:
         total = papers.bit_count()
-        companions = Companions(
+        companions = refinements.Companions(
             self._index.count_by_category(papers),
             self._index.count_title_words(papers, self._reach),
             total,
         )
-        return choose(self._count(narrow(text, self._query, companions), papers), total)
+        return refinements.choose(
+            self._count(refinements.narrow(text, self._query, companions), papers), total
+        )
 
-    def _look_around(self, *, is_found: bool) -> tuple[Suggestion, ...]:
-        """What the reader may have meant: by a category's name, or by what found nothing."""
+    def _look_around(self, *, is_found: bool) -> tuple[refinements.Suggestion, ...]:
+        """Return topics that may have been meant: a category by its name, or another spelling."""
         query = self._query
-        suggested = name_categories(_closest_categories(plain_words(query)))
+        suggested = refinements.name_categories(_closest_categories(refinements.plain_words(query)))
         if not is_found:
-            respelled = respell(query, lambda leaf: bool(self._look_up(leaf)), self._closest_words)
-            suggested = [*respelled, *suggested, *widen(query)]
+            respelled = refinements.respell(
+                query, lambda leaf: bool(self._look_up(leaf)), self._closest_words
+            )
+            suggested = [*respelled, *suggested, *refinements.widen(query)]
         if not suggested:
             return ()
         distinct = list({each.topic: each for each in suggested}.values())
@@ -177,7 +166,7 @@ class PreviewLookup:
         return tuple(each for each in counted if each.count)[:4]
 
     def _closest_words(self, word: str) -> list[str]:
-        """The corpus' own words that differ from `word` by a letter or two, the likeliest first."""
+        """Return words of titles that differ from `word` by a letter or two, likeliest first."""
         known = self._index.title_words
         distance = 1 if len(word) < 5 else _NEAR_WORD
         near = process.extract(
@@ -186,74 +175,78 @@ class PreviewLookup:
         ranked = sorted((far, -known[found], found) for found, far, _ in near)
         return [found for far, _, found in ranked if far][:2]
 
-    def _count(self, suggestions: list[Suggestion], within: PaperSet) -> list[Suggestion]:
-        """The suggestions with how many papers each brings, without those that cannot be used."""
-        usable: list[tuple[Suggestion, Query]] = []
+    def _count(
+        self, suggestions: list[refinements.Suggestion], within: PaperSet
+    ) -> list[refinements.Suggestion]:
+        """Return the usable suggestions with the number of papers that each brings."""
+        usable: list[tuple[refinements.Suggestion, Query]] = []
         for each in suggestions:
             try:
                 usable.append((each, parse_query(each.topic)))
             except QueryError:
-                continue  # a reader's topic at its longest has no room for one more clause
-        self._learn([query for _, query in usable])
+                continue  # a topic of the greatest length has no room for one more clause
+        self._fetch_lexemes([query for _, query in usable])
         return [
             replace(each, count=(within & self._find(query)).bit_count())
             for each, query in usable
             if not meaningless_leaves(query, self._lexicon)
         ]
 
-    def _learn(self, queries: list[Query]) -> None:
-        """Ask for the lexemes of all texts at once."""
+    def _fetch_lexemes(self, queries: list[Query]) -> None:
+        """Fetch the lexemes of all texts that are not known yet, in one statement."""
         texts = {text for query in queries for text in leaf_texts(query)} - self._lexicon.keys()
         if texts:
             self._lexicon.update(fetch_lexemes(self._session, texts))
 
     def _find(self, query: Query) -> PaperSet:
-        # Only the whole topic tells which cross-lists are meant; normalized, its clause says so too.
+        # Which papers are cross-lists depends on the whole topic; normalizing adds it to the leaf.
         normal, within = normalize(query), self._reach.papers
         if len(self._unknown(normal)) > _MOST_SINGLE_LOOKUPS:
-            return self._keep(normal, within & self._ask(normal))
-        return self._keep(normal, self._index.find(normal, within, self._known, self._look_up))
+            return self._cache(normal, within & self._fetch(normal))
+        return self._cache(normal, self._index.find(normal, within, self._known, self._look_up))
 
-    def _unknown(self, query: Query) -> set[Leaf]:
-        """The leaves that Postgres would have to be asked about."""
+    def _unknown(self, query: Query) -> set[syntax.Leaf]:
+        """Return the leaves that only Postgres can evaluate."""
         if self._known(query) is not None:
             return set()
-        if isinstance(query, And | Or):
+        if isinstance(query, syntax.And | syntax.Or):
             return {leaf for each in query.operands for leaf in self._unknown(each)}
-        return self._unknown(query.operand) if isinstance(query, Not) else {query}
+        return self._unknown(query.operand) if isinstance(query, syntax.Not) else {query}
 
     def _known(self, query: Query) -> PaperSet | None:
         answer = self._answers.get((canonical(query), self._is_replaced))
-        if answer is not None or isinstance(query, And | Or | Not):
+        if answer is not None or isinstance(query, syntax.And | syntax.Or | syntax.Not):
             return answer
-        lexemes = self._lexicon[fold_words(query.text)] if isinstance(query, Text) else {}
+        lexemes = (
+            self._lexicon[syntax.fold_words(query.text)] if isinstance(query, syntax.Text) else {}
+        )
         return self._index.find_here(query, lexemes)
 
-    def _look_up(self, leaf: Leaf) -> PaperSet:
+    def _look_up(self, leaf: syntax.Leaf) -> PaperSet:
         known = self._known(leaf)
-        return self._keep(leaf, self._ask(leaf)) if known is None else known & self._reach.papers
+        return self._cache(leaf, self._fetch(leaf)) if known is None else known & self._reach.papers
 
-    def _ask(self, query: Query) -> PaperSet:
-        if isinstance(query, Like) and self._vectors is not None:
+    def _fetch(self, query: Query) -> PaperSet:
+        if isinstance(query, syntax.Like) and self._vectors is not None:
             like_query = like_query_on(self._session, self._settings, query.text, self._vectors)
             return self._index.bits_of(self._vectors.find_like(like_query))
         if self._is_replaced and not wants_replaced(query):
-            query = And((query, Announced(replaced=True)))
+            query = syntax.And((query, syntax.Announced(replaced=True)))
         condition = topic_condition(self._session, self._settings, query)
         found = find_ids(self._session, condition, self._span, is_replaced=self._is_replaced)
         return self._index.bits_of(found)
 
-    def _keep(self, query: Query, found: PaperSet) -> PaperSet:
-        if all(isinstance(leaf, _KEPT_LEAVES) for leaf in iterate_leaves(query)):
-            if len(self._answers) >= self._most_kept:
-                # All at once: to pick the oldest, threads that share this would have to wait.
+    def _cache(self, query: Query, found: PaperSet) -> PaperSet:
+        if all(isinstance(leaf, _CACHED_LEAVES) for leaf in syntax.iterate_leaves(query)):
+            if len(self._answers) >= self._capacity:
+                # Cleared as a whole: an LRU order would need a lock among the threads.
                 self._answers.clear()
             self._answers[canonical(query), self._is_replaced] = found
         return found
 
 
 def _closest_categories(words: str) -> list[str]:
-    """The category whose name these words nearly are, if any."""
+    """Return the category whose name is nearly these words, if any."""
     names = {code: name.lower() for code, name in CATEGORY_NAMES.items() if not is_foreign(code)}
     best = process.extractOne(words, names, scorer=token_sort_ratio, score_cutoff=_NEAR_NAME)
     return [best[2]] if best else []

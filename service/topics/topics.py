@@ -1,4 +1,4 @@
-"""Topics as readers write them: checked against the language and against Postgres' dictionary."""
+"""Validation and preview of topics as subscribers write them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MOST_TOPICS = 20
 
 
 class TopicError(ValueError):
-    """A topic cannot be used. `topic` is its text, `position` the character (0-based) or None."""
+    """A topic that cannot be used: its text, and the position of the error (0-based) or None."""
 
     def __init__(self, topic: str, message: str, position: int | None = None) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class TopicError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TopicPreview:
-    """What a topic would have brought: papers a day (every day of the span), the newest ones."""
+    """Papers a topic would have brought: how many on each day of the span, and the newest ones."""
 
     per_day: tuple[tuple[date, int], ...]
     newest: tuple[PaperView, ...]
@@ -47,7 +47,7 @@ class TopicPreview:
 
 
 def read_topic(session: Session, text: str) -> Query:
-    """The topic as a query. Raises `TopicError` that says where it is wrong."""
+    """Parse a topic and check its words with Postgres; raises `TopicError` with the position."""
     try:
         query = parse_query(text)
     except QueryError as error:
@@ -79,9 +79,9 @@ def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | Topi
 def preview_topic(
     session: Session, settings: Settings, text: str, until: date, days: int = 30, limit: int = 10
 ) -> TopicPreview:
-    """What the topic would have brought in the `days` days up to and including `until`.
+    """Return what the topic would have brought in the `days` days up to and including `until`.
 
-    Replacements, where the topic wants them, count on the day of the last one.
+    A replaced paper, where the topic wants those, counts on the day of its last replacement.
     """
     query = read_topic(session, text)
     condition = topic_condition(session, settings, query)

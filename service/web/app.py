@@ -1,4 +1,4 @@
-"""The web site as one application: which pages there are, and what is around each of them."""
+"""The FastAPI application: its routers, middleware, error pages and shared context."""
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from service.web.core import assets
 from service.web.core.cached_response import CachedResponse
 from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
-from service.web.core.middleware import AroundEveryAnswer
+from service.web.core.middleware import ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
 from service.web.endpoints import health, webhooks
 from service.web.operator import dev_mailbox, metrics
@@ -48,7 +48,7 @@ _PAGES = (
     dev_mailbox, status, health, metrics, admin, webhooks, assets,
 )  # fmt: skip
 
-# How old the figures of a monitor may be, so that asking often costs nothing.
+# Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.
 METRICS_SECONDS = 15.0
 
 
@@ -61,8 +61,8 @@ def create_app(
     renderer: Renderer | None = None,
     fetch: Callable[[str], bytes] = fetch_from_amazon,
 ) -> FastAPI:
-    """The application. `enqueue(task, *ids)` is called after commits and must not raise."""
-    # FastAPI's own documentation pages load scripts from elsewhere, which our policy forbids.
+    """Return the application. `enqueue(task, *ids)` is called after commits and must not raise."""
+    # FastAPI's documentation pages load scripts from other hosts, which our policy forbids.
     app = FastAPI(
         title=BRAND, docs_url=None, redoc_url=None, lifespan=_stop_probes, redirect_slashes=False
     )
@@ -78,9 +78,9 @@ def create_app(
         previews=LivePreviews(sessions, settings),
         metrics=CachedResponse(METRICS_SECONDS),
     )
-    # Few threads, so that a database that hangs cannot take all of those that serve pages.
+    # A pool of its own: probes of a hanging database must not use up the threads for pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
-    app.add_middleware(AroundEveryAnswer)
+    app.add_middleware(ResponseMiddleware)
     add_fault_pages(app)
     for page in _PAGES:
         app.include_router(page.router)

@@ -1,11 +1,11 @@
-"""What `uvicorn --factory service.web.asgi:app_from_environment` starts."""
+"""Application factory for `uvicorn --factory service.web.asgi:app_from_environment`."""
 
 import atexit
 from contextlib import ExitStack
 
 from fastapi import FastAPI
 
-import service.operations.store.tables  # noqa: F401  # every table is known from here on
+import service.operations.store.tables  # noqa: F401  # registers every table
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform import logs
@@ -21,11 +21,11 @@ _POOL_SIZE = 15
 
 
 def app_from_environment() -> FastAPI:
-    """The site of this environment's settings; servers that it does not name are started here.
+    """Return the site configured by the environment; start the servers that it does not name.
 
     Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
     """
-    # This process's share in the embedded servers; the last process to leave stops them.
+    # Reference-counted hold on the embedded servers; the last process to exit stops them.
     shares = ExitStack()
     atexit.register(shares.close)
     settings = shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))

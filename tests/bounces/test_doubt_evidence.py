@@ -1,4 +1,4 @@
-"""Evidence that settles a doubt, by every channel it may come: and the next edition knows."""
+"""Evidence that resolves a delivery in doubt, by every channel, before the next edition."""
 
 import json
 from collections.abc import Callable
@@ -30,16 +30,16 @@ from service.deliveries.store.models import Delivery
 KEY, PAIR = "a webhook key of a test", "postmark:a long password"
 SATURDAY = FRIDAY + timedelta(days=1)
 
-# A provider, and its call about the message with an identity, sent from a return path.
-Said = Callable[[str, str], Call]
+# (Message-ID, return path) -> a provider's call about that mail.
+MakeCall = Callable[[str, str], Call]
 
 
 def as_json(value: object, headers: dict[str, str] | None = None) -> Call:
     return Call(json.dumps(value).encode(), headers or {})
 
 
-def ses(kind: str, **more: Any) -> Said:
-    def say(identity: str, path: str) -> Call:
+def ses(kind: str, **more: Any) -> MakeCall:
+    def make_call(identity: str, path: str) -> Call:
         mail = {
             "messageId": "ses-1",
             "source": path,
@@ -48,52 +48,52 @@ def ses(kind: str, **more: Any) -> Said:
         }
         return as_json(sns({"eventType": kind, "mail": mail, **more}))
 
-    return say
+    return make_call
 
 
 def postmark(identity: str, path: str) -> Call:
-    told = {
+    event = {
         "RecordType": "Delivery",
         "MessageID": "pm-1",
         "Recipient": SUBSCRIBER,
         "Metadata": {"message-id": identity},
     }
-    return as_json(told, basic(PAIR))
+    return as_json(event, basic(PAIR))
 
 
-def say_mailgun(kind: str) -> Said:
-    def say(identity: str, path: str) -> Call:
+def mailgun_call(kind: str) -> MakeCall:
+    def make_call(identity: str, path: str) -> Call:
         headers = {"headers": {"message-id": identity.strip("<>")}}
         event = {"event": kind, "id": "mg-1", "recipient": SUBSCRIBER, "message": headers}
         return as_json(mailgun(event, KEY))
 
-    return say
+    return make_call
 
 
-def say_sendgrid(kind: str) -> Said:
-    def say(identity: str, path: str) -> Call:
-        told = {"event": kind, "email": SUBSCRIBER, "sg_event_id": "sg-1", "smtp-id": identity}
-        return sendgrid([told])
+def sendgrid_call(kind: str) -> MakeCall:
+    def make_call(identity: str, path: str) -> Call:
+        event = {"event": kind, "email": SUBSCRIBER, "sg_event_id": "sg-1", "smtp-id": identity}
+        return sendgrid([event])
 
-    return say
-
-
-def say_generic(identity: str, path: str) -> Call:
-    told = {"event": "delivered", "address": SUBSCRIBER, "return_path": path}
-    return generic(json.dumps(told).encode(), KEY)
+    return make_call
 
 
-ARRIVED: dict[str, tuple[str, Said]] = {
+def generic_call(identity: str, path: str) -> Call:
+    event = {"event": "delivered", "address": SUBSCRIBER, "return_path": path}
+    return generic(json.dumps(event).encode(), KEY)
+
+
+ARRIVED: dict[str, tuple[str, MakeCall]] = {
     "ses, send": ("ses", ses("Send", send={})),
     "ses, delivery": ("ses", ses("Delivery", delivery={"recipients": [SUBSCRIBER]})),
     "ses, delay": ("ses", ses("DeliveryDelay", deliveryDelay={"delayType": "TransientCommunicationFailure"})),
     "postmark, delivery": ("postmark", postmark),
-    "mailgun, accepted": ("mailgun", say_mailgun("accepted")),
-    "mailgun, delivered": ("mailgun", say_mailgun("delivered")),
-    "sendgrid, processed": ("sendgrid", say_sendgrid("processed")),
-    "sendgrid, deferred": ("sendgrid", say_sendgrid("deferred")),
-    "sendgrid, delivered": ("sendgrid", say_sendgrid("delivered")),
-    "generic, delivered": ("generic", say_generic),
+    "mailgun, accepted": ("mailgun", mailgun_call("accepted")),
+    "mailgun, delivered": ("mailgun", mailgun_call("delivered")),
+    "sendgrid, processed": ("sendgrid", sendgrid_call("processed")),
+    "sendgrid, deferred": ("sendgrid", sendgrid_call("deferred")),
+    "sendgrid, delivered": ("sendgrid", sendgrid_call("delivered")),
+    "generic, delivered": ("generic", generic_call),
 }  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def doubtful(press: Press) -> Delivery:
 
 
 def publish_next(press: Press) -> list[tuple[int, bool]]:
-    """What the reader's next digest brings: (paper, whether it is marked)."""
+    """Publish and return the subscriber's next digest: (paper, whether it is maybe seen)."""
     press.clock.forward(days=1)
     row = press.row(press.publish(SATURDAY))
     digest = digest_from_json(row.digest)
@@ -121,7 +121,7 @@ def publish_next(press: Press) -> list[tuple[int, bool]]:
 
 
 @pytest.mark.parametrize("name", ARRIVED)
-def test_a_providers_word_that_it_took_the_mail_settles_the_doubt(
+def test_a_providers_report_that_it_accepted_the_mail_resolves_the_doubt(
     press: Press, doubtful: Delivery, name: str
 ) -> None:
     provider, say = ARRIVED[name]
@@ -135,14 +135,14 @@ def test_a_providers_word_that_it_took_the_mail_settles_the_doubt(
 
 
 @pytest.mark.parametrize("action", ["delivered", "relayed"])
-def test_a_receipt_settles_the_doubt(press: Press, doubtful: Delivery, action: str) -> None:
+def test_a_receipt_resolves_the_doubt(press: Press, doubtful: Delivery, action: str) -> None:
     raw = dsn(refused(status="2.0.0", action=action, reply=""), to=path_of(press, doubtful))
     take(press, raw)
     assert press.row().state is DeliveryState.SENT
     assert publish_next(press) == []
 
 
-def test_a_bounce_settles_the_doubt_against_the_mail(press: Press, doubtful: Delivery) -> None:
+def test_a_bounce_resolves_the_doubt_as_bounced(press: Press, doubtful: Delivery) -> None:
     take(press, dsn(refused(status="5.2.2", reply=""), to=path_of(press, doubtful)))
     assert press.row().state is DeliveryState.BOUNCED
     assert publish_next(press) == []
@@ -158,7 +158,7 @@ def test_without_evidence_the_papers_come_again_marked_and_evidence_is_too_late_
     assert [row.state for row in press.rows()] == [DeliveryState.CARRIED, DeliveryState.QUEUED]
 
 
-def test_a_strangers_word_settles_nothing(press: Press, doubtful: Delivery) -> None:
+def test_a_report_without_proof_resolves_nothing(press: Press, doubtful: Delivery) -> None:
     door = HookDoor(press.sessions, press.settings, lambda _: certificate())
     _, say = ARRIVED["mailgun, delivered"]
     forged = doubtful.message_id[:-30] + "0" * 20 + "@paperboy.example>"
@@ -166,7 +166,7 @@ def test_a_strangers_word_settles_nothing(press: Press, doubtful: Delivery) -> N
     assert press.row().state is DeliveryState.IN_DOUBT
 
 
-def test_mails_bring_what_postmark_needs_to_name_them(press: Press) -> None:
+def test_mails_have_the_headers_that_postmark_reports(press: Press) -> None:
     relay = ("smtps://key:key@smtp.postmarkapp.com",)
     press.settings = press.settings.model_copy(update={"smtp_url": relay})
     transport = PlannedTransport(lambda _: SILENCE)

@@ -1,4 +1,4 @@
-"""What comes back as evidence: of an arrival, ahead of our own records, by whichever channel."""
+"""Evidence of arrivals and bounces: before our own records, and by every channel."""
 
 from datetime import timedelta
 from mailbox import Maildir
@@ -38,7 +38,7 @@ V, S = BounceVerdict, DeliveryState
 
 @pytest.fixture
 def sent(press: Press) -> Delivery:
-    """A digest that the relay has taken, to the only reader."""
+    """Send a digest to the only subscriber."""
     return send_digest(press)
 
 
@@ -49,7 +49,7 @@ def sent(press: Press) -> Delivery:
         letter("I am away.", sender=SUBSCRIBER, subject="Out of office", to="PATH"),
     ],
 )
-def test_what_proves_an_arrival_settles_a_doubt(press: Press, raw: bytes) -> None:
+def test_proof_of_an_arrival_resolves_a_doubt(press: Press, raw: bytes) -> None:
     delivery = send_digest(press, PlannedTransport(plan=lambda _: SILENCE))
     assert delivery.state is S.IN_DOUBT
     reading = take(press, raw.replace(b"PATH", path_of(press, delivery).encode()))
@@ -59,28 +59,28 @@ def test_what_proves_an_arrival_settles_a_doubt(press: Press, raw: bytes) -> Non
     assert subscriber_of(press).state is SubscriberState.ACTIVE
 
 
-def test_an_arrival_of_what_was_sent_changes_nothing(press: Press, sent: Delivery) -> None:
+def test_an_arrival_of_a_sent_mail_changes_nothing(press: Press, sent: Delivery) -> None:
     before = dump_tables(press.sessions)
     raw = letter("Away.", sender=SUBSCRIBER, subject="Out of office", to=path_of(press, sent))
     assert outcomes(take(press, raw)) == ["arrived"]
     assert dump_tables(press.sessions) == before
 
 
-def test_an_arrival_on_a_providers_word_needs_no_delivery(press: Press, sent: Delivery) -> None:
+def test_an_arrival_reported_by_a_provider_needs_no_delivery(press: Press, sent: Delivery) -> None:
     channel = Channel(press.settings, "ses", trusts_addresses=True)
     notice = Notice("ses:1", V.NOT_A_BOUNCE, SUBSCRIBER)
-    (told,) = record_notices(press.sessions, channel, [notice], press.clock())
-    assert told.outcome == "arrived"
+    (recorded,) = record_notices(press.sessions, channel, [notice], press.clock())
+    assert recorded.outcome == "arrived"
 
 
-def test_a_bounce_settles_a_doubt_as_well(press: Press) -> None:
+def test_a_bounce_resolves_a_doubt_as_well(press: Press) -> None:
     delivery = send_digest(press, PlannedTransport(plan=lambda _: SILENCE))
     take(press, dsn(to=path_of(press, delivery)))
     assert press.row().state is S.BOUNCED
 
 
-def test_a_bounce_that_is_faster_than_the_record_waits_for_it(press: Press) -> None:
-    """A relay on the same machine can bounce before the sender has written down its 250."""
+def test_a_bounce_before_the_senders_record_waits_for_it(press: Press) -> None:
+    """A race: a relay on the same machine can bounce before the sender has recorded its 250."""
     transport = PlannedTransport(plan=lambda _: ACCEPTED)
     seen: list[DeliveryState] = []
 
@@ -112,7 +112,7 @@ def test_a_waiting_bounce_whose_delivery_is_gone_is_settled(press: Press) -> Non
 # --- Times, channels, records ---------------------------------------------------------------
 
 
-def test_a_strangers_clock_is_held_between_our_sending_and_our_now(
+def test_the_reported_time_is_clamped_between_our_sending_and_now(
     press: Press, sent: Delivery
 ) -> None:
     press.clock.forward(hours=2)
@@ -125,7 +125,7 @@ def test_a_strangers_clock_is_held_between_our_sending_and_our_now(
         assert list(times) == [sent.created_at, press.clock(), press.clock()]
 
 
-def test_what_cannot_be_read_is_told_and_changes_nothing(press: Press, sent: Delivery) -> None:
+def test_an_unreadable_mail_is_reported_and_changes_nothing(press: Press, sent: Delivery) -> None:
     before = dump_tables(press.sessions)
     reading = take(press, b"x" * (MOST_BYTES + 1), path_of(press, sent))
     assert (reading.mail, reading.recorded) == (None, ())
@@ -146,7 +146,7 @@ def test_a_mailbox_is_read_to_its_end(press: Press, sent: Delivery, tmp_path: Pa
 
 
 @pytest.mark.parametrize("lmtp", [False, True])
-def test_a_listener_records_what_comes_to_our_paths_alone(
+def test_a_listener_records_only_mails_to_our_return_paths(
     press: Press, sent: Delivery, *, lmtp: bool
 ) -> None:
     import smtplib
@@ -162,11 +162,11 @@ def test_a_listener_records_what_comes_to_our_paths_alone(
     assert press.row().state is S.BOUNCED
 
 
-def test_what_came_back_is_counted_and_exported(press: Press, sent: Delivery) -> None:
+def test_bounces_are_counted_and_exported(press: Press, sent: Delivery) -> None:
     take(press, dsn(to=path_of(press, sent)))
     with press.sessions() as session:
         hour_ago = press.clock() - timedelta(hours=1)
         assert count_verdicts(session, hour_ago) == {V.ADDRESS: 1}
         assert count_verdicts(session, press.clock() + timedelta(hours=1)) == {}
-        told = export_subscriber(session, subscriber_of(press))
-    assert [event["code"] for event in told["bounce_events"]] == ["5.1.1"]
+        exported = export_subscriber(session, subscriber_of(press))
+    assert [event["code"] for event in exported["bounce_events"]] == ["5.1.1"]

@@ -1,4 +1,4 @@
-"""What comes back, recorded: believed only with proof, counted once, told to the right reader."""
+"""Recording bounces: only with proof, once, and against the right subscriber."""
 
 import threading
 
@@ -30,7 +30,7 @@ S = DeliveryState
 
 @pytest.fixture
 def sent(press: Press) -> Delivery:
-    """A digest that the relay has taken, to the only reader."""
+    """Send a digest to the only subscriber."""
     return send_digest(press)
 
 
@@ -107,7 +107,7 @@ def test_an_operator_may_vouch_for_addresses(press: Press, sent: Delivery) -> No
     ]
     assert outcomes(take(press, dsn(message_id="<2@x>"), trust=True)) == ["recorded"]
     assert subscriber_of(press).state is SubscriberState.SUPPRESSED
-    # Nobody knows which mail it was, so none is called bounced.
+    # It is unknown which mail it was, so no delivery becomes bounced.
     assert press.row().state is S.SENT
 
 
@@ -128,16 +128,17 @@ def test_the_same_bounce_twice_is_one(press: Press, sent: Delivery) -> None:
     assert dump_tables(press.sessions) == before
 
 
-def test_many_at_once_are_one(press: Press, sent: Delivery) -> None:
-    raw, told = dsn(to=path_of(press, sent)), list[str]()
+def test_many_concurrent_copies_are_one(press: Press, sent: Delivery) -> None:
+    raw, results = dsn(to=path_of(press, sent)), list[str]()
     threads = [
-        threading.Thread(target=lambda: told.extend(outcomes(take(press, raw)))) for _ in range(6)
+        threading.Thread(target=lambda: results.extend(outcomes(take(press, raw))))
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(told) == ["known"] * 5 + ["recorded"]
+    assert sorted(results) == ["known"] * 5 + ["recorded"]
     assert count_events(press) == 1
     assert press.history(sent.id).count((1, S.BOUNCED)) == 1
 
@@ -152,7 +153,7 @@ BLAMELESS = {
 
 
 @pytest.mark.parametrize(("status", "reply"), BLAMELESS.items())
-def test_what_is_not_the_readers_fault_leaves_them_subscribed(
+def test_bounces_that_are_not_the_subscribers_fault_leave_them_subscribed(
     press: Press, sent: Delivery, status: str, reply: str
 ) -> None:
     for number in range(30):
@@ -195,14 +196,14 @@ def test_a_bounce_after_a_complaint_leaves_the_complaint(press: Press, sent: Del
     assert reason_for(press) is SuppressionReason.COMPLAINT
 
 
-def test_a_suppressed_reader_is_passed_over_when_the_next_edition_is_sent(
+def test_a_suppressed_subscriber_is_skipped_by_the_next_edition(
     press: Press, sent: Delivery
 ) -> None:
     press.clock.forward(days=3)
     press.add_papers(2, on=press.clock().date())
     edition = press.publish(press.clock().date())
     take(press, dsn(to=path_of(press, sent)))
-    # Even if somebody made the reader active again by hand, the address stays suppressed.
+    # Even if the subscriber is made active again by hand, the address stays suppressed.
     press.change(subscriber_of(press).id, state=SubscriberState.ACTIVE)
     transport = PlannedTransport()
     deliver(press.sender(transport))
@@ -210,7 +211,7 @@ def test_a_suppressed_reader_is_passed_over_when_the_next_edition_is_sent(
     assert press.row(edition).reason == "suppressed"
 
 
-def test_a_suppression_outlives_the_readers_erasure(press: Press, sent: Delivery) -> None:
+def test_a_suppression_outlives_the_subscribers_erasure(press: Press, sent: Delivery) -> None:
     take(press, dsn(to=path_of(press, sent)))
     secrets = press.settings.secret_key
     with press.sessions.begin() as session:
@@ -221,9 +222,7 @@ def test_a_suppression_outlives_the_readers_erasure(press: Press, sent: Delivery
     assert count_events(press) == 0
 
 
-def test_a_bounce_that_comes_after_an_erasure_brings_no_address_back(
-    press: Press, sent: Delivery
-) -> None:
+def test_a_bounce_after_an_erasure_stores_no_address(press: Press, sent: Delivery) -> None:
     with press.sessions.begin() as session:
         subscriber = session.get_one(Subscriber, subscriber_of(press).id)
         erase(session, subscriber, press.settings.secret_key, press.clock())
@@ -232,13 +231,13 @@ def test_a_bounce_that_comes_after_an_erasure_brings_no_address_back(
     assert SUBSCRIBER not in repr(dump_tables(press.sessions))
 
 
-def test_who_proved_the_address_anew_begins_anew(press: Press, sent: Delivery) -> None:
+def test_confirming_the_address_again_resets_the_bounce_score(press: Press, sent: Delivery) -> None:
     take(press, dsn(to=path_of(press, sent)))
     press.clock.forward(days=10)
     with press.sessions.begin() as session:
         assert release_address(session, SUBSCRIBER, press.settings.secret_key)
     press.change(subscriber_of(press).id, state=SubscriberState.ACTIVE, confirmed_at=press.clock())
-    # Something else comes back of the old mail, late.
+    # Another bounce of the old mail comes late.
     take(press, dsn(to=path_of(press, sent), message_id="<late@mx.example>"))
     assert subscriber_of(press).state is SubscriberState.ACTIVE
     assert reason_for(press) is None

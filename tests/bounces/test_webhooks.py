@@ -1,4 +1,4 @@
-"""Fetching what a webhook is checked against: small, without redirects, or not at all."""
+"""Fetching certificates for webhooks: small responses, no redirects."""
 
 import inspect
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from service.bounces.webhooks import fetch_from_amazon
 
 @pytest.fixture
 def fetch() -> Callable[[str], bytes]:
-    """The function under its cache, which would outlive a test."""
+    """Return the function without its cache, which would outlive a test."""
     fetch: Callable[[str], bytes] = inspect.unwrap(fetch_from_amazon)
     return fetch
 
 
-def test_what_is_small_is_fetched_whole(
+def test_a_small_response_is_fetched_whole(
     fetch: Callable[[str], bytes], loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/cert.pem"] = (200, {}, b"a certificate")
     assert fetch(f"{loopback_http.url}/cert.pem") == b"a certificate"
 
 
-def test_what_is_large_gone_or_elsewhere_is_not_believed(
+def test_a_large_missing_or_redirected_response_is_refused(
     fetch: Callable[[str], bytes], loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/large"] = (200, {}, b"x" * 30_000)
@@ -35,6 +35,6 @@ def test_what_is_large_gone_or_elsewhere_is_not_believed(
     assert [request.path for request in loopback_http.requests] == ["/large", "/moved", "/gone"]
 
 
-def test_a_host_that_does_not_answer_is_not_believed(fetch: Callable[[str], bytes]) -> None:
+def test_a_host_that_does_not_answer_is_refused(fetch: Callable[[str], bytes]) -> None:
     with pytest.raises(HookForged, match="cannot be fetched"):
         fetch("http://127.0.0.1:1/cert.pem")

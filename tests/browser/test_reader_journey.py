@@ -74,9 +74,9 @@ def test_a_reader_signs_up_confirms_changes_leaves_and_returns_without_javascrip
     expect(page.get_by_label("Email")).to_have_value("reader@example.org")
     assert "reader" not in page.url
     page.get_by_text("change").click()
-    page.get_by_label("At what hour").select_option("6")
+    page.get_by_label("Delivery time").select_option("6")
     page.get_by_role("button", name="Subscribe").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Look into your inbox")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
 
     page.goto(link_in_mail(settings, session, Purpose.CONFIRM))
     assert read_subscriber(session).state is SubscriberState.PENDING

@@ -155,7 +155,7 @@ def test_without_javascript_a_newcomer_ticks_a_topic_and_is_done(
     page.get_by_label("Image generation").check()
     page.get_by_label("Email").fill("new@example.org")
     page.get_by_role("button", name="Subscribe").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Look into your inbox")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
     page.goto("/topics/preview?q=cats")
     page.get_by_role("button", name="only in cs.CV").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About 20 papers a day")

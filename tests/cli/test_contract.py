@@ -104,7 +104,7 @@ def test_text_has_no_trailing_traces_of_json(paperboy: Paperboy, typed: list[str
     assert not result.out.startswith(("{", "["))
 
 
-HEAVY = {"sqlalchemy", "alembic", "httpx", "celery", "pydantic", "redis", "jinja2", "mjml"}
+HEAVY = {"sqlalchemy", "alembic", "httpx2", "celery", "pydantic", "redis", "jinja2", "mjml"}
 ASK_FOR_HELP = """
 import sys
 from service.cli.main import main

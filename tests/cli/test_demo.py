@@ -73,6 +73,4 @@ def test_a_reader_who_paused_is_not_signed_up_again(
     session.commit()
     result = demo()
     assert (result.code, result.out) == (1, "")
-    assert (
-        result.complaint == f"{SUBSCRIBER} is paused; start afresh with another PAPERBOY_DATA_DIR"
-    )
+    assert result.complaint == f"{SUBSCRIBER} is paused; start again with another PAPERBOY_DATA_DIR"

@@ -52,7 +52,7 @@ def test_ingest_prints_a_table_and_then_that_all_is_in(
         ["arxiv", "cs.CL", "2026-09-18", "complete"],
         ["arxiv", "cs.CV", "2026-09-18", "complete"],
     ]
-    assert paperboy(*NOW, "ingest", "arxiv").out == "Everything is in already.\n"
+    assert paperboy(*NOW, "ingest", "arxiv").out == "Everything is stored already.\n"
 
 
 def test_ingest_since_reads_every_day_of_a_source_that_keeps_them(
@@ -170,7 +170,7 @@ def test_deliver_sends_what_is_due_and_counts_it(paperboy: Paperboy, smtp_sink: 
         f"{SUBSCRIBER} is pending; a confirmation mail is queued.\n"
     )
     result = paperboy(*LATER, "deliver")
-    assert result.out == "1 sent, 0 skipped, 0 failed, 0 to be tried again, 0 in doubt.\n"
+    assert result.out == "1 sent, 0 skipped, 0 failed, 0 to retry, 0 in doubt.\n"
     assert smtp_sink.recipients() == [SUBSCRIBER]
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 0
 
@@ -205,7 +205,7 @@ def test_sweep_puts_back_what_a_dead_sender_left(
     session.execute(update(Delivery).values(state=DeliveryState.CLAIMED, lease_owner=1))
     session.commit()
     swept = paperboy(*LATER, "sweep")
-    assert swept.out == "1 put back into the queue, 0 fell in doubt.\n"
+    assert swept.out == "1 put back into the queue, 0 now in doubt.\n"
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 1
 
 
@@ -220,7 +220,7 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
     assert f"1 at example.org through {relay} (" in told
     last = paperboy(*LATER, "why", SUBSCRIBER, "2026-09-18").out.splitlines()[-1]
     assert last.endswith(f" (in phase data through {relay})")
-    assert f"Answer: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
+    assert f"Run: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
     (edition,) = paperboy(*LATER, "--json", "status").value["editions"]
     assert edition["states"] == {"in_doubt": 1}
     assert [doubt["provider"] for doubt in edition["doubts"]] == ["example.org"]
@@ -234,9 +234,7 @@ def test_an_edition_that_waits_says_for_how_long(
     smtp_sink.on_data = lambda _: "451 4.7.1 come back later"
     paperboy(*NOW, "publish")
     lines = paperboy(*LATER, "status").out.splitlines()
-    (told,) = [
-        line for line in lines if line.startswith("To be tried again: 1 digest, the next at")
-    ]
+    (told,) = [line for line in lines if line.startswith("To retry: 1 digest, the next at")]
     assert told.endswith(" UTC.")
     assert any(line.startswith("Rate: 0 a second; done at about") for line in lines)
 
@@ -272,7 +270,7 @@ def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
     assert paperboy(*LATER, "restored").out.startswith("0 mails due until 2026-09-18 05:00 UTC")
     assert paperboy(*LATER, "deliver").code == 0
     assert paperboy(*LATER, "restored").out == (
-        "This database is not behind what was sent from it; nothing to do.\n"
+        "This database is not older than the sent watermark; nothing to do.\n"
     )
 
 
@@ -282,11 +280,11 @@ def test_mails_of_no_edition_are_resolved_under_0(paperboy: Paperboy, smtp_sink:
     assert paperboy(*LATER, "--json", "deliver").value["in_doubt"] == 1
     lines = paperboy(*LATER, "status").out.splitlines()
     assert any(line.startswith("Of no edition: In doubt since ") for line in lines)
-    assert "Answer: paperboy resolve 0 --in-doubt sent|resend" in lines
+    assert "Run: paperboy resolve 0 --in-doubt sent|resend" in lines
     carry = paperboy(*LATER, "resolve", "0", "--in-doubt", "carry")
     assert (carry.code, carry.complaint) == (
         2,
-        "mails of no edition have no papers to carry; say sent or resend",
+        "mails of no edition have no papers to carry; use sent or resend",
     )
     assert paperboy(*LATER, "resolve", "0", "--in-doubt", "sent").out == (
         "1 mail: the operator says it arrived.\n"

@@ -17,7 +17,7 @@ from service.platform.embedded import EmbeddedError
     [
         (
             ProgrammingError("SELECT secret", {}, Exception('relation "x" is gone\nLINE 1')),
-            'the database refuses: relation "x" is gone',
+            'the database reports an error: relation "x" is gone',
         ),
         (PermissionError(13, "Permission denied", "/data/key"), "/data/key: Permission denied"),
         (ConnectionResetError("hung up"), "hung up"),
@@ -34,7 +34,7 @@ def test_a_fault_of_our_own_is_one_line_and_its_place_is_in_the_debug_log(
     caplog.set_level(logging.DEBUG)
     words, code = describe(KeyError("edition"))
     assert code == 1
-    assert words.startswith("a fault of Paperboy's own, please report it: KeyError: 'edition'")
+    assert words.startswith("a bug in Paperboy, please report it: KeyError: 'edition'")
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 

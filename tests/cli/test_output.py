@@ -30,14 +30,14 @@ def test_values_become_what_json_knows() -> None:
 
 
 def test_json_is_one_line_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    Output(is_json=True).say({"title": "Grüße\n"}, "for people")
+    Output(is_json=True).print({"title": "Grüße\n"}, "for people")
     assert capsys.readouterr().out == '{"title": "Grüße\\n"}\n'
 
 
 def test_titles_are_neither_markup_nor_commands_to_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Output(is_json=False).say({}, TITLE, table(("title", ">n"), [(TITLE, 7)]))
+    Output(is_json=False).print({}, TITLE, table(("title", ">n"), [(TITLE, 7)]))
     kept = "[Re] Why [bold]square[/] brackets and :smile: stay \ufffd[2J as they are"
     assert capsys.readouterr().out.splitlines()[::2] == [kept, f"{kept}  7"]
 
@@ -53,7 +53,7 @@ def test_a_table_is_as_wide_as_it_needs_to_be() -> None:
 
 def test_a_pipe_gets_lines_as_long_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     long = "word " * 80
-    Output(is_json=False).say({}, long)
+    Output(is_json=False).print({}, long)
     assert capsys.readouterr().out == f"{long}\n"
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.newsletter.commands import Paperboy
 from support.rules import ROOT
@@ -190,7 +190,7 @@ def test_up_ends_with_everything_it_started(address: str, number: signal.Signals
         assert told["url"] == address
         assert set(told["processes"]) == {"web", "worker", "beat"}
         assert all(map(is_alive, told["processes"].values()))
-        assert httpx.get(f"{address}/healthz").is_success
+        assert httpx2.get(f"{address}/healthz").is_success
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
@@ -219,7 +219,7 @@ def test_up_tells_people_where_to_look(
 
     def stop_when_up() -> None:
         wait_until(lambda: beat_log.exists() and not is_free(listening_port_of(address)), 60)
-        wait_until(lambda: httpx.get(f"{address}/readyz").is_success, 60)
+        wait_until(lambda: httpx2.get(f"{address}/readyz").is_success, 60)
         time.sleep(1)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -230,8 +230,8 @@ def test_up_tells_people_where_to_look(
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[:3] == [
         f"Paperboy: {address}",
-        f"Its mail:  {address}/mailbox",
-        f"Its logs:  {beat_log.parent}",
+        f"Mailbox:  {address}/mailbox",
+        f"Logs:     {beat_log.parent}",
     ]
 
 

@@ -78,7 +78,7 @@ def test_a_file_is_imported_whole(paperboy: Paperboy, tmp_path: Path) -> None:
     )
     paperboy(*NOW, "suppress", "grace@example.org", "--why", "asked")
     result = paperboy(*NOW, "subscribers", "import", str(file), "--confirmed")
-    assert result.out == "1 added, 0 known already, 1 suppressed.\n"
+    assert result.out == "1 added, 0 already known, 1 suppressed.\n"
     assert addresses(paperboy) == {"ada@example.org": "active"}
     again = paperboy(*NOW, "--json", "subscribers", "import", str(file))
     assert again.value == {"added": 0, "known": 1, "suppressed": 1}
@@ -128,7 +128,7 @@ def test_who_is_erased_is_gone_and_no_import_brings_them_back(
     paperboy: Paperboy, tmp_path: Path
 ) -> None:
     paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed")
-    assert paperboy(*NOW, "subscribers", "erase", EMAIL).out == f"{EMAIL} is forgotten.\n"
+    assert paperboy(*NOW, "subscribers", "erase", EMAIL).out == f"{EMAIL} is erased.\n"
     assert addresses(paperboy) == {}
     file = tmp_path / "readers.csv"
     file.write_text(f"email\n{EMAIL}\n")
@@ -151,4 +151,4 @@ def test_the_bell_is_rung_for_a_confirmation(paperboy: Paperboy, redis_url: str)
     paperboy(*NOW, "subscribers", "add", EMAIL)
     assert broker_url(redis_url)
     with redis.Redis.from_url(redis_url) as client:
-        assert client.llen(TASK_QUEUES["deliver"]) == 1
+        assert client.llen(TASK_QUEUES["paperboy.deliver"]) == 1

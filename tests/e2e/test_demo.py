@@ -15,7 +15,7 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.rules import ROOT
 
@@ -122,11 +122,11 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
 def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> None:
     with staying_demo(data_dir) as told:
         site, mailbox = told["places"]["Site"], told["places"]["Mailbox"]
-        assert httpx.get(site).is_success
-        assert SUBSCRIBER in httpx.get(mailbox).text
+        assert httpx2.get(site).is_success
+        assert SUBSCRIBER in httpx2.get(mailbox).text
         *_, digest = mails(data_dir)
         check_digest(digest)
-        answer = httpx.post(unsubscribe_url(digest), data={"List-Unsubscribe": "One-Click"})
+        answer = httpx2.post(unsubscribe_url(digest), data={"List-Unsubscribe": "One-Click"})
         assert (answer.status_code, answer.history) == (200, [])
         assert "set-cookie" not in answer.headers
         assert subscriber_states(data_dir) == {SUBSCRIBER: "unsubscribed"}

@@ -1,4 +1,4 @@
-"""The accounts: what was announced, what is missing, and what became of every candidate."""
+"""Balances: announced and missing papers, and the delivery state of every candidate."""
 
 from datetime import timedelta
 
@@ -27,13 +27,13 @@ SATURDAY = FRIDAY + timedelta(days=1)
         (("huggingface",), ("huggingface",)),
     ],
 )
-def test_an_edition_waits_for_those_who_announce_and_else_for_whoever_there_is(
+def test_an_edition_waits_for_gating_sources_or_else_for_any_source(
     settings: Settings, sources: tuple[str, ...], gating: tuple[str, ...]
 ) -> None:
     assert gating_sources(settings.model_copy(update={"sources": sources})) == gating
 
 
-def test_a_balance_names_what_became_of_each_candidate(press: Press) -> None:
+def test_a_balance_counts_every_candidate_by_state(press: Press) -> None:
     press.add_subscribers("anne@example.org", "bert@example.org")
     press.add_subscribers("cleo@example.org", topics=("nothing at all",))
     press.add_subscribers("dora@example.org")
@@ -68,7 +68,7 @@ def test_an_edition_whose_rows_were_not_counted_does_not_balance(
     assert (balance.candidate_count, balance.closes) == (None, False)
 
 
-def test_the_status_tells_batches_editions_and_what_waits(press: Press) -> None:
+def test_the_status_shows_batches_editions_and_the_queue(press: Press) -> None:
     press.add_subscribers("anne@example.org", "bert@example.org")
     press.add_papers(1, 2)
     press.add_papers(3, on=THURSDAY)

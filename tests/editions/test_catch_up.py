@@ -1,4 +1,4 @@
-"""What a pause missed comes in one mail, if the reader wants it: all of it, once, and bounded."""
+"""Catch-ups: the papers missed during a pause in one mail, if wanted; complete, once, bounded."""
 
 from datetime import date, timedelta
 from threading import Thread
@@ -22,7 +22,7 @@ from service.subscribers.lifecycle import pause, resume, unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import resume_paused
 
-# For good, and not for what the address is.
+# A permanent refusal of the mail, not of the address.
 REFUSED = SendOutcome(Phase.REPLIED, 554, "5.6.0 not this one")
 ANNE, BERT = "anne@example.org", "bert@example.org"
 MONDAY = FRIDAY + timedelta(days=3)
@@ -30,24 +30,24 @@ MONDAY = FRIDAY + timedelta(days=3)
 
 @pytest.fixture(autouse=True)
 def _morning(press: Press) -> None:
-    """Past the readers' hour, so that what is queued is due at once."""
+    """Move the clock past the subscribers' hour, so that queued mails are due at once."""
     press.clock.forward(hours=3)
 
 
 def sent(press: Press) -> dict[str, tuple[str, str]]:
-    """Everything that is due, sent: kind and address -> subject and text."""
+    """Send all due mails and return them: kind and address -> subject and text."""
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    told = {}
+    mails = {}
     for one in transport.sent:
         message = read_mail(one.payload)
         kind = str(message["Message-ID"])[1:].partition(".")[0]
-        told[f"{kind} {one.recipient}"] = (
+        mails[f"{kind} {one.recipient}"] = (
             str(message["Subject"]),
             " ".join(plain_text(one.payload).split()),
         )
-    assert len(told) == len(transport.sent)
-    return told
+    assert len(mails) == len(transport.sent)
+    return mails
 
 
 def make_pause(
@@ -67,7 +67,7 @@ def gather(press: Press, most_missed: int = MOST_MISSED) -> int:
 
 
 def days_go_by(press: Press, *numbers: int) -> None:
-    """A day for each number, with a paper of that number in its edition, which goes out."""
+    """Publish and send an edition a day, each with the paper of one of these numbers."""
     for number in numbers:
         press.clock.forward(days=1)
         on = press.clock().date()
@@ -75,7 +75,7 @@ def days_go_by(press: Press, *numbers: int) -> None:
         press.publish(on)
 
 
-def test_all_that_was_missed_comes_in_one_mail_with_its_reasons(press: Press) -> None:
+def test_all_missed_papers_come_in_one_mail_with_their_reasons(press: Press) -> None:
     (anne, bert) = press.add_subscribers(ANNE, BERT, topics=["parsing", "cat:cs.CL"])
     make_pause(press, anne)
     days_go_by(press, 1, 2, 3)
@@ -88,11 +88,11 @@ def test_all_that_was_missed_comes_in_one_mail_with_its_reasons(press: Press) ->
     for number in (1, 2, 3):
         assert f"Parsing number {number}" in text
     assert "the title says “parsing”" in text
-    assert "What came while your digests were paused" in text
+    assert "These papers came out while your digests were paused" in text
     assert "Unsubscribe: http" in text
 
 
-def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
+def test_a_repeated_catch_up_sends_nothing(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1)
     press.publish()
@@ -108,7 +108,7 @@ def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
     ((_, text),) = sent(press).values()
     assert "Parsing number 2" in text
     assert "Parsing number 1" not in text
-    # Neither the next catch-up nor the next edition brings it again.
+    # Neither the next catch-up nor the next edition sends it again.
     assert gather(press) == 0
     make_pause(press, anne)
     come_back(press, anne)
@@ -119,7 +119,7 @@ def test_nothing_is_sent_twice_however_often_it_is_asked(press: Press) -> None:
     assert "Parsing number 2" not in text
 
 
-def test_a_digest_that_the_pause_held_back_is_made_up_for(press: Press) -> None:
+def test_papers_of_a_digest_skipped_by_the_pause_are_caught_up(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1)
     edition = press.publish()
@@ -134,7 +134,7 @@ def test_a_digest_that_the_pause_held_back_is_made_up_for(press: Press) -> None:
 
 
 @pytest.mark.parametrize(("chosen", "at_the_end"), [(False, None), (True, False), (False, False)])
-def test_who_does_not_want_it_is_not_told(
+def test_a_subscriber_without_catch_up_gets_none(
     press: Press, *, chosen: bool, at_the_end: bool | None
 ) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
@@ -145,7 +145,7 @@ def test_who_does_not_want_it_is_not_told(
     assert sent(press) == {}
 
 
-def test_a_pause_that_ends_by_itself_is_made_up_for_as_well(press: Press) -> None:
+def test_a_pause_that_ends_on_its_date_is_caught_up_too(press: Press) -> None:
     (anne, bert) = press.add_subscribers(ANNE, BERT, topics=["parsing"])
     for subscriber, wants in ((anne, True), (bert, False)):
         make_pause(press, subscriber, MONDAY, wants=wants)
@@ -156,7 +156,7 @@ def test_a_pause_that_ends_by_itself_is_made_up_for_as_well(press: Press) -> Non
     assert list(sent(press)) == [f"catch_up {ANNE}"]
 
 
-def test_the_word_at_the_end_counts(press: Press) -> None:
+def test_the_choice_at_resuming_overrides_the_one_at_pausing(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne, wants=False)
     days_go_by(press, 1)
@@ -164,7 +164,7 @@ def test_the_word_at_the_end_counts(press: Press) -> None:
     assert gather(press) == 1
 
 
-def test_a_long_pause_is_made_up_for_by_its_last_month_and_says_so(press: Press) -> None:
+def test_a_long_pause_is_caught_up_for_its_last_month_and_the_mail_says_so(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
@@ -191,7 +191,7 @@ def test_many_papers_are_cut_to_the_mails_size_and_stay_one_click_away(press: Pr
     assert len((row.digest or {})["cut"]) == 40 - press.settings.digest_max_papers
     _, text = sent(press)[f"catch_up {ANNE}"]
     assert "And 15 more papers" in text
-    assert "Of each topic these are the newest 40 papers." in text
+    assert "For each topic, only the newest 40 papers are shown." in text
 
 
 def test_a_second_pause_before_the_mail_went_out_loses_nothing(press: Press) -> None:
@@ -211,7 +211,7 @@ def test_a_second_pause_before_the_mail_went_out_loses_nothing(press: Press) -> 
     assert "Parsing number 2" in text
 
 
-def test_before_the_readers_hour_it_waits_for_it(press: Press) -> None:
+def test_a_catch_up_waits_for_the_subscribers_hour(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     press.clock.forward(hours=-3)
@@ -223,7 +223,7 @@ def test_before_the_readers_hour_it_waits_for_it(press: Press) -> None:
     assert list(sent(press)) == [f"catch_up {ANNE}"]
 
 
-def test_back_while_an_edition_is_being_composed_waits_for_it(press: Press) -> None:
+def test_a_catch_up_waits_for_an_edition_that_is_being_composed(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
@@ -235,7 +235,7 @@ def test_back_while_an_edition_is_being_composed_waits_for_it(press: Press) -> N
     assert gather(press) == 1
 
 
-def test_without_topics_it_is_what_came_those_days(press: Press) -> None:
+def test_without_topics_it_has_the_papers_of_those_days(press: Press) -> None:
     (anne, bert) = press.add_subscribers(ANNE, BERT, topics=[])
     make_pause(press, anne)
     press.change(bert, cadence=Cadence.WEEKLY)
@@ -247,7 +247,7 @@ def test_without_topics_it_is_what_came_those_days(press: Press) -> None:
     assert "Parsing number 2" in text
 
 
-def test_new_versions_come_to_topics_that_ask_for_them(press: Press) -> None:
+def test_new_versions_come_for_topics_with_replacements(press: Press) -> None:
     (anne, bert) = press.add_subscribers(
         ANNE, topics=["parsing replaced:"]
     ) + press.add_subscribers(BERT, topics=["parsing"])
@@ -268,7 +268,7 @@ def test_new_versions_come_to_topics_that_ask_for_them(press: Press) -> None:
     assert "revised: v2" in text
 
 
-def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
+def test_a_subscriber_who_left_meanwhile_is_not_mailed(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
@@ -285,7 +285,9 @@ def test_nobody_who_left_meanwhile_is_mailed(press: Press) -> None:
 
 
 @pytest.mark.parametrize("answer", [SILENCE, REFUSED])
-def test_what_did_not_arrive_comes_in_the_next_edition(press: Press, answer: SendOutcome) -> None:
+def test_papers_that_did_not_arrive_come_in_the_next_edition(
+    press: Press, answer: SendOutcome
+) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     make_pause(press, anne)
     days_go_by(press, 1)
@@ -313,8 +315,8 @@ def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
     assert gather(press) == 0
 
 
-def test_who_was_sent_only_a_catch_up_does_not_stop_the_next_edition(press: Press) -> None:
-    """Such a reader has a ledger and no last digest, since which something could have happened."""
+def test_a_subscriber_with_only_a_catch_up_does_not_stop_the_next_edition(press: Press) -> None:
+    """Such a subscriber has a ledger but no previous digest from which to count updates."""
     anne, bert = press.add_subscribers(ANNE, BERT)
     make_pause(press, anne)
     days_go_by(press, 1)
@@ -327,5 +329,5 @@ def test_who_was_sent_only_a_catch_up_does_not_stop_the_next_edition(press: Pres
         now = press.clock.forward(minutes=1)
         insert_events(session, [(i, PaperEventKind.CODE, "url") for i in ids], now)
     days_go_by(press, 2)
-    told = {row.subscriber_id: row.digest or {} for row in press.rows() if row.kind == "digest"}
-    assert [len(told[one]["happenings"]) for one in (anne, bert)] == [0, 1]
+    digests = {row.subscriber_id: row.digest or {} for row in press.rows() if row.kind == "digest"}
+    assert [len(digests[each]["happenings"]) for each in (anne, bert)] == [0, 1]

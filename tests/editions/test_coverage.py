@@ -1,4 +1,4 @@
-"""A day is whole when every category that is watched is in, also those nobody has asked for yet."""
+"""A day is complete when all watched categories are in, even those not fetched yet."""
 
 from datetime import datetime, timedelta
 
@@ -48,7 +48,7 @@ def test_no_edition_opens_between_the_first_category_and_the_second(
     assert {edition.local_date for edition in list_editions(session, FRIDAY)} == {FRIDAY}
 
 
-def test_a_day_without_gating_sources_waits_for_those_there_are(
+def test_a_day_without_gating_sources_waits_for_the_others(
     engine: Engine, settings: Settings
 ) -> None:
     alone = settings.model_copy(update={"sources": ("huggingface",)})
@@ -63,9 +63,7 @@ def only(press: Press, *categories: str) -> Settings:
     return press.settings.model_copy(update={"arxiv_categories": categories})
 
 
-def test_the_coverage_counts_what_was_announced_and_what_came_late(
-    press: Press, session: Session
-) -> None:
+def test_the_coverage_counts_announced_and_late_papers(press: Press, session: Session) -> None:
     press.add_papers(1, on=THURSDAY)
     press.publish(THURSDAY)
     press.add_papers(2, on=THURSDAY)
@@ -79,7 +77,7 @@ def test_the_coverage_counts_what_was_announced_and_what_came_late(
 
 
 @pytest.mark.parametrize("state", [BatchState.EXPECTED, BatchState.PARTIAL])
-def test_the_coverage_names_what_is_missing(
+def test_the_coverage_names_missing_categories(
     press: Press, session: Session, state: BatchState
 ) -> None:
     store_papers(session, [make_announcement(1, "Parsing")], category="cs.LG", state=state)
@@ -89,7 +87,7 @@ def test_the_coverage_names_what_is_missing(
     assert edition is not None
     coverage = describe_coverage(session, edition, settings)
     assert not coverage.is_complete
-    # One is partly in, and of one nothing was ever seen: silence is not completeness.
+    # One category is partly in, the other was never fetched, which is not complete either.
     assert coverage.note == "Not complete yet: cs.LG, cs.CV."
     session.commit()
     waiting = find_unfinished(press.sessions, settings, FRIDAY)
@@ -111,7 +109,7 @@ def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> No
     }
 
 
-def test_mails_pages_and_commands_say_the_same_of_an_unreadable_entry(
+def test_mails_pages_and_commands_agree_on_an_unreadable_entry(
     press: Press, session: Session
 ) -> None:
     press.add_papers(1, 2)
@@ -121,19 +119,19 @@ def test_mails_pages_and_commands_say_the_same_of_an_unreadable_entry(
     edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
     assert edition is not None
     settings = only(press, "cs.CL")
-    told = describe_coverage(session, edition, settings)
-    assert coverage_line(told) == "2 of 3 announced papers checked, not all of the day"
-    assert day_coverage(session, FRIDAY, settings) == told
+    coverage = describe_coverage(session, edition, settings)
+    assert coverage_line(coverage) == "2 of 3 announced papers checked (day incomplete)"
+    assert day_coverage(session, FRIDAY, settings) == coverage
     session.commit()
     status = find_status(press.sessions, settings, FRIDAY, press.clock())
-    assert status.coverage == told
-    assert parse_coverage(told.as_json()) == told
+    assert status.coverage == coverage
+    assert parse_coverage(coverage.as_json()) == coverage
 
 
 def test_a_category_watched_since_yesterday_leaves_earlier_days_complete(
     press: Press, session: Session
 ) -> None:
     press.add_papers(1)
-    told = day_coverage(session, FRIDAY, only(press, "cs.CL", "cs.CV"))
-    assert told is not None
-    assert (told.is_complete, told.note) == (True, "")
+    coverage = day_coverage(session, FRIDAY, only(press, "cs.CL", "cs.CV"))
+    assert coverage is not None
+    assert (coverage.is_complete, coverage.note) == (True, "")

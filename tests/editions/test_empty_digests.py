@@ -1,4 +1,4 @@
-"""A short mail where nothing matched, for who asked for it: a digest like any other, and honest."""
+"""Empty digests: a short mail where nothing matched, for subscribers who want it."""
 
 from support.newsletter.press import PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
@@ -10,7 +10,7 @@ ANNE, BERT = "anne@example.org", "bert@example.org"
 
 
 def sent(press: Press) -> dict[str, tuple[str, str]]:
-    """Everything that is due, sent: address -> subject and text."""
+    """Send all due mails and return them: address -> subject and text."""
     transport = PlannedTransport()
     deliver(press.sender(transport))
     return {
@@ -22,7 +22,7 @@ def sent(press: Press) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_a_day_without_a_match_is_told_to_who_asked_and_to_nobody_else(press: Press) -> None:
+def test_an_empty_digest_is_sent_only_to_subscribers_who_want_it(press: Press) -> None:
     anne, bert = press.add_subscribers(ANNE, BERT, topics=["no-such-word"])
     press.change(anne, has_empty_digests=True)
     press.add_papers(1)
@@ -33,7 +33,7 @@ def test_a_day_without_a_match_is_told_to_who_asked_and_to_nobody_else(press: Pr
     subject, text = mails[ANNE]
     assert subject.startswith("No new papers")
     assert subject.endswith("Fri 18 Sep")
-    assert "You asked to be told of this too." in text
+    assert "You asked for a mail even when nothing is new." in text
     assert "/preferences/" in text
     assert press.states(edition) == {"sent": 1, "skipped: empty": 1}
     assert press.balance(edition).closes
@@ -48,7 +48,7 @@ def test_an_edition_that_was_not_complete_never_says_that_there_was_nothing(pres
     assert edition.coverage["is_complete"] is False
     subject, text = sent(press)[ANNE]
     assert subject.startswith("No new papers so far")
-    assert "so far: not all papers were in when this was sent." in text
+    assert "so far: some papers had not arrived when this was sent." in text
     assert "Nothing new matches your topics today." not in text
 
 
@@ -72,4 +72,4 @@ def test_with_papers_it_is_the_usual_digest(press: Press) -> None:
     press.publish()
     subject, text = sent(press)[ANNE]
     assert subject == "1 new on parsing · Fri 18 Sep"
-    assert "asked to be told" not in text
+    assert "You asked for a mail" not in text

@@ -1,4 +1,4 @@
-"""Publishing: one edition, one digest for each reader, one edition for each paper."""
+"""Publishing: one edition, one digest for each subscriber, one edition for each paper."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -78,13 +78,13 @@ def test_two_processes_that_publish_at_once_share_one_edition(
     emails = [f"reader{n:03}@example.org" for n in range(120)]
     press.add_subscribers(*emails)
     press.add_papers(1, 2, 3)
-    # Slow enough for both of them to be sending at the same time.
+    # Slow enough that both are sending at the same time.
     smtp_sink.delay_seconds = 0.03
     publish = ("--now", "2026-09-18T05:00Z", "publish", "--date", str(FRIDAY), "--force")
     environ = settings_environ(settings, SEND_WINDOW="4")
     both = [start_command(environ, *publish) for _ in range(2)]
-    told = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
     assert len(editions(press)) == 1
     assert sorted(smtp_sink.recipients()) == emails
     edition_id = editions(press)[0].id
@@ -103,11 +103,11 @@ def test_a_redelivered_compose_adds_nothing(press: Press) -> None:
     assert dump_tables(press.sessions) == before
 
 
-def test_a_chunk_that_is_gone_is_nobodys_work(press: Press) -> None:
+def test_a_deleted_chunk_is_not_composed(press: Press) -> None:
     assert not compose_chunk(press.sessions, press.settings, 4711, press.clock())
 
 
-def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Press) -> None:
+def test_uncomposed_chunks_are_found_again_and_freeze_the_edition(press: Press) -> None:
     press.add_subscribers(ANNE, BERT, CLEO)
     press.add_papers(1)
     chunks = open_friday(press, Opening(chunk_size=2))
@@ -115,7 +115,7 @@ def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Pr
     compose_chunk(press.sessions, press.settings, chunks[0], press.clock())
     assert pending_chunks(press.sessions) == chunks[1:]
     assert not press.balance(1).closes
-    # Not frozen: nothing of it may be sent yet.
+    # It is not frozen, so none of its deliveries may be sent yet.
     assert deliver(press.sender(PlannedTransport())).total == 0
     edition_id = press.publish()
     assert pending_chunks(press.sessions) == []
@@ -124,15 +124,15 @@ def test_chunks_nobody_composed_are_found_again_and_freeze_the_edition(press: Pr
     assert press.balance(edition_id).closes
 
 
-def test_progress_is_told_chunk_by_chunk(press: Press) -> None:
+def test_progress_is_reported_chunk_by_chunk(press: Press) -> None:
     press.add_subscribers(ANNE, BERT)
     open_friday(press, Opening(sends_now=True, chunk_size=1))
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     publish_now(
         press.sessions, press.settings, Cadence.DAILY, FRIDAY, press.clock(),
-        lambda done, whole: told.append((done, whole)),
+        lambda done, whole: progress.append((done, whole)),
     )  # fmt: skip
-    assert told == [(1, 2), (2, 2)]
+    assert progress == [(1, 2), (2, 2)]
 
 
 def test_an_edition_whose_composer_died_before_freezing_is_frozen_later(press: Press) -> None:
@@ -161,7 +161,7 @@ def test_an_edition_that_closed_meanwhile_is_not_frozen_again(press: Press) -> N
     assert press.edition(1).state is EditionState.CLOSED
 
 
-def test_an_edition_without_readers_is_frozen_with_no_candidates(press: Press) -> None:
+def test_an_edition_without_subscribers_is_frozen_with_no_candidates(press: Press) -> None:
     press.add_papers(1)
     edition_id = press.publish()
     assert press.balance(edition_id).candidate_count == 0
@@ -179,14 +179,14 @@ FOR EACH ROW WHEN (NEW.state = 'frozen') EXECUTE FUNCTION lose();
 """
 
 
-def test_a_deleted_edition_is_said_to_be_gone(press: Press) -> None:
+def test_a_deleted_edition_raises_a_clear_error(press: Press) -> None:
     with press.sessions.begin() as session:
         session.execute(text(LOSE))
     with pytest.raises(LookupError, match="daily edition of 2026-09-18"):
         press.publish()
 
 
-def test_only_active_readers_of_the_cadence_are_candidates(press: Press) -> None:
+def test_only_active_subscribers_of_the_cadence_are_candidates(press: Press) -> None:
     press.add_subscribers(BERT, cadence=Cadence.WEEKLY)
     press.add_subscribers(ANNE)
     (cleo,) = press.add_subscribers(CLEO)
@@ -205,7 +205,7 @@ def test_a_pause_that_is_over_ends_with_the_next_edition(press: Press) -> None:
     assert [row.subscriber_id for row in press.rows(edition_id)] == [anne]
 
 
-def test_a_reader_nothing_matched_is_skipped_by_name(press: Press) -> None:
+def test_a_subscriber_without_a_match_is_skipped_as_empty(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["quasars"])
     press.add_papers(1)
     edition_id = press.publish()
@@ -214,7 +214,7 @@ def test_a_reader_nothing_matched_is_skipped_by_name(press: Press) -> None:
     assert press.edition(edition_id).state is EditionState.CLOSED
 
 
-def test_a_reader_without_topics_gets_what_is_trending(press: Press) -> None:
+def test_a_subscriber_without_topics_gets_trending_papers(press: Press) -> None:
     press.add_subscribers(ANNE, topics=())
     ids = press.add_papers(1, told=[make_announcement(2, "Loved by many", signals=upvoted(40))])
     digest = digest_of(press, press.publish())
@@ -222,7 +222,7 @@ def test_a_reader_without_topics_gets_what_is_trending(press: Press) -> None:
     assert digest.paper_ids == (ids["arxiv:2609.00002"],)
 
 
-def test_a_digest_is_cut_to_the_most_papers_and_says_what_was_cut(press: Press) -> None:
+def test_a_digest_is_cut_to_the_maximum_and_lists_the_cut_papers(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"digest_max_papers": 2})
     press.add_subscribers(ANNE, topics=["cat:cs.CL", "parsing"])
     press.add_papers(1, 2, 3, 4)
@@ -235,7 +235,7 @@ def test_a_digest_is_cut_to_the_most_papers_and_says_what_was_cut(press: Press) 
     assert transport.sent[0].payload.count(b"https://arxiv.org/abs/2609.") >= 2
 
 
-def test_a_paper_stands_once_under_the_first_topic_that_brought_it(press: Press) -> None:
+def test_a_paper_is_listed_once_under_the_first_topic_that_matches_it(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["parsing", "cat:cs.CL"])
     ids = press.add_papers(1, told=[make_announcement(2, "Something else")])
     digest = digest_of(press, press.publish())
@@ -274,7 +274,7 @@ def test_no_paper_is_in_two_editions_of_one_cadence(press: Press) -> None:
     assert len(sent) == len(set(sent)) == 6
 
 
-def test_a_reader_who_changes_cadence_is_not_sent_a_paper_again(press: Press) -> None:
+def test_a_subscriber_who_changes_cadence_is_not_sent_a_paper_again(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -285,7 +285,7 @@ def test_a_reader_who_changes_cadence_is_not_sent_a_paper_again(press: Press) ->
     assert digest_of(press, weekdays).paper_ids == (fresh,)
 
 
-def test_withdrawn_replaced_and_too_old_papers_are_not_news(press: Press) -> None:
+def test_withdrawn_replaced_and_too_old_papers_are_left_out(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1, on=FRIDAY - timedelta(days=15))
     press.add_papers(
@@ -297,7 +297,7 @@ def test_withdrawn_replaced_and_too_old_papers_are_not_news(press: Press) -> Non
     assert press.states(press.publish()) == {"skipped: empty": 1}
 
 
-def test_digests_of_a_scheduled_edition_are_due_at_each_readers_hour(press: Press) -> None:
+def test_digests_of_a_scheduled_edition_are_due_at_each_subscribers_hour(press: Press) -> None:
     press.add_subscribers(ANNE, hour=7, zone="Europe/Berlin")
     press.add_subscribers(BERT, hour=7, zone="America/New_York")
     press.add_subscribers(CLEO, hour=3)
@@ -341,7 +341,7 @@ def test_an_edition_opens_when_its_batches_are_complete_and_once(press: Press) -
 
 
 @pytest.mark.usefixtures("two_categories")
-def test_an_edition_opens_at_the_deadline_with_what_there_is_and_says_so(press: Press) -> None:
+def test_an_edition_opens_incomplete_at_the_deadline_and_says_so(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     with press.sessions() as session:
@@ -350,17 +350,17 @@ def test_an_edition_opens_at_the_deadline_with_what_there_is_and_says_so(press: 
     assert open_due(press) == []
     press.clock.forward(minutes=1)
     assert (Cadence.DAILY, FRIDAY) in open_due(press)
-    told = press.edition(1).coverage
-    assert (told["is_complete"], told["note"]) == (False, "Not complete yet: cs.LG.")
+    coverage = press.edition(1).coverage
+    assert (coverage["is_complete"], coverage["note"]) == (False, "Not complete yet: cs.LG.")
 
 
-def test_a_digest_row_is_never_written_twice_for_a_reader(press: Press) -> None:
+def test_a_digest_is_never_inserted_twice_for_a_subscriber(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     (chunk,) = open_friday(press)
     compose_chunk(press.sessions, press.settings, chunk, press.clock())
     with press.sessions.begin() as session:
-        # As if the mark had been lost with a failing disk: the unique key still holds.
+        # As if `composed_at` had been lost with a failing disk: the unique key still holds.
         session.get_one(EditionChunk, chunk).composed_at = None
     assert compose_chunk(press.sessions, press.settings, chunk, press.clock())
     assert [row.state for row in press.rows()] == [DeliveryState.QUEUED]

@@ -90,7 +90,7 @@ def recommended(
     return {subscriber: digest.paper_ids for subscriber, digest in digests.items() if digest.also}
 
 
-def test_a_digest_ends_with_papers_near_those_that_were_kept(
+def test_a_digest_ends_with_papers_like_the_saved_ones(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     first, second = press.add_subscribers("a@example.org", "b@example.org", topics=("parsing",))
@@ -111,7 +111,7 @@ def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: lis
     assert press.states(edition) == {"skipped: empty": 1}
 
 
-def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_suggested(
+def test_papers_in_the_digest_excluded_or_dismissed_are_not_suggested(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     held, muting, dismissing = press.add_subscribers(
@@ -130,7 +130,7 @@ def test_what_the_digest_holds_or_a_topic_excludes_or_was_dismissed_is_not_sugge
     assert also(digest_of(press, dismissing)) == []
 
 
-def test_who_switched_suggestions_off_gets_none(
+def test_a_subscriber_without_suggestions_gets_none(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     (subscriber,) = press.add_subscribers("a@example.org", topics=("parsing",))
@@ -140,7 +140,7 @@ def test_who_switched_suggestions_off_gets_none(
     assert also(digest_of(press, subscriber)) == []
 
 
-def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
+def test_a_paper_sent_or_saved_by_another_key_is_not_suggested(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     (subscriber,) = press.add_subscribers("a@example.org")
@@ -154,7 +154,7 @@ def test_a_paper_sent_before_or_kept_under_another_name_is_not_suggested(
         assert recommended(session, [subscriber], load_pool(session, []), ()) == {}
 
 
-def test_many_readers_cost_as_many_questions_as_one(
+def test_many_subscribers_cost_as_many_queries_as_one(
     press: Press, old: list[int], new: list[int]
 ) -> None:
     subscribers = press.add_subscribers(

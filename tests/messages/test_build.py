@@ -1,4 +1,4 @@
-"""The bytes of each mail: its headers, its links, and the papers in it."""
+"""The bytes of each mail: headers, links and papers."""
 
 from datetime import timedelta
 from email.message import EmailMessage
@@ -29,7 +29,7 @@ def send_digest(press: Press) -> tuple[EmailMessage, str]:
     return read_mail(sent.payload), plain_text(sent.payload)
 
 
-def test_a_digest_can_be_left_with_one_click(press: Press) -> None:
+def test_a_digest_has_one_click_unsubscribe(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -49,7 +49,7 @@ def test_a_digest_can_be_left_with_one_click(press: Press) -> None:
     ("base_url", "is_one_click"),
     [("https://papers.example.org", True), ("http://papers.example.org", False)],
 )
-def test_one_click_is_promised_only_where_it_is_safe(
+def test_one_click_is_offered_only_over_https(
     press: Press, base_url: str, is_one_click: bool
 ) -> None:
     press.settings = press.settings.model_copy(update={"base_url": base_url})
@@ -58,11 +58,11 @@ def test_one_click_is_promised_only_where_it_is_safe(
     press.publish()
     message, text = send_digest(press)
     assert ("List-Unsubscribe-Post" in message) is is_one_click
-    # The link in the foot is for people and always there.
+    # The link in the footer is for people and always present.
     assert f"{base_url}/unsubscribe/" in text
 
 
-def test_a_digest_says_who_it_is_from_for_and_which_list(press: Press) -> None:
+def test_a_digest_has_sender_recipient_and_list_headers(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"reply_to": "Desk <desk@paperboy.example>"})
     press.add_subscribers(ANNE)
     press.add_papers(1)
@@ -76,21 +76,21 @@ def test_a_digest_says_who_it_is_from_for_and_which_list(press: Press) -> None:
     assert "Auto-Submitted" not in message
 
 
-def test_the_message_id_is_the_deliverys_own_and_kept_in_its_row(press: Press) -> None:
+def test_each_delivery_has_its_own_message_id_in_its_row(press: Press) -> None:
     press.add_subscribers(ANNE, "bert@example.org")
     press.add_papers(1)
     edition_id = press.publish()
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    told = {one.number: str(read_mail(one.payload)["Message-ID"]) for one in transport.sent}
-    assert told == {row.id: row.message_id for row in press.rows(edition_id)}
-    assert len(set(told.values())) == 2
+    sent = {mail.number: str(read_mail(mail.payload)["Message-ID"]) for mail in transport.sent}
+    assert sent == {row.id: row.message_id for row in press.rows(edition_id)}
+    assert len(set(sent.values())) == 2
     number = transport.sent[0].number
-    assert told[number].startswith(f"<digest.{number}.")
-    assert told[number].endswith("@bounces.paperboy.example>")
+    assert sent[number].startswith(f"<digest.{number}.")
+    assert sent[number].endswith("@bounces.paperboy.example>")
 
 
-def test_a_digest_holds_its_papers_with_topic_and_reason(press: Press) -> None:
+def test_a_digest_contains_only_matching_papers(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["parsing"])
     press.add_papers(1, told=[make_announcement(2, "Something else")])
     press.publish()
@@ -102,7 +102,7 @@ def test_a_digest_holds_its_papers_with_topic_and_reason(press: Press) -> None:
     assert "September" in text
 
 
-def test_a_late_paper_says_that_it_is_late(press: Press) -> None:
+def test_a_late_paper_is_labelled(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.publish()
     press.add_papers(1)
@@ -112,7 +112,7 @@ def test_a_late_paper_says_that_it_is_late(press: Press) -> None:
     assert "late, announced" in text
 
 
-def test_a_digest_that_is_too_long_sheds_papers_and_says_how_many(press: Press) -> None:
+def test_a_digest_that_is_too_long_loses_papers(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(*range(1, 21))
     press.publish()
@@ -124,7 +124,7 @@ def test_a_digest_that_is_too_long_sheds_papers_and_says_how_many(press: Press) 
     assert 0 < plain_text(sent.payload).count("https://arxiv.org/abs/") < 20
 
 
-def test_a_digest_too_long_without_any_paper_fails_with_its_reason(press: Press) -> None:
+def test_a_digest_too_long_without_papers_fails_with_its_reason(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -132,7 +132,7 @@ def test_a_digest_too_long_without_any_paper_fails_with_its_reason(press: Press)
     assert press.row().reason == "render: a digest without papers is larger than 100 bytes"
 
 
-# What each mail must let its reader do, by the path of the link.
+# The paths of the links that each mail must contain.
 PATHS = {
     DeliveryKind.CONFIRMATION: {"confirm", "never"},
     DeliveryKind.ALREADY_SUBSCRIBED: {"preferences", "unsubscribe"},
@@ -145,7 +145,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("kind", list(PATHS))
-def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it(
+def test_each_transactional_mail_has_its_links_and_auto_submitted(
     press: Press, kind: DeliveryKind
 ) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
@@ -165,12 +165,12 @@ def test_each_other_mail_is_sent_with_its_links_and_says_that_a_machine_wrote_it
     assert PATHS[kind] <= paths
     assert message["Auto-Submitted"] == "auto-generated"
     assert ("List-Unsubscribe" in message) is (kind is DeliveryKind.WELCOME)
-    # Before the address is confirmed, nothing that a stranger typed is repeated to it.
-    tells_topics = kind in {DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED}
-    assert ("parsing" in text) is tells_topics
+    # A mail to an unconfirmed address repeats no text that a visitor typed.
+    has_topics = kind in {DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED}
+    assert ("parsing" in text) is has_topics
 
 
-def test_a_farewell_can_be_written_though_its_reader_has_left(press: Press) -> None:
+def test_a_farewell_is_sent_after_unsubscribing(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.change(anne, state=SubscriberState.UNSUBSCRIBED)
     with press.sessions.begin() as session:
@@ -181,7 +181,7 @@ def test_a_farewell_can_be_written_though_its_reader_has_left(press: Press) -> N
     assert message["Message-ID"].startswith("<farewell.")
 
 
-LATE_LETTERS = [
+OUTDATED_MAILS = [
     (DeliveryKind.PAUSED, SubscriberState.ACTIVE, "late"),
     (DeliveryKind.PAUSED, SubscriberState.UNSUBSCRIBED, "unsubscribed"),
     (DeliveryKind.FAREWELL, SubscriberState.ACTIVE, "late"),
@@ -191,8 +191,8 @@ LATE_LETTERS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "state", "reason"), LATE_LETTERS)
-def test_a_letter_that_is_no_longer_true_is_not_sent(
+@pytest.mark.parametrize(("kind", "state", "reason"), OUTDATED_MAILS)
+def test_an_outdated_transactional_mail_is_skipped(
     press: Press, kind: DeliveryKind, state: SubscriberState, reason: str
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
@@ -206,7 +206,7 @@ def test_a_letter_that_is_no_longer_true_is_not_sent(
     assert press.row().reason == reason
 
 
-def test_a_mail_to_nobody_cannot_be_built(press: Press) -> None:
+def test_a_digest_without_a_subscriber_cannot_be_built(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()

@@ -1,4 +1,4 @@
-"""What the mails of an edition share: each paper placed once."""
+"""Data that the messages of an edition share: one value for each paper."""
 
 from dataclasses import replace
 
@@ -40,34 +40,36 @@ DIGEST = Digest(
 
 
 @pytest.fixture
-def shelf() -> PaperEntries:
+def paper_entries() -> PaperEntries:
     papers = {number: replace(PAPER, id=number) for number in (1, 2, 3, 4)}
     return PaperEntries(papers, frozenset({2}), make_settings())
 
 
-def test_a_row_gives_the_papers_of_its_entries_without_those_that_are_gone(
-    shelf: PaperEntries,
+def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
+    paper_entries: PaperEntries,
 ) -> None:
-    cats, animals = shelf.read_groups(digest_to_json(DIGEST))
+    cats, animals = paper_entries.read_groups(digest_to_json(DIGEST))
     assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
         "cats", 7, "animals", 8,
     )  # fmt: skip
-    assert [one.paper.id for one in (*cats.papers, *animals.papers)] == [1, 2, 3]
-    assert [one.reasons for one in cats.papers] == [TITLE, BOTH]
-    assert [one.paper.is_late for one in cats.papers] == [False, True]
-    (also,) = shelf.read_also(digest_to_json(DIGEST))
+    assert [paper.paper.id for paper in (*cats.papers, *animals.papers)] == [1, 2, 3]
+    assert [paper.reasons for paper in cats.papers] == [TITLE, BOTH]
+    assert [paper.paper.is_late for paper in cats.papers] == [False, True]
+    (also,) = paper_entries.read_also(digest_to_json(DIGEST))
     assert (also.paper.id, also.is_suggested, also.reasons) == (4, True, ())
 
 
-def test_entries_and_rows_meet_the_same_placed_paper(shelf: PaperEntries) -> None:
-    groups = shelf.read_groups(digest_to_json(DIGEST))
-    again = shelf.read_groups(digest_to_json(DIGEST))
-    for group, other, entries in zip(groups, again, DIGEST.groups, strict=True):
-        taken = tuple(shelf.take(entries.entries, entries.title))
+def test_entries_and_stored_digests_share_one_paper_value(paper_entries: PaperEntries) -> None:
+    groups = paper_entries.read_groups(digest_to_json(DIGEST))
+    again = paper_entries.read_groups(digest_to_json(DIGEST))
+    for group, other, group_entries in zip(groups, again, DIGEST.groups, strict=True):
+        taken = tuple(paper_entries.take(group_entries.entries, group_entries.title))
         assert all(a is b is c for a, b, c in zip(group.papers, other.papers, taken, strict=True))
 
 
-def test_another_topic_reason_or_note_is_another_placed_paper(shelf: PaperEntries) -> None:
+def test_a_different_topic_reason_or_note_is_a_different_paper_value(
+    paper_entries: PaperEntries,
+) -> None:
     entries = (
         DigestEntry(1, TITLE),
         DigestEntry(1, BOTH),
@@ -75,13 +77,15 @@ def test_another_topic_reason_or_note_is_another_placed_paper(shelf: PaperEntrie
         DigestEntry(1, TITLE, revision=2),
     )
     rows = [DigestGroup(topic, (entry,)) for topic in ("cats", "animals") for entry in entries]
-    placed = [group.papers[0] for group in shelf.read_groups(digest_to_json(Digest(tuple(rows))))]
-    assert len({id(one) for one in placed}) == 8
-    assert [one.maybe_seen for one in placed[:4]] == [False, False, True, False]
-    assert [one.revision for one in placed[:4]] == [0, 0, 0, 2]
+    placed = [
+        group.papers[0] for group in paper_entries.read_groups(digest_to_json(Digest(tuple(rows))))
+    ]
+    assert len({id(paper) for paper in placed}) == 8
+    assert [paper.maybe_seen for paper in placed[:4]] == [False, False, True, False]
+    assert [paper.revision for paper in placed[:4]] == [0, 0, 0, 2]
 
 
-def test_all_readers_of_an_edition_are_told_the_same_days() -> None:
+def test_all_messages_of_an_edition_share_its_days() -> None:
     edition = Edition(
         id=5,
         cadence=Cadence.DAILY,

@@ -1,4 +1,4 @@
-"""Signing: what arrives over SMTP is what was signed."""
+"""Signing: messages arrive over SMTP with valid signatures."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from service.sending.send_loop import DeliverReport
 ANNE = "anne@example.org"
 
 
-def test_a_digest_arrives_with_signatures_that_are_valid(
+def test_a_digest_arrives_with_valid_signatures(
     press: Press, smtp_sink: SmtpSink, tmp_path: Path
 ) -> None:
     press.add_subscribers(ANNE)
@@ -44,7 +44,7 @@ def test_a_digest_arrives_with_signatures_that_are_valid(
         ({"mail_from": "Post <post@münchen.example>"}, "xn--mnchen-3ya.example"),
     ],
 )
-def test_the_domain_that_signs_is_that_of_from_unless_another_is_set(
+def test_the_signing_domain_is_that_of_from_unless_set(
     settings: Settings, tmp_path: Path, changes: dict[str, str], domain: str
 ) -> None:
     assert signer_of(settings) is None

@@ -1,4 +1,4 @@
-"""The preview is the mail itself, and leaves no trace."""
+"""A preview equals the real mail and writes nothing."""
 
 import re
 from datetime import timedelta
@@ -31,13 +31,13 @@ def test_a_preview_writes_nothing(press: Press) -> None:
     assert "Parsing number 2" in plain_text(shown.payload)
 
 
-def test_a_mail_is_written_when_all_that_it_says_is_read(press: Press, engine: Engine) -> None:
+def test_a_mail_is_rendered_outside_of_any_transaction(press: Press, engine: Engine) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1, 2)
     with watch_rendering(engine) as watch:
         assert preview(press, anne).payload is not None
         previewed = len(watch.rendered)
-        # A renderer that has written a digest like this one fills its skeleton without a template.
+        # Without this, publishing would reuse the skeleton and render no template.
         clear_caches()
         press.publish()
         deliver(press.sender(PlannedTransport()))
@@ -45,7 +45,7 @@ def test_a_mail_is_written_when_all_that_it_says_is_read(press: Press, engine: E
     assert watch.faults == []
 
 
-def test_a_preview_of_a_published_digest_is_the_mail_that_goes_out(press: Press) -> None:
+def test_a_preview_of_a_published_digest_equals_the_sent_mail(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1, 2)
     press.publish()
@@ -71,15 +71,15 @@ def test_a_preview_before_publishing_does_not_change_what_is_published(press: Pr
     )
 
 
-def test_a_preview_before_publishing_is_the_digest_that_is_published(press: Press) -> None:
-    """Neither the papers' trends nor what they are like is known before somebody prepares."""
-    told = [
+def test_a_preview_before_publishing_equals_the_published_digest(press: Press) -> None:
+    """Trends and `like:` matches are known only after the edition is prepared."""
+    papers = [
         make_announcement(n, f"Splatting number {n}", signals=upvoted(n * 7 % 5)) for n in range(9)
     ]
     (anne,) = press.add_subscribers(
         ANNE, topics=['like:"splatting of a number"', "trend>90", "study"]
     )
-    press.add_papers(told=[*told, make_announcement(20, "Quite Another Thing")])
+    press.add_papers(told=[*papers, make_announcement(20, "Quite Another Thing")])
     shown = preview(press, anne)
     press.publish()
     transport = PlannedTransport()
@@ -87,7 +87,7 @@ def test_a_preview_before_publishing_is_the_digest_that_is_published(press: Pres
     assert shown.payload is not None
     sent = plain_text(transport.sent[0].payload)
     assert without_links(plain_text(shown.payload)) == without_links(sent)
-    # Without any of it there would be nothing under these two.
+    # Both topics have papers only if the edition was prepared.
     assert [title for title in ("splatting of a number", "trend>90") if title in sent] == [
         "splatting of a number",
         "trend>90",
@@ -95,11 +95,11 @@ def test_a_preview_before_publishing_is_the_digest_that_is_published(press: Pres
 
 
 def without_links(mail: str) -> str:
-    """Signed links name the delivery, which no preview can know."""
+    """Remove signed links: they contain the delivery id, which a preview does not know."""
     return re.sub(r"http\S+", "", mail)
 
 
-def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(press: Press) -> None:
+def test_a_later_subscriber_gets_a_preview_of_an_earlier_edition(press: Press) -> None:
     press.add_papers(1)
     press.publish()
     (anne,) = press.add_subscribers(ANNE)
@@ -108,13 +108,13 @@ def test_a_reader_who_joined_after_the_edition_sees_what_it_would_have_been(pres
     assert dump_tables(press.sessions) == before
 
 
-def test_no_mail_is_previewed_where_nothing_matched(press: Press) -> None:
+def test_a_preview_without_matches_has_no_mail(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.add_papers(1)
     assert preview(press, anne) == MailPreview(FRIDAY, None, reason="empty")
 
 
-def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> None:
+def test_a_preview_that_fails_writes_nothing(press: Press) -> None:
     (anne,) = press.add_subscribers("an..ne@example.org")
     press.add_papers(1)
     before = dump_tables(press.sessions)
@@ -123,7 +123,7 @@ def test_a_preview_that_cannot_be_made_leaves_nothing_either(press: Press) -> No
     assert dump_tables(press.sessions) == before
 
 
-def test_a_preview_carries_doubtful_papers_without_using_them_up(press: Press) -> None:
+def test_a_preview_carries_papers_over_without_consuming_them(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     thursday = FRIDAY - timedelta(days=1)
     press.add_papers(1, on=thursday)

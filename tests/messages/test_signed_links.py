@@ -1,4 +1,4 @@
-"""Links in mails: signed alike every time, papers at their source."""
+"""Links in mails: deterministic signatures, and papers at their source."""
 
 from support.newsletter.press import Press
 from support.web.papers import make_announcement
@@ -8,14 +8,14 @@ from service.papers.store.read import find_paper
 from service.platform.signing.tokens import Purpose
 
 
-def test_the_same_link_is_signed_alike_every_time(press: Press) -> None:
-    made = {signed_url(press.settings, Purpose.NEVER, 7, press.clock()) for _ in range(2)}
-    assert len(made) == 1
+def test_signed_links_are_deterministic(press: Press) -> None:
+    links = {signed_url(press.settings, Purpose.NEVER, 7, press.clock()) for _ in range(2)}
+    assert len(links) == 1
     other = signed_url(press.settings, Purpose.NEVER, 8, press.clock())
-    assert made.isdisjoint({other})
+    assert links.isdisjoint({other})
 
 
-def test_a_paper_is_linked_at_its_source(press: Press) -> None:
+def test_paper_links_point_to_the_source(press: Press) -> None:
     press.add_papers(told=[make_announcement(1, "At arXiv"), make_announcement(2, "Bare", url="")])
     with press.sessions() as session:
         at_arxiv = find_paper(session, "arxiv:2609.00001")

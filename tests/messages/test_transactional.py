@@ -1,4 +1,4 @@
-"""The mails beside the digest: queued once for their occasion, and with what they promise."""
+"""Transactional mails: each is queued once for its occasion and has the expected content."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -24,14 +24,14 @@ from service.subscribers.validate import validate_preferences, validate_sign_up
 ANNE = "anne@example.org"
 
 
-def letters(press: Press) -> Sequence[EmailMessage]:
-    """Everything that is due, sent."""
+def send_due(press: Press) -> Sequence[EmailMessage]:
+    """Send all mails that are due, and return them."""
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    return [message_from_bytes(one.payload, policy=policy.default) for one in transport.sent]
+    return [message_from_bytes(mail.payload, policy=policy.default) for mail in transport.sent]
 
 
-def said(message: EmailMessage) -> str:
+def text_of(message: EmailMessage) -> str:
     part = message.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
@@ -51,7 +51,7 @@ def sign_up(press: Press, *topics: str) -> int:
         return subscriber.id
 
 
-def say_yes(press: Press, subscriber_id: int) -> None:
+def confirm_address(press: Press, subscriber_id: int) -> None:
     with press.sessions.begin() as session:
         confirm(
             session,
@@ -65,14 +65,14 @@ def subscriber_of(session: Session, subscriber_id: int) -> Subscriber:
     return session.get_one(Subscriber, subscriber_id)
 
 
-def test_a_confirmed_reader_is_welcomed_once_with_papers_of_the_last_days(press: Press) -> None:
+def test_a_confirmed_subscriber_gets_one_welcome_with_recent_papers(press: Press) -> None:
     press.add_papers(1, 2)
     subscriber_id = sign_up(press, "parsing", "nothing-like-it")
-    letters(press)
+    send_due(press)
     for _ in range(2):
-        say_yes(press, subscriber_id)
-    (welcome,) = letters(press)
-    text = said(welcome)
+        confirm_address(press, subscriber_id)
+    (welcome,) = send_due(press)
+    text = text_of(welcome)
     assert welcome["Message-ID"].startswith("<welcome.")
     assert "What it looks like" in text
     assert "Parsing number 2" in text
@@ -81,31 +81,31 @@ def test_a_confirmed_reader_is_welcomed_once_with_papers_of_the_last_days(press:
     assert "/change/" not in text
 
 
-def test_papers_of_a_welcome_come_in_the_first_digest_all_the_same(press: Press) -> None:
+def test_papers_of_a_welcome_come_in_the_first_digest_too(press: Press) -> None:
     press.add_papers(1)
-    say_yes(press, sign_up(press, "parsing"))
-    letters(press)
+    confirm_address(press, sign_up(press, "parsing"))
+    send_due(press)
     press.publish()
-    (digest,) = letters(press)
-    assert "Parsing number 1" in said(digest)
+    (digest,) = send_due(press)
+    assert "Parsing number 1" in text_of(digest)
 
 
-def test_changed_topics_are_told_once_when_they_have_settled(press: Press) -> None:
+def test_topic_changes_are_notified_once_after_a_quiet_period(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     for topics in (("parsing",), ("parsing", "graphs"), ("graphs", "trees")):
         with press.sessions.begin() as session:
             wanted = validate_preferences(session, SignUpForm(topics=topics))
             update_preferences(session, subscriber_of(session, anne), wanted, press.clock())
-    assert letters(press) == []
+    assert send_due(press) == []
     press.clock.forward(minutes=11)
-    (mail,) = letters(press)
-    text = said(mail)
+    (mail,) = send_due(press)
+    text = text_of(mail)
     assert "- graphs" in text
     assert "- trees" in text
     assert "- parsing" not in text
 
 
-def test_the_same_topics_are_no_change(press: Press) -> None:
+def test_equal_topics_are_not_a_change(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
     with press.sessions.begin() as session:
         form = SignUpForm(topics=("PARSING",), cadence="weekly", hour="9")
@@ -117,7 +117,7 @@ def test_the_same_topics_are_no_change(press: Press) -> None:
 @pytest.mark.parametrize(
     ("until", "words"), [(date(2026, 10, 1), "until Thursday 1 October 2026"), (None, "until you")]
 )
-def test_a_pause_is_confirmed_with_the_way_back(
+def test_a_pause_is_confirmed_with_a_link_to_resume(
     press: Press, until: date | None, words: str
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
@@ -126,28 +126,28 @@ def test_a_pause_is_confirmed_with_the_way_back(
             subscriber = subscriber_of(session, anne)
             pause(subscriber, until, press.clock())
             queue_paused(session, subscriber, press.clock())
-    (mail,) = letters(press)
-    assert words in " ".join(said(mail).split())
-    assert "/preferences/" in said(mail)
+    (mail,) = send_due(press)
+    assert words in " ".join(text_of(mail).split())
+    assert "/preferences/" in text_of(mail)
 
 
-def test_the_end_of_a_pause_is_told_once_a_day(press: Press) -> None:
+def test_the_end_of_a_pause_is_notified_once_a_day(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     for _ in range(2):
         with press.sessions.begin() as session:
             queue_resumed(session, subscriber_of(session, anne), press.clock())
-    (mail,) = letters(press)
-    assert "Welcome back" in said(mail)
+    (mail,) = send_due(press)
+    assert "Welcome back" in text_of(mail)
 
 
-def test_who_leaves_hears_no_more_unless_the_operator_wants_a_farewell(press: Press) -> None:
+def test_no_farewell_is_sent_unless_the_operator_enables_it(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
         assert leave(session, press.settings, anne, "/unsubscribe", press.clock())
-    assert letters(press) == []
+    assert send_due(press) == []
 
 
-def test_a_farewell_goes_out_once_and_its_undo_ends_it(press: Press) -> None:
+def test_a_farewell_is_sent_once_and_undo_cancels_it(press: Press) -> None:
     (anne, bert) = press.add_subscribers(ANNE, "bert@example.org")
     press.settings = press.settings.model_copy(update={"send_farewell": True})
     for subscriber in (anne, bert, anne):
@@ -155,14 +155,14 @@ def test_a_farewell_goes_out_once_and_its_undo_ends_it(press: Press) -> None:
             leave(session, press.settings, subscriber, "/unsubscribe", press.clock())
     with press.sessions.begin() as session:
         assert undo_unsubscribe(session, bert, press.clock())
-    (mail,) = letters(press)
+    (mail,) = send_due(press)
     assert mail["To"] == ANNE
     assert "List-Unsubscribe" not in mail
     press.clock.forward(days=1)
-    assert letters(press) == []
+    assert send_due(press) == []
 
 
-def test_a_letter_has_its_day_to_arrive(press: Press) -> None:
+def test_a_transactional_mail_expires_after_a_day(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
         queue_topics_changed(session, subscriber_of(session, anne), press.clock())

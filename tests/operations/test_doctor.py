@@ -128,7 +128,9 @@ def test_a_probe_is_a_mail_that_arrives(press: Press, smtp_sink: SmtpSink) -> No
     assert received.envelope.rcpt_tos == [ANNE]
     subject = str(make_header(decode_header(received.message["Subject"])))
     assert subject.startswith("A test mail from Paperboy · ")
-    assert "mail leaves this machine" in plain_text(received.envelope.original_content or b"")
+    assert "mail from this machine reaches you" in plain_text(
+        received.envelope.original_content or b""
+    )
 
 
 def test_a_refused_probe_tells_the_relays_own_words(press: Press, smtp_sink: SmtpSink) -> None:

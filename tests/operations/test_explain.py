@@ -10,7 +10,7 @@ from support.web.papers import FRIDAY, make_announcement
 from service.cli.report_lines import story_lines
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
-from service.operations.explain import EditionName, EventStory, Story, tell_why
+from service.operations.explain import EditionName, EventStory, Story, explain_date
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.domain.retries import RETRY_MINUTES
@@ -25,7 +25,7 @@ SATURDAY = FRIDAY + timedelta(days=1)
 
 def tell(press: Press, subscriber_id: int) -> Story:
     with press.sessions() as session:
-        return tell_why(session, session.get_one(Subscriber, subscriber_id), FRIDAY)
+        return explain_date(session, session.get_one(Subscriber, subscriber_id), FRIDAY)
 
 
 def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
@@ -113,7 +113,7 @@ def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press:
     (told,) = tell(press, anne).deliveries
     assert (told.state, told.carried_into) == ("carried", EditionName(second, "daily", SATURDAY))
     with press.sessions() as session:
-        after = tell_why(session, session.get_one(Subscriber, anne), SATURDAY)
+        after = explain_date(session, session.get_one(Subscriber, anne), SATURDAY)
     (again,) = after.deliveries
     assert again.carried_from == (EditionName(first, "daily", FRIDAY),)
     assert [paper.is_maybe_seen for paper in again.papers] == [True]
@@ -130,7 +130,7 @@ def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> No
             )
         )
     with press.sessions() as session:
-        story = tell_why(session, session.get_one(Subscriber, anne), FRIDAY, keys)
+        story = explain_date(session, session.get_one(Subscriber, anne), FRIDAY, keys)
     assert (story.state, story.suppressed) == ("suppressed", "operator")
     assert story.limit_state is not None
     assert (story.provider, story.limit_state.breaker) == ("example.org", "open")

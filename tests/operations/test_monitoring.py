@@ -257,7 +257,7 @@ def test_an_alert_whose_operator_is_gone_or_that_is_too_old_ends_with_its_reason
 ) -> None:
     report_mailbox(press.sessions, press.settings, "gone", press.clock())
     deliver(press.sender(PlannedTransport(), alert_to=""))
-    assert press.row().reason == "render: nobody is set in PAPERBOY_ALERT_TO any more"
+    assert press.row().reason == "render: PAPERBOY_ALERT_TO is not set any more"
     press.clock.forward(days=1)
     report_mailbox(press.sessions, press.settings, "gone", press.clock())
     press.clock.forward(days=3)

@@ -1,4 +1,4 @@
-"""Dates as readers write them, whatever they or their browsers ask for."""
+"""Localised dates, for any locale that a browser sends."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ DAY = date(2026, 4, 21)
         ("xx-nowhere", "Tuesday 21 April 2026", "21 April 2026", "Tue 21 Apr"),
     ],
 )
-def test_a_date_is_written_as_its_reader_writes_it(
+def test_a_date_has_the_format_of_its_locale(
     locale: str, long: str, plain: str, short: str
 ) -> None:
     assert long_date(DAY, locale) == long
@@ -52,23 +52,23 @@ def test_a_date_is_written_as_its_reader_writes_it(
         (",".join(["zz"] * 50 + ["fr"]), ""),
     ],
 )
-def test_the_first_known_language_is_the_readers(header: str, locale: str) -> None:
+def test_the_first_known_language_is_used(header: str, locale: str) -> None:
     assert read_locale(header) == locale
 
 
-def test_a_date_in_another_language_says_so_to_screen_readers() -> None:
+def test_a_date_in_another_language_has_a_lang_attribute() -> None:
     assert said_in("Dienstag", "de-AT") == '<span lang="de-AT" dir="auto">Dienstag</span>'
     assert said_in("<Tuesday>", "en-US") == "&lt;Tuesday&gt;"
     assert said_in("Tuesday", "") == "Tuesday"
 
 
-def test_a_moment_is_told_in_utc() -> None:
+def test_a_moment_is_in_utc() -> None:
     there = timezone(timedelta(hours=9))
     assert moment(datetime(2026, 4, 21, 3, 5, tzinfo=there)) == "Mon 20 Apr, 18:05 UTC"
     assert moment(datetime(2026, 4, 21, 3, 5, tzinfo=UTC)) == "Tue 21 Apr, 03:05 UTC"
 
 
-def test_a_digest_has_its_dates_in_the_readers_locale(
+def test_a_digest_has_dates_in_the_subscribers_locale(
     renderer: Renderer,
     make_entry: Callable[..., DigestPaper],
     make_digest: Callable[..., DigestContext],

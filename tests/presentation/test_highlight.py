@@ -29,7 +29,7 @@ def marked(text: str, *words: str) -> list[str]:
         ("Overlap overlap overlap", ["overlap overlap"], ["Overlap overlap"]),
     ],
 )
-def test_words_are_marked_by_stem_and_phrases_only_in_a_row(
+def test_words_are_marked_by_stem_and_phrases_only_as_a_sequence(
     text: str, words: list[str], expected: list[str]
 ) -> None:
     assert marked(text, *words) == expected
@@ -102,8 +102,8 @@ ENDINGS = st.lists(
     st.builds("{}{}".format, st.text("aeiouybdlnprstz", max_size=6), ENDINGS).filter(bool)
     | st.text(min_size=1).filter(str.isalnum)
 )
-def test_a_stem_begins_as_its_word_does(word: str) -> None:
-    # What is looked for before any word is taken to its stem.
+def test_a_stem_without_its_last_letters_is_a_prefix_of_its_word(word: str) -> None:
+    # The prefilter relies on this before it stems a word.
     word = word.casefold()
     stem = snowballstemmer.stemmer("english").stemWord(word)
     assert stem
@@ -111,21 +111,21 @@ def test_a_stem_begins_as_its_word_does(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["skies", "dying", "lying", "news", "ugly", "yes", "ßen", "Über"])
-def test_odd_words_are_found_by_themselves(word: str) -> None:
+def test_unusual_words_match_themselves(word: str) -> None:
     assert marked(f"The {word.upper()}, the rest", word) == [word.upper()]
 
 
-def test_markup_and_text_of_the_same_letters_are_told_apart() -> None:
+def test_the_cache_distinguishes_markup_from_equal_text() -> None:
     assert mark(Markup("<b>x</b>"), []) == "<b>x</b>"
     assert mark("<b>x</b>", []) == "&lt;b&gt;x&lt;/b&gt;"
 
 
 @given(st.text(), st.lists(st.text(max_size=12), max_size=3))
-def test_marking_adds_only_marks_and_takes_nothing_away(text: str, words: list[str]) -> None:
-    said = mark(text, words)
-    without = str(said).replace("<mark>", "").replace("</mark>", "")
+def test_marking_adds_only_mark_tags(text: str, words: list[str]) -> None:
+    marked_text = mark(text, words)
+    without = str(marked_text).replace("<mark>", "").replace("</mark>", "")
     assert "<" not in without
-    # Written out by hand: the standard library's unescape also rewrites odd character numbers.
+    # Not `html.unescape`, which also rewrites some invalid character references.
     for entity, letter in [("&lt;", "<"), ("&gt;", ">"), ("&#34;", '"'), ("&#39;", "'")]:
         without = without.replace(entity, letter)
     assert without.replace("&amp;", "&") == text
@@ -160,7 +160,7 @@ def test_nothing_is_longer_than_its_limit(text: str, limit: int) -> None:
     assert len(first_sentences(text, limit)) <= limit
 
 
-def test_a_cut_never_parts_a_letter_from_its_accent() -> None:
+def test_a_cut_never_separates_a_letter_from_its_accent() -> None:
     assert shorten("e\u0301" * 20, 10) == "e\u0301" * 4 + "…"
 
 

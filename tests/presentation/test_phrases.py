@@ -1,4 +1,4 @@
-"""Dates, bylines, marks and reasons in words."""
+"""Bylines, labels, coverage lines and subjects."""
 
 from collections.abc import Callable
 from datetime import date
@@ -28,14 +28,14 @@ MakeEntry = Callable[..., DigestPaper]
         (tuple(f"N {i}" for i in range(3000)), ("N 0", "N 1", "N 2"), 2997),
     ],
 )
-def test_a_byline_names_three_and_a_count(
+def test_a_byline_has_three_names_and_a_count(
     make_entry: MakeEntry, authors: tuple[str, ...], names: tuple[str, ...], more: int
 ) -> None:
     by = byline(make_entry(authors=authors).paper)
     assert (by.names, by.more) == (names, more)
 
 
-def test_the_text_byline_says_names_fields_and_facts(make_entry: MakeEntry) -> None:
+def test_the_text_byline_has_names_fields_and_labels(make_entry: MakeEntry) -> None:
     assert said_byline(make_entry(upvotes=4)) == (
         "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲\u00a04"
     )
@@ -44,7 +44,7 @@ def test_the_text_byline_says_names_fields_and_facts(make_entry: MakeEntry) -> N
     assert said_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 
 
-def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
+def test_a_paper_has_all_its_labels(make_entry: MakeEntry) -> None:
     entry = make_entry(
         is_withdrawn=True,
         announced_as=AnnounceType.REPLACE_CROSS,
@@ -65,11 +65,11 @@ def test_every_mark_of_a_paper_is_said(make_entry: MakeEntry) -> None:
     assert facts(make_entry()) == ("new",)
 
 
-def test_coverage_admits_what_is_missing() -> None:
+def test_the_coverage_line_says_that_a_day_is_incomplete() -> None:
     assert coverage_line(Coverage(announced=1, checked=1)) == "1 of 1 announced paper checked"
     partial = Coverage(announced=1412, checked=380, late=3, is_complete=False)
     assert coverage_line(partial) == (
-        "380 of 1,412 announced papers checked, not all of the day · 3 late from earlier days"
+        "380 of 1,412 announced papers checked (day incomplete) · 3 late from earlier days"
     )
 
 
@@ -86,7 +86,7 @@ def test_coverage_admits_what_is_missing() -> None:
         (["Trending"], ""),
     ],
 )
-def test_the_subject_names_topics_only_where_they_are_short(
+def test_the_subject_names_topics_only_if_they_are_short(
     make_digest: Callable[..., DigestContext],
     make_entry: MakeEntry,
     titles: list[str],
@@ -96,14 +96,14 @@ def test_the_subject_names_topics_only_where_they_are_short(
     assert subject_topic(make_digest(groups=groups)) == expected
 
 
-def test_topics_are_listed_as_the_reader_wrote_them() -> None:
+def test_topics_are_listed_as_written() -> None:
     assert topic_title("“prompt\n tuning”") == "prompt tuning"
     assert topic_title('"a" OR "b"') == '"a" OR "b"'
     assert listed_topics(['"a b"', "cat:cs.CL", "c"]) == "“a b”, “cat:cs.CL” and “c”"
     assert listed_topics([str(n) for n in range(14)]).endswith("“11” and 2 more")
 
 
-def test_each_cadence_has_its_words() -> None:
+def test_each_cadence_has_a_phrase() -> None:
     assert [how_often(cadence) for cadence in Cadence] == [
         "every day",
         "every weekday",

@@ -1,4 +1,4 @@
-"""Why a paper is in a digest, as one sentence."""
+"""The sentence that explains why a paper is in a digest."""
 
 import pytest
 
@@ -30,7 +30,7 @@ from service.topics.domain.types import Reason
                 Reason('au:"Y. Bengio"', "author", ("Y. Bengio",), is_guess=True),
             ],
             "You get this because the title says “a”, the abstract says “b” and “Y. Bengio” "
-            "may be whom you follow.",
+            "may be an author you follow.",
         ),
         (
             [Reason("au:Bengio", "author"), Reason("cat:cs.*", "category")],
@@ -41,13 +41,22 @@ from service.topics.domain.types import Reason
             "You get this because the title says “x”, “y” and “z”.",
         ),
         ([Reason("new:today", "other")], "You get this because it matches “today”."),
+        (
+            [
+                Reason("src:huggingface", "source", ("huggingface",)),
+                Reason("trend>90", "trend", ("94",)),
+                Reason('like:"a text"', "meaning"),
+            ],
+            "You get this because it was listed on “Hugging Face”, it is trending above 94% of "
+            "that day’s papers in its field and it is similar to “a text”.",
+        ),
     ],
 )
 def test_a_reason_is_one_sentence(reasons: list[Reason], expected: str) -> None:
     assert said_because(reasons) == expected
 
 
-def test_only_words_of_the_text_are_marked_there() -> None:
+def test_only_words_of_title_and_abstract_are_marked() -> None:
     reasons = [
         Reason('"prompt tuning"', "title", ("prompt tuning",)),
         Reason('"prompt tuning"', "abstract", ("prompt tuning",)),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from lxml import etree
 
@@ -28,12 +28,12 @@ REAL_DAYS = (
 
 
 @pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    with SampleServer(TUESDAY) as server, httpx.Client(base_url=server.url) as client:
+def client() -> Iterator[httpx2.Client]:
+    with SampleServer(TUESDAY) as server, httpx2.Client(base_url=server.url) as client:
         yield client
 
 
-def test_feeds_are_served_as_rendered(client: httpx.Client) -> None:
+def test_feeds_are_served_as_rendered(client: httpx2.Client) -> None:
     rss = client.get("/rss/cs.CL")
     assert rss.content == rss_feed("cs.CL", TUESDAY)
     assert rss.headers["Content-Type"] == "application/rss+xml"
@@ -43,7 +43,7 @@ def test_feeds_are_served_as_rendered(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/rss/cs.CL", "/atom/cs.CL", "/api/daily_papers"])
-def test_an_unchanged_answer_is_304_without_a_body(client: httpx.Client, path: str) -> None:
+def test_an_unchanged_answer_is_304_without_a_body(client: httpx2.Client, path: str) -> None:
     first = client.get(path)
     again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -51,13 +51,13 @@ def test_an_unchanged_answer_is_304_without_a_body(client: httpx.Client, path: s
     assert (other.status_code, other.content) == (200, first.content)
 
 
-def test_answers_may_be_cached_until_midnight_in_new_york(client: httpx.Client) -> None:
+def test_answers_may_be_cached_until_midnight_in_new_york(client: httpx2.Client) -> None:
     told = client.get("/rss/cs.CL").headers["Cache-Control"]
     assert 0 < int(told.removeprefix("max-age=")) <= 25 * 3600
 
 
 @pytest.mark.parametrize("kind", ["rss", "atom"])
-def test_an_unknown_category_is_an_error_feed_with_400(client: httpx.Client, kind: str) -> None:
+def test_an_unknown_category_is_an_error_feed_with_400(client: httpx2.Client, kind: str) -> None:
     answer = client.get(f"/{kind}/cs.XX")
     assert answer.status_code == 400
     titles = etree.fromstring(answer.content).xpath("//*[local-name()='title']/text()")
@@ -65,11 +65,11 @@ def test_an_unknown_category_is_an_error_feed_with_400(client: httpx.Client, kin
 
 
 @pytest.mark.parametrize("path", ["/", "/rss/", "/rss", "/favicon.ico", "/api/papers"])
-def test_other_paths_are_not_found(client: httpx.Client, path: str) -> None:
+def test_other_paths_are_not_found(client: httpx2.Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_many_requests_share_one_connection_quickly(client: httpx.Client) -> None:
+def test_many_requests_share_one_connection_quickly(client: httpx2.Client) -> None:
     elapsed = [client.get("/rss/math.OC").elapsed.total_seconds() for _ in range(30)]
     # A delayed acknowledgement would cost 40 ms on each of them.
     assert sorted(elapsed)[len(elapsed) // 2] < 0.035
@@ -79,11 +79,12 @@ def test_two_servers_of_different_days_do_not_meet() -> None:
     with SampleServer(TUESDAY) as one, SampleServer(date(2026, 11, 25)) as other:
         assert one.url != other.url
         assert (
-            httpx.get(f"{one.url}/rss/cs.CL").content != httpx.get(f"{other.url}/rss/cs.CL").content
+            httpx2.get(f"{one.url}/rss/cs.CL").content
+            != httpx2.get(f"{other.url}/rss/cs.CL").content
         )
 
 
-def test_daily_papers_are_the_most_upvoted_first(client: httpx.Client) -> None:
+def test_daily_papers_are_the_most_upvoted_first(client: httpx2.Client) -> None:
     answer = client.get("/api/daily_papers", params={"date": "2026-11-24", "limit": "100"})
     assert answer.content == daily_papers(TUESDAY)
     upvotes = [entry["paper"]["upvotes"] for entry in answer.json()]
@@ -100,20 +101,20 @@ def test_some_daily_papers_have_code_and_a_summary_and_some_have_not() -> None:
         assert 3 <= sum(field in paper for paper in papers) < len(papers), field
 
 
-def test_daily_papers_are_paged(client: httpx.Client) -> None:
+def test_daily_papers_are_paged(client: httpx2.Client) -> None:
     pages = [client.get(f"/api/daily_papers?limit=10&p={page}").json() for page in range(3)]
     assert [len(page) for page in pages] == [10, 10, 2]
     assert [one for page in pages for one in page] == json.loads(daily_papers(TUESDAY))
 
 
-def test_daily_papers_of_a_weekend_are_an_empty_list(client: httpx.Client) -> None:
+def test_daily_papers_of_a_weekend_are_an_empty_list(client: httpx2.Client) -> None:
     answer = client.get("/api/daily_papers?date=2026-11-22")
     assert (answer.status_code, answer.content) == (200, b"[]")
 
 
 @pytest.mark.parametrize("query", ["date=2026-11-25", "date=yesterday", "limit=many"])
 def test_days_to_come_and_malformed_parameters_are_refused(
-    client: httpx.Client, query: str
+    client: httpx2.Client, query: str
 ) -> None:
     answer = client.get(f"/api/daily_papers?{query}")
     assert answer.status_code == 400
@@ -157,6 +158,6 @@ def test_the_module_serves_until_it_is_interrupted() -> None:
         assert process.stdout
         line = process.stdout.readline()
         assert "2026-11-27" in line  # a Saturday becomes the Friday before it
-        assert httpx.get(line.split()[-1]).content == rss_feed("cs.CL", date(2026, 11, 27))
+        assert httpx2.get(line.split()[-1]).content == rss_feed("cs.CL", date(2026, 11, 27))
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

@@ -1,4 +1,4 @@
-"""Papers are learned, clauses become probes, and each paper has others like it."""
+"""Papers are embedded, clauses are compiled to like queries, and similar papers are found."""
 
 from dataclasses import replace
 
@@ -44,16 +44,16 @@ SUBJECTS = {
 pytestmark = pytest.mark.settings(embedder="wordllama")
 
 
-def told(number: int, subject: str) -> ParsedAnnouncement:
+def announce(number: int, subject: str) -> ParsedAnnouncement:
     title = SUBJECTS[subject].format(number)
     return make_announcement(number, title, abstract=f"{title}. We describe method {number}.")
 
 
 @pytest.fixture
 def ids(session: Session) -> dict[str, int]:
-    """Six papers of each subject; key -> id."""
+    """Store six papers of each subject; returns key -> id."""
     subjects = [subject for subject in SUBJECTS for _ in range(6)]
-    return store_papers(session, [told(n, subject) for n, subject in enumerate(subjects, 1)])
+    return store_papers(session, [announce(n, subject) for n, subject in enumerate(subjects, 1)])
 
 
 FILLERS = ("quark", "market", "protein", "traffic", "theorem", "laser", "soil", "music", "battery")
@@ -61,7 +61,7 @@ FILLERS = ("quark", "market", "protein", "traffic", "theorem", "laser", "soil", 
 
 @pytest.fixture
 def crowd(session: Session, ids: dict[str, int]) -> None:
-    """Papers on quite other things, among which six are few."""
+    """Store many papers on other subjects, so that six papers are few among them."""
     others = [
         make_announcement(n, f"On the {FILLERS[n % 9]} and the {FILLERS[n // 9 % 9]}, part {n}")
         for n in range(1000, 1160)
@@ -69,7 +69,7 @@ def crowd(session: Session, ids: dict[str, int]) -> None:
     store_papers(session, others, on=THURSDAY)
 
 
-# Twenty papers tell as much as a thousand do elsewhere.
+# A pool of twenty papers is enough here, instead of a thousand.
 FEW = 20
 
 
@@ -86,10 +86,10 @@ def of_subject(ids: dict[str, int], subject: str) -> set[int]:
     return {ids[f"arxiv:2609.{n:05d}"] for n in range(start, start + 6)}
 
 
-# -- learning ------------------------------------------------------------------------------------
+# -- embedding -----------------------------------------------------------------------------------
 
 
-def test_every_paper_is_learned_once(
+def test_every_paper_is_embedded_once(
     sessions: sessionmaker[Session], settings: Settings, ids: dict[str, int]
 ) -> None:
     told_counts: list[int] = []
@@ -100,29 +100,29 @@ def test_every_paper_is_learned_once(
     assert learn_meanings(sessions, settings) == 0
 
 
-def test_learning_stops_at_its_limit_and_goes_on_later(
+def test_embedding_stops_at_its_limit_and_continues_later(
     sessions: sessionmaker[Session], settings: Settings, ids: dict[str, int]
 ) -> None:
     assert learn_meanings(sessions, settings, 10, at_once=4) == 10
     assert learn_meanings(sessions, settings, 100, at_once=4) == 14
 
 
-def test_a_new_version_is_learned_again(
+def test_a_new_version_is_embedded_again(
     sessions: sessionmaker[Session], settings: Settings, session: Session
 ) -> None:
-    first = told(1, "lensing")
+    first = announce(1, "lensing")
     (paper_id,) = store_papers(session, [first], on=THURSDAY).values()
     learn_meanings(sessions, settings)
     before = get_meanings(session, [paper_id])
     session.rollback()
-    other = told(1, "grasping")
+    other = announce(1, "grasping")
     changed = replace(other, version=2, announce_type=AnnounceType.REPLACE)
     store_papers(session, [changed])
     assert learn_meanings(sessions, settings) == 1
     assert get_meanings(session, [paper_id]) != before
 
 
-def test_another_model_learns_everything_again(
+def test_another_model_embeds_every_paper_again(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -132,7 +132,7 @@ def test_another_model_learns_everything_again(
     assert session.scalars(select(PaperMeaning.dense)).first() == b""
 
 
-def test_a_days_papers_are_learned_before_they_are_matched(
+def test_the_papers_of_an_edition_are_embedded_before_matching(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     some = sorted(ids.values())[:5]
@@ -142,17 +142,17 @@ def test_a_days_papers_are_learned_before_they_are_matched(
     assert set(session.scalars(select(PaperMeaning.paper_id))) == set(some)
 
 
-def test_pages_say_where_only_words_count(settings: Settings) -> None:
+def test_pages_have_a_note_where_no_model_is_set(settings: Settings) -> None:
     assert meaning_note(settings) == ""
     assert "words" in meaning_note(settings.model_copy(update={"embedder": "none"}))
 
 
-# -- probes --------------------------------------------------------------------------------------
+# -- like queries --------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize("embedder", ["wordllama", "none"])
-def test_a_clause_brings_the_papers_it_describes(
+def test_a_clause_finds_the_papers_it_describes(
     sessions: sessionmaker[Session],
     settings: Settings,
     session: Session,
@@ -165,7 +165,7 @@ def test_a_clause_brings_the_papers_it_describes(
     assert found(session, like_query) == of_subject(ids, "splatting")
 
 
-def test_a_clause_brings_what_it_describes_with_few_papers_stored_too(
+def test_a_clause_finds_the_papers_it_describes_among_few_papers(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -174,34 +174,34 @@ def test_a_clause_brings_what_it_describes_with_few_papers_stored_too(
     assert found(session, like_query) == of_subject(ids, "grasping")
 
 
-def test_a_clause_is_looked_at_without_being_kept_and_kept_once(
+def test_reading_a_like_query_stores_nothing_and_making_it_stores_it_once(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
     seen = read_like_query(session, settings, "Robot  hands")
     assert session.scalars(select(LikeQuery)).all() == []
-    kept = make_like_query(session, settings, "robot hands")
-    assert kept == seen
+    stored = make_like_query(session, settings, "robot hands")
+    assert stored == seen
     assert make_like_query(session, settings, "ROBOT hands") == read_like_query(
         session, settings, "robot hands"
     )
     assert len(session.scalars(select(LikeQuery)).all()) == 1
 
 
-def test_a_kept_probe_serves_although_more_papers_came(
+def test_a_stored_like_query_is_reused_after_new_papers(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    kept = make_like_query(session, settings, "robot hands", scan_few)
+    stored = make_like_query(session, settings, "robot hands", scan_few)
     session.commit()
-    store_papers(session, [told(n, "grasping") for n in range(100, 110)], on=THURSDAY)
+    store_papers(session, [announce(n, "grasping") for n in range(100, 110)], on=THURSDAY)
     learn_meanings(sessions, settings)
-    assert read_like_query(session, settings, "robot hands", scan_few) == kept
+    assert read_like_query(session, settings, "robot hands", scan_few) == stored
 
 
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize("spelling", ["2609.00001", "arXiv:2609.00001v2", "arxiv:2609.00001"])
-def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
+def test_a_paper_as_a_like_query_finds_itself_and_similar_papers(
     sessions: sessionmaker[Session],
     settings: Settings,
     session: Session,
@@ -214,7 +214,7 @@ def test_a_paper_is_a_probe_and_finds_itself_and_its_like(
     assert found(session, like_query) == of_subject(ids, "splatting")
 
 
-def test_a_paper_finds_itself_however_many_papers_there_are(
+def test_a_paper_finds_itself_among_any_number_of_papers(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -223,7 +223,7 @@ def test_a_paper_finds_itself_however_many_papers_there_are(
         assert is_like(like_query, get_meanings(session, [paper_id])[0])
 
 
-def test_a_paper_that_is_not_learned_yet_can_be_named(
+def test_a_like_clause_can_name_a_paper_that_is_not_embedded_yet(
     settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     like_query = make_like_query(session, settings, "2609.00001")
@@ -231,14 +231,14 @@ def test_a_paper_that_is_not_learned_yet_can_be_named(
     assert found(session, like_query) == set()
 
 
-def test_an_unknown_paper_is_an_error_that_says_so(settings: Settings, session: Session) -> None:
+def test_an_unknown_paper_raises_like_error(settings: Settings, session: Session) -> None:
     with pytest.raises(LikeError, match=r"like:2609\.99999 names a paper that is not stored here"):
         make_like_query(session, settings, "2609.99999")
     with pytest.raises(LikeError, match="not stored here"):
         read_like_query(session, settings, "biorxiv:10.1101/1")
 
 
-def test_many_clauses_are_made_at_once_and_a_lost_paper_does_not_stop_them(
+def test_many_like_queries_are_made_at_once_without_those_of_unknown_papers(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -250,7 +250,7 @@ def test_many_clauses_are_made_at_once_and_a_lost_paper_does_not_stop_them(
     assert make_like_queries(session, settings, ["lensing"]) == {"lensing": made["lensing"]}
 
 
-def test_words_without_meaning_find_nothing(
+def test_words_without_lexemes_find_nothing(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     lexical = settings.model_copy(update={"embedder": "none"})
@@ -266,14 +266,14 @@ def test_equal_clauses_have_one_text() -> None:
 # -- generations ---------------------------------------------------------------------------------
 
 
-def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doubled(
+def test_lexemes_are_counted_with_enough_papers_and_again_when_they_doubled(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     assert not count_lexemes(sessions, settings, FEW), "nothing is learned yet"
     learn_meanings(sessions, settings)
     assert count_lexemes(sessions, settings, FEW)
     assert not count_lexemes(sessions, settings, FEW)
-    more = [told(n, "parsing") for n in range(100, 124)]
+    more = [announce(n, "parsing") for n in range(100, 124)]
     store_papers(session, more, on=THURSDAY)
     learn_meanings(sessions, settings)
     assert count_lexemes(sessions, settings, FEW)
@@ -282,7 +282,7 @@ def test_words_are_counted_when_there_are_enough_papers_and_again_when_they_doub
     assert (newest.generation, newest.paper_count) == (2, 48)
 
 
-def test_another_model_begins_a_generation(
+def test_another_model_starts_a_generation(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -300,7 +300,7 @@ def test_too_few_papers_are_not_counted(
     assert not count_lexemes(sessions, settings)
 
 
-def test_kept_probes_are_made_again_for_a_new_generation(
+def test_stored_like_queries_are_rebuilt_for_a_new_generation(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -310,7 +310,7 @@ def test_kept_probes_are_made_again_for_a_new_generation(
     assert renew_like_queries(sessions, settings, scan=scan_few) == 0
     count_lexemes(sessions, settings, FEW)
     assert make_like_query(session, settings, "robot hands", scan_few) == old, (
-        "the old one serves until then"
+        "the old like query is used until then"
     )
     session.rollback()
     assert renew_like_queries(sessions, settings, limit=1, scan=scan_few) == 1
@@ -321,7 +321,7 @@ def test_kept_probes_are_made_again_for_a_new_generation(
     assert len(session.scalars(select(LikeQuery)).all()) == 2
 
 
-def test_a_probe_whose_paper_is_gone_is_dropped(
+def test_a_like_query_of_a_deleted_paper_is_deleted(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -334,7 +334,7 @@ def test_a_probe_whose_paper_is_gone_is_dropped(
     assert session.scalars(select(LikeQuery)).all() == []
 
 
-def test_counted_words_are_used_for_what_is_rare(
+def test_counted_lexemes_determine_rarity(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
@@ -375,7 +375,7 @@ def test_one_work_is_shown_once_and_never_beside_itself(
     assert len(nearest) == 3
 
 
-def test_a_paper_that_is_not_learned_yet_has_no_similar_ones(
+def test_a_paper_that_is_not_embedded_yet_has_no_similar_papers(
     settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     assert similar_papers(session, settings, min(ids.values()), 5) == []

@@ -1,4 +1,4 @@
-"""Another address: the new one says yes, the old one is told, nobody learns who is subscribed."""
+"""Address changes: the new one confirms, the old one gets a notice, subscriptions stay private."""
 
 import re
 from threading import Thread
@@ -34,19 +34,19 @@ _LINK = re.compile(r"http://127\.0\.0\.1:8000/(\w+)/(\S+)")
 
 
 def sent(press: Press) -> dict[str, str]:
-    """Everything that is due, sent: kind and address -> text."""
+    """Send all due mails and return them: kind and address -> text."""
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    told = {}
+    mails = {}
     for one in transport.sent:
         kind = str(read_mail(one.payload)["Message-ID"])[1:].partition(".")[0]
-        told[f"{kind} {one.recipient}"] = plain_text(one.payload)
-    assert len(told) == len(transport.sent)
-    return told
+        mails[f"{kind} {one.recipient}"] = plain_text(one.payload)
+    assert len(mails) == len(transport.sent)
+    return mails
 
 
 def link_of(press: Press, text: str, path: str = "address") -> Token:
-    """The token behind a mail's link, as the site reads it."""
+    """Return the token behind a mail's link, as the site parses it."""
     (token,) = {found for name, found in _LINK.findall(text) if name == path}
     return read_token(token, Purpose(path), press.settings.secret_key, press.clock())
 
@@ -68,14 +68,14 @@ def address_of(press: Press, subscriber: int) -> str:
 
 
 def move(press: Press, subscriber: int, address: str = NEW) -> Token:
-    """Ask and say yes at once; the token that said it."""
+    """Request and confirm at once; return the token of the confirmation."""
     ask(press, subscriber, address)
     token = link_of(press, sent(press)[f"address_change {address}"])
     say_yes(press, token)
     return token
 
 
-def test_the_new_address_says_yes_and_the_old_one_is_told(press: Press) -> None:
+def test_the_new_address_confirms_and_the_old_one_gets_a_notice(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
     ask(press, subscriber, NEW)
     mails = sent(press)
@@ -96,7 +96,7 @@ def test_the_new_address_says_yes_and_the_old_one_is_told(press: Press) -> None:
         assert list(actions.scalars()) == ["confirmed", "address changed"]
 
 
-def test_saying_yes_again_changes_nothing(press: Press) -> None:
+def test_confirming_again_changes_nothing(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     token = move(press, subscriber)
     assert say_yes(press, token) == subscriber
@@ -104,7 +104,7 @@ def test_saying_yes_again_changes_nothing(press: Press) -> None:
     assert address_of(press, subscriber) == NEW
 
 
-def test_two_clicks_at_once_move_it_once(press: Press) -> None:
+def test_two_concurrent_clicks_change_the_address_once(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
@@ -117,7 +117,7 @@ def test_two_clicks_at_once_move_it_once(press: Press) -> None:
     assert list(sent(press)) == [f"address_notice {OLD}"]
 
 
-def test_the_old_address_takes_it_back_with_one_click(press: Press) -> None:
+def test_the_old_address_undoes_the_change_with_one_click(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     first = move(press, subscriber)
     undo = link_of(press, sent(press)[f"address_notice {OLD}"])
@@ -125,12 +125,12 @@ def test_the_old_address_takes_it_back_with_one_click(press: Press) -> None:
     assert say_yes(press, undo) == subscriber
     assert address_of(press, subscriber) == OLD
     assert list(sent(press)) == [f"address_notice {NEW}"]
-    # The new address' first link is no longer its say; the notice it got is.
+    # The new address cannot use its first link any more, only that in its notice.
     assert say_yes(press, first) == subscriber
     assert address_of(press, subscriber) == NEW
 
 
-def test_what_is_queued_goes_to_the_new_address_and_nothing_to_both(press: Press) -> None:
+def test_queued_mail_goes_to_the_new_address_and_no_mail_to_both(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
     press.add_papers(1)
     edition = press.publish()
@@ -141,7 +141,7 @@ def test_what_is_queued_goes_to_the_new_address_and_nothing_to_both(press: Press
 
 
 def ask_only(press: Press, subscriber: int) -> Token:
-    """A move that is asked for, with its mail unsent, as the link that the mail will hold."""
+    """Request a change and return the link that its mail, still unsent, will contain."""
     ask(press, subscriber, NEW)
     with press.sessions() as session:
         other = find_by_email(session, NEW)
@@ -150,7 +150,7 @@ def ask_only(press: Press, subscriber: int) -> Token:
 
 
 @pytest.mark.parametrize("known", ["active", "paused", "oneself"])
-def test_an_address_that_is_subscribed_is_told_so_itself_and_nobody_else(
+def test_only_a_subscribed_address_itself_learns_that_it_is_subscribed(
     press: Press, known: str
 ) -> None:
     (subscriber,) = press.add_subscribers(OLD)
@@ -176,7 +176,7 @@ def test_a_suppressed_address_is_never_asked(press: Press) -> None:
     assert sent(press) == {}
 
 
-def test_nobody_is_flooded_whoever_asks_and_however(press: Press) -> None:
+def test_no_address_is_flooded_by_requests(press: Press) -> None:
     subscribers = press.add_subscribers(OLD, THIRD)
     for subscriber in (*subscribers, *subscribers):
         ask(press, subscriber, NEW)
@@ -188,11 +188,11 @@ def test_nobody_is_flooded_whoever_asks_and_however(press: Press) -> None:
         press.clock.forward(hours=25)
         ask(press, subscribers[0], NEW)
     with press.sessions() as session:
-        asked = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
-    assert asked == 3
+        count = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
+    assert count == 3
 
 
-def test_only_the_last_address_that_was_asked_can_say_yes(press: Press) -> None:
+def test_only_the_last_requested_address_can_confirm(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     ask(press, subscriber, NEW)
     first = link_of(press, sent(press)[f"address_change {NEW}"])
@@ -216,7 +216,7 @@ def test_the_link_ends_after_a_week_and_opens_nothing_else(press: Press) -> None
         link_of(press, text)
 
 
-def test_who_left_meanwhile_is_not_brought_back(press: Press) -> None:
+def test_a_subscriber_who_left_meanwhile_is_not_brought_back(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
@@ -239,7 +239,7 @@ def test_a_pause_stays_a_pause(press: Press) -> None:
     assert list(sent(press)) == [f"address_notice {OLD}"]
 
 
-def test_an_address_that_subscribed_by_itself_meanwhile_is_left_alone(press: Press) -> None:
+def test_an_address_that_subscribed_meanwhile_is_left_alone(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     ask(press, subscriber, NEW)
     token = link_of(press, sent(press)[f"address_change {NEW}"])
@@ -254,7 +254,7 @@ def test_an_address_that_subscribed_by_itself_meanwhile_is_left_alone(press: Pre
 
 
 @pytest.mark.parametrize("is_moved", [False, True])
-def test_never_mail_me_speaks_for_the_address_that_got_the_link(
+def test_never_mail_me_suppresses_the_address_that_got_the_link(
     press: Press, *, is_moved: bool
 ) -> None:
     (subscriber,) = press.add_subscribers(OLD)
@@ -272,12 +272,12 @@ def test_never_mail_me_speaks_for_the_address_that_got_the_link(
 
 
 def test_an_old_mail_that_bounces_late_says_nothing_about_the_new_address(press: Press) -> None:
-    """The wire refuses the old address while the move is committed: the old one is dead, not the new."""
+    """The relay refuses the old address during the commit: the bounce is the old one's, not the new's."""
     (subscriber,) = press.add_subscribers(OLD, topics=["parsing"])
     press.add_papers(1)
     press.publish()
     token = ask_only(press, subscriber)
-    # Only the digest is due: the question to the new address is sent another time.
+    # Only the digest is due: the confirmation to the new address is not part of this test.
     with press.sessions.begin() as session:
         session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).delete()
     press.clock.forward(seconds=1)
@@ -293,7 +293,7 @@ def test_an_old_mail_that_bounces_late_says_nothing_about_the_new_address(press:
         assert not is_suppressed(session, NEW, press.settings.secret_key)
 
 
-def test_erasing_forgets_the_addresses_that_were_left_too(press: Press) -> None:
+def test_erasing_deletes_the_previous_addresses_too(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     move(press, subscriber)
     sent(press)
@@ -308,7 +308,7 @@ def test_erasing_forgets_the_addresses_that_were_left_too(press: Press) -> None:
         assert session.query(Subscriber).count() == 0
 
 
-def test_what_is_no_address_is_one_clear_line(press: Press) -> None:
+def test_an_invalid_address_is_one_clear_line(press: Press) -> None:
     (subscriber,) = press.add_subscribers(OLD)
     for text in ("", "nobody", "a@b@c.org", "x" * 400 + "@example.org"):
         with pytest.raises(SignUpError, match="not an email address") as refused:

@@ -1,4 +1,4 @@
-"""Subscribers as the operator handles them: added, imported whole or not at all, exported."""
+"""Subscribers added by the operator, or imported from a file, completely or not at all."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def topics_of(session: Session, email: str) -> list[str]:
     return [text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, [])]
 
 
-def test_a_file_becomes_readers_with_topics_in_their_order(
+def test_a_file_becomes_subscribers_with_topics_in_their_order(
     session: Session, settings: Settings
 ) -> None:
     assert bring_in(session, settings, WHOLE) == ImportReport(3, 0, 0)
@@ -80,7 +80,9 @@ def test_a_file_becomes_readers_with_topics_in_their_order(
     assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 0
 
 
-def test_readers_who_were_not_vouched_for_are_asked(session: Session, settings: Settings) -> None:
+def test_imported_subscribers_without_confirmation_are_asked_to_confirm(
+    session: Session, settings: Settings
+) -> None:
     assert bring_in(session, settings, WHOLE, is_confirmed=False).added == 3
     assert {r.state for r in list_subscribers(session)} == {SubscriberState.PENDING}
     assert {r.confirmation_count for r in list_subscribers(session)} == {1}
@@ -116,7 +118,7 @@ def test_suppressed_and_erased_addresses_are_not_brought_back(
     assert topics_of(session, "joan@example.org") == []
 
 
-def test_a_column_says_who_hears_of_days_without_papers(
+def test_a_column_selects_subscribers_for_empty_digests(
     session: Session, settings: Settings
 ) -> None:
     bring_in(session, settings, "email,empty_digests\na@b.org,Yes\nc@d.org,no\ne@f.org,\n")
@@ -125,7 +127,7 @@ def test_a_column_says_who_hears_of_days_without_papers(
 
 
 FAULTS = {
-    "line 2: The answer in empty_digests is yes or no": "email,empty_digests\na@b.org,perhaps\n",
+    "line 2: empty_digests must be yes or no": "email,empty_digests\na@b.org,perhaps\n",
     "line 1: the first line must name": "mail\nada@example.org\n",
     "line 1: two columns have the same name": "email,topic,topic\na@b.org,x,y\n",
     "line 5: This is not an email address": WHOLE.replace("hedy@", "hedy"),
@@ -141,7 +143,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("message", FAULTS)
-def test_a_file_with_one_bad_line_names_it_and_brings_in_nobody(
+def test_a_file_with_one_bad_line_names_it_and_imports_nothing(
     session: Session, settings: Settings, engine: Engine, message: str
 ) -> None:
     text = FAULTS[message]
@@ -173,14 +175,14 @@ def test_a_short_line_takes_the_defaults(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_thousands_are_brought_in_at_once(session: Session, settings: Settings) -> None:
+def test_thousands_are_imported_at_once(session: Session, settings: Settings) -> None:
     lines = "".join(f"reader{n}@example.org,cat:cs.CL,lora\n" for n in range(2500))
     assert bring_in(session, settings, f"email,topic1,topic2\n{lines}").added == 2500
     assert topics_of(session, "reader2400@example.org") == ["cat:cs.CL", "lora"]
 
 
 @pytest.mark.parametrize("is_confirmed", [True, False])
-def test_somebody_added_by_the_operator_is_vouched_for_or_asked(
+def test_an_address_added_by_the_operator_is_confirmed_or_asked_to_confirm(
     session: Session, settings: Settings, is_confirmed: bool
 ) -> None:
     form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org", ["lora"]))
@@ -192,7 +194,7 @@ def test_somebody_added_by_the_operator_is_vouched_for_or_asked(
     assert mails == (0 if is_confirmed else 1)
 
 
-def test_somebody_known_suppressed_or_erased_is_not_added(
+def test_a_known_suppressed_or_erased_address_is_not_added(
     session: Session, settings: Settings, engine: Engine
 ) -> None:
     form = validate_sign_up(session, blank_sign_up(settings, "ada@example.org"))

@@ -1,4 +1,4 @@
-"""A reader's life: the same answer for everybody, few mails, and a word that is final."""
+"""A subscriber's lifecycle: one answer for all addresses, few mails, final unsubscription."""
 
 import threading
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def never(subscriber_id: int) -> Token:
 
 
 def sign_up(session: Session, hours: float = 0, form: SignUpForm = FORM) -> None:
-    # Without an annotation for the result: nobody is told anything.
+    # There is no result: the caller must not learn whether the address is known.
     valid = validate_sign_up(session, form)
     answer = request_subscription(session, valid, KEYS, at(hours))  # type: ignore[func-returns-value]
     assert answer is None
@@ -72,7 +72,7 @@ def subscriber_of(session: Session, email: str = EMAIL) -> Subscriber:
 
 
 def make_subscriber(session: Session, hours: float = 0) -> Subscriber:
-    """A confirmed reader."""
+    """Return a confirmed subscriber."""
     sign_up(session, hours)
     subscriber = subscriber_of(session)
     activate(session, subscriber, "test", at(hours))
@@ -108,7 +108,7 @@ def test_a_sign_up_is_pending_with_one_mail_and_a_record_of_consent(session: Ses
 
 
 @pytest.mark.parametrize("spelling", ["READER@Example.ORG", " reader@example.org "])
-def test_two_spellings_of_an_address_are_one_reader(session: Session, spelling: str) -> None:
+def test_two_spellings_of_an_address_are_one_subscriber(session: Session, spelling: str) -> None:
     sign_up(session)
     sign_up(session, 1, replace(FORM, email=spelling))
     assert session.execute(select(Subscriber.email_key)).scalars().all() == [EMAIL]
@@ -123,7 +123,9 @@ def test_three_confirmations_at_most_and_one_a_day(session: Session) -> None:
     assert sent == [1, 1, 1, 2, 2, 3, 3, 3, 3]
 
 
-def test_two_sign_ups_at_once_are_one_reader_and_one_mail(session: Session, engine: Engine) -> None:
+def test_two_concurrent_sign_ups_are_one_subscriber_and_one_mail(
+    session: Session, engine: Engine
+) -> None:
     def sign_up_elsewhere() -> None:
         with make_sessions(engine).begin() as other:
             request_subscription(other, validate_sign_up(other, FORM), KEYS, at(0.001))
@@ -138,7 +140,7 @@ def test_two_sign_ups_at_once_are_one_reader_and_one_mail(session: Session, engi
     assert confirmations(session) == 1
 
 
-def test_somebody_subscribed_who_signs_up_is_told_so_once_a_day_and_keeps_everything(
+def test_a_subscriber_who_signs_up_again_is_told_so_once_a_day_and_keeps_everything(
     session: Session, engine: Engine
 ) -> None:
     make_subscriber(session)
@@ -148,7 +150,7 @@ def test_somebody_subscribed_who_signs_up_is_told_so_once_a_day_and_keeps_everyt
         sign_up(session, hours, changed)
     assert changed_tables(before, read_tables(engine)) == {"deliveries"}
     subscriber = subscriber_of(session)
-    # The 18th until midnight, and the 19th.
+    # One mail on the 18th and one on the 19th.
     assert count_mails(session, DeliveryKind.ALREADY_SUBSCRIBED, subscriber.id) == 2
 
 
@@ -162,7 +164,7 @@ def test_a_suppressed_address_gets_the_same_silence_and_no_mail(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
+def test_a_suppressed_subscriber_is_not_activated_by_a_form(
     session: Session, engine: Engine, settings: Settings
 ) -> None:
     subscriber = make_subscriber(session)
@@ -180,7 +182,7 @@ def test_a_reader_who_was_suppressed_is_not_revived_by_a_form(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_a_reader_marked_suppressed_without_a_hash_is_left_alone(
+def test_a_subscriber_marked_suppressed_without_a_hash_is_left_alone(
     session: Session, engine: Engine
 ) -> None:
     make_subscriber(session).state = SubscriberState.SUPPRESSED
@@ -190,7 +192,7 @@ def test_a_reader_marked_suppressed_without_a_hash_is_left_alone(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_a_released_address_has_left_until_it_signs_up_anew(session: Session) -> None:
+def test_a_released_address_is_unsubscribed_until_it_signs_up_again(session: Session) -> None:
     make_subscriber(session)
     suppress_address(session, EMAIL, KEYS, "", NOW)
     assert release_address(session, EMAIL.upper(), KEYS)
@@ -226,7 +228,7 @@ def test_confirming_twice_is_confirming_once(
     assert subscriber_of(session).confirmation_count == 0
 
 
-def test_an_old_link_does_not_subscribe_again_somebody_who_left(
+def test_an_old_link_does_not_subscribe_a_subscriber_who_left(
     session: Session, settings: Settings
 ) -> None:
     sign_up(session)
@@ -244,7 +246,7 @@ def test_an_old_link_does_not_subscribe_again_somebody_who_left(
     assert confirm(session, settings, link(session, 30.1), at(31)).state is SubscriberState.ACTIVE
 
 
-def test_a_new_link_of_somebody_who_left_meanwhile_is_refused(
+def test_a_new_link_of_a_subscriber_who_left_meanwhile_is_refused(
     session: Session, settings: Settings
 ) -> None:
     sign_up(session)
@@ -254,12 +256,12 @@ def test_a_new_link_of_somebody_who_left_meanwhile_is_refused(
         confirm(session, settings, fresh, at(6))
 
 
-def test_a_link_of_somebody_erased_is_refused(session: Session, settings: Settings) -> None:
+def test_a_link_of_an_erased_subscriber_is_refused(session: Session, settings: Settings) -> None:
     with pytest.raises(TokenInvalid):
         confirm(session, settings, Token(Purpose.CONFIRM, 4711, NOW), NOW)
 
 
-def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> None:
+def test_a_subscriber_who_left_and_comes_back_is_asked_to_confirm_at_once(session: Session) -> None:
     subscriber = make_subscriber(session)
     unsubscribe(session, subscriber.id, "/unsubscribe", at(1))
     session.commit()
@@ -270,7 +272,7 @@ def test_somebody_who_left_and_comes_back_is_asked_at_once(session: Session) -> 
 
 
 @pytest.mark.parametrize("is_paused", [True, False])
-def test_leaving_is_at_once_final_and_may_be_repeated(session: Session, is_paused: bool) -> None:
+def test_unsubscribing_is_immediate_and_idempotent(session: Session, is_paused: bool) -> None:
     subscriber = make_subscriber(session)
     if is_paused:
         assert pause(subscriber, date(2026, 12, 1), NOW)
@@ -284,9 +286,7 @@ def test_leaving_is_at_once_final_and_may_be_repeated(session: Session, is_pause
     assert not resume(subscriber)
 
 
-def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
-    session: Session,
-) -> None:
+def test_undoing_an_unsubscription_needs_an_earlier_confirmation(session: Session) -> None:
     sign_up(session)
     pending = subscriber_of(session)
     assert not undo_unsubscribe(session, pending.id, at(1))
@@ -300,19 +300,19 @@ def test_a_change_of_mind_brings_a_reader_back_and_nobody_who_never_confirmed(
     assert (pending.state, pending.unsubscribed_at) == (SubscriberState.ACTIVE, None)
 
 
-def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
+def test_erasing_leaves_no_trace_of_the_address_which_may_sign_up_again(
     session: Session, engine: Engine
 ) -> None:
     make_subscriber(session)
-    told = f"550 5.1.1 <{EMAIL}>: no such mailbox"
+    reply = f"550 5.1.1 <{EMAIL}>: no such mailbox"
     session.execute(
-        text("UPDATE deliveries SET state = 'failed', last_reply = :told, reason = :told"),
-        {"told": told},
+        text("UPDATE deliveries SET state = 'failed', last_reply = :reply, reason = :reply"),
+        {"reply": reply},
     )
     mail = session.execute(select(Delivery.id)).scalar_one()
     session.add(
         DeliveryEvent(
-            delivery_id=mail, attempt=1, state=DeliveryState.FAILED, detail=told, created_at=NOW
+            delivery_id=mail, attempt=1, state=DeliveryState.FAILED, detail=reply, created_at=NOW
         )
     )
     session.commit()
@@ -328,7 +328,7 @@ def test_somebody_erased_leaves_no_trace_of_the_address_and_may_sign_up_again(
     assert not is_suppressed(session, EMAIL, KEYS)
 
 
-def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
+def test_an_address_suppressed_for_good_cannot_be_signed_up_again(
     session: Session, engine: Engine
 ) -> None:
     sign_up(session)
@@ -343,7 +343,7 @@ def test_somebody_who_never_wants_mail_cannot_be_signed_up_again(
     assert find_reason(session, EMAIL, KEYS) == "unsubscribed_for_good"
 
 
-def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> None:
+def test_a_suppression_for_good_survives_rotating_the_secret(session: Session) -> None:
     sign_up(session)
     never_mail(session, never(subscriber_of(session).id), KEYS[1:], at(1))
     session.commit()
@@ -351,7 +351,7 @@ def test_never_is_remembered_when_the_secret_was_rotated(session: Session) -> No
     assert session.execute(select(Subscriber)).all() == []
 
 
-def test_a_pause_ends_when_told_so(session: Session) -> None:
+def test_a_pause_ends_when_it_is_resumed(session: Session) -> None:
     subscriber = make_subscriber(session)
     assert not resume(subscriber)
     assert pause(subscriber, date(2026, 12, 1), NOW)

@@ -1,4 +1,4 @@
-"""A suppressed address gets nothing, whatever was forgotten of its reader and whoever brings it back."""
+"""A suppressed address gets no mail, even after an erasure and however it comes back."""
 
 import pytest
 from support.newsletter.press import PlannedTransport, Press, dump_tables
@@ -33,7 +33,7 @@ def import_again(press: Press, address: str) -> ImportReport:
         )
 
 
-def test_an_erased_reader_leaves_a_hash_and_no_address(press: Press) -> None:
+def test_an_erased_subscriber_leaves_a_hash_and_no_address(press: Press) -> None:
     (subscriber_id,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -48,7 +48,7 @@ def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
 ) -> None:
     (subscriber_id,) = press.add_subscribers(ANNE)
     forget(press, subscriber_id)
-    # The key was changed since; old ones stay behind the new one, for good.
+    # The secret was rotated since; old ones stay in the list after the new one.
     press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
     assert import_again(press, address.strip().rstrip(".")) == ImportReport(0, 0, 1)
     press.add_papers(1)
@@ -61,10 +61,10 @@ def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
 @pytest.mark.parametrize(
     ("address", "again"), [(ANNE, "ANNE@example.ORG"), ("änne@example.org", "ÄNNE@example.org")]
 )
-def test_the_claim_asks_whoever_brought_the_address_back(
+def test_claiming_checks_suppressions_however_the_address_came_back(
     press: Press, address: str, again: str
 ) -> None:
-    """As after a restored backup, or rows written by another program: no import saw them."""
+    """As after a restored backup, or rows inserted by another program, without an import."""
     (subscriber_id,) = press.add_subscribers(address)
     forget(press, subscriber_id)
     press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
@@ -104,7 +104,7 @@ def test_an_address_suppressed_while_its_mail_is_built_is_not_sent(press: Press)
             suppress_address(session, "bert@example.org", key, "asked", press.clock())
 
     transport = PlannedTransport(meanwhile=suppress)
-    # One row a window: the second is claimed after the first was on the wire.
+    # One row a window: the second is claimed after the first was sent.
     report = deliver(press.sender(transport, send_window=1))
     assert report == DeliverReport(sent=1, skipped=1)
     assert transport.recipients == [ANNE]

@@ -1,4 +1,4 @@
-"""Readers whose addresses are not ASCII: from the sign-up through the queue onto the wire."""
+"""Addresses that are not ASCII, from the sign-up to the relay."""
 
 from pathlib import Path
 
@@ -57,7 +57,9 @@ def test_a_digest_reaches_an_address_outside_ascii_signed(
     assert verdicts(content, {"s._domainkey.paperboy.example": record}) == [True]
 
 
-def test_a_relay_without_smtputf8_fails_that_mail_alone_and_suppresses_nobody(press: Press) -> None:
+def test_a_relay_without_smtputf8_fails_only_that_mail_and_suppresses_no_address(
+    press: Press,
+) -> None:
     sign_up(press, ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -67,12 +69,12 @@ def test_a_relay_without_smtputf8_fails_that_mail_alone_and_suppresses_nobody(pr
     sender.transport.close()
     relay.stop()
     assert press.states(edition_id) == {"failed": 1}
-    assert press.rows(edition_id)[0].reason == "553 5.6.7 the relay takes no such address"
+    assert press.rows(edition_id)[0].reason == "553 5.6.7 the relay does not support SMTPUTF8"
     assert relay.taken == []
     assert state_of(press) is SubscriberState.ACTIVE
 
 
-def test_only_a_domain_outside_ascii_needs_nothing_of_the_relay(press: Press) -> None:
+def test_a_domain_outside_ascii_needs_no_smtputf8(press: Press) -> None:
     sign_up(press, "anne@Bücher.example")
     press.add_papers(1)
     press.publish()
@@ -86,7 +88,7 @@ def test_only_a_domain_outside_ascii_needs_nothing_of_the_relay(press: Press) ->
     assert not [line for line in relay.lines if "SMTPUTF8" in line]
 
 
-def test_both_spellings_of_a_domain_are_one_reader_and_one_suppression(press: Press) -> None:
+def test_both_spellings_of_a_domain_are_one_subscriber_and_one_suppression(press: Press) -> None:
     sign_up(press, ANNE)
     with press.sessions.begin() as session:
         subscriber = find_by_email(session, ON_THE_WIRE.casefold())

@@ -1,4 +1,4 @@
-"""What was typed is read once: into values that can be stored, or into everything that is wrong."""
+"""Validating forms: values that can be stored, or all faults at once."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ FORM = SignUpForm(EMAIL, ("cat:cs.CL", '"prompt tuning"'), "weekdays", "6", "Eur
         ("timezone", replace(FORM, timezone="")),
     ],
 )
-def test_what_cannot_be_used_names_its_field_and_changes_nothing(
+def test_an_invalid_value_names_its_field_and_changes_nothing(
     session: Session, engine: Engine, field: str, form: SignUpForm
 ) -> None:
     with pytest.raises(SignUpError) as refused:
@@ -50,7 +50,7 @@ def test_what_cannot_be_used_names_its_field_and_changes_nothing(
     assert not any(read_tables(engine).values())
 
 
-def test_everything_wrong_is_said_at_once_each_with_its_field(session: Session) -> None:
+def test_all_faults_are_reported_at_once_each_with_its_field(session: Session) -> None:
     topics = ('"open', " ", "cats", "the")
     form = SignUpForm("nobody", topics, "hourly", "25", "Europe/Nowhere")
     with pytest.raises(SignUpError) as refused:

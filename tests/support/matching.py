@@ -16,7 +16,8 @@ from service.papers.store.models import Paper
 from service.topics.domain.language import Query, canonical, leaf_texts
 from service.topics.domain.matching.bitsets import PaperSet, iterate_bits
 from service.topics.domain.matching.bulk import TopicSets
-from service.topics.domain.matching.paper_index import IndexedPaper, PaperIndex
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.paper_index import PaperIndex
 from service.topics.store.index_rows import index_papers
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics
 from service.topics.store.save_compiled import save_compiled_topics

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 import redis
@@ -126,7 +126,7 @@ def test_the_http_server_serves_routes_and_keeps_requests(loopback_http: Loopbac
         "/feed": (200, {"ETag": '"1"'}, b"plain"),
         "/feed?page=2": lambda request: (503, {"Retry-After": "7"}, request.query.encode()),
     }
-    with httpx.Client(base_url=loopback_http.url, headers={"User-Agent": "test"}) as client:
+    with httpx2.Client(base_url=loopback_http.url, headers={"User-Agent": "test"}) as client:
         assert client.get("/feed").headers["ETag"] == '"1"'
         second = client.post("/feed?page=2", content=b"body")
         assert (second.status_code, second.content) == (503, b"page=2")

@@ -1,4 +1,4 @@
-"""Compiled topics in an edition: whatever way a topic came, its reader gets what it says."""
+"""Compiled topics in an edition, however a topic was saved."""
 
 from sqlalchemy import Engine, select, text, update
 from support.newsletter.press import Press
@@ -40,7 +40,7 @@ def find_in_memory(press: Press, edition_id: int, topics: list[str]) -> dict[str
         return {topic: set(index.ids_of(index.find(topic))) for topic in topics}
 
 
-def test_an_edition_finds_for_each_topic_what_a_search_finds(press: Press) -> None:
+def test_an_edition_finds_the_same_papers_as_a_search(press: Press) -> None:
     papers = press.add_papers(1, 2, 3, 4, 5)
     press.add_subscribers("ada@example.org")
     edition_id = press.publish()
@@ -77,7 +77,9 @@ def test_topics_that_came_by_plain_sql_are_compiled_by_the_edition_itself(
     assert list_uncompiled(engine) == []
 
 
-def test_an_edition_never_asks_forms_of_another_compiler(press: Press, engine: Engine) -> None:
+def test_an_edition_never_uses_compiled_topics_of_another_version(
+    press: Press, engine: Engine
+) -> None:
     press.add_papers(1, 2)
     press.add_subscribers("ada@example.org", topics=("parsing (1 OR 2)",))
     with engine.begin() as connection:
@@ -87,7 +89,7 @@ def test_an_edition_never_asks_forms_of_another_compiler(press: Press, engine: E
     assert len(press.row().paper_ids) == 2
 
 
-def test_an_unreadable_topic_brings_nothing_and_the_others_come(
+def test_an_unreadable_topic_brings_nothing_and_breaks_no_other(
     press: Press, engine: Engine
 ) -> None:
     press.add_papers(1)
@@ -101,7 +103,7 @@ def test_an_unreadable_topic_brings_nothing_and_the_others_come(
     assert press.states(edition_id) == {"queued": 1, "skipped: empty": 1}
 
 
-def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_unused(
+def test_the_maintenance_task_compiles_all_topics_and_prunes_unused_ones(
     press: Press, engine: Engine
 ) -> None:
     press.add_subscribers("ada@example.org", topics=("one", "two (a OR b)"))
@@ -121,7 +123,7 @@ def test_compiling_apart_from_editions_leaves_nothing_to_do_and_drops_what_is_un
         assert {*session.scalars(select(Clause.text))} == {"one", "(a OR b)", "a", "b", "two"}
 
 
-def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
+def test_a_topic_is_looked_up_once_for_all_subscribers(press: Press) -> None:
     press.add_papers(1)
     ada, grace = press.add_subscribers(
         "ada@example.org", "grace@example.org", topics=("parsing", "x")
@@ -137,7 +139,7 @@ def test_topics_are_learned_once_whoever_has_them(press: Press) -> None:
         assert [topic.canonical for topic in topics[ada]] == ["parsing", "x"]
         session.execute(update(Clause).values(keys="spoilt"))
         again = load(grace, ada)
-        # The very same text: what was found for it is one look-up by a string that knows its hash.
+        # The same string object, so that its cached result is found with a hash computed once.
         assert again[grace][0].canonical is topics[ada][0].canonical
         assert index.find(again[grace][0].canonical) == 1
         assert load(0) == {}

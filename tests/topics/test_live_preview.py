@@ -1,4 +1,4 @@
-"""A live preview says what the archive says, whatever it keeps, and what else a topic might be."""
+"""Live previews equal previews by Postgres, whatever is cached, and suggest other topics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +24,8 @@ from service.topics.preview_lookup import LivePreview
 from service.topics.store.recent import begin_snapshot
 from service.topics.topics import TopicError, preview_topic
 
-# Every span is read beside the requests.
-ALL_BESIDE = PreviewLimits(many_papers=1)
+# Every span is loaded in a background thread.
+ALL_IN_BACKGROUND = PreviewLimits(many_papers=1)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def previews(sessions: sessionmaker[Session], settings: Settings) -> LivePreview
     return LivePreviews(sessions, settings)
 
 
-class Asking:
-    """Asks one process's previews, each time in a transaction of its own."""
+class PreviewClient:
+    """Calls the previews of one process, each time in a new transaction."""
 
     def __init__(self, sessions: sessionmaker[Session], previews: LivePreviews) -> None:
         self.sessions = sessions
@@ -46,17 +46,17 @@ class Asking:
 
 
 @pytest.fixture
-def ask(sessions: sessionmaker[Session], previews: LivePreviews) -> Asking:
-    return Asking(sessions, previews)
+def ask(sessions: sessionmaker[Session], previews: LivePreviews) -> PreviewClient:
+    return PreviewClient(sessions, previews)
 
 
-def test_a_preview_is_that_of_the_archive(
-    ask: Asking, session: Session, settings: Settings
+def test_a_live_preview_equals_a_preview_by_postgres(
+    ask: PreviewClient, session: Session, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Old Cats")], on=FRIDAY - timedelta(days=30))
     store_papers(session, [make_announcement(2, "Cats at Night")], on=THURSDAY)
-    told = [make_announcement(n, f"Cats and Graphs {n}") for n in range(3, 20)]
-    store_papers(session, [*told, make_announcement(20, "Dogs", categories=("cs.CV",))])
+    announcements = [make_announcement(n, f"Cats and Graphs {n}") for n in range(3, 20)]
+    store_papers(session, [*announcements, make_announcement(20, "Dogs", categories=("cs.CV",))])
     store_papers(session, [make_announcement(21, "Tomorrow's Cats")], on=FRIDAY + timedelta(days=1))
     for topic in (
         "cats", "cats -night", "cat:cs.CV", "ti:cats cat:cs.CL", "(night OR dogs) -au:nobody",
@@ -69,8 +69,8 @@ def test_a_preview_is_that_of_the_archive(
     assert ask("cats").days_known == 2
 
 
-def test_papers_that_come_change_or_go_are_seen_at_once_under_any_clock(
-    ask: Asking, session: Session
+def test_new_changed_and_deleted_papers_are_seen_at_once(
+    ask: PreviewClient, session: Session
 ) -> None:
     first = make_announcement(1, "Cats")
     store_papers(session, [first])
@@ -86,49 +86,51 @@ def test_papers_that_come_change_or_go_are_seen_at_once_under_any_clock(
     assert ask("dogs", FRIDAY + timedelta(days=30)).matched.total == 0
 
 
-def test_while_the_last_days_are_read_beside_the_requests_the_archive_answers(
+def test_postgres_answers_while_the_snapshot_is_loaded_in_the_background(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats"), make_announcement(2, "More Cats")])
-    previews = LivePreviews(sessions, settings, ALL_BESIDE)
-    previews._rests_until = float("inf")
-    found = Asking(sessions, previews)("cats")
+    previews = LivePreviews(sessions, settings, ALL_IN_BACKGROUND)
+    previews._next_load_at = float("inf")
+    found = PreviewClient(sessions, previews)("cats")
     assert found.matched == preview_topic(session, settings, "cats", FRIDAY)
     assert (found.matched.total, found.days_known, found.narrower) == (2, 1, ())
-    assert previews._kept is None
+    assert previews._snapshot is None
 
 
 @contextmanager
-def noting(engine: Engine) -> Iterator[list[tuple[str, str]]]:
-    """The statements that Postgres is asked meanwhile, each with its parameters."""
-    asked: list[tuple[str, str]] = []
+def recorded_statements(engine: Engine) -> Iterator[list[tuple[str, str]]]:
+    """Record the SQL statements that run in the block, each with its parameters."""
+    statements: list[tuple[str, str]] = []
 
-    def note(*told: object) -> None:
-        asked.append((str(told[2]), str(told[3])))
+    def note(*arguments: object) -> None:
+        statements.append((str(arguments[2]), str(arguments[3])))
 
     event.listen(engine, "before_cursor_execute", note)
-    yield asked
+    yield statements
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_only_what_changed_is_read_again(ask: Asking, session: Session, engine: Engine) -> None:
+def test_only_changed_papers_are_loaded_again(
+    ask: PreviewClient, session: Session, engine: Engine
+) -> None:
     store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(1, 9)])
-    with noting(engine) as asked:
+    with recorded_statements(engine) as statements:
         assert ask("cats").matched.total == 8
-    assert sum("tsvector_to_array" in statement for statement, _ in asked) == 1
+    assert sum("tsvector_to_array" in statement for statement, _ in statements) == 1
     (come,) = store_papers(session, [make_announcement(9, "Cats and Zebras")]).values()
     session.execute(text("UPDATE subscribers SET hour = 7"))
     session.commit()
-    with noting(engine) as asked:
+    with recorded_statements(engine) as statements:
         assert ask("zebras").matched.total == 1
         assert ask("cats").matched.total == 9
-    (given,) = [given for statement, given in asked if "tsvector_to_array" in statement]
-    assert f"'{{{come}}}'" in given, "the one that came, and no other"
+    (given,) = [given for statement, given in statements if "tsvector_to_array" in statement]
+    assert f"'{{{come}}}'" in given, "only the new paper"
 
 
-def test_a_request_that_began_before_a_change_is_answered_as_of_then(
+def test_an_older_transaction_does_not_see_a_newer_snapshot(
     previews: LivePreviews,
-    ask: Asking,
+    ask: PreviewClient,
     session: Session,
     sessions: sessionmaker[Session],
     settings: Settings,
@@ -139,49 +141,49 @@ def test_a_request_that_began_before_a_change_is_answered_as_of_then(
         begin_snapshot(early, 5_000)
         store_papers(session, [make_announcement(2, "More Cats")])
         assert ask("cats").matched.total == 2
-        newer = previews._kept
+        newer = previews._snapshot
         early_state = early.execute(text("SELECT pg_current_snapshot()::text")).scalar_one()
-        assert previews._keep_up(early, _span_until(FRIDAY), early_state) is None
+        assert previews._refresh(early, _span_until(FRIDAY), early_state) is None
         assert preview_topic(early, settings, "cats", FRIDAY).total == 1
-        assert previews._kept is newer
+        assert previews._snapshot is newer
 
 
-def test_two_visitors_follow_a_change_once(
-    previews: LivePreviews, ask: Asking, session: Session, sessions: sessionmaker[Session]
+def test_two_requests_apply_a_change_once(
+    previews: LivePreviews, ask: PreviewClient, session: Session, sessions: sessionmaker[Session]
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
     ask("cats")
-    before = previews._kept
+    before = previews._snapshot
     assert before is not None
     store_papers(session, [make_announcement(2, "More Cats")])
     with sessions() as reading:
         state = begin_snapshot(reading, 5_000)
         changed = list_changes(reading, before.state)
-        first = previews._follow(reading, before, state, changed)
+        first = previews._apply_changes(reading, before, state, changed)
         assert first is not before
-        assert previews._follow(reading, before, state, changed) is first
+        assert previews._apply_changes(reading, before, state, changed) is first
 
 
-def test_a_great_change_is_read_beside_the_requests(
+def test_a_large_change_is_loaded_in_the_background(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings, PreviewLimits(most_followed=2))
-    ask = Asking(sessions, previews)
+    previews = LivePreviews(sessions, settings, PreviewLimits(most_changes=2))
+    ask = PreviewClient(sessions, previews)
     assert ask("cats").matched.total == 1
     store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(2, 9)])
-    with waiting_for_threads():
+    with joining_new_threads():
         assert ask("cats").matched.total == 8
-    assert previews._kept is not None
-    assert len(previews._kept.index) == 8
+    assert previews._snapshot is not None
+    assert len(previews._snapshot.index) == 8
 
 
-# What only a preview that asks the archive says.
+# Part of the statement that only `preview_topic` runs.
 COUNTING = "GROUP BY"
 
 
-def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
-    ask: Asking, session: Session, settings: Settings, engine: Engine
+def test_topics_of_replaced_papers_are_previewed_from_the_snapshot(
+    ask: PreviewClient, session: Session, settings: Settings, engine: Engine
 ) -> None:
     old = make_announcement(1, "Old Cats")
     store_papers(session, [old, make_announcement(5, "Old Dogs")], on=FRIDAY - timedelta(days=90))
@@ -197,37 +199,37 @@ def test_topics_of_replaced_papers_are_previewed_from_what_is_kept(
     }  # fmt: skip
     for topic, matched in expected.items():
         for _ in ("first", "again"):
-            with noting(engine) as asked:
+            with recorded_statements(engine) as statements:
                 assert ask(topic).matched == matched, topic
-            assert not [statement for statement, _ in asked if COUNTING in statement], topic
-    with noting(engine) as asked:
+            assert not [statement for statement, _ in statements if COUNTING in statement], topic
+    with recorded_statements(engine) as statements:
         preview_topic(session, settings, "cats", FRIDAY)
-    assert [statement for statement, _ in asked if COUNTING in statement]
+    assert [statement for statement, _ in statements if COUNTING in statement]
     assert (expected["cats replaced:"].total, expected["cats replaced:only"].total) == (3, 1)
 
 
-def test_likeness_is_tried_in_memory_and_says_what_the_archive_says(
+def test_like_clauses_in_memory_find_what_postgres_finds(
     session: Session, sessions: sessionmaker[Session], settings: Settings, engine: Engine
 ) -> None:
     settings = settings.model_copy(update={"embedder": "wordllama"})
     subjects = ["Grasping with robot hands"] * 3 + ["Lensing of light by distant galaxies"] * 3
     subjects += [f"Number {n} of many {n % 7} studies of matter {n % 5}" for n in range(LEAST_POOL)]
-    told = [make_announcement(n, subject) for n, subject in enumerate(subjects, 1)]
-    store_papers(session, told)
+    announcements = [make_announcement(n, subject) for n, subject in enumerate(subjects, 1)]
+    store_papers(session, announcements)
     learn_meanings(sessions, settings)
-    previews = LivePreviews(sessions, settings, ALL_BESIDE)
-    with waiting_for_threads():
+    previews = LivePreviews(sessions, settings, ALL_IN_BACKGROUND)
+    with joining_new_threads():
         previews.warm(FRIDAY)
-    ask = Asking(sessions, previews)
+    ask = PreviewClient(sessions, previews)
     topics = ('like:"robot hands"', "like:2609.00003", 'like:"gravitational lensing" -light')
     for topic in (*topics, "like:2609.00003 replaced:"):
         expected = preview_topic(session, settings, topic, FRIDAY)
-        with noting(engine) as asked:
+        with recorded_statements(engine) as statements:
             assert ask(topic).matched == expected, topic
-        is_asked = any("array_agg(papers.id)" in statement for statement, _ in asked)
-        assert is_asked is (topic == topics[2]), topic
+        is_in_postgres = any("array_agg(papers.id)" in statement for statement, _ in statements)
+        assert is_in_postgres is (topic == topics[2]), topic
     assert preview_topic(session, settings, topics[0], FRIDAY).total > 0
-    # What comes later is like nothing until it is learned, and then at once.
+    # A new paper satisfies no like query until it is embedded, and does at once afterwards.
     store_papers(session, [make_announcement(99, "Robot hands that grasp")])
     for _ in ("before it is learned", "afterwards"):
         for topic in topics:
@@ -237,40 +239,42 @@ def test_likeness_is_tried_in_memory_and_says_what_the_archive_says(
 
 
 @contextmanager
-def waiting_for_threads() -> Iterator[None]:
+def joining_new_threads() -> Iterator[None]:
     before = {*threads()}
     yield
     for thread in {*threads()} - before:
         thread.join(timeout=20)
 
 
-def test_what_is_kept_has_an_end(
+def test_the_cache_of_answers_is_bounded(
     sessions: sessionmaker[Session], session: Session, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats and Dogs")])
-    ask = Asking(sessions, LivePreviews(sessions, settings, PreviewLimits(most_kept=2)))
+    ask = PreviewClient(sessions, LivePreviews(sessions, settings, PreviewLimits(most_answers=2)))
     for topic in ("cats", "dogs", "mice", "cats dogs", "cats mice"):
         assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
-    assert ask.previews._kept is not None
-    assert len(ask.previews._kept.answers) <= 2
+    assert ask.previews._snapshot is not None
+    assert len(ask.previews._snapshot.answers) <= 2
 
 
-def test_words_learned_beside_the_requests_change_no_answer(
+def test_common_words_loaded_in_the_background_change_no_preview(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
-    told = [make_announcement(n, f"Cats of Kind {n}") for n in range(1, 60)]
-    store_papers(session, [*told, make_announcement(60, "Of dogs", abstract="Cats too, and cats.")])
-    previews = LivePreviews(sessions, settings, ALL_BESIDE)
-    with waiting_for_threads():
+    announcements = [make_announcement(n, f"Cats of Kind {n}") for n in range(1, 60)]
+    store_papers(
+        session, [*announcements, make_announcement(60, "Of dogs", abstract="Cats too, and cats.")]
+    )
+    previews = LivePreviews(sessions, settings, ALL_IN_BACKGROUND)
+    with joining_new_threads():
         previews.warm(FRIDAY)
-    kept = previews._kept
-    assert kept is not None
+    snapshot = previews._snapshot
+    assert snapshot is not None
     cats = parse_query("cats")
     assert isinstance(cats, Text)
-    known = kept.index.find_here(cats, {"cat": (1,)})
+    known = snapshot.index.find_here(cats, {"cat": (1,)})
     assert known is not None
     assert known.bit_count() == 60
-    ask = Asking(sessions, previews)
+    ask = PreviewClient(sessions, previews)
     for topic in ("cats", "cats -kind", "dogs", '"cats of kind"'):
         assert ask(topic).matched == preview_topic(session, settings, topic, FRIDAY)
     store_papers(session, [make_announcement(61, "Birds", abstract="No friends of cats")])
@@ -278,26 +282,26 @@ def test_words_learned_beside_the_requests_change_no_answer(
     assert ask("cats").matched.total == 61
 
 
-def test_a_broken_connection_costs_the_reading_and_nothing_else(
+def test_a_database_error_during_the_background_load_breaks_no_preview(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    previews = LivePreviews(sessions, settings, ALL_BESIDE)
+    previews = LivePreviews(sessions, settings, ALL_IN_BACKGROUND)
     session.execute(text("ALTER TABLE papers RENAME TO elsewhere"))
     session.commit()
-    with waiting_for_threads():
+    with joining_new_threads():
         previews.warm(FRIDAY)
-    assert previews._kept is None
+    assert previews._snapshot is None
     session.execute(text("ALTER TABLE elsewhere RENAME TO papers"))
     session.commit()
-    assert Asking(sessions, previews)("cats").matched.total == 1
+    assert PreviewClient(sessions, previews)("cats").matched.total == 1
 
 
-def test_a_preview_that_takes_too_long_is_refused_politely(
+def test_a_preview_past_the_time_limit_raises_too_broad(
     sessions: sessionmaker[Session], session: Session, settings: Settings
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
-    ask = Asking(sessions, LivePreviews(sessions, settings, PreviewLimits(time_limit_ms=50)))
+    ask = PreviewClient(sessions, LivePreviews(sessions, settings, PreviewLimits(time_limit_ms=50)))
     session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))
     with pytest.raises(TooBroad):
         ask("cats")
@@ -305,16 +309,16 @@ def test_a_preview_that_takes_too_long_is_refused_politely(
     assert ask("cats").matched.total == 1
 
 
-def test_a_faulty_topic_says_where(ask: Asking) -> None:
+def test_an_invalid_topic_raises_an_error_with_its_position(ask: PreviewClient) -> None:
     with pytest.raises(TopicError) as raised:
         ask("cats )")
     assert raised.value.position == 5
 
 
-def test_a_topic_of_many_papers_gets_narrower_ones_with_their_counts(
-    ask: Asking, session: Session, settings: Settings
+def test_a_topic_with_many_papers_gets_narrower_suggestions_with_counts(
+    ask: PreviewClient, session: Session, settings: Settings
 ) -> None:
-    told = [
+    announcements = [
         make_announcement(
             n,
             f"Cats {'with whiskers' if n % 2 else 'that purr'} {n}",
@@ -322,7 +326,7 @@ def test_a_topic_of_many_papers_gets_narrower_ones_with_their_counts(
         )
         for n in range(1, 41)
     ]
-    store_papers(session, told)
+    store_papers(session, announcements)
     found = ask("cats")
     counts = {each.topic: each.count for each in found.narrower}
     assert counts["cats cat:cs.CV"] == 13
@@ -333,7 +337,9 @@ def test_a_topic_of_many_papers_gets_narrower_ones_with_their_counts(
     assert ask("cats cat:cs.CV").narrower == ()
 
 
-def test_a_topic_at_its_longest_gets_no_clause_more(ask: Asking, session: Session) -> None:
+def test_a_topic_of_the_greatest_length_gets_no_suggestion_with_one_more_clause(
+    ask: PreviewClient, session: Session
+) -> None:
     store_papers(
         session,
         [
@@ -347,24 +353,26 @@ def test_a_topic_at_its_longest_gets_no_clause_more(ask: Asking, session: Sessio
     assert not any("cat:" in each.topic for each in found.narrower)
 
 
-def test_a_topic_that_finds_nothing_is_asked_what_it_meant(ask: Asking, session: Session) -> None:
+def test_a_topic_without_papers_gets_respelled_and_wider_suggestions(
+    ask: PreviewClient, session: Session
+) -> None:
     store_papers(session, [make_announcement(1, "Diffusion Models for Cats")])
-    said = {each.topic: (each.says, each.count) for each in ask("difusion modls").instead}
-    assert said == {
+    suggested = {each.topic: (each.says, each.count) for each in ask("difusion modls").instead}
+    assert suggested == {
         "diffusion models": ("diffusion instead of difusion and models instead of modls", 1)
     }
     (wider,) = ask("cats cat:hep-th").instead
     assert (wider.topic, wider.count) == ("cats", 1)
 
 
-def test_the_name_of_a_category_is_recognised(ask: Asking, session: Session) -> None:
+def test_the_name_of_a_category_suggests_the_category(ask: PreviewClient, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Robotics at Home", categories=("cs.RO",))])
     found = ask("robotics")
     assert found.matched.total == 1
     assert [(each.topic, each.count) for each in found.instead] == [("cat:cs.RO", 1)]
 
 
-def test_an_empty_store_promises_nothing_and_suggests_nothing(ask: Asking) -> None:
+def test_an_empty_database_gives_an_empty_preview_without_suggestions(ask: PreviewClient) -> None:
     found = ask("difusion")
     assert (found.matched.total, found.days_known, found.instead) == (0, 0, ())
 

@@ -56,7 +56,7 @@ def test_preview_archive_and_daily_match_agree_on_real_papers(
 ) -> None:
     previews = LivePreviews(sessions, settings)
     papers = read_real(real_data, 400)
-    told = [
+    announcements = [
         make_announcement(
             n,
             str(paper["title"]),
@@ -66,7 +66,7 @@ def test_preview_archive_and_daily_match_agree_on_real_papers(
         )
         for n, paper in enumerate(papers, start=1)
     ]
-    store_papers(session, told)
+    store_papers(session, announcements)
     day = index_papers(session, list(session.scalars(select(Paper.id))))
     found_count = 0
     for topic in make_topics(papers, 250):

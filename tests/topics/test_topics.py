@@ -1,4 +1,4 @@
-"""Topics as readers write them: refused with the place of the fault, previewed before they cost."""
+"""Validation of topics, with the position of an error, and their preview."""
 
 from datetime import date, timedelta
 
@@ -22,7 +22,7 @@ from service.topics.topics import TopicError, check_topics, preview_topic, read_
         ("(a OR b", None, "."),
     ],
 )
-def test_a_topic_that_cannot_be_used_says_where_and_why(
+def test_an_invalid_topic_raises_an_error_with_position_and_reason(
     session: Session, text: str, position: int | None, words: str
 ) -> None:
     with pytest.raises(TopicError, match=words) as refused:
@@ -36,9 +36,7 @@ def test_a_topic_that_cannot_be_used_says_where_and_why(
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "lora \x00", '"\x00"', "au:\x00", "x" * 100_000])
-def test_what_no_database_can_hold_is_refused_or_read_but_never_a_fault(
-    session: Session, text: str
-) -> None:
+def test_text_that_postgres_cannot_store_is_refused_or_cleaned(session: Session, text: str) -> None:
     try:
         read = canonical(read_topic(session, text))
     except TopicError as error:
@@ -47,7 +45,7 @@ def test_what_no_database_can_hold_is_refused_or_read_but_never_a_fault(
     assert "\x00" not in read
 
 
-def test_topics_are_checked_together_and_each_once(session: Session) -> None:
+def test_each_distinct_topic_is_checked_once(session: Session) -> None:
     checked = check_topics(session, ["LoRA  AND cat:cs.cl", '"open', "lora AND cat:cs.CL", '"open'])
     assert list(checked) == ["LoRA  AND cat:cs.cl", '"open', "lora AND cat:cs.CL"]
     first, refused, second = checked.values()
@@ -76,6 +74,6 @@ def test_a_preview_counts_every_day_and_shows_the_newest(
     assert [paper.identifier for paper in preview.newest] == ["2609.00004", "2609.00002"]
 
 
-def test_a_preview_of_a_time_without_papers_is_empty(session: Session, settings: Settings) -> None:
+def test_a_preview_of_days_without_papers_is_empty(session: Session, settings: Settings) -> None:
     preview = preview_topic(session, settings, "lora", date(2026, 1, 1))
     assert (len(preview.per_day), preview.total, preview.newest) == (30, 0, ())

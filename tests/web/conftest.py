@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -46,8 +46,8 @@ def app(settings: Settings, engine: Engine, clock: Turnable, bell: Bell) -> Fast
 
 
 @pytest.fixture
-def web(app: FastAPI) -> Iterator[httpx.Client]:
-    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+def web(app: FastAPI) -> Iterator[httpx2.Client]:
+    with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         yield client
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from support.smtp.smtp_sink import free_port, wait_until
 
@@ -38,13 +38,13 @@ def address(settings: Settings) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/healthz").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{address}/healthz").status_code == 200
+    except httpx2.TransportError:
         return False
 
 
 def test_the_site_starts_from_the_environment_and_is_ready(address: str) -> None:
-    assert httpx.get(f"{address}/readyz").json()["status"] == "ok"
-    answer = httpx.post(f"{address}/subscribe", data={"email": "reader@example.org"})
+    assert httpx2.get(f"{address}/readyz").json()["status"] == "ok"
+    answer = httpx2.post(f"{address}/subscribe", data={"email": "reader@example.org"})
     assert answer.status_code == 200
-    assert httpx.get(f"{address}/mailbox").status_code == 200
+    assert httpx2.get(f"{address}/mailbox").status_code == 200

@@ -11,7 +11,7 @@ from support.servers.processes import settings_environ
 from service.platform.settings.settings import Settings
 
 HEAVY = {
-    "numpy", "tokenizers", "mjml", "jinja2", "aiosmtplib", "httpx", "dkim", "cryptography.hazmat",
+    "numpy", "tokenizers", "mjml", "jinja2", "aiosmtplib", "httpx2", "dkim", "cryptography.hazmat",
     "feedparser", "lxml", "pgvector", "sqlalchemy", "psycopg", "pydantic",
 }  # fmt: skip
 RENDERER = "service.messages.rendering.renderer"

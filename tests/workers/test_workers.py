@@ -72,7 +72,7 @@ def test_a_flushed_broker_loses_nothing(
     with redis.Redis.from_url(settings.redis_url) as client:
         enqueue("deliver")
         client.flushdb()
-        assert client.llen(TASK_QUEUES["deliver"]) == 0
+        assert client.llen(TASK_QUEUES["paperboy.deliver"]) == 0
         environ = settings_environ(settings, SEND_WINDOW="4", SEND_CONNECTIONS="2")
         with running_worker(environ):
             enqueue("deliver")
@@ -103,7 +103,7 @@ def test_a_swept_row_is_rung_for_and_sent(
         wait_until(lambda: press.states(edition_id) == {"sent": 1}, 20)
 
 
-def test_beat_rings_only_tasks_that_exist_in_queues_that_are_served(settings: Settings) -> None:
+def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings: Settings) -> None:
     program = (
         "import json; from workers.app import app, BEAT; import workers.tasks;"
         "print(json.dumps([BEAT, sorted(t for t in app.tasks if not t.startswith('celery.')),"
@@ -116,7 +116,7 @@ def test_beat_rings_only_tasks_that_exist_in_queues_that_are_served(settings: Se
     beat, tasks, routes, schedule = json.loads(told.stdout)
     assert tasks == sorted(TASK_QUEUES)
     assert routes == {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
-    assert set(TASK_QUEUES.values()) == {"ingest", "compose", "send"}
+    assert set(TASK_QUEUES.values()) == {"paperboy.ingest", "paperboy.compose", "paperboy.send"}
     assert schedule.keys() == beat.keys()
     for task, arguments, seconds in beat.values():
         assert task in tasks

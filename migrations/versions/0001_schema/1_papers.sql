@@ -1,4 +1,4 @@
--- What was announced: papers, their versions, names and later events, and the batches they came in.
+-- Papers, their versions, identifiers and later events, and the batches they were announced in.
 
 CREATE TYPE announce_type AS ENUM ('new', 'cross', 'replace', 'replace-cross', 'listed');
 CREATE TYPE batch_state AS ENUM ('expected', 'partial', 'complete', 'closed');

@@ -1,4 +1,4 @@
--- Vectors of papers, queries of `like:` clauses, how common lexemes are. Needs pgvector 0.7 or newer,
+-- Vectors of papers, like queries, frequencies of lexemes. Needs pgvector 0.7 or newer,
 -- for `halfvec` and `sparsevec`; it is a trusted extension, so the database's owner may create it.
 
 CREATE EXTENSION IF NOT EXISTS vector;

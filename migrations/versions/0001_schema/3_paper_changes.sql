@@ -1,6 +1,6 @@
--- Triggers that log each paper that comes, changes or goes, for what is kept of them in memory. They
--- see a whole statement at once, so that storing a batch costs one INSERT more. A change is one in
--- what previews and searches read of a paper, or in its vectors; a trend moves none of it.
+-- Triggers that log inserts, changes and deletions of papers, for the caches of papers in memory. They
+-- are statement-level triggers, so that storing a batch costs one more INSERT. Only columns that
+-- previews and searches read, and vectors, count as a change; a new trend does not.
 
 CREATE FUNCTION tell_paper_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

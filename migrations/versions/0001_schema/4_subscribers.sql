@@ -1,4 +1,4 @@
--- Readers, what they agreed to and what they say of papers; addresses that must not be mailed.
+-- Subscribers, their consents and their feedback on papers; suppressed addresses.
 
 CREATE TYPE subscriber_state AS ENUM (
     'pending', 'active', 'paused', 'unsubscribed', 'suppressed'

@@ -1,5 +1,5 @@
--- Topics, what they and their clauses are compiled to, and what readers change of them by a link. A
--- trigger empties a topic's link to its compiled form where somebody changes the text alone.
+-- Topics, compiled topics and clauses, and changes of topics that subscribers make by a link. A
+-- trigger clears the reference to the compiled topic when only the text of a topic is updated.
 
 CREATE TYPE clause_kind AS ENUM (
     'word', 'phrase', 'author', 'category', 'like', 'group', 'other'

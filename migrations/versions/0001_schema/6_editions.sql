@@ -1,4 +1,4 @@
--- One publication for one date, its papers, and the ranges of readers that are to be composed.
+-- Editions, one per cadence and date, their papers, and the chunks of subscribers to compose.
 
 CREATE TYPE edition_state AS ENUM ('open', 'frozen', 'closed');
 

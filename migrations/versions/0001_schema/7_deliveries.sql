@@ -1,5 +1,5 @@
--- The row before the send, its events, and the copy of what was sent. `installations` has one row: a
--- random name that a restored backup shares with the database it was made from.
+-- Deliveries (inserted before the send), their events, and copies of sent messages. `installations`
+-- has one row: a random name that a restored backup shares with its original database.
 
 CREATE TYPE delivery_kind AS ENUM (
     'digest', 'confirmation', 'already_subscribed', 'welcome', 'farewell', 'topics_changed',

@@ -1,4 +1,4 @@
--- How fast each provider takes our mail, and whether it is paused.
+-- Provider limits: how fast we send to each provider, and whether it is paused (circuit breaker).
 
 CREATE TYPE breaker_state AS ENUM ('closed', 'open', 'probing');
 

@@ -1,4 +1,4 @@
--- What came back: one row for each bounce or complaint.
+-- Bounces and complaints, one row each.
 
 CREATE TYPE bounce_verdict AS ENUM (
     'address', 'full', 'policy', 'content', 'configuration', 'complaint', 'auto_reply',

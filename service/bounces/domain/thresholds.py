@@ -1,7 +1,7 @@
-"""What a reader's bounces come to: suppressed at once, after several, or not at all.
+"""Thresholds: when a subscriber's bounces lead to suppression, at once, after several or never.
 
-Events arrive late, twice and out of order, so the standing is computed from all of them and not
-counted up: the same events in any order, any number of times, give the same standing.
+Events arrive late, twice and out of order, so the score is computed from all of them and not
+incremented: it is idempotent and independent of their order.
 """
 
 from collections.abc import Iterable
@@ -12,20 +12,20 @@ from math import fsum
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import BounceVerdict, DeliveryState
 
-# In percent of a suppression. Soft bounces weigh 20 (`service.deliveries.domain.refusals`): a daily reader's
-# full mailbox ends the subscription on the sixth day, a weekly one's in the ninth week, and a
-# fortnight's holiday with two of them never does.
+# In percent of a suppression. Soft bounces weigh 20 (`service.deliveries.domain.refusals`): a full
+# mailbox ends a daily subscription on the sixth day and a weekly one in the ninth week; two soft
+# bounces during a fortnight's holiday never do.
 LIMIT = 100.0
 HALF_LIFE = timedelta(days=30)
 
 _AGAINST_SUBSCRIBER = frozenset({BounceVerdict.ADDRESS, BounceVerdict.FULL})
-# What comes back of a mail that arrived, or may yet.
+# Verdicts about a mail that arrived, or may still arrive.
 ARRIVED = frozenset({BounceVerdict.AUTO_REPLY, BounceVerdict.NOT_A_BOUNCE})
 
 
 @dataclass(frozen=True, slots=True)
 class BounceView:
-    """One thing that came back. `key` is the event's own: equal keys are one event."""
+    """A bounce event for scoring. Events with equal keys are one event."""
 
     key: str
     verdict: BounceVerdict
@@ -35,7 +35,7 @@ class BounceView:
 
 @dataclass(frozen=True, slots=True)
 class BounceScore:
-    """`score` in percent of a suppression; `suppress` names the reason once it is reached."""
+    """A bounce score in percent of a suppression; `suppress` is its reason once that is reached."""
 
     score: float
     suppress: SuppressionReason | None = None
@@ -43,10 +43,10 @@ class BounceScore:
 
 
 def next_score(events: Iterable[BounceView], now: datetime) -> BounceScore:
-    """Where a reader stands after all of these events.
+    """Return a subscriber's bounce score after all of these events.
 
-    A complaint or a certain hard bounce is final whenever it happened. The rest adds up, the
-    heaviest of each day, and is worth half after each HALF_LIFE.
+    A complaint or a certain hard bounce suppresses whenever it happened. Of the others the heaviest
+    of each day is added up, with a weight that halves after each HALF_LIFE.
     """
     distinct = {event.key: event for event in events}.values()
     if any(event.verdict is BounceVerdict.COMPLAINT for event in distinct):
@@ -58,8 +58,8 @@ def next_score(events: Iterable[BounceView], now: datetime) -> BounceScore:
         if event.weight >= LIMIT:
             return BounceScore(LIMIT, SuppressionReason.HARD_BOUNCE, "there is no such address")
         day = event.occurred_at.date()
-        days[day] = max(days.get(day, 0.0), _worth(event, now))
-    # fsum, since the order of an ordinary sum shows in its last digit.
+        days[day] = max(days.get(day, 0.0), _decayed_weight(event, now))
+    # fsum, because the last digit of an ordinary sum depends on the order.
     score = fsum(days.values())
     if score < LIMIT:
         return BounceScore(score)
@@ -67,16 +67,16 @@ def next_score(events: Iterable[BounceView], now: datetime) -> BounceScore:
     return BounceScore(score, SuppressionReason.HARD_BOUNCE, why)
 
 
-def _worth(event: BounceView, now: datetime) -> float:
+def _decayed_weight(event: BounceView, now: datetime) -> float:
     age = max(now - event.occurred_at, timedelta(0))
     return float(event.weight * 0.5 ** (age / HALF_LIFE))
 
 
 def state_after(verdict: BounceVerdict) -> DeliveryState:
-    """What a delivery becomes by what came back of it.
+    """Return the delivery state after a verdict.
 
-    A delay, a receipt or a reader's auto-reply prove that the relay took the mail: they settle a
-    delivery that was in doubt, as sent.
+    A delay, a receipt or an auto-reply proves that the relay accepted the mail, so a delivery in
+    doubt becomes sent.
     """
     if verdict is BounceVerdict.COMPLAINT:
         return DeliveryState.COMPLAINED

@@ -1,8 +1,8 @@
-"""A mail server that takes bounces and nothing else: SMTP, or LMTP behind the operator's own.
+"""A mail server that accepts only bounces: SMTP, or LMTP behind the operator's own server.
 
 An address that we did not sign is refused at RCPT, before any message is read. So a listener that
-stands open to the world is no relay, keeps nothing of strangers, and tells an honest server at
-once that it is wrong.
+is open to the internet is no open relay and stores nothing from strangers, and an honest server
+learns at once that the address is wrong.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from service.bounces.inbound.mime_parts import MOST_BYTES
 from service.platform.logs import get_logger
 from service.platform.smtp_server import SmtpServer
 
-# (raw message, receivers) -> None; raising keeps the message with whoever brings it.
+# (raw message, receivers) -> None; where it raises, the message stays with the sending server.
 Take = Callable[[bytes, tuple[str, ...]], None]
-# A server whose client says nothing for this long (seconds) is hung up on.
-_PATIENCE = 60.0
+# A connection that is idle for this long (seconds) is closed.
+_IDLE_SECONDS = 60.0
 # A bounce has one receiver; RFC 5321 §4.5.3.1.8 asks for a hundred from general servers.
 _MOST_RECEIVERS = 100
 
@@ -26,10 +26,10 @@ log = get_logger(__name__)
 
 
 class BounceListener(SmtpServer):
-    """The server that takes bounces.
+    """The server that accepts bounces.
 
-    `is_ours` is asked for each receiver. `take` is called for each message on a thread, and the
-    message is answered with 250 only when it returns.
+    `is_ours` is called for each receiver. `take` is called for each message on a thread, and the
+    message is answered with 250 only after it returns.
     """
 
     def __init__(self, is_ours: Callable[[str], bool], take: Take, *, lmtp: bool = False) -> None:
@@ -38,12 +38,12 @@ class BounceListener(SmtpServer):
             protocol=LMTP if lmtp else SMTP,
             ident="Paperboy bounces",
             data_size_limit=MOST_BYTES,
-            timeout=_PATIENCE,
+            timeout=_IDLE_SECONDS,
         )
 
 
 class _Handler:
-    """aiosmtpd's handler: its methods are found by name."""
+    """aiosmtpd's handler, whose methods are found by name."""
 
     def __init__(self, is_ours: Callable[[str], bool], take: Take) -> None:
         self._is_ours = is_ours
@@ -66,11 +66,11 @@ class _Handler:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - as above
-        """Answers 250 only when the bounce is recorded; otherwise it is brought again."""
+        """Answer 250 only when the bounce is recorded; otherwise the sender retries."""
         raw = envelope.original_content or b""
         try:
             await asyncio.to_thread(self._take, raw, tuple(envelope.rcpt_tos))
-        except Exception:  # the database may be away: whatever it is, the sender keeps the message
+        except Exception:  # such as an unavailable database: the sender keeps the message
             log.exception("bounce.not_recorded")
             return "451 4.3.0 not recorded, please try again later"
         return "250 2.0.0 recorded"

@@ -1,24 +1,24 @@
 """Bounces that wait in a mailbox: a Maildir on this machine, or a folder reached by IMAP.
 
-A message is handed out, and marked as seen only after it was taken: one that is taken and not
-marked (the process died in between) comes again, and its key says so. Nothing is ever deleted.
+A message is handed out first and marked as seen afterwards. If the process dies in between, the
+message comes again, and its key shows that it is recorded already. Nothing is ever deleted.
 """
 
-import imaplib
-import re
 import ssl
 from collections.abc import Callable
 from mailbox import Maildir, NoSuchMailboxError
 from pathlib import Path
-from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from imapclient import SEEN, IMAPClient
+from imapclient.exceptions import IMAPClientError
 
 from service.bounces.inbound.mime_parts import MOST_BYTES
+from service.platform.settings.kinds import is_loopback
 
-# So that a full mailbox does not hold a worker for hours; the rest is next, a minute later.
+# A full mailbox must not occupy a worker for hours; the rest follows a minute later.
 MOST_AT_ONCE = 500
 _TIMEOUT_SECONDS = 30.0
-_IMAP_PORT, _IMAPS_PORT = 143, 993
 
 Take = Callable[[bytes], None]
 
@@ -28,27 +28,27 @@ class MailboxUnavailable(Exception):
 
 
 def read_mailbox(address: str, take: Take) -> int:
-    """Hand every unseen message to `take`; returns how many. Raises `MailboxUnavailable`.
+    """Hand every unseen message to `take`; return how many. Raises `MailboxUnavailable`.
 
-    `address` is `maildir:/path` or `imap[s]://user:password@host[:port][/folder]`. Messages too
-    large to be read are marked as seen, so that they do not come again.
+    `address` is `maildir:/path` or `imap[s]://user:password@host[:port][/folder]`. `imap`
+    switches to TLS by STARTTLS; on this machine only with `?starttls=required`. With
+    `?token=/path` the login is XOAUTH2, with the access token that the file holds now. Messages
+    too large to be read are marked as seen, so that they do not come again.
     """
     parts = urlsplit(address)
     if parts.scheme == "maildir":
         return _read_maildir(Path(unquote(parts.path)), take)
     try:
-        with _connect(parts) as connection:
-            connection.login(unquote(parts.username or ""), unquote(parts.password or ""))
-            return _read_folder(connection, unquote(parts.path.strip("/")) or "INBOX", take)
-    except (imaplib.IMAP4.error, OSError, ValueError) as error:
-        raise MailboxUnavailable(f"{parts.hostname}: {_words(error)}") from error
+        with _connect(parts) as client:
+            _log_in(client, parts)
+            return _read_folder(client, unquote(parts.path.strip("/")) or "INBOX", take)
+    except (IMAPClientError, OSError, ValueError) as error:
+        raise MailboxUnavailable(f"{parts.hostname}: {_reason(error)}") from error
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    told = error.args[0] if error.args else type(error).__name__
-    return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
+def _reason(error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return reason or type(error).__name__
 
 
 def _read_maildir(path: Path, take: Take) -> int:
@@ -59,14 +59,12 @@ def _read_maildir(path: Path, take: Take) -> int:
         ]
     except (NoSuchMailboxError, OSError) as error:
         raise MailboxUnavailable(f"{path} is not a Maildir that can be read") from error
-    taken = 0
     for key in keys[:MOST_AT_ONCE]:
         with box.get_file(key) as file:
             raw = file.read(MOST_BYTES + 1)
         take(raw)
-        taken += 1
         _mark_seen(box, key)
-    return taken
+    return len(keys[:MOST_AT_ONCE])
 
 
 def _mark_seen(box: Maildir, key: str) -> None:
@@ -77,43 +75,37 @@ def _mark_seen(box: Maildir, key: str) -> None:
         message.add_flag("S")
         box[key] = message
     except KeyError:
-        return  # somebody else has taken it meanwhile; its key kept it from being recorded twice
+        return  # another process has taken it; the event's key prevents a second record
 
 
-def _connect(parts: SplitResult) -> imaplib.IMAP4:
-    host = parts.hostname or ""
-    if parts.scheme == "imap":
-        return imaplib.IMAP4(host, parts.port or _IMAP_PORT, _TIMEOUT_SECONDS)
-    context = ssl.create_default_context()
-    return imaplib.IMAP4_SSL(
-        host, parts.port or _IMAPS_PORT, ssl_context=context, timeout=_TIMEOUT_SECONDS
+def _connect(parts: SplitResult) -> IMAPClient:
+    is_tls = parts.scheme == "imaps"
+    context = ssl.create_default_context() if is_tls else None
+    return IMAPClient(
+        parts.hostname, parts.port, ssl=is_tls, ssl_context=context, timeout=_TIMEOUT_SECONDS
     )
 
 
-def _read_folder(connection: imaplib.IMAP4, folder: str, take: Take) -> int:
-    quoted = '"' + re.sub(r'(["\\])', r"\\\1", folder) + '"'
-    _done(connection.select(quoted))
-    found = _done(connection.uid("SEARCH", "UNSEEN"))
+def _log_in(client: IMAPClient, parts: SplitResult) -> None:
+    user, options = unquote(parts.username or ""), parse_qs(parts.query)
+    needs_tls = options.get("starttls") == ["required"] or not is_loopback(parts.hostname or "")
+    if parts.scheme == "imap" and needs_tls:
+        client.starttls(ssl.create_default_context())
+    if token := options.get("token"):
+        client.oauth2_login(user, Path(token[-1]).read_text(encoding="ascii").strip())
+    else:
+        client.login(user, unquote(parts.password or ""))
+
+
+def _read_folder(client: IMAPClient, folder: str, take: Take) -> int:
+    client.select_folder(folder)
     taken = 0
-    for uid in (found[0] or b"").split()[:MOST_AT_ONCE]:
-        raw = _fetch(connection, uid.decode("ascii"))
+    for uid in client.search("UNSEEN")[:MOST_AT_ONCE]:
+        # PEEK does not mark the message; no more of it is fetched than can be read.
+        found = client.fetch([uid], [f"BODY.PEEK[]<0.{MOST_BYTES + 1}>"])
+        raw = found.get(uid, {}).get(b"BODY[]<0>")
         if raw is not None:
             take(raw)
             taken += 1
-        _done(connection.uid("STORE", uid.decode("ascii"), "+FLAGS.SILENT", r"(\Seen)"))
+        client.add_flags([uid], [SEEN], silent=True)
     return taken
-
-
-def _fetch(connection: imaplib.IMAP4, uid: str) -> bytes | None:
-    """A message, without marking it; None where it is gone. No more of it than can be read."""
-    answer = _done(connection.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MOST_BYTES + 1}>)"))
-    found: bytes | None = next((part[1] for part in answer if isinstance(part, tuple)), None)
-    return found
-
-
-def _done(answer: tuple[str, list[Any]]) -> list[Any]:
-    """The lines of an answer, which are bytes, or pairs where a literal follows."""
-    status, lines = answer
-    if status != "OK":
-        raise imaplib.IMAP4.error(lines[0] or b"refused")
-    return lines

@@ -1,7 +1,7 @@
-"""A returned mail taken apart: its headers, the letter, the status blocks, what it returns.
+"""Split a bounce mail into its headers, its text, its status blocks and the mail it returns.
 
-Everything here reads what strangers wrote, so sizes are bounded before anything is parsed: the
-standard library's parser calls itself once per nested part.
+The input is untrusted, so sizes are bounded before anything is parsed: the standard library's
+parser recurses once per nested part.
 """
 
 import codecs
@@ -21,18 +21,18 @@ MOST_BYTES = 5_000_000
 # A returned mail has a handful of parts, each of which is announced by one of these words.
 MOST_PARTS = 120
 MOST_LETTER = 40_000
-# For readers that look at every line of a message in many ways.
+# For heuristics that match every line of a message against many patterns.
 MOST_LINES = 3_000
-# A mail of ours has one receiver; lists and aliases behind it may have some more.
+# A mail of ours has one recipient; lists and aliases behind it may have more.
 MOST_RECIPIENTS = 100
 MOST_HEADER = 4_000
 
-# Python's own codecs, which no mail is written in; some of them warn or fail on ordinary bytes.
+# Python's own codecs, which no mail uses; some of them warn or fail on ordinary bytes.
 _NO_CHARSETS = frozenset({"unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"})
 
 _PART_WORDS = re.compile(rb"multipart\s*/|message\s*/", re.IGNORECASE)
 _BLOCK = re.compile(r"(?im)^(?:final|original)-recipient:")
-# Where a letter without parts begins to return the mail: its headers, or a line that says so.
+# Where a text without MIME parts begins to return the mail: its headers, or a line that says so.
 _RETURNED = re.compile(
     r"(?im)^[ \t>]*(?:received:[ \t]+(?:from|by|\(|$)|return-path:|x-original-to:|delivered-to:"
     r"|dkim-signature:|message-id:[ \t]*<|mime-version:[ \t]*1)"
@@ -53,17 +53,16 @@ _ANY_TAG = re.compile(r"<(?![\w.+=-]+@)[^<>]{1,2000}>")
 
 
 class NotReadable(MailError):
-    """The message is too large, or has more parts than any honest one; nothing of it was read."""
+    """The message is too large or has too many parts; nothing of it was parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A returned mail, taken apart.
+    """The parts of a bounce mail.
 
-    `letter` is what a person would read of it, `blocks` are the recipients' fields of its
-    delivery status (RFC 3464 §2.3), `feedback` those of a complaint (RFC 5965 §3.1), `returned`
-    the headers of the mail it speaks of, as far as it brings them. `sample` is
-    the message again, cut to its first lines.
+    `letter` is its human-readable text, `blocks` are the per-recipient fields of its delivery
+    status (RFC 3464 §2.3), `feedback` the fields of a complaint (RFC 5965 §3.1), `returned` the
+    headers of the mail it is about, if included. `sample` is the message cut to its first lines.
     """
 
     headers: Message
@@ -75,20 +74,20 @@ class Parts:
 
 
 def take_apart(raw: bytes) -> Parts:
-    """The parts of a message with any line ends. Raises `NotReadable`, and nothing else."""
+    """Return the parts of a message with any line ends. Raises `NotReadable`, and nothing else."""
     if len(raw) > MOST_BYTES:
         raise NotReadable(f"the message is larger than {MOST_BYTES} bytes")
     if sum(1 for _ in _PART_WORDS.finditer(raw)) > MOST_PARTS:
         raise NotReadable(f"the message has more than {MOST_PARTS} parts")
     # Some archives and servers end lines with a bare CR.
-    told = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    message = message_from_bytes(told)
+    normalized = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    message = message_from_bytes(normalized)
     leaves = list(_outer_parts(message))
-    whole = _unquoted(_find_letter(leaves))
+    whole = _strip_quotes(_find_letter(leaves))
     letter, returned = _cut_letter(whole)
     blocks = [block for part in leaves for block in _status_blocks(part)]
     enclosed = next(filter(None, (_enclosed(part) for part in leaves)), None)
-    lines = told.split(b"\n", MOST_LINES)
+    lines = normalized.split(b"\n", MOST_LINES)
     is_short = len(lines) <= MOST_LINES
     return Parts(
         headers=message,
@@ -101,7 +100,7 @@ def take_apart(raw: bytes) -> Parts:
 
 
 def header_text(message: Message | None, name: str) -> str:
-    """A header decoded and on one line; empty where it is missing or cannot be read."""
+    """Return a header, decoded and on one line; empty where it is missing."""
     value = message.get(name) if message is not None else None
     if value is None:
         return ""
@@ -109,7 +108,7 @@ def header_text(message: Message | None, name: str) -> str:
     try:
         pieces = decode_header(text)
     except (HeaderParseError, ValueError):
-        # An encoded word that is none (bad base64, among others) is shown as it stands.
+        # An invalid encoded word (bad base64, among others) is left undecoded.
         pieces = [(text, None)]
     decoded = "".join(
         piece if isinstance(piece, str) else _decode(piece, charset or "latin-1")
@@ -118,18 +117,18 @@ def header_text(message: Message | None, name: str) -> str:
     return " ".join(decoded.split())
 
 
-def _decode(told: bytes, charset: str) -> str:
-    """Bytes as text in whatever charset they claim, as far as that is one."""
+def _decode(raw: bytes, charset: str) -> str:
+    """Decode bytes in the charset that they claim, or as Latin-1 where it is unknown."""
     try:
         if codecs.lookup(charset).name in _NO_CHARSETS:
-            return told.decode("latin-1")
-        return told.decode(charset, "replace")
+            return raw.decode("latin-1")
+        return raw.decode(charset, "replace")
     except (LookupError, ValueError):
-        return told.decode("latin-1")
+        return raw.decode("latin-1")
 
 
 def _outer_parts(message: Message) -> list[Message]:
-    """The leaves of a message, without going into the mails that it encloses."""
+    """Return the leaf parts of a message, without descending into enclosed mails."""
     leaves, waiting = [], [message]
     while waiting:
         part = waiting.pop()
@@ -141,18 +140,18 @@ def _outer_parts(message: Message) -> list[Message]:
 
 
 def _text_of(part: Message) -> str:
-    """The text of a leaf, whatever its charset claims to be."""
+    """Return the text of a leaf part; a wrong charset never raises."""
     try:
         payload = part.get_payload(decode=True)
         charset = part.get_content_charset() or "latin-1"
     except (LookupError, ValueError):
-        # The library takes the charset at its word, even one with a NUL in it.
+        # The library does not check the charset, which may contain a NUL.
         return ""
     return _decode(payload[: 4 * MOST_LETTER], charset) if isinstance(payload, bytes) else ""
 
 
 def _find_letter(leaves: list[Message]) -> str:
-    """All plain text of a message, else its HTML without the tags."""
+    """Return all plain text of a message, else its HTML without the tags."""
     plain = [_text_of(part) for part in leaves if part.get_content_type() == "text/plain"]
     text = "\n\n".join(piece for piece in plain if piece.strip())
     if not text:
@@ -160,21 +159,21 @@ def _find_letter(leaves: list[Message]) -> str:
         text = unescape(_ANY_TAG.sub(" ", _TAG.sub("\n", "\n\n".join(html))))
     if not text:
         text = "\n\n".join(_text_of(part) for part in leaves if not part.is_multipart())
-    # The subject of what we sent stands in many letters, and says nothing of why it came back.
+    # Many bounces quote the subject of our mail, which says nothing about why it bounced.
     return _SUBJECT.sub("", text[:MOST_LETTER])
 
 
-def _unquoted(text: str) -> str:
-    """The letter without the marks of a forward, if most of it is one."""
+def _strip_quotes(text: str) -> str:
+    """Return the text without `>` quote marks, if most of its lines are quoted (a forward)."""
     lines = [line for line in text.splitlines() if line.strip()]
     quoted = sum(1 for line in lines if line.startswith(">"))
     return re.sub(r"(?m)^>[ \t]?", "", text) if 2 * quoted > len(lines) else text
 
 
 def _cut_letter(text: str) -> tuple[str, Message | None]:
-    """The letter, and the headers of the mail that it returns below itself."""
+    """Split a text into the text itself and the headers of the mail that it returns below."""
     starts = [found.start() for found in (_RETURNED.search(text), _SAYS_COPY.search(text)) if found]
-    # A message that has nothing but a copy is read whole.
+    # A message that consists only of a copy is not split.
     start = min((place for place in starts if text[:place].strip()), default=len(text))
     letter, below = text[:start], text[start:]
     headers = _RETURNED.search(below)
@@ -184,22 +183,23 @@ def _cut_letter(text: str) -> tuple[str, Message | None]:
 
 
 def _status_blocks(part: Message) -> list[Message]:
-    """The recipients' blocks of a delivery status; the first block is about the server."""
+    """Return the per-recipient blocks of a delivery status; its first block is per-message."""
     kind = part.get_content_type()
     if kind not in {"message/delivery-status", "message/global-delivery-status"}:
         return []
-    blocks = [piece for one in _inner(part) if _is_recipient(one) for piece in _split_block(one)]
-    # The parser takes the international form for one message: what follows is its text.
+    inner = _inner(part)
+    blocks = [piece for each in inner if _is_recipient(each) for piece in _split_block(each)]
+    # The parser treats the international form as one message, whose text holds the blocks.
     return blocks or [
         piece
-        for one in (_inner(part) or [part])
-        if not one.is_multipart()
-        for piece in _blocks_of_letter(_text_of(one))
+        for each in (inner or [part])
+        if not each.is_multipart()
+        for piece in _blocks_of_letter(_text_of(each))
     ]
 
 
 def _split_block(block: Message) -> list[Message]:
-    """A block for each recipient, where the empty lines between them have been lost."""
+    """Return a block for each recipient, even if the empty lines between them are missing."""
     if len(block.get_all("Final-Recipient", [])) < 2:
         return [block]
     pieces: list[Message] = []
@@ -215,7 +215,7 @@ def _is_recipient(block: Message) -> bool:
 
 
 def _blocks_of_letter(text: str) -> tuple[Message, ...]:
-    """Status blocks that stand in plain text, as some gateways leave them."""
+    """Return status blocks that are in plain text, as some gateways leave them."""
     found = []
     for piece in re.split(r"\n[ \t]*\n", text):
         start = _BLOCK.search(piece)
@@ -229,14 +229,14 @@ def _blocks_of_letter(text: str) -> tuple[Message, ...]:
 
 
 def _feedback(part: Message) -> Message | None:
-    """The fields of a feedback report, however the parser has taken the part."""
+    """Return the fields of a feedback report, however the parser has treated the part."""
     if part.get_content_type() != "message/feedback-report":
         return None
     return _first_inner(part)
 
 
 def _enclosed(part: Message) -> Message | None:
-    """The headers of an enclosed mail."""
+    """Return the headers of an enclosed mail."""
     kind = part.get_content_type()
     if kind in {"message/rfc822", "message/global"}:
         return _first_inner(part) if part.is_multipart() else None
@@ -246,13 +246,13 @@ def _enclosed(part: Message) -> Message | None:
 
 
 def _inner(part: Message) -> list[Message]:
-    """The messages that a part holds; asked for only where it holds messages and no text."""
-    held: Any = part.get_payload() if part.is_multipart() else []
-    return [one for one in held if isinstance(one, Message)]
+    """Return the messages inside a part; none where its payload is text."""
+    payload: Any = part.get_payload() if part.is_multipart() else []
+    return [each for each in payload if isinstance(each, Message)]
 
 
 def _first_inner(part: Message) -> Message | None:
-    """The first message in a part, or its text read as one, however the parser has taken it."""
+    """Return the first message in a part, or its text parsed as a message."""
     if part.is_multipart():
         return next(iter(_inner(part)), None)
     return message_from_string(_text_of(part).lstrip())

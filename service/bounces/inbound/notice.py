@@ -1,4 +1,4 @@
-"""One thing that somebody says came back, whoever says it: a mail, a provider, an operator."""
+"""Notices: reported bounces, complaints and arrivals, in one form for mails and webhooks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,10 @@ from service.platform.one_line import plain_words
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What came back, and by which marks of ours it may be told whose it was.
+    """A reported event, with the values that may attribute it to a delivery of ours.
 
-    `key` tells this event from all others, by whatever channel it comes. `return_paths` may hold a signed return
-    path and `message_ids` one of our Message-IDs; `address` is proof of nothing by itself.
+    `key` identifies the event on all channels. `return_paths` may hold a signed return path and
+    `message_ids` one of our Message-IDs; `address` alone proves nothing.
     """
 
     key: str
@@ -28,29 +28,29 @@ class Notice:
 
 
 def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[Notice, ...]:
-    """The notices of a mail; `receivers` are the envelope's, which are surer than any header.
+    """Return the notices of a mail; `receivers` are the envelope's, more reliable than headers.
 
-    A mail that names nobody (complaints are redacted) is one notice, if it speaks of some mail.
+    A mail without addresses (complaints are redacted) is one notice with an empty address.
     """
     paths = tuple(dict.fromkeys((*receivers, *mail.sent_to)))
-    told = [
+    notices = [
         Notice(
             key=f"mail:{mail.key}.{number}",
-            verdict=one.verdict,
-            address=plain_words(one.address),
-            weight=one.weight,
-            code=one.code,
-            detail=plain_words(one.reply),
+            verdict=recipient.verdict,
+            address=plain_words(recipient.address),
+            weight=recipient.weight,
+            code=recipient.code,
+            detail=plain_words(recipient.reply),
             return_paths=paths,
             message_ids=mail.message_ids,
             occurred_at=mail.sent_at,
         )
-        for number, one in enumerate(mail.recipients)
-        # A report on how our mail was authenticated is no fate of the mail.
-        if not (one.action == "feedback" and one.verdict is not BounceVerdict.COMPLAINT)
+        for number, recipient in enumerate(mail.recipients)
+        # A report on how our mail was authenticated says nothing about its delivery.
+        if not (recipient.action == "feedback" and recipient.verdict is not BounceVerdict.COMPLAINT)
     ]
-    if told or mail.recipients:
-        return tuple(told)
+    if notices or mail.recipients:
+        return tuple(notices)
     alone = Notice(
         key=f"mail:{mail.key}.0",
         verdict=mail.verdict,

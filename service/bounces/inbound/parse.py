@@ -1,7 +1,7 @@
-"""What came back, read: bounces (RFC 3464 or plain letters), complaints (RFC 5965), auto-replies.
+"""Parse bounces (RFC 3464 or free-form), complaints (RFC 5965) and auto-replies.
 
-`parse_bounce` is pure: bytes in, a value out. Nothing in that value is proof of anything yet,
-since anybody can write such a mail; `service.deliveries.domain.return_path` and our own Message-IDs are.
+`parse_bounce` is pure: bytes in, a value out. The value proves nothing, since anybody can write
+such a mail; `service.deliveries.domain.return_path` and our own Message-IDs do.
 """
 
 import re
@@ -22,7 +22,7 @@ __all__ = ["BounceMail", "NotReadable", "Returned", "parse_bounce"]
 
 V = BounceVerdict
 
-# Actions of RFC 3464 §2.3.3 after which nothing is over; `error` and `expired` are no standard's.
+# Actions that are no failures (RFC 3464 §2.3.3); the non-standard `error` and `expired` are.
 _NOT_OVER = ("delayed", "delivered", "deliverable", "relayed", "expanded")
 
 # RFC 5965 §3.5 and the IANA registry: these are not a reader's complaint about our mail.
@@ -51,7 +51,7 @@ _STILL_TRYING = re.compile(
 _GIVEN_UP = re.compile(
     r"(?i)permanent (?:error|failure|fatal)|fatal error|giv(?:en|ing) up|gave up|will not be retried|no further (?:attempt|delivery)|not going to try"
 )
-# What a letter says that comes from no known sender under no known subject.
+# Phrases of bounces that have neither a known sender nor a known subject.
 _SAYS_FAILED = re.compile(
     r"(?i)(?:could|can|was|were|has|have|may|did)(?: ?not|n't|not)(?: be| been)? (?:be )?(?:deliver|reach|sen[dt]|receive)|undeliverable|delivery (?:has )?failed|returned to (?:you|sender)|error message below|following (?:error|recipient|address)"
 )
@@ -59,11 +59,11 @@ _SAYS_FAILED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a mail says of one address.
+    """A failed (or delayed, or complaining) address in a mail.
 
-    `address` is the one that we would have used (Original-Recipient where given), `aliases` what
-    it became on the way. `reply` are the refusing server's words. `action` is RFC 3464's word in
-    lower case, empty where none was given. `weight` is as in `service.deliveries.domain.refusals.Refusal`.
+    `address` is the one that we used (Original-Recipient where given), `aliases` the ones it was
+    forwarded to. `reply` is the refusing server's text. `action` is RFC 3464's keyword in lower
+    case, empty where none was given. `weight`: see `service.deliveries.domain.refusals.Refusal`.
     """
 
     address: str
@@ -77,11 +77,11 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class BounceMail:
-    """A mail that came to the bounce address, read.
+    """A parsed mail to the bounce address.
 
-    `verdict` is that of the mail as a whole (its first recipient's). `sent_to` are the addresses
-    it was sent to, where our signed return path would be; `message_ids` those of the mail that it
-    speaks of. `key` is the same whenever and however the same mail comes again.
+    `verdict` is that of its first recipient. `sent_to` are the addresses it was sent to, which may
+    include our signed return path; `message_ids` are those of the mail that it is about. `key` is
+    equal whenever the same mail comes again, by any channel.
     """
 
     verdict: BounceVerdict
@@ -93,10 +93,10 @@ class BounceMail:
 
 
 def parse_bounce(raw: bytes) -> BounceMail:
-    """Read a mail of any kind. Raises `NotReadable` for what no honest server sends."""
+    """Parse a mail of any kind. Raises `NotReadable` for too large a size or too many parts."""
     parts = take_apart(raw)
     recipients = _read_recipients(parts)
-    verdict = recipients[0].verdict if recipients else _kind_without_address(parts)
+    verdict = recipients[0].verdict if recipients else _verdict_without_address(parts)
     return BounceMail(
         verdict=verdict,
         recipients=recipients,
@@ -107,21 +107,21 @@ def parse_bounce(raw: bytes) -> BounceMail:
     )
 
 
-# Where servers note whom a mail was for, the surest first.
+# Headers in which servers note a mail's recipient, the most reliable first.
 _SENT_TO = ("X-Original-To", "Envelope-To", "X-Envelope-To", "Delivered-To", "X-Delivered-To", "To")
 
 
 def _addresses_in(message: Message, names: Iterable[str]) -> dict[str, None]:
     values = [str(value) for name in names for value in message.get_all(name, [])]
-    return dict.fromkeys(one for value in values for one in ADDRESS.findall(value[:4000]))
+    return dict.fromkeys(address for value in values for address in ADDRESS.findall(value[:4000]))
 
 
 def _read_recipients(parts: Parts) -> tuple[Returned, ...]:
     if _is_complaint(parts):
         return _read_complaint(parts)
     if parts.blocks:
-        read = [_read_block(block, parts.letter) for block in parts.blocks]
-        known = {one.address: one for one in reversed(read) if one is not None}
+        parsed = [_read_block(block, parts.letter) for block in parts.blocks]
+        known = {item.address: item for item in reversed(parsed) if item is not None}
         if known:
             return tuple(reversed(known.values()))
     if _is_auto_reply(parts) or not _is_bounce(parts):
@@ -130,7 +130,7 @@ def _read_recipients(parts: Parts) -> tuple[Returned, ...]:
 
 
 def _read_block(block: Message, letter: str) -> Returned | None:
-    """One recipient of a delivery status (RFC 3464 §2.3)."""
+    """Return one recipient of a delivery status (RFC 3464 §2.3)."""
     names = [
         found[0]
         for name in ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
@@ -142,7 +142,7 @@ def _read_block(block: Message, letter: str) -> Returned | None:
     ]
     if not names:
         return None
-    # `X-Actual-Recipient` may be anything; it only serves where the others name nobody.
+    # `X-Actual-Recipient` may hold any text, which is skipped unless it contains an address.
     action = header_text(block, "Action").lower().partition(" ")[0].partition("(")[0]
     status = header_text(block, "Status")
     reply = header_text(block, "Diagnostic-Code")
@@ -150,35 +150,35 @@ def _read_block(block: Message, letter: str) -> Returned | None:
     address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
         return Returned(address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases)
-    said = classify_refusal(status, reply, letter)
-    return Returned(
-        address, said.verdict, said.code, reply or _gist(letter), action, said.weight, aliases
-    )
+    refusal = classify_refusal(status, reply, letter)
+    text = reply or _excerpt(letter)
+    return Returned(address, refusal.verdict, refusal.code, text, action, refusal.weight, aliases)
 
 
 def _read_letter(parts: Parts) -> tuple[Returned, ...]:
-    """The recipients of a bounce that is a letter."""
-    # Not X-Original-To, in which some programs name the address that failed.
+    """Return the recipients of a free-form bounce."""
+    # X-Original-To is left out, because some programs name the failed address in it.
     names = ("To", "Delivered-To", "Envelope-To", "From", "Sender", "Reply-To")
-    ours = frozenset(one.lower() for one in _addresses_in(parts.headers, names))
+    ours = frozenset(address.lower() for address in _addresses_in(parts.headers, names))
     found = find_addresses(parts.letter, parts.sample, parts.returned, ours)
     is_waiting = bool(_STILL_TRYING.search(parts.letter)) and not _GIVEN_UP.search(parts.letter)
-    read = []
+    recipients = []
     for address in found:
-        others = tuple(one for one in found if one != address)
+        others = tuple(other for other in found if other != address)
         piece = piece_about(parts.letter, address, others)
         if is_waiting:
-            read.append(Returned(address, V.NOT_A_BOUNCE, reply=_gist(piece), action="delayed"))
+            verdict, code, action, weight = V.NOT_A_BOUNCE, "", "delayed", 0
         else:
-            said = classify_refusal("", piece, parts.letter)
-            read.append(Returned(address, said.verdict, said.code, _gist(piece), "", said.weight))
-    return tuple(read)
+            refusal = classify_refusal("", piece, parts.letter)
+            verdict, code, action, weight = refusal.verdict, refusal.code, "", refusal.weight
+        recipients.append(Returned(address, verdict, code, _excerpt(piece), action, weight))
+    return tuple(recipients)
 
 
 def _is_complaint(parts: Parts) -> bool:
-    """A feedback report, or what large providers send in its place.
+    """Return whether the mail is a feedback report (ARF), or a large provider's equivalent.
 
-    Outlook's junk reports are no ARF but an enclosed mail with a header of theirs; Apple's "stop
+    Outlook's junk reports are no ARF but an enclosed mail with a header of their own; Apple's "stop
     this mail" is an ordinary mail to the sender's address.
     """
     hotmail = "X-HmXmrOriginalRecipient"
@@ -188,7 +188,7 @@ def _is_complaint(parts: Parts) -> bool:
 
 
 def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
-    """The recipients of a feedback report; often there are none left in it (they are redacted)."""
+    """Return the recipients of a feedback report, often none, since they are redacted."""
     kind = _feedback_kind(parts)
     named: dict[str, None] = {}
     if parts.feedback is not None:
@@ -199,15 +199,15 @@ def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
     elif parts.feedback is None:
         named |= _addresses_in(parts.headers, ("From",))
     verdict = _FEEDBACK.get(kind, V.COMPLAINT)
-    return tuple(Returned(one, verdict, reply=kind, action="feedback") for one in named)
+    return tuple(Returned(address, verdict, reply=kind, action="feedback") for address in named)
 
 
 def _feedback_kind(parts: Parts) -> str:
-    usual = "abuse" if parts.returned is not None else "opt-out"
-    return header_text(parts.feedback, "Feedback-Type").lower() or usual
+    default = "abuse" if parts.returned is not None else "opt-out"
+    return header_text(parts.feedback, "Feedback-Type").lower() or default
 
 
-def _kind_without_address(parts: Parts) -> BounceVerdict:
+def _verdict_without_address(parts: Parts) -> BounceVerdict:
     if _is_complaint(parts):
         return _FEEDBACK.get(_feedback_kind(parts), V.COMPLAINT)
     if _is_auto_reply(parts):
@@ -218,18 +218,18 @@ def _kind_without_address(parts: Parts) -> BounceVerdict:
 
 
 def _is_auto_reply(parts: Parts) -> bool:
-    """An answer of a program on a reader's behalf (RFC 3834), which says that the mail arrived.
+    """Return whether the mail is an auto-reply (RFC 3834), which proves that our mail arrived.
 
-    Servers mark their bounces as automatic too, so whatever comes from a server is none.
+    Servers mark their bounces as automatic, too, so mails from servers are excluded.
     """
     headers = parts.headers
     if parts.blocks or headers.get("X-Failed-Recipients") or _is_from_server(headers):
         return False
     marked = header_text(headers, "Auto-Submitted").lower().startswith("auto-replied")
-    others = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-Autogenerated")
+    names = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-Autogenerated")
     is_old = header_text(headers, "Precedence").lower() in {"auto_reply", "auto-reply"}
     subject = header_text(headers, "Subject")
-    return marked or is_old or any(map(headers.get, others)) or bool(_REPLY_SUBJECT.search(subject))
+    return marked or is_old or any(map(headers.get, names)) or bool(_REPLY_SUBJECT.search(subject))
 
 
 def _is_from_server(headers: Message) -> bool:
@@ -250,15 +250,15 @@ def _is_bounce(parts: Parts) -> bool:
 
 
 def _quoted_ids(parts: Parts) -> dict[str, None]:
-    """Message-IDs of the mail that this one speaks of."""
+    """Return the Message-IDs of the mail that this one is about."""
     values = [header_text(parts.returned, "Message-ID")]
     values += [header_text(parts.headers, name) for name in ("In-Reply-To", "References")]
-    found = [one for value in values for one in re.findall(r"<[^<>\s]{3,250}>", value)]
+    found = [match for value in values for match in re.findall(r"<[^<>\s]{3,250}>", value)]
     return dict.fromkeys(found[:20])
 
 
 def _key_of(raw: bytes, headers: Message) -> str:
-    """The mail's own Message-ID, or where it has none its body, as 32 hexadecimal digits."""
+    """Return a hash of the mail's Message-ID, or of its body without one, as 32 hex digits."""
     identity = header_text(headers, "Message-ID")
     if not identity:
         body = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[2]
@@ -274,6 +274,6 @@ def _date_of(headers: Message) -> datetime | None:
         return None
 
 
-def _gist(text: str) -> str:
-    """The beginning of a letter on one line, for the record."""
+def _excerpt(text: str) -> str:
+    """Return the beginning of a text on one line, for the record."""
     return plain_words(text)[:500]

@@ -1,4 +1,4 @@
-"""Who calls a webhook: each provider's own way of proving it. Pure but for the fetched certificate.
+"""Authenticate webhook calls by each provider's own method. Pure except for a fetched certificate.
 
 Sources: AWS "Verifying the signatures of Amazon SNS messages", Mailgun "Securing webhooks", Twilio
 SendGrid "Event Webhook security features", Postmark (which signs nothing: HTTP Basic, RFC 7617).
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-# The only hosts whose certificates speak for SNS; anybody can put an address into a message.
+# Only these hosts' certificates count for SNS, because anybody can put a URL into a message.
 _SNS_HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]+)+-\d{1,2}\.amazonaws\.com(?:\.cn)?", re.ASCII)
 _SNS_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{16,64}\.pem", re.ASCII)
 _SNS_FIELDS = {
@@ -34,12 +34,12 @@ _SNS_FIELDS["UnsubscribeConfirmation"] = _SNS_FIELDS["SubscriptionConfirmation"]
 
 
 class HookForged(Exception):
-    """The call does not prove that it is the provider's; nothing of it may be believed."""
+    """The call is not authenticated as the provider's; nothing in it may be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A webhook call as it came. Header names are in lower case."""
+    """A raw webhook call. Header names are in lower case."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -49,7 +49,7 @@ Fetch = Callable[[str], bytes]
 
 
 def check_postmark(call: Call, secret: str) -> None:
-    """HTTP Basic with `user:password` as the secret. Raises `HookForged`."""
+    """Check HTTP Basic with `user:password` as the secret. Raises `HookForged`."""
     scheme, _, given = call.headers.get("authorization", "").partition(" ")
     try:
         pair = base64.b64decode(given, validate=True)
@@ -60,7 +60,7 @@ def check_postmark(call: Call, secret: str) -> None:
 
 
 def check_mailgun(value: object, secret: str) -> None:
-    """HMAC-SHA256 of timestamp and token, with the signing key. Raises `HookForged`."""
+    """Check the HMAC-SHA256 of timestamp and token, with the signing key. Raises `HookForged`."""
     signature = value.get("signature") if isinstance(value, dict) else None
     given = signature if isinstance(signature, dict) else {}
     signed = f"{given.get('timestamp', '')}{given.get('token', '')}".encode("utf-8", "replace")
@@ -70,7 +70,7 @@ def check_mailgun(value: object, secret: str) -> None:
 
 
 def check_generic(call: Call, secret: str) -> None:
-    """`X-Paperboy-Signature: sha256=<hex HMAC of the body>`. Raises `HookForged`."""
+    """Check `X-Paperboy-Signature: sha256=<hex HMAC of the body>`. Raises `HookForged`."""
     given = call.headers.get("x-paperboy-signature", "").removeprefix("sha256=")
     _compare(hmac.new(secret.encode(), call.body, sha256).hexdigest(), given)
 
@@ -81,7 +81,7 @@ def _compare(expected: str, given: str) -> None:
 
 
 def check_sendgrid(call: Call, public_key: str) -> None:
-    """ECDSA over the timestamp and the body, with the public key shown there. Raises `HookForged`."""
+    """Check the ECDSA signature of timestamp and body by SendGrid's key. Raises `HookForged`."""
     stamp = call.headers.get("x-twilio-email-event-webhook-timestamp", "")
     try:
         signature = base64.b64decode(
@@ -100,10 +100,10 @@ def check_sendgrid(call: Call, public_key: str) -> None:
 def check_sns(
     message: Mapping[str, Any], topics: frozenset[str], fetch: Fetch, now: datetime
 ) -> None:
-    """An SNS message, by its certificate from amazonaws.com. Raises `HookForged`.
+    """Check an SNS message by its certificate from amazonaws.com. Raises `HookForged`.
 
-    `topics` are the operator's own: every AWS customer can sign messages, of topics of theirs.
-    `fetch` gets the certificate's address only once that address is checked.
+    `topics` are the operator's own, because every AWS customer can sign messages of their topics.
+    `fetch` is called with the certificate's URL only after that URL is checked.
     """
     names = _SNS_FIELDS.get(str(message.get("Type")))
     if names is None:
@@ -114,7 +114,7 @@ def check_sns(
     algorithm: hashes.HashAlgorithm
     match str(message.get("SignatureVersion")):
         case "1":
-            algorithm = hashes.SHA1()  # noqa: S303  # what SNS signs with unless told otherwise
+            algorithm = hashes.SHA1()  # noqa: S303  # the default of SNS
         case "2":
             algorithm = hashes.SHA256()
         case _:
@@ -128,7 +128,7 @@ def check_sns(
 
 
 def certificate_url(message: Mapping[str, Any]) -> str:
-    """Where the certificate lies. Raises `HookForged` unless that is Amazon's."""
+    """Return the URL of the certificate. Raises `HookForged` unless it is Amazon's."""
     url = str(message.get("SigningCertURL") or message.get("SigningCertUrl") or "")
     if not is_amazon(url) or not _SNS_CERTIFICATE.fullmatch(urlsplit(url).path):
         raise HookForged("a certificate that is not from amazonaws.com")
@@ -136,7 +136,7 @@ def certificate_url(message: Mapping[str, Any]) -> str:
 
 
 def is_amazon(url: str) -> bool:
-    """Whether an address leads to SNS itself: https, its host, its port, nobody before an @."""
+    """Return whether a URL is on an SNS host: https, port 443, no user before an @."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

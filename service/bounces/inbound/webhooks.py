@@ -1,8 +1,8 @@
-"""Providers' webhooks: what each of them sends, read as notices. Pure: bytes in, values out.
+"""Parse the webhook calls of each provider into notices. Pure: bytes in, values out.
 
-Sources: the providers' handbooks (Amazon SES "Contents of notifications", Postmark "Bounce
-webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Who sent it was checked before, in
-`service.bounces.inbound.webhook_signatures`. Entries that cannot be read are left out and counted.
+Sources: the providers' documentation (Amazon SES "Contents of notifications", Postmark "Bounce
+webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Calls were authenticated before, in
+`service.bounces.inbound.webhook_signatures`. Entries that cannot be parsed are skipped and counted.
 """
 
 import json
@@ -26,19 +26,19 @@ MOST_DEPTH = 40
 
 
 class HookUnreadable(ValueError):
-    """The body is not what this provider sends; its text says why, without the body."""
+    """The body is not in the provider's format; the error's text says why, without the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookReading:
-    """The notices of a call, and how many entries could not be read."""
+    """The notices of a call, and how many entries could not be parsed."""
 
     notices: tuple[Notice, ...]
     bad_count: int = 0
 
 
 def read_json(body: bytes) -> Any:
-    """JSON of bounded size and depth. Raises `HookUnreadable`."""
+    """Parse JSON of bounded size and depth. Raises `HookUnreadable`."""
     if len(body) > MOST_BYTES:
         raise HookUnreadable(f"more than {MOST_BYTES} bytes")
     try:
@@ -53,20 +53,20 @@ def read_json(body: bytes) -> Any:
 def _depth(value: object) -> int:
     layer, depth = [value], 0
     while layer and depth <= MOST_DEPTH:
-        inner = [one for one in layer if isinstance(one, dict | list)]
-        layer = [item for one in inner for item in (one.values() if isinstance(one, dict) else one)]
+        inner = [item for item in layer if isinstance(item, dict | list)]
+        layer = [v for item in inner for v in (item.values() if isinstance(item, dict) else item)]
         depth += 1
     return depth
 
 
 def read_hook(provider: str, value: object) -> HookReading:
-    """The notices in a provider's JSON (for SES: the message inside the SNS envelope)."""
+    """Return the notices in a provider's JSON (for SES: the message inside the SNS envelope)."""
     entries = value if isinstance(value, list) else [value]
     notices: list[Notice] = []
     bad_count = 0
     for entry in entries:
         try:
-            notices += [one for one in _PARSERS[provider](_fields(entry)) if one is not None]
+            notices += list(_PARSERS[provider](_fields(entry)))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             bad_count += 1
     return HookReading(tuple(notices), bad_count)
@@ -83,7 +83,7 @@ def _text(value: object, most: int = 2000) -> str:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time as ISO 8601 or as seconds since 1970; None where it is neither."""
+    """Parse a time in ISO 8601 or in seconds since 1970; None where it is neither."""
     try:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value, UTC)
@@ -94,14 +94,14 @@ def _moment(value: object) -> datetime | None:
 
 
 def _key(provider: str, *parts: object) -> str:
-    """An event's key, from the provider's identifier or, where there is none, its own words."""
-    told = "\0".join(map(str, parts)).encode("utf-8", "replace")
-    return f"{provider}:{sha256(told).hexdigest()[:32]}"
+    """Return an event's key, from the provider's identifier or else from the event's fields."""
+    joined = "\0".join(map(str, parts)).encode("utf-8", "replace")
+    return f"{provider}:{sha256(joined).hexdigest()[:32]}"
 
 
 # --- Amazon SES -----------------------------------------------------------------------------
 
-# Events that prove that SES took the mail, whatever became of it later.
+# Events that prove that SES accepted the mail, whatever happened to it later.
 _SES_TAKEN = frozenset({"Send", "Delivery", "DeliveryDelay"})
 
 # bounceSubType, for bounces that bring neither a status nor a diagnosis.
@@ -123,25 +123,25 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
     ids = tuple(_ses_message_ids(mail))
     if kind == "Bounce":
         bounce = _fields(event["bounce"])
-        for one in map(_fields, bounce["bouncedRecipients"]):
-            address = _text(one["emailAddress"])
-            said = _ses_refusal(bounce, one)
+        for recipient in map(_fields, bounce["bouncedRecipients"]):
+            address = _text(recipient["emailAddress"])
+            refusal = _ses_refusal(bounce, recipient)
             yield Notice(
                 key=_key("ses", bounce.get("feedbackId"), mail.get("messageId"), address),
-                verdict=said.verdict,
+                verdict=refusal.verdict,
                 address=address,
-                weight=said.weight,
-                code=said.code,
-                detail=_text(one.get("diagnosticCode")) or _text(bounce.get("bounceSubType")),
+                weight=refusal.weight,
+                code=refusal.code,
+                detail=_text(recipient.get("diagnosticCode")) or _text(bounce.get("bounceSubType")),
                 return_paths=paths,
                 message_ids=ids,
                 occurred_at=_moment(bounce.get("timestamp")),
             )
     elif kind == "Complaint":
         complaint = _fields(event["complaint"])
-        # SES repeats every address of the mail that had one; ours has one.
-        for one in map(_fields, complaint["complainedRecipients"]):
-            address = _text(one["emailAddress"])
+        # SES lists every recipient of the mail; our mails have one.
+        for recipient in map(_fields, complaint["complainedRecipients"]):
+            address = _text(recipient["emailAddress"])
             feedback = _text(complaint.get("complaintFeedbackType")) or "abuse"
             yield Notice(
                 key=_key("ses", complaint.get("feedbackId"), mail.get("messageId"), address),
@@ -154,8 +154,8 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
             )
     elif kind in _SES_TAKEN:
         # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
-        told = event.get("delivery") or mail
-        for address in _fields(told).get("recipients") or _fields(mail)["destination"]:
+        source = event.get("delivery") or mail
+        for address in _fields(source).get("recipients") or _fields(mail)["destination"]:
             key = _key("ses", kind, mail.get("messageId"), address)
             yield Notice(key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids)
 
@@ -171,7 +171,7 @@ def _ses_refusal(bounce: Fields, recipient: Fields) -> Refusal:
 
 
 def _ses_message_ids(mail: Fields) -> Iterator[str]:
-    """Ours, where SES was told to send the original headers along."""
+    """Yield our Message-IDs, where SES is set to include the original headers."""
     common = mail.get("commonHeaders")
     if isinstance(common, dict):
         yield _text(common.get("messageId"))
@@ -182,7 +182,7 @@ def _ses_message_ids(mail: Fields) -> Iterator[str]:
 
 # --- Postmark -------------------------------------------------------------------------------
 
-# Postmark's bounce types. Those not named here are read by the words of the receiver.
+# Postmark's bounce types. Others are classified by the receiver's reply.
 _POSTMARK_TYPES = {
     "HardBounce": Refusal(V.ADDRESS, "", CERTAIN),
     "BadEmailAddress": Refusal(V.ADDRESS, "", CERTAIN),
@@ -212,17 +212,17 @@ def _read_postmark(event: Fields) -> Iterator[Notice]:
         return
     address = _text(event.get("Email") or event["Recipient"])
     if record == "Delivery":
-        said = Refusal(V.NOT_A_BOUNCE)
+        refusal = Refusal(V.NOT_A_BOUNCE)
     elif record == "SpamComplaint":
-        said = Refusal(V.COMPLAINT)
+        refusal = Refusal(V.COMPLAINT)
     else:
-        said = _postmark_refusal(event)
+        refusal = _postmark_refusal(event)
     yield Notice(
         key=_key("postmark", record, event.get("ID") or event.get("MessageID"), address),
-        verdict=said.verdict,
+        verdict=refusal.verdict,
         address=address,
-        weight=said.weight,
-        code=said.code,
+        weight=refusal.weight,
+        code=refusal.code,
         detail=_text(event.get("Details")) or _text(event.get("Description")),
         return_paths=(_text(event.get("From")),),
         message_ids=tuple(_postmark_message_ids(event)),
@@ -231,12 +231,13 @@ def _read_postmark(event: Fields) -> Iterator[Notice]:
 
 
 def _postmark_refusal(event: Fields) -> Refusal:
-    """By the receiver's words where they are clear, since `HardBounce` is said of refusals too."""
+    """Classify by the receiver's reply where it is clear: `HardBounce` covers refusals, too."""
     by_type = _POSTMARK_TYPES.get(_text(event.get("Type")))
-    words = _text(event.get("Details"))
-    if by_type is None or (by_type.verdict is V.ADDRESS and words):
-        said = classify_refusal("", words)
-        return said if by_type is None or said.code or said.verdict is not V.ADDRESS else by_type
+    reply = _text(event.get("Details"))
+    if by_type is None or (by_type.verdict is V.ADDRESS and reply):
+        by_reply = classify_refusal("", reply)
+        is_clear = by_reply.code or by_reply.verdict is not V.ADDRESS
+        return by_reply if by_type is None or is_clear else by_type
     return by_type
 
 
@@ -249,7 +250,7 @@ def _postmark_message_ids(event: Fields) -> Iterator[str]:
 # --- Mailgun --------------------------------------------------------------------------------
 
 
-# Events that prove that Mailgun took the mail.
+# Events that prove that Mailgun accepted the mail.
 _MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
 
 
@@ -260,44 +261,44 @@ def _read_mailgun(call: Fields) -> Iterator[Notice]:
         return
     status = event.get("delivery-status")
     status = status if isinstance(status, dict) else {}
-    words = _text(status.get("message")) or _text(status.get("description"))
+    reply = _text(status.get("message")) or _text(status.get("description"))
     headers = _fields(_fields(event.get("message") or {}).get("headers") or {})
     identity = _text(headers.get("message-id"))
     envelope = event.get("envelope")
     sender = _text(envelope.get("sender")) if isinstance(envelope, dict) else ""
-    said = _mailgun_refusal(event, status, words)
+    refusal = _mailgun_refusal(event, status, reply)
     yield Notice(
         key=_key("mailgun", event["id"]),
-        verdict=said.verdict,
+        verdict=refusal.verdict,
         address=_text(event["recipient"]),
-        weight=said.weight,
-        code=said.code,
-        detail=words or _text(event.get("reason")),
+        weight=refusal.weight,
+        code=refusal.code,
+        detail=reply or _text(event.get("reason")),
         return_paths=(sender,),
         message_ids=(f"<{identity.strip('<>')}>",) if identity else (),
         occurred_at=_moment(event.get("timestamp")),
     )
 
 
-def _mailgun_refusal(event: Fields, status: Fields, words: str) -> Refusal:
+def _mailgun_refusal(event: Fields, status: Fields, reply: str) -> Refusal:
     kind, reason = event["event"], _text(event.get("reason"))
     if kind == "complained" or reason == "suppress-complaint":
         return Refusal(V.COMPLAINT)
     if kind in _MAILGUN_TAKEN or event.get("severity") == "temporary":
-        # Mailgun goes on trying; what it gives up is told as permanent.
+        # Mailgun retries; it reports a mail that it gives up on as permanent.
         return Refusal(V.NOT_A_BOUNCE)
     if reason == "suppress-bounce":
         return Refusal(V.ADDRESS, "", CERTAIN)
     if kind == "rejected" or reason == "suppress-unsubscribe":
         return Refusal(V.POLICY)
     return classify_refusal(
-        _text(status.get("enhanced-code")), f"{_text(status.get('code'))} {words}"
+        _text(status.get("enhanced-code")), f"{_text(status.get('code'))} {reply}"
     )
 
 
 # --- SendGrid -------------------------------------------------------------------------------
 
-# Events that prove that SendGrid took the mail.
+# Events that prove that SendGrid accepted the mail.
 _SENDGRID_TAKEN = frozenset({"processed", "deferred", "delivered"})
 
 _SENDGRID_DROPS = {
@@ -311,25 +312,25 @@ _SENDGRID_DROPS = {
 
 
 def _read_sendgrid(event: Fields) -> Iterator[Notice]:
-    # The oldest format has no name for the event and tells of bounces alone.
+    # The oldest format has no event name and reports only bounces.
     kind = event.get("event", "bounce")
     if kind not in {"bounce", "dropped", "spamreport", *_SENDGRID_TAKEN}:
         return
     address, reason = _text(event["email"]), _text(event.get("reason"))
     if kind == "spamreport":
-        said = Refusal(V.COMPLAINT)
+        refusal = Refusal(V.COMPLAINT)
     elif kind in _SENDGRID_TAKEN:
-        said = Refusal(V.NOT_A_BOUNCE)
+        refusal = Refusal(V.NOT_A_BOUNCE)
     else:
         dropped = _SENDGRID_DROPS.get(reason.lower()) if kind == "dropped" else None
-        said = dropped or classify_refusal(_text(event.get("status")), reason)
+        refusal = dropped or classify_refusal(_text(event.get("status")), reason)
     identity = _text(event.get("smtp-id"))
     yield Notice(
         key=_key("sendgrid", event.get("sg_event_id") or (event.get("created"), address, reason)),
-        verdict=said.verdict,
+        verdict=refusal.verdict,
         address=address,
-        weight=said.weight,
-        code=said.code,
+        weight=refusal.weight,
+        code=refusal.code,
         detail=reason,
         message_ids=(identity,) if identity else (),
         occurred_at=_moment(event.get("timestamp") or event.get("created")),
@@ -340,7 +341,7 @@ def _read_sendgrid(event: Fields) -> Iterator[Notice]:
 
 
 def _read_generic(event: Fields) -> Iterator[Notice]:
-    """Our own format, for relays that no reader knows: see docs/bounces.md."""
+    """Parse our own format, for relays without a parser here: see docs/bounces.md."""
     kind = event["event"]
     status, reply = _text(event.get("status")), _text(event.get("reply"))
     refusals = {
@@ -348,14 +349,14 @@ def _read_generic(event: Fields) -> Iterator[Notice]:
         "delivered": Refusal(V.NOT_A_BOUNCE),
         "bounce": classify_refusal(status, reply),
     }
-    said = refusals[kind]
+    refusal = refusals[kind]
     identity = event.get("id") or (kind, event.get("address"), event.get("at"), status, reply)
     yield Notice(
         key=_key("generic", identity),
-        verdict=said.verdict,
+        verdict=refusal.verdict,
         address=_text(event.get("address")),
-        weight=said.weight,
-        code=said.code,
+        weight=refusal.weight,
+        code=refusal.code,
         detail=reply,
         return_paths=(_text(event.get("return_path")),),
         message_ids=(_text(event.get("message_id")),),

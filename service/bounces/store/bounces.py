@@ -1,4 +1,4 @@
-"""Bounce events, written once and read for a reader's standing; deliveries moved by them."""
+"""Bounce events: inserted once, read for a subscriber's bounce score, applied to deliveries."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from service.deliveries.store.models import Delivery
 
 @dataclass(frozen=True, slots=True)
 class NewBounce:
-    """A bounce event to write. `occurred_at` is when it happened, as far as that was told."""
+    """A bounce event to insert. `occurred_at` is the time that was reported, or now."""
 
     key: str
     source: str
@@ -32,7 +32,7 @@ class NewBounce:
 
 
 def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | None:
-    """Write an event; None if it is known already."""
+    """Insert an event and return its id; None if its key exists already."""
     return session.scalar(
         insert(BounceEvent)
         .values(
@@ -55,7 +55,7 @@ def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | N
 def list_bounces(
     session: Session, subscriber_id: int, since: datetime | None = None
 ) -> list[BounceView]:
-    """A reader's events, of mails that were made after `since`."""
+    """Return a subscriber's events about mails that were made after `since`."""
     statement = (
         select(BounceEvent)
         .outerjoin(Delivery, Delivery.id == BounceEvent.delivery_id)
@@ -71,7 +71,7 @@ def list_bounces(
 
 
 def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:
-    """A delivery as it is now, kept from changing until the commit."""
+    """Lock a delivery until the commit and return its present row."""
     return session.scalar(
         select(Delivery)
         .where(Delivery.id == delivery_id)
@@ -83,14 +83,14 @@ def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:
 def move_by_evidence(
     session: Session, delivery: Delivery, state: DeliveryState, detail: str, now: datetime
 ) -> bool:
-    """Move a locked delivery to what came back of it; true if there is nothing to wait for.
+    """Set a locked delivery's state by a bounce; return false if it must be tried again later.
 
-    A row on its way to the relay cannot take the state yet: the sender's own record comes first.
-    Where the state may not follow (it failed, or was bounced already) the row stays as it is.
+    A delivery in flight cannot take the state yet: the sender must record its result first.
+    Where the state may not follow (it failed, or was bounced already) the row stays unchanged.
     """
     if not delivery.state.is_final:
         return False
-    # What arrived needs saying only where it was in doubt.
+    # That a mail arrived is an allowed transition only for a delivery in doubt.
     if may_follow(delivery.state, state):
         delivery.state = state
         delivery.updated_at = now
@@ -99,7 +99,7 @@ def move_by_evidence(
 
 
 def list_unsettled(session: Session, limit: int = 500) -> Sequence[BounceEvent]:
-    """Events whose delivery may not have taken its state yet, oldest first, nobody else's."""
+    """Lock and return events not applied to a delivery yet, oldest first (SKIP LOCKED)."""
     return session.scalars(
         select(BounceEvent)
         .where(BounceEvent.settled_at.is_(None))
@@ -116,7 +116,7 @@ def settle_event(session: Session, event_id: int, now: datetime) -> None:
 def count_verdicts_by_day(
     session: Session, since: datetime
 ) -> dict[date, dict[BounceVerdict, int]]:
-    """Count what came in since a moment by UTC day and verdict; days without anything are left out."""
+    """Count the events since a time by UTC day and verdict; days without events are left out."""
     day = func.date_trunc("day", BounceEvent.created_at, "UTC").label("day")
     rows = session.execute(
         select(day, BounceEvent.verdict, func.count())
@@ -124,15 +124,15 @@ def count_verdicts_by_day(
         .group_by(day, BounceEvent.verdict)
         .order_by(day)
     )
-    told: dict[date, dict[BounceVerdict, int]] = {}
+    counts: dict[date, dict[BounceVerdict, int]] = {}
     for at, verdict, count in rows:
-        told.setdefault(at.astimezone(UTC).date(), {})[verdict] = count
-    return told
+        counts.setdefault(at.astimezone(UTC).date(), {})[verdict] = count
+    return counts
 
 
 def count_verdicts(session: Session, since: datetime) -> dict[BounceVerdict, int]:
-    """Count what came in since a moment by verdict."""
-    told: Counter[BounceVerdict] = Counter()
+    """Count the events since a time by verdict."""
+    counts: Counter[BounceVerdict] = Counter()
     for verdicts in count_verdicts_by_day(session, since).values():
-        told.update(verdicts)
-    return dict(told)
+        counts.update(verdicts)
+    return dict(counts)

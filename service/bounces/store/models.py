@@ -1,4 +1,4 @@
-"""What came back, one row an event: what a reader's standing is computed from."""
+"""The table of bounce events, from which a subscriber's bounce score is computed."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from service.platform.database.base import Base, enum_type
 
 
 class BounceEvent(Base):
-    """A bounce or complaint that names one of our deliveries, or an address on a provider's word.
+    """A bounce or complaint about one of our deliveries, or about an address a provider names.
 
-    `key` is the event's own and unique, since providers and mailboxes bring the same one twice.
-    `settled_at` is empty while the delivery could not take its new state yet, because the bounce
-    was faster than the sender's own record. Rows go with their reader: they quote the address.
+    `key` is unique for the event, since providers and mailboxes deliver the same one twice.
+    `settled_at` is null while the delivery cannot take its new state, because the bounce came
+    before the sender's own record. Rows are deleted with the subscriber: they quote the address.
     """
 
     __tablename__ = "bounce_events"

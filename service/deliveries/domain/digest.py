@@ -10,7 +10,7 @@ TRENDING_TITLE = "Trending"
 
 
 class DigestEntry(NamedTuple):
-    """A paper's place in a digest. `is_maybe_seen`: an earlier mail with it is in doubt.
+    """A paper in a digest, with its reasons. `is_maybe_seen`: an earlier mail with it is in doubt.
 
     `revision` is the version that was announced as a replacement, 0 where the paper is new.
     """
@@ -23,9 +23,9 @@ class DigestEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DigestGroup:
-    """The papers of one topic; `title` is the topic as the reader wrote it.
+    """The papers of one topic; `title` is the topic as the subscriber wrote it.
 
-    `topic_id` is its row, for links that change it; 0 where no topic brought the papers.
+    `topic_id` is its row, for links that change it; 0 where no topic matched the papers.
     """
 
     title: str
@@ -35,7 +35,7 @@ class DigestGroup:
 
 @dataclass(frozen=True, slots=True)
 class PaperUpdate:
-    """Something that befell a paper after the reader was sent it; never told as new."""
+    """Something that happened to a paper after the subscriber was sent it; never shown as new."""
 
     paper_id: int
     kind: PaperEventKind
@@ -44,9 +44,9 @@ class PaperUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Groups in the reader's order of topics, each paper once; `cut_ids` did not fit.
+    """Groups in the subscriber's order of topics, each paper once; `cut_ids` did not fit.
 
-    `also` are the few papers that no topic asked for but the reader's own choices suggest.
+    `also` are a few papers that no topic matched but the subscriber's feedback suggests.
     """
 
     groups: tuple[DigestGroup, ...]
@@ -56,6 +56,6 @@ class Digest:
 
     @property
     def paper_ids(self) -> tuple[int, ...]:
-        """Every paper the digest shows, those that no topic asked for last."""
-        asked = tuple(entry.paper_id for group in self.groups for entry in group.entries)
-        return asked + tuple(entry.paper_id for entry in self.also)
+        """Every paper the digest shows, those of `also` last."""
+        matched = tuple(entry.paper_id for group in self.groups for entry in group.entries)
+        return matched + tuple(entry.paper_id for entry in self.also)

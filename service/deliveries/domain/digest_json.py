@@ -1,4 +1,4 @@
-"""The JSON of a digest in its delivery row: written once, read whole or entry by entry."""
+"""The JSON format of a digest in its delivery row: written once, read whole or entry by entry."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,24 @@ from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, P
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
 
-# A note as far as it tells entries of one paper apart: `is_maybe_seen`, `revision`, and of each
-# reason its clause and its field.
+# The parts of a note that distinguish entries of one paper: `is_maybe_seen`, `revision`, and of
+# each reason its clause and its field.
 NoteKey: TypeAlias = tuple[Any, ...]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:
-    """The digest as the delivery row keeps it; `digest_from_json` gives the same value back."""
+    """Return the digest as the delivery row stores it; `digest_from_json` is the inverse."""
     value: dict[str, Any] = json.loads(write_digest(digest))
     return value
 
 
 def write_digest(digest: Digest) -> str:
-    """The same as text, ready for the row.
+    """Return the digest as JSON text, ready for the row.
 
-    Short and written by hand, since a morning writes a hundred thousand of them. A group is its
-    title, its topic, the ids of its papers and, for each of them, the number of its note; what
-    papers have in common (why they are there, and how) is one note; each reason stands once, and
-    notes name it by its number: `[is maybe seen, revision, reason, reason, …]`.
+    It is compact and written by hand, because a morning writes a hundred thousand of them. A group
+    is its title, its topic, the ids of its papers and, for each paper, the index of its note.
+    Papers with equal reasons share one note: `[is maybe seen, revision, reason, reason, …]`, where
+    each reason is an index into the list `told`.
     """
     notes = _Notes()
     groups = ",".join(
@@ -35,7 +35,8 @@ def write_digest(digest: Digest) -> str:
     )
     also = notes.write(digest.also)
     updates = ",".join(
-        f"[{told.paper_id},{_quote(told.kind)},{_quote(told.detail)}]" for told in digest.updates
+        f"[{update.paper_id},{_quote(update.kind)},{_quote(update.detail)}]"
+        for update in digest.updates
     )
     return (
         f'{{"told":[{",".join(map(_write_reason, notes.reasons))}],'
@@ -46,7 +47,7 @@ def write_digest(digest: Digest) -> str:
 
 
 class _Notes:
-    """The distinct notes and reasons of a digest, numbered in the order in which they come."""
+    """The distinct notes and reasons of a digest, numbered in order of appearance."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -54,21 +55,21 @@ class _Notes:
         self._numbers: dict[tuple[Any, ...], str] = {}
 
     def write(self, entries: Sequence[DigestEntry]) -> str:
-        """The papers of a group, and the numbers of their notes."""
+        """Return the JSON of a group's paper ids and the indexes of their notes."""
         numbers = self._numbers
-        told = []
+        indexes = []
         for entry in entries:
             note = entry[1:]
             number = numbers.get(note)
             if number is None:
                 number = numbers[note] = self._add(entry)
-            told.append(number)
+            indexes.append(number)
         ids = ",".join([str(entry[0]) for entry in entries])
-        return f"[{ids}],[{','.join(told)}]"
+        return f"[{ids}],[{','.join(indexes)}]"
 
     def _add(self, entry: DigestEntry) -> str:
-        named = (self.reasons.setdefault(one, len(self.reasons)) for one in entry.reasons)
-        note = (int(entry.is_maybe_seen), entry.revision, *named)
+        reasons = (self.reasons.setdefault(reason, len(self.reasons)) for reason in entry.reasons)
+        note = (int(entry.is_maybe_seen), entry.revision, *reasons)
         self.written.append(f"[{','.join(map(str, note))}]")
         return str(len(self.written) - 1)
 
@@ -80,13 +81,13 @@ def _write_reason(reason: Reason) -> str:
 
 
 def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
-    """The digest of a delivery row; an empty one where the row has none."""
+    """Return the digest of a delivery row; an empty digest if the row has none."""
     if value is None:
         return Digest(())
-    told = [_read_reason(reason) for reason in value["told"]]
+    reasons = [_read_reason(reason) for reason in value["told"]]
     notes = [
-        (tuple(told[number] for number in reasons), bool(is_maybe_seen), revision)
-        for is_maybe_seen, revision, *reasons in value["notes"]
+        (tuple(reasons[number] for number in numbers), bool(is_maybe_seen), revision)
+        for is_maybe_seen, revision, *numbers in value["notes"]
     ]
 
     def read(ids: Sequence[int], numbers: Sequence[int]) -> tuple[DigestEntry, ...]:
@@ -100,20 +101,20 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
     return Digest(groups, tuple(value["cut"]), find_updates(value), read(*value["also"]))
 
 
-# For those who read thousands of rows and know most of their entries already: with these functions
-# they build only what they meet for the first time.
+# For callers that read thousands of rows with mostly known entries: these functions let them cache
+# entries and build only new ones.
 
 
 def named_papers(value: Mapping[str, Any]) -> list[int]:
-    """Every paper that a row's digest names: those it brings, and those something befell."""
-    named = [*value["also"][0], *(one[0] for one in value["happenings"])]
-    for _, _, ids, _ in value["groups"]:
-        named += ids
-    return named
+    """Return every paper id in a row's digest, with those of its updates."""
+    ids = [*value["also"][0], *(update[0] for update in value["happenings"])]
+    for _, _, group_ids, _ in value["groups"]:
+        ids += group_ids
+    return ids
 
 
 def note_keys(value: Mapping[str, Any]) -> list[NoteKey]:
-    """The keys of a row's notes, by number; `note_key` gives an entry the same."""
+    """Return the keys of a row's notes, by index; `note_key` returns the same key for an entry."""
     places = [(clause, field) for clause, field, *_ in value["told"]]
     return [
         (is_maybe_seen, revision, *[places[number] for number in reasons])
@@ -122,24 +123,26 @@ def note_keys(value: Mapping[str, Any]) -> list[NoteKey]:
 
 
 def note_key(entry: DigestEntry) -> NoteKey:
+    """Return the key of an entry's note, equal to that of `note_keys`."""
     places = [(reason.clause, reason.field) for reason in entry.reasons]
     return (entry.is_maybe_seen, entry.revision, *places)
 
 
 def read_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntry:
-    """The entry of a paper with a note of the row, by the note's number."""
-    is_maybe_seen, revision, *reasons = value["notes"][note]
-    told = tuple(_read_reason(value["told"][number]) for number in reasons)
-    return DigestEntry(paper_id, told, bool(is_maybe_seen), revision)
+    """Return the entry of a paper with the row's note of this index."""
+    is_maybe_seen, revision, *numbers = value["notes"][note]
+    reasons = tuple(_read_reason(value["told"][number]) for number in numbers)
+    return DigestEntry(paper_id, reasons, bool(is_maybe_seen), revision)
 
 
 def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
+    """Return the paper updates in a row's digest."""
     return tuple(
         PaperUpdate(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value["happenings"]
     )
 
 
-def _read_reason(told: Sequence[Any]) -> Reason:
-    clause, field, words, is_guess = told
+def _read_reason(reason: Sequence[Any]) -> Reason:
+    clause, field, words, is_guess = reason
     return Reason(clause, field, tuple(words), is_guess)

@@ -1,9 +1,11 @@
-"""What a delivery's row must know of the person it goes to."""
+"""States and cadences of subscribers, and reasons of suppressions, as deliveries use them."""
 
 from enum import StrEnum
 
 
 class SubscriberState(StrEnum):
+    """The state of a subscriber; digests go only to active ones."""
+
     PENDING = "pending"
     ACTIVE = "active"
     PAUSED = "paused"
@@ -12,12 +14,16 @@ class SubscriberState(StrEnum):
 
 
 class Cadence(StrEnum):
+    """How often a subscriber gets a digest."""
+
     DAILY = "daily"
     WEEKDAYS = "weekdays"
     WEEKLY = "weekly"
 
 
 class SuppressionReason(StrEnum):
+    """The reason why an address must not be mailed."""
+
     UNSUBSCRIBED_FOR_GOOD = "unsubscribed_for_good"
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"

@@ -1,8 +1,8 @@
-"""The words by which mail servers refuse, sorted by what they are about.
+"""Phrases of refusals by mail servers, sorted by what they are about.
 
-Gathered from the sources and handbooks of the common servers (Exim, Postfix, qmail, Sendmail,
-Exchange) and of large providers. Order matters: a refusal that says "mailbox for user is full" must
-not be read as one about the user, nor "user unknown; blocked" the other way round.
+They are collected from the sources and manuals of the common servers (Exim, Postfix, qmail,
+Sendmail, Exchange) and of large providers. The order matters: "mailbox for user is full" is not
+about the user, and "user unknown; blocked" is.
 """
 
 import re
@@ -11,7 +11,7 @@ from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 
-# Longer than any reply; and what a stranger writes is not searched for ever.
+# Longer than any real reply; it bounds the search time in untrusted text.
 MOST_CHARACTERS = 8000
 
 
@@ -140,7 +140,7 @@ _CONFIGURATION = _any(
     r"can(?:not|'t) (?:create|open|write|lock|append)|permission denied|exec\w* fail|exit status|unknown mailer error|(?:mail|program) (?:delivery )?(?:program|agent)",
 )
 
-# Of the sender and not of the reader, which later patterns would take for the reader's address.
+# About the sender's address; later patterns would take it for the recipient's.
 _OUR_ADDRESS = _any(
     r"(?:sender|return[- ]path|reverse[- ]path|mail from|from address|envelope[- ](?:sender|from))(?: e?-?mail)?(?: address)?(?: domain)?\W+(?:\S+ ){0,3}?(?:rejected|invalid|unknown|not (?:found|exist|valid)|does not exist|must|is not|verify failed|verification failed)",
     r"(?:invalid|unknown|bad|illegal|unresolvable|unroutable|unrouteable)\W+(?:sender|return[- ]path|from address|mail from)\b",
@@ -148,8 +148,8 @@ _OUR_ADDRESS = _any(
     r"(?:helo|ehlo)\b[^.\n]{0,40}(?:reject|invalid|denied|refus|bad|must|mismatch)|my name was rejected",
 )
 
-# Words that are said of senders alone. They come before the address, since to lose a reader to
-# somebody's block list is worse than to keep an address that is dead.
+# Phrases used of senders only. They come before the address, because to suppress a subscriber over
+# a block list is worse than to keep a dead address.
 _SURE_POLICY = _any(
     r"\bspam(?:ming|med)?\b|\bunsolicited\b|\bphish\w*|\bUBE\b|likely suspicious",
     r"(?:black|block|deny)-?list(?:ed|s|ing)?\b(?! by recipient's own)",
@@ -167,7 +167,7 @@ _SURE_CONTENT = _any(
     r"(?:message|mail|letter) size exceed",
 )
 
-# A lookup that may succeed tomorrow says nothing about the address.
+# A temporary lookup failure says nothing about the address.
 _PASSING = _any(r"(?:host|domain)[^.\n]{0,20} not found,? try again|temporary (?:dns|lookup|name)")
 
 _ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
@@ -182,8 +182,8 @@ _ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
     (V.CONFIGURATION, _CONFIGURATION),
 )
 
-# Postfix puts this before every refusal at RCPT, whatever the reason behind the colon. Exchange
-# Online's answer for addresses that it does not know is the exception.
+# Postfix writes this before every refusal at RCPT, whatever the reason after the colon. The
+# exception is Exchange Online's reply for unknown addresses.
 _PREFIX = re.compile(
     r"(?:recipient |destination |to )?address(?:es)? (?:was |is |has been )?rejected\W*",
     re.IGNORECASE,
@@ -194,7 +194,7 @@ _UNKNOWN_AT_EDGE = re.compile(
 
 
 def read_words(text: str) -> BounceVerdict | None:
-    """What the words of a refusal are about, or None where none is known. The text is cut first."""
+    """Return what a refusal's text (its first `MOST_CHARACTERS`) is about, or None if unknown."""
     joined = " ".join(text[:MOST_CHARACTERS].split())
     if _UNKNOWN_AT_EDGE.search(joined):
         return V.ADDRESS

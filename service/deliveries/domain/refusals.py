@@ -1,9 +1,9 @@
-"""What a refusal is about: the address, a full mailbox, the receiver's policy, our content, routes.
+"""Classify a refusal: about the address, a full mailbox, the receiver's policy, content, or routes.
 
-Sources: RFC 3463 and the IANA registry of enhanced status codes for the codes; the words of mail
-servers for the many refusals whose code says nothing (`5.0.0`) or that bear none. Blame is kept
-apart because only the address and the full mailbox say anything about the subscriber: a receiver
-that refuses our server refuses it for everybody.
+Sources: RFC 3463 and the IANA registry of enhanced status codes for the codes; phrases of mail
+servers for the many refusals with a vague code (`5.0.0`) or none. The distinction matters because
+only the address and the full mailbox concern the subscriber: a receiver that refuses our server
+refuses it for everybody.
 """
 
 import re
@@ -17,7 +17,7 @@ V = BounceVerdict
 _CODE = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 _REPLY = re.compile(r"(?<![\d.])([45])\d\d(?=[ -])")
 
-# (subject, detail) of RFC 3463 where the detail decides; the class only says for how long.
+# (subject, detail) of RFC 3463 where the detail decides; the class says only if it is permanent.
 _BY_DETAIL: dict[tuple[int, int], BounceVerdict] = {
     (1, 7): V.CONFIGURATION,  # our own address as the sender is bad
     (1, 8): V.CONFIGURATION,
@@ -40,7 +40,7 @@ _BY_SUBJECT: dict[int, BounceVerdict] = {
     6: V.CONTENT,
     7: V.POLICY,
 }
-# Codes that servers give to anything: the words decide, and the table above only where they do not.
+# Codes that servers use for anything: the text decides, and the table above only if it does not.
 _VAGUE = frozenset(
     {(0, 0), (1, 0), (2, 0), (3, 0), (3, 5), (4, 0), (4, 1), (4, 7), (5, 0), (5, 1)}
     | {(7, 0), (7, 1)}
@@ -59,86 +59,86 @@ class Refusal:
     weight: int = 0
 
 
-# In percent of a suppression. A mailbox that is switched off (x.2.1) comes back more often than
-# not, a temporary code given up on may be the receiver's bad week, and a failure without a reason
-# may be anybody's fault.
+# In percent of a suppression. A disabled mailbox (x.2.1) is enabled again more often than not, a
+# temporary code may be a passing fault of the receiver, and a failure without a reason may be
+# about anything.
 CERTAIN, LIKELY, SOFT = 100, 50, 20
 
 Code = tuple[int, int, int]
 
 
 def classify_refusal(status: str, reply: str, notice: str = "") -> Refusal:
-    """Whom a final refusal is about.
+    """Return what a final refusal is about, with the code and weight of the verdict.
 
-    `status` is the reporting server's code, `reply` the words of the server that refused, `notice`
-    the letter around both. The refusing server's own code counts for more than the reporter's,
-    which often puts 5.1.1 on whatever was refused at RCPT.
+    `status` is the reporting server's code, `reply` the text of the server that refused, `notice`
+    the mail around both. The refusing server's own code takes precedence over the reporter's, which
+    is often 5.1.1 for anything refused at RCPT.
     """
     reply, notice = reply[:MOST_CHARACTERS], notice[:MOST_CHARACTERS]
     own = _find_code(reply)
     code = _most_exact(own, _find_code(status)) or _find_code(notice)
-    said = read_words(reply) or read_words(notice)
+    by_text = read_words(reply) or read_words(notice)
     if code is None:
-        return _without_code(said, reply or notice)
+        return _without_code(by_text, reply or notice)
     verdict = _verdict_of(code)
     is_exact = code[1:] not in _VAGUE
     if is_exact and not _is_misused(code, own, verdict):
-        return Refusal(verdict, _written(code), _weight(code, verdict, is_clear=True))
+        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=True))
     if is_exact:
-        # Only words that take the blame off the reader overrule an exact code.
-        if said in {V.POLICY, V.FULL}:
-            return Refusal(said, _written(own or code), _weight(code, said, is_clear=True))
-        return Refusal(verdict, _written(code), _weight(code, verdict, is_clear=True))
-    if said is None or (said is V.CONFIGURATION and verdict is V.POLICY):
-        return Refusal(verdict, _written(code), _weight(code, verdict, is_clear=False))
-    return Refusal(said, _written(code), _weight(code, said, is_clear=True))
+        # Only text that is not about the address overrules an exact code.
+        if by_text in {V.POLICY, V.FULL}:
+            return Refusal(by_text, _code_text(own or code), _weight(code, by_text, is_clear=True))
+        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=True))
+    if by_text is None or (by_text is V.CONFIGURATION and verdict is V.POLICY):
+        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=False))
+    return Refusal(by_text, _code_text(code), _weight(code, by_text, is_clear=True))
 
 
 def _most_exact(own: Code | None, reported: Code | None) -> Code | None:
-    """The refusing server's code, unless it is a vague one and the reporter's is not."""
+    """Return the refusing server's code, unless it is vague and the reporter's is not."""
     if own is not None and (own[1:] not in _VAGUE or reported is None):
         return own
     return reported if reported is not None and reported[1:] not in _VAGUE else own or reported
 
 
 def _find_code(text: str) -> Code | None:
-    """The first code in a text that is a failure's; `2.x.x` may stand in a dialogue before it."""
+    """Return the first failure code in a text; a quoted dialogue may have `2.x.x` before it."""
     for found in _CODE.finditer(text):
         if found[1] != "2":
             return int(found[1]), int(found[2]), int(found[3])
     return None
 
 
-def _written(code: Code) -> str:
+def _code_text(code: Code) -> str:
     return ".".join(map(str, code))
 
 
 def _verdict_of(code: Code) -> BounceVerdict:
     kind, subject, detail = code
     if kind == 5 and (subject, detail) == (4, 4):
-        # Nobody takes mail for that domain.
+        # No server accepts mail for that domain.
         return V.ADDRESS
     if kind == 5 and (subject, detail) == (0, 0):
-        # A permanent failure without any reason, which soft weight is right for.
+        # A permanent failure without any reason, which gets the soft weight.
         return V.ADDRESS
     return _BY_DETAIL.get((subject, detail)) or _BY_SUBJECT.get(subject, V.CONFIGURATION)
 
 
 def _is_misused(code: Code, own: Code | None, verdict: BounceVerdict) -> bool:
-    """Whether a code that blames the address may be the reporter's guess, or a passing state.
+    """Return whether a code about the address may be the reporter's guess, or temporary.
 
-    The price of believing it would be a reader lost to somebody else's block list.
+    Trusting such a code could suppress a subscriber because of a block list.
     """
     return verdict is V.ADDRESS and (code != own or code[0] == 4)
 
 
-def _without_code(said: BounceVerdict | None, text: str) -> Refusal:
-    """The verdict by words alone; a failure that nothing is said of counts softly."""
-    if said is None:
+def _without_code(by_text: BounceVerdict | None, text: str) -> Refusal:
+    """Return the verdict by text alone; a failure without a known phrase has the soft weight."""
+    if by_text is None:
         return Refusal(V.ADDRESS, "", SOFT)
     reply = _REPLY.search(text)
     kind = 4 if reply is not None and reply[1] == "4" else 5
-    return Refusal(said, "", _weight((kind, 0, 0), said, is_clear=True))
+    return Refusal(by_text, "", _weight((kind, 0, 0), by_text, is_clear=True))
 
 
 def _weight(code: Code, verdict: BounceVerdict, *, is_clear: bool) -> int:

@@ -1,9 +1,9 @@
-"""The life of a delivery: which step may follow which, and who must not be sent a mail.
+"""The state machine of a delivery: allowed transitions, and reasons not to send.
 
-What a reply means is decided in `service.sending.domain.retries`. Sources: RFC 5321 §4.2 (replies), RFC
-3463 (enhanced codes). One deliberate departure: a connection lost after the final dot is *not*
-treated like a 451 and sent again; it is `in_doubt`, because the receiver may hold the message
-(decision record 0001).
+`service.sending.domain.retries` decides what a reply means. Sources: RFC 5321 §4.2 (replies), RFC
+3463 (enhanced codes). There is one deliberate departure: a connection lost after the final dot is
+*not* treated like a 451 and sent again; it is `in_doubt`, because the receiver may have accepted
+the message (decision record 0001).
 """
 
 import re
@@ -16,7 +16,7 @@ from service.deliveries.domain.recipients import SubscriberState, SuppressionRea
 
 
 class DeliveryKind(StrEnum):
-    """Which email a delivery carries; one folder in `email_templates/` each."""
+    """The kind of email that a delivery sends; each has a folder in `email_templates/`."""
 
     DIGEST = "digest"
     CONFIRMATION = "confirmation"
@@ -34,6 +34,8 @@ class DeliveryKind(StrEnum):
 
 
 class DeliveryState(StrEnum):
+    """The state of a delivery; `NEXT_STATES` has the transitions."""
+
     QUEUED = "queued"
     CLAIMED = "claimed"
     IN_FLIGHT = "in_flight"
@@ -47,17 +49,17 @@ class DeliveryState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing happens to such a row unless somebody or some evidence says so."""
+        """Whether only the operator or new evidence (a bounce, a late reply) can change it."""
         return self not in {DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT}
 
 
 class BounceVerdict(StrEnum):
-    """Whom a returned mail is about. Only the first two and `complaint` concern the subscriber.
+    """What a returned mail is about. Only the first two and `complaint` concern the subscriber.
 
-    `address`: there is no such mailbox (any more). `full`: there is, and it takes nothing now.
-    `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail
-    was too large or malformed. `configuration`: a server, a route or a name on the way is broken,
-    ours first of all. `not_a_bounce` covers reports of delays and of successes too.
+    `address`: there is no such mailbox (any more). `full`: the mailbox accepts nothing now.
+    `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail was
+    too large or malformed. `configuration`: a server, a route or a name on the way is broken, often
+    ours. `not_a_bounce` includes reports of delays and of successes.
     """
 
     ADDRESS = "address"
@@ -72,9 +74,9 @@ class BounceVerdict(StrEnum):
 
 S = DeliveryState
 
-# Who may follow whom. Everything else is a bug: tests watch every change of a row in the database.
+# The allowed transitions. Any other is a bug; tests watch every change of a row in the database.
 NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
-    # What is not sent yet falls in doubt where the database was restored from a backup.
+    # Unsent rows fall in doubt only when the database was restored from a backup.
     S.QUEUED: frozenset({S.CLAIMED, S.SKIPPED, S.IN_DOUBT}),
     S.CLAIMED: frozenset({S.IN_FLIGHT, S.QUEUED, S.SKIPPED, S.FAILED, S.IN_DOUBT}),
     S.IN_FLIGHT: frozenset({S.SENT, S.QUEUED, S.FAILED, S.IN_DOUBT}),
@@ -87,7 +89,7 @@ NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
     S.COMPLAINED: frozenset(),
 }
 
-# Not a piece of anything longer: refusals quote addresses such as 5.1.1.9, too.
+# Not part of a longer number: refusals also quote IP addresses such as 5.1.1.9.
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 
 # RFC 3463: the mailbox or its domain does not exist. Only these say something about the address.
@@ -95,7 +97,7 @@ DEAD_ADDRESS_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5
 
 
 class Phase(StrEnum):
-    """How far a message got on the wire before the outcome was known."""
+    """The SMTP phase that a message reached before its outcome was known."""
 
     CONNECT = "connect"
     MAIL = "mail"
@@ -105,6 +107,8 @@ class Phase(StrEnum):
 
 
 class SkipReason(StrEnum):
+    """The reason for a delivery in the state `skipped`."""
+
     EMPTY = "empty"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
@@ -115,10 +119,10 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What the wire said of one message: the last phase entered, and the reply, if one came.
+    """The outcome of sending one message: the last SMTP phase entered, and the reply, if any.
 
-    `code` is 0 where no reply came. In phase DATA without a reply the message may have been taken.
-    `relay` is who was spoken to, where somebody was; it changes nothing of what it means.
+    `code` is 0 if no reply came. In phase DATA without a reply the message may have been accepted.
+    `relay` is the relay's name, if one was connected; it does not change the meaning.
     """
 
     phase: Phase
@@ -133,9 +137,9 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a delivery after a try. `retry_after` only with QUEUED.
+    """The next state of a delivery after a try. `retry_after` is set only with QUEUED.
 
-    `is_deferral`: the receiver put this mail off, so that the next wait is longer.
+    `is_deferral`: the receiver deferred this mail, so that the next wait is longer.
     """
 
     state: DeliveryState
@@ -146,11 +150,12 @@ class Decision:
 
 
 def may_follow(state: DeliveryState, following: DeliveryState) -> bool:
+    """Return whether the transition is allowed."""
     return following in NEXT_STATES[state]
 
 
 def enhanced_code(text: str) -> str:
-    """The RFC 3463 code in a reply's text (`5.1.1`), or an empty string."""
+    """Return the RFC 3463 code in a reply's text (`5.1.1`), or an empty string."""
     found = _ENHANCED.search(text)
     return ".".join(found.groups()) if found else ""
 
@@ -163,10 +168,10 @@ def skip_reason(
     now: datetime,
     needs_active: bool = True,
 ) -> SkipReason | None:
-    """Why a delivery must not be sent at `now`, or None. `state` is None after an erasure.
+    """Return why a delivery must not be sent at `now`, or None. `state` is None after an erasure.
 
-    A confirmation goes to a pending reader (`needs_active` false); no mail goes to a suppressed
-    one. The first reason that holds is the one that is told.
+    A confirmation goes to a pending subscriber (`needs_active` false); no mail goes to a suppressed
+    one. The first reason that applies is returned.
     """
     if state is None:
         return SkipReason.ERASED
@@ -180,5 +185,5 @@ def skip_reason(
 
 
 def balance_closes(candidate_count: int | None, row_counts: Iterable[int]) -> bool:
-    """Whether every frozen candidate is accounted for: the sum over the states is the whole."""
+    """Return whether every frozen candidate has a row: the counts of all states add up to them."""
     return candidate_count is not None and candidate_count == sum(row_counts)

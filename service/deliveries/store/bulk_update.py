@@ -1,4 +1,4 @@
-"""Many rows to one state by one statement, each with its event: no row is read to be moved."""
+"""Bulk state transitions: many rows and their events in one statement, without loading rows."""
 
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,9 @@ def transition_rows(
     now: datetime,
     also: dict[str, Any] | None = None,
 ) -> dict[int | None, int]:
-    """Move the chosen rows (a selection of ids) and note why; returns how many by edition's number.
+    """Move the chosen rows (a selection of ids) to a state; return how many, by edition id.
 
-    `also` are columns to set with it. Whoever held the rows holds them no more.
+    `also` are further columns to set. Every lease on the rows ends.
     """
     values = {"state": state, "lease_owner": None, "lease_until": None, "updated_at": now}
     moved = (
@@ -30,7 +30,7 @@ def transition_rows(
         .returning(Delivery.id, Delivery.attempt, Delivery.edition_id)
         .cte("moved")
     )
-    told = (
+    events = (
         insert(DeliveryEvent)
         .from_select(
             ["delivery_id", "attempt", "state", "detail", "created_at"],
@@ -47,7 +47,7 @@ def transition_rows(
     )
     rows = session.execute(
         select(moved.c.edition_id, func.count())
-        .join(told, told.c.delivery_id == moved.c.id)
+        .join(events, events.c.delivery_id == moved.c.id)
         .group_by(moved.c.edition_id)
     )
     return {edition_id: count for edition_id, count in rows}  # noqa: C416  # not pairs to dict()

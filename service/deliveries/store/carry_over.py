@@ -1,4 +1,4 @@
-"""Doubts that nobody answered: their papers are carried into the reader's next edition."""
+"""Carry over unresolved rows in doubt: their papers return in the subscriber's next edition."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ from service.deliveries.store.deliveries import PAPER_KINDS
 from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import is_among
 
-WHY_CARRIED = "nobody knew by the next edition; its papers come again in that, marked"
+WHY_CARRIED = "still in doubt at the next edition; its papers come again there, marked"
 
 
 def carry_doubts_of_editions(session: Session, edition_ids: Select[int], now: datetime) -> int:
-    """Carry every row in doubt of the selected editions; returns how many.
+    """Carry over every row in doubt of the selected editions; return how many.
 
-    Its reader may be composed now, or in another cadence, or have left: the row need not wait.
+    It does not matter whether the subscriber is composed now, in another cadence, or has left.
     """
     doubts = select(Delivery.id).where(Delivery.edition_id.in_(edition_ids))
     return _carry(session, doubts, now)
@@ -27,7 +27,7 @@ def carry_doubts_of_editions(session: Session, edition_ids: Select[int], now: da
 def carry_doubts_of_subscribers(
     session: Session, edition_id: int, subscriber_ids: Sequence[int], now: datetime
 ) -> int:
-    """Carry what is in doubt of these readers, of editions other than this and of pauses; returns how many."""
+    """Carry over these subscribers' rows in doubt of other editions and catch-ups; return how many."""
     doubts = select(Delivery.id).where(
         is_among(Delivery.subscriber_id, subscriber_ids),
         Delivery.kind.in_(PAPER_KINDS),
@@ -37,7 +37,7 @@ def carry_doubts_of_subscribers(
 
 
 def _carry(session: Session, doubts: Select[int], now: datetime) -> int:
-    """Move rows in doubt; one that evidence or an operator is settling meanwhile is left to them."""
+    """Carry rows in doubt; rows locked by a bounce or an operator are skipped, as they settle them."""
     chosen = (
         doubts.where(Delivery.state == DeliveryState.IN_DOUBT)
         .order_by(Delivery.id)

@@ -1,6 +1,6 @@
-"""Rows as their sender reads them: a delivery that it holds, and the reader, in one go.
+"""Claimed deliveries with their subscribers, read in one statement.
 
-A million times a morning, so these are plain tuples of what building a mail asks for.
+These are plain tuples of what building a mail needs, because a morning reads a million of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from service.deliveries.domain.states import DeliveryKind
 
 
 class DeliveryView(Protocol):
-    """What building a mail reads of its delivery: a claimed row here, a `Delivery` in a preview."""
+    """The fields of a delivery needed to build its mail: a claimed row, or a `Delivery`."""
 
     @property
     def id(self) -> int: ...
@@ -42,7 +42,7 @@ class DeliveryView(Protocol):
 
 
 class RecipientView(Protocol):
-    """What building a mail reads of whom it goes to: likewise a claimed one, or a `Subscriber`."""
+    """The fields of a subscriber needed to build a mail: a claimed row's, or a `Subscriber`."""
 
     @property
     def id(self) -> int: ...
@@ -78,7 +78,7 @@ class RecipientView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row that this sender holds, at this attempt, and its reader as read in the claim."""
+    """A row claimed by this sender at this attempt, and its subscriber as read in the claim."""
 
     delivery: DeliveryView
     subscriber: RecipientView | None
@@ -93,7 +93,7 @@ class Claim:
 
 
 class ClaimedDelivery(NamedTuple):
-    """A `DeliveryView`, with its place in its edition."""
+    """A `DeliveryView` with its `due_at`, which gives its position in the edition."""
 
     id: int
     kind: DeliveryKind
@@ -128,8 +128,8 @@ class ClaimedRecipient(NamedTuple):
     locale: str
 
 
-# The JSON as text, so that it is read once (a digest is a text within the JSON, `WrittenJson`), by
-# pydantic's reader in half of the usual time.
+# The JSON as text, so that it is parsed once (a digest is a text within the JSON, `WrittenJson`) and
+# by pydantic's parser, which takes half the usual time.
 _IS_WRITTEN = {
     "digest": "CASE jsonb_typeof(taken.digest) WHEN 'string' THEN taken.digest #>> '{}'"
     " ELSE CAST(taken.digest AS text) END",
@@ -144,8 +144,8 @@ _DIGEST, _ALERT = (ClaimedDelivery._fields.index(name) for name in ("digest", "a
 
 
 def claiming(steps: str, found: str, also: str = "") -> TextClause:
-    """A statement that claims the rows of `found`, a relation with their `id` that `steps` (CTEs)
-    make; `also` is what else is set in them, after a comma."""
+    """Return a statement that claims the rows of `found`, a relation of ids defined by `steps`
+    (CTEs); `also` are further assignments, after a comma."""
     return text(f"""
 WITH {steps}, taken AS (
   UPDATE deliveries
@@ -163,14 +163,14 @@ FROM taken LEFT JOIN subscribers AS reader ON reader.id = taken.subscriber_id
 def take_claims(
     session: Session, statement: TextClause, given: Mapping[str, Any]
 ) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
-    """Run a statement of `claiming`; the rows in no order."""
+    """Run a statement of `claiming`; return the rows in no particular order."""
     rows = session.execute(statement, given).all()
     return [(_read_mail(row), _read_subscriber(row[_MAIL_WIDTH:])) for row in rows]
 
 
-_KINDS = {one.value: one for one in DeliveryKind}
-_STATES = {one.value: one for one in SubscriberState}
-_CADENCES = {one.value: one for one in Cadence}
+_KINDS = {kind.value: kind for kind in DeliveryKind}
+_STATES = {state.value: state for state in SubscriberState}
+_CADENCES = {cadence.value: cadence for cadence in Cadence}
 
 
 def _read_mail(row: Sequence[Any]) -> ClaimedDelivery:

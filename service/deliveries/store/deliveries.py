@@ -1,4 +1,4 @@
-"""Deliveries, written and found: the digests of an edition and the other emails."""
+"""Insert and query deliveries: the digests of an edition and all other emails."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,13 +35,13 @@ _COPIED = (
 def insert_digests(
     session: Session, edition_id: int, rows: Sequence[DigestRow], now: datetime
 ) -> int:
-    """Write the edition's rows for some readers; a reader who has one already keeps it.
+    """Insert the edition's rows of some subscribers; existing rows stay. Return how many are new.
 
-    By COPY, which takes a quarter of the time of INSERT. It knows no ON CONFLICT, so who has a row
-    is asked before; only one process composes a reader (the chunk's lock), and should another write
-    a row in between all the same, the unique key ends this transaction and not the promise.
+    Idempotent. It uses COPY, which takes a quarter of the time of INSERT but has no ON CONFLICT, so
+    existing rows are queried first. The chunk's lock lets only one process compose a subscriber; if
+    another inserted a row in between, the unique key would abort this transaction.
     """
-    there = set(
+    existing = set(
         session.scalars(
             select(Delivery.subscriber_id).where(
                 Delivery.edition_id == edition_id,
@@ -49,7 +49,7 @@ def insert_digests(
             )
         )
     )
-    missing = [row for row in rows if row.subscriber_id not in there]
+    missing = [row for row in rows if row.subscriber_id not in existing]
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
         copy.write("".join([_write_row(edition_id, row, now) for row in missing]))
@@ -57,7 +57,7 @@ def insert_digests(
 
 
 def _write_row(edition_id: int, row: DigestRow, now: datetime) -> str:
-    """A line of COPY's text format; leaving it to the driver, value by value, takes four times as long."""
+    """Return a line of COPY's text format; the driver's own writer takes four times as long."""
     state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
     digest = _escape(json.dumps(row.digest)) if row.digest else "\\N"
     return (
@@ -78,8 +78,8 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """A mail that is no digest of an edition. `digest` is what it shows of papers, `paper_ids` are
-    those that count as sent by it. An `alert` goes to the operator and has no subscriber."""
+    """A mail that is not an edition's digest. `digest` has the papers that it shows, `paper_ids`
+    those that it adds to the ledger. An `alert` goes to the operator and has no subscriber."""
 
     kind: DeliveryKind
     subscriber_id: int | None
@@ -100,13 +100,13 @@ def insert_mail(
     now: datetime,
     send_not_after: datetime,
 ) -> int | None:
-    """Queue another email for an occasion; None if that occasion has its mail already."""
+    """Queue a transactional mail; return its id, or None if its occasion has a mail already."""
     row = MailRow(kind, subscriber_id, occasion, now, now, send_not_after)
     return insert_mail_row(session, row)
 
 
 def insert_mail_row(session: Session, row: MailRow) -> int | None:
-    """The same with a time of its own, and papers."""
+    """Queue a mail with its own times and papers; return None if its occasion has one already."""
     return session.scalar(
         insert(Delivery)
         .values(
@@ -153,7 +153,7 @@ def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
     ).all()
 
 
-# States in which a digest's papers count as sent to the reader: the ledger.
+# States in which a digest's papers count as sent to the subscriber: the ledger.
 LEDGER_STATES = tuple(
     state
     for state in DeliveryState
@@ -164,7 +164,7 @@ LEDGER_STATES = tuple(
 def find_seen(
     session: Session, subscriber_ids: Sequence[int], paper_ids: Iterable[int], edition_id: int
 ) -> dict[int, frozenset[int]]:
-    """The ledger: which of these papers each reader was already sent, in whatever edition."""
+    """Return which of these papers each subscriber was already sent, in any other edition."""
     wanted = set(paper_ids)
     if not wanted or not subscriber_ids:
         return {}
@@ -173,28 +173,28 @@ def find_seen(
             is_among(Delivery.subscriber_id, subscriber_ids),
             Delivery.state.in_(LEDGER_STATES),
             Delivery.paper_ids.overlap(sorted(wanted)),
-            # Mails of no edition count too: a catch-up brings papers.
+            # Mails without an edition count too, because a catch-up contains papers.
             Delivery.edition_id.is_distinct_from(edition_id),
         )
     )
     seen: dict[int, set[int]] = {}
     for subscriber_id, paper_id in rows:
-        if paper_id in wanted:  # a delivery that holds one of them holds others beside it
+        if paper_id in wanted:  # the overlapping deliveries have other papers as well
             seen.setdefault(subscriber_id, set()).add(paper_id)
     return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
 
 
-# What brings papers that the ledger counts: a welcome only shows some.
+# The kinds whose papers count in the ledger; a welcome only shows sample papers.
 PAPER_KINDS = (DeliveryKind.DIGEST, DeliveryKind.CATCH_UP)
 
 
 def find_carried(
     session: Session, subscriber_ids: Sequence[int], since: datetime
 ) -> dict[int, list[Delivery]]:
-    """Digests whose papers no later one has brought yet: given up as in doubt, or never taken.
+    """Return digests whose papers must be carried over: once in doubt, refused, or too late.
 
-    Those that no relay took (refused, or too late to be sent) come back for a month: a reader whose
-    mail is refused for longer is served better by the news.
+    Those that no relay accepted (failed or too late) are carried over only if created after
+    `since`, a month ago: old papers are of little use to a subscriber whose mail fails for longer.
     """
     is_unsent = and_(
         or_(
@@ -221,7 +221,7 @@ def find_carried(
 def mark_carried(
     session: Session, edition_id: int, carried: Mapping[int, Sequence[Delivery]]
 ) -> None:
-    """Note which digest of the new edition brought the carried papers."""
+    """Record which digest of the new edition contains the carried papers."""
     for subscriber_id, deliveries in carried.items():
         into = (
             select(Delivery.id)
@@ -236,7 +236,7 @@ def mark_carried(
 
 
 def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> datetime | None:
-    """When a reader's last mail of a kind was queued."""
+    """Return when a subscriber's last mail of a kind was queued."""
     return session.execute(
         select(func.max(Delivery.created_at)).where(
             Delivery.kind == kind, Delivery.subscriber_id == subscriber_id
@@ -253,7 +253,7 @@ def count_mails(session: Session, kind: DeliveryKind, subscriber_id: int) -> int
 
 
 def make_due(session: Session, edition_id: int, now: datetime) -> int:
-    """Let an edition's waiting rows be sent at once; returns how many."""
+    """Make an edition's waiting rows due now; return how many."""
     rows = session.execute(
         update(Delivery)
         .where(

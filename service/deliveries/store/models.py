@@ -1,4 +1,4 @@
-"""A delivery and its events."""
+"""The tables of deliveries: rows, events, restores, and copies of sent mails."""
 
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,13 @@ from service.platform.database.base import Base, WrittenJson, enum_type
 
 
 class Delivery(Base):
-    """The row that sends one mail once: a digest of an edition, or another email for an occasion.
+    """The row that sends one mail once: an edition's digest, or another email for an occasion.
 
-    `attempt` grows with each claim; only its holder may move the row on. `lease_owner` is the
-    number of an advisory lock that the sender's own connection holds while it lives.
-    `deferral_count` is how often the receiver put this mail off. A row in a `lane` waits for the
-    provider of that name (`paces`), with `due_at` at the end of its time. `alert` is what a mail
-    to the operator says; such a row has no subscriber.
+    `attempt` increases with each claim; only the sender with that attempt may move the row.
+    `lease_owner` is the number of the advisory lock that this sender holds. `deferral_count` is how
+    often the receiver deferred this mail. A row with a `lane` waits for the limit of the provider
+    of that name (`paces`), with `due_at` equal to `send_not_after`. `alert` is the text of a mail to
+    the operator; such a row has no subscriber.
     """
 
     __tablename__ = "deliveries"
@@ -105,9 +105,9 @@ class Delivery(Base):
 
 
 class DeliveryEvent(Base):
-    """Each step of a delivery with its reason and the relay's words: what `why` tells.
+    """A transition of a delivery, with its reason or the relay's reply; `why` prints them.
 
-    Of a try also how far it got (`phase`) and through which relay, where there was one.
+    An attempt to send also has the SMTP `phase` reached and the relay, if one was connected.
     """
 
     __tablename__ = "delivery_events"
@@ -125,7 +125,7 @@ class DeliveryEvent(Base):
 
 
 class Installation(Base):
-    """One row: a random name given when the tables were made. Backups have it, too."""
+    """One row with a random name, made with the tables and shared by all backups."""
 
     __tablename__ = "installations"
 
@@ -133,10 +133,10 @@ class Installation(Base):
 
 
 class Restore(Base):
-    """The operator's word that this database is a restored backup.
+    """The operator's confirmation that this database is a restored backup.
 
-    Whatever was due up to `until` may have been sent by the time of which the backup knows nothing;
-    `editions` are the newest dates of each cadence that were made then.
+    Rows due up to `until` may have been sent after the backup was taken; `editions` are the newest
+    dates of each cadence that were frozen then.
     """
 
     __tablename__ = "restores"
@@ -148,7 +148,7 @@ class Restore(Base):
 
 
 class MailPart(Base):
-    """A stretch of HTML that many mails show, named by a hash of it."""
+    """A piece of HTML that many mails share, keyed by its hash."""
 
     __tablename__ = "mail_parts"
 
@@ -157,7 +157,7 @@ class MailPart(Base):
 
 
 class MailCopy(Base):
-    """How a mail's HTML is put together, and the SHA-256 of what that must give."""
+    """The recipe to rebuild a mail's HTML from parts, and the SHA-256 of the result."""
 
     __tablename__ = "mail_copies"
 

@@ -1,4 +1,4 @@
-"""Restored backups: what the operator said of them, and deliveries that they put in doubt."""
+"""Restored backups: the operator's confirmations, and the deliveries that they put in doubt."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -15,12 +15,12 @@ WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent
 
 
 def get_installation(session: Session) -> str:
-    """The name that this database shares with its backups, and with nothing else."""
+    """Return the installation's name, which only this database and its backups share."""
     return str(session.scalars(select(Installation.name)).first())
 
 
 def is_accepted(session: Session, at: datetime) -> bool:
-    """Whether the operator has said that this database was restored, and what was sent up to `at`."""
+    """Return whether the operator confirmed a restore that covers mail sent until `at`."""
     newest = session.execute(select(func.max(Restore.until))).scalar_one()
     return newest is not None and at <= newest
 
@@ -28,23 +28,23 @@ def is_accepted(session: Session, at: datetime) -> bool:
 def insert_restore(
     session: Session, until: datetime, editions: Mapping[Cadence, date], now: datetime
 ) -> None:
-    told = {str(cadence): on.isoformat() for cadence, on in editions.items()}
-    session.add(Restore(until=until, editions=told, accepted_at=now))
+    dates = {str(cadence): on.isoformat() for cadence, on in editions.items()}
+    session.add(Restore(until=until, editions=dates, accepted_at=now))
     session.flush()
 
 
 def doubt_of_restored(
     session: Session, edition_id: int, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> int:
-    """Put those rows of a new edition in doubt that a restored database has made once more.
+    """Put rows of a new edition in doubt if a restored database made it a second time.
 
-    To be called before the edition is counted, since nothing of it can be sent until then.
+    Return how many. Call it before the edition is frozen, because no row can be claimed until then.
     """
     for restore in session.scalars(select(Restore)):
         newest = restore.editions.get(cadence)
         if newest is None or on > date.fromisoformat(newest):
             continue
-        # An edition that was made by hand is due now, whenever its readers had it before.
+        # An edition published by hand is due now, although its subscribers got it earlier.
         was_due = or_(Delivery.due_at <= restore.until, literal(value=sends_now))
         chosen = (
             Delivery.edition_id == edition_id,

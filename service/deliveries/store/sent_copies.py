@@ -1,4 +1,4 @@
-"""Copies of what was sent, written before the wire and read by the browser."""
+"""Copies of sent mails for viewing in a browser, stored before the mail is sent."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ SELECT * FROM unnest(CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
 ON CONFLICT DO NOTHING
 """)
 
-# The recipes as one run of octets, each cut out of it: as an array's text they are twice as long, and
-# reading that took as long as keeping them.
+# The recipes are passed as one byte string and cut apart here: as a text array they would be twice
+# as long, and parsing that took as long as storing them.
 _UPSERT_COPIES = text("""
 INSERT INTO mail_copies (delivery_id, content_hash, recipe, created_at)
 SELECT id, content_hash, substring(CAST(:recipes AS bytea) FROM start FOR size), :now
@@ -42,16 +42,16 @@ SET content_hash = excluded.content_hash, recipe = excluded.recipe,
 
 
 def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
-    """Keep shared stretches; those that are there already stay."""
+    """Insert shared parts; existing ones stay."""
     if parts:
-        # In one order everywhere, so that two senders never wait for each other crosswise.
+        # Parts are inserted in key order, so that concurrent senders cannot deadlock.
         keys = sorted(parts)
         given = {"keys": write_octets(keys), "bodies": write_octets(parts[key] for key in keys)}
         session.execute(_INSERT_PARTS, given)
 
 
 def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> None:
-    """Keep copies; a later attempt writes its own over it: what is kept is what was sent last."""
+    """Upsert copies; a later attempt replaces the earlier copy, so the last sent one is stored."""
     if rows:
         sizes = [len(row.recipe) for row in rows]
         given = {
@@ -75,6 +75,6 @@ def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
 
 
 def delete_copies(session: Session, subscriber_id: int) -> None:
-    """Forget what a reader was sent; the shared stretches name nobody."""
+    """Delete the copies of a subscriber's mails; the shared parts contain no personal data."""
     own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
     session.execute(delete(MailCopy).where(MailCopy.delivery_id.in_(own)))

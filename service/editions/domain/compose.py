@@ -21,7 +21,7 @@ CARRIED_TITLE = "From your last edition"
 
 
 class MatchedTopic(NamedTuple):
-    """A topic as composing needs it: its row, its text as the reader wrote it, its canonical form."""
+    """A topic for composing: its row, its text as the subscriber wrote it, its canonical form."""
 
     topic_id: int
     title: str
@@ -30,11 +30,11 @@ class MatchedTopic(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EditionSubscriber:
-    """What composing needs of a subscriber.
+    """A subscriber's input for composing.
 
-    `topics` are in the reader's order; `seen_ids`: papers already sent; `carried_ids`: papers of an
-    earlier mail to come again, marked but for the `unsent_ids` of mails that certainly did not
-    arrive; `updates`: what befell papers the reader was sent, for a digest that is sent anyway.
+    `topics` are in the subscriber's order; `seen_ids`: papers already sent; `carried_ids`: papers
+    carried over from an earlier mail, marked as maybe seen except the `unsent_ids`, of mails that
+    certainly did not arrive; `updates`: paper updates, which alone make no digest.
     """
 
     subscriber_id: int
@@ -46,6 +46,7 @@ class EditionSubscriber:
 
     @property
     def maybe_seen_ids(self) -> frozenset[int]:
+        """The carried papers that the subscriber may have seen."""
         return self.carried_ids - self.unsent_ids
 
 
@@ -55,26 +56,27 @@ def compose_digest(
     max_papers: int,
     carried: Mapping[int, PaperView] | None = None,
 ) -> Digest | None:
-    """Return the reader's digest, or None where nothing matched (an empty digest is not sent).
+    """Return the subscriber's digest, or None where nothing matched (an empty digest is not sent).
 
-    `carried`: the reader's carried papers by id, so far as they are not the edition's own. A reader
-    without topics gets the trending papers. A paper stands under the first topic that brought it.
-    At most `max_papers` are shown, the rest is `cut_ids`, in the order in which they stand.
+    `carried`: the subscriber's carried papers by id, except those in the edition. A subscriber
+    without topics gets the trending papers. A paper stands under the first topic that matches it.
+    At most `max_papers` are shown, the rest are `cut_ids`, in the index's order.
     """
     seen = index.find_seen(subscriber.seen_ids)
     wanted = _find_wanted(subscriber, index, seen)
-    groups, told = _group_by_topic(subscriber, index, wanted, seen, max_papers)
+    groups, shown_or_seen = _group_by_topic(subscriber, index, wanted, seen, max_papers)
     found: PaperSet = 0
     for _, papers in wanted:
         found |= papers
-    again = rank_papers(_find_orphans(subscriber, index, found, carried or {}))
+    orphans = rank_papers(_find_orphans(subscriber, index, found, carried or {}))
     room = max_papers - sum(len(group.entries) for group in groups)
-    if again[:room]:
-        groups.append(DigestGroup(CARRIED_TITLE, _enter_orphans(subscriber, index, again[:room])))
+    if orphans[:room]:
+        entries = _make_orphan_entries(subscriber, index, orphans[:room])
+        groups.append(DigestGroup(CARRIED_TITLE, entries))
     if not groups:
         return None
-    cut_ids = (*index.ids_of(found & ~told), *(paper.id for paper in again[room:]))
-    return Digest(tuple(groups), cut_ids, _still_news(subscriber, groups))
+    cut_ids = (*index.ids_of(found & ~shown_or_seen), *(paper.id for paper in orphans[room:]))
+    return Digest(tuple(groups), cut_ids, _drop_listed_revisions(subscriber, groups))
 
 
 def _find_wanted(
@@ -93,22 +95,22 @@ def _group_by_topic(
     seen: PaperSet,
     room: int,
 ) -> tuple[list[DigestGroup], PaperSet]:
-    """The groups of at most `room` papers, and those papers together with the `seen` ones."""
+    """Return the groups of at most `room` papers, and the union of those papers and `seen`."""
     followed = _find_followed(subscriber, index)
-    told, groups = seen, []
+    shown_or_seen, groups = seen, []
     for topic, found in wanted:
-        papers = found & ~told
+        papers = found & ~shown_or_seen
         if papers and room:
             shown = index.order(topic.canonical, papers, followed, room)
             room -= len(shown)
-            told |= to_bits(shown)
-            entries = _enter(subscriber, index, topic, shown)
+            shown_or_seen |= to_bits(shown)
+            entries = _make_entries(subscriber, index, topic, shown)
             groups.append(DigestGroup(topic.title, entries, topic.topic_id))
-    return groups, told
+    return groups, shown_or_seen
 
 
 def _find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperSet:
-    """The papers that any of the reader's topics wants for their author; they gain under all."""
+    """Return the papers that any topic matches by author; they rank higher under all topics."""
     followed: PaperSet = 0
     for topic in subscriber.topics:
         if "au:" in topic.canonical:
@@ -116,13 +118,13 @@ def _find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperS
     return followed
 
 
-def _enter(
+def _make_entries(
     subscriber: EditionSubscriber,
     index: EditionIndex,
     topic: MatchedTopic,
     positions: Sequence[int],
 ) -> tuple[DigestEntry, ...]:
-    """The entries of the papers at these positions, each with why the topic wants it."""
+    """Return the entries of the papers at these positions, each with the reasons of its match."""
     ids, maybe_seen, revisions = index.ids, subscriber.maybe_seen_ids, index.revisions
     reasons = index.explain(topic.canonical, positions) if topic.canonical else repeat(())
     return tuple(
@@ -139,15 +141,15 @@ def _find_orphans(
     found: PaperSet,
     carried: Mapping[int, PaperView],
 ) -> list[PaperView]:
-    """Carried papers that no topic brings: it did when they were composed first, and may be gone."""
+    """Return the carried papers that no topic matches now: the one that did may be deleted."""
     if not subscriber.carried_ids:
         return []
-    brought = {*index.ids_of(found), *subscriber.seen_ids}
+    matched = {*index.ids_of(found), *subscriber.seen_ids}
     known = {**carried, **index.papers}
-    return [known[i] for i in sorted(subscriber.carried_ids) if i in known and i not in brought]
+    return [known[i] for i in sorted(subscriber.carried_ids) if i in known and i not in matched]
 
 
-def _enter_orphans(
+def _make_orphan_entries(
     subscriber: EditionSubscriber, index: EditionIndex, papers: Sequence[PaperView]
 ) -> tuple[DigestEntry, ...]:
     maybe_seen, revisions = subscriber.maybe_seen_ids, index.revisions
@@ -157,13 +159,13 @@ def _enter_orphans(
     )
 
 
-def _still_news(
+def _drop_listed_revisions(
     subscriber: EditionSubscriber, groups: list[DigestGroup]
 ) -> tuple[PaperUpdate, ...]:
-    """What befell papers, without the new versions that stand among the papers themselves."""
+    """Return the paper updates without the new versions that the groups list already."""
     revised = {entry.paper_id for group in groups for entry in group.entries if entry.revision}
     return tuple(
-        one
-        for one in subscriber.updates
-        if one.kind is not PaperEventKind.REVISED or one.paper_id not in revised
+        update
+        for update in subscriber.updates
+        if update.kind is not PaperEventKind.REVISED or update.paper_id not in revised
     )

@@ -1,4 +1,4 @@
-"""How much of what the sources announced an edition has looked at."""
+"""Coverage: how many of the announced papers an edition has checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of what the sources announced was looked at, in papers.
+    """How many papers the sources announced, and how many of them were checked.
 
-    `late` of them belong to earlier days, which are `late_days` (date, papers); `note` is a whole
+    `late` papers belong to earlier days, listed in `late_days` (date, papers); `note` is a whole
     sentence about anything unusual ("arXiv deferred today's announcement.") or empty.
     """
 
@@ -22,7 +22,7 @@ class Coverage:
     note: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return what an edition's row keeps; `parse_coverage` reads it."""
+        """Return the JSON object for an edition's row; `parse_coverage` reads it."""
         return {
             "announced": self.announced,
             "checked": self.checked,
@@ -33,14 +33,14 @@ class Coverage:
         }
 
 
-def parse_coverage(told: Mapping[str, Any]) -> Coverage:
-    """Read what a row keeps. What it does not say counts as nothing, and never as complete."""
-    days = told.get("late_days", {}).items()
+def parse_coverage(stored: Mapping[str, Any]) -> Coverage:
+    """Parse the JSON of an edition's row; missing counts are 0, missing `is_complete` is false."""
+    days = stored.get("late_days", {}).items()
     return Coverage(
-        announced=told.get("announced", 0),
-        checked=told.get("checked", 0),
-        late=told.get("late", 0),
+        announced=stored.get("announced", 0),
+        checked=stored.get("checked", 0),
+        late=stored.get("late", 0),
         late_days=tuple((date.fromisoformat(day), count) for day, count in days),
-        is_complete=told.get("is_complete", False),
-        note=told.get("note", ""),
+        is_complete=stored.get("is_complete", False),
+        note=stored.get("note", ""),
     )

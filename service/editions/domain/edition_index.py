@@ -1,20 +1,9 @@
-"""The papers of an edition in memory: which of them a topic wants, best first, and why."""
+"""The edition index: an edition's papers in memory, with each topic's matches and their order."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from service.editions.domain.ranking import (
-    ABSTRACT_WEIGHT,
-    BASE_RELEVANCE,
-    FOLLOWED,
-    NOT_FOLLOWED,
-    TITLE_WEIGHT,
-    find_followed,
-    is_spread,
-    iterate_spread,
-    ranks,
-    weigh_reasons,
-)
+from service.editions.domain import ranking
 from service.papers.domain.types import PaperView
 from service.topics.domain.matching.bitsets import PaperSet, Reasons, list_bits, to_bits
 from service.topics.domain.matching.bulk import (
@@ -23,18 +12,19 @@ from service.topics.domain.matching.bulk import (
     StoredTopics,
     TopicSets,
 )
-from service.topics.domain.matching.paper_index import IndexedPaper, Lexicon, PaperIndex
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.compiled import Lexicon
+from service.topics.domain.matching.paper_index import PaperIndex
 
 
 class EditionIndex:
-    """The papers of an edition in the order in which they stand by themselves (`rank_papers`).
+    """An edition's papers in memory, in the order of `rank_papers`; a set of papers is a bit set.
 
-    So the lowest bit of a set of papers is the one that stands best, and of papers that match
-    equally well none need be compared. `revisions`: paper id -> version, for papers that are there
-    because a newer version was announced.
+    The lowest bit of a set is the best paper, so papers that match equally well need no comparison.
+    `revisions`: paper id -> version, for papers included because a newer version was announced.
 
-    The index owns the matches: stored topics are matched thousands at a time (`cache_matches`,
-    after `learn_clauses`), any other topic when it is asked for, and each of them once.
+    The index caches the matches: stored topics are matched thousands at a time (`cache_matches`,
+    after `learn_clauses`), any other topic on its first `find`.
     """
 
     def __init__(
@@ -46,7 +36,7 @@ class EditionIndex:
     ) -> None:
         self.papers = papers
         self.revisions = {} if revisions is None else revisions
-        rank = ranks(papers.values())
+        rank = ranking.ranks(papers.values())
         ordered = sorted(indexed, key=lambda paper: rank[paper.paper_id].place)
         self.ids = [paper.paper_id for paper in ordered]
         self._trends = [rank[i].trend for i in self.ids]
@@ -69,24 +59,24 @@ class EditionIndex:
 
     @property
     def offered_ids(self) -> list[int]:
-        """The papers that may be recommended to subscribers who did not ask for them."""
+        """The ids of papers that may be recommended: new in this edition and not withdrawn."""
         papers, revisions = self.papers, self.revisions
         return [i for i in self.ids if i not in revisions and not papers[i].is_withdrawn]
 
     def unknown_topics(self, canonical_ids: Iterable[int]) -> set[int]:
-        """Which of these stored topics (rows of `canonicals`) have no matches here yet."""
+        """Return those stored topics (rows of `canonicals`) that have no cached matches yet."""
         return {number for number in canonical_ids if number not in self._texts}
 
     def unknown_clauses(self, topics: Iterable[StoredTopics]) -> set[int]:
-        """The numbers of the clauses that `cache_matches` would lack for these topics."""
+        """Return the numbers of the clauses that `cache_matches` lacks for these topics."""
         return self._stored.lacking(topics)
 
     def unknown_parts(self, clauses: Iterable[StoredClauses]) -> set[int]:
-        """The same of the clauses inside groups."""
+        """Return the numbers of the clauses inside groups that `cache_matches` lacks."""
         return self._stored.lacking_inside(clauses)
 
     def unknown_likes(self, likes: Mapping[str, str]) -> dict[str, str]:
-        """Those of some `like:` clauses (canonical text -> what it names) to be looked up first."""
+        """Return those `like:` clauses (canonical text -> text or paper named) not learned yet."""
         return {clause: text for clause, text in likes.items() if clause not in self._likes}
 
     @property
@@ -97,68 +87,68 @@ class EditionIndex:
     def learn_clauses(
         self, clauses: Sequence[StoredClauses], likes: Mapping[str, PaperSet]
     ) -> None:
-        """Look clauses up; `likes` are the papers of those `like:` clauses that were unknown."""
+        """Match clauses; `likes` are the papers of those `like:` clauses that were unknown."""
         self._likes.update(likes)
         self._forms.add(clauses)
         self._stored.learn(clauses)
 
     def cache_matches(self, topics: Iterable[StoredTopics]) -> None:
-        """Match stored topics; `find` is then one look-up. Raises `KeyError` for unknown clauses."""
-        for some in topics:
-            self._texts.update(zip(some.ids, some.texts, strict=True))
-            self._matches.update(zip(some.texts, self._stored.find_all(some), strict=True))
+        """Match stored topics for a fast `find`. Raises `KeyError` for a clause not learned."""
+        for group in topics:
+            self._texts.update(zip(group.ids, group.texts, strict=True))
+            self._matches.update(zip(group.texts, self._stored.find_all(group), strict=True))
 
     def texts_of(self, canonical_ids: Iterable[int]) -> Iterator[str]:
-        """The canonical texts of stored topics whose matches are cached."""
+        """Return the canonical texts of stored topics whose matches are cached."""
         return map(self._texts.__getitem__, canonical_ids)
 
     def find(self, topic: str) -> PaperSet:
-        """The papers a topic (canonical text) wants."""
-        wanted = self._matches.get(topic)
-        if wanted is None:
-            wanted = self._matches[topic] = self.paper_index.find(topic)
-        return wanted
+        """Return the papers that match a topic (canonical text)."""
+        matches = self._matches.get(topic)
+        if matches is None:
+            matches = self._matches[topic] = self.paper_index.find(topic)
+        return matches
 
     def find_trending(self, seen: PaperSet) -> PaperSet:
-        """For readers without topics: what people noticed; where nobody noticed any, everything new."""
+        """Return the new papers with upvotes, or all new ones, for subscribers without topics."""
         return self._noticed & ~seen or self._new & ~seen
 
     def find_seen(self, paper_ids: Iterable[int]) -> PaperSet:
-        """Those a reader was sent. A newer version of such a paper has not been sent."""
+        """Return these papers as a set, without those that are here as a newer version."""
         return self._gather(paper_ids) & ~self._revised
 
     def find_followed(self, topic: str) -> PaperSet:
-        """The papers that a topic wants because somebody it names wrote them, guesses left out."""
+        """Return the papers that match a topic by an author it names, without guesses."""
         if topic not in self._followed:
             found = list_bits(self.find(topic))
             matches = zip(found, self.explain(topic, found), strict=True)
-            self._followed[topic] = to_bits(find_followed(matches))
+            self._followed[topic] = to_bits(ranking.find_followed(matches))
         return self._followed[topic]
 
     def explain(self, topic: str, positions: Iterable[int]) -> list[Reasons]:
-        """Why the topic wants each of some papers that it does want."""
+        """Return the reasons why each of these papers, which must match, matches the topic."""
         explain = self.paper_index.explain
         return [explain(topic, at) for at in positions]
 
     def order(
         self, topic: str, papers: PaperSet, followed: PaperSet = 0, most: int | None = None
     ) -> list[int]:
-        """The positions in `papers`, which `topic` wants, best first and none too often in a row.
+        """Return the positions of `papers`, which `topic` matches, best first and clusters spread.
 
-        docs/ranking.md has the formula. Of more than `most` papers only the first ones are ordered.
+        docs/ranking.md has the formula. At most `most` positions are returned.
         """
         weighed = self._weigh(topic, papers, followed)
         ranked = self._rank(weighed, most)
-        if is_spread([self._clusters[at] for at in ranked]):
+        if ranking.is_spread([self._clusters[at] for at in ranked]):
             return ranked
-        spread = iterate_spread(iter(self._rank(weighed)), self._clusters)
+        spread = ranking.iterate_spread(iter(self._rank(weighed)), self._clusters)
         return list(islice(spread, most))
 
     def _rank(self, weighed: list[tuple[int, PaperSet]], most: int | None = None) -> list[int]:
-        """The best `most` positions by weight x trend; of equal ones the one that stands first."""
+        """Return the best `most` positions by weight x trend; ties keep the index's order."""
         if len(weighed) == 1:
             return list_bits(weighed[0][1])[:most]
-        # Among papers of one weight those that stand first are the best, so the rest cannot come.
+        # Among papers of one weight the first `most` are the best, so the rest are left out.
         # Weight, trend and place are one number, which sorts five times as fast as a tuple of them.
         count, trends = len(self.ids), self._trends
         keys = [
@@ -172,17 +162,20 @@ class EditionIndex:
     def _weigh(
         self, topic: str, papers: PaperSet, followed: PaperSet
     ) -> list[tuple[int, PaperSet]]:
-        """`papers` by relevance x author-follow; each of them is in one set."""
+        """Split `papers` into disjoint sets by relevance x author-follow."""
         titles = self.paper_index.split_by_title(topic)
         if titles is None:
             return self._weigh_each(topic, papers, followed)
         weights = _weigh_by_title(papers, titles)
         if not followed:
-            return [(weight * NOT_FOLLOWED, alike) for weight, alike in weights.items()]
+            return [(weight * ranking.NOT_FOLLOWED, alike) for weight, alike in weights.items()]
         return [
             (weight * follow, part)
             for weight, alike in weights.items()
-            for follow, part in ((NOT_FOLLOWED, alike & ~followed), (FOLLOWED, alike & followed))
+            for follow, part in (
+                (ranking.NOT_FOLLOWED, alike & ~followed),
+                (ranking.FOLLOWED, alike & followed),
+            )
             if part
         ]
 
@@ -192,26 +185,26 @@ class EditionIndex:
         weights: dict[int, PaperSet] = {}
         positions = list_bits(papers)
         for at, reasons in zip(positions, self.explain(topic, positions), strict=True):
-            follow = FOLLOWED if followed >> at & 1 else NOT_FOLLOWED
-            weight = weigh_reasons(reasons, follow)
+            follow = ranking.FOLLOWED if followed >> at & 1 else ranking.NOT_FOLLOWED
+            weight = ranking.weigh_reasons(reasons, follow)
             weights[weight] = weights.get(weight, 0) | 1 << at
         return list(weights.items())
 
     def ids_of(self, papers: PaperSet) -> list[int]:
-        """The ids of a set of papers, in the order in which they stand."""
+        """Return the ids of a set of papers, in the index's order."""
         ids = self.ids
         return [ids[at] for at in list_bits(papers)]
 
 
 def _weigh_by_title(papers: PaperSet, titles: Iterable[PaperSet]) -> dict[int, PaperSet]:
-    """`papers` by relevance alone; each of `titles` are the papers with one clause in the title."""
-    weights: dict[int, PaperSet] = {BASE_RELEVANCE: papers}
+    """Split `papers` by relevance; each of `titles` is the set with one clause in the title."""
+    weights: dict[int, PaperSet] = {ranking.BASE_RELEVANCE: papers}
     for in_title in titles:
         split: dict[int, PaperSet] = {}
         for weight, alike in weights.items():
             for more, part in (
-                (TITLE_WEIGHT, alike & in_title),
-                (ABSTRACT_WEIGHT, alike & ~in_title),
+                (ranking.TITLE_WEIGHT, alike & in_title),
+                (ranking.ABSTRACT_WEIGHT, alike & ~in_title),
             ):
                 if part:
                     split[weight + more] = split.get(weight + more, 0) | part

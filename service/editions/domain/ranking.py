@@ -1,10 +1,10 @@
-"""The order of papers, inside a digest and on a page: written down, so that ties are no accident.
+"""Rank papers inside a digest and on a page: a total order, so that ties are deterministic.
 
 On a page: by trend (the percentile within the field), then upvotes, then new before cross-listed
 before listed, then the newest identifier, which at arXiv is the order of announcement.
 
 Under a topic: relevance x trend x author-follow, then as on a page. docs/ranking.md has the formula
-and an example. All factors are whole numbers, so that no order hangs on rounding.
+and an example. All factors are whole numbers, so that no order depends on rounding.
 """
 
 import re
@@ -18,8 +18,8 @@ from service.topics.domain.types import Reason
 
 _FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
 
-# A paper that nothing but a category or an author brought counts as this much; each clause found
-# adds the weight of its best place. So a second clause adds less in proportion than the first.
+# The relevance of a paper matched only by category or author; each clause found adds the weight of
+# its best place. So a second clause adds less in proportion than the first.
 BASE_RELEVANCE = 2
 TITLE_WEIGHT = 4
 ABSTRACT_WEIGHT = 2
@@ -28,21 +28,21 @@ _PLACES = {"title": TITLE_WEIGHT, "abstract": ABSTRACT_WEIGHT}
 # In quarters: by name x 2, by an initial that may stand for the name x 1.25.
 NOT_FOLLOWED, GUESSED, FOLLOWED = 4, 5, 8
 
-# In thousandths: the last of a field x 0.5, the middle (and whoever nobody looked at) x 1, the
-# first x 2. A trending paper with a word in its abstract passes a quiet one with it in its title.
+# In thousandths: the last of a field x 0.5, the middle (and a paper without signals) x 1, the first
+# x 2. A trending paper with a word in its abstract outranks a quiet one with it in its title.
 _TREND_UNIT = 1000
 
-# Two companions (part I and part II) may stand together; a third waits for somebody else's paper.
+# Two companions (part I and part II) may stand together; a third follows after another cluster.
 MOST_IN_A_ROW = 2
 
 _WORDS = re.compile(r"[^\W\d_]+")
 _NUMERALS = re.compile(r"[ivx]+")
-# Titles of fewer words than this ("Erratum", "Comment on …") are equal by accident.
+# Titles with fewer words than this ("Erratum", "Comment on …") are equal by chance.
 _FEWEST_WORDS = 3
 
 
 class PaperRank(NamedTuple):
-    """What a paper brings to every topic of an edition: made once, read for each match.
+    """A paper's rank values, the same for every topic of an edition.
 
     `trend` is its factor in thousandths, `place` its place (0 is first) by `rank_papers`, `cluster`
     a number that it shares with papers of its first author and with those of the same title.
@@ -54,7 +54,7 @@ class PaperRank(NamedTuple):
 
 
 class Rankable(Protocol):
-    """What a page's order goes by: of a whole paper, or of what was read of many to choose a few."""
+    """A value that `rank_papers` can order: a whole paper, or only its columns for ranking."""
 
     @property
     def key(self) -> str: ...
@@ -70,7 +70,7 @@ Ranked = TypeVar("Ranked", bound=Rankable)
 
 
 def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
-    """The papers, best first. Total: no two papers with different keys compare equal."""
+    """Return the papers, best first, in a total order: papers with different keys never tie."""
     newest_first = sorted(papers, key=lambda paper: paper.key, reverse=True)
     return tuple(
         sorted(
@@ -81,7 +81,7 @@ def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
 
 
 def ranks(papers: Iterable[PaperView]) -> dict[int, PaperRank]:
-    """The standing of every paper of an edition, by id."""
+    """Return the rank values of every paper of an edition, by id."""
     ranked = rank_papers(papers)
     clusters = _find_clusters(ranked)
     return {
@@ -95,7 +95,7 @@ def _trend_factor(percentile: float) -> int:
 
 
 def _find_clusters(papers: Sequence[PaperView]) -> list[int]:
-    """A number for each paper; papers that share a first author or a title share it, in chains."""
+    """Number the connected components of papers with equal first authors or titles (union-find)."""
     parent = list(range(len(papers)))
 
     def find_root(place: int) -> int:
@@ -106,13 +106,13 @@ def _find_clusters(papers: Sequence[PaperView]) -> list[int]:
 
     first_with: dict[object, int] = {}
     for place, paper in enumerate(papers):
-        for mark in _iterate_marks(paper):
-            parent[find_root(place)] = find_root(first_with.setdefault(mark, place))
+        for cluster_key in _iterate_cluster_keys(paper):
+            parent[find_root(place)] = find_root(first_with.setdefault(cluster_key, place))
     return [find_root(place) for place in range(len(papers))]
 
 
-def _iterate_marks(paper: PaperView) -> Iterable[object]:
-    """What makes a paper one of a cluster: its first author, and its title without numbers."""
+def _iterate_cluster_keys(paper: PaperView) -> Iterable[object]:
+    """Yield the keys that join papers into a cluster: first author, and title without numbers."""
     if paper.authors and (name := author_key(paper.authors[0])):
         yield name
     words = frozenset(
@@ -123,7 +123,7 @@ def _iterate_marks(paper: PaperView) -> Iterable[object]:
 
 
 def find_followed(matches: Iterable[tuple[int, tuple[Reason, ...]]]) -> frozenset[int]:
-    """The papers that a topic wants because somebody it names wrote them, guesses left out."""
+    """Return the papers that match a topic by an author it names, without guesses."""
     return frozenset(
         paper_id
         for paper_id, reasons in matches
@@ -132,10 +132,10 @@ def find_followed(matches: Iterable[tuple[int, tuple[Reason, ...]]]) -> frozense
 
 
 def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
-    """Relevance x author-follow of one match, in quarters; `follow` is what is known already.
+    """Return relevance x author-follow of one match, in quarters; `follow` is the least follow.
 
-    A clause counts once, where it was found best; categories say where a paper is, not what it is
-    about, and add nothing.
+    A clause counts once, at its best place. Categories add nothing, since they say where a paper
+    is, not what it is about.
     """
     best: dict[str, int] = {}
     for reason in reasons:
@@ -147,7 +147,7 @@ def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
 
 
 def is_spread(clusters: Sequence[int]) -> bool:
-    """Whether no more than `MOST_IN_A_ROW` of a cluster stand in a row already."""
+    """Return whether no more than `MOST_IN_A_ROW` of any cluster stand in a row."""
     if len({*clusters}) == len(clusters):
         return True
     runs = (clusters[n : n + MOST_IN_A_ROW + 1] for n in range(len(clusters) - MOST_IN_A_ROW))
@@ -157,10 +157,10 @@ def is_spread(clusters: Sequence[int]) -> bool:
 def iterate_spread(
     ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
 ) -> Iterator[int]:
-    """Yield `ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, as long as there are others.
+    """Yield `ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, while others are left.
 
-    Nobody is dropped: what would be one too many waits behind the next paper of another cluster. It
-    looks no further ahead than it must. `clusters`: paper -> cluster.
+    No paper is dropped: one too many is deferred until after the next paper of another cluster.
+    Lazy: it reads no further ahead than needed. `clusters`: paper -> cluster.
     """
     waiting: list[int] = []
     last, in_a_row = None, 0
@@ -168,7 +168,7 @@ def iterate_spread(
         is_full = in_a_row >= MOST_IN_A_ROW
         at = -1
         if waiting:
-            able = (n for n, one in enumerate(waiting) if not is_full or clusters[one] != last)
+            able = (n for n, each in enumerate(waiting) if not is_full or clusters[each] != last)
             at = next(able, -1)
         if at >= 0:
             paper = waiting.pop(at)
@@ -180,7 +180,7 @@ def iterate_spread(
                     break
                 waiting.append(following)
             if paper < 0:
-                # Only papers of the one cluster are left, and none of them may get lost.
+                # Only papers of one cluster are left, and none of them may be dropped.
                 yield from waiting
                 return
         in_a_row = in_a_row + 1 if clusters[paper] == last else 1

@@ -13,14 +13,14 @@ from service.papers.domain.announcement_days import announcement_date, is_past_d
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.platform.time_zones import subscriber_hour
 
-# How far back an edition looks for papers that no earlier edition of its cadence carried. More
-# than the week for which days are healed and the days between two editions taken together: a paper
-# of a week ago, found just after one edition, must be in the reach of the next.
+# How far back an edition looks for papers that no earlier edition of its cadence carried. More than
+# the week for which days are fetched again plus the days between two editions: the next edition
+# must reach a paper of a week ago that was found just after this one.
 LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
 
 
 def is_cadence_day(cadence: Cadence, on: date) -> bool:
-    """Return whether a cadence publishes on a date: weekdays skip the weekend, weekly is Monday's."""
+    """Return whether a cadence publishes on a date: weekdays skip weekends, weekly is Mondays."""
     if cadence is Cadence.WEEKDAYS:
         return on.weekday() < 5
     if cadence is Cadence.WEEKLY:
@@ -39,10 +39,10 @@ def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
 def editions_due(
     now: datetime, batches: Iterable[BatchStatus], published: frozenset[tuple[Cadence, date]]
 ) -> tuple[tuple[Cadence, date], ...]:
-    """Return the editions to open at `now`: those of today whose batches are in, or past the deadline.
+    """Return the editions to open at `now`: today's, once its batches are in or at the deadline.
 
     `batches` are the gating sources' (a source that only enriches does not hold up the mail). A
-    date of which no batch was ever seen opens only at the deadline: silence is not completeness.
+    date without any batch opens only at the deadline, since its batches may still be announced.
     """
     on = announcement_date(now)
     known = [b for b in batches if b.announced_on == on]

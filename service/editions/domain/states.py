@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class EditionState(StrEnum):
+    """Open while composed, frozen while sent, then closed."""
+
     OPEN = "open"
     FROZEN = "frozen"
     CLOSED = "closed"

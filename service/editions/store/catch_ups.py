@@ -1,4 +1,4 @@
-"""What a pause missed: whose turn it is, which editions, and which of their papers a topic wants."""
+"""Catch-ups: waiting subscribers, the editions they missed, and the papers that match a topic."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -16,7 +16,7 @@ from service.subscribers.store.models import Subscriber
 
 
 def list_waiting(session: Session, limit: int) -> list[int]:
-    """Readers who are back and want what they missed."""
+    """Return the ids of subscribers who are back and want what they missed."""
     waiting = (
         select(Subscriber.id)
         .where(Subscriber.catch_up_since.is_not(None), Subscriber.state == SubscriberState.ACTIVE)
@@ -27,7 +27,7 @@ def list_waiting(session: Session, limit: int) -> list[int]:
 
 
 def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
-    """Such a reader, locked until the commit; None where another process has them, or had them."""
+    """Lock a waiting subscriber until the commit; None where another process has claimed them."""
     return session.scalar(
         select(Subscriber)
         .where(
@@ -41,13 +41,13 @@ def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
 
 
 def is_composing(session: Session, cadence: Cadence) -> bool:
-    """Whether an edition is open: who just came back may stand in it or not."""
+    """Return whether an edition is open, which may or may not include a returning subscriber."""
     is_open = exists().where(Edition.cadence == cadence, Edition.state == EditionState.OPEN)
     return bool(session.execute(select(is_open)).scalar_one())
 
 
 def list_missed(session: Session, subscriber: Subscriber, since: date) -> Sequence[Edition]:
-    """The editions that went out without a reader who was paused, oldest first."""
+    """Return the editions that went out without a paused subscriber, oldest first."""
     own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == subscriber.id)
     has_row = exists().where(own)
     was_held = exists().where(
@@ -67,7 +67,7 @@ def list_missed(session: Session, subscriber: Subscriber, since: date) -> Sequen
 
 
 def list_held_back(session: Session, subscriber_id: int, since: datetime) -> set[int]:
-    """Papers of an earlier catch-up that another pause kept from going out."""
+    """Return the papers of an earlier catch-up that was skipped because of another pause."""
     rows = session.execute(
         select(func.unnest(Delivery.paper_ids)).where(
             Delivery.subscriber_id == subscriber_id,
@@ -87,9 +87,9 @@ def find_missed_papers(
     condition: ColumnElement[bool] | None,
     limit: int,
 ) -> list[int]:
-    """The papers of these editions that a compiled topic wants, the newest first.
+    """Return the papers of these editions that match a topic's condition, newest first.
 
-    Without a topic those that were noticed most in their field and day.
+    Without a condition, the papers with the highest trend come first.
     """
     of_editions = select(EditionPaper.paper_id).where(EditionPaper.edition_id.in_(editions))
     is_missed = or_(Paper.id.in_(of_editions), Paper.id.in_(held_back))
@@ -105,7 +105,7 @@ def find_missed_papers(
 def find_missed_revisions(
     session: Session, editions: Sequence[int], condition: ColumnElement[bool], limit: int
 ) -> dict[int, int]:
-    """The replacements these editions told of that a topic wants: paper id -> newest version."""
+    """Return the editions' replacements that match a topic: paper id -> newest version."""
     rows = session.execute(
         select(EditionRevision.paper_id, func.max(EditionRevision.version))
         .join(Paper, Paper.id == EditionRevision.paper_id)

@@ -1,4 +1,4 @@
-"""Chunks: the ranges of subscribers that an edition is composed by, each claimed by one process."""
+"""Chunks: ranges of subscribers in which an edition is composed, each claimed by one process."""
 
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -10,7 +10,7 @@ from service.subscribers.store.models import Subscriber
 
 
 def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
-    """Cut the active readers of the cadence into chunks of ids; returns the chunks' ids."""
+    """Insert chunks of at most `size` active subscribers of the cadence; return the chunks' ids."""
     numbered = (
         select(
             Subscriber.id,
@@ -31,7 +31,7 @@ def plan_chunks(session: Session, edition: Edition, size: int) -> list[int]:
 
 
 def open_chunks(session: Session, edition_id: int) -> list[int]:
-    """The chunks not yet composed."""
+    """Return the ids of the chunks not yet composed."""
     return list(
         session.scalars(
             select(EditionChunk.id)
@@ -42,8 +42,8 @@ def open_chunks(session: Session, edition_id: int) -> list[int]:
 
 
 def claim_chunk(session: Session, chunk_id: int) -> EditionChunk | None:
-    """The chunk, locked, or None if it is composed already. Waits for whoever is composing it."""
-    # Composing a chunk takes longer than the ten seconds a lock may otherwise be waited for.
+    """Lock and return the chunk, or None if it is composed already; wait for another composer."""
+    # Composing a chunk takes longer than the usual lock timeout of ten seconds.
     session.execute(text("SET LOCAL lock_timeout = 0"))
     chunk = session.scalar(
         select(EditionChunk).where(EditionChunk.id == chunk_id).with_for_update()

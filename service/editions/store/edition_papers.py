@@ -13,12 +13,11 @@ from service.papers.store.models import Paper
 
 
 def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every work that no edition of its cadence has carried; return how many.
+    """Assign every work that no edition of the cadence has carried to the edition; return how many.
 
     By assignment and not by a window of times: a paper committed a second after the last edition
-    was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes it
-    one edition for each paper, whoever runs this twice; of several papers that are one work the
-    one announced first is taken.
+    was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes this
+    idempotent; of several papers that are one work, the one announced first is taken.
     """
     on, columns = edition.local_date, ["edition_id", "paper_id", "cadence", "is_late"]
     cadence = literal(edition.cadence, Edition.cadence.type)
@@ -39,7 +38,7 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
 
 
 def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
-    """Whether a paper could have been in the last edition of the cadence, had it been here."""
+    """Select whether a paper was announced in time for the previous edition of the cadence."""
     earlier = session.execute(
         select(func.max(Edition.local_date)).where(
             Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
@@ -49,7 +48,7 @@ def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
 
 
 def _is_carried(cadence: Cadence) -> ColumnElement[bool]:
-    """Whether an edition of the cadence has the paper, under whatever name."""
+    """Select whether an edition of the cadence has carried the paper's work, by any key."""
     carried = aliased(Paper)
     return (
         select(literal(1))
@@ -65,7 +64,7 @@ def _work(paper: type[Paper]) -> ColumnElement[int]:
 
 
 def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
-    """The edition's papers: id -> whether it is late."""
+    """Return the edition's papers: id -> whether it is late."""
     rows = session.execute(
         select(EditionPaper.paper_id, EditionPaper.is_late).where(
             EditionPaper.edition_id == edition_id
@@ -75,7 +74,7 @@ def get_edition_papers(session: Session, edition_id: int) -> dict[int, bool]:
 
 
 def count_late_by_day(session: Session, edition_id: int) -> dict[date, int]:
-    """The edition's late papers, by the day on which they were announced."""
+    """Count the edition's late papers by the day on which they were announced."""
     rows = session.execute(
         select(Paper.first_announced_on, func.count())
         .join(EditionPaper, EditionPaper.paper_id == Paper.id)

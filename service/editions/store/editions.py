@@ -1,4 +1,4 @@
-"""Editions: opened once per cadence and date, frozen when they are composed, counted, closed."""
+"""Editions: opened once per cadence and date, frozen when composed, counted, closed."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -22,7 +22,7 @@ from service.platform.database.pg_arrays import is_among
 def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
-    """A new open edition, or None where another process made it first."""
+    """Insert and return an open edition, or None where another process inserted it first."""
     inserted = session.scalar(
         insert(Edition)
         .values(
@@ -62,7 +62,7 @@ def list_editions(session: Session, since: date) -> Sequence[Edition]:
 
 
 def list_open(session: Session) -> Sequence[Edition]:
-    """Editions that still have chunks to compose."""
+    """Return the editions that still have chunks to compose."""
     return session.scalars(
         select(Edition).where(Edition.state == EditionState.OPEN).order_by(Edition.id)
     ).all()
@@ -76,15 +76,15 @@ def published_since(session: Session, since: date) -> frozenset[tuple[Cadence, d
 
 
 def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool:
-    """Freeze the edition when its last chunk is composed: count the rows, let them be sent.
+    """Freeze the edition when its last chunk is composed; its deliveries are then counted and sent.
 
-    Safe to repeat and to race: the edition's row is locked, and the count is taken once.
+    Idempotent and free of races: the edition's row is locked, and the count is taken once.
     """
     edition = session.execute(
         select(Edition)
         .where(Edition.id == edition_id)
         .with_for_update()
-        # The session may have read it before somebody else froze it.
+        # The session may have read the row before another process froze it.
         .execution_options(populate_existing=True)
     ).scalar_one()
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
@@ -104,23 +104,23 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
 def count_states(
     session: Session, edition_ids: Sequence[int]
 ) -> dict[int, dict[tuple[DeliveryState, str], int]]:
-    """Count the deliveries of some editions by state and, for skips alone, by reason."""
+    """Count the deliveries of some editions by state and, for skips only, by reason."""
     is_skipped = Delivery.state == DeliveryState.SKIPPED
     reason = func.split_part(Delivery.reason, ":", 1).label("reason")
     columns = (Delivery.edition_id, Delivery.state)
-    mine = Delivery.edition_id.in_(edition_ids)
-    # Only skips are read for their reasons: for all other rows the index alone answers.
-    others = select(*columns, literal("").label("reason"), func.count()).where(mine, ~is_skipped)
-    skipped = select(*columns, reason, func.count()).where(mine, is_skipped)
+    listed = Delivery.edition_id.in_(edition_ids)
+    # Reasons are read for skips only, so that all other rows are counted by an index-only scan.
+    others = select(*columns, literal("").label("reason"), func.count()).where(listed, ~is_skipped)
+    skipped = select(*columns, reason, func.count()).where(listed, is_skipped)
     rows = session.execute(union_all(others.group_by(*columns), skipped.group_by(*columns, reason)))
-    told: dict[int, dict[tuple[DeliveryState, str], int]] = {number: {} for number in edition_ids}
+    counts: dict[int, dict[tuple[DeliveryState, str], int]] = {i: {} for i in edition_ids}
     for edition_id, state, why, count in rows:
-        told[edition_id][state, why] = count
-    return told
+        counts[edition_id][state, why] = count
+    return counts
 
 
 def close_finished(session: Session, now: datetime) -> list[int]:
-    """Close frozen editions with no row left to send; returns their ids."""
+    """Close frozen editions with no delivery left to send; return their ids."""
     unfinished = (
         select(literal(1))
         .where(
@@ -147,7 +147,7 @@ def set_coverage(session: Session, edition: Edition, coverage: dict[str, Any]) -
 def last_digests_at(
     session: Session, subscriber_ids: Sequence[int], edition_id: int
 ) -> dict[int, datetime]:
-    """When each reader's last digest before this edition was opened, if there was one."""
+    """Return when the edition of each subscriber's previous digest was opened, if there was one."""
     rows = session.execute(
         select(Delivery.subscriber_id, func.max(Edition.opened_at))
         .join(Edition, Edition.id == Delivery.edition_id)

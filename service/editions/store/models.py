@@ -12,7 +12,7 @@ from service.platform.database.base import Base, enum_type
 
 
 class Edition(Base):
-    """One publication of one cadence for one local date; a date, so that no clock can repeat it."""
+    """One publication of one cadence for one local date, which no change of clocks can repeat."""
 
     __tablename__ = "editions"
     __table_args__ = (UniqueConstraint("cadence", "local_date"),)
@@ -28,13 +28,13 @@ class Edition(Base):
     candidate_count: Mapped[int | None]
     paper_count: Mapped[int] = mapped_column(server_default="0")
     coverage: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    # Where a sender that begins may begin: about the last row that was claimed. Only a hint.
+    # The last claimed row, approximately: a hint where the next sender may start its scan.
     passed_due_at: Mapped[datetime | None]
     passed_id: Mapped[int | None]
 
 
 class EditionPaper(Base):
-    """Which papers an edition carries. A paper is in exactly one edition of each cadence."""
+    """A paper in an edition. A paper is in exactly one edition of each cadence."""
 
     __tablename__ = "edition_papers"
     __table_args__ = (UniqueConstraint("cadence", "paper_id"),)
@@ -50,7 +50,7 @@ class EditionPaper(Base):
 
 
 class EditionChunk(Base):
-    """A range of readers still to be composed, or composed: what makes compose safe to repeat."""
+    """A range of subscribers, composed or not yet; its row lock makes composing idempotent."""
 
     __tablename__ = "edition_chunks"
     __table_args__ = (UniqueConstraint("edition_id", "first_subscriber_id"),)
@@ -63,7 +63,7 @@ class EditionChunk(Base):
 
 
 class EditionRevision(Base):
-    """A newer version of a paper, for topics that want replacements. Each is in one edition of a cadence."""
+    """A newer version of a paper, in one edition of a cadence, for topics with replacements."""
 
     __tablename__ = "edition_revisions"
     __table_args__ = (UniqueConstraint("cadence", "paper_id", "version"),)

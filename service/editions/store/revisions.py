@@ -1,4 +1,4 @@
-"""Replacements: each newer version of a paper in one edition of a cadence, for topics that ask."""
+"""Replacements: newer versions of papers, each in one edition of a cadence, for topics that ask."""
 
 from datetime import timedelta
 
@@ -15,10 +15,10 @@ _REPLACING = [kind for kind in AnnounceType if not kind.is_first]
 
 
 def assign_revisions(session: Session, edition: Edition, lookback: timedelta) -> int:
-    """Give the edition every replacement that none of its cadence has told of; return how many.
+    """Assign every replacement that no edition of the cadence has to the edition; return how many.
 
-    The unique key (cadence, paper, version) makes it one edition for each version. A paper that is
-    new in this very edition is told of as new, whatever its version.
+    Idempotent by the unique key (cadence, paper, version). A paper that is new in this very edition
+    is listed as new, whatever its version.
     """
     on, columns = edition.local_date, ["edition_id", "paper_id", "version", "cadence"]
     cadence = literal(edition.cadence, Edition.cadence.type)
@@ -34,7 +34,7 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
             Announcement.announce_type.in_(_REPLACING),
             Paper.is_withdrawn.is_(False),
             ~_is_new_in(edition),
-            ~_is_told(edition.cadence),
+            ~_is_assigned(edition.cadence),
         )
         .group_by(Paper.id)
     )
@@ -50,7 +50,7 @@ def _is_new_in(edition: Edition) -> ColumnElement[bool]:
     )
 
 
-def _is_told(cadence: Cadence) -> ColumnElement[bool]:
+def _is_assigned(cadence: Cadence) -> ColumnElement[bool]:
     return (
         select(literal(1))
         .where(
@@ -63,7 +63,7 @@ def _is_told(cadence: Cadence) -> ColumnElement[bool]:
 
 
 def get_edition_revisions(session: Session, edition_id: int) -> dict[int, int]:
-    """The replacements an edition tells of: paper id -> version."""
+    """Return the replacements in an edition: paper id -> version."""
     rows = session.execute(
         select(EditionRevision.paper_id, EditionRevision.version).where(
             EditionRevision.edition_id == edition_id

@@ -1,4 +1,4 @@
-"""What the contexts of mails share, so that each class lists its own fields alone."""
+"""Base classes of mail contexts: the fields that several mails share."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,10 +8,10 @@ BRAND = "Paperboy"
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What makes the mails the operator's own.
+    """The operator's name, colours, logo and footer.
 
-    `accent` and `accent_night` are `#rrggbb` on paper white and on black; `logo` is an address of
-    the operator's own or empty; `footer` is a sentence under each mail.
+    `accent` and `accent_night` are `#rrggbb` on paper white and on black; `logo` is an address on
+    the operator's own site or empty; `footer` is a sentence at the end of each mail.
     """
 
     name: str = BRAND
@@ -26,7 +26,7 @@ OUR_BRAND = Brand()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailBase:
-    """What every mail says of its sender; `operator_address` is a postal one, or empty."""
+    """The sender's fields in every mail; `operator_address` is a postal address or empty."""
 
     operator_address: str
     brand: Brand = OUR_BRAND
@@ -34,17 +34,17 @@ class MailBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionalBase(MailBase):
-    """Every mail that is no digest; `home` is the front page."""
+    """The base of every mail but the digests; `home` is the front page."""
 
     home: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofBase(TransactionalBase):
-    """A mail whose receiver must prove the address.
+    """A mail to an address that is not confirmed yet.
 
-    It has no field for anything the visitor typed, on purpose: a stranger's text in a mail to a
-    third person is how sign-up forms are used for spam.
+    It deliberately has no field for text that a visitor typed: spammers use sign-up forms to send
+    their text to third parties.
     """
 
     confirm_url: str
@@ -55,9 +55,9 @@ class ProofBase(TransactionalBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientBase(TransactionalBase):
-    """A mail to somebody who has proved the address.
+    """A mail to a confirmed address.
 
-    `locale` is how the reader writes dates (`de-AT`), empty for plain English.
+    `locale` is the subscriber's locale for dates (`de-AT`), empty for plain English.
     """
 
     on: date
@@ -66,7 +66,7 @@ class RecipientBase(TransactionalBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriberBase(RecipientBase):
-    """A mail to a subscriber, with the signed ways to change and to leave."""
+    """A mail to a subscriber, with signed links to the preferences and to unsubscribe."""
 
     preferences: str
     unsubscribe: str

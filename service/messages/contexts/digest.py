@@ -1,4 +1,4 @@
-"""What each email is made of: one frozen value per kind, complete before any template sees it."""
+"""The digest's template context: one frozen value, complete before rendering."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,8 +15,8 @@ from service.topics.domain.types import Reason
 class PaperLinks:
     """Addresses of one paper; an empty or unsafe one is left out of the mail.
 
-    `keep`, `less` and `follow` say only what to change (`?keep=12`): the reader's own signed
-    address, `SubscriberLinks.change`, goes before them, so that all readers share the rest.
+    `keep`, `less` and `follow` are only queries (`?keep=12`), shared by all subscribers: the
+    subscriber's own signed address, `SubscriberLinks.change`, is put before them.
     """
 
     abstract: str
@@ -29,10 +29,10 @@ class PaperLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriberLinks:
-    """This reader's own signed addresses. All are http(s); rendering refuses anything else.
+    """One subscriber's signed links. All are http(s); rendering refuses anything else.
 
-    `change` begins the links that change a topic or keep a paper, and `also_off` ends the
-    suggestions; a mail without `change` has no such links.
+    `change` is the base of links that change a topic or save a paper, `also_off` switches
+    suggestions off; a mail without `change` has no such links.
     """
 
     preferences: str
@@ -46,11 +46,11 @@ class SubscriberLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestPaper:
-    """One paper with the reasons it is here. `maybe_seen`: an earlier mail may have held it.
+    """One paper with the reasons of its match. `maybe_seen`: an earlier mail may contain it.
 
     `revision` is the version announced as a replacement, 0 for a new paper. `mutes` are the
-    reader's words that can be muted, each with what to change (`?topic=0&mute=survey`; the 0
-    stands for the topic of the group). `is_suggested` where no topic asked for it.
+    words that can be muted, each with its query (`?topic=0&mute=survey`; the 0 stands for the
+    group's topic). `is_suggested` where it matched no topic.
     """
 
     paper: PaperView
@@ -60,13 +60,22 @@ class DigestPaper:
     revision: int = 0
     mutes: tuple[tuple[str, str], ...] = ()
     is_suggested: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute the hash once: each mail looks its cards up by the value of their papers."""
+        fields = (self.paper, self.links, self.reasons, self.maybe_seen, self.revision, self.mutes)
+        object.__setattr__(self, "_hash", hash(fields))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestSection:
-    """The papers of one topic, best first; `title` is the topic as the reader knows it.
+    """The papers of one topic, best first; `title` is the topic as the subscriber wrote it.
 
-    `topic_id` is the topic's row, 0 where no topic brought the papers.
+    `topic_id` is the topic's row, 0 where the papers belong to no topic.
     """
 
     title: str
@@ -76,7 +85,7 @@ class DigestSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestUpdate:
-    """What befell a paper the reader was sent before; `detail` is a version, a DOI or an address."""
+    """An update to a paper that was sent before; `detail` is a version, a DOI or an address."""
 
     title: str
     url: str
@@ -86,13 +95,13 @@ class DigestUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestContext(MailBase):
-    """One reader's digest, of an edition or of those that a pause missed (from `since` on).
+    """One subscriber's digest of an edition, or of those missed in a pause (from `since` on).
 
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
-    At most `most_updates` of `updates` stand in the mail, the others in the browser.
-    `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `render.fit` lowers
+    The mail shows at most `most_updates` of `updates`, the browser all of them.
+    `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `Renderer.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
-    how the reader writes dates (`de-AT`), empty for plain English.
+    the subscriber's locale for dates (`de-AT`), empty for plain English.
     """
 
     cadence: Cadence
@@ -113,16 +122,16 @@ class DigestContext(MailBase):
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """`papers`: all that a topic brought, in the order of the mail; templates ask often."""
+        """Compute `papers` once, in the order of the mail; templates use it often."""
         papers = tuple(paper for group in self.groups for paper in group.papers)
         object.__setattr__(self, "papers", papers)
 
     @property
     def kind(self) -> DeliveryKind:
-        """The email that tells it."""
+        """The kind of the email."""
         return DeliveryKind.CATCH_UP if self.since else DeliveryKind.DIGEST
 
     @property
     def total(self) -> int:
-        """How many papers matched, shown or cut."""
+        """The number of papers that matched, shown or cut."""
         return len(self.papers) + self.cut_count

@@ -1,4 +1,4 @@
-"""What the other emails are made of: one frozen value per kind, as complete as a digest's."""
+"""Template contexts of transactional mails: one frozen value per kind, complete when rendered."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,13 +21,13 @@ class ConfirmationContext(ProofBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressChangeContext(ProofBase):
-    """Goes to the new address of a reader, who must prove it."""
+    """The mail to a subscriber's new address, which must be confirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressNoticeContext(RecipientBase):
-    """Goes to the address that a reader has left, and lets it take that back; it does not repeat
-    the other one."""
+    """The mail to a subscriber's old address, which can undo the change; the new address is not
+    shown."""
 
     undo_url: str
     expires_days: int
@@ -48,7 +48,7 @@ class AlreadySubscribedContext(SubscriberBase):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeContext(SubscriberBase):
     """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name);
-    `preview` shows what the topics found lately."""
+    `preview` has recent papers of the topics."""
 
     topics: tuple[str, ...]
     next_hour: int
@@ -60,15 +60,15 @@ class WelcomeContext(SubscriberBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicsChangedContext(SubscriberBase):
-    """What a reader gets from now on, after the topics were changed by whoever held a link."""
+    """The notice that topics were changed, by anyone who has a link; `topics` are the new ones."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedContext(SubscriberBase):
-    """Nothing comes until a day, or until the reader is back where `until` is None; with
-    `catches_up` what is missed comes then, in one mail."""
+    """The notice of a pause, open-ended where `until` is None; with `catches_up`, missed papers
+    come in one mail afterwards."""
 
     until: date | None
     catches_up: bool = False
@@ -76,7 +76,7 @@ class PausedContext(SubscriberBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedContext(SubscriberBase):
-    """A pause is over. `next_hour` is 0 to 23 in `timezone`."""
+    """The notice that a pause is over. `next_hour` is 0 to 23 in `timezone`."""
 
     next_hour: int
     timezone: str
@@ -86,7 +86,7 @@ class ResumedContext(SubscriberBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorAlertContext(TransactionalBase):
-    """What the operator should look at, worst first; `at` is aware, in UTC."""
+    """Alerts for the operator, worst first; `at` is aware, in UTC."""
 
     alerts: tuple[Alert, ...]
     status_url: str
@@ -95,9 +95,9 @@ class OperatorAlertContext(TransactionalBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestContext(TransactionalBase):
-    """Proof that mail leaves this machine; `at` is aware, in UTC."""
+    """The test mail; `at` is aware, in UTC."""
 
-    # pytest looks for classes with this beginning.
+    # pytest would collect a class whose name begins with `Test`.
     __test__ = False
 
     at: datetime

@@ -1,17 +1,17 @@
-"""What can be wrong with a mail before it is sent."""
+"""Errors of building a mail."""
 
 
 class MailError(ValueError):
-    """This mail cannot be made; the message is one line that says why, without any address."""
+    """This mail cannot be built; the message is a one-line reason without any address."""
 
 
 class RenderError(MailError):
-    """A template or its values are wrong."""
+    """A template failed, or its values are invalid."""
 
 
 class MailTooLarge(MailError):
-    """Even without papers the mail is larger than the limit."""
+    """The mail exceeds the size limit even without papers."""
 
 
 class HeaderError(MailError):
-    """A header value would break the message or smuggle another header into it."""
+    """A header value is invalid or would inject another header."""

@@ -1,4 +1,4 @@
-"""Addresses as they travel: the domain in ASCII, the part before the @ as it is or refused."""
+"""Addresses for SMTP and headers: the domain in ASCII, the local part unchanged or refused."""
 
 import re
 
@@ -10,30 +10,30 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 # RFC 5322 `dot-atom`, the only form of a local part that mail programs agree on.
 _LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
-# The same where the relay takes UTF-8 (RFC 6531 §3.3); surrogates are no letters.
+# The same where the relay takes UTF-8 (RFC 6531 §3.3), without surrogates.
 _UTF8_LOCAL_PART = re.compile(
     _LOCAL_PART.pattern.replace("~-]", "~\\u00a1-\\ud7ff\\ue000-\\U0010ffff-]")
 )
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-# Nearly every address, which travels as it is; told by one look instead of five.
+# Matches nearly every address, which needs no encoding: one regex instead of five checks.
 _ORDINARY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 
 
 def is_ordinary(address: str) -> bool:
-    """Whether an address is plain ASCII and is the same on the wire; False tells nothing."""
+    """Return whether an address surely needs no encoding; False means only "not sure"."""
     return _ORDINARY.fullmatch(address) is not None
 
 
 def ascii_address(address: str, field: str = "To") -> str:
-    """`x@münchen.de` as `x@xn--mnchen-3ya.de`, for relays without SMTPUTF8.
+    """Return `x@münchen.de` as `x@xn--mnchen-3ya.de`, for relays without SMTPUTF8.
 
-    Raises `HeaderError` where the part before the @ is not plain ASCII: nothing can encode that.
+    Raises `HeaderError` where the local part is not plain ASCII, because it has no encoding.
     """
     return address if is_ordinary(address) else encode_address(address, field)
 
 
 def encode_address(address: str, field: str) -> str:
-    """The same without the short way for ordinary addresses."""
+    """Return the same as `ascii_address`, without its shortcut for ordinary addresses."""
     local, _, host = address.rpartition("@")
     if not _LOCAL_PART.fullmatch(local):
         raise HeaderError(f"the {field} address has no plain ASCII part before the @")
@@ -41,9 +41,9 @@ def encode_address(address: str, field: str) -> str:
 
 
 def wire_address(address: str) -> str:
-    """The reader's address for RCPT and To: its domain in ASCII, its local part as it is.
+    """Return the recipient's address for RCPT and To: domain in ASCII, local part unchanged.
 
-    Raises `HeaderError` for what is no address.
+    Raises `HeaderError` for an invalid address.
     """
     local, _, host = address.rpartition("@")
     if local.isascii():
@@ -54,7 +54,7 @@ def wire_address(address: str) -> str:
 
 
 def ascii_host(field: str, host: str) -> str:
-    """A host name in ASCII. Raises `HeaderError` for what is none."""
+    """Return a host name in ASCII. Raises `HeaderError` for an invalid one."""
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode("ascii")

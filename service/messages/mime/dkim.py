@@ -1,7 +1,7 @@
-"""DKIM signatures (RFC 6376) with RSA and Ed25519 (RFC 8463), relaxed/relaxed, several on one mail.
+"""DKIM signatures (RFC 6376) with RSA and Ed25519 (RFC 8463), relaxed/relaxed, several per mail.
 
-Ours and not dkimpy's, which parses each message anew and signs RSA in Python numbers; that one
-checks ours in the tests. A key is read once, the body's hash is taken once for all signatures.
+Not dkimpy's, which parses each message again and signs RSA in pure Python; tests verify our
+signatures with it. Keys are read once, and all signatures share one hash of the body.
 """
 
 import base64
@@ -14,7 +14,7 @@ from service.messages.domain.errors import HeaderError
 from service.platform.caches import cached
 from service.platform.settings.dkim_keys import DkimKey, read_key
 
-# What a receiver must find unchanged. RFC 8058 wants the two List-Unsubscribe fields among it.
+# The signed header fields. RFC 8058 requires the two List-Unsubscribe fields among them.
 SIGNED_FIELDS = (
     b"from",
     b"to",
@@ -31,7 +31,7 @@ SIGNED_FIELDS = (
     b"auto-submitted",
     b"feedback-id",
 )
-# Named once more than it is there, so that nobody can add a second one (RFC 6376 §8.15).
+# Oversigned: listed once more than it occurs, so nobody can add a second one (RFC 6376 §8.15).
 _OVERSIGNED = b"from"
 
 _SPACES = re.compile(rb"[ \t]+")
@@ -40,17 +40,17 @@ _PIECE = 68
 
 
 class DkimSigner:
-    """Signs for one domain with each of its keys. Without state: threads share one."""
+    """A signer for one domain with all of its keys; stateless, so threads can share it."""
 
     def __init__(self, domain: str, keys: Sequence[DkimKey]) -> None:
         self.domain = domain
         self.keys = tuple(keys)
 
     def sign(self, message: bytes, at: datetime) -> bytes:
-        """The message (CRLF line ends, as it goes on the wire) with its signatures on top.
+        """Return the message (CRLF line ends, as on the wire) with its signatures before it.
 
         `at` is aware and becomes `t=`. Raises `HeaderError` where a message has no body or not
-        exactly one From, which no receiver would take as ours.
+        exactly one From, since receivers reject such a message.
         """
         head, gap, body = message.partition(b"\r\n\r\n")
         if not gap:
@@ -68,7 +68,7 @@ class DkimSigner:
             f"v=1; a={key.algorithm}-sha256; c=relaxed/relaxed; d={self.domain};"
             f" s={key.selector}; t={seconds};"
         ).encode("ascii")
-        # The field as it is signed has no fold and no signature; folding is a space to receivers.
+        # The signed form has no folds and an empty `b=`; receivers unfold the field to this form.
         value = b"%b h=%b; bh=%b; b=" % (start, named.replace(b"\r\n", b""), body_hash)
         digest = hashlib.sha256(relaxed + b"dkim-signature:" + value).digest()
         signature = base64.b64encode(key.sign(digest))
@@ -82,7 +82,7 @@ class DkimSigner:
 
 
 def relax_body(body: bytes) -> bytes:
-    """The body in relaxed form (RFC 6376 §3.4.4). Most of ours are in it already."""
+    """Return the body in relaxed form (RFC 6376 §3.4.4); most of ours already are."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
         body = _SPACES.sub(b" ", _SPACES_AT_END.sub(b"", body))
     stripped = body.rstrip(b"\r\n")
@@ -90,7 +90,7 @@ def relax_body(body: bytes) -> bytes:
 
 
 def _signed_fields(head: bytes) -> tuple[bytes, bytes]:
-    """The names for `h=`, and the fields themselves in relaxed form (RFC 6376 §3.4.2)."""
+    """Return the names for `h=`, and the fields in relaxed form (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
     for line in head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -99,7 +99,7 @@ def _signed_fields(head: bytes) -> tuple[bytes, bytes]:
             found.setdefault(name, []).append(_SPACES.sub(b" ", value).strip())
     if len(found.get(_OVERSIGNED, ())) != 1:
         raise HeaderError("a message without exactly one From cannot be signed")
-    # Of several fields with one name the last is the first to be signed (RFC 6376 §5.4.2).
+    # Of several fields with the same name the last is signed first (RFC 6376 §5.4.2).
     chosen = [(name, value) for name in SIGNED_FIELDS for value in reversed(found.get(name, ()))]
     names = [_OVERSIGNED, *(name for name, _ in chosen)]
     half = len(names) // 2 + 1
@@ -108,14 +108,14 @@ def _signed_fields(head: bytes) -> tuple[bytes, bytes]:
 
 
 def compare_record(key: DkimKey, record: str) -> str:
-    """What is wrong with a published TXT record for this key, or an empty string."""
+    """Return what is wrong with a published TXT record for this key, or an empty string."""
     tags = {
         name.strip(): "".join(value.split())
         for name, _, value in (tag.partition("=") for tag in record.split(";"))
     }
     kind = tags.get("k", "rsa")
     wrongs = {
-        "the record is no DKIM key": tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags,
+        "the record is not a DKIM key": tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags,
         "the record revokes the key (p= is empty)": not tags.get("p"),
         f"the record is for {kind}, the key file is {key.algorithm}": kind != key.algorithm,
         "the record has another public key than the key file": tags.get("p") != key.public,
@@ -127,6 +127,6 @@ def compare_record(key: DkimKey, record: str) -> str:
 
 
 @cached("DKIM signers", maxsize=4)
-def load_signer(domain: str, words: tuple[str, ...]) -> DkimSigner | None:
-    """The signer of this process, its keys read once; None where there are no keys."""
-    return DkimSigner(domain, [read_key(word) for word in words]) if words else None
+def load_signer(domain: str, keys: tuple[str, ...]) -> DkimSigner | None:
+    """Return this process's signer, its keys read once; None where there are no keys."""
+    return DkimSigner(domain, [read_key(key) for key in keys]) if keys else None

@@ -1,4 +1,4 @@
-"""The message around a mail: RFC 5322 headers, RFC 8058 unsubscribe, two parts, exact bytes."""
+"""The MIME message as exact bytes: RFC 5322 headers, RFC 8058 unsubscribe, two parts."""
 
 import hashlib
 import re
@@ -18,30 +18,30 @@ from service.platform.signing.keyed_hash import keyed_hash
 
 LIST_KINDS = frozenset({DeliveryKind.DIGEST, DeliveryKind.CATCH_UP, DeliveryKind.WELCOME})
 
-# Amazon SES refuses a From or To of more than 320 characters; only the name can go.
+# Amazon SES refuses a From or To of more than 320 characters; then the name is left out.
 _LONGEST_ADDRESS_FIELD = 320
 _LONGEST_LINE = 998
 _LINE = 76
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-# Our own links, told apart without taking them to pieces: scheme, host in lower case.
+# Matches our own links, so that they need not be parsed: scheme, host in lower case.
 _ORDINARY_URL = re.compile(
     r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::\d{1,5})?/[A-Za-z0-9._~/%?#&=+:-]*"
 )
-# What is not ASCII, a control character, or would end a target of List-Unsubscribe: ` `, `<>,`.
+# Non-ASCII, control characters, and those that would end a List-Unsubscribe target: ` `, `<>,`.
 _NOT_IN_TARGET = re.compile(r"[^!-+\--;=?-~]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHeaders:
-    """What the header block says beside the subject.
+    """The values of the header block, except the subject.
 
     `sender` and `reply_to` may have a name (`Paperboy <digest@example.org>`); `to` is an address.
     `message_id` is in angle brackets (see `message_id`), `date` is aware. `list_id` is
     `Name <id.example.org>` or empty. `unsubscribe_url` becomes the one-click header where RFC
     8058 allows it: in digests and welcomes, with https or a loopback host. `is_for_postmark`: the
-    relay is Postmark, which takes its orders from headers and removes them.
+    relay is Postmark, which reads instructions from headers and removes them.
     """
 
     sender: str
@@ -57,13 +57,13 @@ class MessageHeaders:
 
 
 def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
-    """The mail as the bytes for DATA: CRLF, lines of at most 998, the same input the same bytes.
+    """Return the bytes for DATA: CRLF, lines of at most 998 bytes; deterministic.
 
-    Raises `HeaderError`, without the value, where a header would break out of its line or an
-    address is none. A local part outside ASCII stands in To as it is, in UTF-8 (RFC 6532 §3.2);
-    only a relay with SMTPUTF8 takes such a message.
+    Raises `HeaderError`, without the value, for a control character in a header or an invalid
+    address. A non-ASCII local part is written to To as it is, in UTF-8 (RFC 6532 §3.2); only a
+    relay with SMTPUTF8 accepts such a message.
     """
-    # "=_" cannot occur in quoted-printable or base64, so no text can end its own part.
+    # "=_" cannot occur in quoted-printable or base64, so no text can contain the boundary.
     boundary = f"=_{hashlib.sha256(headers.message_id.encode()).hexdigest()[:32]}"
     head = _head(rendered.subject, headers, boundary).encode()
     _check_lines(head)
@@ -79,13 +79,13 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     )
 
 
-# RFC 3676: `plain.wrap` marks the lines that go on, and `delsp=no` keeps the spaces at their ends.
+# RFC 3676: `text_part.wrap` ends flowed lines with a space, which `delsp=no` keeps.
 _PLAIN = b'Content-Type: text/plain; charset="utf-8"; format=flowed; delsp=no'
 _HTML = b'Content-Type: text/html; charset="utf-8"'
 
 
 def _opening(boundary: str, content_type: bytes) -> bytes:
-    """What stands before the text of a part."""
+    """Return the boundary and the headers of a part."""
     return b"\r\n--%b\r\n%b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
         boundary.encode(),
         content_type,
@@ -93,7 +93,7 @@ def _opening(boundary: str, content_type: bytes) -> bytes:
 
 
 def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
-    """The header block, each line with its end."""
+    """Return the header block, each line with CRLF."""
     if headers.date.tzinfo is None:
         raise HeaderError("the Date header needs an aware time")
     identity = headers.message_id
@@ -101,7 +101,7 @@ def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
         raise HeaderError("the Message-ID is not <left@right>")
     to = headers.to if is_ordinary(headers.to) else _mailbox("To", headers.to)
     is_list = headers.kind in LIST_KINDS
-    # Else it gives the mail an identity of its own, and its webhooks could name none of ours.
+    # Otherwise Postmark replaces the Message-ID, and its webhooks could not name our delivery.
     postmark = f"X-PM-KeepID: true\r\nX-PM-Metadata-message-id: {identity}\r\n"
     return (
         f"From: {_mailbox('From', headers.sender)}\r\n"
@@ -125,9 +125,9 @@ _ANSWERED = "Auto-Submitted: auto-generated\r\n"
 
 @cached("list headers", maxsize=16)
 def _about_list(reply_to: str, list_id: str) -> str:
-    """What all mails of an installation say alike: where answers go, and which list this is."""
-    said = f"Reply-To: {_mailbox('Reply-To', reply_to)}\r\n" if reply_to else ""
-    return f"{said}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else said
+    """Return the headers that all mails of an installation share: Reply-To, List-Id, List-Post."""
+    lines = f"Reply-To: {_mailbox('Reply-To', reply_to)}\r\n" if reply_to else ""
+    return f"{lines}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else lines
 
 
 def _unsubscribing(headers: MessageHeaders) -> str:
@@ -162,14 +162,14 @@ def _is_one_click(url: str) -> bool:
 
 
 def message_id(kind: DeliveryKind, delivery_id: int, secret: bytes, domain: str) -> str:
-    """`<digest.123.4f0c…@example.org>`: the same for the same delivery, forged by nobody else.
+    """Return `<digest.123.4f0c…@example.org>`: deterministic for a delivery, and unforgeable.
 
-    A bounce or complaint that quotes it names its delivery, and the 20 hexadecimal digits of the
+    A bounce or complaint that quotes it identifies its delivery; the 20 hexadecimal digits of an
     HMAC-SHA256 prove that the mail was ours.
     """
     name = f"{kind}.{delivery_id}"
-    proof = keyed_hash(secret)(f"message-id:{name}".encode()).hex()[:20]
-    return f"<{name}.{proof}@{_own_host(domain)}>"
+    signature = keyed_hash(secret)(f"message-id:{name}".encode()).hex()[:20]
+    return f"<{name}.{signature}@{_own_host(domain)}>"
 
 
 @cached("Message-ID hosts", maxsize=16)
@@ -177,14 +177,14 @@ def _own_host(domain: str) -> str:
     return ascii_host("Message-ID", domain)
 
 
-# A window of messages goes out in the same second.
+# The messages of one window have the same date, to the second.
 _date = cached("header dates", maxsize=64)(format_datetime)
 
 
 @cached("header mailboxes", maxsize=1_024)
 def _mailbox(field: str, value: str) -> str:
-    # The standard parsers repair what they read ("a@b c" becomes an address); here a repaired
-    # address would be somebody else's.
+    # The standard parsers repair invalid input ("a@b c" becomes an address); a repaired address
+    # could belong to a different person.
     name, address = _split(field, value)
     address = wire_address(address) if field == "To" else ascii_address(address, field)
     if not name or len(value) > _LONGEST_ADDRESS_FIELD:
@@ -194,7 +194,7 @@ def _mailbox(field: str, value: str) -> str:
 
 @cached("List-ID headers", maxsize=16)
 def _list_id(value: str) -> str:
-    """RFC 2919: a name and, in angle brackets, something that looks like a host."""
+    """Return a List-Id (RFC 2919): a name and, in angle brackets, a host-like identifier."""
     if not value.endswith(">"):
         raise HeaderError("the List-Id is not `Name <id.example.org>`")
     name, host = _split("List-Id", value)
@@ -203,7 +203,7 @@ def _list_id(value: str) -> str:
 
 
 def _split(field: str, value: str) -> tuple[str, str]:
-    """`Name <address>` as its two halves; without brackets all of it is the address."""
+    """Split `Name <address>`; without brackets the whole value is the address."""
     _refuse_controls(field, value)
     name, bracket, rest = value.strip().rpartition("<")
     if not bracket:
@@ -212,7 +212,7 @@ def _split(field: str, value: str) -> tuple[str, str]:
 
 
 def _phrase(field: str, name: str) -> str:
-    """A display name: as it is, in quotes, or as encoded words (RFC 5322, RFC 2047)."""
+    """Return a display name: unchanged, in quotes, or as encoded words (RFC 5322, RFC 2047)."""
     if not name.isascii() or "=?" in name:
         return Header(name, "utf-8", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
     return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
@@ -220,9 +220,9 @@ def _phrase(field: str, name: str) -> str:
 
 @cached("header words", maxsize=4_096)
 def _words(field: str, text: str) -> str:
-    """Free text as a header: folded at spaces, or as encoded words where it is not ASCII."""
+    """Return free text as a header value: folded at spaces, or as encoded words if not ASCII."""
     _refuse_controls(field, text)
-    # A text that looks like an encoded word would be decoded by the reader's program.
+    # Mail programs would decode text that looks like an encoded word.
     if text.isascii() and "=?" not in text:
         return Header(text, "us-ascii", maxlinelen=_LINE, header_name=field).encode(linesep="\r\n")
     return encode_words(text)
@@ -244,7 +244,7 @@ def _check_lines(head: bytes) -> None:
     raise HeaderError(f"the {name} header has a line of more than {_LONGEST_LINE} bytes")
 
 
-# §5 (3): what a "Q" word may hold in any header; 76 columns with "Subject: =?utf-8?q??=".
+# RFC 2047 §5 (3): characters of a "Q" word in any header; 76 columns with "Subject: =?utf-8?q??=".
 _OCTETS = tuple(
     chr(octet) if chr(octet).isascii() and chr(octet).isalnum() else f"={octet:02X}"
     for octet in range(256)
@@ -254,24 +254,24 @@ _LONGEST = 55
 
 
 def encode_words(text: str) -> str:
-    """`text` as encoded words that fit on a line each, folded."""
-    said = "".join(map(_OCTETS.__getitem__, text.encode()))
+    """Return `text` as folded encoded words, each of which fits on a line."""
+    encoded = "".join(map(_OCTETS.__getitem__, text.encode()))
     words: list[str] = []
     at = 0
-    while at < len(said) or not words:
-        end = _last_cut(said, at + _LONGEST)
-        words.append(f"=?utf-8?q?{said[at:end]}?=")
+    while at < len(encoded) or not words:
+        end = _last_cut(encoded, at + _LONGEST)
+        words.append(f"=?utf-8?q?{encoded[at:end]}?=")
         at = end
     return "\r\n ".join(words)
 
 
-def _last_cut(said: str, at: int) -> int:
-    """The last place up to `at` that is between two letters, and so not inside an octet (§5)."""
-    if at >= len(said):
-        return len(said)
-    at -= 1 if said[at - 1] == "=" else 2 if said[at - 2] == "=" else 0
-    # In UTF-8 the octets of a letter after its first one begin with the bits 10.
-    while said[at] == "=" and said[at + 1] in "89AB":
+def _last_cut(encoded: str, at: int) -> int:
+    """Return the last position up to `at` that is between two characters (RFC 2047 §5)."""
+    if at >= len(encoded):
+        return len(encoded)
+    at -= 1 if encoded[at - 1] == "=" else 2 if encoded[at - 2] == "=" else 0
+    # In UTF-8, continuation bytes begin with the bits 10.
+    while encoded[at] == "=" and encoded[at + 1] in "89AB":
         at -= 3
     return at
 
@@ -280,8 +280,8 @@ def _last_cut(said: str, at: int) -> int:
 class Envelope:
     """One message for one recipient. `number` is the delivery's id.
 
-    `is_wire` where whoever built the payload vouches for CRLF ends, the last line's too, and for no
-    dot at a line's start: looking for them costs as much as saying the message.
+    `is_wire` promises that the payload has CRLF line ends, at its end too, and no line that begins
+    with a dot: checking this would cost as much as sending the message.
     """
 
     number: int

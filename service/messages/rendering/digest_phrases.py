@@ -1,4 +1,4 @@
-"""Phrases that need a digest's context."""
+"""Phrases about a digest or one of its papers, used as template filters."""
 
 from service.deliveries.domain.digest import TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
@@ -13,25 +13,25 @@ _LONGEST_SUBJECT_TOPIC = 50
 
 
 def subject_topic(mail: DigestContext) -> str:
-    """What the subject can name in a few words: the only topic, two short ones, or nothing."""
+    """Return the topics for the subject where they are short enough, otherwise an empty string."""
     titles = [topic_title(group.title) for group in mail.groups]
     if TRENDING_TITLE in titles:
         return ""
-    said = " and ".join(titles)
-    if 1 <= len(titles) <= 2 and len(said) <= _LONGEST_SUBJECT_TOPIC:
-        return said
+    subject = " and ".join(titles)
+    if 1 <= len(titles) <= 2 and len(subject) <= _LONGEST_SUBJECT_TOPIC:
+        return subject
     if len(titles) > 1 and len(titles[0]) <= _LONGEST_SUBJECT_TOPIC // 2:
         return f"{titles[0]} and {count_of(len(titles) - 1, 'other topic')}"
     return ""
 
 
 def nothing_line(mail: DigestContext) -> str:
-    """What a digest without papers says; never that there is nothing where not all was looked at."""
+    """Return the sentence of a digest without papers: nothing new, or nothing new so far."""
     when = "this week" if mail.cadence is Cadence.WEEKLY else "today"
-    matched = "matches your topics" if mail.topics else "was noted by other readers"
+    matched = "matches your topics" if mail.topics else "is trending"
     if mail.coverage.is_complete:
         return f"Nothing new {matched} {when}."
-    return f"Nothing new {matched} so far: not all papers were in when this was sent."
+    return f"Nothing new {matched} so far: some papers had not arrived when this was sent."
 
 
 _UPDATE_LABELS = {
@@ -43,38 +43,38 @@ _UPDATE_LABELS = {
 
 
 def update_label(update: DigestUpdate) -> str:
-    """What happened to a paper, in two or three words: `substantially revised (v3)`."""
-    said = _UPDATE_LABELS[update.kind]
-    tells = update.detail and update.kind is not PaperEventKind.CODE
-    return f"{said} ({shorten(update.detail, 80)})" if tells else said
+    """Return what happened to a paper, in a few words: `substantially revised (v3)`."""
+    label = _UPDATE_LABELS[update.kind]
+    has_detail = update.detail and update.kind is not PaperEventKind.CODE
+    return f"{label} ({shorten(update.detail, 80)})" if has_detail else label
 
 
 def facts(entry: DigestPaper) -> tuple[str, ...]:
-    """What else a reader should know at a glance: how it came here, and what others think."""
+    """Return the labels of the byline: kind of announcement, withdrawn, late, upvotes, code."""
     paper = entry.paper
-    said = []
+    labels = []
     if paper.is_withdrawn:
-        said.append("withdrawn")
+        labels.append("withdrawn")
     if paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}:
-        said.append(f"cross-listed from {paper.primary_category}")
+        labels.append(f"cross-listed from {paper.primary_category}")
     is_plain = not (paper.is_withdrawn or paper.is_late or entry.maybe_seen or entry.revision)
     if is_plain and paper.announced_as is AnnounceType.NEW:
-        said.append("new")
+        labels.append("new")
     if entry.revision:
-        said.append(f"revised: v{entry.revision}")
+        labels.append(f"revised: v{entry.revision}")
     elif not paper.announced_as.is_first:
-        said.append(f"updated to version {paper.version}")
+        labels.append(f"updated to version {paper.version}")
     if paper.is_late:
-        said.append(f"late, announced {short_date(paper.announced_on)}")
+        labels.append(f"late, announced {short_date(paper.announced_on)}")
     if entry.maybe_seen:
-        said.append("you may have seen this")
+        labels.append("you may have seen this")
     if paper.upvotes > 0:
-        said.append(f"▲\u00a0{paper.upvotes:,}")
+        labels.append(f"▲\u00a0{paper.upvotes:,}")
     if safe_url(paper.github_url):
-        said.append("code")
-    return tuple(said)
+        labels.append("code")
+    return tuple(labels)
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:
-    """The source's own summary, or the first sentences of the abstract, in `limit` characters."""
+    """Return the source's summary or the start of the abstract, in at most `limit` characters."""
     return first_sentences(entry.paper.summary or entry.paper.abstract, limit)

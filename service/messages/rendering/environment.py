@@ -1,13 +1,13 @@
-"""The templates as Jinja sees them: where they lie, what is escaped, what they may call."""
+"""The Jinja environment of mail templates: loaders, autoescape and filters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
-from service.messages.rendering.fast_path.paper_cards import Cards
-from service.messages.rendering.fast_path.symbolic import passes_open
+from service.messages.rendering.paper_cards import Cards, WriteCards, cards_filter
 from service.messages.rendering.slots import sanitize
 from service.presentation import coverage, dates, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, require_own_url, safe_url
@@ -27,12 +27,21 @@ _FILTERS: tuple[Callable[..., object], ...] = (
 )  # fmt: skip
 
 
-def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
-    """Templates of `template_dir`; a file of the same name in `own_dir` is taken instead."""
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The plain templates; `filters` are our own, `cards` those filters that show papers."""
+
+    environment: Environment
+    filters: Mapping[str, Callable[..., object]]
+    cards: Mapping[str, WriteCards]
+
+
+def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
+    """Load templates from `template_dir`; a file of the same name in `own_dir` replaces ours."""
     folders = [own_dir, template_dir] if own_dir else [template_dir]
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
-        autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text twin
+        autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text part
         undefined=StrictUndefined,
         finalize=sanitize,
         trim_blocks=True,
@@ -42,20 +51,15 @@ def make_environment(template_dir: Path, own_dir: Path | None) -> Environment:
     filters = {function.__name__: function for function in _FILTERS}
     environment.filters.update(filters)
     cards = Cards(environment)
-    # Cards are written of one paper, and nothing about it is left open.
-    environment = environment.overlay()
-    opened = {name: passes_open(function) for name, function in filters.items()}
-    environment.filters = {**environment.filters, **opened}
-    environment.filters["html_cards"] = cards.filter_for(
-        "_base/paper.mjml", "card", marks_last=True
-    )
-    environment.filters["html_briefs"] = cards.filter_for("_base/paper.mjml", "brief")
-    environment.filters["text_cards"] = cards.filter_for(
-        "_base/paper.txt", "card", is_numbered=True
-    )
-    return environment
+    writers = {
+        "html_cards": cards.writer("_base/paper.mjml", "card", marks_last=True),
+        "html_briefs": cards.writer("_base/paper.mjml", "brief"),
+        "text_cards": cards.writer("_base/paper.txt", "card", is_numbered=True),
+    }
+    environment.filters.update({name: cards_filter(write) for name, write in writers.items()})
+    return Templates(environment, filters, writers)
 
 
 def _is_escaped(name: str | None) -> bool:
-    # Jinja's own default knows .html and .xml; it would leave .mjml open to any title.
+    # Jinja's `select_autoescape` covers .html and .xml only; .mjml would stay unescaped.
     return name is None or not name.endswith(".txt")

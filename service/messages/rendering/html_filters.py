@@ -1,4 +1,4 @@
-"""The lines of a card as HTML: what `plain` says of a paper in the text twin."""
+"""A paper's byline and reason line as HTML; `text_part` has the same lines as text."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ from service.topics.domain.types import Reason
 
 
 def marked_byline(entry: DigestPaper) -> Markup:
-    """`First Author, Second Author and 3 more · Computation and Language · ▲ 4`.
+    """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`.
 
-    Each name stands in its own direction, and no line ends before a dot.
+    Each name is isolated in its own direction, and no line breaks before a dot.
     """
     by = byline(entry.paper)
-    said = names_and_more([isolated(name) for name in by.names], by.more)
+    names = names_and_more([isolated(name) for name in by.names], by.more)
     others = [escape(part) for part in (", ".join(fields(entry.paper)), *facts(entry)) if part]
-    parts = [said, *others] if said else others
+    parts = [names, *others] if names else others
     return Markup("\u00a0· ".join(parts))  # noqa: S704 - each part is escaped
 
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:
-    """The sentence that says why, with the reader's words marked; empty without reasons."""
+    """Return the reason line with the matched words in `<mark>`; empty without reasons."""
     pieces = [
         f"<mark>{isolated(piece.text)}</mark>" if piece.is_marked else escape(piece.text)
         for piece in because(reasons)

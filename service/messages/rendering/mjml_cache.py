@@ -1,7 +1,7 @@
-"""MJML once per shape: what changes from mail to mail is taken out before and put back after.
+"""MJML compiled once per shape: a mail's own content is replaced by slots and put back after.
 
-Two mails with as many sections have the same shape, and MJML takes milliseconds where putting the
-words back takes microseconds. The words never pass through MJML, so no title can break it.
+Mails with the same number of sections have the same shape. Compiling MJML takes milliseconds,
+filling slots takes microseconds. Content never passes through MJML, so no title can break it.
 """
 
 import re
@@ -11,8 +11,8 @@ import mjml
 
 from service.platform.caches import cached
 
-# Elements whose content or address is a mail's own; their empty form stands in mj-attributes.
-# Both kinds begin alike, because a search for plain letters is ten times faster.
+# Elements whose content or address differs between mails; not their empty form in mj-attributes.
+# Both alternatives begin with the same letters, because a literal prefix is ten times faster.
 _OWN = re.compile(
     r"<mj-(?:(?P<name>text|title|preview)(?P<options>(?:\s[^>]*)?)(?<!/)>(?P<content>.*?)</mj-(?P=name)>"
     r'|(?P<before>(?:button|image)\s[^>]*?\b(?:href|src)=")(?P<address>[^"]*))',
@@ -25,7 +25,7 @@ _SHAPES_KEPT = 128
 
 
 def split_shape(markup: str) -> tuple[str, list[str]]:
-    """The MJML without what is this mail's own, and that, in its order."""
+    """Return the MJML with numbered slots, and the contents of the slots in order."""
     contents: list[str] = []
     numbers = count()
 
@@ -42,11 +42,11 @@ def split_shape(markup: str) -> tuple[str, list[str]]:
 
 @cached("MJML shapes", maxsize=_SHAPES_KEPT)
 def press_shape(shape: str) -> tuple[str | int, ...]:
-    """The HTML of a shape, with the number of a content where it was taken out.
+    """Return the HTML of a shape in pieces, with the number of the slot where one stands.
 
-    Raises `ValueError` where the shape is no MJML.
+    Raises `ValueError` where the shape is not valid MJML.
     """
-    # `display:none` hides the preheader; tiny white letters are what spam filters look for.
+    # `display:none` alone hides the preheader; spam filters penalise tiny white text.
     html = mjml.mjml2html(shape).replace(_TINY_WHITE, "display:none;", 1)
     pieces = _SLOT.split(compact(html))
     return tuple(
@@ -57,7 +57,7 @@ def press_shape(shape: str) -> tuple[str | int, ...]:
 
 
 def compact(html: str) -> str:
-    # Templates are written in lines for people; mail programs count the bytes.
+    # Line breaks and indentation are for people who edit templates; in a mail they cost bytes.
     if "\n " not in html and "\n\n" not in html:
         return html
     return _INDENT.sub("\n", html)

@@ -9,35 +9,12 @@ from pathlib import Path
 from jinja2 import TemplateError
 
 from service.deliveries.domain.states import DeliveryKind
+from service.messages.contexts import transactional as contexts
 from service.messages.contexts.digest import DigestContext
-from service.messages.contexts.transactional import (
-    AddressChangeContext,
-    AddressNoticeContext,
-    AlreadySubscribedContext,
-    ConfirmationContext,
-    FarewellContext,
-    MailContext,
-    OperatorAlertContext,
-    PausedContext,
-    ResumedContext,
-    TestContext,
-    TopicsChangedContext,
-    WelcomeContext,
-)
 from service.messages.domain.errors import MailTooLarge, RenderError
-from service.messages.rendering.environment import make_environment
-from service.messages.rendering.fast_path.fragments import (
-    CARD_ENDS,
-    CARD_OPENS,
-    HEADER_RESERVE,
-    MailPartFragments,
-    encode_private,
-    encode_shared,
-    markup_change,
-)
-from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.skeletons import DigestSkeletons
-from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering import fragments
+from service.messages.rendering.environment import load_templates
+from service.messages.rendering.fast_path import FastPath
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached
@@ -46,27 +23,27 @@ from service.presentation.sanitize import UnsafeOwnLink, require_own_url
 TEMPLATE_DIR = Path(__file__).resolve().parents[3] / "email_templates"
 DEFAULT_MAX_BYTES = 90_000
 
-CONTEXT_TYPES: dict[DeliveryKind, type[MailContext]] = {
+CONTEXT_TYPES: dict[DeliveryKind, type[contexts.MailContext]] = {
     DeliveryKind.DIGEST: DigestContext,
-    DeliveryKind.CONFIRMATION: ConfirmationContext,
-    DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext,
-    DeliveryKind.WELCOME: WelcomeContext,
-    DeliveryKind.FAREWELL: FarewellContext,
-    DeliveryKind.TOPICS_CHANGED: TopicsChangedContext,
-    DeliveryKind.PAUSED: PausedContext,
-    DeliveryKind.RESUMED: ResumedContext,
-    DeliveryKind.ADDRESS_CHANGE: AddressChangeContext,
-    DeliveryKind.OPERATOR_ALERT: OperatorAlertContext,
-    DeliveryKind.TEST: TestContext,
-    DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext,
+    DeliveryKind.CONFIRMATION: contexts.ConfirmationContext,
+    DeliveryKind.ALREADY_SUBSCRIBED: contexts.AlreadySubscribedContext,
+    DeliveryKind.WELCOME: contexts.WelcomeContext,
+    DeliveryKind.FAREWELL: contexts.FarewellContext,
+    DeliveryKind.TOPICS_CHANGED: contexts.TopicsChangedContext,
+    DeliveryKind.PAUSED: contexts.PausedContext,
+    DeliveryKind.RESUMED: contexts.ResumedContext,
+    DeliveryKind.ADDRESS_CHANGE: contexts.AddressChangeContext,
+    DeliveryKind.OPERATOR_ALERT: contexts.OperatorAlertContext,
+    DeliveryKind.TEST: contexts.TestContext,
+    DeliveryKind.ADDRESS_NOTICE: contexts.AddressNoticeContext,
     DeliveryKind.CATCH_UP: DigestContext,
 }
 
 # Excerpts get shorter in these steps before the first paper is taken out.
 _EXCERPT_STEPS = (220, 120)
 
-_PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?")
-_LINE_END = (encode_private("\n"), 0)
+_PLACE = re.compile(f"{fragments.CARD_OPENS}(\\d+){fragments.CARD_ENDS}\n?")
+_LINE_END = (fragments.encode_private("\n"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +51,8 @@ class RenderedMail:
     """What a mail says, before headers: a one-line subject, and the same content twice."""
 
     subject: str
-    html_part: MailPartFragments = field(repr=False)
-    text_part: MailPartFragments = field(repr=False)
+    html_part: fragments.MailPartFragments = field(repr=False)
+    text_part: fragments.MailPartFragments = field(repr=False)
 
     @property
     def html(self) -> str:
@@ -88,80 +65,87 @@ class RenderedMail:
     @property
     def wire_size(self) -> int:
         """Bytes of the message with both parts encoded, headers included."""
-        return HEADER_RESERVE + len(self.html_part.wire) + len(self.text_part.wire)
+        return fragments.HEADER_RESERVE + len(self.html_part.wire) + len(self.text_part.wire)
 
 
 class Renderer:
-    """The compiled templates of one process. Rendering changes nothing in it but caches: threads
-    share one. Files in `own_dir` stand in for ours of the same name."""
+    """The compiled templates of one process. Rendering changes nothing but caches: threads share it.
 
-    def __init__(self, template_dir: Path | None = None, own_dir: Path | None = None) -> None:
-        self._environment = make_environment(template_dir or TEMPLATE_DIR, own_dir)
-        self._skeletons = DigestSkeletons(self._environment)
+    Files in `own_dir` replace ours of the same name. `is_fast` renders digests by the fast path;
+    the result is the same without it.
+    """
+
+    def __init__(
+        self, template_dir: Path | None = None, own_dir: Path | None = None, *, is_fast: bool = True
+    ) -> None:
+        templates = load_templates(template_dir or TEMPLATE_DIR, own_dir)
+        self._environment = templates.environment
+        self._fast = FastPath(templates) if is_fast else None
 
     def load(self) -> None:
-        """Compile what digests are made of now, and not when the first of a morning is written.
+        """Compile the digest's templates now, not when the first digest is rendered.
 
-        A template with a fault is left to that.
+        A template with a fault raises when it is used.
         """
-        # Cards have an environment of their own, which has compiled them already.
-        for name in self._environment.list_templates(
+        environment = self._fast.environment if self._fast else self._environment
+        for name in environment.list_templates(
             filter_func=lambda name: name.startswith(("_base/layout.", f"{DeliveryKind.DIGEST}/"))
         ):
             with suppress(TemplateError):
-                self._environment.get_template(name)
+                environment.get_template(name)
 
-    def render(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
-        """The mail of `kind`, of whatever size. Raises `RenderError`, one line without addresses."""
+    def render(self, kind: DeliveryKind, context: contexts.MailContext) -> RenderedMail:
+        """Return the mail of `kind`, of any size. Raises `RenderError`, one line without addresses."""
         if type(context) is not CONTEXT_TYPES[kind]:
             raise RenderError(f"the {kind} email cannot be made of a {type(context).__name__}")
         try:
-            if isinstance(context, DigestContext):
-                with suppress(CannotShare):
-                    return self._fill(context)
-            return self.render_alone(kind, context)
+            return self._render_fast(context) or self.render_plain(kind, context)
         except UnsafeOwnLink as error:
             raise RenderError(str(error)) from error
         except (TemplateError, ValueError) as error:
             raise RenderError(f"the {kind} email cannot be rendered: {error}") from error
 
-    def _fill(self, context: DigestContext) -> RenderedMail:
-        subject, html, text = self._skeletons.fill(context)
+    def _render_fast(self, context: contexts.MailContext) -> RenderedMail | None:
+        if self._fast is None or not isinstance(context, DigestContext):
+            return None
+        rendered = self._fast.render(context)
+        if rendered is None:
+            return None
+        subject, html, text = rendered
         change = _change_of(context)
-        return RenderedMail(
-            subject,
-            MailPartFragments(tuple(html), markup_change(change)),
-            MailPartFragments(tuple(text), change),
-        )
+        html_part = fragments.MailPartFragments(html, fragments.markup_change(change))
+        return RenderedMail(subject, html_part, fragments.MailPartFragments(text, change))
 
-    def render_alone(self, kind: DeliveryKind, context: MailContext) -> RenderedMail:
-        """The mail without a frame: what frames must agree with, and slower."""
+    def render_plain(self, kind: DeliveryKind, context: contexts.MailContext) -> RenderedMail:
+        """Return the mail without the fast path, whose results must be equal to this."""
         subject = " ".join(self._write(kind, "subject.txt", context, []).split())
         html = self._html_part(kind, context, subject)
         return RenderedMail(subject, html, self._text_part(kind, context, subject))
 
     def _html_part(
-        self, kind: DeliveryKind, context: MailContext, subject: str
-    ) -> MailPartFragments:
-        places: list[Place] = []
+        self, kind: DeliveryKind, context: contexts.MailContext, subject: str
+    ) -> fragments.MailPartFragments:
+        places: list[fragments.Place] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
-        placed: Place = []
+        placed: fragments.Place = []
         for piece in press_shape(shape):
             if isinstance(piece, str):
-                placed.append((_pressed_run(piece), 0))
+                placed.append((_constant(piece), 0))
             else:
                 _fill(placed, contents[piece], places)
         placed.append(_LINE_END)
-        return MailPartFragments(tuple(placed), markup_change(_change_of(context)))
+        return fragments.MailPartFragments(
+            tuple(placed), fragments.markup_change(_change_of(context))
+        )
 
     def _text_part(
-        self, kind: DeliveryKind, context: MailContext, subject: str
-    ) -> MailPartFragments:
-        places: list[Place] = []
+        self, kind: DeliveryKind, context: contexts.MailContext, subject: str
+    ) -> fragments.MailPartFragments:
+        places: list[fragments.Place] = []
         skeleton = tidy_text(self._write(kind, "body.txt", context, places, subject))
-        placed: Place = []
+        placed: fragments.Place = []
         _fill(placed, skeleton, places)
-        return MailPartFragments(tuple(placed), _change_of(context))
+        return fragments.MailPartFragments(tuple(placed), _change_of(context))
 
     def fit(self, context: DigestContext, max_bytes: int = DEFAULT_MAX_BYTES) -> RenderedMail:
         """The digest as a message of at most `max_bytes`, both parts encoded and headers counted.
@@ -203,32 +187,39 @@ class Renderer:
         self,
         kind: DeliveryKind,
         name: str,
-        context: MailContext,
-        places: list[Place],
+        context: contexts.MailContext,
+        places: list[fragments.Place],
         subject: str = "",
     ) -> str:
         template = self._environment.get_template(f"{kind}/{name}")
         return template.render(mail=context, subject=subject, places=places)
 
 
-def _change_of(context: MailContext) -> str:
+def _change_of(context: contexts.MailContext) -> str:
     change = context.links.change if isinstance(context, DigestContext) else ""
     return require_own_url(change) if change else ""
 
 
-def _fill(placed: Place, text: str, places: Sequence[Place]) -> None:
+def _fill(placed: fragments.Place, text: str, places: Sequence[fragments.Place]) -> None:
     """Add what stands between the places of cards, encoded, and the cards themselves."""
     for number, piece in enumerate(_PLACE.split(text)):
         if number % 2:
             placed += places[int(piece)]
         elif piece:
-            placed.append((_small_run(piece) if len(piece) <= _SMALL else encode_private(piece), 0))
+            placed.append(
+                (
+                    _small_fragment(piece)
+                    if len(piece) <= _SMALL
+                    else fragments.encode_private(piece),
+                    0,
+                )
+            )
 
 
 # Headings, datelines, the numbers of a list: the same for many readers of an edition.
-_small_run = cached("small fragments", maxsize=4_096)(encode_private)
+_small_fragment = cached("small fragments", maxsize=4_096)(fragments.encode_private)
 _SMALL = 400
-_pressed_run = cached("MJML fragments", maxsize=256)(encode_shared)
+_constant = cached("MJML fragments", maxsize=256)(fragments.encode_shared)
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:

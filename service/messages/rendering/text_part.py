@@ -1,4 +1,4 @@
-"""The text twin: what the HTML part says, as lines of at most 78 columns."""
+"""Filters of the text part: the HTML part's content in lines of at most 78 columns."""
 
 import re
 import textwrap
@@ -14,40 +14,40 @@ from service.presentation.sanitize import clean
 from service.topics.domain.types import Reason
 
 COLUMNS = 78
-# Readers share dates, counts and topics.
+# Messages share dates, counts and topics.
 _LINES_KEPT = 4_096
-# Before a word with a colon no line ends: no title may write a line that looks like one of ours
-# ("Unsubscribe: https://…"). A letter that `clean` takes out of every text stands in for the space.
+# No line begins with a word and a colon, so that no title can imitate one of our own lines
+# ("Unsubscribe: https://…"). A character that `clean` removes from all text replaces the space.
 _BLANK_LINES = re.compile(r"\n{4,}")
 _LABEL = re.compile(r" (?=\S*:(?: |$))")
 _GLUE = "\ufdd4"
-# No letter elsewhere is wide; quotes, dashes, Greek and all that stands in most titles are not here.
+# All wide letters are in these ranges; most titles have no character of them.
 _MAYBE_WIDE = re.compile("[\u1100-\u115f\u231a-\U0010ffff]")
 
 
 @cached("wrapped lines", maxsize=_LINES_KEPT)
 def wrap(text: str, first: str = "") -> str:
-    """`text` after `first` in lines of at most 78 columns that flow (RFC 3676, `delsp=no`).
+    """Return `first` and `text` in flowed lines of at most 78 columns (RFC 3676, `delsp=no`).
 
-    A line that goes on ends with a space, so that a narrow screen may break the paragraph
-    elsewhere; one that was cut inside a word, as Chinese is, does not. A line that begins with a
-    space, `>` or `From ` gets a space before it, which mail programs take away again (§4.4).
+    A flowed line ends with a space, so that a narrow screen can break the paragraph elsewhere;
+    a line cut inside a word, as in Chinese, does not. A line that begins with a space, `>` or
+    `From ` is stuffed with a space, which mail programs remove again (§4.4).
     """
-    # A line separator in a title must not begin a line that looks like one of ours.
+    # White space is collapsed: a line separator in a title must not start a line of its own.
     text = (first + _LABEL.sub(_GLUE, " ".join(clean(text).split()))).rstrip(" ")
-    flowing, at = [], 0
+    lines, at = [], 0
     for line in cut(text, max(_characters_per_line(text) - 1, 1), len(first)):
         at += len(line)
-        goes_on = text[at : at + 1] == " "
-        at += goes_on
-        flowing.append(_stuff(line.replace(_GLUE, " "), goes_on=goes_on))
-    return "\n".join(flowing)
+        is_flowed = text[at : at + 1] == " "
+        at += is_flowed
+        lines.append(_stuff(line.replace(_GLUE, " "), is_flowed=is_flowed))
+    return "\n".join(lines)
 
 
 def cut(text: str, width: int, reserved: int) -> list[str]:
-    """What `textwrap` gives, but faster where no word is longer than a line.
+    """Return the lines that `textwrap` makes, but faster where no word is longer than a line.
 
-    Only single spaces part words, but for the first `reserved` characters, which stay as they are.
+    Words must be separated by single spaces, except in the first `reserved` characters.
     """
     lines: list[str] = []
     at, end = 0, len(text)
@@ -62,10 +62,10 @@ def cut(text: str, width: int, reserved: int) -> list[str]:
 
 
 def _cut_words(text: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, cut inside a word that is longer than that.
+    """Return lines of at most `width` characters, cut inside words that are longer.
 
-    A word with its labels is one, and a line may end after the glue between them, which would give
-    the next line to the label; then the letter before the glue goes there too.
+    Words joined by glue count as one. A cut right after the glue would put a label at the start
+    of the next line, so the character before the glue moves to that line, too.
     """
     room = 2 if _GLUE in text else 0
     lines = textwrap.wrap(text, width=width - room, break_on_hyphens=False)
@@ -76,36 +76,36 @@ def _cut_words(text: str, width: int) -> list[str]:
     return lines
 
 
-def _stuff(line: str, *, goes_on: bool) -> str:
+def _stuff(line: str, *, is_flowed: bool) -> str:
     if line.startswith((" ", ">", "From ")):
         line = f" {line}"
     # "-- " would begin a signature (RFC 3676 §4.3).
-    return f"{line} " if goes_on and line != "--" else line
+    return f"{line} " if is_flowed and line != "--" else line
 
 
 def underline(title: str) -> str:
-    """A line of dashes under a heading."""
+    """Return a line of dashes as long as the heading, at most 78."""
     return "-" * min(len(title), COLUMNS)
 
 
 def tidy_text(text: str) -> str:
-    """A whole part: no blank lines at its ends, and never more than two together."""
+    """Return a whole part without blank lines at its ends, and with at most two in a row."""
     return _BLANK_LINES.sub("\n\n\n", tidy_flowing(text.strip())) + "\n"
 
 
 def tidy_flowing(text: str) -> str:
-    """Lines without blanks at their end, but for the one that says that the paragraph goes on."""
+    """Return lines without trailing blanks, except the single space that marks a flowed line."""
     return "\n".join([trim(line) for line in text.splitlines()])
 
 
 def trim(line: str) -> str:
-    """One of them."""
+    """Return one line without trailing blanks, except a single space."""
     bare = line.rstrip()
     return f"{bare} " if bare and line == f"{bare} " else bare
 
 
 def _characters_per_line(text: str) -> int:
-    """Chinese, Japanese and Korean letters are two columns wide."""
+    """Return how many characters fit in a line: East Asian letters are two columns wide."""
     if not _MAYBE_WIDE.search(text):
         return COLUMNS
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
@@ -113,19 +113,19 @@ def _characters_per_line(text: str) -> int:
 
 
 def one_line(text: str) -> str:
-    """A postal address of several lines as one."""
+    """Return a postal address of several lines as one line."""
     return ", ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def said_byline(entry: DigestPaper) -> str:
-    """`First Author, Second Author and 3 more · Computation and Language · ▲ 4`."""
+    """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`."""
     by = byline(entry.paper)
     parts = (names_and_more(by.names, by.more), ", ".join(fields(entry.paper)), *facts(entry))
     return " · ".join(part for part in parts if part)
 
 
 def said_because(reasons: Sequence[Reason]) -> str:
-    """The reason line with the reader's words in quotes."""
+    """Return the reason line with the matched words in quotes."""
     return "".join(
         f"“{piece.text}”" if piece.is_marked else piece.text for piece in because(reasons)
     )

@@ -1,4 +1,4 @@
-"""Counts for a monitor, each over an index or over a bounded number of the newest rows."""
+"""Counts for a monitor, each from an index or from a bounded number of the newest rows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,20 +10,20 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.subscribers.store.models import Subscriber, Suppression
 
-# The newest steps of deliveries that are looked at, whatever the span.
+# How many of the newest delivery events are read, whatever the time span.
 MOST_EVENTS = 20_000
 
-# Steps that a relay's reply, or its silence, brought about.
+# States that follow a relay's reply, or its silence.
 _ANSWERED = (DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.IN_DOUBT)
 
 
 def limit_time(session: Session, seconds: int) -> None:
-    """No statement of this transaction takes longer; it fails instead."""
+    """Set a timeout for each statement of this transaction (`statement_timeout`)."""
     session.execute(text(f"SET LOCAL statement_timeout = '{int(seconds)}s'"))
 
 
 def count_queued(session: Session) -> dict[str, int]:
-    """Rows that wait, due or not, by kind of mail."""
+    """Return the number of queued deliveries, due or not, by kind of mail."""
     rows = session.execute(
         select(Delivery.kind, func.count())
         .where(Delivery.state == DeliveryState.QUEUED)
@@ -34,7 +34,7 @@ def count_queued(session: Session) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class SendCount:
-    """Tries at one mail domain that got one class of reply: `2xx`, `4xx`, `5xx` or `none`."""
+    """The number of tries at one mail domain with one class of reply: `2xx`, `4xx`, `5xx`, `none`."""
 
     domain: str
     reply: str
@@ -42,7 +42,7 @@ class SendCount:
 
 
 def count_recent_sends(session: Session, since: datetime) -> list[SendCount]:
-    """Tries since a moment by domain and reply, of the newest MOST_EVENTS steps at the most."""
+    """Return tries since a moment by domain and reply, out of the newest MOST_EVENTS events."""
     newest = (
         select(DeliveryEvent.delivery_id, DeliveryEvent.detail, DeliveryEvent.created_at)
         .where(DeliveryEvent.state.in_(_ANSWERED))
@@ -65,6 +65,6 @@ def count_recent_sends(session: Session, since: datetime) -> list[SendCount]:
 
 
 def count_suppressed(session: Session) -> dict[str, int]:
-    """Suppressed addresses by reason."""
+    """Return the number of suppressed addresses by reason."""
     rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason))
     return {str(reason): count for reason, count in rows}

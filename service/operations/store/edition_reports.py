@@ -1,4 +1,4 @@
-"""What the rows of an edition tell: failures by what was said, what waits and until when, doubts."""
+"""Queries about editions and subscribers: failures by reply, waiting deliveries, doubts, bounces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from service.papers.store.models import Batch
 from service.sending.store.models import ProviderLimit
 from service.subscribers.store.models import Subscriber
 
-# A reply's class: three digits and the enhanced code, where one follows.
+# A reply's class: three digits, and the enhanced status code (RFC 3463) where one follows.
 _CODE = r"^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3})?"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyCount:
-    """How many rows ended with one kind of reply, and the words of one of them."""
+    """The number of deliveries that ended with one class of reply, and one reply as an example."""
 
     code: str
     count: int
@@ -30,7 +30,7 @@ class ReplyCount:
 
 
 def count_failures(session: Session, edition_id: int, limit: int = 10) -> list[ReplyCount]:
-    """What the failed rows of an edition were told, the commonest first."""
+    """Return the replies to failed deliveries of an edition, most frequent first."""
     code = func.coalesce(func.substring(Delivery.reason, _CODE), "").label("code")
     rows = session.execute(
         select(code, func.count(), func.min(Delivery.reason))
@@ -44,9 +44,9 @@ def count_failures(session: Session, edition_id: int, limit: int = 10) -> list[R
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What of an edition is still to be sent. `retry_count` were tried before, at the earliest at
-    `next_retry_at`; `last_due_at` is when the last of all becomes due. `lanes` are providers that
-    have rows held back, with how many."""
+    """The deliveries of an edition that are still to be sent. `retry_count` of them were tried
+    before, and the first is tried again at `next_retry_at`; `last_due_at` is when the last becomes
+    due. `lanes` are the providers with deliveries held back, and how many."""
 
     due_count: int
     oldest_due_at: datetime | None
@@ -82,7 +82,7 @@ def find_waiting(session: Session, edition_id: int, now: datetime) -> Waiting:
 
 @dataclass(frozen=True, slots=True)
 class DoubtRow:
-    """Rows in doubt that share a mail domain, relay and what is known. `since` is the oldest's."""
+    """Deliveries in doubt with the same mail domain, relay and last reply; `since` is the oldest's."""
 
     domain: str
     relay: str
@@ -92,9 +92,9 @@ class DoubtRow:
 
 
 def find_doubts(session: Session, edition_id: int | None, limit: int = 200) -> list[DoubtRow]:
-    """What is in doubt of an edition (None: of mails that belong to none), the oldest first."""
+    """Return the doubts of an edition (None: of mails that belong to none), oldest first."""
     domain = func.coalesce(func.lower(func.split_part(Subscriber.email, "@", 2)), "")
-    # The relay of the try; a sender that died on the wire left no word of it.
+    # The relay of the last try; empty if the sender died before recording it.
     relay = func.coalesce(
         select(DeliveryEvent.relay)
         .where(
@@ -124,7 +124,7 @@ def find_doubts(session: Session, edition_id: int | None, limit: int = 200) -> l
 
 
 def count_sent_since(session: Session, edition_id: int, since: datetime) -> int:
-    """How many rows of an edition were sent since a moment."""
+    """Return the number of deliveries of an edition that were sent since a moment."""
     return session.execute(
         select(func.count())
         .select_from(Delivery)
@@ -137,7 +137,7 @@ def count_sent_since(session: Session, edition_id: int, since: datetime) -> int:
 
 
 def list_limits(session: Session) -> Sequence[ProviderLimit]:
-    """The providers that take our mail slowly, or not at all."""
+    """Return all provider limits, by provider."""
     return session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider)).all()
 
 
@@ -146,7 +146,7 @@ def find_limit(session: Session, provider: str) -> ProviderLimit | None:
 
 
 def list_subscriber_bounces(session: Session, subscriber_id: int) -> Sequence[BounceEvent]:
-    """All that came back for a reader, oldest first."""
+    """Return all bounces and complaints of a subscriber, oldest first."""
     return session.scalars(
         select(BounceEvent)
         .where(BounceEvent.subscriber_id == subscriber_id)
@@ -155,30 +155,30 @@ def list_subscriber_bounces(session: Session, subscriber_id: int) -> Sequence[Bo
 
 
 def latest_editions(session: Session, limit: int) -> Sequence[Edition]:
-    """The newest editions, newest first."""
+    """Return the latest editions, newest first."""
     return session.scalars(
         select(Edition).order_by(Edition.local_date.desc(), Edition.id.desc()).limit(limit)
     ).all()
 
 
 def last_of_each_cadence(session: Session) -> list[Edition]:
-    """Every edition that is not closed, and the newest closed one of each cadence."""
+    """Return the newest edition of each cadence, and every edition that is not closed."""
     newest = select(func.max(Edition.id)).group_by(Edition.cadence)
     not_closed = select(Edition.id).where(Edition.state != EditionState.CLOSED)
-    wanted = union_all(newest, not_closed).subquery()
-    chosen = select(Edition).where(Edition.id.in_(select(wanted.c[0]))).order_by(Edition.id)
-    return list(session.scalars(chosen))
+    ids = union_all(newest, not_closed).subquery()
+    editions = select(Edition).where(Edition.id.in_(select(ids.c[0]))).order_by(Edition.id)
+    return list(session.scalars(editions))
 
 
 def list_unsettled_editions(session: Session, since: date) -> Sequence[Edition]:
-    """List every edition that is not closed, and the closed ones since a date."""
-    is_wanted = (Edition.state != EditionState.CLOSED) | (Edition.local_date >= since)
-    return session.scalars(select(Edition).where(is_wanted).order_by(Edition.id)).all()
+    """Return every edition that is not closed, and the closed ones since a date."""
+    is_unsettled = (Edition.state != EditionState.CLOSED) | (Edition.local_date >= since)
+    return session.scalars(select(Edition).where(is_unsettled).order_by(Edition.id)).all()
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriberDay:
-    """One mail of a reader: `on` is its edition's date, or the day on which it was queued."""
+    """One mail of a subscriber: `on` is its edition's date, or the date on which it was queued."""
 
     on: date
     kind: str
@@ -190,7 +190,7 @@ class SubscriberDay:
 def list_subscriber_days(
     session: Session, subscriber_id: int, limit: int = 30
 ) -> list[SubscriberDay]:
-    """A reader's newest mails, newest first."""
+    """Return a subscriber's latest mails, newest first."""
     rows = session.execute(
         select(Delivery, Edition)
         .outerjoin(Edition, Edition.id == Delivery.edition_id)
@@ -211,8 +211,8 @@ def list_subscriber_days(
 
 
 def count_old_doubts(session: Session, before: datetime) -> dict[int | None, int]:
-    """Count the rows in doubt since before a moment, by edition; mails of none under None."""
-    # Only the partial index of doubts is read.
+    """Return the number of deliveries in doubt since before a moment by edition (None: no edition)."""
+    # This condition reads only the partial index of doubts.
     rows = session.execute(
         select(Delivery.edition_id, func.count())
         .where(Delivery.state == DeliveryState.IN_DOUBT, Delivery.updated_at <= before)
@@ -223,7 +223,7 @@ def count_old_doubts(session: Session, before: datetime) -> dict[int | None, int
 
 
 def last_reads(session: Session, since: date) -> dict[str, datetime | None]:
-    """When each source with a batch since a date was last read with success."""
+    """Return when each source with a batch since a date was last read successfully."""
     rows = session.execute(
         select(Batch.source, func.max(Batch.fetched_at))
         .where(Batch.announced_on >= since)

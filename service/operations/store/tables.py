@@ -1,8 +1,8 @@
-"""Every room's tables. Importing this module registers all of them with `Base.metadata`.
+"""All tables: importing this module registers them with `Base.metadata`.
 
-Foreign keys name tables and not classes, so that no room needs another room's models; SQLAlchemy
-looks a key's table up when it first writes a row. Whatever opens sessions or compares schemas
-imports `Base` from here.
+Foreign keys name tables, not classes, so that no room needs another room's models; SQLAlchemy
+resolves the table when it first writes a row. Code that opens sessions or compares schemas imports
+`Base` from here.
 """
 
 import service.bounces.store.models

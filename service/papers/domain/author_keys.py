@@ -1,19 +1,19 @@
-"""`author_matches` as sets of keys: a name is the one asked for where the two sets overlap.
+"""`author_matches` as an inverted index: two names match where their sets of keys overlap.
 
-A database can look keys up, and it cannot call Python. So what may stand for a name is written
-out twice, once beside every stored name and once for the name asked, in such a way that a common
-key exists exactly where `names.author_matches` finds a match.
+A database can look up keys but cannot call Python. So the spellings of a name are listed twice,
+once beside every stored name and once for the queried name, such that a common key exists exactly
+where `author_names.author_matches` finds a match.
 
-Three kinds of keys, told apart by their first letter. `g` and `n`: the bare name of a
-collaboration, and the same of everybody else, since "ATLAS" may stand for either. `t`: the tail a
-family name asked alone must equal. `w` and `p`: family name, first name and middle names, where
-`w` holds all middle names of the stored name and `p` leaves some out.
+The first letter is the kind of key. `g` and `n`: the bare name of a collaboration, and the same of
+everybody else, since "ATLAS" may stand for either. `t`: the tail that a lone queried family name
+must equal. `w` and `p`: family name, first name and middle names, where `w` holds all middle names
+of the stored name and `p` leaves some out.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
-# The rules of names belong to names.py; keys that had rules of their own would drift from it.
+# All rules about names are in author_names.py; rules repeated here would drift apart.
 from service.papers.domain.author_names import (
     PARTICLES,
     author_key,
@@ -23,12 +23,12 @@ from service.papers.domain.author_names import (
 )
 
 _LEADING_PARTICLES = frozenset(PARTICLES.split())
-# Each middle name triples the keys of a stored name; further ones are not looked at.
+# Each middle name triples the keys of a stored name, so further ones are ignored.
 MAX_MIDDLE_NAMES = 4
 
 
 def author_index_keys(name: str) -> frozenset[str]:
-    """The keys to store beside an author's name: 4 for `Yoshua Bengio`, 162 at the very most."""
+    """Return the keys to store beside an author's name: 4 for `Yoshua Bengio`, at most 162."""
     words = author_key(name).split()
     if not words:
         return frozenset()
@@ -42,18 +42,18 @@ def author_index_keys(name: str) -> frozenset[str]:
 
 
 def author_query_keys(query: str) -> frozenset[str]:
-    """The keys of which a stored name has at least one if it is, or may be, the name asked for."""
+    """Return the keys to look up: a stored name that matches the query has at least one of them."""
     words = author_key(query).split()
     if not words:
         return frozenset()
     if is_group(words):
         return frozenset({_group_key("g", words), _group_key("n", words)})
-    asked = without_suffix(words)
+    queried = without_suffix(words)
     keys = {_group_key("g", words)}
-    if len(asked) == 1 or asked[0] in _LEADING_PARTICLES:
-        keys.add(_tail_key(asked))
+    if len(queried) == 1 or queried[0] in _LEADING_PARTICLES:
+        keys.add(_tail_key(queried))
     else:
-        keys.update(_iterate_asked_persons(asked))
+        keys.update(_iterate_queried_persons(queried))
     return frozenset(keys)
 
 
@@ -66,7 +66,7 @@ def _tail_key(words: Sequence[str]) -> str:
 
 
 def _iterate_tails(words: Sequence[str]) -> Iterator[str]:
-    """The last word, and every tail that begins with a particle (`van der maaten`)."""
+    """Yield keys of the last word and of tails that begin with a particle (`van der maaten`)."""
     for start, word in enumerate(words):
         if start == len(words) - 1 or word in _LEADING_PARTICLES:
             yield _tail_key(words[start:])
@@ -75,21 +75,20 @@ def _iterate_tails(words: Sequence[str]) -> Iterator[str]:
 def _iterate_stored_persons(words: Sequence[str]) -> Iterator[str]:
     first, *middles, family = words
     middles = middles[:MAX_MIDDLE_NAMES]
-    for kept in _iterate_subsequences(middles):
-        kind = "w" if len(kept) == len(middles) else "p"
-        yield from _iterate_spellings(
-            kind, family, [_stored_compiled(each) for each in (first, *kept)]
-        )
+    for chosen in _iterate_subsequences(middles):
+        kind = "w" if len(chosen) == len(middles) else "p"
+        forms = [_stored_forms(each) for each in (first, *chosen)]
+        yield from _iterate_spellings(kind, family, forms)
 
 
-def _iterate_asked_persons(words: Sequence[str]) -> Iterator[str]:
-    """Either name may have middle names that the other lacks, but not each some of its own."""
+def _iterate_queried_persons(words: Sequence[str]) -> Iterator[str]:
+    """Either name may have middle names that the other lacks, but not both at once."""
     first, *middles, family = words
     middles = middles[:MAX_MIDDLE_NAMES]
-    for kept in _iterate_subsequences(middles):
-        forms = [_asked_compiled(each) for each in (first, *kept)]
+    for chosen in _iterate_subsequences(middles):
+        forms = [_queried_forms(each) for each in (first, *chosen)]
         yield from _iterate_spellings("w", family, forms)
-        if len(kept) == len(middles):
+        if len(chosen) == len(middles):
             yield from _iterate_spellings("p", family, forms)
 
 
@@ -103,11 +102,11 @@ def _iterate_spellings(kind: str, family: str, forms: Sequence[tuple[str, ...]])
         yield f"{kind} {family} {' '.join(spelling)}"
 
 
-def _stored_compiled(word: str) -> tuple[str, ...]:
-    """A whole name answers to itself and to its initial (`y*`), an initial (`y`) to itself alone."""
+def _stored_forms(word: str) -> tuple[str, ...]:
+    """A whole name is found by itself and its initial (`y*`), an initial (`y`) by itself alone."""
     return (word,) if len(word) == 1 else (word, f"{word[0]}*")
 
 
-def _asked_compiled(word: str) -> tuple[str, ...]:
-    """A whole name is met by itself and by its bare initial, an initial by all that begin so."""
+def _queried_forms(word: str) -> tuple[str, ...]:
+    """A whole name finds itself and its bare initial, an initial all names that begin with it."""
     return (word, word[0]) if len(word) > 1 else (word, f"{word}*")

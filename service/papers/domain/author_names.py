@@ -1,4 +1,4 @@
-"""Who wrote it: one string of authors into names, and whether a name is the one asked for."""
+"""Author names: split a string of authors into names, and match a name against a query."""
 
 import re
 from collections.abc import Iterator
@@ -12,17 +12,16 @@ NameMatch = Literal["exact", "guess"]
 _SUFFIX = re.compile(r"(?:Jr|Sr)\.?|I{2,3}|IV|V", re.IGNORECASE)
 _AND = re.compile(r"(?:\A|\s+)(?:and|&)\s+", re.IGNORECASE)
 _GROUPS: Final = ("collaboration", "collaborations", "consortium", "team", "group", "network")
-# Words before a family name that belong to it: Laurens van der Maaten is asked for with them.
+# Words that belong to the family name after them: a query may be `van der Maaten`.
 PARTICLES: Final = "al af bin da dal de del della den der di dos du el la le ter ten van von zu"
 _NOT_IN_KEYS = re.compile(r"[^\w\s]|_")
 
 
 def split_authors(creator: str) -> tuple[str, ...]:
-    """The names in a feed's one comma-joined `dc:creator`, in order, as written.
+    """Return the names in a feed's comma-joined `dc:creator`, in order, as written.
 
-    Affiliations in parentheses, however nested, are neither names nor do their commas separate
-    any; `and` before the last name separates; `Jr.` and `III` stay with their name; a
-    collaboration is one name.
+    Affiliations in parentheses, also nested ones, are dropped with their commas; `and` before the
+    last name separates; `Jr.` and `III` stay with their name; a collaboration is one name.
     """
     names: list[str] = []
     for part in _parts(creator):
@@ -36,9 +35,9 @@ def split_authors(creator: str) -> tuple[str, ...]:
 
 @cached("author keys", maxsize=65_536)
 def author_key(name: str) -> str:
-    """A name for comparing: `Bengio, Yoshua` and `Yoshua Bengio` are `yoshua bengio`.
+    """Return a name for comparing: `Bengio, Yoshua` and `Yoshua Bengio` are `yoshua bengio`.
 
-    Without accents, TeX, points and hyphens, so that `Jean-Baptiste` is `Jean Baptiste`.
+    It has no accents, TeX, full stops or hyphens, so that `Jean-Baptiste` is `Jean Baptiste`.
     """
     readable = to_readable_line(name)
     family, comma, given = readable.partition(",")
@@ -50,52 +49,54 @@ def author_key(name: str) -> str:
 
 
 def author_matches(query: str, name: str) -> NameMatch | None:
-    """Whether a paper's author is the person asked for.
+    """Return how well a paper's author matches the queried name, or None.
 
-    "exact" where the whole names are equal; "guess" where an initial or a missing middle name
-    stands for the given one, or where only a family name (or a collaboration's) was asked for.
+    "exact" means equal whole names; "guess" that an initial or a missing middle name stands for
+    the full one, or that only a family name (or a collaboration's) was queried.
     """
-    asked, written = author_key(query), author_key(name)
-    if not asked or not written:
+    queried, written = author_key(query), author_key(name)
+    if not queried or not written:
         return None
-    if asked == written:
+    if queried == written:
         return "exact"
-    return "guess" if _may_be(asked.split(), written.split()) else None
+    return "guess" if _may_be(queried.split(), written.split()) else None
 
 
-def _may_be(asked: list[str], written: list[str]) -> bool:
-    if is_group(asked) or is_group(written):
-        return group_name(asked) == group_name(written)
-    asked, written = without_suffix(asked), without_suffix(written)
-    if len(asked) == 1 or asked[0] in PARTICLES.split():
-        return written[-len(asked) :] == asked
-    return len(written) > 1 and _same_person(asked, written)
+def _may_be(queried: list[str], written: list[str]) -> bool:
+    if is_group(queried) or is_group(written):
+        return group_name(queried) == group_name(written)
+    queried, written = without_suffix(queried), without_suffix(written)
+    if len(queried) == 1 or queried[0] in PARTICLES.split():
+        return written[-len(queried) :] == queried
+    return len(written) > 1 and _is_same_person(queried, written)
 
 
-def _same_person(asked: list[str], written: list[str]) -> bool:
-    """Equal family names, first given names that fit, and no middle name that contradicts."""
-    if asked[-1] != written[-1] or not _fits(asked[0], written[0]):
+def _is_same_person(queried: list[str], written: list[str]) -> bool:
+    """Equal family names, compatible first names, and no middle name that contradicts."""
+    if queried[-1] != written[-1] or not _fits(queried[0], written[0]):
         return False
-    few, many = sorted((asked[1:-1], written[1:-1]), key=len)
+    few, many = sorted((queried[1:-1], written[1:-1]), key=len)
     rest = iter(many)
     return all(any(_fits(name, other) for other in rest) for name in few)
 
 
-def _fits(one: str, other: str) -> bool:
-    """Equal, or one the initial of the other."""
-    return one == other or (min(len(one), len(other)) == 1 and one[0] == other[0])
+def _fits(name: str, other: str) -> bool:
+    """Return whether the names are equal, or one is the initial of the other."""
+    return name == other or (min(len(name), len(other)) == 1 and name[0] == other[0])
 
 
 def is_group(words: list[str]) -> bool:
+    """Return whether the words of an `author_key` name a collaboration."""
     return len(words) > 1 and words[-1] in _GROUPS
 
 
 def group_name(words: list[str]) -> list[str]:
-    """`for the Pierre Auger Collaboration` is `pierre auger`."""
+    """Return a group's bare name: `pierre auger` for `for the Pierre Auger Collaboration`."""
     return [word for word in words if word not in {*_GROUPS, "the", "for", "on", "behalf", "of"}]
 
 
 def without_suffix(words: list[str]) -> list[str]:
+    """Return the words of a name without `jr`, `sr` or `iii`."""
     return words[:-1] if len(words) > 1 and _SUFFIX.fullmatch(words[-1]) else words
 
 
@@ -105,9 +106,9 @@ def _parts(creator: str) -> Iterator[str]:
 
 
 def _outside_parentheses(text: str) -> Iterator[str]:
-    """Pieces between the commas and semicolons that stand in no parenthesis.
+    """Yield the pieces between commas and semicolons outside parentheses.
 
-    A parenthesis that never closes would swallow everybody after it, so it opens nothing.
+    A parenthesis that never closes is ignored, or it would swallow all names after it.
     """
     depth, start = 0, 0
     unclosed = _unclosed(text)
@@ -123,7 +124,7 @@ def _outside_parentheses(text: str) -> Iterator[str]:
 
 
 def _ends_group(text: str, at: int) -> bool:
-    """The colon of `Euclid Collaboration: A. Author, …`."""
+    """Return whether this is the colon of `Euclid Collaboration: A. Author, …`."""
     return text[at] == ":" and text[max(0, at - 20) : at].rstrip().lower().endswith(_GROUPS)
 
 
@@ -149,7 +150,7 @@ def _split_on_and(part: str) -> list[str]:
 
 
 def _without_affiliations(part: str) -> str:
-    """The part without its parentheses, but for a nickname: `Wei (Tony) Zhang` keeps it."""
+    """Return the part without its parentheses, except for a nickname: `Wei (Tony) Zhang`."""
     out: list[str] = []
     depth, start = 0, 0
     for at, character in enumerate(part):

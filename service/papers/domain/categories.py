@@ -1,7 +1,7 @@
-"""arXiv's subject classification: codes, names, and which codes mean the same.
+"""arXiv's subject classification: codes, names and aliases.
 
 Source: https://arxiv.org/category_taxonomy. Six categories have a twin under another archive; a
-paper in one is in both, so a reader of either must see it.
+paper in one is in both, so a topic on either must match it.
 """
 
 import re
@@ -21,7 +21,7 @@ ALIASES: Final = {
     "q-fin.EC": "econ.GN",
     "stat.TH": "math.ST",
 }
-# Archives of the 1990s and the category that took each over.
+# Archives of the 1990s and the category that replaced each.
 SUBSUMED: Final = {
     "acc-phys": "physics.acc-ph",
     "adap-org": "nlin.AO",
@@ -47,7 +47,7 @@ _TWINS: Final = ALIASES | {canonical: alias for alias, canonical in ALIASES.item
 _ALL: Final = CATEGORY_NAMES.keys() | ARCHIVE_NAMES.keys() | SUBSUMED.keys()
 _SPELLINGS: Final = {code.lower(): code for code in sorted(_ALL)}
 _CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
-# Other sources' own categories: nobody keeps a list of them, so their form alone is checked.
+# Other sources' own categories: no list of them exists, so only their form is checked.
 _ELSEWHERE: Final = {
     source.name: source.title for source in (*SOURCES, JOURNALS) if source.has_own_categories
 }
@@ -55,7 +55,7 @@ _FOREIGN = re.compile(rf"({'|'.join(_ELSEWHERE)})(?:\.([a-z0-9]+(?:-[a-z0-9]+)*)
 
 
 class UnknownCategory(ValueError):
-    """No such category or archive; the message suggests what may have been meant."""
+    """No such category or archive; the message suggests a similar code."""
 
     def __init__(self, code: str) -> None:
         self.suggestion = suggested_category(code)
@@ -64,22 +64,22 @@ class UnknownCategory(ValueError):
 
 
 def is_known(code: str) -> bool:
-    """Whether this is a category or archive of arXiv or of another source, in any case."""
+    """Return whether this is a category or archive of any source; case does not matter."""
     return code.strip().lower() in _SPELLINGS or is_foreign(code)
 
 
 def is_foreign(code: str) -> bool:
-    """Whether this is another source's own category: `biorxiv.cell-biology`, or all: `biorxiv`."""
+    """Return whether this is another source's category (`biorxiv.cell-biology`), or all of them."""
     return _FOREIGN.fullmatch(code.strip().lower()) is not None
 
 
 def archive_of(code: str) -> str:
-    """What stands before the full stop: `biorxiv` of `biorxiv.cell-biology`."""
+    """Return the part before the full stop: `biorxiv` of `biorxiv.cell-biology`."""
     return code.partition(".")[0]
 
 
 def canonical_category(code: str) -> str:
-    """The code arXiv itself would use: case repaired, aliases and old archives resolved.
+    """Return the code that arXiv uses: case repaired, aliases and old archives resolved.
 
     Raises UnknownCategory.
     """
@@ -90,10 +90,10 @@ def canonical_category(code: str) -> str:
 
 
 def expand(pattern: str) -> frozenset[str]:
-    """All codes a pattern stands for: `cs.CL`, `cs.NA` (with its twin), `cs.*` or just `cs`.
+    """Return all codes that a pattern stands for: `cs.CL`, `cs.NA` (and its twin), `cs.*` or `cs`.
 
-    Whatever a paper in one of these categories may carry is included: twins, the bare archive and
-    the archives it took over. Another source's papers carry its name beside their category, so
+    It includes every code that papers of these categories may carry: twins, the bare archive and
+    the archives it replaced. Another source's papers carry its name beside their category, so
     `biorxiv` stands for itself. Raises UnknownCategory.
     """
     if is_foreign(pattern.strip().removesuffix(".*")):
@@ -105,7 +105,7 @@ def expand(pattern: str) -> frozenset[str]:
 
 
 def category_name(code: str) -> str:
-    """What people call it: `cs.CL` is "Computation and Language". An unknown code names itself."""
+    """Return a category's name: "Computation and Language" for `cs.CL`; an unknown code as is."""
     known = _SPELLINGS.get(code.strip().lower())
     if known is None:
         return _foreign_name(code)
@@ -114,7 +114,7 @@ def category_name(code: str) -> str:
 
 
 def _foreign_name(code: str) -> str:
-    """`biorxiv.cell-biology` is "Cell biology (bioRxiv)"."""
+    """Return "Cell biology (bioRxiv)" for `biorxiv.cell-biology`."""
     found = _FOREIGN.fullmatch(code.strip().lower())
     if found is None:
         return code
@@ -123,7 +123,7 @@ def _foreign_name(code: str) -> str:
 
 
 def suggested_category(code: str) -> str | None:
-    """The known code that looks most like this one, or None where nothing comes close."""
+    """Return the known code most similar to this one, or None where nothing is close."""
     wanted = code.strip().lower()
     if not _CODE.fullmatch(wanted):
         return None

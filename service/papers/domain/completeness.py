@@ -1,6 +1,6 @@
-"""What a source's answer says about a batch: is the day in, partly in, or yesterday's again?
+"""Decide the state of a batch from a source's answer: complete, partial, or still yesterday's.
 
-Freshness comes from what was announced and from the listing's counts, never from dates in a feed:
+Freshness is judged by the announced papers and the listing's counts, never by dates in a feed:
 those are computed when the feed is rendered (arXiv's RSS documentation), and stale feeds with
 today's date are a known fault. Holidays and deferrals are detected, not predicted.
 """
@@ -15,15 +15,15 @@ from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnounce
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The batch's state and why. `keeps` says whether its announcements belong to this date."""
+    """The batch's state, why, and whether the answer's announcements belong to this date."""
 
     state: BatchState
     note: str = ""
-    keeps: bool = True
+    is_fresh: bool = True
 
 
 def count_first(parsed: ParsedBatch) -> int:
-    """How many papers an answer announces for the first time in this category: new and crossed.
+    """Count the papers that an answer announces as new or cross-listed.
 
     Replacements are left out: the listing counts all of them, the feed drops version 6 and later.
     """
@@ -31,29 +31,29 @@ def count_first(parsed: ParsedBatch) -> int:
     return sum(one.announce_type in first for one in parsed.announcements)
 
 
-def telling(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
-    """The announcements by which a day is known from the day before: the new papers.
+def freshness_evidence(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
+    """Return the announcements that distinguish a day from the day before: the new papers.
 
-    Where there are none (a small category may have cross-lists alone), all of them: a category is
-    told of each paper and version once. A list tells nothing: it may show a paper for days.
+    If there are none (a small category may have only cross-lists), all of them: a category
+    announces each paper and version once. A list is no evidence: it may show a paper for days.
     """
-    told = tuple(a for a in parsed.announcements if a.announce_type is not AnnounceType.LISTED)
-    return tuple(a for a in told if a.announce_type is AnnounceType.NEW) or told
+    dated = tuple(a for a in parsed.announcements if a.announce_type is not AnnounceType.LISTED)
+    return tuple(a for a in dated if a.announce_type is AnnounceType.NEW) or dated
 
 
 def judge_batch(
     parsed: ParsedBatch, on: date, repeated_count: int, expected_count: int | None = None
 ) -> Verdict:
-    """The state of the batch of `on` after one answer.
+    """Return the state of the batch of `on` after one answer.
 
-    `repeated_count`: how many of its `telling` announcements an earlier batch of the same category
-    already held. If that is all of them, the source still shows the day before. `expected_count`:
-    new and crossed papers by the listing, None where it is not known.
+    `repeated_count` is how many of its `freshness_evidence` an earlier batch of the category holds:
+    if all, the source still shows the day before. `expected_count` is the listing's count of new
+    and cross-listed papers, None if unknown.
     """
     if not parsed.announcements:
         return _judge_empty(parsed, on, expected_count)
-    if repeated_count and repeated_count == len(telling(parsed)):
-        return Verdict(BatchState.EXPECTED, "still the day before", keeps=False)
+    if repeated_count and repeated_count == len(freshness_evidence(parsed)):
+        return Verdict(BatchState.EXPECTED, "still the day before", is_fresh=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
     found = count_first(parsed)
@@ -75,7 +75,7 @@ def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> V
 
 
 def judge_closed(announced_count: int, expected_count: int | None) -> str:
-    """What is to be said of a batch that its deadline closed."""
+    """Return the note for a batch that is closed at its deadline."""
     if expected_count is not None and announced_count < expected_count:
         return f"closed with {announced_count} of {expected_count} papers; the rest comes late"
     if not announced_count:
@@ -84,13 +84,15 @@ def judge_closed(announced_count: int, expected_count: int | None) -> str:
 
 
 def advance(current: BatchState, found: BatchState) -> BatchState:
-    """The state after another look: a batch never goes back, a closed one stays closed."""
+    """Return the later of two states: a batch never goes back, a closed one stays closed."""
     order = (BatchState.EXPECTED, BatchState.PARTIAL, BatchState.COMPLETE, BatchState.CLOSED)
     return max(current, found, key=order.index)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
+    """The state of one batch, as editions read it to decide whether to wait."""
+
     source: str
     category: str
     announced_on: date
@@ -98,6 +100,6 @@ class BatchStatus:
 
 
 def unfinished(batches: Iterable[BatchStatus], on: date) -> tuple[BatchStatus, ...]:
-    """The batches of a date that an edition should still wait for."""
+    """Return the batches of a date that an edition should still wait for."""
     waiting = {BatchState.EXPECTED, BatchState.PARTIAL}
     return tuple(b for b in batches if b.announced_on == on and b.state in waiting)

@@ -1,4 +1,4 @@
-"""How long to leave a host alone: the pure part of the gate in front of arXiv.
+"""Rate limit and exponential back-off: the pure part of the gate in front of arXiv.
 
 arXiv's terms of use: at most one request every three seconds and one connection at a time, counted
 over all machines. In practice 406, 429 and 503 all mean "later", with or without `Retry-After`.
@@ -14,15 +14,15 @@ LONGEST_BACK_OFF = timedelta(hours=1)
 
 
 class GateClosed(Exception):
-    """A host must not be asked now. `wait_seconds` says for how long."""
+    """No request to the host is allowed for another `wait_seconds`."""
 
     def __init__(self, name: str, wait_seconds: float) -> None:
-        super().__init__(f"{name} asked to be left alone for another {wait_seconds:.0f} s")
+        super().__init__(f"no request to {name} is allowed for another {wait_seconds:.0f} s")
         self.wait_seconds = wait_seconds
 
 
 def back_off(failure_count: int, retry_after_seconds: float | None) -> timedelta:
-    """How long to wait after refusals in a row (1 is the first): what was asked for, or doubling."""
+    """Return the wait after refusals in a row (from 1): `Retry-After` if given, else doubling."""
     doubled = FIRST_BACK_OFF * 2 ** min(failure_count - 1, 16)
-    asked = timedelta(seconds=retry_after_seconds or 0)
-    return max(GAP, min(LONGEST_BACK_OFF, asked if retry_after_seconds is not None else doubled))
+    named = timedelta(seconds=retry_after_seconds or 0)
+    return max(GAP, min(LONGEST_BACK_OFF, doubled if retry_after_seconds is None else named))

@@ -1,6 +1,6 @@
-"""What a paper is called: canonical identifiers, versions, keys and DOIs.
+"""Canonical identifiers, versions, keys and DOIs of papers.
 
-One paper has one key however it was written down: `arXiv:math.CA/0611800v2 [math.CA]`,
+One paper has one key in every spelling: `arXiv:math.CA/0611800v2 [math.CA]`,
 `oai:arXiv.org:math/0611800v1` and `https://arxiv.org/pdf/math/0611800` are `arxiv:math/0611800`.
 Source of the grammar: https://info.arxiv.org/help/arxiv_identifier.html
 """
@@ -10,11 +10,11 @@ from typing import Final
 
 from service.papers.domain.source_names import SOURCES
 
-# Before 2007-04 an identifier was archive/YYMMNNN; these are all archives that ever gave one.
+# Before 2007-04 an identifier was archive/YYMMNNN; these are all archives that assigned any.
 _OLD_ARCHIVES: Final = """acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas
     cond-mat cs dg-ga funct-an gr-qc hep-ex hep-lat hep-ph hep-th math math-ph mtrl-th nlin nucl-ex
     nucl-th patt-sol physics plasm-ph q-alg q-bio quant-ph solv-int supr-con"""
-# Which name a source's papers are filed under: Hugging Face lists arXiv's papers, so they share it.
+# The prefix of a source's keys: Hugging Face lists arXiv's papers, so the two share one.
 _NAMESPACES: Final = {source.name: source.namespace for source in SOURCES}
 
 _WRAPPING = re.compile(
@@ -40,14 +40,13 @@ _DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x1f\x7f]+", re.ASCII)
 
 
 class IdentifierError(ValueError):
-    """The text is not an identifier of the kind asked for."""
+    """The text is not an identifier of the expected kind."""
 
 
 def split_version(text: str) -> tuple[str, int | None]:
-    """Split any spelling of an arXiv identifier into its canonical form and its version.
+    """Split any spelling of an arXiv identifier into its canonical form and its version, or None.
 
-    The version is None where the text names none. Raises IdentifierError for anything that arXiv
-    could not have given out.
+    Raises IdentifierError for anything that arXiv could not have assigned.
     """
     bare = _TRAILING.sub("", _WRAPPING.sub("", text.strip()))
     bare = bare.removesuffix(".pdf").removesuffix(".PDF")
@@ -63,12 +62,12 @@ def split_version(text: str) -> tuple[str, int | None]:
 
 
 def canonical_arxiv_id(text: str) -> str:
-    """The identifier without version and subject class: `math.CA/0611800v2` is `math/0611800`."""
+    """Return an identifier without version and class: `math/0611800`. Raises IdentifierError."""
     return split_version(text)[0]
 
 
 def is_arxiv_id(text: str) -> bool:
-    """Whether the text is some spelling of an arXiv identifier."""
+    """Return whether the text is some spelling of an arXiv identifier."""
     try:
         split_version(text)
     except IdentifierError:
@@ -77,11 +76,10 @@ def is_arxiv_id(text: str) -> bool:
 
 
 def arxiv_order(text: str) -> int:
-    """A number that grows in the order in which arXiv gave out identifiers.
+    """Return a number that grows in the order in which arXiv assigned identifiers.
 
-    Identifiers are given at announcement, so "the largest new one grew since the last batch" shows
-    that a batch is fresh. It is exact for identifiers of 2007-04 and later; older ones come before
-    all of those but share numbers between archives.
+    Identifiers are assigned at announcement. The order is exact for identifiers of 2007-04 and
+    later; older ones sort before all of those but share numbers between archives.
     """
     identifier = canonical_arxiv_id(text)
     digits = identifier.rpartition("/")[2].replace(".", "")
@@ -91,15 +89,15 @@ def arxiv_order(text: str) -> int:
 
 
 def arxiv_url(identifier: str) -> str:
-    """The abstract page, which is where arXiv wants readers to be sent (terms of use)."""
+    """Return the URL of the abstract page, to which arXiv wants links to go (terms of use)."""
     return f"https://arxiv.org/abs/{identifier}"
 
 
 def paper_key(source: str, identifier: str) -> str:
-    """The key a paper is stored under, one per paper: `arxiv:2604.14630`.
+    """Return the unique key under which a paper is stored: `arxiv:2604.14630`.
 
-    Preprints of bioRxiv and medRxiv are known by their DOI. Raises IdentifierError for an unknown
-    source or an identifier that its source could not have given.
+    Preprints of bioRxiv and medRxiv are identified by their DOI. Raises IdentifierError for an
+    unknown source or an identifier that its source could not have assigned.
     """
     namespace = _NAMESPACES.get(source)
     if namespace is None:
@@ -110,9 +108,9 @@ def paper_key(source: str, identifier: str) -> str:
 
 
 def normalized_doi(text: str) -> str:
-    """A DOI without resolver and in lower case, since DOIs ignore case (DOI Handbook 2.4).
+    """Return a DOI without its resolver, in lower case: DOIs ignore case (DOI Handbook 2.4).
 
-    Raises IdentifierError where the text holds no DOI.
+    Raises IdentifierError where the text is no DOI.
     """
     bare = _DOI_WRAPPING.sub("", text.strip())
     if not _DOI.fullmatch(bare):
@@ -121,7 +119,7 @@ def normalized_doi(text: str) -> str:
 
 
 def _is_new_style(year: int, month: int, number: str) -> bool:
-    """Five digits came with 2015-01; year 91 and later would be the last century."""
+    """Five digits began in 2015-01; years from 91 belong to the old style (1991 and later)."""
     digits = 5 if year >= 15 else 4
     since = (year, month) >= (7, 4)
     return since and year < 91 and 1 <= month <= 12 and len(number) == digits and int(number) > 0

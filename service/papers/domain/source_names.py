@@ -1,4 +1,4 @@
-"""The list of sources: whatever names a source, in settings, topics, texts or keys, looks here.
+"""The registry of sources, for settings, topics, texts and keys.
 
 A new source is a file in `service/papers/sources` with a function `build`, and an entry here.
 """
@@ -13,9 +13,9 @@ class SourceName:
 
     `module` is its file in `service/papers/sources`. Its papers' keys begin with `namespace`, and
     `has_dois` says that their identifiers are DOIs. A source that `is_listing` names papers of
-    another one. An edition waits for the sources of the lowest `gating_rank` that is set, and for
-    none without a rank. `like_query_setting` holds the address that the doctor asks, and is empty where
-    it asks none; `aliases` are other spellings in `src:`.
+    another one. An edition waits for the configured sources of the lowest `gating_rank`, and for
+    none without a rank if any has one. `doctor_setting` is the setting with the URL that the doctor
+    requests, empty for none; `aliases` are other spellings in `src:`.
     """
 
     name: str
@@ -23,7 +23,7 @@ class SourceName:
     module: str
     namespace: str
     poll_seconds: int
-    like_query_setting: str = ""
+    doctor_setting: str = ""
     gating_rank: int | None = None
     is_listing: bool = False
     has_own_categories: bool = False
@@ -38,7 +38,7 @@ SOURCES: Final = (
         module="arxiv_feed",
         namespace="arxiv",
         poll_seconds=600,
-        like_query_setting="arxiv_feed_url",
+        doctor_setting="arxiv_feed_url",
         gating_rank=1,
         aliases=("arxiv.org",),
     ),
@@ -48,7 +48,7 @@ SOURCES: Final = (
         module="huggingface",
         namespace="arxiv",
         poll_seconds=1800,
-        like_query_setting="huggingface_url",
+        doctor_setting="huggingface_url",
         is_listing=True,
         aliases=("hf", "hugging-face"),
     ),
@@ -74,7 +74,7 @@ SOURCES: Final = (
     ),
 )
 
-# Feeds of journals are set one by one, and each is a source of its own: `journal.nature`.
+# Feeds of journals are configured one by one; each is a source of its own: `journal.nature`.
 JOURNALS: Final = SourceName(
     name="journal",
     title="Journals",
@@ -85,12 +85,12 @@ JOURNALS: Final = SourceName(
 )
 
 SOURCE_NAMES: Final = tuple(source.name for source in SOURCES)
-# Their lists name papers of another source; what they tell of one is a stub until that completes it.
+# Their lists name papers of another source; such a paper is a stub until that source completes it.
 LISTING_SOURCES: Final = tuple(source.name for source in SOURCES if source.is_listing)
 
 
 def find_source(name: str) -> SourceName:
-    """Return the entry of a source that can be set. Raises `KeyError`."""
+    """Return the entry of a source by its name. Raises `KeyError`."""
     return _BY_NAME[name]
 
 

@@ -1,18 +1,18 @@
-"""What is gaining attention now: upvotes per hour, lately, compared within a paper's own field.
+"""Trends: recent upvotes per hour, as a percentile within a paper's primary category.
 
-**Velocity**, in upvotes per hour. Every upvote gained weighs `2 ** -(hours since / half-life)`,
-and so does every hour of the paper's life; velocity is the first sum over the second:
+**Velocity**, in upvotes per hour, is an exponentially decaying average. Every upvote gained weighs
+`2 ** -(hours since / half-life)`, and so does every hour of the paper's life:
 
     velocity = sum(gain * mean weight of the time in which it came) / (smoothing + sum of weights
                of the hours since the announcement)
 
-Nobody saw the moment of a vote, only two counts, so a gain is spread evenly between its two looks.
-Weighing the hours too is what makes a paper of this morning comparable with one of yesterday:
-at a steady pace both get that pace, however old they are. The smoothing is a stretch of hours
-without a vote that every paper starts with, lest two votes in the first minute lead the page.
+Only counts are known, not the moment of a vote, so a gain is spread evenly between its two
+observations. Weighing the hours too makes a paper of this morning comparable with one of
+yesterday: at a steady rate both get that rate at any age. The smoothing adds hours without a vote
+at the start of every paper, so that two votes in the first minute do not rank first.
 
-**Percentile** within the primary category, so that small fields are not drowned by large ones.
-Reasons, proofs and what was measured on real days are in `docs/trending.md`.
+**Percentile** within the primary category, so that large fields do not crowd out small ones.
+Reasons, proofs and measurements on real days are in `docs/trending.md`.
 """
 
 import math
@@ -24,8 +24,8 @@ from datetime import datetime, timedelta
 
 NEUTRAL_PERCENTILE = 50.0
 
-# Between two fields, equal percentiles are settled by velocity. The share is far below the smallest
-# gap of two different percentiles (50 / n / m for fields of n and m papers), so it settles no more.
+# Velocity breaks ties between equal percentiles of two fields. The share is far below the smallest
+# gap of two different percentiles (50 / n / m for fields of n and m papers), so no others change.
 _TIE_SHARE = 1e-6
 
 _HOUR = timedelta(hours=1)
@@ -35,8 +35,8 @@ _HOUR = timedelta(hours=1)
 class TrendScale:
     """How fast attention fades, and how many hours without a vote every paper starts with.
 
-    Both in hours, both above zero (else `ValueError`). A half-life of twelve hours is about what
-    two real days showed, and one hour of smoothing was best on odd days; see `docs/trending.md`.
+    Both in hours, above zero (else `ValueError`). A half-life of twelve hours is about what two
+    real days showed, and one hour of smoothing was best on odd days; see `docs/trending.md`.
     """
 
     half_life_hours: float = 12.0
@@ -44,15 +44,15 @@ class TrendScale:
 
     def __post_init__(self) -> None:
         if self.half_life_hours <= 0 or self.smoothing_hours <= 0:
-            raise ValueError("half-life and smoothing are hours, and more than zero")
+            raise ValueError("half-life and smoothing must be more than 0 hours")
 
 
-DEFAULT_PACE = TrendScale()
+DEFAULT_SCALE = TrendScale()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at a paper: how many upvotes it had in all at an aware moment."""
+    """One observation of a paper: its total upvotes at an aware moment."""
 
     observed_at: datetime
     upvotes: int
@@ -60,7 +60,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class PaperSignals:
-    """A paper with every look at it; the order of the looks says nothing."""
+    """A paper with all its snapshots, in any order."""
 
     paper_id: int
     primary_category: str
@@ -72,8 +72,8 @@ class PaperSignals:
 class Trend:
     """`velocity` in upvotes per hour, `percentile` 0 to 100 within the primary category.
 
-    `rank_score` is what to sort by across categories: the percentile, and within less than a
-    millionth the velocity, which settles equal percentiles of different fields.
+    `rank_score` is the sort key across categories: the percentile plus less than a millionth of
+    velocity, which breaks ties between equal percentiles of different fields.
     """
 
     velocity: float
@@ -85,82 +85,84 @@ _NEUTRAL = Trend(0.0, NEUTRAL_PERCENTILE, NEUTRAL_PERCENTILE)
 
 
 def trend(
-    papers: Iterable[PaperSignals], now: datetime, pace: TrendScale = DEFAULT_PACE
+    papers: Iterable[PaperSignals], now: datetime, scale: TrendScale = DEFAULT_SCALE
 ) -> dict[int, Trend]:
-    """The trend of each paper among the given ones, which are the window, by paper id.
+    """Return the trend of each paper among the given ones (the window), by paper id.
 
-    Looks later than `now` (aware) do not count. A paper that nobody looked at yet has no signal:
-    it is neutral, stands at the median of its field and moves nobody else. Raises `ValueError`
-    where two papers have the same id.
+    Snapshots later than `now` (aware) do not count. A paper without a snapshot is neutral: it
+    stands at the median of its field and does not affect others. Raises `ValueError` where two
+    papers have the same id.
     """
-    asked = sorted(papers, key=lambda paper: paper.paper_id)
+    ordered = sorted(papers, key=lambda paper: paper.paper_id)
     velocities = {
-        paper.paper_id: measure_velocity(paper, now, pace)
-        for paper in asked
-        if any(look.observed_at <= now for look in paper.snapshots)
+        paper.paper_id: measure_velocity(paper, now, scale)
+        for paper in ordered
+        if any(snapshot.observed_at <= now for snapshot in paper.snapshots)
     }
-    percentiles = _percentiles(asked, velocities)
+    percentiles = _percentiles(ordered, velocities)
     trends = {
         paper.paper_id: _make_trend(velocities[paper.paper_id], percentiles[paper.paper_id])
         if paper.paper_id in velocities
         else _NEUTRAL
-        for paper in asked
+        for paper in ordered
     }
-    if len(trends) < len(asked):
+    if len(trends) < len(ordered):
         raise ValueError("two papers of a window have the same id")
     return trends
 
 
-def measure_velocity(paper: PaperSignals, now: datetime, pace: TrendScale = DEFAULT_PACE) -> float:
-    """Upvotes per hour of one paper at `now`, the recent hours weighing more; never below 0."""
+def measure_velocity(
+    paper: PaperSignals, now: datetime, scale: TrendScale = DEFAULT_SCALE
+) -> float:
+    """Return one paper's upvotes per hour at `now`, recent hours weighing more; never below 0."""
     started_at = min(paper.announced_at, now)
     gained = math.fsum(
-        gain * _decay(now - until, pace) * _mean_decay(until - since, pace)
+        gain * _decay(now - until, scale) * _mean_decay(until - since, scale)
         for since, until, gain in _gains(paper, started_at, now)
     )
     age = now - started_at
-    return gained / (pace.smoothing_hours + age / _HOUR * _mean_decay(age, pace))
+    return gained / (scale.smoothing_hours + age / _HOUR * _mean_decay(age, scale))
 
 
 def _gains(
     paper: PaperSignals, started_at: datetime, now: datetime
 ) -> Iterator[tuple[datetime, datetime, int]]:
-    """Votes that were new at each look, with the stretch of time in which they came.
+    """Yield the votes gained at each snapshot, with the interval in which they came.
 
-    Counted from 0 at the announcement. New is what is above every earlier count: a withdrawn vote
-    takes nothing away, a vote given again is not gained twice, and a source that once forgot the
-    field and so said 0 does no harm.
+    Counted from 0 at the announcement. Only counts above every earlier one are gains: a withdrawn
+    vote subtracts nothing, a vote given again is not gained twice, and a snapshot in which the
+    source left the field out (0) does no harm.
     """
     counts: dict[datetime, int] = {}
-    for look in paper.snapshots:
-        if look.observed_at <= now:
-            # A source may list a paper before it is announced here; such votes came at the start.
-            at = max(look.observed_at, started_at)
-            counts[at] = max(look.upvotes, counts.get(at, 0))
+    for snapshot in paper.snapshots:
+        if snapshot.observed_at <= now:
+            # A source may list a paper before its announcement; such votes count at the start.
+            at = max(snapshot.observed_at, started_at)
+            counts[at] = max(snapshot.upvotes, counts.get(at, 0))
     highest, since = 0, started_at
     for at, upvotes in sorted(counts.items()):
         yield since, at, max(0, upvotes - highest)
         highest, since = max(highest, upvotes), at
 
 
-def _decay(lag: timedelta, pace: TrendScale) -> float:
-    """The weight of something that long ago: 1 now, half of it after each half-life."""
-    return float(2.0 ** -(lag / _HOUR / pace.half_life_hours))
+def _decay(lag: timedelta, scale: TrendScale) -> float:
+    """Return the weight of something `lag` ago: 1 now, halved after each half-life."""
+    return float(2.0 ** -(lag / _HOUR / scale.half_life_hours))
 
 
-def _mean_decay(span: timedelta, pace: TrendScale) -> float:
-    """The mean of `_decay` over the last `span`: its integral, over its length."""
-    exponent = span / _HOUR / pace.half_life_hours * math.log(2)
+def _mean_decay(span: timedelta, scale: TrendScale) -> float:
+    """Return the mean of `_decay` over the last `span`: its integral over its length."""
+    exponent = span / _HOUR / scale.half_life_hours * math.log(2)
     return -math.expm1(-exponent) / exponent if exponent else 1.0
 
 
 def _percentiles(
     papers: Iterable[PaperSignals], velocities: Mapping[int, float]
 ) -> dict[int, float]:
-    """Where each paper with a signal stands in its field: the middle of its own rank's share.
+    """Return the percentile of each paper with a signal in its field: the middle of its rank.
 
-    The best of n stands at 100 - 50/n and the last at 50/n, equals share one place, and the only
-    paper of a field stands in the middle: being first among few proves less than among many.
+    The best of n stands at 100 - 50/n and the last at 50/n, ties share one place, and the only
+    paper of a field stands at 50: being first among few proves less than among many.
     """
     fields: defaultdict[str, list[float]] = defaultdict(list)
     seen = [paper for paper in papers if paper.paper_id in velocities]

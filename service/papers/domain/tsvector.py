@@ -1,4 +1,4 @@
-"""Reads what Postgres prints for a `tsvector` (PostgreSQL manual, section 8.11.1)."""
+"""Parse Postgres' text output of a `tsvector` (PostgreSQL manual, section 8.11.1)."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from typing import TypeAlias
 
 Positions: TypeAlias = tuple[int, ...]
 
-# Output quotes every lexeme and doubles the quotes and backslashes inside it.
+# Postgres quotes every lexeme and doubles the quotes and backslashes inside it.
 _LEXEME = re.compile(r"'((?:[^'\\]|''|\\\\)+)'(?::((?:\d+[ABCD]?,)*\d+[ABCD]?))?(?: |$)")
 _WEIGHTS = str.maketrans("", "", "ABCD")
 
 
 def parse_tsvector(text: str) -> dict[str, Positions]:
-    """Lexemes with their positions (from 1, ascending; none where the vector was stripped).
+    """Return the lexemes with their positions (from 1, ascending; none in a stripped vector).
 
     Raises `ValueError` for anything that is not the output of `tsvector::text`.
     """

@@ -1,4 +1,4 @@
-"""The values every other module speaks in: plain, frozen, without behaviour that needs a world."""
+"""The value types of papers, announcements and batches: frozen and free of side effects."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class AnnounceType(StrEnum):
 
     @property
     def is_first(self) -> bool:
-        """Whether this announcement can make a paper new to a reader."""
+        """Return whether this announcement can make a paper new to a subscriber."""
         return self in {AnnounceType.NEW, AnnounceType.CROSS, AnnounceType.LISTED}
 
 
 class BatchState(StrEnum):
+    """The states of a batch, in order; see `docs/completeness.md`."""
+
     EXPECTED = "expected"
     PARTIAL = "partial"
     COMPLETE = "complete"
@@ -45,7 +47,7 @@ class PaperEventKind(StrEnum):
 class ParsedAnnouncement:
     """One paper as one source announced it in one category: raw text, exactly as it came.
 
-    `key` is canonical (`arxiv:2604.14630`, never a version). `categories` are in the source's
+    `key` is canonical and without version (`arxiv:2604.14630`). `categories` are in the source's
     order; `primary_category` is None where the source does not say. `authors` are whole names.
     """
 
@@ -71,7 +73,7 @@ class ParsedAnnouncement:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What others think of a paper on a day; every field is optional at its source."""
+    """A paper's upvotes, stars and the like on a day; every field is optional at its source."""
 
     upvotes: int = 0
     comments: int = 0
@@ -83,7 +85,7 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """An entry that could not be read: counted and named, the rest of the batch goes on."""
+    """An entry that could not be read; it is counted and the rest of the batch is used."""
 
     position: int
     reason: str
@@ -91,9 +93,9 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True)
 class ParsedBatch:
-    """What one answer of a source held.
+    """The parsed content of one answer of a source.
 
-    `rendered_on` is the day the source says it made the answer (not proof of freshness);
+    `rendered_on` is the day on which the source says it made the answer (no proof of freshness);
     `is_skip_day` is true where the source itself says that nothing is announced that day;
     `is_truncated` where the answer reached the source's own limit.
     """
@@ -107,11 +109,11 @@ class ParsedBatch:
 
 @dataclass(frozen=True, slots=True)
 class PaperView:
-    """A stored paper as ranking, pages and mails see it: readable text, no TeX.
+    """A stored paper for ranking, pages and messages: readable text, no TeX.
 
     `announced_as` and `announced_on` are its first announcement here; `is_late` says that it
-    belongs to an earlier day than the edition it stands in. `trend` is the percentile (0 to 100)
-    within its primary category, 50 where nobody has looked.
+    belongs to an earlier day than its edition. `trend` is the percentile (0 to 100) within its
+    primary category, 50 without signals.
     """
 
     id: int

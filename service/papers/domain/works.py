@@ -1,7 +1,7 @@
-"""One work under several names: which names a paper goes by, and what happened to it since.
+"""Works: the names by which papers are recognised as one work, and the events of a paper.
 
-A preprint on arXiv, the same on bioRxiv, and the journal's DOI are one scholarly work; readers are
-sent it once. Names are `arxiv:…`, `biorxiv:…` and `doi:…` (ISO 26324; arXiv mints
+A preprint on arXiv, the same on bioRxiv, and the journal's DOI are one work, which a subscriber is
+sent once. Names are `arxiv:…`, `biorxiv:…` and `doi:…` (ISO 26324; arXiv mints
 `10.48550/arXiv.<id>`).
 """
 
@@ -9,12 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from service.papers.domain.identifiers import (
-    IdentifierError,
-    canonical_arxiv_id,
-    normalized_doi,
-    paper_key,
-)
+from service.papers.domain import identifiers
 from service.papers.domain.source_names import SOURCES
 from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
 
@@ -22,13 +17,13 @@ _ARXIV_DOI = "10.48550/arxiv."
 _WITH_DOIS = frozenset(source.name for source in SOURCES if source.has_dois)
 _WORD = re.compile(r"\w+")
 
-# Below this share of common words an abstract is another text, not a polished one.
+# Below this share of common words an abstract counts as rewritten, not as polished.
 SUBSTANTIAL_CHANGE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class PaperFacts:
-    """What is compared between two looks at a paper; `abstract` is readable text."""
+    """The fields compared between two reads of a paper; `abstract` is readable text."""
 
     version: int
     abstract: str
@@ -37,12 +32,12 @@ class PaperFacts:
     is_withdrawn: bool
 
 
-def names_of(told: ParsedAnnouncement) -> frozenset[str]:
-    """Every name an announced paper goes by, its key among them."""
-    names = {told.key}
-    doi = _doi(told.doi)
-    if told.source in _WITH_DOIS:
-        names.add(f"doi:{told.identifier.lower()}")
+def names_of(announcement: ParsedAnnouncement) -> frozenset[str]:
+    """Return every name of an announced paper, its key included."""
+    names = {announcement.key}
+    doi = _doi(announcement.doi)
+    if announcement.source in _WITH_DOIS:
+        names.add(f"doi:{announcement.identifier.lower()}")
     if doi.startswith(_ARXIV_DOI):
         names.add(_arxiv_key(doi.removeprefix(_ARXIV_DOI)) or f"doi:{doi}")
     elif doi:
@@ -51,22 +46,22 @@ def names_of(told: ParsedAnnouncement) -> frozenset[str]:
 
 
 def _doi(text: str) -> str:
-    """The DOI in lower case, or nothing: authors type all sorts of things into the field."""
+    """Return the DOI in lower case, or "": authors type all sorts of things into the field."""
     try:
-        return normalized_doi(text) if text.strip() else ""
-    except IdentifierError:
+        return identifiers.normalized_doi(text) if text.strip() else ""
+    except identifiers.IdentifierError:
         return ""
 
 
 def _arxiv_key(identifier: str) -> str:
     try:
-        return paper_key("arxiv", canonical_arxiv_id(identifier))
-    except IdentifierError:
+        return identifiers.paper_key("arxiv", identifiers.canonical_arxiv_id(identifier))
+    except identifiers.IdentifierError:
         return ""
 
 
-def what_happened(before: PaperFacts, after: PaperFacts) -> tuple[tuple[PaperEventKind, str], ...]:
-    """The events between two looks at one paper, each with a detail that makes it unique."""
+def detect_events(before: PaperFacts, after: PaperFacts) -> tuple[tuple[PaperEventKind, str], ...]:
+    """Return the events between two reads of a paper, each with a detail that makes it unique."""
     events: list[tuple[PaperEventKind, str]] = []
     if after.is_withdrawn and not before.is_withdrawn:
         events.append((PaperEventKind.WITHDRAWN, f"v{after.version}"))
@@ -80,7 +75,7 @@ def what_happened(before: PaperFacts, after: PaperFacts) -> tuple[tuple[PaperEve
 
 
 def is_substantial(before: str, after: str) -> bool:
-    """Whether two abstracts share too few words to be the same text polished.
+    """Return whether two abstracts share too few words to be the same text polished.
 
     The share of common words (a multiset's Dice coefficient, 0 to 1) is below SUBSTANTIAL_CHANGE.
     """
@@ -89,23 +84,24 @@ def is_substantial(before: str, after: str) -> bool:
     return bool(total) and 2 * (old & new).total() / total < SUBSTANTIAL_CHANGE
 
 
-_THING = r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
-_WORDS = re.compile(
+_PAPER = r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
+_WITHDRAWAL = re.compile(
     # "This paper has been withdrawn", "We have withdrawn this paper", "Withdrawn by the author".
-    rf"{_THING}[^.]{{0,40}}\b(?:has|have|had|is|was|been|being)\b[^.]{{0,20}}\bwithdrawn\b"
-    rf"|\b(?:has|have|had)\s+withdrawn\s+(?:this|the|our)\s+{_THING}"
+    rf"{_PAPER}[^.]{{0,40}}\b(?:has|have|had|is|was|been|being)\b[^.]{{0,20}}\bwithdrawn\b"
+    rf"|\b(?:has|have|had)\s+withdrawn\s+(?:this|the|our)\s+{_PAPER}"
     r"|\A\W*withdrawn\b",
     re.IGNORECASE,
 )
 
-# A later sentence may speak of somebody else's withdrawal; the notice comes first.
+# Only the start is searched: a later sentence may mention the withdrawal of something else.
 _NOTICE_CHARACTERS = 300
 
 
-def is_withdrawal(told: ParsedAnnouncement) -> bool:
-    """Whether an announcement withdraws its paper. Only a replacement can."""
-    if told.is_withdrawn:
+def is_withdrawal(announcement: ParsedAnnouncement) -> bool:
+    """Return whether an announcement withdraws its paper; only replacements are searched."""
+    if announcement.is_withdrawn:
         return True
-    if told.announce_type not in {AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS}:
+    if announcement.announce_type not in {AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS}:
         return False
-    return any(_WORDS.search(text[:_NOTICE_CHARACTERS]) for text in (told.abstract, told.comment))
+    texts = (announcement.abstract, announcement.comment)
+    return any(_WITHDRAWAL.search(text[:_NOTICE_CHARACTERS]) for text in texts)

@@ -2,7 +2,7 @@
 
 Fields and namespaces: https://info.arxiv.org/help/rss_specifications.html and
 https://info.arxiv.org/help/atom_specifications.html. The dates in the feed are those of its
-rendering; they prove nothing about freshness.
+rendering; they are no proof of freshness.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lxml import etree
 from service.papers.domain.author_names import split_authors
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch
+from service.papers.sources import xml_fields
 from service.papers.sources.arxiv_list import ArxivListing
 from service.papers.sources.base import (
     Expectation,
@@ -30,14 +31,6 @@ from service.papers.sources.base import (
     SourceUnreadable,
 )
 from service.papers.sources.http_fetch import Fetcher, is_arxiv_host
-from service.papers.sources.xml_fields import (
-    Element,
-    line_of,
-    one_line,
-    read_each,
-    read_xml,
-    text_of,
-)
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
@@ -45,7 +38,7 @@ _DC: Final = "{http://purl.org/dc/elements/1.1/}"
 _ARXIV_ZONE: Final = ZoneInfo("America/New_York")
 _WEEKEND: Final = frozenset({"Saturday", "Sunday"})
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# arXiv's own limit. Its query drops *new* papers first, so a full feed is not a whole day.
+# arXiv's own limit. Its query drops *new* papers first, so a feed at the limit is incomplete.
 _MAX_ITEMS: Final = 2000
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/xml, text/xml;q=0.9, */*;q=0.5"
@@ -55,7 +48,7 @@ _ABSTRACT = re.compile(r"\A\s*arXiv:\S+\s+Announce Type:.*?\bAbstract:\s*", re.D
 
 @dataclass(frozen=True, slots=True)
 class ArxivFeed:
-    """The feed of one category per request; batches gate editions."""
+    """arXiv's feed, one category per request; editions wait for its batches."""
 
     feed_url: str
     fetcher: Fetcher
@@ -63,7 +56,7 @@ class ArxivFeed:
     name: str = "arxiv"
     gates_editions: bool = True
     keeps_changing: bool = False
-    tells_versions: bool = False
+    has_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # the feed holds today only
         return self.fetcher.fetch(
@@ -71,7 +64,7 @@ class ArxivFeed:
         )
 
     def expect(self, category: str) -> Expectation | None:
-        """The listing's counts: the feed itself cannot say what it has lost."""
+        """Return the listing's counts, since the feed does not show what it lost."""
         if self.listing is None:
             return None
         found = self.listing.fetch(category)
@@ -82,19 +75,19 @@ class ArxivFeed:
 
 
 def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> ArxivFeed:
-    """Make the source of the settings, with arXiv's listing where that may be asked."""
-    asks = may_ask(settings, settings.arxiv_list_url)
-    listing = ArxivListing(settings.arxiv_list_url, fetcher) if asks else None
+    """Return the source as configured, with arXiv's listing if requests to it are allowed."""
+    is_allowed = may_ask(settings, settings.arxiv_list_url)
+    listing = ArxivListing(settings.arxiv_list_url, fetcher) if is_allowed else None
     return ArxivFeed(settings.arxiv_feed_url, fetcher, listing, name)
 
 
 def may_ask(settings: SourceSettings, url: str) -> bool:
-    """Return whether a channel belongs to the feed in use: a recorded feed sends nobody to arXiv."""
+    """Return whether a URL may be requested: with a feed elsewhere, arXiv's hosts may not."""
     return is_arxiv_host(settings.arxiv_feed_url) or not is_arxiv_host(url)
 
 
 def feed_address(feed_url: str, category: str) -> str:
-    """Where a category's feed is: an address that names `/rss` or `/atom` is taken as it is."""
+    """Return the URL of a category's feed; `/rss` is the default if the base names no format."""
     base = feed_url.rstrip("/")
     if not urlsplit(base).path.endswith(("/rss", "/atom")):
         base = f"{base}/rss"
@@ -102,12 +95,12 @@ def feed_address(feed_url: str, category: str) -> str:
 
 
 def parse_feed(payload: bytes) -> ParsedBatch:
-    """Read one feed, RSS 2.0 or Atom, into announcements in the feed's order.
+    """Parse one feed, RSS 2.0 or Atom, into announcements in the feed's order.
 
-    An entry that cannot be read becomes a BadEntry; the others are kept. Raises SourceUnreadable for anything but a whole feed: an error feed, a page
-    of HTML, XML that is cut off or malformed.
+    An entry that cannot be read becomes a BadEntry. Raises SourceUnreadable for anything but a
+    whole feed: an error feed, a page of HTML, XML that is cut off or malformed.
     """
-    root = read_xml(payload, "an arXiv feed")
+    root = xml_fields.read_xml(payload, "an arXiv feed")
     if root.tag == "rss" and (channel := root.find("channel")) is not None:
         return _parsed(channel, _Rss())
     if root.tag == f"{_ATOM}feed":
@@ -116,14 +109,16 @@ def parse_feed(payload: bytes) -> ParsedBatch:
     raise SourceUnreadable(f"not an arXiv feed: the document is <{name}>, line {root.sourceline}")
 
 
-def _parsed(feed: Element, dialect: _Rss | _Atom) -> ParsedBatch:
-    title = text_of(feed, dialect.title)
+def _parsed(feed: xml_fields.Element, dialect: _Rss | _Atom) -> ParsedBatch:
+    title = xml_fields.text_of(feed, dialect.title)
     if title.startswith("Feed error"):
         line = feed.find(dialect.title).sourceline
-        why = text_of(feed, dialect.subtitle)
-        raise SourceUnreadable(one_line(f"arXiv answered: {title}: {why}, line {line}"))
+        why = xml_fields.text_of(feed, dialect.subtitle)
+        raise SourceUnreadable(xml_fields.one_line(f"arXiv answered: {title}: {why}, line {line}"))
     items = feed.findall(dialect.item)
-    announcements, bad = read_each(items, lambda item: _announcement(item, dialect), line_of)
+    announcements, bad = xml_fields.read_each(
+        items, lambda item: _announcement(item, dialect), xml_fields.line_of
+    )
     rendered_on = dialect.rendered_on(feed)
     weekday = _WEEKDAYS[rendered_on.weekday()] if rendered_on else ""
     return ParsedBatch(
@@ -136,7 +131,7 @@ def _parsed(feed: Element, dialect: _Rss | _Atom) -> ParsedBatch:
 
 
 class _Rss:
-    """Where RSS 2.0 keeps what."""
+    """The places of fields in RSS 2.0."""
 
     item = "item"
     title = "title"
@@ -144,25 +139,25 @@ class _Rss:
     identifier = "guid"
     abstract = "description"
 
-    def link(self, item: Element) -> str:
-        return text_of(item, "link")
+    def link(self, item: xml_fields.Element) -> str:
+        return xml_fields.text_of(item, "link")
 
-    def categories(self, item: Element) -> Iterator[str]:
+    def categories(self, item: xml_fields.Element) -> Iterator[str]:
         return (str(category.text or "") for category in item.iterfind("category"))
 
-    def rendered_on(self, channel: Element) -> date | None:
-        """The day of `pubDate`, in the offset it is written in."""
+    def rendered_on(self, channel: xml_fields.Element) -> date | None:
+        """Return the day of `pubDate`, in the offset in which it is written."""
         try:
-            return parsedate_to_datetime(text_of(channel, "pubDate")).date()
+            return parsedate_to_datetime(xml_fields.text_of(channel, "pubDate")).date()
         except ValueError:
             return None
 
-    def skip_days(self, channel: Element) -> frozenset[str]:
+    def skip_days(self, channel: xml_fields.Element) -> frozenset[str]:
         return frozenset(str(day.text or "").strip() for day in channel.iterfind("skipDays/day"))
 
 
 class _Atom:
-    """Where Atom keeps what."""
+    """The places of fields in Atom."""
 
     item = f"{_ATOM}entry"
     title = f"{_ATOM}title"
@@ -170,16 +165,19 @@ class _Atom:
     identifier = f"{_ATOM}id"
     abstract = f"{_ATOM}summary"
 
-    def link(self, item: Element) -> str:
+    def link(self, item: xml_fields.Element) -> str:
         links = item.findall(f"{_ATOM}link")
         return next((str(x.get("href", "")) for x in links if x.get("rel") == "alternate"), "")
 
-    def categories(self, item: Element) -> Iterator[str]:
+    def categories(self, item: xml_fields.Element) -> Iterator[str]:
         return (str(x.get("term", "")) for x in item.iterfind(f"{_ATOM}category"))
 
-    def rendered_on(self, feed: Element) -> date | None:
-        """The entries' `published`, else the feed's `updated`, as a day in New York."""
-        stamps = (text_of(feed, f"{_ATOM}entry/{_ATOM}published"), text_of(feed, f"{_ATOM}updated"))
+    def rendered_on(self, feed: xml_fields.Element) -> date | None:
+        """Return the first entry's `published`, else the feed's `updated`, as a New York day."""
+        stamps = (
+            xml_fields.text_of(feed, f"{_ATOM}entry/{_ATOM}published"),
+            xml_fields.text_of(feed, f"{_ATOM}updated"),
+        )
         for stamp in stamps:
             try:
                 moment = datetime.fromisoformat(stamp)
@@ -188,15 +186,15 @@ class _Atom:
             return (moment.astimezone(_ARXIV_ZONE) if moment.tzinfo else moment).date()
         return None
 
-    def skip_days(self, _feed: Element) -> frozenset[str]:
-        """Atom has no such element; arXiv's RSS names these two."""
+    def skip_days(self, _feed: xml_fields.Element) -> frozenset[str]:
+        """Return the two days that arXiv's RSS names, since Atom has no such element."""
         return _WEEKEND
 
 
-def _announcement(item: Element, dialect: _Rss | _Atom) -> ParsedAnnouncement:
-    """One entry. Raises ValueError with the reason where it cannot be one."""
+def _announcement(item: xml_fields.Element, dialect: _Rss | _Atom) -> ParsedAnnouncement:
+    """Return one entry's announcement. Raises ValueError with the reason if it is unreadable."""
     identifier, version = _identity(item, dialect)
-    title = text_of(item, dialect.title)
+    title = xml_fields.text_of(item, dialect.title)
     if not title:
         raise ValueError(f"{identifier} has no title")
     link = dialect.link(item)
@@ -205,20 +203,22 @@ def _announcement(item: Element, dialect: _Rss | _Atom) -> ParsedAnnouncement:
         source="arxiv",
         identifier=identifier,
         version=version,
-        announce_type=_announce_type(text_of(item, f"{_ARXIV}announce_type"), identifier),
+        announce_type=_announce_type(
+            xml_fields.text_of(item, f"{_ARXIV}announce_type"), identifier
+        ),
         title=title,
-        abstract=_ABSTRACT.sub("", text_of(item, dialect.abstract)).strip(),
-        authors=split_authors(text_of(item, f"{_DC}creator")),
+        abstract=_ABSTRACT.sub("", xml_fields.text_of(item, dialect.abstract)).strip(),
+        authors=split_authors(xml_fields.text_of(item, f"{_DC}creator")),
         categories=tuple(c for raw in dialect.categories(item) if (c := raw.strip())),
         url=link if link.startswith("https://") else arxiv_url(identifier),
-        license=text_of(item, f"{_DC}rights"),
-        doi=text_of(item, f"{_ARXIV}DOI"),
-        journal_ref=text_of(item, f"{_ARXIV}journal_reference"),
+        license=xml_fields.text_of(item, f"{_DC}rights"),
+        doi=xml_fields.text_of(item, f"{_ARXIV}DOI"),
+        journal_ref=xml_fields.text_of(item, f"{_ARXIV}journal_reference"),
     )
 
 
-def _identity(item: Element, dialect: _Rss | _Atom) -> tuple[str, int]:
-    raw = text_of(item, dialect.identifier)
+def _identity(item: xml_fields.Element, dialect: _Rss | _Atom) -> tuple[str, int]:
+    raw = xml_fields.text_of(item, dialect.identifier)
     if not raw:
         raise ValueError("has no identifier")
     try:

@@ -1,7 +1,7 @@
-"""arXiv's listing page `/list/<category>/new`, read only to check other channels against it.
+"""arXiv's listing page `/list/<category>/new`, used only to check other channels against it.
 
-It is the one place where arXiv states the day of an announcement, the size of its three sections,
-and that nothing was announced. Markup changes; so this reads headings and little else. Layout:
+Only here does arXiv state the day of an announcement, the size of its three sections, and that
+nothing was announced. Its markup changes, so little more than the headings is read. Layout:
 `list/new.html` and the section headings of arXiv's published web code (arxiv-browse).
 """
 
@@ -38,11 +38,11 @@ _ABSTRACT = re.compile(r"(?:\A|/)abs/(.+)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What arXiv says it announced in one category.
+    """The papers that arXiv says it announced in one category.
 
     The counts are arXiv's own statements. The identifiers are those found below each heading; they
-    may be fewer, where the page shows a part or its markup changed. `is_empty` is true only where
-    the page says that there are no updates.
+    may be fewer if the page shows a part or its markup changed. `is_empty` is true only if the page
+    says that there are no updates.
     """
 
     on: date
@@ -57,13 +57,13 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ArxivListing:
-    """The listing of one category per request."""
+    """A client for the listing, one category per request."""
 
     list_url: str
     fetcher: Fetcher
 
     def fetch(self, category: str) -> Listing:
-        """What the category's page shows now. Raises SourceUnavailable and SourceUnreadable."""
+        """Return the category's current listing. Raises SourceUnavailable and SourceUnreadable."""
         address = f"{self.list_url.rstrip('/')}/{quote(category, safe='')}/new"
         fetched = self.fetcher.fetch(address, accept=_ACCEPT, state=FetchState())
         return parse_listing(fetched.payload or b"")
@@ -71,7 +71,7 @@ class ArxivListing:
 
 @dataclass(slots=True)
 class _Section:
-    """One section while it is read: what its heading states and what stands below it."""
+    """One section while it is parsed: the heading's count and the identifiers below it."""
 
     stated: int | None
     identifiers: list[str]
@@ -82,10 +82,10 @@ class _Section:
 
 
 def parse_listing(payload: bytes) -> Listing:
-    """Read one page. Raises SourceUnreadable where it does not say clearly what was announced.
+    """Parse one page. Raises SourceUnreadable where the page is ambiguous.
 
-    A section that is not there counts 0, but only where the sections add up to the page's own
-    total: a wrong check would be worse than none.
+    An absent section counts 0, but only if the sections add up to the page's own total: a wrong
+    check would be worse than none.
     """
     root = _root(payload)
     text = " ".join(root.text_content().split())
@@ -111,7 +111,7 @@ def parse_listing(payload: bytes) -> Listing:
 
 
 def _root(payload: bytes) -> Element:
-    # A listing without an encoding named is UTF-8, and never Latin-1 as HTML would have it.
+    # A listing that names no encoding is UTF-8, not HTML's default of Latin-1.
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True)
     try:
         root = html.document_fromstring(payload, parser=parser)
@@ -130,8 +130,7 @@ def _day(text: str) -> date:
         number = _MONTHS.split().index(month[:3].lower()) + 1
         return date(int(year) + (2000 if len(year) == 2 else 0), number, int(day))
     except ValueError as error:
-        said = f"{day} {month} {year}"
-        raise SourceUnreadable(f"not a listing: {said} is no day") from error
+        raise SourceUnreadable(f"not a listing: {day} {month} {year} is no day") from error
 
 
 def _sections(root: Element) -> dict[str, _Section]:
@@ -150,7 +149,7 @@ def _sections(root: Element) -> dict[str, _Section]:
 
 
 def _listed(link: Element) -> Iterator[str]:
-    """The paper that a link lists; abstracts below it link to papers that they only mention."""
+    """Yield the paper that a link lists; links in abstracts only mention papers."""
     found = _ABSTRACT.search(link.get("href", "").strip())
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""arXiv's OAI-PMH interface: everything that changed since a day, in pages.
+"""arXiv's OAI-PMH interface: all records that changed since a day, in pages.
 
 Protocol: https://www.openarchives.org/OAI/openarchivesprotocol.html; what arXiv does with it:
 https://info.arxiv.org/help/oa/index.html. A record's datestamp is that of its last change of any
@@ -12,40 +12,24 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from service.papers.domain import identifiers
 from service.papers.domain.author_names import split_authors
-from service.papers.domain.identifiers import (
-    IdentifierError,
-    arxiv_order,
-    arxiv_url,
-    canonical_arxiv_id,
-    paper_key,
-)
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement
+from service.papers.sources import xml_fields
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import (
-    Element,
-    line_of,
-    line_text_of,
-    local_name,
-    moment,
-    one_line,
-    read_each,
-    read_xml,
-    text_of,
-)
 
 _ACCEPT: Final = "text/xml, application/xml;q=0.9, */*;q=0.5"
 _RESTARTS: Final = 3
 _NOTHING: Final = "noRecordsMatch"
 _EXPIRED: Final = "badResumptionToken"
-# The groups that are archives themselves; every other archive belongs to physics.
+# The groups that are archives themselves; all other archives belong to the group physics.
 _OWN_GROUPS: Final = frozenset({"cs", "econ", "eess", "math", "q-bio", "q-fin", "stat"})
 _VERSION = re.compile(r"v?([1-9]\d{0,3})", re.ASCII)
 
 
 class ResumptionTokenExpired(SourceUnavailable):
-    """The resumption token is no longer good; the list has to be asked for from its start."""
+    """The resumption token has expired; the list must be requested from its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +45,8 @@ class Version:
 class OaiRecord:
     """One paper as it is now; a deleted one has no announcement.
 
-    `identifier` is canonical where it is arXiv's, and otherwise what the header says. `versions`
-    are in order, and empty in formats that do not tell them.
+    `identifier` is canonical if it is arXiv's, otherwise the header's text. `versions` are in
+    order, and empty in formats that do not list them.
     """
 
     identifier: str
@@ -81,8 +65,8 @@ class OaiRecord:
 class OaiPage:
     """One answer. `resumption_token` is None at the end of the list.
 
-    `response_date` is what the next harvest begins from. `error` is `noRecordsMatch` or None:
-    nothing changed is a normal answer.
+    The next harvest begins from `response_date`. `error` is `noRecordsMatch` or None, since an
+    empty answer is normal.
     """
 
     records: tuple[OaiRecord, ...] = ()
@@ -94,7 +78,7 @@ class OaiPage:
 
 @dataclass(frozen=True, slots=True)
 class ArxivOai:
-    """Lists of changed papers; every page is one request through the fetcher's gate."""
+    """A client for lists of changed papers; a page is one request through the fetcher's gate."""
 
     oai_url: str
     fetcher: Fetcher
@@ -106,11 +90,11 @@ class ArxivOai:
         prefix: str = "arXivRaw",
         on_page: Callable[[OaiPage], None] | None = None,
     ) -> Iterator[OaiRecord]:
-        """Every record that changed on `since` (a UTC day) or later.
+        """Yield every record that changed on `since` (a UTC day) or later.
 
-        There is no end date on purpose: arXiv asks for that. Tokens expire every midnight; the
-        list then begins again, so records may come twice and callers upsert. Raises TokenExpired
-        after three such restarts, and whatever a fetch raises.
+        There is no end date because arXiv asks for none. Tokens expire every midnight; the list
+        then restarts, so records may come twice and callers upsert. Raises ResumptionTokenExpired
+        after three restarts, and the errors of a fetch.
         """
         first = {"metadataPrefix": prefix, "from": since.isoformat()}
         first |= {"set": set_spec} if set_spec else {}
@@ -128,7 +112,7 @@ class ArxivOai:
     def _list(
         self, first: dict[str, str], on_page: Callable[[OaiPage], None] | None
     ) -> Iterator[OaiRecord]:
-        asked: set[str] = set()
+        seen: set[str] = set()
         arguments = first
         while True:
             page = self._page(arguments)
@@ -138,12 +122,12 @@ class ArxivOai:
             token = page.resumption_token
             if token is None:
                 return
-            if token in asked:
+            if token in seen:
                 raise SourceUnreadable(
-                    f"arXiv's list goes in circles: token {one_line(token)[:80]}"
+                    f"arXiv's list goes in circles: token {xml_fields.one_line(token)[:80]}"
                 )
-            asked.add(token)
-            # A token stands for all other arguments and must be alone (protocol, 3.5).
+            seen.add(token)
+            # A token replaces all other arguments and must be alone (protocol, 3.5).
             arguments = {"resumptionToken": token}
 
     def _page(self, arguments: dict[str, str]) -> OaiPage:
@@ -157,41 +141,41 @@ class ArxivOai:
 
 
 def set_of(category: str) -> str:
-    """The set of a category or archive: `cs.AI` is `cs:cs:AI`, `hep-th` is `physics:hep-th`."""
+    """Return the set of a category or archive: `cs:cs:AI` for `cs.AI`, `physics:hep-th`."""
     archive, _, subject = category.partition(".")
     group = archive if archive in _OWN_GROUPS else "physics"
     return ":".join((group, archive, subject) if subject else (group, archive))
 
 
 def parse_oai(payload: bytes) -> OaiPage:
-    """Read one answer to ListRecords or GetRecord in the formats `arXiv` and `arXivRaw`.
+    """Parse one answer to ListRecords or GetRecord in the formats `arXiv` and `arXivRaw`.
 
     A record that cannot be read becomes a BadEntry. No format says how a paper was announced, so
-    the announce type is told by the version alone: the first is NEW, a later one REPLACE, and a
-    cross-list is never seen. In `arXiv` no version is told either: see `_as_arxiv`. Raises
-    TokenExpired, and SourceUnreadable for every other error and for anything not OAI-PMH.
+    the announce type follows from the version alone: the first is NEW, a later one REPLACE, and
+    cross-lists are not seen. `arXiv` gives no version either: see `_as_arxiv`. Raises
+    ResumptionTokenExpired, and SourceUnreadable for every other error and anything not OAI-PMH.
     """
-    root = read_xml(payload, "OAI-PMH")
-    if local_name(root) != "OAI-PMH":
+    root = xml_fields.read_xml(payload, "OAI-PMH")
+    if xml_fields.local_name(root) != "OAI-PMH":
         raise SourceUnreadable(
-            f"not OAI-PMH: the document is <{local_name(root)}>, {line_of(root)}"
+            f"not OAI-PMH: the document is <{xml_fields.local_name(root)}>, {xml_fields.line_of(root)}"
         )
-    response_date = moment(text_of(root, "{*}responseDate"))
+    response_date = xml_fields.moment(xml_fields.text_of(root, "{*}responseDate"))
     if (error := _error(root)) is not None:
         return OaiPage(response_date=response_date, error=error)
     body = _body(root)
-    records, bad = read_each(body.iterfind("{*}record"), _record, line_of)
-    token = text_of(body, "{*}resumptionToken")
+    records, bad = xml_fields.read_each(body.iterfind("{*}record"), _record, xml_fields.line_of)
+    token = xml_fields.text_of(body, "{*}resumptionToken")
     return OaiPage(records, bad, token or None, response_date)
 
 
-def _error(root: Element) -> str | None:
-    """`noRecordsMatch` where that is all that is wrong; raises for every other code."""
+def _error(root: xml_fields.Element) -> str | None:
+    """Return `noRecordsMatch` if that is the only error, or None; raise for every other code."""
     errors = {str(e.get("code", "")): e for e in root.iterfind("{*}error")}
     for code, element in errors.items():
-        said = one_line("".join(element.itertext()))
-        message = f"arXiv answered {code or 'an error'}" + (f": {said}" if said else "")
-        message = f"{message}, {line_of(element)}"
+        text = xml_fields.one_line("".join(element.itertext()))
+        message = f"arXiv answered {code or 'an error'}" + (f": {text}" if text else "")
+        message = f"{message}, {xml_fields.line_of(element)}"
         if code == _EXPIRED:
             raise ResumptionTokenExpired(message)
         if code != _NOTHING:
@@ -199,27 +183,29 @@ def _error(root: Element) -> str | None:
     return _NOTHING if errors else None
 
 
-def _body(root: Element) -> Element:
+def _body(root: xml_fields.Element) -> xml_fields.Element:
     for name in ("ListRecords", "GetRecord"):
         if (body := root.find(f"{{*}}{name}")) is not None:
             return body
-    others = [local_name(child) for child in root][2:]
+    others = [xml_fields.local_name(child) for child in root][2:]
     held = f"<{others[0]}>" if others else "nothing"
-    raise SourceUnreadable(f"no list of records: the answer holds {held}, {line_of(root)}")
+    raise SourceUnreadable(
+        f"no list of records: the answer holds {held}, {xml_fields.line_of(root)}"
+    )
 
 
-def _record(record: Element) -> OaiRecord:
-    """One record. Raises ValueError with the reason where it cannot be one."""
+def _record(record: xml_fields.Element) -> OaiRecord:
+    """Return one record. Raises ValueError with the reason if it is unreadable."""
     header = record.find("{*}header")
     if header is None:
         raise ValueError("has no header")
-    identifier = _identifier(text_of(header, "{*}identifier"))
-    datestamp = date.fromisoformat(text_of(header, "{*}datestamp")[:10])
+    identifier = _identifier(xml_fields.text_of(header, "{*}identifier"))
+    datestamp = date.fromisoformat(xml_fields.text_of(header, "{*}datestamp")[:10])
     sets = tuple(str(s.text or "").strip() for s in header.iterfind("{*}setSpec"))
     if header.get("status") == "deleted":
         return OaiRecord(identifier, datestamp, sets, is_deleted=True)
     metadata = next(iter(record.iterfind("{*}metadata/*")), None)
-    name = "nothing" if metadata is None else local_name(metadata)
+    name = "nothing" if metadata is None else xml_fields.local_name(metadata)
     if name == "arXivRaw":
         versions = _versions(metadata, identifier)
         announcement = _as_raw(metadata, versions)
@@ -234,12 +220,12 @@ def _identifier(text: str) -> str:
     if not text:
         raise ValueError("has no identifier")
     try:
-        return canonical_arxiv_id(text)
-    except IdentifierError:
+        return identifiers.canonical_arxiv_id(text)
+    except identifiers.IdentifierError:
         return text
 
 
-def _versions(metadata: Element, identifier: str) -> tuple[Version, ...]:
+def _versions(metadata: xml_fields.Element, identifier: str) -> tuple[Version, ...]:
     versions = sorted(
         (_version(element) for element in metadata.iterfind("{*}version")),
         key=lambda version: version.version,
@@ -249,41 +235,41 @@ def _versions(metadata: Element, identifier: str) -> tuple[Version, ...]:
     return tuple(versions)
 
 
-def _version(element: Element) -> Version:
+def _version(element: xml_fields.Element) -> Version:
     number = _VERSION.fullmatch(element.get("version", ""))
     if number is None:
         raise ValueError(f"has a version {element.get('version', '')[:20]!r}")
     # RFC 2822; a zone written "-0000" comes back naive, and it means UTC.
-    when = parsedate_to_datetime(text_of(element, "{*}date"))
+    when = parsedate_to_datetime(xml_fields.text_of(element, "{*}date"))
     submitted_at = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    return Version(int(number[1]), submitted_at, text_of(element, "{*}source_type"))
+    return Version(int(number[1]), submitted_at, xml_fields.text_of(element, "{*}source_type"))
 
 
-def _as_raw(metadata: Element, versions: tuple[Version, ...]) -> ParsedAnnouncement:
-    """`arXivRaw`: all versions, and the authors as one string."""
+def _as_raw(metadata: xml_fields.Element, versions: tuple[Version, ...]) -> ParsedAnnouncement:
+    """Read `arXivRaw`, which has all versions, and the authors as one string."""
     first, last = versions[0], versions[-1]
     return _announcement(
         metadata,
         version=last.version,
-        authors=split_authors(line_text_of(metadata, "{*}authors")),
+        authors=split_authors(xml_fields.line_text_of(metadata, "{*}authors")),
         published_at=first.submitted_at if first.version == 1 else None,
-        # Flags may stand before it: `AI` is withdrawn, too.
+        # Other flags may come before it: `AI` is withdrawn, too.
         is_withdrawn="I" in last.source_type,
     )
 
 
-def _as_arxiv(metadata: Element) -> ParsedAnnouncement:
-    """`arXiv`: names in parts, but no versions.
+def _as_arxiv(metadata: xml_fields.Element) -> ParsedAnnouncement:
+    """Read `arXiv`, which has names in parts, but no versions.
 
-    `updated` shows that there is a second version at least; 2 then stands for "2 or later". Today's
-    server gives the current version's day as `created`. An identifier is given at announcement, so
-    a day after the identifier's month is no first version's.
+    `updated` shows that there are at least two versions; 2 then stands for "2 or later". Today's
+    server gives the current version's day as `created`. Identifiers are assigned at announcement,
+    so a day after the identifier's month is not that of a first version.
     """
-    created = moment(text_of(metadata, "{*}created"))
-    identifier = canonical_arxiv_id(text_of(metadata, "{*}id"))
-    month = arxiv_order(identifier) // 100_000
+    created = xml_fields.moment(xml_fields.text_of(metadata, "{*}created"))
+    identifier = identifiers.canonical_arxiv_id(xml_fields.text_of(metadata, "{*}id"))
+    month = identifiers.arxiv_order(identifier) // 100_000
     is_of_first = created is not None and created.year * 100 + created.month <= month
-    is_first = is_of_first and not text_of(metadata, "{*}updated")
+    is_first = is_of_first and not xml_fields.text_of(metadata, "{*}updated")
     return _announcement(
         metadata,
         version=1 if is_first else 2,
@@ -293,44 +279,44 @@ def _as_arxiv(metadata: Element) -> ParsedAnnouncement:
 
 
 def _announcement(
-    metadata: Element,
+    metadata: xml_fields.Element,
     *,
     version: int,
     authors: tuple[str, ...],
     published_at: datetime | None,
     is_withdrawn: bool = False,
 ) -> ParsedAnnouncement:
-    identifier = canonical_arxiv_id(text_of(metadata, "{*}id"))
-    title = text_of(metadata, "{*}title")
+    identifier = identifiers.canonical_arxiv_id(xml_fields.text_of(metadata, "{*}id"))
+    title = xml_fields.text_of(metadata, "{*}title")
     if not title:
         raise ValueError(f"{identifier} has no title")
-    categories = tuple(text_of(metadata, "{*}categories").split())
+    categories = tuple(xml_fields.text_of(metadata, "{*}categories").split())
     return ParsedAnnouncement(
-        key=paper_key("arxiv", identifier),
+        key=identifiers.paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,
         version=version,
         announce_type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
         title=title,
-        abstract=text_of(metadata, "{*}abstract"),
+        abstract=xml_fields.text_of(metadata, "{*}abstract"),
         authors=authors,
         categories=categories,
         primary_category=categories[0] if categories else None,
-        url=arxiv_url(identifier),
-        license=line_text_of(metadata, "{*}license"),
-        doi=line_text_of(metadata, "{*}doi"),
-        journal_ref=line_text_of(metadata, "{*}journal-ref"),
-        comment=line_text_of(metadata, "{*}comments"),
+        url=identifiers.arxiv_url(identifier),
+        license=xml_fields.line_text_of(metadata, "{*}license"),
+        doi=xml_fields.line_text_of(metadata, "{*}doi"),
+        journal_ref=xml_fields.line_text_of(metadata, "{*}journal-ref"),
+        comment=xml_fields.line_text_of(metadata, "{*}comments"),
         is_withdrawn=is_withdrawn,
         published_at=published_at,
     )
 
 
-def _names(metadata: Element) -> tuple[str, ...]:
-    """Whole names; arXiv makes an author of the colon after a collaboration, and it is none."""
+def _names(metadata: xml_fields.Element) -> tuple[str, ...]:
+    """Return whole names; drop the colon after a collaboration, which arXiv lists as an author."""
     parts = ("{*}forenames", "{*}keyname", "{*}suffix")
     names = (
-        " ".join(filter(None, (line_text_of(author, part) for part in parts)))
+        " ".join(filter(None, (xml_fields.line_text_of(author, part) for part in parts)))
         for author in metadata.iterfind("{*}authors/{*}author")
     )
     return tuple(name for name in names if any(character.isalpha() for character in name))

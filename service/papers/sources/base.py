@@ -1,6 +1,6 @@
-"""What every source of papers is to the rest: a name, a way to fetch, a way to parse.
+"""The protocol of sources: a name, a way to fetch, a way to parse; and their errors.
 
-Fetching touches the world and returns bytes; parsing is pure. A source never stores anything.
+Fetching does HTTP and returns bytes; parsing is pure. A source never stores anything.
 """
 
 from contextlib import AbstractContextManager
@@ -14,9 +14,8 @@ from service.papers.domain.types import ParsedBatch
 class SourceUnavailable(Exception):
     """The source gave no usable answer.
 
-    `permanent` means that asking the same again cannot help (an unknown category, a moved
-    address); otherwise the caller may come back, not before `retry_after_seconds` where the source
-    named a time.
+    `permanent` means that a retry cannot help (an unknown category, a moved address); otherwise the
+    caller may retry, after `retry_after_seconds` if the source named a time.
     """
 
     def __init__(
@@ -37,14 +36,14 @@ class SourceUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FetchState:
-    """What an earlier answer left behind so that an unchanged one need not travel again."""
+    """The ETag of an earlier answer, for a conditional request."""
 
     etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One answer. `payload` is None exactly where the source said that nothing changed."""
+    """One answer. `payload` is None exactly if the source said that nothing changed."""
 
     payload: bytes | None
     etag: str
@@ -54,25 +53,25 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a source says it announced on a date: papers new or cross-listed in a category."""
+    """How many papers a source says it announced in a category on a date, new or cross-listed."""
 
     on: date
     first_count: int
 
 
 class RateLimiter(Protocol):
-    """Politeness in front of hosts that ask for it; other hosts pass at once."""
+    """Limits the rate of requests to hosts that ask for it; other hosts are not limited."""
 
     def hold(self, url: str) -> AbstractContextManager[None]:
-        """Be the only one who talks to the host. Raises GateClosed."""
+        """Hold the host's lock, so that no other process sends a request. Raises GateClosed."""
         ...
 
     def wait(self, url: str) -> None:
-        """Sleep until the next request may start. Raises GateClosed rather than sleep long."""
+        """Sleep until the next request may start. Raises GateClosed if that takes too long."""
         ...
 
     def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        """Tell how the host took it."""
+        """Record the host's answer for the back-off."""
         ...
 
 
@@ -81,7 +80,7 @@ class Source(Protocol):
 
     `gates_editions`: an edition waits for this source's batch; the others only add signals.
     `keeps_changing`: a past day's list still gathers votes, summaries or revisions.
-    `tells_versions`: it names each version of a paper; with others a repeated paper is a fault.
+    `has_versions`: it lists each version of a paper; in other sources a repeat is a fault.
     """
 
     @property
@@ -94,27 +93,24 @@ class Source(Protocol):
     def keeps_changing(self) -> bool: ...
 
     @property
-    def tells_versions(self) -> bool: ...
+    def has_versions(self) -> bool: ...
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:
-        """Ask for one category's announcements, of one day where the source keeps days.
+        """Fetch one category's announcements, of one day if the source keeps past days.
 
         Raises SourceUnavailable.
         """
         ...
 
     def expect(self, category: str) -> Expectation | None:
-        """What the source says elsewhere that it announced; None where it cannot be asked.
+        """Return the count that the source states elsewhere, or None if it states none.
 
         Raises SourceUnavailable and SourceUnreadable.
         """
         ...
 
     def parse(self, payload: bytes) -> ParsedBatch:
-        """Read what `fetch` brought, repeats included.
-
-        Raises SourceUnreadable and then returns nothing partial.
-        """
+        """Parse the payload of `fetch`, repeats included. Raises SourceUnreadable."""
         ...
 
 

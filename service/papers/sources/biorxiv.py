@@ -1,8 +1,8 @@
 """bioRxiv and medRxiv: every version posted on a day.
 
-API: https://api.biorxiv.org; its help page names the fields and few of the traps: a page has fewer
-rows than documented, `total` may promise more than exists, numbers may be strings, days may lack
-their zeros, and every revision is a row of its own.
+API: https://api.biorxiv.org. Its help page names the fields, but not that a page has fewer rows
+than documented, `total` may be larger than what exists, numbers may be strings, days may lack
+leading zeros, and every revision is a row of its own.
 """
 
 from __future__ import annotations
@@ -18,13 +18,7 @@ from urllib.parse import quote
 
 from service.papers.domain.identifiers import IdentifierError, normalized_doi, paper_key
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
-from service.papers.sources.base import (
-    Expectation,
-    Fetched,
-    FetchState,
-    SourceSettings,
-    SourceUnreadable,
-)
+from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import one_line, read_each
 
@@ -36,7 +30,7 @@ _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
 _WITHDRAWN = re.compile(r"\A\W*withdrawn\b", re.IGNORECASE)
 _PARENTHESIS = re.compile(r"\([^)]*\)")
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
-# JSON can carry what neither a database nor a mail can: NUL and halves of characters.
+# JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _Fields = Mapping[str, object]
@@ -44,7 +38,7 @@ _Fields = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class BiorxivPage:
-    """One answer. `count` is by how much to advance the cursor; `total` is not to be trusted."""
+    """One answer. The cursor advances by `count`; `total` is unreliable."""
 
     announcements: tuple[ParsedAnnouncement, ...]
     bad_entries: tuple[BadEntry, ...]
@@ -54,8 +48,8 @@ class BiorxivPage:
     status: str
 
 
-def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> Biorxiv:
-    """Make the source of the settings; `name` is the server's, too."""
+def build(name: str, settings: base.SourceSettings, fetcher: Fetcher) -> Biorxiv:
+    """Return the source as configured; `name` is also the server's name."""
     return Biorxiv(settings.biorxiv_url, fetcher, name)
 
 
@@ -63,7 +57,7 @@ def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> Biorxiv:
 class Biorxiv:
     """One server's posts of a day, all categories unless one is named; no edition waits for it.
 
-    There is no published limit on requests, so `pace_seconds` lie between any two pages.
+    No limit on requests is published, so the client sleeps `gap_seconds` between two pages.
     """
 
     base_url: str
@@ -71,16 +65,16 @@ class Biorxiv:
     server: str = "biorxiv"
     gates_editions: bool = False
     keeps_changing: bool = True
-    tells_versions: bool = True
-    pace_seconds: float = 0.5
+    has_versions: bool = True
+    gap_seconds: float = 0.5
     sleep: Callable[[float], None] = time.sleep
 
     @property
     def name(self) -> str:
         return self.server
 
-    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:
-        """All pages of one day as one JSON list; without a day, those of the last day posted.
+    def fetch(self, category: str, on: date | None, state: base.FetchState) -> base.Fetched:
+        """Return all pages of a day as one JSON list; without a day, of the last day posted.
 
         `category` is the server's own (`cell biology`) or ours (`biorxiv.cell-biology`); empty
         means all.
@@ -94,24 +88,23 @@ class Biorxiv:
         cursor = 0
         while len(pages) < _MOST_PAGES:
             if pages:
-                self.sleep(self.pace_seconds)
+                self.sleep(self.gap_seconds)
             fetched = self.fetcher.fetch(
                 f"{address}/{cursor}/json", accept="application/json", state=state, params=params
             )
             answer = _loaded(fetched.payload or b"")
             page = _page(answer, self.server)
-            told = {(one.key, one.version) for one in page.announcements}
-            # `total` may be larger than what there is, so the end is a page with nothing on it, or
-            # with nothing but what came before.
-            if page.count == 0 or (told and told <= seen):
-                return Fetched(json.dumps(pages).encode(), "", False, address)
-            seen |= told
+            versions = {(paper.key, paper.version) for paper in page.announcements}
+            # `total` may be too large, so the last page is an empty one or one with only repeats.
+            if page.count == 0 or (versions and versions <= seen):
+                return base.Fetched(json.dumps(pages).encode(), "", False, address)
+            seen |= versions
             pages.append(answer)
             cursor += page.count
-        raise SourceUnreadable(f"{address}: no end after {_MOST_PAGES} pages")
+        raise base.SourceUnreadable(f"{address}: no end after {_MOST_PAGES} pages")
 
-    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
-        """Nothing says elsewhere what is in the list."""
+    def expect(self, category: str) -> base.Expectation | None:  # noqa: ARG002  # the protocol's form
+        """Return None: bioRxiv states no counts."""
         return None
 
     def parse(self, payload: bytes) -> ParsedBatch:
@@ -119,10 +112,10 @@ class Biorxiv:
 
 
 def parse_pages(payload: bytes, server: str) -> ParsedBatch:
-    """Read what `Biorxiv.fetch` brought: a list of pages. Raises SourceUnreadable."""
+    """Parse the payload of `Biorxiv.fetch`, a list of pages. Raises SourceUnreadable."""
     answers = _loaded(payload)
     if not isinstance(answers, list):
-        raise SourceUnreadable("not a list of bioRxiv's pages, line 1")
+        raise base.SourceUnreadable("not a list of bioRxiv's pages, line 1")
     pages = [_page(answer, server) for answer in answers]
     return ParsedBatch(
         tuple(announcement for page in pages for announcement in page.announcements),
@@ -131,13 +124,13 @@ def parse_pages(payload: bytes, server: str) -> ParsedBatch:
 
 
 def parse_details(payload: bytes, server: str = "biorxiv") -> BiorxivPage:
-    """Read one answer of `details`; `server` is for rows that do not name theirs.
+    """Parse one answer of `details`; `server` is for rows that do not name theirs.
 
-    Version 1 is NEW and every other one REPLACE. A paper's one category is its server's with that
-    name before it, in lower case and with hyphens: `biorxiv.cell-biology`. `doi` is that of the
-    published article, as it is with arXiv; the preprint's own is its identifier. Only a first
-    version's day is a day of publication. A row that cannot be read becomes a BadEntry. Raises
-    SourceUnreadable for anything but an answer of the API.
+    Version 1 is NEW and every later one REPLACE. A paper has one category, the server's name and
+    its category in lower case with hyphens: `biorxiv.cell-biology`. As with arXiv, `doi` is that of
+    the published article; the preprint's own is its identifier. Only a first version has a
+    `published_at`. A row that cannot be read becomes a BadEntry. Raises SourceUnreadable for
+    anything but an answer of the API.
     """
     return _page(_loaded(payload), server)
 
@@ -147,30 +140,32 @@ def _loaded(payload: bytes) -> object:
         answer: object = json.loads(payload)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise SourceUnreadable(f"not an answer of bioRxiv: {error.msg}, {where}") from error
+        raise base.SourceUnreadable(f"not an answer of bioRxiv: {error.msg}, {where}") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise SourceUnreadable("not an answer of bioRxiv: not readable as JSON, line 1") from error
+        raise base.SourceUnreadable(
+            "not an answer of bioRxiv: not readable as JSON, line 1"
+        ) from error
     return answer
 
 
 def _page(answer: object, server: str) -> BiorxivPage:
     if not isinstance(answer, dict):
         kind = type(answer).__name__
-        raise SourceUnreadable(f"not an answer of bioRxiv: it is a {kind}, line 1")
+        raise base.SourceUnreadable(f"not an answer of bioRxiv: it is a {kind}, line 1")
     message = _message(answer)
     status = one_line(_text(message, "status"))
     rows = answer.get("collection")
     if not isinstance(rows, list):
         if not _EMPTY.search(status):
-            said = f", it says {status!r}" if status else ""
-            raise SourceUnreadable(f"not an answer of bioRxiv: no collection{said}, line 1")
+            hint = f", it says {status!r}" if status else ""
+            raise base.SourceUnreadable(f"not an answer of bioRxiv: no collection{hint}, line 1")
         rows = []
     announcements, bad = read_each(rows, lambda row: _announcement(row, server))
     counted = _number(message, "count") or len(rows)
     return BiorxivPage(
         announcements,
         bad,
-        # Never by more than what came: rows that come twice are merged, skipped ones are lost.
+        # At most the rows that came: repeated rows are merged later, skipped ones would be lost.
         count=min(counted, len(rows)),
         total=_number(message, "total"),
         cursor=_number(message, "cursor") or 0,
@@ -185,7 +180,7 @@ def _message(answer: _Fields) -> _Fields:
 
 
 def _announcement(row: object, server: str) -> ParsedAnnouncement:
-    """One row. Raises ValueError with the reason where it cannot be one."""
+    """Return one row's announcement. Raises ValueError with the reason if it is unreadable."""
     if not isinstance(row, dict):
         raise ValueError(f"is a {type(row).__name__}, not an object")  # noqa: TRY004  # a fault of the row, not of the caller
     doi = normalized_doi(_text(row, "doi"))
@@ -221,12 +216,12 @@ def _categories(server: str, name: str) -> tuple[str, ...]:
 
 
 def _authors(text: str) -> tuple[str, ...]:
-    """`Naka, A.; Smith, J., Jr.; The Atlas Group` is A. Naka, J. Smith Jr. and the group."""
-    names = (_turned(name) for name in text.split(";"))
+    """Return A. Naka, J. Smith Jr. and a group for `Naka, A.; Smith, J., Jr.; The Atlas Group`."""
+    names = (_given_name_first(name) for name in text.split(";"))
     return tuple(name for name in names if any(character.isalpha() for character in name))
 
 
-def _turned(name: str) -> str:
+def _given_name_first(name: str) -> str:
     family, *others = (part.strip() for part in name.split(","))
     given, suffixes = (others[0], others[1:]) if others else ("", [])
     return " ".join(" ".join((given, family, *suffixes)).split())
@@ -236,7 +231,7 @@ def _published(text: str) -> str:
     try:
         return normalized_doi(text)
     except IdentifierError:
-        # "NA" says that the preprint is all there is.
+        # "NA" means that no article is published yet.
         return ""
 
 
@@ -257,7 +252,7 @@ def _text(fields: _Fields, name: str) -> str:
 
 
 def _number(fields: _Fields, name: str) -> int | None:
-    """A whole number of 0 or more that a database integer can hold, also where it is a string."""
+    """Return a whole number of 0 or more that fits a database integer, also from a string."""
     text = str(fields.get(name, "")).strip()
     is_number = text.isascii() and text.isdigit() and len(text) < 10
     return int(text) if is_number else None

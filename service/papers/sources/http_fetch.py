@@ -1,4 +1,4 @@
-"""Polite HTTP: who we are, what we accept, how long, how much, and never the same twice.
+"""Polite HTTP: User-Agent, timeouts, size limits, conditional requests, and the rate limiter.
 
 arXiv's terms of use allow its feeds one request every three seconds, from all machines together.
 """
@@ -13,33 +13,27 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from service.papers.domain.crawl_delay import GateClosed
-from service.papers.sources.base import (
-    Fetched,
-    FetchState,
-    RateLimiter,
-    SourceUnavailable,
-    SourceUnreadable,
-)
+from service.papers.sources import base
 from service.platform.one_line import plain_words
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _MAX_REDIRECTS: Final = 5
-# A server that sends one byte a second never trips a read timeout; this does.
+# Limits the whole answer, as a server that sends a byte per second never meets the read timeout.
 WHOLE_ANSWER_TIMEOUTS: Final = 6
-# Enough of an error's body to hold its one telling sentence.
+# Enough of an error's body to hold its message.
 _ERROR_BODY_BYTES: Final = 4096
-# 406 is how arXiv turns away clients it finds too eager, together with 429 and 503.
-_COME_BACK: Final = frozenset({406, 408, 425, 429, 503})
-_TELLING = re.compile(r"<(?:description|subtitle|summary)[^>]*>([^<]{3,})<", re.DOTALL)
+# arXiv refuses clients that send too many requests with 406, 429 or 503.
+_RETRYABLE: Final = frozenset({406, 408, 425, 429, 503})
+_ERROR_MESSAGE = re.compile(r"<(?:description|subtitle|summary)[^>]*>([^<]{3,})<", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: providers want an address to look at and one to write to."""
+    """This installation as providers see it: they want a web address and a contact."""
 
     base_url: str = ""
     contact: str = ""
@@ -47,63 +41,68 @@ class Caller:
 
     @property
     def user_agent(self) -> str:
-        """`Paperboy/0.1.0 (+https://…; someone@example.org)`."""
+        """Return `Paperboy/0.1.0 (+https://…; someone@example.org)`."""
         about = "; ".join(
             part for part in (f"+{self.base_url}" if self.base_url else "", self.contact) if part
         )
         agent = f"Paperboy/{_version()}" + (f" ({about})" if about else "")
-        # A header is ASCII on one line; an operator's name may be neither.
+        # A header is ASCII on one line; an operator's contact may be neither.
         return "".join(c for c in agent if c.isascii() and c.isprintable())
 
 
 def gate_name(url: str) -> str:
-    """The name of the gate before an address: all of arXiv is one, other hosts have none."""
+    """Return the name of a URL's rate limit: "arxiv" for all of arXiv, "" for other hosts."""
     return "arxiv" if is_arxiv_host(url) else ""
 
 
 def is_arxiv_host(url: str) -> bool:
-    """Whether arXiv's limit applies: arxiv.org and every host below it."""
+    """Return whether arXiv's limit applies: to arxiv.org and every host below it."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     return host == "arxiv.org" or host.endswith(".arxiv.org")
 
 
 class Fetcher:
-    """One way to ask, shared by the sources of a process.
+    """An HTTP client shared by the sources of a process.
 
-    Each fetch has a connection of its own: seconds lie between two, and nobody need close it.
+    Each fetch opens its own connection: they are seconds apart, and none has to be closed later.
     """
 
     def __init__(
         self,
         caller: Caller,
-        gate: RateLimiter,
+        gate: base.RateLimiter,
         *,
         max_bytes: int = MAX_BODY_BYTES,
         timeouts: int = WHOLE_ANSWER_TIMEOUTS,
     ) -> None:
-        """A whole answer may take `timeouts` times as long as the caller waits for a piece of it."""
+        """A whole answer may take `timeouts` times the caller's timeout for a single read."""
         self._caller = caller
         self._gate = gate
         self._max_bytes = max_bytes
         self._longest_seconds = caller.timeout_seconds * timeouts
-        # Reading the certificates costs more than the rest of a client.
-        self._tls = httpx.create_ssl_context()
+        # Loading the certificates costs more than the rest of a client, so it is done once.
+        self._tls = httpx2.create_ssl_context()
 
-    def _client(self) -> httpx.Client:
-        return httpx.Client(
+    def _client(self) -> httpx2.Client:
+        return httpx2.Client(
             headers={"User-Agent": self._caller.user_agent, "Accept-Encoding": "gzip, deflate"},
             timeout=self._caller.timeout_seconds,
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
             verify=self._tls,
-            # As a request hook the gate is passed on every hop of a redirect, too.
+            # As a request hook the rate limit applies to every redirect, too.
             event_hooks={"request": [lambda request: self._gate.wait(str(request.url))]},
         )
 
     def fetch(
-        self, url: str, *, accept: str, state: FetchState, params: Mapping[str, str] | None = None
-    ) -> Fetched:
-        """GET once, conditionally where `state` holds an ETag. There is no retry in here.
+        self,
+        url: str,
+        *,
+        accept: str,
+        state: base.FetchState,
+        params: Mapping[str, str] | None = None,
+    ) -> base.Fetched:
+        """Send one GET, conditional if `state` holds an ETag, and return the answer; no retries.
 
         Raises SourceUnavailable, or SourceUnreadable for an answer too large or badly compressed.
         """
@@ -116,32 +115,34 @@ class Fetcher:
             ):
                 return self._read(response, state)
         except GateClosed as error:
-            raise SourceUnavailable(f"{url}: {error}", False, error.wait_seconds) from error
-        except httpx.DecodingError as error:
-            raise SourceUnreadable(f"{url}: the answer is badly compressed") from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise SourceUnavailable(f"{url}: not an address we can ask", permanent=True) from error
-        except httpx.TooManyRedirects as error:
-            raise SourceUnavailable(f"{url}: redirected in circles", permanent=True) from error
-        except httpx.HTTPError as error:
-            raise SourceUnavailable(
+            raise base.SourceUnavailable(f"{url}: {error}", False, error.wait_seconds) from error
+        except httpx2.DecodingError as error:
+            raise base.SourceUnreadable(f"{url}: the answer is badly compressed") from error
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise base.SourceUnavailable(
+                f"{url}: not an address we can ask", permanent=True
+            ) from error
+        except httpx2.TooManyRedirects as error:
+            raise base.SourceUnavailable(f"{url}: redirected in circles", permanent=True) from error
+        except httpx2.HTTPError as error:
+            raise base.SourceUnavailable(
                 f"{url}: {_one_line(str(error)) or type(error).__name__}"
             ) from error
 
-    def _read(self, response: httpx.Response, state: FetchState) -> Fetched:
+    def _read(self, response: httpx2.Response, state: base.FetchState) -> base.Fetched:
         url = str(response.url)
-        is_refused = response.status_code in _COME_BACK
-        asked = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
-        self._gate.report(url, is_refused=is_refused, retry_after_seconds=asked)
+        is_refused = response.status_code in _RETRYABLE
+        wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
+        self._gate.report(url, is_refused=is_refused, retry_after_seconds=wait)
         if response.status_code == 304:
-            return Fetched(None, response.headers.get("ETag", state.etag), True, url)
+            return base.Fetched(None, response.headers.get("ETag", state.etag), True, url)
         if response.status_code != 200:
             raise _refusal(response, self._body(response, _ERROR_BODY_BYTES, is_cut=True))
         body = self._body(response, self._max_bytes, is_cut=False)
-        return Fetched(body, response.headers.get("ETag", ""), False, url)
+        return base.Fetched(body, response.headers.get("ETag", ""), False, url)
 
-    def _body(self, response: httpx.Response, limit: int, *, is_cut: bool) -> bytes:
-        """At most `limit` bytes after decompression; more is cut off or an error."""
+    def _body(self, response: httpx2.Response, limit: int, *, is_cut: bool) -> bytes:
+        """Return at most `limit` bytes after decompression; more is cut off or an error."""
         deadline = time.monotonic() + self._longest_seconds
         body = bytearray()
         for chunk in response.iter_bytes(65_536):
@@ -149,14 +150,16 @@ class Fetcher:
             if len(body) > limit:
                 if is_cut:
                     return bytes(body[:limit])
-                raise SourceUnreadable(f"{response.url}: the answer is larger than {limit} bytes")
+                raise base.SourceUnreadable(
+                    f"{response.url}: the answer is larger than {limit} bytes"
+                )
             if time.monotonic() > deadline:
-                raise SourceUnavailable(f"{response.url}: the answer did not end in time")
+                raise base.SourceUnavailable(f"{response.url}: the answer did not end in time")
         return bytes(body)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """A `Retry-After` header as seconds from `now` (RFC 9110, 10.2.3: seconds or a date)."""
+    """Return a `Retry-After` header as seconds from `now` (RFC 9110, 10.2.3: seconds or a date)."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
@@ -169,18 +172,18 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     return max(0.0, (aware - now).total_seconds())
 
 
-def _refusal(response: httpx.Response, body: bytes) -> SourceUnavailable:
+def _refusal(response: httpx2.Response, body: bytes) -> base.SourceUnavailable:
     status = response.status_code
-    reason = _telling_sentence(body.decode("utf-8", "replace"))
+    reason = _error_message(body.decode("utf-8", "replace"))
     message = f"{response.url}: HTTP {status}" + (f", {reason}" if reason else "")
-    is_temporary = status in _COME_BACK or status >= 500
+    is_temporary = status in _RETRYABLE or status >= 500
     wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
-    return SourceUnavailable(message, not is_temporary, wait if is_temporary else None)
+    return base.SourceUnavailable(message, not is_temporary, wait if is_temporary else None)
 
 
-def _telling_sentence(body: str) -> str:
-    """What an error's body says to a person: an error feed's description, or its first words."""
-    found = _TELLING.search(body)
+def _error_message(body: str) -> str:
+    """Return the message of an error's body: an error feed's description, or its first words."""
+    found = _ERROR_MESSAGE.search(body)
     return _one_line(found[1] if found else _TAG.sub(" ", body))
 
 
@@ -193,5 +196,5 @@ def _version(distribution: str = "paperboy") -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:
-        # Run from a checkout that nobody installed.
+        # The code runs from a checkout that was not installed.
         return "dev"

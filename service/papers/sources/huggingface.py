@@ -1,7 +1,7 @@
-"""Hugging Face's daily papers: which papers its readers put forward, and how they took them.
+"""Hugging Face's daily papers: the papers submitted by its users, with upvotes and comments.
 
 `GET /api/daily_papers`. The shape follows the published OpenAPI description; fields came and went
-over the years, so every one but a paper's identifier and title may be missing.
+over the years, so all but a paper's identifier and title may be missing.
 """
 
 import json
@@ -13,19 +13,13 @@ from typing import Final
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch, Signals
-from service.papers.sources.base import (
-    Expectation,
-    Fetched,
-    FetchState,
-    SourceSettings,
-    SourceUnreadable,
-)
+from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import read_each
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
 _LIMIT: Final = "100"
-# JSON can carry what neither a database nor a mail can: NUL and halves of characters.
+# JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _Fields = Mapping[str, object]
@@ -33,36 +27,36 @@ _Fields = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class HuggingFace:
-    """One list a day for everybody, so it has no categories and no edition waits for it."""
+    """One list per day without categories; no edition waits for it."""
 
     base_url: str
     fetcher: Fetcher
     name: str = "huggingface"
     gates_editions: bool = False
     keeps_changing: bool = True
-    tells_versions: bool = False
+    has_versions: bool = False
 
-    def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # there is one list for all
-        """Ask for one UTC day; without a day, for the latest list."""
+    def fetch(self, category: str, on: date | None, state: base.FetchState) -> base.Fetched:  # noqa: ARG002  # there is one list for all
+        """Fetch the list of one UTC day; without a day, the latest list."""
         params = {"limit": _LIMIT} | ({"date": on.isoformat()} if on else {})
         address = f"{self.base_url.rstrip('/')}/api/daily_papers"
         return self.fetcher.fetch(address, accept="application/json", state=state, params=params)
 
-    def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
-        """Nothing says elsewhere what is in the list."""
+    def expect(self, category: str) -> base.Expectation | None:  # noqa: ARG002  # the protocol's form
+        """Return None: Hugging Face states no counts."""
         return None
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_daily_papers(payload)
 
 
-def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> HuggingFace:
-    """Make the source of the settings."""
+def build(name: str, settings: base.SourceSettings, fetcher: Fetcher) -> HuggingFace:
+    """Return the source as configured."""
     return HuggingFace(settings.huggingface_url, fetcher, name)
 
 
 def parse_daily_papers(payload: bytes) -> ParsedBatch:
-    """Read one day's list, in its order; an empty list is a day without papers.
+    """Parse one day's list, in its order; an empty list is a day without papers.
 
     An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
     SourceUnreadable for anything but a list, such as an error's JSON or a page of HTML.
@@ -75,22 +69,22 @@ def _entries(payload: bytes) -> list[object]:
         answer = json.loads(payload)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise SourceUnreadable(f"not a list of papers: {error.msg}, {where}") from error
+        raise base.SourceUnreadable(f"not a list of papers: {error.msg}, {where}") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise SourceUnreadable("not a list of papers: not readable as JSON, line 1") from error
+        raise base.SourceUnreadable("not a list of papers: not readable as JSON, line 1") from error
     # Archives of the endpoint wrap its list together with the date.
     if isinstance(answer, dict) and isinstance(answer.get("data"), list):
         answer = answer["data"]
     if not isinstance(answer, list):
-        said = answer.get("error", "") if isinstance(answer, dict) else ""
-        hint = f", it says {str(said)[:120]!r}" if said else ""
+        text = answer.get("error", "") if isinstance(answer, dict) else ""
+        hint = f", it says {str(text)[:120]!r}" if text else ""
         kind = type(answer).__name__
-        raise SourceUnreadable(f"not a list of papers: the answer is a {kind}{hint}, line 1")
+        raise base.SourceUnreadable(f"not a list of papers: the answer is a {kind}{hint}, line 1")
     return answer
 
 
 def _announcement(entry: object) -> ParsedAnnouncement:
-    """One entry. Raises ValueError with the reason where it cannot be one."""
+    """Return one entry's announcement. Raises ValueError with the reason if it is unreadable."""
     if not isinstance(entry, dict):
         raise ValueError(f"is a {type(entry).__name__}, not an object")  # noqa: TRY004  # a fault of the entry, not of the caller
     paper = _object(entry, "paper")
@@ -122,7 +116,7 @@ def _signals(entry: _Fields, paper: _Fields) -> Signals:
         upvotes=_count(paper, "upvotes") or 0,
         comments=_count(entry, "numComments") or 0,
         github_stars=_count(paper, "githubStars"),
-        # It becomes a link in a mail, so nothing but a web address will do.
+        # It becomes a link in a message, so only a web address is accepted.
         github_url=repository if repository.startswith(("https://", "http://")) else "",
         summary=_text(paper, "ai_summary"),
         keywords=_strings(keywords),
@@ -130,7 +124,7 @@ def _signals(entry: _Fields, paper: _Fields) -> Signals:
 
 
 def _authors(value: object) -> tuple[str, ...]:
-    """Names of authors, given as objects with a name or, in old answers, as plain strings."""
+    """Return authors' names, which are objects with a name or, in old answers, plain strings."""
     people = value if isinstance(value, list) else []
     return _strings(
         [person.get("name") if isinstance(person, dict) else person for person in people]
@@ -157,14 +151,14 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def _count(fields: _Fields, name: str) -> int | None:
-    """A count of 0 or more that a database integer can hold, or None."""
+    """Return a count of 0 or more that fits a database integer, or None."""
     value = fields.get(name)
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
     return value if is_count and isinstance(value, int) else None
 
 
 def _moment(fields: _Fields, name: str) -> datetime | None:
-    """An ISO 8601 moment as aware UTC; Hugging Face writes UTC where it names no zone."""
+    """Return an ISO 8601 moment as aware UTC; without a zone Hugging Face means UTC."""
     try:
         moment = datetime.fromisoformat(_text(fields, name))
     except ValueError:

@@ -1,8 +1,8 @@
-"""Any journal's feed: RSS, Atom or RDF, read by feedparser and stripped to plain text.
+"""Journals' feeds: RSS, Atom or RDF, parsed by feedparser and stripped to plain text.
 
-Publishers agree on little. A DOI stands in `prism:doi`, in `dc:identifier`, in the entry's
-identifier or only in its link; authors are one string or many; days have many spellings. A feed
-is rolling: it names the same papers for weeks, so what it names is LISTED and not announced.
+Publishers differ. A DOI is in `prism:doi`, in `dc:identifier`, in the entry's identifier or only
+in its link; authors are one string or many; days have many spellings. A feed is rolling: it names
+the same papers for weeks, so its papers are LISTED and not announced.
 """
 
 import calendar
@@ -17,13 +17,8 @@ from typing import Any, Final
 import feedparser
 from lxml import etree, html
 
+from service.papers.domain import identifiers
 from service.papers.domain.author_names import split_authors
-from service.papers.domain.identifiers import (
-    IdentifierError,
-    is_arxiv_id,
-    normalized_doi,
-    paper_key,
-)
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
@@ -38,7 +33,7 @@ _WHOLE = re.compile(
     rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL
 )
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s?#&\"<>]+", re.ASCII)
-# A link's page of an article is no part of its DOI: `/doi/10.1000/1.2/full`.
+# The end of an article's URL is no part of its DOI: `/doi/10.1000/1.2/full`.
 _AFTER_DOI = re.compile(
     r"(?:/(?:full|abstract|pdf|epdf|meta)|\.(?:full|abstract|pdf))+\Z", re.IGNORECASE
 )
@@ -53,20 +48,20 @@ _Entry = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class JournalFeed:
-    """One feed under the operator's own name for it; no edition waits for it."""
+    """One feed under the operator's name for it; no edition waits for it."""
 
     name: str
     feed_url: str
     fetcher: Fetcher
     gates_editions: bool = False
     keeps_changing: bool = False
-    tells_versions: bool = False
+    has_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # a feed has neither
         return self.fetcher.fetch(self.feed_url, accept=_ACCEPT, state=state)
 
     def expect(self, category: str) -> Expectation | None:  # noqa: ARG002  # the protocol's form
-        """A feed says nothing of what it left out."""
+        """Return None: a feed states no counts."""
         return None
 
     def parse(self, payload: bytes) -> ParsedBatch:
@@ -74,14 +69,13 @@ class JournalFeed:
 
 
 def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
-    """Read one feed of any kind, in its order.
+    """Parse one feed of any kind, in its order.
 
-    A paper's key is its DOI (`doi:10.1234/abc`), that of arXiv where the DOI is arXiv's, and else
-    a hash of what identifies it in this feed (`feed:` and 32 hexadecimal digits). Its one category
-    is `journal.` and the feed's name in lower case with hyphens. An entry without title or
-    identity becomes a BadEntry. A feed that is broken is read as
-    far as it goes, and the entry in which it breaks off is a bad one. Raises SourceUnreadable
-    where there is nothing to read.
+    A paper's key is its DOI (`doi:10.1234/abc`), arXiv's key if the DOI is arXiv's, and otherwise
+    a hash of its identifier in this feed (`feed:` and 32 hexadecimal digits). Its one category is
+    `journal.` and the feed's name in lower case with hyphens. An entry without title or identifier
+    becomes a BadEntry. A truncated feed is read as far as it goes, and its last entry is a bad
+    one. Raises SourceUnreadable where there is nothing to read.
     """
     parsed = _parsed(payload)
     entries: Sequence[_Entry] = parsed["entries"]
@@ -97,13 +91,13 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     if not payload.strip():
         raise SourceUnreadable("not a feed: the answer is empty")
     if _ENTITY in payload:
-        # No feed needs entities of its own; bombs and readers of files do.
+        # No feed needs entities of its own; entity bombs and attacks that read files do.
         raise SourceUnreadable("not a feed: it declares entities")
     try:
-        # Bytes alone would be taken for the name of a file.
+        # feedparser would take plain bytes for a file name.
         parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
     except Exception as error:
-        # It means never to raise, and does on odd bytes and characters.
+        # feedparser promises never to raise, but does on some bytes and characters.
         kind = type(error).__name__
         raise SourceUnreadable(one_line(f"not a feed: {kind}: {error}")) from error
     if parsed["entries"] or (parsed.get("version") and not parsed.get("bozo")):
@@ -113,7 +107,7 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
 
 
 def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
-    """One entry. Raises ValueError with the reason where it cannot be one."""
+    """Return one entry's announcement. Raises ValueError with the reason if it is unreadable."""
     title = " ".join(_plain(entry, "title").split())
     if not title:
         raise ValueError("has no title")
@@ -141,9 +135,9 @@ def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
 
 
 def _identity(entry: _Entry, doi: str, title: str) -> tuple[str, str]:
-    """The key and the identifier under it."""
-    if doi and is_arxiv_id(doi):
-        key = paper_key("arxiv", doi)
+    """Return the paper's key and its identifier."""
+    if doi and identifiers.is_arxiv_id(doi):
+        key = identifiers.paper_key("arxiv", doi)
         return key, key.partition(":")[2]
     if doi:
         return f"doi:{doi}", doi
@@ -155,25 +149,25 @@ def _identity(entry: _Entry, doi: str, title: str) -> tuple[str, str]:
 
 
 def _doi(entry: _Entry) -> str:
-    """The entry's own DOI, in lower case; empty where it names none."""
+    """Return the entry's own DOI in lower case, or "" if it names none."""
     for name in ("prism_doi", "dc_identifier", "id", "link"):
         if found := _DOI.search(_text(entry, name)):
             try:
-                return normalized_doi(_AFTER_DOI.sub("", found[0]).rstrip(".,;)/"))
-            except IdentifierError:
+                return identifiers.normalized_doi(_AFTER_DOI.sub("", found[0]).rstrip(".,;)/"))
+            except identifiers.IdentifierError:
                 continue
     return ""
 
 
 def _url(link: str, doi: str) -> str:
-    """It becomes a link in a mail, so nothing but a web address will do."""
+    """Return the link if it is a web address, since messages link to it, else the DOI's."""
     if link.startswith(("https://", "http://")):
         return link
     return f"https://doi.org/{doi}" if doi else ""
 
 
 def _abstract(entry: _Entry) -> str:
-    """The longer one of summary and content: publishers put the abstract in either."""
+    """Return the longest of summary and contents: publishers put the abstract in either."""
     contents = entry.get("content", [])
     texts = [_plain(entry, "summary"), *(_stripped(c["value"], c["type"]) for c in contents)]
     return max(texts, key=len)
@@ -185,10 +179,10 @@ def _plain(entry: _Entry, name: str) -> str:
 
 
 def _stripped(text: str, kind: str) -> str:
-    """Text without markup: scripts and styles go, paragraphs become lines."""
+    """Return text without markup, scripts and styles; paragraphs become lines."""
     clean = _CONTROL.sub("", text)
     if kind != "text/plain" and clean.strip():
-        # A line break in HTML is a blank; lines are made by paragraphs alone.
+        # A line break in HTML source is a blank; only elements make lines.
         root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
         etree.strip_elements(root, "script", "style", with_tail=False)
         for element in root.iter("br", "div", "li", "p"):
@@ -199,7 +193,7 @@ def _stripped(text: str, kind: str) -> str:
 
 
 def _authors(entry: _Entry) -> tuple[str, ...]:
-    """Many elements are a name each; one may be a name or all of them."""
+    """Return the names: several elements have one each, a single one may hold all of them."""
     people = entry.get("authors", [])
     names = [" ".join(_stripped(str(p.get("name", "")), "text/html").split()) for p in people]
     named = [name for name in names if name]
@@ -211,22 +205,22 @@ def _split(text: str) -> Iterator[str]:
     if ";" in text:
         yield from filter(None, (name.strip() for name in text.split(";")))
     elif len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):
-        # `Doe, J., Roe, R.`: every second comma parts a name from its own initials.
+        # `Doe, J., Roe, R.`: every second part holds the initials of the name before it.
         yield from map(" ".join, zip(parts[1::2], parts[::2], strict=True))
-    elif _is_turned(parts):
+    elif _is_last_first(parts):
         yield text
     else:
         yield from split_authors(text)
 
 
-def _is_turned(parts: Sequence[str]) -> bool:
-    """Whether the one comma is that of `Last, First` and does not part two whole names."""
+def _is_last_first(parts: Sequence[str]) -> bool:
+    """Return whether the one comma is that of `Last, First`, not one between two whole names."""
     return len(parts) == 2 and min(len(part.split()) for part in parts) < 2
 
 
 def _published_at(entry: _Entry) -> datetime | None:
-    """The day of publication as the entry gives it, at midnight UTC where it gives no hour."""
-    # A plain copy: feedparser's own answers for `updated` with `published`, and warns.
+    """Return the entry's publication time, at midnight UTC if it gives no hour."""
+    # A plain copy, because feedparser's dict returns `published` for `updated`, and warns.
     stamps = dict(entry)
     if stamp := stamps.get("published_parsed") or stamps.get("updated_parsed"):
         return datetime.fromtimestamp(calendar.timegm(stamp), UTC)

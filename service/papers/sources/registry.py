@@ -19,9 +19,9 @@ class SourceNotAvailable(ValueError):
 
 
 def build_sources(settings: SourceSettings, gate: RateLimiter) -> tuple[Source, ...]:
-    """The sources in the order of `settings.sources`, then the journals, all behind one gate.
+    """Return the sources in the order of `settings.sources`, then the journals, with one fetcher.
 
-    Raises SourceNotAvailable for a name that is unknown.
+    Raises SourceNotAvailable for an unknown name.
     """
     names = tuple(dict.fromkeys(settings.sources))
     for name in names:
@@ -36,20 +36,20 @@ def build_sources(settings: SourceSettings, gate: RateLimiter) -> tuple[Source, 
 
 
 def _builder(name: str) -> Builder:
-    """The function `build` of the file that the list of sources names."""
+    """Return the function `build` of the module that the list of sources names."""
     found: Builder = import_module(f"{__package__}.{find_source(name).module}").build
     return found
 
 
 def build_oai(settings: SourceSettings, gate: RateLimiter) -> ArxivOai | None:
-    """arXiv's record of everything, for days that are past; None where it is not to be asked."""
+    """Return arXiv's OAI-PMH client, for past days, or None if requests to it are not allowed."""
     if not may_ask(settings, settings.arxiv_oai_url):
         return None
     return ArxivOai(settings.arxiv_oai_url, _fetcher(settings, gate))
 
 
 def build_api(settings: SourceSettings, gate: RateLimiter) -> ArxivApi | None:
-    """arXiv's search API, for papers named elsewhere; None where it is not to be asked."""
+    """Return arXiv's search API client, or None if requests to it are not allowed."""
     if not may_ask(settings, settings.arxiv_api_url):
         return None
     return ArxivApi(settings.arxiv_api_url, _fetcher(settings, gate))

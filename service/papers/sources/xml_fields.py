@@ -1,7 +1,7 @@
-"""What reading any provider's XML has in common: refuse what is not whole, count what is odd.
+"""Parse any provider's XML: reject incomplete documents, count unreadable entries.
 
-Everything here is pure. One unreadable entry never costs its page; one unreadable page is an
-error of one line that names the place.
+All functions are pure. An unreadable entry does not affect the rest of its page; an unreadable
+page raises an error of one line that names the place.
 """
 
 import re
@@ -21,17 +21,17 @@ Element: TypeAlias = Any
 _Entry = TypeVar("_Entry")
 _Read = TypeVar("_Read")
 
-# Forbidden in XML 1.0; one of them in one title must not cost the page.
+# Forbidden in XML 1.0, and removed so that one of them in a title does not make a page unreadable.
 _CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 _HTML = re.compile(rb"<!doctype html|<html[\s>]", re.IGNORECASE)
 _OPENING = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
 
 
 def read_xml(payload: bytes, what: str) -> Element:
-    """The root of one whole document; `what` is its kind as the error should call it.
+    """Return the root of a whole document; `what` names its kind in errors.
 
-    Raises SourceUnreadable for nothing, for HTML, for XML that is cut off or malformed, and for
-    any document type: no provider here sends one, and every bomb of entities needs one.
+    Raises SourceUnreadable for an empty answer, for HTML, for XML that is cut off or malformed, and
+    for any document type: no provider here sends one, and every entity bomb needs one.
     """
     if not payload.strip():
         raise SourceUnreadable(f"not {what}: the answer is empty, line 1")
@@ -39,7 +39,7 @@ def read_xml(payload: bytes, what: str) -> Element:
         raise SourceUnreadable(f"not {what}: the answer is not XML, line 1")
     if _HTML.search(payload[:1024]):
         raise SourceUnreadable(f"not {what}: the answer is a page of HTML, line 1")
-    # One parser a call: lxml's default one resolves entities, and a parser is not thread-safe.
+    # One parser per call: lxml's default one resolves entities, and a parser is not thread-safe.
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -63,9 +63,9 @@ def read_each(
     read_one: Callable[[_Entry], _Read],
     place_of: Callable[[_Entry], str] = lambda _: "",
 ) -> tuple[tuple[_Read, ...], tuple[BadEntry, ...]]:
-    """Read every entry; one that `read_one` refuses with a ValueError is counted and named.
+    """Read every entry; one for which `read_one` raises ValueError becomes a BadEntry.
 
-    `place_of` says where an entry stands; it is asked for the bad ones only.
+    `place_of` returns an entry's place for messages; it is called for bad entries only.
     """
     read: list[_Read] = []
     bad: list[BadEntry] = []
@@ -79,34 +79,34 @@ def read_each(
 
 
 def line_of(element: Element) -> str:
-    """`line 12`, for messages."""
+    """Return `line 12`, for messages."""
     return f"line {element.sourceline}"
 
 
 def local_name(element: Element) -> str:
-    """An element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return str(etree.QName(element).localname)
 
 
 def text_of(element: Element, path: str) -> str:
-    """All text below the first match, as it came but for blanks around it; else empty."""
+    """Return all text below the first match, stripped; "" if there is none."""
     found = element.find(path)
     return "" if found is None else "".join(found.itertext()).strip()
 
 
 def line_text_of(element: Element, path: str) -> str:
-    """The same on one line, for fields that mean nothing by their line breaks."""
+    """Return the same on one line, for fields whose line breaks mean nothing."""
     return " ".join(text_of(element, path).split())
 
 
 def number_of(element: Element, path: str) -> int | None:
-    """A whole number of 0 or more, or None."""
+    """Return a whole number of 0 or more, or None."""
     text = text_of(element, path)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def moment(text: str) -> datetime | None:
-    """An ISO 8601 moment as aware UTC, or None; UTC where no zone is named."""
+    """Return an ISO 8601 moment as aware UTC, or None; without a zone it means UTC."""
     try:
         when = datetime.fromisoformat(text)
         return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
@@ -115,5 +115,5 @@ def moment(text: str) -> datetime | None:
 
 
 def one_line(text: str) -> str:
-    """For messages: no line breaks, no control characters, at most 300 characters."""
+    """Return text for messages: no line breaks or control characters, at most 300 characters."""
     return plain_words(text)[:300]

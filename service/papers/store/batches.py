@@ -1,4 +1,4 @@
-"""Batches: what each source announced for each category on each date, and how far we have it."""
+"""Queries on batches: what a source announced for a category on a date, and their state."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -13,7 +13,7 @@ from service.papers.store.models import Announcement, Batch, Paper
 
 
 def open_batch(session: Session, source: str, category: str, on: date, now: datetime) -> Batch:
-    """The batch row, made if it is not there yet, and locked until the transaction ends."""
+    """Return the batch row, inserted if missing, and locked until the transaction ends."""
     session.execute(
         insert(Batch)
         .values(
@@ -41,10 +41,10 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
 
 
 def count_repeated(
-    session: Session, source: str, category: str, on: date, told: Sequence[ParsedAnnouncement]
+    session: Session, source: str, category: str, on: date, parsed: Sequence[ParsedAnnouncement]
 ) -> int:
-    """How many of these the same category already announced, so and not otherwise, earlier."""
-    if not told:
+    """Count those an earlier batch of the category announced with the same type and version."""
+    if not parsed:
         return 0
     return session.execute(
         select(func.count(Paper.id.distinct()))
@@ -52,7 +52,7 @@ def count_repeated(
         .join(Batch, Batch.id == Announcement.batch_id)
         .where(
             tuple_(Paper.key, Announcement.announce_type, Announcement.version).in_(
-                [(one.key, one.announce_type, one.version) for one in told]
+                [(one.key, one.announce_type, one.version) for one in parsed]
             ),
             Batch.source == source,
             Batch.category == category,
@@ -62,7 +62,7 @@ def count_repeated(
 
 
 def find_held(session: Session, source: str, category: str, keys: Iterable[str]) -> frozenset[str]:
-    """Which of these papers a category's batches hold as new or crossed, on whatever date."""
+    """Return the keys of the papers that a category's batches hold as new or crossed, any date."""
     first = [AnnounceType.NEW, AnnounceType.CROSS]
     rows = session.execute(
         select(Paper.key)
@@ -79,7 +79,7 @@ def find_held(session: Session, source: str, category: str, keys: Iterable[str])
 
 
 def find_overdue(session: Session, until: date) -> Sequence[Batch]:
-    """Batches of dates up to `until` that are neither complete nor closed, locked."""
+    """Lock and return the expected and partial batches up to `until`; skip rows already locked."""
     return session.scalars(
         select(Batch)
         .where(
@@ -91,17 +91,23 @@ def find_overdue(session: Session, until: date) -> Sequence[Batch]:
 
 
 def count_first_announced(session: Session, batch_id: int) -> int:
-    """How many papers a batch announced as new or crossed."""
+    """Return how many papers a batch announced as new or cross-listed."""
+    return count_first_by_batch(session, [batch_id]).get(batch_id, 0)
+
+
+def count_first_by_batch(session: Session, batch_ids: Iterable[int]) -> dict[int, int]:
+    """Return the same for several batches; those without any are left out."""
     first = [AnnounceType.NEW, AnnounceType.CROSS]
-    return session.execute(
-        select(func.count()).where(
-            Announcement.batch_id == batch_id, Announcement.announce_type.in_(first)
-        )
-    ).scalar_one()
+    statement = (
+        select(Announcement.batch_id, func.count())
+        .where(Announcement.batch_id.in_(list(batch_ids)), Announcement.announce_type.in_(first))
+        .group_by(Announcement.batch_id)
+    )
+    return dict(session.execute(statement).all())
 
 
 def get_history(session: Session, since: date, sources: Iterable[str]) -> Sequence[Batch]:
-    """The batches of some sources from a date on, by date, source and category."""
+    """Return the sources' batches from a date on, ordered by date, source and category."""
     return session.scalars(
         select(Batch)
         .where(Batch.announced_on >= since, Batch.source.in_(list(sources)))
@@ -110,24 +116,21 @@ def get_history(session: Session, since: date, sources: Iterable[str]) -> Sequen
 
 
 def get_batches(session: Session, on: date) -> Sequence[Batch]:
-    """The batches of a date, by source and category."""
+    """Return the batches of a date, ordered by source and category."""
     return session.scalars(
         select(Batch).where(Batch.announced_on == on).order_by(Batch.source, Batch.category)
     ).all()
 
 
-def batch_statuses(session: Session, on: date, sources: Iterable[str]) -> tuple[BatchStatus, ...]:
-    """The states of a date's batches of the given sources, as the pure schedule wants them."""
-    wanted = set(sources)
+def batch_statuses(batches: Iterable[Batch]) -> tuple[BatchStatus, ...]:
+    """Return the batches as the pure schedule reads them."""
     return tuple(
-        BatchStatus(row.source, row.category, row.announced_on, row.state)
-        for row in get_batches(session, on)
-        if row.source in wanted
+        BatchStatus(row.source, row.category, row.announced_on, row.state) for row in batches
     )
 
 
 def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
-    """How many different papers the sources announced on a date, whatever the type."""
+    """Count the distinct papers that the sources announced on a date, of any type."""
     return session.execute(
         select(func.count(Announcement.paper_id.distinct()))
         .join(Batch, Batch.id == Announcement.batch_id)
@@ -136,7 +139,7 @@ def count_announced(session: Session, on: date, sources: Iterable[str]) -> int:
 
 
 def first_batch_on(session: Session, source: str, category: str) -> date | None:
-    """The date from which a category has been watched, or None if it never was."""
+    """Return the date since which a category has been watched, or None if it never was."""
     return session.execute(
         select(func.min(Batch.announced_on)).where(
             Batch.source == source, Batch.category == category
@@ -145,7 +148,7 @@ def first_batch_on(session: Session, source: str, category: str) -> date | None:
 
 
 def lowest_new(session: Session, source: str) -> str | None:
-    """The lowest identifier (arXiv's form since 2015) that a source told as new here."""
+    """Return the lowest identifier (arXiv's form since 2015) that a source announced as new."""
     return session.execute(
         select(func.min(Paper.identifier)).where(
             Paper.source == source,

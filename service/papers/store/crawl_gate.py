@@ -1,7 +1,7 @@
-"""The gate that all processes on all machines share: one connection at a time, a gap, a back-off.
+"""A rate limiter shared by all processes and machines: one connection, a gap, a back-off.
 
-An advisory lock is the turnstile (Postgres drops it when its holder dies), a row holds when the
-next request may start. The database's clock decides, so that machines need not agree on the time.
+A Postgres advisory lock admits one connection at a time (it is released when its holder dies); a
+row holds when the next request may start, by the database's clock, so machines' clocks may differ.
 """
 
 import time
@@ -20,13 +20,13 @@ from service.papers.store.models import Gate as GateRow
 
 LOCK_CLASS = 20593
 
-# A longer wait is not slept through: the caller comes back with the next bell.
+# A longer wait is not slept through: the caller retries with the next wake-up task.
 LONGEST_SLEEP = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRateLimiter:
-    """`name_of` gives the gate's name for an address, empty for hosts that need none."""
+    """A `RateLimiter` in Postgres. `name_of` maps a URL to its gate's name, "" for no limit."""
 
     engine: Engine
     name_of: Callable[[str], str]
@@ -35,16 +35,16 @@ class SharedRateLimiter:
 
     @contextmanager
     def hold(self, url: str) -> Iterator[None]:
-        """Be the only one who talks to this host. Raises `GateClosed` while it wants to be alone."""
+        """Hold this host's advisory lock. Raises `GateClosed` if it is not free within 120 s."""
         name = self.name_of(url)
         if not name:
             yield
             return
-        with self._turn(name):
+        with self._exclusive(name):
             yield
 
     def wait(self, url: str) -> None:
-        """Sleep until the next request may start, and take that slot; for every hop of a redirect."""
+        """Sleep until the next request may start; take that slot. Raises `GateClosed` over 60 s."""
         name = self.name_of(url)
         if not name:
             return
@@ -56,7 +56,7 @@ class SharedRateLimiter:
             self._set(connection, name, self.gap, failure_count=None)
 
     def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        """Tell how the host took it; a refusal keeps everybody away for a while."""
+        """Record the host's answer; a refusal closes the gate to all, with exponential back-off."""
         name = self.name_of(url)
         if not name:
             return
@@ -76,10 +76,10 @@ class SharedRateLimiter:
             yield connection
 
     @contextmanager
-    def _turn(self, name: str) -> Iterator[None]:
+    def _exclusive(self, name: str) -> Iterator[None]:
         key = zlib.crc32(name.encode()) & 0x7FFFFFFF
         with self._connect() as connection:
-            # Somebody's whole request may be waited for, which takes longer than other locks.
+            # The lock is held for another process's whole request, longer than other locks.
             connection.execute(text("SET lock_timeout = '120s'"))
             try:
                 connection.execute(select(func.pg_advisory_lock(LOCK_CLASS, key)))
@@ -88,7 +88,7 @@ class SharedRateLimiter:
             try:
                 yield
             finally:
-                # Closed rather than unlocked: a connection in doubt must not keep the turnstile.
+                # Closing also releases the lock if the connection is broken; unlocking might not.
                 connection.invalidate()
 
     def _remaining(self, connection: Connection, name: str) -> timedelta:

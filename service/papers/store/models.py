@@ -1,4 +1,4 @@
-"""The tables of papers and of how they came: batches, announcements, versions, signals, events."""
+"""Tables of papers: papers, versions, batches, announcements, signals, events, rate limits."""
 
 from datetime import date, datetime
 from typing import Any
@@ -21,10 +21,10 @@ from service.platform.database.base import Base, enum_type
 
 
 class Paper(Base):
-    """One scholarly work at one source. `first_announced_*` stay empty until it was new here.
+    """One scholarly work at one source. `first_announced_*` are null until it was new here.
 
-    Rows that turn out to be one work (a preprint here and there, its DOI) share a `work_id`, the
-    id of the first of them: the ledger and the editions count works, and no row ever moves.
+    Rows of one work (a preprint on two servers, its DOI) share a `work_id`, the lowest id among
+    them: the ledger and the editions count works, and rows are never merged.
     """
 
     __tablename__ = "papers"
@@ -91,7 +91,7 @@ class Paper(Base):
 
 
 class PaperIdentifier(Base):
-    """Every name a paper goes by (`arxiv:…`, `doi:…`): where two papers meet, they are one work."""
+    """A name of a paper (`arxiv:…`, `doi:…`); two papers that share one are the same work."""
 
     __tablename__ = "paper_identifiers"
     __table_args__ = (UniqueConstraint("value", "paper_id"),)
@@ -102,7 +102,7 @@ class PaperIdentifier(Base):
 
 
 class PaperEvent(Base):
-    """Something that happened to a paper later: readers who were sent it hear of it once."""
+    """A later change of a paper, reported once to the subscribers who were sent the paper."""
 
     __tablename__ = "paper_events"
     __table_args__ = (UniqueConstraint("paper_id", "kind", "detail"),)
@@ -115,7 +115,7 @@ class PaperEvent(Base):
 
 
 class PaperVersion(Base):
-    """What each version said, raw: a replacement never overwrites what readers were sent."""
+    """The raw text of each version: a replacement never overwrites what subscribers were sent."""
 
     __tablename__ = "paper_versions"
     __table_args__ = (UniqueConstraint("paper_id", "version"),)
@@ -129,7 +129,7 @@ class PaperVersion(Base):
 
 
 class Batch(Base):
-    """What one source announced for one category on one date."""
+    """What one source announced for one category on one date, and how complete it is."""
 
     __tablename__ = "batches"
     __table_args__ = (UniqueConstraint("source", "category", "announced_on"),)
@@ -152,7 +152,7 @@ class Batch(Base):
 
 
 class Announcement(Base):
-    """A paper in a batch: the cross-lists, and how each category called it."""
+    """A paper in a batch, with the type under which that category announced it."""
 
     __tablename__ = "announcements"
     __table_args__ = (UniqueConstraint("batch_id", "paper_id"),)
@@ -165,7 +165,7 @@ class Announcement(Base):
 
 
 class Signal(Base):
-    """What others thought of a paper on a day; the last look of a day stays."""
+    """A paper's upvotes, stars and the like on one UTC day, as last observed that day."""
 
     __tablename__ = "signals"
     __table_args__ = (UniqueConstraint("paper_id", "source", "observed_on"),)
@@ -184,7 +184,7 @@ class Signal(Base):
 
 
 class Gate(Base):
-    """A host that asks for politeness: when it may be asked again, whoever asks."""
+    """The rate limit of one host: when the next request may start, from any process."""
 
     __tablename__ = "gates"
 
@@ -194,10 +194,10 @@ class Gate(Base):
 
 
 class PaperChange(Base):
-    """A paper that one transaction touched, in what previews read of it or in what it means.
+    """A paper that a transaction inserted, deleted, or changed in what previews read or in vectors.
 
-    Written by triggers, whoever writes: `changed_in` is the number of the transaction, with which a
-    later one can tell what it sees and an earlier one did not. Kept for two days.
+    Written by triggers, to invalidate caches. `changed_in` is the transaction id (xid8), which a
+    snapshot includes or not. Kept for two days.
     """
 
     __tablename__ = "paper_changes"

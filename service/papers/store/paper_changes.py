@@ -1,4 +1,4 @@
-"""Which papers changed since a snapshot of the database."""
+"""Find the papers that changed since a snapshot of the database."""
 
 from sqlalchemy import delete, func, text
 from sqlalchemy.orm import Session
@@ -7,7 +7,7 @@ from service.papers.store.models import PaperChange
 
 
 def list_changes(session: Session, since: str) -> list[int]:
-    """The papers that were touched, or went, since a state of the store: see `PaperChange`."""
+    """Return the ids of papers changed or deleted since a `pg_snapshot`; see `PaperChange`."""
     return list(session.scalars(_LIST_CHANGES, {"since": since}))
 
 
@@ -21,6 +21,6 @@ _LIST_CHANGES = text("""
 
 
 def delete_old_changes(session: Session) -> None:
-    """Forget what every process has long followed; by the clock that wrote it, which is Postgres' own."""
+    """Delete changes older than two days by Postgres' clock, which also set their times."""
     old = func.now() - text("interval '2 days'")
     session.execute(delete(PaperChange).where(PaperChange.changed_at < old))

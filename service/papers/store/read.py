@@ -1,4 +1,4 @@
-"""Papers out: as values for mails and pages, and as the day's index for matching."""
+"""Read papers: as values for messages and pages, as counts, and for compiled topics."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -14,7 +14,7 @@ from service.platform.database.pg_arrays import is_among
 
 
 def _latest_signals() -> LateralFromClause:
-    """The last look at a paper's signals, whichever day it was; one index probe a paper."""
+    """Return a lateral join of a paper's newest signals: one index lookup per paper."""
     return (
         select(Signal.upvotes, Signal.github_url, Signal.summary)
         .where(Signal.paper_id == Paper.id)
@@ -60,7 +60,7 @@ def _to_paper(row: Row[Any]) -> PaperView:
 
 
 def get_papers(session: Session, ids: Iterable[int]) -> dict[int, PaperView]:
-    """The papers with these ids, by id; unknown ids are left out."""
+    """Return the papers with these ids, by id; unknown ids are left out."""
     wanted = list(ids)
     if not wanted:
         return {}
@@ -69,7 +69,7 @@ def get_papers(session: Session, ids: Iterable[int]) -> dict[int, PaperView]:
 
 
 def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[datetime, int]]]:
-    """Every look at the papers' upvotes: paper id -> (when, upvotes), oldest first."""
+    """Return every observation of the papers' upvotes: id -> [(when, upvotes)], oldest first."""
     rows = session.execute(
         select(Signal.paper_id, Signal.observed_at, Signal.upvotes)
         .where(is_among(Signal.paper_id, ids))
@@ -82,19 +82,19 @@ def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[
 
 
 def list_ids_since(session: Session, since: date) -> list[int]:
-    """Papers of which anything was announced on or after a date, new or replaced."""
+    """Return the ids of papers announced on or after a date, as new or replaced."""
     is_recent = or_(Paper.first_announced_on >= since, Paper.replaced_on >= since)
     return list(session.scalars(select(Paper.id).where(is_recent)))
 
 
 def list_days_since(session: Session, since: date) -> list[date]:
-    """The dates on or after `since` on which any paper was announced."""
+    """Return the dates on or after `since` on which any paper was announced."""
     days = select(Paper.first_announced_on).where(Paper.first_announced_on >= since)
     return [on for on in session.scalars(days.distinct()) if on]
 
 
-def list_days_noticed(session: Session, since: date) -> list[date]:
-    """The announcement dates of the papers whose signals were looked at on or after `since`."""
+def list_days_observed(session: Session, since: date) -> list[date]:
+    """Return the announcement dates of papers whose signals were observed on or after `since`."""
     days = (
         select(Paper.first_announced_on)
         .join(Signal, Signal.paper_id == Paper.id)
@@ -104,7 +104,7 @@ def list_days_noticed(session: Session, since: date) -> list[date]:
 
 
 def list_announced_on(session: Session, on: date) -> dict[int, str]:
-    """The papers announced on a date: id -> primary category."""
+    """Return the papers announced on a date: id -> primary category."""
     rows = session.execute(
         select(Paper.id, Paper.primary_category).where(Paper.first_announced_on == on)
     )
@@ -117,7 +117,7 @@ def find_paper(session: Session, key: str) -> PaperView | None:
 
 
 class ListedPaper(NamedTuple):
-    """What a page needs to know of a day's papers to choose those that it shows."""
+    """The fields by which a page chooses which of a day's papers it shows."""
 
     id: int
     key: str
@@ -128,7 +128,7 @@ class ListedPaper(NamedTuple):
 
 
 def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
-    """The papers that became new on a date, in short: a day has a thousand, and a page shows forty."""
+    """Return a date's new papers in short form: a day has a thousand, a page shows forty."""
     signals = _latest_signals()
     rows = session.execute(
         select(
@@ -146,7 +146,7 @@ def list_papers_announced_on(session: Session, on: date) -> list[ListedPaper]:
 
 
 def announced_day(*, is_replaced: bool) -> ColumnElement[date | None]:
-    """The day a paper counts for: its first, or where replacements count, that of the last one."""
+    """Return the SQL expression of a paper's day: its first, or that of its last replacement."""
     if not is_replaced:
         return Paper.first_announced_on.expression
     return func.greatest(Paper.first_announced_on, Paper.replaced_on)
@@ -159,9 +159,9 @@ def find_papers(
     limit: int,
     on: ColumnElement[date | None] | None = None,
 ) -> list[PaperView]:
-    """The newest papers of a span, its last day included, for which a compiled topic holds.
+    """Return the newest papers of a span, its last day included, that a compiled topic matches.
 
-    `on` is the day that counts (see `announced_day`), the first one if it is not given.
+    `on` is the day that counts (see `announced_day`), by default the first announcement.
     """
     day = announced_day(is_replaced=False) if on is None else on
     statement = _select_papers().where(condition, day.between(*span))
@@ -175,7 +175,7 @@ def count_by_day(
     span: tuple[date, date],
     on: ColumnElement[date | None] | None = None,
 ) -> dict[date, int]:
-    """How many papers of a span a compiled topic holds for, per day on which there were any."""
+    """Count a compiled topic's papers in a span, per day; days without any are left out."""
     day = announced_day(is_replaced=False) if on is None else on
     rows = session.execute(
         select(day, func.count()).where(condition, day.between(*span)).group_by(day)
@@ -186,48 +186,48 @@ def count_by_day(
 def which_hold(
     session: Session, paper_id: int, conditions: Sequence[ColumnElement[bool]]
 ) -> list[bool]:
-    """Which of several compiled topics bring a paper; none where the paper is unknown."""
+    """Return, for each compiled topic, whether it matches a paper; False for unknown papers."""
     if not conditions:
         return []
-    asked = select(*(one.label(f"c{n}") for n, one in enumerate(conditions)))
-    row = session.execute(asked.where(Paper.id == paper_id)).one_or_none()
-    return [bool(one) for one in row] if row else [False] * len(conditions)
+    columns = (condition.label(f"c{n}") for n, condition in enumerate(conditions))
+    row = session.execute(select(*columns).where(Paper.id == paper_id)).one_or_none()
+    return [bool(value) for value in row] if row else [False] * len(conditions)
 
 
 def count_each(
     session: Session, conditions: Sequence[ColumnElement[bool]], since: date
 ) -> list[int]:
-    """How many papers announced since then each of several compiled topics would have brought."""
+    """Count the papers announced on or after `since` that each compiled topic matches."""
     if not conditions:
         return []
     counts = (
         select(func.count())
         .select_from(Paper)
-        .where(one, Paper.first_announced_on >= since)
+        .where(condition, Paper.first_announced_on >= since)
         .scalar_subquery()
-        for one in conditions
+        for condition in conditions
     )
     return list(session.execute(select(*counts)).one())
 
 
 def latest_day(session: Session, until: date) -> date | None:
-    """The last date on or before `until` on which a paper was announced."""
+    """Return the last date on or before `until` on which a paper was announced."""
     return session.execute(
         select(func.max(Paper.first_announced_on)).where(Paper.first_announced_on <= until)
     ).scalar_one()
 
 
 def newest_paper_ids(session: Session, limit: int) -> list[int]:
-    """The papers that were stored last, the newest first."""
+    """Return the ids of the papers stored last, newest first."""
     return list(session.scalars(select(Paper.id).order_by(Paper.id.desc()).limit(limit)))
 
 
 def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, Announcement]]:
-    """Where and how a paper was announced, first first."""
+    """Return where and how a paper was announced, earliest first."""
     rows = session.execute(
         select(Batch, Announcement)
         .join(Announcement, Announcement.batch_id == Batch.id)
         .where(Announcement.paper_id == paper_id)
         .order_by(Batch.announced_on, Batch.category)
     )
-    return [(batch, told) for batch, told in rows]
+    return [(batch, announcement) for batch, announcement in rows]

@@ -1,4 +1,4 @@
-"""Papers in: one upsert per canonical key, versions and signals apart, nothing done twice."""
+"""Idempotent writes of papers: upserts by canonical key, versions, announcements, signals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class PaperDraft:
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """`ids`: key -> id of every paper; `inserted` and `updated` say which rows changed."""
+    """The result of an upsert: every paper's id by key; the keys of inserted and updated rows."""
 
     ids: dict[str, int]
     inserted: frozenset[str]
@@ -50,8 +50,8 @@ class Upserted:
 def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> Upserted:
     """Insert unknown papers, move known ones to a newer version, leave the rest untouched.
 
-    Another process may store some of them at the same time. The upsert locks every row, changed or
-    not, so all writers take them in the order of their keys and none waits for another in circles.
+    The upsert locks every row, changed or not. Rows are locked in key order, so concurrent upserts
+    cannot deadlock.
     """
     if not drafts:
         return Upserted({}, frozenset(), frozenset())
@@ -59,7 +59,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
     ordered = sorted(drafts, key=lambda draft: draft.announcement.key)
     statement = insert(Paper).values([_paper_values(draft, now) for draft in ordered])
     new = statement.excluded
-    # The first real announcement completes what only a list has named.
+    # A stub, known only from a list, is completed by its first real announcement.
     is_stub = Paper.source.in_(LISTING_SOURCES)
     changed = session.execute(
         statement.on_conflict_do_update(
@@ -75,7 +75,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
         ).returning(Paper.key, Paper.id)
     )
     touched = dict(changed.all())
-    # Asked again: a row that came in between and needed no change is in neither answer.
+    # Read again: a row that another process inserted since, equal to ours, is in neither result.
     ids = _find_ids(session, drafts)
     _extend_categories(session, drafts, ids, now)
     _extend_sources(session, drafts, ids)
@@ -92,27 +92,27 @@ def _find_ids(session: Session, drafts: Sequence[PaperDraft]) -> dict[str, int]:
 
 
 def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
-    told = draft.announcement
+    announcement = draft.announcement
     return {
-        "key": told.key,
-        "source": told.source,
-        "sources": [told.source],
-        "identifier": told.identifier,
-        "version": told.version,
+        "key": announcement.key,
+        "source": announcement.source,
+        "sources": [announcement.source],
+        "identifier": announcement.identifier,
+        "version": announcement.version,
         "title": draft.title,
-        "title_raw": told.title,
+        "title_raw": announcement.title,
         "abstract": draft.abstract,
-        "abstract_raw": told.abstract,
+        "abstract_raw": announcement.abstract,
         "authors": list(draft.authors),
         "author_keys": list(draft.author_keys),
         "categories": list(draft.categories),
         "primary_category": draft.primary_category,
-        "url": told.url,
-        "license": told.license,
-        "doi": told.doi,
-        "journal_ref": told.journal_ref,
-        "comment": told.comment,
-        "is_withdrawn": told.is_withdrawn,
+        "url": announcement.url,
+        "license": announcement.license,
+        "doi": announcement.doi,
+        "journal_ref": announcement.journal_ref,
+        "comment": announcement.comment,
+        "is_withdrawn": announcement.is_withdrawn,
         "created_at": now,
         "updated_at": now,
     }
@@ -121,7 +121,7 @@ def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:
 def _extend_categories(
     session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int], now: datetime
 ) -> None:
-    """A cross-list adds a category without a new version; the list only ever grows here."""
+    """Add categories that came without a new version (cross-lists); never remove any."""
     known = dict(
         session.execute(select(Paper.id, Paper.categories).where(Paper.id.in_(ids.values()))).all()
     )
@@ -137,12 +137,12 @@ def _extend_categories(
 
 
 def _extend_sources(session: Session, drafts: Sequence[PaperDraft], ids: Mapping[str, int]) -> None:
-    """Who has told of a paper; the list only ever grows."""
+    """Add the sources that announced the papers; never remove any."""
     for source in sorted({draft.announcement.source for draft in drafts}):
-        told = [ids[d.announcement.key] for d in drafts if d.announcement.source == source]
+        its_ids = [ids[d.announcement.key] for d in drafts if d.announcement.source == source]
         session.execute(
             update(Paper)
-            .where(Paper.id.in_(told), ~Paper.sources.contains([source]))
+            .where(Paper.id.in_(its_ids), ~Paper.sources.contains([source]))
             .values(sources=func.array_append(Paper.sources, source))
         )
 
@@ -166,9 +166,9 @@ def _insert_versions(
 
 
 def record_announcements(
-    session: Session, batch_id: int, told: Sequence[ParsedAnnouncement], ids: Mapping[str, int]
+    session: Session, batch_id: int, parsed: Sequence[ParsedAnnouncement], ids: Mapping[str, int]
 ) -> None:
-    """Put the papers into the batch; a paper already there keeps its row."""
+    """Upsert the papers' rows in the batch; a row already there takes the new type and version."""
     rows = [
         {
             "batch_id": batch_id,
@@ -176,7 +176,7 @@ def record_announcements(
             "announce_type": one.announce_type,
             "version": one.version,
         }
-        for one in told
+        for one in parsed
     ]
     if rows:
         statement = insert(Announcement).values(rows)
@@ -198,10 +198,10 @@ def record_announcements(
 def record_first_announcement(
     session: Session, ids: Sequence[int], announce_type: AnnounceType, on: date, now: datetime
 ) -> None:
-    """Make papers new to readers from this date, unless they were announced before.
+    """Make papers new to subscribers from this date, unless they were announced before.
 
-    The same day's later categories may still raise `cross` to `new`: a paper is new where its
-    primary category is read, in whatever order the categories come.
+    Later categories of the same day may still raise `cross` to `new`: a paper is new if its
+    primary category is watched, in any order of the categories.
     """
     is_unannounced = Paper.first_announced_on.is_(None)
     raises = and_(
@@ -221,7 +221,7 @@ def record_first_announcement(
 
 
 def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
-    """Note the last date on which a newer version of these papers was announced."""
+    """Record the last date on which a newer version of these papers was announced."""
     session.execute(
         update(Paper)
         .where(Paper.id.in_(ids), or_(Paper.replaced_on.is_(None), Paper.replaced_on < on))
@@ -230,13 +230,10 @@ def record_replacement(session: Session, ids: Sequence[int], on: date) -> None:
 
 
 def record_signals(
-    session: Session, told: Sequence[ParsedAnnouncement], ids: Mapping[str, int], now: datetime
+    session: Session, parsed: Sequence[ParsedAnnouncement], ids: Mapping[str, int], now: datetime
 ) -> list[tuple[int, str]]:
-    """Keep the last look of each day (UTC) at each paper's signals.
-
-    Returns the papers whose code was not known before: (id, address of the repository).
-    """
-    seen = {ids[one.key]: one.signals for one in told if one.signals}
+    """Upsert each paper's signals of the day (UTC) and return newly known code: (id, URL)."""
+    seen = {ids[one.key]: one.signals for one in parsed if one.signals}
     if not seen:
         return []
     had_code = set(
@@ -258,7 +255,7 @@ def record_signals(
             "summary": one.signals.summary,
             "keywords": list(one.signals.keywords),
         }
-        for one in told
+        for one in parsed
         if one.signals
     ]
     statement = insert(Signal).values(rows)
@@ -280,10 +277,10 @@ def record_signals(
 
 
 def record_trends(session: Session, trends: Mapping[int, float]) -> int:
-    """Set the trend of papers, by id; returns how many rows changed."""
+    """Set the trend of papers, by id, and return how many rows changed."""
     if not trends:
         return 0
-    # The rows are locked in the order of their keys, as every writer of many papers takes them.
+    # Rows are locked in key order, as in `upsert_papers`, so concurrent writers cannot deadlock.
     given = (
         func.unnest(
             cast(list(trends), ARRAY(BigInteger)), cast(list(trends.values()), ARRAY(Double))
@@ -309,18 +306,18 @@ def record_trends(session: Session, trends: Mapping[int, float]) -> int:
 
 
 def update_metadata(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> None:
-    """Take over what arrives without a new version: the DOI, the journal, the comment."""
+    """Update the DOI, journal and comment, which also change without a new version."""
     for draft in drafts:
-        told = draft.announcement
-        given = {"doi": told.doi, "journal_ref": told.journal_ref, "comment": told.comment}
+        new = draft.announcement
+        given = {"doi": new.doi, "journal_ref": new.journal_ref, "comment": new.comment}
         given = {name: value for name, value in given.items() if value}
         if given:
             column = Paper.__table__.c
             session.execute(
                 update(Paper)
                 .where(
-                    Paper.key == told.key,
-                    Paper.version <= told.version,
+                    Paper.key == new.key,
+                    Paper.version <= new.version,
                     or_(*(column[name] != value for name, value in given.items())),
                 )
                 .values(**given, updated_at=now)

@@ -1,4 +1,4 @@
-"""Works and what happens to them: rows that meet under one name share a `work_id`."""
+"""Works and their events: papers that share a name share a `work_id`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -15,25 +15,25 @@ from service.platform.database.pg_arrays import is_among
 
 
 def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:
-    """Note the names of papers (id -> names) and join those that share one; returns how many joined.
+    """Store the names of papers by id, link those that share one, and return how many were linked.
 
-    No row moves: every paper of a work gets the smallest id among them as its `work_id`.
+    Every paper of a work gets the lowest id among them as its `work_id`; rows are never merged.
     """
-    rows = [{"paper_id": i, "value": name} for i, some in names.items() for name in sorted(some)]
+    rows = [{"paper_id": i, "value": name} for i, own in names.items() for name in sorted(own)]
     if not rows:
         return 0
     session.execute(insert(PaperIdentifier).values(rows).on_conflict_do_nothing())
-    meeting = session.scalars(
+    shared = session.scalars(
         select(func.array_agg(PaperIdentifier.paper_id.distinct()))
         .where(PaperIdentifier.value.in_({row["value"] for row in rows}))
         .group_by(PaperIdentifier.value)
         .having(func.count(PaperIdentifier.paper_id.distinct()) > 1)
     )
-    return sum(_join(session, ids) for ids in meeting)
+    return sum(_join(session, ids) for ids in shared)
 
 
 def _join(session: Session, ids: Sequence[int]) -> int:
-    """Give the papers, and everything already joined to them, one work."""
+    """Give the papers, and all papers already linked to them, the same `work_id`."""
     own = func.coalesce(Paper.work_id, Paper.id)
     works = set(session.scalars(select(own).where(Paper.id.in_(ids))))
     if len(works) < 2:
@@ -48,7 +48,7 @@ def _join(session: Session, ids: Sequence[int]) -> int:
 
 
 def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
-    """Every paper that is the same work as one of these: its id -> the id of that one."""
+    """Return every paper that is the same work as a given one: its id -> the given id."""
     if not ids:
         return {}
     own = func.coalesce(Paper.work_id, Paper.id)
@@ -63,13 +63,13 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
 
 
 def get_works(session: Session, ids: Sequence[int]) -> dict[int, int]:
-    """The work that each of these papers is: equal for two that are one."""
+    """Return the work id of each paper, equal for papers of one work."""
     own = func.coalesce(Paper.work_id, Paper.id)
     return dict(session.execute(select(Paper.id, own).where(Paper.id.in_(ids))).all())
 
 
 def get_facts(session: Session, keys: Iterable[str]) -> dict[str, PaperFacts]:
-    """What is known of papers before another look, by key."""
+    """Return the stored facts of known papers, by key, to compare with a new announcement."""
     rows = session.execute(
         select(
             Paper.key,
@@ -89,7 +89,7 @@ def get_facts(session: Session, keys: Iterable[str]) -> dict[str, PaperFacts]:
 def insert_events(
     session: Session, events: Iterable[tuple[int, PaperEventKind, str]], now: datetime
 ) -> int:
-    """Keep what happened (paper id, kind, detail), each thing once; returns how many are new."""
+    """Insert events (paper id, kind, detail), each once, and return how many are new."""
     rows = [
         {"paper_id": paper_id, "kind": kind, "detail": detail, "created_at": now}
         for paper_id, kind, detail in events
@@ -103,7 +103,7 @@ def insert_events(
 def list_events_between(
     session: Session, since: datetime, until: datetime
 ) -> list[tuple[int, PaperEventKind, str, datetime]]:
-    """What happened in (since, until]: paper id, kind, detail, when; oldest first."""
+    """Return the events in (since, until]: paper id, kind, detail, when; oldest first."""
     rows = session.execute(
         select(PaperEvent.paper_id, PaperEvent.kind, PaperEvent.detail, PaperEvent.created_at)
         .where(PaperEvent.created_at > since, PaperEvent.created_at <= until)
@@ -113,7 +113,7 @@ def list_events_between(
 
 
 def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
-    """Which of these papers were announced to readers already: key -> on which date."""
+    """Return when each paper was first announced, by key; unannounced ones are left out."""
     rows = session.execute(
         select(Paper.key, Paper.first_announced_on).where(
             Paper.key.in_(list(keys)), Paper.first_announced_on.is_not(None)
@@ -123,7 +123,7 @@ def get_announced(session: Session, keys: Iterable[str]) -> dict[str, date]:
 
 
 def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
-    """Identifiers of papers that only a list has named so far, and that lack their categories."""
+    """Return the identifiers of stubs: papers known only from a list, without categories."""
     rows = session.execute(
         select(Paper.identifier)
         .where(
@@ -138,7 +138,7 @@ def find_stubs(session: Session, since: datetime, limit: int) -> list[str]:
 
 
 def withdraw_papers(session: Session, keys: Iterable[str], now: datetime) -> list[int]:
-    """Mark known papers as withdrawn; returns the ids of those that were not yet."""
+    """Mark known papers as withdrawn and return the ids of those that were not yet."""
     gone = session.execute(
         update(Paper)
         .where(Paper.key.in_(list(keys)), Paper.is_withdrawn.is_(False))

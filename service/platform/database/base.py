@@ -1,4 +1,4 @@
-"""What every table shares: naming of constraints, column types, and the states as database enums."""
+"""The declarative base of all tables: constraint names, column types, states as database enums."""
 
 import json
 from datetime import datetime
@@ -20,11 +20,11 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class WrittenJson(TypeDecorator[Any]):
-    """A `jsonb` column whose values may have been written as text, read back as what they say.
+    """A `jsonb` column that also accepts a value serialised as one JSON string, and parses it on read.
 
-    Taken apart into jsonb, a digest is twice as long as its text, and takes Postgres three times as
-    long to store: it was most of what a row cost the server. So the rows of an edition hold their
-    digest as one JSON string. Objects are written and read as ever.
+    As a jsonb object a digest is twice as long as its text and takes Postgres three times as long to
+    store, which was most of the cost of a row. So deliveries of an edition hold their digest as one
+    JSON string. Objects are written and read as usual.
     """
 
     impl = JSONB
@@ -57,9 +57,5 @@ class Base(DeclarativeBase):
 
 
 def enum_type(states: type[StrEnum], name: str) -> Enum:
-    """A Postgres enum that holds the values ("replace-cross"), not Python's member names."""
+    """Return a Postgres enum that holds the values ("replace-cross"), not Python's member names."""
     return Enum(states, name=name, values_callable=lambda members: [m.value for m in members])
-
-
-# Arrays as Postgres writes them, for `CAST(:name AS type[])`: the driver looks at each element of a
-# list by itself, three times, which took longer than many a statement over a window's rows.

@@ -1,4 +1,4 @@
-"""The connection to Postgres: one engine per process, plain sessions, commits at the edge."""
+"""Database connections: one engine per process, plain sessions, one transaction per unit of work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
-_NOT_LASTING = "SET LOCAL synchronous_commit = off"
+_ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
 
 def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
-    """An engine for `postgresql://…`, with psycopg 3 and every session in UTC.
+    """Return an engine for `postgresql://…`, with psycopg 3 and every session in UTC.
 
-    A statement may wait for a lock for ten seconds at the most: a stuck neighbour must show up as
-    an error with a name, not as a silent morning without mail.
+    A statement waits for a lock for at most ten seconds (`lock_timeout`): a stuck process must show
+    up as an error, not as a morning on which no mail is sent and nothing is logged.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     return create_engine(
@@ -27,18 +27,18 @@ def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Sessions that keep loaded values after a commit, since rows are read again on purpose."""
+    """Return a session factory; loaded values stay after a commit, since we re-read explicitly."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
 @contextmanager
 def transaction(sessions: sessionmaker[Session], *, is_lasting: bool = True) -> Iterator[Session]:
-    """One unit of work: commits at the end, rolls back on any error, closes always.
+    """Run a block in one transaction: commit at its end, roll back on any error, always close.
 
-    Without `is_lasting` the commit does not wait for the disk: a server that loses its power may
-    lose the last half second of such work, and with it nothing that a promise stands on.
+    Without `is_lasting` the commit does not wait for the disk (`synchronous_commit = off`): after a
+    power cut the last half second of such work may be lost. Use it only for what can be redone.
     """
     with sessions() as session, session.begin():
         if not is_lasting:
-            session.connection().exec_driver_sql(_NOT_LASTING)
+            session.connection().exec_driver_sql(_ASYNCHRONOUS_COMMIT)
         yield session

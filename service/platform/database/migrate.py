@@ -1,4 +1,4 @@
-"""The schema, brought to head by Alembic from wherever it stands."""
+"""Schema migrations with Alembic: upgrade, downgrade, current revision."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def downgrade(database_url: str, revision: str) -> None:
 
 
 def current_revision(database_url: str) -> str | None:
-    """The revision the database stands at, or None for an empty one."""
+    """Return the revision of the database, or None for an empty one."""
     engine = make_engine(database_url)
     try:
         with engine.connect() as connection:

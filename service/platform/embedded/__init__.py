@@ -1,9 +1,9 @@
-"""PostgreSQL with pgvector and Valkey on this machine, from wheels: the default without setup.
+"""Embedded PostgreSQL with pgvector and Valkey, run from wheels: the default without any setup.
 
-Processes that name the same data directory share one pair of servers. The first to come starts
-them, the last to leave stops them, and a process that is killed counts as gone at once: every
-claim is a file lock, which the kernel drops with its process. A small keeper per server
-(`keeper.py`) holds that promise even when all users are killed together.
+Processes with the same data directory share one pair of servers. The first process starts them,
+the last one stops them. Each process holds a file lock, which the kernel releases when the process
+dies, so a killed process counts as gone at once. One supervisor process per server
+(`supervisor.py`) stops the server even when all its users are killed together.
 
 Only unix sockets are opened, readable by the servers' own account alone; nothing listens on TCP.
 """
@@ -23,7 +23,7 @@ from service.platform.embedded.paths import SHARED_STATE, place_postgres, place_
 from service.platform.embedded.servers import DATABASE, EmbeddedError
 
 if TYPE_CHECKING:
-    # The keeper runs this package without site-packages, so settings stay a type here.
+    # The supervisor runs this package without site-packages, so Settings is imported for types only.
     from service.platform.settings.settings import Settings
 
 __all__ = ["Embedded", "EmbeddedError", "EmbeddedServices", "resolve_services"]
@@ -31,10 +31,10 @@ __all__ = ["Embedded", "EmbeddedError", "EmbeddedServices", "resolve_services"]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedServices:
-    """Where the servers answer; a URL is empty where that server was not asked for.
+    """The URLs of the servers; empty for a server that was not requested.
 
     `database_url` is for psycopg (`postgresql://…?host=/directory`), `redis_url` for redis-py
-    (`unix:///…`); `service.platform.settings.settings.broker_url` turns the latter into Celery's spelling.
+    (`unix:///…`); `service.platform.settings.settings.broker_url` converts the latter for Celery.
     """
 
     database_url: str = ""
@@ -44,8 +44,8 @@ class EmbeddedServices:
 class Embedded:
     """This process's share in the servers of one data directory; a context manager.
 
-    `durable=False` trades crash safety for speed (no fsync): for tests only, and decided by
-    whoever starts the server. Raises EmbeddedError, one readable sentence with a way out.
+    `durable=False` trades crash safety for speed (no fsync): for tests only, and decided by the
+    process that starts the server. Raises EmbeddedError, whose text says what to do.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Embedded:
         self._shares = ExitStack()
 
     def start(self) -> EmbeddedServices:
-        """Return when the servers answer: about 1 s for a new data directory, 0.2 s later on."""
+        """Start and return when the servers answer: about 1 s for a new data directory, later 0.2 s."""
         with ExitStack() as shares:
             services = self._start(shares)
             self._shares = shares.pop_all()
@@ -84,7 +84,7 @@ class Embedded:
         return EmbeddedServices(database_url, redis_url)
 
     def stop(self) -> None:
-        """Leave; when nobody else is left, return after the servers have stopped."""
+        """Give up this process's share; the last user returns after the servers have stopped."""
         self._shares.close()
 
     def __enter__(self) -> EmbeddedServices:
@@ -106,7 +106,7 @@ class Embedded:
 def resolve_services(settings: Settings) -> Iterator[Settings]:
     """Yield `settings` with `database_url` and `redis_url` filled in.
 
-    What the operator named is used as it stands; only what is missing is started here.
+    Servers that the operator configured are used; only missing ones are started here.
     """
     embedded = Embedded(
         settings.data_dir, postgres=not settings.database_url, valkey=not settings.redis_url

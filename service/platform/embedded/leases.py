@@ -1,4 +1,4 @@
-"""One process's share in one server: join, starting it if need be, and leave."""
+"""Leases on a shared server: join it, start it if necessary, and leave it."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _PAUSE_SECONDS = 0.02
 
 @contextmanager
 def share(data_dir: Path, kind: str, place: Callable[[Path], Server]) -> Iterator[Server]:
-    """Share the server that `place` describes for a block. Raises EmbeddedError."""
+    """Hold a share in the server that `place` describes for a block. Raises EmbeddedError."""
     with ExitStack() as stack:
         try:
             make_data_dir(data_dir)
@@ -49,7 +49,7 @@ def _explain(data_dir: Path, error: OSError) -> EmbeddedError:
 
 
 def _ensure_running(server: Server) -> None:
-    """Wait for the server of a living keeper, or start a keeper; the `start` lock is ours."""
+    """Wait for a running supervisor's server, or start a supervisor; we hold the `start` lock."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while is_held(server.lock_path("keeper")):
         if is_ready(server):
@@ -57,10 +57,10 @@ def _ensure_running(server: Server) -> None:
         if time.monotonic() > deadline:
             raise EmbeddedError(f"{server.kind} does not answer: see {server.lock_path('log')}")
         time.sleep(_PAUSE_SECONDS)
-    _start_keeper(server)
+    _start_supervisor(server)
 
 
-def _start_keeper(server: Server) -> None:
+def _start_supervisor(server: Server) -> None:
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-S", "-m", "service.platform.embedded.supervisor", server.to_json()],
@@ -68,7 +68,7 @@ def _start_keeper(server: Server) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        # A directory that stays: the keeper outlives whoever called us, and what they stand in.
+        # The supervisor outlives the caller, whose working directory may be deleted.
         cwd="/",
         env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(root)},
     )
@@ -77,11 +77,11 @@ def _start_keeper(server: Server) -> None:
 
 
 def _await_end(locks: Path) -> None:
-    """Return once the keeper is gone, or at once where others still use the server."""
+    """Return when the supervisor has ended, or at once where others still use the server."""
     deadline = time.monotonic() + _WAIT_SECONDS
     in_use = locks.with_name(f"{locks.name}.in_use")
     while is_held(locks.with_name(f"{locks.name}.keeper")) and time.monotonic() < deadline:
-        # Held, but not alone: so not by the keeper that is stopping, but by other users.
+        # A shared lock is held by other users; a supervisor that is stopping holds it exclusively.
         if is_held(in_use) and not is_held(in_use, shared=True):
             return
         time.sleep(_PAUSE_SECONDS)

@@ -1,7 +1,7 @@
-"""Advisory file locks (flock): claims that the kernel drops when their process dies.
+"""Advisory file locks (flock), which the kernel releases when their process dies.
 
-A lock belongs to the open file, so a server started with the file inherits the claim: as long as
-any of its processes lives the lock is held, and no stale pid file can pretend otherwise.
+A lock belongs to the open file, so a server that inherits the file holds the lock for as long as
+any of its processes lives. Unlike a pid file, such a lock cannot go stale.
 """
 
 import fcntl
@@ -15,12 +15,12 @@ _PAUSE_SECONDS = 0.02
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file, made if missing; the caller closes it (and with it drops the claim)."""
+    """Open a lock file, created if missing; the caller closes it, which releases the lock."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Claim without waiting; True when the claim is ours."""
+    """Try to take the lock without waiting; return whether it was taken."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,7 +29,7 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 
 
 def wait_lock(descriptor: int, seconds: float, *, shared: bool = False) -> bool:
-    """Claim, waiting at most `seconds`; flock itself knows no timeout."""
+    """Try for `seconds` to take the lock, by polling, since flock has no timeout."""
     deadline = time.monotonic() + seconds
     while not try_lock(descriptor, shared=shared):
         if time.monotonic() > deadline:
@@ -39,7 +39,7 @@ def wait_lock(descriptor: int, seconds: float, *, shared: bool = False) -> bool:
 
 
 def is_held(path: Path, *, shared: bool = False) -> bool:
-    """Whether somebody holds the lock; with `shared`, whether somebody holds it alone."""
+    """Return whether any process holds the lock; with `shared`, whether one holds it exclusively."""
     descriptor = open_lock(path)
     try:
         return not try_lock(descriptor, shared=shared)
@@ -56,5 +56,5 @@ def holding(path: Path, seconds: float, *, shared: bool = False) -> Iterator[Non
             raise TimeoutError(f"{path} stays locked by another process")
         yield
     finally:
-        # Closing is enough, and right after a fork too: an unlock would drop the parent's claim.
+        # Close instead of LOCK_UN: in a forked child an unlock would release the parent's lock too.
         os.close(descriptor)

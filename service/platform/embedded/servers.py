@@ -1,5 +1,5 @@
-"""How one server is prepared, started, asked and stopped. Standard library only: the keeper
-runs this without site-packages, so that it stays small."""
+"""Prepare, start, probe and stop one embedded server. Standard library only: the supervisor runs
+this without site-packages, to stay small."""
 
 import json
 import os
@@ -27,12 +27,12 @@ POSTGRES_OPTIONS = (
     "work_mem=16MB",
     "maintenance_work_mem=128MB",
     "random_page_cost=1.1",
-    # One machine, no standby: the smallest log that still survives a crash.
+    # One machine without a standby: the smallest write-ahead log that still survives a crash.
     "wal_level=minimal",
     "max_wal_senders=0",
-    # A claim over a large edition writes two megabytes of log: it should not wait for the disk's turn.
+    # A claim over a large edition writes two megabytes of WAL, which should not wait for the disk.
     "wal_buffers=16MB",
-    # Compiling plans costs more than our short queries take.
+    # JIT compilation costs more time than our short queries take.
     "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
@@ -74,14 +74,14 @@ class Server:
 
 
 def read_server(text: str) -> Server:
-    """Read what `Server.to_json` wrote."""
+    """Parse the output of `Server.to_json`."""
     values = json.loads(text)
     paths = {name: Path(values[name]) for name in ("binary", "home", "sockets", "locks")}
     return Server(**{**values, **paths})
 
 
 def prepare_server(server: Server) -> None:
-    """Make the database cluster where there is none; a half-made one is thrown away."""
+    """Create the database cluster if there is none; a half-created one is deleted first."""
     if server.kind != "postgres":
         return
     version = server.home / "data" / "PG_VERSION"
@@ -95,7 +95,7 @@ def prepare_server(server: Server) -> None:
 
 
 def _make_cluster(server: Server) -> None:
-    # Made aside and renamed at the end, so that a kill in the middle leaves nothing half-made.
+    # Created under another name and renamed, so that a kill leaves no half-created cluster.
     fresh = server.home / "data.new"
     shutil.rmtree(fresh, ignore_errors=True)
     initdb = [
@@ -143,9 +143,9 @@ def _run(server: Server, command: list[str], text: str = "") -> None:
 
 
 def start_server(server: Server) -> subprocess.Popen[bytes] | None:
-    """Start the server unless it runs already (then None); return when it answers.
+    """Start the server and return its process when it answers; None if it ran already.
 
-    The server inherits the `server` lock, so the lock tells whether any process of it is alive.
+    The server inherits the `server` lock, so the lock shows whether any process of it is alive.
     """
     lock = open_lock(server.lock_path("server"))
     try:
@@ -161,12 +161,12 @@ def start_server(server: Server) -> subprocess.Popen[bytes] | None:
 
 
 def _claim_server(server: Server, lock: int) -> bool:
-    """Take the `server` lock; False when a server left by a killed keeper still answers."""
+    """Take the `server` lock; False if a server left behind by a killed supervisor still answers."""
     if try_lock(lock):
         return True
     if is_ready(server):
         return False
-    # Backends of a killed server notice within moments; or it is just stopping or starting.
+    # The server is stopping or starting, or it was killed and its backends end within moments.
     if not wait_lock(lock, _STOP_SECONDS):
         if is_ready(server):
             return False
@@ -175,13 +175,12 @@ def _claim_server(server: Server, lock: int) -> bool:
 
 
 def _spawn(server: Server, lock: int) -> subprocess.Popen[bytes]:
-    # We hold the lock, so whatever these files say, no process stands behind them any more. Lock
-    # files with a pid must go: after a reboot the number may belong to somebody else, and
-    # PostgreSQL would refuse to start for their sake.
+    # We hold the lock, so these files are stale. Files with a pid must be deleted: after a reboot
+    # the pid may belong to another process, and PostgreSQL would refuse to start.
     pid_files = (server.home / "data" / "postmaster.pid", Path(f"{server.socket}.lock"))
     for stale in (server.socket, *pid_files):
         stale.unlink(missing_ok=True)
-    # Beside the locks, because the home is the account's: root must not write what it can relink.
+    # Beside the locks, not in the home: its account could put a symlink there for root to follow.
     log = server.lock_path("log")
     if log.exists():
         log.replace(server.lock_path("log.old"))
@@ -208,7 +207,7 @@ def _command(server: Server) -> list[str]:
             "port": "0",
             "unixsocket": str(server.socket),
             "unixsocketperm": "700",
-            # The queue only carries "there may be work": nothing in it is worth a disk.
+            # The queue carries only wake-up tasks, so nothing in it needs to be on disk.
             "save": "",
             "appendonly": "no",
             "databases": "64",
@@ -222,7 +221,7 @@ def _command(server: Server) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of ours goes along: the environment may hold secrets, and libpq reads variables.
+    # Our environment is not passed on: it may hold secrets, and libpq reads variables.
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -236,7 +235,7 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
 
 
 def is_ready(server: Server) -> bool:
-    """Whether the server lives and takes connections now."""
+    """Return whether the server runs and accepts connections."""
     if not is_held(server.lock_path("server")):
         return False
     try:
@@ -252,16 +251,16 @@ def _accepts(server: Server) -> bool:
         if server.kind == "valkey":
             client.sendall(b"PING\r\n")
             return client.recv(16).startswith(b"+PONG")
-    # The eighth line of postmaster.pid is the server's own word (PostgreSQL's pidfile.h); a
-    # socket alone accepts before crash recovery is done.
+    # The eighth line of postmaster.pid is the server's status (PostgreSQL's pidfile.h); the socket
+    # alone accepts connections before crash recovery is done.
     lines = (server.home / "data" / "postmaster.pid").read_text().splitlines()
     return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
 def stop_server(server: Server) -> None:
-    """Stop the server, quickly but cleanly, and clear away its sockets."""
+    """Stop the server, quickly but cleanly, and remove its sockets."""
     path = server.lock_path("server")
-    # PostgreSQL: SIGINT ends the sessions, SIGQUIT leaves the rest to crash recovery.
+    # PostgreSQL: SIGINT ends the sessions; SIGQUIT ends at once, with crash recovery at next start.
     gentle, firm = (
         (signal.SIGINT, signal.SIGQUIT)
         if server.kind == "postgres"
@@ -283,7 +282,7 @@ def _signal(path: Path, sign: signal.Signals) -> None:
     try:
         os.kill(int(path.read_text()), sign)
     except (ProcessLookupError, ValueError):
-        pass  # It went by itself, or was never quite there; the lock tells when all is over.
+        pass  # It has ended already or never started fully; the lock shows when all is over.
 
 
 def _last_lines(text: str) -> str:

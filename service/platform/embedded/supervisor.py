@@ -1,8 +1,8 @@
-"""The process that owns one server: starts it, starts it again if it dies, and stops it when the
-last user is gone, however it went. Run by `sharing.py`, never by hand; standard library only.
+"""The supervisor process of one server: it starts the server, restarts it if it dies, and stops it
+when its last user has ended, even by a kill. Run by `leases.py`, not by hand; standard library only.
 
-Locks, beside the data: users hold `in_use` together; the keeper holds `keeper` while it lives and
-takes `in_use` alone to stop, so nobody can join a server that is about to go.
+Lock files, beside the data: users share `in_use`; the supervisor holds `keeper` while it lives, and
+takes `in_use` exclusively before it stops, so no process can join a server that is stopping.
 """
 
 import os
@@ -22,24 +22,24 @@ from service.platform.embedded.servers import (
     stop_server,
 )
 
-# How soon a dead server is noticed and an unused one stopped; ten looks cost about 0.1 ms.
-_LOOK_SECONDS = 0.1
+# How soon a dead server is noticed and an unused one stopped; ten checks cost about 0.1 ms.
+_POLL_SECONDS = 0.1
 
 
 def main() -> int:
-    """Go to the background; return 0 when the server answers, 1 with the reason on stderr."""
+    """Fork to the background; return 0 when the server answers, 1 with the reason on stderr."""
     server = read_server(sys.argv[1])
-    subscriber, writer = os.pipe()
+    reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
-        with os.fdopen(subscriber, encoding="utf-8") as pipe:
+        with os.fdopen(reader, encoding="utf-8") as pipe:
             answer = pipe.read()
         if answer != "ready":
-            sys.stderr.write(answer or "the keeper died")
+            sys.stderr.write(answer or "the supervisor died")
         return 0 if answer == "ready" else 1
-    os.close(subscriber)
+    os.close(reader)
     _detach()
-    _keep(server, writer)
+    _supervise(server, writer)
     return 0
 
 
@@ -48,7 +48,7 @@ def _detach() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    # A machine that shuts down ends every process: leave through the `finally` below.
+    # A shutdown of the machine sends SIGTERM: raise, so that the `finally` below stops the server.
     signal.signal(signal.SIGTERM, _leave)
 
 
@@ -56,7 +56,7 @@ def _leave(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _keep(server: Server, writer: int) -> None:
+def _supervise(server: Server, writer: int) -> None:
     in_use = open_lock(server.lock_path("in_use"))
     try:
         with holding(server.lock_path("keeper"), seconds=60):
@@ -69,7 +69,7 @@ def _keep(server: Server, writer: int) -> None:
                 _watch(server, process, in_use)
             finally:
                 stop_server(server)
-        # `in_use` is still ours here: whoever waits for it must find the keeper's lock free.
+        # `in_use` is still held here: a process that waits for it must find `keeper` free.
     except (EmbeddedError, OSError) as error:
         _report(writer, error)
     finally:
@@ -80,12 +80,12 @@ def _report(writer: int, error: Exception) -> None:
     try:
         os.write(writer, str(error).encode())
     except OSError:
-        pass  # Nobody waits for the first answer any more.
+        pass  # The pipe is closed: the server started, and its starter has returned.
 
 
 def _watch(server: Server, process: subprocess.Popen[bytes] | None, in_use: int) -> None:
     while not try_lock(in_use):
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
         if process is not None:
             process.poll()
         if not is_held(server.lock_path("server")):

@@ -1,8 +1,8 @@
-"""Whether people can read one colour on another (WCAG 2.2, success criterion 1.4.3)."""
+"""Contrast of colours, for readable text (WCAG 2.2, success criterion 1.4.3)."""
 
 import re
 
-# What the mails are written on, by day and by night.
+# Background colours of the mails, in light and in dark mode.
 PAPER, NIGHT = "#fffefb", "#1d1b17"
 LEAST_CONTRAST = 4.5
 
@@ -10,13 +10,13 @@ _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
 def is_colour(text: str) -> bool:
-    """Whether `text` is a colour as `#rrggbb`."""
+    """Return whether `text` is a colour as `#rrggbb`."""
     return bool(_COLOUR.fullmatch(text))
 
 
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
+def contrast(colour: str, ground: str) -> float:
+    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    darker, lighter = sorted((_luminance(colour), _luminance(ground)))
     return (lighter + 0.05) / (darker + 0.05)
 
 

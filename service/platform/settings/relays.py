@@ -1,4 +1,4 @@
-"""SMTP addresses of the settings, parsed."""
+"""SMTP relays, parsed from the URLs in the settings."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ MOST_WEIGHT = 100
 
 @dataclass(frozen=True, slots=True)
 class SmtpRelay:
-    """Where mail goes out. `use_tls` is TLS from the first byte (RFC 8314), port 465 by custom.
+    """A relay for outgoing mail. `use_tls` is TLS from the first byte (RFC 8314), usually port 465.
 
     `weight` is its share of the connections among several relays.
     """
@@ -25,12 +25,12 @@ class SmtpRelay:
 
     @property
     def name(self) -> str:
-        """What logs and alerts call it; without the password."""
+        """The name in logs and alerts; it holds no password."""
         return f"{self.host}:{self.port}"
 
 
 def parse_smtp_url(url: str) -> SmtpRelay:
-    """Read `smtp[s]://[user:pass@]host[:port][?starttls=auto|required|off&weight=1…100]`.
+    """Parse `smtp[s]://[user:pass@]host[:port][?starttls=auto|required|off&weight=1…100]`.
 
     Credentials are percent-decoded. Without a port: 465 for `smtps`, 587 (submission, RFC 6409)
     with a user name, 25 otherwise. Raises ValueError whose text never repeats the URL.
@@ -40,10 +40,10 @@ def parse_smtp_url(url: str) -> SmtpRelay:
         raise ValueError("is not smtp://host:port or smtps://host:port")
     use_tls = parts.scheme == "smtps"
     options = _options(parts.query)
-    usual_port = 465 if use_tls else 587 if parts.username else 25
+    default_port = 465 if use_tls else 587 if parts.username else 25
     return SmtpRelay(
         host=parts.hostname,
-        port=parts.port or usual_port,
+        port=parts.port or default_port,
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         use_tls=use_tls,
@@ -61,14 +61,14 @@ def _options(query: str) -> dict[str, str]:
     return options
 
 
-def _weight(said: str) -> int:
-    if not (said.isascii() and said.isdigit() and 1 <= int(said) <= MOST_WEIGHT):
-        raise ValueError(f"has weight={said[:20]}; use 1 to {MOST_WEIGHT}")
-    return int(said)
+def _weight(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WEIGHT):
+        raise ValueError(f"has weight={text[:20]}; use 1 to {MOST_WEIGHT}")
+    return int(text)
 
 
-def _starttls(said: str) -> Starttls:
-    match said:
+def _starttls(text: str) -> Starttls:
+    match text:
         case "auto":
             return "auto"
         case "required":

@@ -1,4 +1,4 @@
-"""What is unwise in settings that can be used; `paperboy doctor` tells of it."""
+"""Warnings about usable but unwise settings, shown by `paperboy doctor`."""
 
 import stat
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from service.platform.settings.settings import Settings
 
 
 def find_risks(settings: Settings) -> list[SettingFault]:
-    """List what an operator should change in `settings`, each with a hint."""
-    checks = (_in_the_open, _missing_addresses, _signatures)
+    """Return the settings that an operator should change, each with a hint."""
+    checks = (_weak_protection, _missing_addresses, _signatures)
     return [fault for find in checks for fault in find(settings)]
 
 
-def _in_the_open(settings: Settings) -> Iterator[SettingFault]:
+def _weak_protection(settings: Settings) -> Iterator[SettingFault]:
     if 0 < len(settings.admin_password) < 12:
         problem = "the password is shorter than 12 characters"
         yield SettingFault("admin_password", problem, "Use `openssl rand -base64 24`, for example")
@@ -33,12 +33,12 @@ def _in_the_open(settings: Settings) -> Iterator[SettingFault]:
 
 def _missing_addresses(settings: Settings) -> Iterator[SettingFault]:
     if all(is_loopback(relay.host) for relay in settings.relays):
-        return  # No mail reaches strangers.
+        return  # Mail stays on this machine.
     if not settings.operator_address:
         problem = "mails name no postal address, which many laws ask for"
         yield SettingFault("operator_address", problem, "Set it to the operator's name and address")
     if not settings.alert_to:
-        problem = "nobody is told when a provider or a relay refuses all mail"
+        problem = "nobody gets an alert when a provider or a relay refuses all mail"
         yield SettingFault("alert_to", problem, "Set it to the operator's own address")
     if settings.envelope_domain == "localhost":
         problem = "localhost cannot receive bounces"
@@ -52,8 +52,8 @@ def _signatures(settings: Settings) -> Iterator[SettingFault]:
         yield SettingFault(
             "dkim_domain", problem, "Sign for the domain of MAIL_FROM or one above it"
         )
-    for word in settings.dkim_keys:
-        path = Path(word.partition("=")[2])
+    for entry in settings.dkim_keys:
+        path = Path(entry.partition("=")[2])
         if path.exists() and path.stat().st_mode & stat.S_IROTH:
             problem = f"the key in {path} can be read by everybody on this machine"
             yield SettingFault("dkim_keys", problem, f"Run: chmod o-r {path}")

@@ -1,7 +1,6 @@
-"""Settings: one frozen value with a type for every setting.
+"""The settings: one frozen value with a type for every setting.
 
-Names are those of the operator's handbook with the prefix `PAPERBOY_`; an attribute is the same
-name in lower case.
+The attribute `base_url` is the variable `PAPERBOY_BASE_URL`, and so on; docs/settings.md lists them.
 """
 
 from pathlib import Path
@@ -18,12 +17,12 @@ from service.platform.settings.relays import SmtpRelay, parse_smtp_url
 
 
 class Settings(BaseSettings):
-    """Everything an operator may set. Secrets are left out of `repr`.
+    """All settings of an operator. Secrets are left out of `repr`.
 
-    `database_url` and `redis_url` are empty where the embedded servers are meant
-    (`service.platform.embedded.resolve_services` fills them); `admin_password` empty means no admin pages;
-    `send_rate` is messages per second, None for as fast as the relay answers.
-    `load_settings` reads the environment; `Settings(…)` reads nothing but its arguments.
+    An empty `database_url` or `redis_url` means the embedded server
+    (`service.platform.embedded.resolve_services` fills it in), an empty `admin_password` no admin
+    pages; `send_rate` is messages per second, None for as fast as the relay answers.
+    `load_settings` reads the environment; `Settings(…)` reads only its arguments.
     """
 
     model_config = SettingsConfigDict(
@@ -76,24 +75,25 @@ class Settings(BaseSettings):
     brand_logo: WebAddress = ""
     brand_footer: str = ""
     templates_dir: kinds.TemplatesFolder | None = None
+    fast_rendering: bool = True
     send_farewell: bool = False
     log_level: kinds.LogLevel = "INFO"
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:
-        """Read nothing but the arguments; see pydantic-settings, "Customise settings sources"."""
+        """Read only the arguments; see pydantic-settings, "Customise settings sources"."""
         return (sources["init_settings"],)
 
     @property
     def journals(self) -> tuple[tuple[str, str], ...]:
-        """The journals' feeds as (name, address)."""
-        pairs = (word.partition("=") for word in self.journal_feeds)
+        """The feeds of the journals as (name, URL)."""
+        pairs = (entry.partition("=") for entry in self.journal_feeds)
         return tuple((name, url) for name, _, url in pairs)
 
     @property
     def hook_secrets(self) -> dict[str, tuple[str, ...]]:
-        """What proves a provider's webhooks: provider -> its keys (for SES, its topics)."""
-        pairs = [word.partition("=") for word in self.hooks]
+        """The secrets that authenticate webhooks: provider -> its keys (for SES, its SNS topics)."""
+        pairs = [entry.partition("=") for entry in self.hooks]
         return {
             name: tuple(secret for other, _, secret in pairs if other == name)
             for name, _, _ in pairs
@@ -106,24 +106,24 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """`redis_url` as Celery spells it."""
+        """`redis_url` in Celery's form."""
         return broker_url(self.redis_url)
 
     @property
     def envelope_domain(self) -> str:
-        """Where bounces go: `bounce_domain`, or the domain of `mail_from` where it is unset."""
+        """The domain that receives bounces: `bounce_domain`, or else the domain of `mail_from`."""
         return self.bounce_domain or self.from_domain
 
     @property
     def from_domain(self) -> str:
-        """The domain that readers see mails come from."""
+        """The domain in the From header."""
         return self.mail_from.rpartition("@")[2].rstrip("> ")
 
 
 def broker_url(redis_url: str) -> str:
-    """Translate redis-py's `unix:///path?db=3` into kombu's `redis+socket:///path?virtual_host=3`.
+    """Convert redis-py's `unix:///path?db=3` into kombu's `redis+socket:///path?virtual_host=3`.
 
-    Other URLs come back unchanged. (kombu.transport.redis, "socket" scheme.)
+    Other URLs are returned unchanged. (kombu.transport.redis, "socket" scheme.)
     """
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":

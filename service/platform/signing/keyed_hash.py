@@ -8,16 +8,16 @@ from service.platform.caches import cached
 
 @cached("keyed hashes", maxsize=256)
 def keyed_hash(key: bytes) -> Callable[[bytes], bytes]:
-    """A function from a text to its HMAC with `key` (RFC 2104): 32 octets.
+    """Return a function from a text to its HMAC with `key` (RFC 2104): 32 bytes.
 
-    What `hmac.digest` gives, in three quarters of its time: that one sets up its key anew for each
-    text, here it is set up once and copied.
+    Same result as `hmac.digest` in three quarters of its time, because the state with the key is
+    set up once and copied for each text.
     """
-    begin = hmac.new(key, digestmod="sha256").copy
+    copy_keyed_state = hmac.new(key, digestmod="sha256").copy
 
     def sign(text: bytes) -> bytes:
-        begun = begin()
-        begun.update(text)
-        return begun.digest()
+        state = copy_keyed_state()
+        state.update(text)
+        return state.digest()
 
     return sign

@@ -1,7 +1,7 @@
-"""Signed, purpose-bound links: a token made for one purpose opens nothing else.
+"""Signed tokens for links, bound to one purpose: no other purpose accepts them.
 
-Signing is itsdangerous' URLSafeSerializer (a pure function; the salt is the purpose); the time
-rules are here, because the library would read a clock and here `now` is an argument.
+Signing is itsdangerous' URLSafeSerializer (a pure function; the salt is the purpose). Expiry is
+checked here, because the library would read a clock and here `now` is an argument.
 """
 
 import json
@@ -31,7 +31,7 @@ class Purpose(StrEnum):
 
 
 class TokenError(Exception):
-    """The link cannot be used; its text is fit for a page."""
+    """A link that cannot be used; the text can be shown on a page."""
 
 
 class TokenInvalid(TokenError):
@@ -46,7 +46,7 @@ class TokenExpired(TokenError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Who a link speaks for. `subject` is a row's id, `detail` what the purpose needs beside it."""
+    """The content of a link: `subject` is a row's id, `detail` further data that the purpose needs."""
 
     purpose: Purpose
     subject: int
@@ -54,7 +54,7 @@ class Token:
     detail: str = ""
 
 
-# Links that let people leave work for ever; a link that proves an address or opens data does not.
+# Links to unsubscribe never expire; links that prove an address or open personal data do.
 LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.CONFIRM: timedelta(days=7),
     Purpose.UNSUBSCRIBE: None,
@@ -64,41 +64,41 @@ LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.FORM: timedelta(days=2),
     Purpose.CHANGE: timedelta(days=120),
     Purpose.ADDRESS: timedelta(days=7),
-    # In forms of the operator's pages: who sends one has seen the page.
+    # CSRF token in the forms of the operator's pages.
     Purpose.OPERATOR: timedelta(hours=2),
 }
 
 
 @cached("token serializers", maxsize=64)
 def _serializer(keys: tuple[str, ...], purpose: Purpose) -> URLSafeSerializer:
-    # The library's default is HMAC-SHA1; nothing old has to be read here.
+    # The library's default is HMAC-SHA1, kept for old tokens; we have none.
     return URLSafeSerializer(list(keys), salt=purpose, signer_kwargs={"digest_method": sha256})
 
 
 def sign_token(token: Token, keys: tuple[str, ...]) -> str:
-    """The token as URL-safe text, signed with the first key. The same token gives the same text.
+    """Return the token as URL-safe text, signed with the first key. Equal tokens give equal text.
 
-    What the library's `dumps` says, in a tenth of its time.
+    Same result as the library's `dumps`, in a tenth of its time.
     """
-    said = _write(token.subject, token.issued_at, token.detail)
-    return _sign(said, token.purpose, keys[0])
+    payload = _serialize(token.subject, token.issued_at, token.detail)
+    return _sign(payload, token.purpose, keys[0])
 
 
 def sign_tokens(
     purposes: Iterable[Purpose], subject: int, issued_at: datetime, keys: tuple[str, ...]
 ) -> list[str]:
-    """The tokens of several purposes for one subject, without detail: a digest has three."""
-    said = _write(subject, issued_at)
-    return [_sign(said, purpose, keys[0]) for purpose in purposes]
+    """Return signed tokens of several purposes for one subject, without detail: a digest has three."""
+    payload = _serialize(subject, issued_at)
+    return [_sign(payload, purpose, keys[0]) for purpose in purposes]
 
 
-def _write(subject: int, issued_at: datetime, detail: str = "") -> bytes:
-    written = json.dumps(detail, ensure_ascii=False) if detail else '""'
-    return _base64(f"[{subject},{int(issued_at.timestamp())},{written}]".encode())
+def _serialize(subject: int, issued_at: datetime, detail: str = "") -> bytes:
+    detail_json = json.dumps(detail, ensure_ascii=False) if detail else '""'
+    return _base64(f"[{subject},{int(issued_at.timestamp())},{detail_json}]".encode())
 
 
-def _sign(said: bytes, purpose: Purpose, key: str) -> str:
-    return (b"%b.%b" % (said, _base64(_signer(key, purpose)(said)))).decode("ascii")
+def _sign(payload: bytes, purpose: Purpose, key: str) -> str:
+    return (b"%b.%b" % (payload, _base64(_signer(key, purpose)(payload)))).decode("ascii")
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -116,10 +116,10 @@ def _signer(key: str, purpose: Purpose) -> Callable[[bytes], bytes]:
 def read_token(
     text: str, purpose: Purpose, keys: tuple[str, ...], now: datetime, *, may_be_old: bool = False
 ) -> Token:
-    """The token behind `text`, checked against every key and against its lifetime at `now`.
+    """Return the token in `text`, verified with every key and against its lifetime at `now`.
 
-    Raises `TokenInvalid` for anything unsigned, cut or meant for another purpose, `TokenExpired`
-    past its lifetime (unless `may_be_old`, for pages that only explain what to do).
+    Raises `TokenInvalid` for text that is unsigned, truncated or made for another purpose, and
+    `TokenExpired` past its lifetime (unless `may_be_old`, for pages that only explain what to do).
     """
     # itsdangerous tries its list from the end, so the newest key goes last there.
     serializer = _serializer(keys[::-1], purpose)

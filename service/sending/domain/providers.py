@@ -1,15 +1,15 @@
-"""Who takes the mail of an address: a few companies for most people, the domain itself for the rest.
+"""The mail provider of an address: one of a few companies, or else the domain itself.
 
-Pace and refusals belong to whoever runs the mail servers: what Outlook thinks of us holds for
-hotmail.co.uk as well. Domains that rent a provider's servers under a name of their own count as
-themselves, since looking up their MX for each mail would make sending wait for DNS.
+Limits and refusals belong to the company that runs the mail servers: Outlook's view of us holds for
+hotmail.co.uk as well. Custom domains hosted by a provider count as themselves, because looking up
+their MX for each mail would make sending wait for DNS.
 """
 
 import re
 
 from service.platform.caches import cached
 
-# Names that stand under many country domains: hotmail.co.uk, yahoo.com.br, gmx.ch, yandex.by.
+# Names with many country domains: hotmail.co.uk, yahoo.com.br, gmx.ch, yandex.by.
 _FAMILIES = {
     "aol": "yahoo",
     "gmx": "gmx",
@@ -48,7 +48,7 @@ _BY_DOMAIN = {domain: name for name, domains in _MEMBERS.items() for domain in d
 
 
 def provider_of(address: str) -> str:
-    """`anne@hotmail.co.uk` -> `outlook`, `bert@uni.example` -> `uni.example`."""
+    """Return the provider: `anne@hotmail.co.uk` -> `outlook`, `bert@uni.example` -> `uni.example`."""
     return _provider_of_domain(address.rpartition("@")[2])
 
 

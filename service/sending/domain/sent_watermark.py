@@ -1,7 +1,7 @@
-"""How far the sending has come, told outside the database: what gives a restored backup away.
+"""The sent watermark: how far sending came, kept outside the database to detect a restored backup.
 
-A mark names one row as it was when its window went into flight. A database in which that row is
-not there, or not that far, is older than what the world has got (decision record 0015).
+A watermark names one row as it was when its window went in flight. A database in which that row is
+missing, or at an earlier step, is older than what was sent from it (decision record 0015).
 """
 
 import json
@@ -12,20 +12,20 @@ from datetime import date, datetime
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 
-# How the occasions begin under which the operator is told that a database is behind a mark.
+# The prefix of the occasions of alerts about a restored database.
 ALERT_OCCASIONS = "restored "
 
 
 class WatermarkUnreadable(ValueError):
-    """The text is no mark: half written, or of something else."""
+    """The text is no watermark: half written, or something else."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentWatermark:
-    """The newest row of a window in flight at `at` (aware, UTC).
+    """The newest row of a window that went in flight at `at` (aware, UTC).
 
-    `installation` is the database's own random name, which its backups share. `editions` are the
-    newest dates of each cadence that had been made by then.
+    `installation` is the database's random name, which its backups share. `editions` are the newest
+    dates of each cadence that were frozen by then.
     """
 
     installation: str
@@ -36,13 +36,13 @@ class SentWatermark:
 
     @property
     def occasion(self) -> str:
-        """Under which the operator is told that a database is behind this mark."""
+        """The occasion of the alert that a database is older than this watermark."""
         return f"{ALERT_OCCASIONS}{self.at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)
 class WatermarkedRow:
-    """The row that a mark names, as the database has it now."""
+    """The row that a watermark names, as the database has it now."""
 
     attempt: int
     state: DeliveryState
@@ -50,10 +50,10 @@ class WatermarkedRow:
 
 
 def is_older_than(watermark: SentWatermark, row: WatermarkedRow | None) -> bool:
-    """Whether the database that has this row is older than the mark.
+    """Return whether the database that has this row is older than the watermark.
 
-    The row was in flight at the mark's attempt, and the message's identity is written with that
-    step; so it can neither be missing, nor at an earlier attempt, nor merely claimed for this one.
+    The row was in flight at the watermark's attempt, and its Message-ID is written in that step. So
+    a row that is missing, at an earlier attempt, or only claimed for this one is older.
     """
     if row is None or not row.has_message_id or row.attempt < watermark.attempt:
         return True
@@ -61,7 +61,7 @@ def is_older_than(watermark: SentWatermark, row: WatermarkedRow | None) -> bool:
 
 
 def write_watermark(watermark: SentWatermark) -> str:
-    """The mark as one line of JSON."""
+    """Return the watermark as one line of JSON."""
     return json.dumps(
         {
             "installation": watermark.installation,
@@ -76,22 +76,22 @@ def write_watermark(watermark: SentWatermark) -> str:
 
 
 def read_watermark(text: str) -> SentWatermark:
-    """Read what `write_watermark` wrote. Raises `WatermarkUnreadable`."""
+    """Parse what `write_watermark` wrote. Raises `WatermarkUnreadable`."""
     try:
-        told = json.loads(text)
+        value = json.loads(text)
         watermark = SentWatermark(
-            installation=str(told["installation"]),
-            delivery_id=int(told["delivery_id"]),
-            attempt=int(told["attempt"]),
-            at=datetime.fromisoformat(told["at"]),
-            editions=_read_editions(told["editions"]),
+            installation=str(value["installation"]),
+            delivery_id=int(value["delivery_id"]),
+            attempt=int(value["attempt"]),
+            at=datetime.fromisoformat(value["at"]),
+            editions=_read_editions(value["editions"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WatermarkUnreadable(f"not a mark: {type(error).__name__}") from error
+        raise WatermarkUnreadable(f"not a watermark: {type(error).__name__}") from error
     if watermark.at.tzinfo is None:
-        raise WatermarkUnreadable("not a mark: its time has no zone")
+        raise WatermarkUnreadable("not a watermark: its time has no zone")
     return watermark
 
 
-def _read_editions(told: Mapping[str, str]) -> dict[Cadence, date]:
-    return {Cadence(cadence): date.fromisoformat(on) for cadence, on in told.items()}
+def _read_editions(dates: Mapping[str, str]) -> dict[Cadence, date]:
+    return {Cadence(cadence): date.fromisoformat(on) for cadence, on in dates.items()}

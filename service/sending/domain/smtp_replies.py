@@ -1,4 +1,4 @@
-"""What an SMTP reply is about: the mail, its provider, or the relay."""
+"""Classify an SMTP reply by what it is about: the mail, its provider, or the relay."""
 
 import re
 from enum import StrEnum
@@ -8,7 +8,7 @@ from service.deliveries.domain.states import BounceVerdict, Phase, SendOutcome, 
 
 
 class ReplyKind(StrEnum):
-    """What an outcome is about, which decides who waits: the mail, its provider, or the relay."""
+    """What an outcome is about; it decides whether the mail, its provider or the relay waits."""
 
     ACCEPTED = "accepted"
     UNANSWERED = "unanswered"
@@ -29,9 +29,9 @@ K = ReplyKind
 
 
 def read_reply(outcome: SendOutcome) -> ReplyKind:
-    """What an outcome is about.
+    """Return what an outcome is about.
 
-    Until RCPT a relay knows nothing of the reader: what goes wrong there is the relay's, or ours.
+    Before RCPT a relay knows no recipient, so an error there is about the relay or about us.
     """
     code = outcome.code
     if outcome.phase is Phase.CONNECT:
@@ -48,7 +48,7 @@ def read_reply(outcome: SendOutcome) -> ReplyKind:
 
 
 def _is_this_mail(outcome: SendOutcome) -> bool:
-    """Whether MAIL was refused for good for this one's size, or for what no command can say."""
+    """Return whether MAIL was refused for good for this mail's size or its invalid address."""
     if outcome.code < 500:
         return False
     is_syntax = enhanced_code(outcome.text).startswith("5.5.")
@@ -66,7 +66,7 @@ def _read_deferral(outcome: SendOutcome) -> ReplyKind:
     if status == "4.2.2":
         return K.FULL
     if outcome.code == 421:
-        # A connection that timed out or a server that shuts down does not ask us to be slower.
+        # A timeout or a server that shuts down does not ask us to send more slowly.
         return K.PUT_OFF if status.startswith(("4.3.", "4.4.")) else K.THROTTLED
     if _RATE_WORDS.search(outcome.text):
         return K.THROTTLED

@@ -1,4 +1,4 @@
-"""How long a relay is waited for, and how long its connections are kept."""
+"""SMTP timeouts, and limits on how long a connection is reused."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,12 @@ class SmtpLimits:
     data_seconds: float = 120.0
     block_seconds: float = 180.0
     final_dot_seconds: float = 600.0
-    # A connection is replaced after this many messages. After resting for `check_seconds` it must
-    # answer a RSET before it is trusted with a message, and after `idle_seconds` it is not trusted
-    # at all.
+    # A connection is replaced after this many messages. One that was idle for `check_seconds` must
+    # answer a RSET before its next message; one that was idle for `idle_seconds` is closed.
     messages_per_connection: int = 500
     check_seconds: float = 5.0
     idle_seconds: float = 30.0
-    # How long a relay that failed is left alone, after its first, second … failure.
+    # The back-off after a relay's first, second … failure.
     rest_seconds: tuple[float, ...] = REST_SECONDS
 
 

@@ -1,9 +1,9 @@
-"""What is said to a relay from the first MAIL on, and what its replies mean for each message.
+"""The client side of SMTP from the first MAIL on, as a sans-io state machine.
 
-No socket and no clock: bytes in, bytes out, so that every order of replies can be tested. Where the
-relay offers PIPELINING (RFC 2920) MAIL, RCPT and DATA go out together, and before them the body of
-the last message, which the RFC allows as the first of a group: one round trip a message. A body is
-only ever said after its own 354.
+It has no socket and no clock: bytes in, bytes out, so that every order of replies can be tested.
+Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, and before them
+the body of the previous message, which the RFC allows as the first of a group: one round trip per
+message. A body is sent only after its own 354.
 """
 
 import re
@@ -16,7 +16,7 @@ from service.messages.mime.mime import Envelope
 from service.platform.caches import cached
 from service.platform.one_line import plain_words
 
-# RFC 5321 §4.5.3.1.5 allows 512 octets a line of a reply, and nobody's refusal is a novel.
+# RFC 5321 §4.5.3.1.5 allows 512 octets per reply line; this bounds the whole reply.
 _LONGEST_REPLY = 32_768
 _CONTROL = re.compile("[\x00-\x20\x7f<>]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -24,7 +24,7 @@ _DOT_AT_START = re.compile(rb"(?m)^\.")
 
 
 class Awaited(IntEnum):
-    """Which reply comes next."""
+    """Which command the next reply answers."""
 
     RESET = 0
     MAIL = 1
@@ -34,11 +34,11 @@ class Awaited(IntEnum):
 
 
 class SmtpClientProtocol:
-    """One connection's talk. `next_envelope` gives the next message or None; it is told whether it
-    is asked early, while the verdict on the last message is still awaited.
+    """The state of one connection. `next_envelope(is_early)` returns the next message or None;
+    `is_early` is true while the final reply to the previous message is still awaited.
 
-    After `begin`, `hear` and `lose`, `said` holds what must be written and `landed` what came of
-    messages; the caller empties both. `is_over` once nothing more may be said here.
+    After `start`, `feed` and `abort`, `outgoing` holds the bytes to write and `landed` the messages
+    with their outcomes; the caller empties both. `is_over` is true once nothing more may be sent.
     """
 
     def __init__(
@@ -51,131 +51,132 @@ class SmtpClientProtocol:
         self._next = next_envelope
         self._is_pipelined = is_pipelined
         self._takes_utf8 = takes_utf8
-        self._heard = b""
+        self._buffer = b""
         self._lines: list[str] = []
         self._awaited: deque[Awaited] = deque()
-        # The message whose MAIL is said, how far it came and what refused it; and the message
-        # whose body is said.
+        # The message whose MAIL is sent, how far it got and what refused it; and the message
+        # whose body is sent, without a final reply yet.
         self._opened: Envelope | None = None
         self._phase = Phase.MAIL
         self._refusal: SendOutcome | None = None
-        self._judged: Envelope | None = None
-        self.said: list[bytes] = []
+        self._unanswered: Envelope | None = None
+        self.outgoing: list[bytes] = []
         self.landed: list[tuple[Envelope, SendOutcome]] = []
         self.is_over = False
 
     @property
     def awaited(self) -> Awaited | None:
-        """The reply that is waited for; None while the connection rests."""
+        """The reply that comes next; None while the connection is idle."""
         return self._awaited[0] if self._awaited else None
 
-    def begin(self, *, is_checked: bool = False) -> None:
-        """Say the next message, if there is one. With `is_checked` a RSET must be answered before:
-        a connection that rested may be gone without a word."""
+    def start(self, *, is_checked: bool = False) -> None:
+        """Send the next message, if there is one. With `is_checked` the relay must first answer a
+        RSET, because an idle connection may have been dropped without notice."""
         if is_checked:
-            self._say(b"RSET\r\n", Awaited.RESET)
+            self._send(b"RSET\r\n", Awaited.RESET)
         else:
             self._open_next(is_early=False)
 
-    def hear(self, data: bytes) -> None:
-        """Take what the relay said; half a line waits for its rest."""
-        *lines, self._heard = (self._heard + data).split(b"\n")
+    def feed(self, data: bytes) -> None:
+        """Process bytes from the relay; an incomplete line is buffered."""
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             if self.is_over:
                 return
-            self._hear_line(line)
-        if len(self._heard) > _LONGEST_REPLY or sum(map(len, self._lines)) > _LONGEST_REPLY:
-            self._give_up(-1, "a reply without an end")
+            self._feed_line(line)
+        if len(self._buffer) > _LONGEST_REPLY or sum(map(len, self._lines)) > _LONGEST_REPLY:
+            self._end(-1, "the reply is too long")
 
-    def lose(self, why: str) -> None:
-        """The connection is gone, or nobody waits any longer: no reply will come."""
+    def abort(self, reason: str) -> None:
+        """End the exchange: the connection was lost or timed out, so no reply will come."""
         if not self.is_over:
-            self._give_up(0, why)
+            self._end(0, reason)
 
-    def _hear_line(self, line: bytes) -> None:
-        code, is_last, words = _read_line(line)
+    def _feed_line(self, line: bytes) -> None:
+        code, is_last, text = _parse_line(line)
         if not code:
-            self._give_up(-1, f"no reply of SMTP: {words[:200]}")
+            self._end(-1, f"not an SMTP reply: {text[:200]}")
         elif is_last and not self._lines:
-            self._hear_reply(code, words)
+            self._on_reply(code, text)
         else:
-            self._lines.append(words)
+            self._lines.append(text)
             if is_last:
-                told, self._lines = " ".join(filter(None, self._lines)), []
-                self._hear_reply(code, told)
+                reply, self._lines = " ".join(filter(None, self._lines)), []
+                self._on_reply(code, reply)
 
-    def _hear_reply(self, code: int, text: str) -> None:
+    def _on_reply(self, code: int, text: str) -> None:
         if not self._awaited:
-            # RFC 5321 §3.8: 421 may come at any time. Anything else is no partner for us.
+            # RFC 5321 §3.8 allows 421 at any time; any other unexpected reply ends it as well.
             self.is_over = True
             return
         awaited = self._awaited.popleft()
         if awaited is Awaited.DOT:
-            self._hear_verdict(code, text)
+            self._on_final_reply(code, text)
         elif awaited is Awaited.RESET:
-            self._hear_reset(code, text)
+            self._on_reset(code, text)
         elif awaited is Awaited.DATA:
-            self._hear_go_ahead(code, text)
+            self._on_data_reply(code, text)
         elif code // 100 != 2:
             self._refuse(code, text)
         elif awaited is Awaited.MAIL:
             self._phase = Phase.RCPT
             if not self._is_pipelined and self._opened is not None:
-                self._say(_rcpt(self._opened), Awaited.RCPT)
+                self._send(_rcpt(self._opened), Awaited.RCPT)
         elif not self._is_pipelined:
-            self._say(b"DATA\r\n", Awaited.DATA)
+            self._send(b"DATA\r\n", Awaited.DATA)
 
-    def _hear_reset(self, code: int, text: str) -> None:
+    def _on_reset(self, code: int, text: str) -> None:
         if code == 250:
             self._open_next(is_early=False)
         else:
-            self._give_up(0, text)
+            self._end(0, text)
 
-    def _hear_go_ahead(self, code: int, text: str) -> None:
+    def _on_data_reply(self, code: int, text: str) -> None:
         envelope = self._opened
         if code != 354 or envelope is None:
             self._refuse(code, text)
         elif self._refusal is not None:
-            # It wants a body for nobody (RFC 2920 §3.1). Whatever were said now might be a message.
-            self._give_up(0, "354 after a refusal")
+            # It accepts a body without a recipient (RFC 2920 §3.1), and would take the next bytes
+            # for one.
+            self._end(0, "354 after a refusal")
         else:
-            self._opened, self._judged = None, envelope
-            self.said.append(wire_form(envelope))
-            self._say(b".\r\n", Awaited.DOT)
+            self._opened, self._unanswered = None, envelope
+            self.outgoing.append(wire_form(envelope))
+            self._send(b".\r\n", Awaited.DOT)
             if self._is_pipelined:
                 self._open_next(is_early=True)
 
     def _refuse(self, code: int, text: str) -> None:
-        """Keep the first refusal; in a group the replies to its rest must be heard as well."""
+        """Keep the first refusal; the other replies of a pipelined group still have to be read."""
         self._refusal = self._refusal or SendOutcome(self._phase, code, text)
         if code == 421:
-            self._give_up(0, text)
+            self._end(0, text)
         elif not {Awaited.RCPT, Awaited.DATA} & {*self._awaited}:
             self._drop_opened()
 
     def _drop_opened(self) -> None:
-        """A refused message lands, and RSET clears what the relay may remember of it."""
+        """Report the refused message, and RSET the relay's state of it."""
         if self._opened is not None and self._refusal is not None:
             self.landed.append((self._opened, self._refusal))
         self._opened = self._refusal = None
-        self._say(b"RSET\r\n", Awaited.RESET)
+        self._send(b"RSET\r\n", Awaited.RESET)
 
-    def _hear_verdict(self, code: int, text: str) -> None:
-        if self._judged is None or code // 100 not in {2, 4, 5}:
-            # Rubbish is no verdict, and what was said stays in doubt.
-            self._give_up(0, f"no verdict: {code} {text}")
+    def _on_final_reply(self, code: int, text: str) -> None:
+        if self._unanswered is None or code // 100 not in {2, 4, 5}:
+            # Such a reply does not say whether the message was taken, so it stays in doubt.
+            self._end(0, f"invalid reply to the message: {code} {text}")
             return
-        self.landed.append((self._judged, SendOutcome(Phase.REPLIED, code, text)))
-        self._judged = None
+        self.landed.append((self._unanswered, SendOutcome(Phase.REPLIED, code, text)))
+        self._unanswered = None
         if code == 421:
-            self._give_up(0, text)
+            self._end(0, text)
         elif self._opened is None:
             self._open_next(is_early=False)
 
     def _open_next(self, *, is_early: bool) -> None:
-        """Open the next message that can be said at all; others land without a word on the wire."""
+        """Open the next message with valid addresses; refuse others without sending anything."""
         while (envelope := self._next(is_early)) is not None:
-            outcome = _unspeakable(envelope, takes_utf8=self._takes_utf8)
+            outcome = _address_error(envelope, takes_utf8=self._takes_utf8)
             if outcome is None:
                 self._open(envelope)
                 return
@@ -184,33 +185,33 @@ class SmtpClientProtocol:
     def _open(self, envelope: Envelope) -> None:
         self._opened, self._phase = envelope, Phase.MAIL
         if self._is_pipelined:
-            self.said.append(b"%b%bDATA\r\n" % (_mail(envelope), _rcpt(envelope)))
+            self.outgoing.append(b"%b%bDATA\r\n" % (_mail(envelope), _rcpt(envelope)))
             self._awaited += (Awaited.MAIL, Awaited.RCPT, Awaited.DATA)
         else:
-            self._say(_mail(envelope), Awaited.MAIL)
+            self._send(_mail(envelope), Awaited.MAIL)
 
-    def _say(self, command: bytes, awaited: Awaited) -> None:
-        self.said.append(command)
+    def _send(self, command: bytes, awaited: Awaited) -> None:
+        self.outgoing.append(command)
         self._awaited.append(awaited)
 
-    def _give_up(self, code: int, why: str) -> None:
-        """End the talk: what was said whole is in doubt, what was only opened was never sent."""
+    def _end(self, code: int, reason: str) -> None:
+        """End the exchange: a body that was sent is in doubt, a message only opened was not sent."""
         self.is_over = True
-        if self._judged is not None:
-            self.landed.append((self._judged, SendOutcome(Phase.DATA, 0, why)))
+        if self._unanswered is not None:
+            self.landed.append((self._unanswered, SendOutcome(Phase.DATA, 0, reason)))
         if self._opened is not None:
-            # A code belongs to the reply that was due; behind a body that was the body's.
-            told = 0 if self._judged is not None else code
-            outcome = self._refusal or SendOutcome(self._phase, told, why)
+            # The code belongs to the reply that was due: the body's, where one was sent.
+            own_code = 0 if self._unanswered is not None else code
+            outcome = self._refusal or SendOutcome(self._phase, own_code, reason)
             self.landed.append((self._opened, outcome))
-        self._opened = self._judged = self._refusal = None
+        self._opened = self._unanswered = self._refusal = None
         self._awaited.clear()
 
 
 # Most replies are the same for every message.
 @cached("SMTP reply lines", maxsize=256)
-def _read_line(line: bytes) -> tuple[int, bool, str]:
-    """A line's code, whether it is its reply's last, and its words; 0 where it is no reply's."""
+def _parse_line(line: bytes) -> tuple[int, bool, str]:
+    """Return code, whether the line is the reply's last, and text; code 0 if it is no reply line."""
     text = line.decode("utf-8", "replace").rstrip()
     if not (line[:3].isdigit() and text[3:4] in {"", " ", "-"}):
         return 0, True, plain_words(text)
@@ -218,8 +219,8 @@ def _read_line(line: bytes) -> tuple[int, bool, str]:
 
 
 def wire_form(envelope: Envelope) -> bytes:
-    """The message as DATA carries it before the final dot: CRLF after every line, dots doubled at
-    line starts (RFC 5321 §4.5.2)."""
+    """Return the body as DATA carries it, without the final dot: lines end in CRLF, dots at line
+    starts are doubled (RFC 5321 §4.5.2)."""
     payload = envelope.payload
     if not envelope.is_wire:
         payload = _DOT_AT_START.sub(b"..", _LINE_END.sub(b"\r\n", payload))
@@ -237,12 +238,12 @@ def _rcpt(envelope: Envelope) -> bytes:
     return b"RCPT TO:<%b>\r\n" % envelope.recipient.encode()
 
 
-def _unspeakable(envelope: Envelope, *, takes_utf8: bool) -> SendOutcome | None:
-    """Why no command can hold this message's addresses, or None."""
+def _address_error(envelope: Envelope, *, takes_utf8: bool) -> SendOutcome | None:
+    """Return the refusal of addresses that are not valid in an SMTP command, or None."""
     if not envelope.sender.isascii() or _CONTROL.search(envelope.sender):
-        return SendOutcome(Phase.MAIL, 501, "5.5.4 no command can hold the sender's address")
+        return SendOutcome(Phase.MAIL, 501, "5.5.4 invalid sender address")
     if _CONTROL.search(envelope.recipient):
-        return SendOutcome(Phase.RCPT, 501, "5.5.4 no command can hold this address")
+        return SendOutcome(Phase.RCPT, 501, "5.5.4 invalid address")
     if not envelope.recipient.isascii() and not takes_utf8:
-        return SendOutcome(Phase.RCPT, 553, "5.6.7 the relay takes no such address")
+        return SendOutcome(Phase.RCPT, 553, "5.6.7 the relay does not support SMTPUTF8")
     return None

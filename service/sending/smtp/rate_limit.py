@@ -1,9 +1,9 @@
-"""`SEND_RATE`: messages a second of all workers on all hosts together, counted in Valkey.
+"""The rate limit `SEND_RATE`: messages per second of all workers on all hosts, kept in Valkey.
 
-Slots in time are given out in a row, each worker takes some at once (the "generic cell rate
-algorithm", one number in Valkey): nothing is saved up while nobody sends, so no burst follows a
-quiet hour. While Valkey is away each worker sends its share by itself, as many as were last seen
-sending: mail neither stops nor flies unlimited, and the log says so.
+The limiter is the generic cell rate algorithm: one number in Valkey holds the next free time slot,
+and each worker takes several slots at once. Unused slots expire, so no burst follows a quiet hour.
+While Valkey is unavailable each worker sends its share of the rate, by the number of workers last
+seen sending; the log says so.
 """
 
 import math
@@ -19,21 +19,21 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
 _KEY = "paperboy:send_rate"
-# A worker that asked for no slot for so long is not sending.
+# A worker that took no slot for this long does not count as sending.
 _SEEN_SECONDS = 30
-# Slots taken at once: what a worker that dies takes with it, and how long others wait behind it.
+# Slots taken at once: a worker that dies wastes as many, and others wait behind them.
 _AT_ONCE_SECONDS = 0.25
 TIMEOUT_SECONDS = 1.0
-# How long Valkey is not asked again after it did not answer: each question may cost the timeout.
+# Back-off after Valkey did not answer, because each attempt may cost the timeout.
 ASK_AGAIN_SECONDS = 5.0
-# The share of one worker where Valkey was never reached, so that nobody knows of how many it is.
+# The number of workers to assume while Valkey was never reached.
 ASSUMED_WORKERS = 4
 
-# KEYS: the time of the next free slot, the workers by when they last asked. ARGV: rate, slots
-# wanted, this worker, how long a worker counts. Gives seconds until the first slot, and workers.
+# KEYS: the time of the next free slot; the workers by the time of their last request. ARGV: rate,
+# slots wanted, this worker, how long a worker counts. Returns seconds until the first slot, workers.
 _RESERVE = """
-local told = redis.call('TIME')
-local now = tonumber(told[1]) + tonumber(told[2]) / 1000000
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local free = tonumber(redis.call('GET', KEYS[1]) or '0')
 if free < now then free = now end
 local next = free + tonumber(ARGV[2]) / tonumber(ARGV[1])
@@ -48,7 +48,7 @@ log = get_logger(__name__)
 
 
 class SendRate:
-    """One worker's part in the common rate. For one thread; times are those of `time.monotonic`."""
+    """One worker's share of the rate limit. Not thread-safe; times are those of `time.monotonic`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class SendRate:
             redis_url,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
-            # The client's own patience would hold up messages that are on the wire.
+            # The client's own retries would hold up messages that are on the wire.
             retry=Retry(NoBackoff(), 0),
         )
         self._reserve = self._client.register_script(_RESERVE)
@@ -77,13 +77,13 @@ class SendRate:
         self._in_hand = 0
 
     def wait_seconds(self, wanted: int) -> float:
-        """How long until the next message may go, of `wanted` that wait; 0 for now."""
+        """Return the seconds until the next of `wanted` waiting messages may be sent; 0 for now."""
         if not self._in_hand:
             self._take_slots(max(1, min(wanted, math.ceil(self._rate * _AT_ONCE_SECONDS))))
         return max(0.0, self._next_slot - time.monotonic())
 
     def spend(self) -> None:
-        """A message goes: its slot is used."""
+        """Use up one slot for a message that is sent now."""
         self._in_hand -= 1
         self._next_slot += self._gap
 
@@ -96,13 +96,13 @@ class SendRate:
         share = self._rate / (self._worker_count or ASSUMED_WORKERS)
         self._gap = 1 / share
         self._next_slot = max(self._next_slot, time.monotonic())
-        # One at a time: Valkey may be back before the second.
+        # One at a time, because Valkey may be back before the second.
         self._in_hand = 1
 
     def _take_shared(self, count: int) -> bool:
         keys = [f"{_KEY}:free", f"{_KEY}:workers"]
         try:
-            told = self._reserve(keys=keys, args=[self._rate, count, self._name, _SEEN_SECONDS])
+            slots = self._reserve(keys=keys, args=[self._rate, count, self._name, _SEEN_SECONDS])
         except (RedisError, OSError) as error:
             self._ask_at = time.monotonic() + self._ask_again_seconds
             if not self._is_alone:
@@ -117,13 +117,13 @@ class SendRate:
             log.info("send_rate.shared")
         self._is_alone = False
         self._gap, self._in_hand = 1 / self._rate, count
-        self._next_slot = time.monotonic() + float(told[0])
-        self._worker_count = int(told[1])
+        self._next_slot = time.monotonic() + float(slots[0])
+        self._worker_count = int(slots[1])
         return True
 
 
 def open_rate(settings: Settings) -> SendRate | None:
-    """This process's part in the operator's rate; None where there is no limit."""
+    """Return this process's share of the operator's rate limit; None without a limit."""
     if settings.send_rate is None:
         return None
     return SendRate(settings.redis_url, settings.send_rate)

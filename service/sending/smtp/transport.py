@@ -1,11 +1,11 @@
-"""Messages onto the wire: which message on which connection. Connections are kept and used again.
+"""A connection pool for SMTP: decides which message goes over which connection, and reuses them.
 
-With `connecting` and `lines` the only asynchronous code. aiosmtplib connects and does EHLO,
-STARTTLS, TLS and AUTH; from then on a `Dialogue` decides what is said, since for each message we
-must know how far it got (`SendOutcome.phase`): that decides whether it may ever be sent again.
+This folder has the only asynchronous code. aiosmtplib connects and does EHLO, STARTTLS, TLS and
+AUTH; from then on `SmtpClientProtocol` decides what is sent, because for each message we must know
+how far it got (`SendOutcome.phase`): that decides whether it may ever be sent again.
 
-The loop runs only while somebody is in `turn`, on the caller's own thread: what builds messages and
-what sends them take turns, and neither waits for the other's lock.
+The event loop runs only inside `run_until`, on the caller's thread: building and sending alternate
+on one thread, so they never compete for the interpreter's lock.
 """
 
 import asyncio
@@ -22,48 +22,48 @@ from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp.connection import SmtpConnection
 from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
-from service.sending.smtp.relay_pool import RelayError, RelayPool, words_of
+from service.sending.smtp.relay_pool import RelayError, RelayPool, describe_error
 
 __all__ = ["Envelope", "SmtpTransport", "Transport"]
 
-# How long a relay that refused one more connection is not asked for another.
+# How long no further connection is tried after a relay refused one more.
 FULL_SECONDS = 30.0
 
-_TAKEN_BACK = SendOutcome(Phase.CONNECT, 0, "taken back before a word of it was said")
+_WITHDRAWN = SendOutcome(Phase.CONNECT, 0, "withdrawn before anything was sent")
 
 
 class Transport(Protocol):
-    """What puts messages on the wire: the SMTP one below, and those of tests."""
+    """Sends messages: the SMTP pool below, and the transports of tests."""
 
     def begin(self, envelopes: Sequence[Envelope]) -> None:
-        """Put messages on their way. They move while somebody is in `turn`."""
+        """Queue messages. They are sent during later calls of `run_until`."""
 
-    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
-        """Serve the wire until `enough` messages have landed, for so many seconds at the most.
+    def run_until(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
+        """Send until `enough` messages have an outcome, for at most `seconds`.
 
-        Every message that was begun is returned once, by its number, with its outcome.
+        Return each message's outcome once, by the message's number.
         """
 
     def give_up(self, seconds: float) -> dict[int, SendOutcome]:
-        """Take back what was not said yet, and wait so long for what was; returns all the rest.
+        """Withdraw what was not sent, wait `seconds` for the rest, and return all outcomes.
 
-        Nothing that was begun before moves afterwards.
+        No message that was begun is sent afterwards.
         """
 
     def pop_relay_errors(self) -> list[RelayError]:
-        """What the operator should know of the relays, each thing once."""
+        """Return what the operator should know of the relays, each error once."""
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether nothing can be sent now, so that nothing need be begun."""
+        """Whether nothing can be sent now, so that nothing need be claimed."""
 
     def close(self) -> None: ...
 
 
 class SmtpTransport:
-    """A pool of connections to the relays, shared among them by their weights.
+    """A pool of connections, spread over the relays by their weights.
 
-    `rate` is this process's part in the common rate, None for as fast as the relays answer.
+    `rate` is this process's share of the common rate limit, None for as fast as the relays answer.
     """
 
     def __init__(
@@ -81,30 +81,30 @@ class SmtpTransport:
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[Envelope] = deque()
-        self._lines: set[SmtpConnection] = set()
-        self._resting: list[SmtpConnection] = []
+        self._connections: set[SmtpConnection] = set()
+        self._idle: list[SmtpConnection] = []
         self._openings: set[asyncio.Task[None]] = set()
         self._full_until = 0.0
-        # Messages that a stale connection cost one try; the next one is their last.
+        # Messages that already lost one attempt to a stale connection; the next one is their last.
         self._tried: set[int] = set()
         self._landed: dict[int, SendOutcome] = {}
         self._enough = 1
-        self._calmer = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def send(self, envelopes: Sequence[Envelope]) -> dict[int, SendOutcome]:
-        """Try each envelope once; every number comes back with its outcome."""
+        """Try each envelope once; return every outcome by the envelope's number."""
         self.begin(envelopes)
         outcomes: dict[int, SendOutcome] = {}
         while len(outcomes) < len(envelopes):
-            outcomes |= self.turn(60.0, len(envelopes) - len(outcomes))
+            outcomes |= self.run_until(60.0, len(envelopes) - len(outcomes))
         return outcomes
 
     def begin(self, envelopes: Sequence[Envelope]) -> None:
         self._waiting.extend(envelopes)
         if envelopes:
-            self._loop.call_soon(self.spread)
+            self._loop.call_soon(self._dispatch)
 
-    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
+    def run_until(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:
         loop, self._enough = self._loop, enough
         is_waiting = seconds > 0 and len(self._landed) < enough
         stop = loop.call_later(seconds, loop.stop) if is_waiting else loop.call_soon(loop.stop)
@@ -116,24 +116,24 @@ class SmtpTransport:
         return landed
 
     def give_up(self, seconds: float) -> dict[int, SendOutcome]:
-        outcomes = {one.number: _TAKEN_BACK for one in self._waiting}
+        outcomes = {envelope.number: _WITHDRAWN for envelope in self._waiting}
         self._waiting.clear()
         loop, self._enough = self._loop, 2**31
-        loop.run_until_complete(self._calm_down(seconds))
-        outcomes |= self.turn(0.0)
+        loop.run_until_complete(self._drain(seconds))
+        outcomes |= self.run_until(0.0)
         return outcomes
 
-    async def _calm_down(self, seconds: float) -> None:
-        """Until every connection rests; those that do not after so many seconds are closed."""
+    async def _drain(self, seconds: float) -> None:
+        """Wait until every connection is idle; close those that are not after `seconds`."""
         await self._stop_opening()
         try:
             async with asyncio.timeout(seconds):
-                while len(self._resting) < len(self._lines):
-                    self._calmer.clear()
-                    await self._calmer.wait()
+                while len(self._idle) < len(self._connections):
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
-            for line in [line for line in self._lines if line not in self._resting]:
-                line.leave()
+            for connection in [c for c in self._connections if c not in self._idle]:
+                connection.quit()
 
     async def _stop_opening(self) -> None:
         for task in self._openings:
@@ -157,7 +157,7 @@ class SmtpTransport:
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """Made at the first message, so that a process that forks before has nothing to share."""
+        """The event loop, made at the first message so that a process may fork before it."""
         if self._own_loop is None:
             self._own_loop = asyncio.new_event_loop()
         return self._own_loop
@@ -165,12 +165,12 @@ class SmtpTransport:
     # -- which message, which connection ---------------------------------------------------------
 
     def take(self, *, is_early: bool) -> Envelope | None:
-        """The next message for a connection that asks; None if there is none, or not yet.
+        """Return the next message for a connection; None if there is none, or not yet.
 
-        Early, before the verdict on its last message, a connection gets one only where more
-        messages wait than there are connections: another would be free for it sooner.
+        `is_early`: its previous message has no final reply yet. Then it gets one only if more
+        messages wait than there are connections; otherwise another would be free sooner.
         """
-        if not self._waiting or (is_early and len(self._waiting) < len(self._lines)):
+        if not self._waiting or (is_early and len(self._waiting) < len(self._connections)):
             return None
         if self._rate is not None:
             if self._wait_seconds() > 0:
@@ -179,20 +179,20 @@ class SmtpTransport:
         return self._waiting.popleft()
 
     def _wait_seconds(self) -> float:
-        """How long the rate lets nobody send; 0 without a rate."""
+        """Return how long the rate limit allows no message; 0 without a limit."""
         return self._rate.wait_seconds(len(self._waiting)) if self._rate is not None else 0.0
 
-    def spread(self) -> None:
-        """Give what waits to resting connections, and open others for the rest."""
+    def _dispatch(self) -> None:
+        """Give waiting messages to idle connections, and open new connections for the rest."""
         while self._waiting:
             pause = self._wait_seconds()
             if pause > 0:
                 if self._timer is None:
-                    self._timer = self._loop.call_later(pause, self._spread_later)
+                    self._timer = self._loop.call_later(pause, self._dispatch_later)
                 return
-            line = self._pop_resting()
-            if line is not None:
-                line.begin()
+            connection = self._pop_idle()
+            if connection is not None:
+                connection.start()
             elif self._may_open():
                 envelope = self.take(is_early=False)
                 if envelope is not None:
@@ -200,37 +200,37 @@ class SmtpTransport:
             else:
                 return
 
-    def _spread_later(self) -> None:
+    def _dispatch_later(self) -> None:
         self._timer = None
-        self.spread()
+        self._dispatch()
 
     def _may_open(self) -> bool:
-        if self._lines and time.monotonic() < self._full_until:
+        if self._connections and time.monotonic() < self._full_until:
             return False
-        return len(self._lines) + len(self._openings) < self._limit
+        return len(self._connections) + len(self._openings) < self._limit
 
-    def _pop_resting(self) -> SmtpConnection | None:
-        while self._resting:
-            line = self._resting.pop()
-            if not (line.is_stale or self._relays.is_resting(line.relay)):
-                return line
-            line.leave()
+    def _pop_idle(self) -> SmtpConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not (connection.is_stale or self._relays.is_resting(connection.relay)):
+                return connection
+            connection.quit()
         return None
 
-    def rest(self, line: SmtpConnection) -> None:
-        self._resting.append(line)
-        self._calmer.set()
+    def release(self, connection: SmtpConnection) -> None:
+        self._idle.append(connection)
+        self._changed.set()
         if self._waiting:
-            self._loop.call_soon(self.spread)
+            self._loop.call_soon(self._dispatch)
 
-    def forget(self, line: SmtpConnection) -> None:
-        """A connection is no more."""
-        self._lines.discard(line)
-        if line in self._resting:
-            self._resting.remove(line)
-        self._calmer.set()
+    def forget(self, connection: SmtpConnection) -> None:
+        """Remove a connection that was closed."""
+        self._connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._changed.set()
         if self._waiting:
-            self._loop.call_soon(self.spread)
+            self._loop.call_soon(self._dispatch)
 
     def is_resting(self, relay: int) -> bool:
         return self._relays.is_resting(relay)
@@ -243,10 +243,10 @@ class SmtpTransport:
         *,
         was_kept: bool = False,
     ) -> None:
-        """Keep what came of a message, and learn how the relay fares that it was given to.
+        """Store a message's outcome, and update the health of its relay.
 
-        A kept connection may have been closed at the other end meanwhile (RFC 5321 §3.8). Nothing
-        of the message was said to anybody yet, so one try on a fresh connection is no second copy.
+        The relay may have closed a reused connection meanwhile (RFC 5321 §3.8). Nothing of the
+        message was sent then, so one retry on a new connection cannot send a second copy.
         """
         is_stale = was_kept and outcome.phase is Phase.MAIL and outcome.code in {0, 421}
         if is_stale and envelope.number not in self._tried:
@@ -254,7 +254,7 @@ class SmtpTransport:
             self._open_for(envelope)
             return
         if relay is not None:
-            self._relays.hear(relay, outcome)
+            self._relays.record_outcome(relay, outcome)
             outcome = SendOutcome(
                 outcome.phase, outcome.code, outcome.text, self._relays.name(relay)
             )
@@ -266,43 +266,45 @@ class SmtpTransport:
     # -- opening and closing ---------------------------------------------------------------------
 
     def _open_for(self, envelope: Envelope) -> None:
-        task = self._loop.create_task(self._open_line(envelope))
+        task = self._loop.create_task(self._open_connection(envelope))
         self._openings.add(task)
         task.add_done_callback(self._end_opening)
 
     def _end_opening(self, task: asyncio.Task[None]) -> None:
-        """Whoever waited behind a connection that could not be opened has nobody else to start it."""
+        """Dispatch again: messages that waited for a failed connection need another one."""
         self._openings.discard(task)
         if self._waiting:
-            self._loop.call_soon(self.spread)
+            self._loop.call_soon(self._dispatch)
 
-    async def _open_line(self, envelope: Envelope) -> None:
-        busy = frozenset(line.relay for line in self._lines)
+    async def _open_connection(self, envelope: Envelope) -> None:
+        busy = frozenset(connection.relay for connection in self._connections)
         try:
             client, relay = await self._relays.connect(busy, self._limits.command_seconds)
-            line = SmtpConnection(self, client, relay, envelope, self._limits)
+            connection = SmtpConnection(self, client, relay, envelope, self._limits)
         except asyncio.CancelledError:
-            self.land(envelope, _TAKEN_BACK)
+            self.land(envelope, _WITHDRAWN)
             raise
         except (aiosmtplib.SMTPException, OSError) as error:
-            if self._lines and envelope.number not in self._tried:
-                # The relay wants no more connections of us than it has: those will do.
+            if self._connections and envelope.number not in self._tried:
+                # The relay accepts no further connection; the open ones carry on.
                 self._full_until = time.monotonic() + FULL_SECONDS
                 self._waiting.appendleft(envelope)
-                self._loop.call_soon(self.spread)
+                self._loop.call_soon(self._dispatch)
                 return
-            outcome = SendOutcome(Phase.CONNECT, getattr(error, "code", 0) or 0, words_of(error))
+            outcome = SendOutcome(
+                Phase.CONNECT, getattr(error, "code", 0) or 0, describe_error(error)
+            )
             self.land(envelope, outcome)
             return
-        self._lines.add(line)
-        line.begin()
+        self._connections.add(connection)
+        connection.start()
 
     async def _quit_all(self) -> None:
         await self._stop_opening()
-        lines = list(self._lines)
-        for line in lines:
-            line.leave()
-        gone = [line.is_gone for line in lines]
+        connections = list(self._connections)
+        for connection in connections:
+            connection.quit()
+        gone = [connection.is_gone for connection in connections]
         if gone:
             await asyncio.wait(gone, timeout=5)
         if self._timer is not None:

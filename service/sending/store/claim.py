@@ -1,8 +1,8 @@
-"""The steps of sending, as conditional updates: whoever changes no row has lost and must stop.
+"""Claim due rows for a sender (SKIP LOCKED), and recover the rows of dead senders.
 
-A sender holds an advisory lock on its own number for as long as its connection lives. When the
-process dies, Postgres drops the lock at once, so what it left is found without waiting for its
-lease; the lease itself serves where a host vanishes and its connection lingers.
+A sender holds an advisory lock on its own number while its connection lives. When the process dies,
+Postgres drops the lock at once, so its rows are found without waiting for the lease. The lease
+serves where a host vanishes and its connection lingers.
 """
 
 from collections.abc import Iterator
@@ -23,21 +23,20 @@ from service.deliveries.store.claimed_rows import (
     claiming,
     take_claims,
 )
-from service.deliveries.store.deliveries import record_event
 from service.deliveries.store.models import Delivery
 from service.platform.database.pg_arrays import write_numbers, write_texts
 from service.sending.store.in_flight import reopen_editions
 
-# The first half of every sender's advisory lock: tells our locks from anybody else's.
+# The first key of every sender's advisory lock; it keeps our locks apart from other programs'.
 LOCK_CLASS = 20592
 
 
 @contextmanager
 def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[None]:
-    """Hold the sender's lock on a connection of its own, outside any transaction, until the end.
+    """Hold the sender's advisory lock on a connection of its own, outside any transaction.
 
-    The lock belongs to the connection. It is closed for good afterwards, since back in the pool
-    it would keep a dead sender alive.
+    The lock belongs to the connection, which is closed afterwards and not returned to the pool,
+    where it would keep the lock of a sender that has ended.
     """
     engine: Engine = sessions.kw["bind"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -50,10 +49,10 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[No
             connection.invalidate()
 
 
-# Letters first: a confirmation must not wait behind a million digests. Then edition by edition, so
-# that a claim never walks over the rows of one that is still being composed. Each step stops as soon
-# as there are enough, and only rows that were taken are locked. The limit is part of the text: with
-# a parameter Postgres would plan for a tenth of the table.
+# Transactional mail first: a confirmation must not wait behind a million digests. Then edition by
+# edition, so that a claim never scans the rows of one that is still being composed. Each step stops
+# at the limit, and only claimed rows are locked. The limit is a literal, because with a parameter
+# Postgres would plan for a tenth of the table.
 _CLAIM = claiming(
     """letters AS MATERIALIZED (
   SELECT id FROM deliveries
@@ -92,18 +91,18 @@ _CLAIM_ALERT = claiming(
     "alert",
 )
 
-# By edition: when the last row that was claimed there was due, and its id.
+# By edition: (due_at, id) of the last row that was claimed there.
 Places: TypeAlias = dict[int, tuple[datetime, int]]
 
 
 @dataclass(slots=True)
 class Claimer:
-    """Who claims: a sender's number, its lease, and the one edition it is about, if it is one.
+    """The sender of a claim: its number, its lease, and its one edition, if it has one.
 
-    `places` is how far this sender has come in each edition: (due_at, id) of its last row there. A
-    claim goes on from there, since what lies before is mostly over: an index keeps naming such rows
-    for as long as any transaction, a backup say, might still want to see them. It is noted with the
-    edition now and then, for senders that begin.
+    `places` is this sender's position in each edition: (due_at, id) of its last row there. A claim
+    continues from there, because the rows before are mostly done, and the index keeps their dead
+    entries for as long as any transaction, such as a backup, may still see them. The position is
+    saved with the edition now and then, for senders that start later.
     """
 
     owner: int
@@ -114,10 +113,10 @@ class Claimer:
 
 
 def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> list[Claim]:
-    """Take up to `limit` rows that are due; rows that others are taking are passed over.
+    """Claim up to `limit` due rows; rows that another sender has locked are skipped.
 
-    Other mails than digests come first, then each frozen edition's rows, the oldest due first. What
-    came back to the queue behind the sender's place is found when nothing lies ahead of it.
+    Transactional mail comes first, then each frozen edition's rows, the oldest due first. Rows that
+    returned to the queue behind the sender's position are found when none lie ahead of it.
     """
     rows = _take(session, claimer, limit, now, goes_on=True)
     if not rows:
@@ -128,11 +127,11 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
             claimer.places[row.edition_id] = (row.due_at, row.id)
     if rows and (claimer.noted_at is None or now - claimer.noted_at >= _NOTED_EVERY):
         claimer.noted_at = now
-        session.execute(_NOTE_PLACES, _written(claimer.places))
+        session.execute(_NOTE_PLACES, _place_arrays(claimer.places))
     return [Claim(row, subscriber) for row, subscriber in rows]
 
 
-# Nobody waits for it: who finds the edition's row locked leaves the note to others.
+# Best effort: editions whose row another sender has locked are skipped.
 _NOTE_PLACES = text("""
 UPDATE editions SET passed_due_at = place.due_at, passed_id = place.id
 FROM unnest(
@@ -147,12 +146,12 @@ _NOTED_EVERY = timedelta(seconds=1)
 
 
 def claim_alert(session: Session, claimer: Claimer, occasion: str, now: datetime) -> list[Claim]:
-    """Take the mail to the operator about this occasion, if it waits and is due: one row or none."""
+    """Claim the alert of this occasion, if it is queued and due: one row or none."""
     given = {"owner": claimer.owner, "now": now, "until": now + claimer.lease, "occasion": occasion}
     return [Claim(*row) for row in take_claims(session, _CLAIM_ALERT, given)]
 
 
-def _written(places: Places) -> dict[str, str]:
+def _place_arrays(places: Places) -> dict[str, str]:
     return {
         "editions": write_numbers(places),
         "dues": write_texts(due_at.isoformat() for due_at, _ in places.values()),
@@ -170,19 +169,9 @@ def _take(
         "limit": limit,
         "edition_id": claimer.edition_id,
         "goes_on": goes_on,
-        **_written(claimer.places),
+        **_place_arrays(claimer.places),
     }
     return sorted(take_claims(session, _CLAIM, given), key=lambda row: (row[0].due_at, row[0].id))
-
-
-def _move(
-    session: Session, delivery: Delivery, state: DeliveryState, detail: str, now: datetime
-) -> None:
-    delivery.state = state
-    delivery.lease_owner = None
-    delivery.lease_until = None
-    delivery.updated_at = now
-    record_event(session, delivery, state, detail, now)
 
 
 _SWEEP = text("""
@@ -207,24 +196,22 @@ WITH left_behind AS (
 )
 SELECT state, count(*) AS row_count FROM moved GROUP BY state
 """).bindparams(
-    not_sent="its sender went away; not sent",
-    doubtful="its sender went away while it was on the wire",
+    not_sent="its sender died; not sent", doubtful="its sender died while it was in flight"
 )
 
 
 def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
-    """Heal what dead senders left: claimed rows go back, rows in flight fall in doubt.
+    """Recover the rows of dead senders: claimed ones are requeued, those in flight fall in doubt.
 
-    Returns (requeued, in doubt). A sender is dead when its advisory lock is gone, or when its
-    lease is over.
+    Return (requeued, in doubt). A sender is dead when its advisory lock is gone, or its lease over.
     """
     held = select(Delivery.lease_owner).where(
         Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT])
     )
     owners = set(session.scalars(held.distinct()))
-    # Asked after the rows were read: a sender takes its lock before it claims, so an owner seen
-    # in a row and not in the locks is dead. The other way round, one that starts between the two
-    # questions would be taken for dead.
+    # Locks are read after the rows: a sender locks before it claims, so an owner seen in a row but
+    # not in the locks is dead. In the opposite order a sender that starts between the two queries
+    # would be taken for dead.
     dead = [owner for owner in owners - _living_senders(session) if owner is not None]
     rows = session.execute(_SWEEP, {"dead": dead, "now": now}).all()
     moved: dict[str, int] = {row.state: row.row_count for row in rows}
@@ -232,7 +219,7 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
 
 
 def _living_senders(session: Session) -> frozenset[int]:
-    """The numbers of the senders that hold their lock in this database now."""
+    """Return the numbers of the senders that hold their lock in this database now."""
     owners = session.scalars(
         select(text("objid::bigint"))
         .select_from(text("pg_locks"))
@@ -248,9 +235,9 @@ def _living_senders(session: Session) -> frozenset[int]:
 def resolve_in_doubt(
     session: Session, edition_id: int | None, state: DeliveryState, detail: str, now: datetime
 ) -> int:
-    """Give the operator's answer to every row of an edition that is in doubt; returns how many.
+    """Move every row in doubt of an edition to `state`; return how many.
 
-    None stands for the mails that belong to no edition.
+    `edition_id` None stands for mails that belong to no edition.
     """
     is_of_edition = (
         Delivery.edition_id.is_(None) if edition_id is None else Delivery.edition_id == edition_id
@@ -261,16 +248,16 @@ def resolve_in_doubt(
         .order_by(Delivery.id)
         .with_for_update()
     )
-    is_again = state is DeliveryState.QUEUED
-    also = {"due_at": now} if is_again else None
+    is_resend = state is DeliveryState.QUEUED
+    also = {"due_at": now} if is_resend else None
     count = sum(transition_rows(session, doubts, state, detail, now, also).values())
-    if count and is_again and edition_id is not None:
+    if count and is_resend and edition_id is not None:
         reopen_editions(session, [edition_id])
     return count
 
 
 def count_due(session: Session, now: datetime) -> tuple[int, datetime | None]:
-    """How many rows are due and not yet taken, and since when the oldest waits."""
+    """Return how many rows are due and not yet claimed, and since when the oldest waits."""
     count, oldest = session.execute(
         select(func.count(), func.min(Delivery.due_at)).where(
             Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now

@@ -1,7 +1,7 @@
-"""Rows on their way over the wire: held, put into flight, and moved on by what the relay said.
+"""Lock claimed rows, put them in flight, and record their outcomes, by compare-and-set.
 
-Each step is one statement for a whole window, conditional on (id, attempt): whoever changes no row
-has lost it.
+Each step is one statement for a whole window, conditional on (id, attempt). A sender that changes
+no row has lost it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,9 +19,9 @@ from service.platform.database.pg_arrays import is_among, write_numbers, write_t
 
 
 class LockedClaim(NamedTuple):
-    """A claimed row on the way into flight, locked.
+    """A locked claimed row that is about to go in flight.
 
-    One whose lease `is_over` may be ended but never sent: it may be somebody else's any moment.
+    If its lease `is_over` it may be ended but never sent, because another sender may claim it.
     """
 
     id: int
@@ -42,7 +42,7 @@ ORDER BY id FOR NO KEY UPDATE
 def lock_claimed(
     session: Session, owner: int, attempts: Mapping[int, int], now: datetime
 ) -> list[LockedClaim]:
-    """The rows that are still this sender's at these attempts (id -> attempt), locked till the end."""
+    """Lock, in id order, and return this sender's rows at these attempts (id -> attempt)."""
     if not attempts:
         return []
     rows = session.execute(_HOLD, {"ids": write_numbers(attempts), "owner": owner}).all()
@@ -63,11 +63,11 @@ ORDER BY id FOR SHARE
 def lock_recipient_states(
     session: Session, held: Sequence[LockedClaim]
 ) -> dict[int, tuple[SubscriberState, str]]:
-    """The readers of held rows by id: state and normalised address, kept from changing.
+    """Return the subscribers of locked rows by id: state and normalised address, share-locked.
 
-    Either a late unsubscribe is committed and seen here, or it waits for this short transaction
-    and finds the row in flight. Asked after the rows are held, since everybody locks deliveries
-    before readers.
+    This closes the race with a late unsubscribe: either it is committed and seen here, or it waits
+    for this short transaction and finds the row in flight. Call it after locking the deliveries:
+    all code locks deliveries before subscribers, so that it cannot deadlock.
     """
     ids = write_numbers(row.subscriber_id for row in held if row.subscriber_id)
     rows = session.execute(_LOCK_RECIPIENTS, {"ids": ids}).all()
@@ -89,10 +89,10 @@ RETURNING deliveries.id
 def put_in_flight(
     session: Session, attempts: Mapping[int, int], message_ids: Mapping[int, str], until: datetime
 ) -> set[int]:
-    """Move claimed rows into flight by compare-and-set on (id, attempt); returns those that went.
+    """Put claimed rows in flight by compare-and-set on (id, attempt); return the ids that moved.
 
-    The caller commits before a byte is on the wire. A row that is not returned was taken away (its
-    lease ended, somebody else holds it now) and must not be sent.
+    The caller commits before it sends a byte. A row that is not returned belongs to another sender
+    (its lease ended) and must not be sent.
     """
     ids = sorted(attempts)
     if not ids:
@@ -107,7 +107,7 @@ def put_in_flight(
 
 
 class TerminalTransition(NamedTuple):
-    """How a claimed row ends without having been sent: skipped or failed, with the reason."""
+    """The end of a claimed row that was not sent: skipped or failed, with the reason."""
 
     id: int
     attempt: int
@@ -136,21 +136,21 @@ SELECT id FROM moved
 
 
 def end_claimed(session: Session, endings: Sequence[TerminalTransition], now: datetime) -> set[int]:
-    """End claimed rows with their reasons; returns those that were still to be ended."""
+    """End claimed rows with their reasons; return the ids that were still claimed."""
     if not endings:
         return set()
     given = {
-        "ids": write_numbers(one.id for one in endings),
-        "attempts": write_numbers(one.attempt for one in endings),
-        "states": write_texts(one.state for one in endings),
-        "reasons": write_texts(one.reason for one in endings),
+        "ids": write_numbers(ending.id for ending in endings),
+        "attempts": write_numbers(ending.attempt for ending in endings),
+        "states": write_texts(ending.state for ending in endings),
+        "reasons": write_texts(ending.reason for ending in endings),
         "now": now,
     }
     return set(session.scalars(_END_CLAIMED, given))
 
 
 class SendResult(NamedTuple):
-    """What a try came to, for the row that `attempt` still holds; how far it got, and by whom."""
+    """The decision on one attempt to send a row, with the SMTP phase reached and the relay."""
 
     id: int
     attempt: int
@@ -159,9 +159,9 @@ class SendResult(NamedTuple):
     relay: str = ""
 
 
-# A certain answer that comes after the sweep has called the row in doubt is evidence, and decides
-# it: a relay that is slower than the lease must not leave a whole window in doubt. A relay's words
-# name the address, which must not come back after an erasure.
+# A definite reply that arrives after the sweep put the row in doubt settles it, so that a relay
+# slower than the lease does not leave a whole window in doubt. After an erasure the reply is not
+# stored, because it may name the address.
 _RECORD = text("""
 WITH moved AS (
   UPDATE deliveries
@@ -193,7 +193,7 @@ SELECT id, state, subscriber_id, edition_id, created_at FROM moved
 
 
 class RecordedResult(NamedTuple):
-    """A row that a result moved, and whose mail it was (None after an erasure)."""
+    """The new state of a recorded row, and its subscriber (None after an erasure)."""
 
     state: DeliveryState
     subscriber_id: int | None
@@ -203,20 +203,21 @@ class RecordedResult(NamedTuple):
 def record_results(
     session: Session, results: Sequence[SendResult], now: datetime
 ) -> dict[int, RecordedResult]:
-    """Write what tries came to; returns, by id, the rows that had not moved on without us."""
+    """Record results; return the rows that were still ours to move, by id."""
     if not results:
         return {}
-    results = sorted(results, key=lambda one: one.id)
-    waits = [one.decision.retry_after for one in results]
+    results = sorted(results, key=lambda result: result.id)
+    decisions = [result.decision for result in results]
+    waits = [decision.retry_after for decision in decisions]
     given = {
-        "ids": write_numbers(one.id for one in results),
-        "attempts": write_numbers(one.attempt for one in results),
-        "states": write_texts(one.decision.state for one in results),
-        "details": write_texts(one.decision.detail for one in results),
+        "ids": write_numbers(result.id for result in results),
+        "attempts": write_numbers(result.attempt for result in results),
+        "states": write_texts(decision.state for decision in decisions),
+        "details": write_texts(decision.detail for decision in decisions),
         "dues": write_texts(None if wait is None else (now + wait).isoformat() for wait in waits),
-        "deferrals": write_numbers(int(one.decision.is_deferral) for one in results),
-        "phases": write_texts(one.phase for one in results),
-        "relays": write_texts(one.relay for one in results),
+        "deferrals": write_numbers(int(decision.is_deferral) for decision in decisions),
+        "phases": write_texts(result.phase for result in results),
+        "relays": write_texts(result.relay for result in results),
         "now": now,
     }
     rows = session.execute(_RECORD, given).all()
@@ -229,7 +230,7 @@ def record_results(
 
 
 def reopen_editions(session: Session, edition_ids: Collection[int]) -> None:
-    """A closed edition has work again: closing says that the last row is final."""
+    """Reopen closed editions that have a row to send again."""
     if edition_ids:
         session.execute(
             update(Edition)

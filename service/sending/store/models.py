@@ -1,4 +1,4 @@
-"""How each provider takes our mail, one row for each that gave a reason to ask."""
+"""The table of provider limits: a row for each provider that ever throttled or refused us."""
 
 from datetime import datetime
 
@@ -10,10 +10,10 @@ from service.sending.domain.provider_limits import BreakerState
 
 
 class ProviderLimit(Base):
-    """The pace and the breaker of one provider, shared by all workers.
+    """The rate and the circuit breaker of one provider, shared by all workers.
 
-    The columns are the fields of `service.sending.domain.provider_limits.Pace`, which says what they mean. A provider
-    without a row takes whatever comes.
+    The columns are the fields of `ProviderLimitView`, documented there. A provider without a row
+    has no limit.
     """
 
     __tablename__ = "paces"

@@ -1,9 +1,9 @@
-"""Paces and the lanes in which rows wait for a provider.
+"""Provider limits, and the rows that wait for one (column `lane` has the provider's name).
 
-A row in a lane is `queued` with `due_at` at the end of its time, so that claiming what is due never
-walks over it, however many wait; it comes back through its lane, or in the end as too late. Lanes
-are only filled under the lock of their provider's pace, and a pace goes only when its lane is empty:
-no row waits for a provider that nobody looks at.
+A waiting row is `queued` with `due_at` set to `send_not_after`, so that claims of due rows never
+scan it; it is claimed through its provider, or expires as too late. Rows are parked only under the
+lock of their provider's limit, and a limit is deleted only when no row waits for it, so no row is
+left waiting for a provider without a limit.
 """
 
 import dataclasses
@@ -27,13 +27,14 @@ _FIELDS = [field.name for field in dataclasses.fields(ProviderLimitView)]
 
 
 def find_limits(session: Session) -> dict[str, ProviderLimitView]:
-    """Every provider that has a pace, by name; unlocked, for a look."""
+    """Return every provider limit by the provider's name, without locks."""
     rows = session.scalars(select(ProviderLimit).order_by(ProviderLimit.provider))
     return {row.provider: _limit_of(row) for row in rows}
 
 
 def lock_limits(session: Session, providers: Iterable[str]) -> dict[str, ProviderLimitView]:
-    """The paces of these providers, so far as there are any, locked in order of their names."""
+    """Lock and return the existing limits of these providers, in order of their names, so that
+    concurrent senders cannot deadlock."""
     rows = session.scalars(
         select(ProviderLimit)
         .where(ProviderLimit.provider.in_(sorted(providers)))
@@ -45,14 +46,14 @@ def lock_limits(session: Session, providers: Iterable[str]) -> dict[str, Provide
 
 
 def insert_limits(session: Session, providers: Iterable[str], now: datetime) -> None:
-    """Begin to remember these providers; those that are known stay as they are."""
+    """Insert limits for these providers; existing ones stay as they are."""
     rows = [{"provider": name, "changed_at": now} for name in sorted(providers)]
     if rows:
         session.execute(insert(ProviderLimit).values(rows).on_conflict_do_nothing())
 
 
 def update_limit(session: Session, limit_state: ProviderLimitView) -> None:
-    """Write a pace that this transaction has locked."""
+    """Update a limit that this transaction has locked."""
     row = session.get_one(ProviderLimit, limit_state.provider)
     for name in _FIELDS:
         setattr(row, name, getattr(limit_state, name))
@@ -60,24 +61,24 @@ def update_limit(session: Session, limit_state: ProviderLimitView) -> None:
 
 
 def find_waiting(session: Session) -> frozenset[str]:
-    """The providers for which rows wait: one look into the index for each that has a pace."""
+    """Return the providers for which rows wait; costs one index look-up per limit."""
     waits = select(Delivery.id).where(_waits_for(ProviderLimit.provider)).exists()
     return frozenset(session.scalars(select(ProviderLimit.provider).where(waits)))
 
 
-def _waits_for(lane: Any) -> ColumnElement[bool]:
-    return and_(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "", Delivery.lane == lane)
+def _waits_for(name: Any) -> ColumnElement[bool]:
+    return and_(Delivery.state == DeliveryState.QUEUED, Delivery.lane != "", Delivery.lane == name)
 
 
 def delete_limit(session: Session, provider: str) -> bool:
-    """Forget a provider that this transaction has locked; not while rows wait in its lane."""
+    """Delete a limit that this transaction has locked, unless rows wait for it; return if it did."""
     waits = select(Delivery.id).where(_waits_for(provider)).exists()
-    gone = session.execute(
+    deleted = session.execute(
         delete(ProviderLimit)
         .where(ProviderLimit.provider == provider, ~waits)
         .returning(ProviderLimit.provider)
     ).all()
-    return bool(gone)
+    return bool(deleted)
 
 
 def _limit_of(row: ProviderLimit) -> ProviderLimitView:
@@ -96,21 +97,21 @@ WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRows:
-    """A claimed row that goes into the lane of its provider."""
+class ParkedRow:
+    """A claimed row that goes back to the queue to wait for its provider."""
 
     id: int
     attempt: int
-    lane: str
+    provider: str
 
 
-def park_claimed(session: Session, rows: Sequence[HeldRows], now: datetime) -> None:
-    """Put claimed rows into lanes; the caller holds the locks of the lanes' paces."""
+def park_claimed(session: Session, rows: Sequence[ParkedRow], now: datetime) -> None:
+    """Let claimed rows wait for their providers, whose limits the caller has locked."""
     if rows:
         given = {
             "ids": write_numbers(row.id for row in rows),
             "attempts": write_numbers(row.attempt for row in rows),
-            "lanes": write_texts(row.lane for row in rows),
+            "lanes": write_texts(row.provider for row in rows),
             "now": now,
         }
         session.execute(_PARK, given)
@@ -132,7 +133,7 @@ _CLAIM_WAITING = claiming(
 
 @dataclass(frozen=True, slots=True)
 class LimitClaim:
-    """Who claims from lanes: the sender's number, its lease, and the one edition it is about."""
+    """The sender of a claim: its number, its lease, and its one edition, if it has one."""
 
     owner: int
     lease: timedelta
@@ -140,17 +141,17 @@ class LimitClaim:
 
 
 def claim_waiting_for(
-    session: Session, claim: LimitClaim, lane: str, limit: int, now: datetime
+    session: Session, claim: LimitClaim, provider: str, limit: int, now: datetime
 ) -> list[Claim]:
-    """Take up to `limit` rows that wait for a provider, the oldest first.
+    """Claim up to `limit` rows that wait for a provider, the oldest first.
 
-    They are due from now on, so that nothing waits for the end of its time should the sender die.
+    They become due now, so that they are not stuck until `send_not_after` if the sender dies.
     """
     given = {
         "owner": claim.owner,
         "until": now + claim.lease,
         "edition_id": claim.edition_id,
-        "lane": lane,
+        "lane": provider,
         "limit": limit,
         "now": now,
     }
@@ -158,7 +159,7 @@ def claim_waiting_for(
     return sorted((Claim(row, subscriber) for row, subscriber in rows), key=lambda claim: claim.id)
 
 
-# From one lane to the next by the index, however many rows wait in each.
+# A loose index scan: one index look-up per distinct provider, however many rows wait for it.
 _ORPHANED = text("""
 WITH RECURSIVE lanes AS (
   (SELECT lane FROM deliveries WHERE state = 'queued' AND lane <> '' ORDER BY lane LIMIT 1)
@@ -178,6 +179,6 @@ RETURNING id
 
 
 def release_orphans(session: Session, now: datetime) -> int:
-    """Rows whose provider has no pace any more, as after an operator deleted it: due at once."""
-    lanes = session.scalars(_ORPHANED).all()
-    return sum(len(session.execute(_RELEASE, {"lane": lane, "now": now}).all()) for lane in lanes)
+    """Make rows due whose provider's limit is gone (an operator may delete it); return how many."""
+    names = session.scalars(_ORPHANED).all()
+    return sum(len(session.execute(_RELEASE, {"lane": name, "now": now}).all()) for name in names)

@@ -1,4 +1,4 @@
-"""Restored backups: which database this is, whether it is behind a mark, what that leaves in doubt."""
+"""Queries of the restore guard: the row of a watermark, and rows to put in doubt."""
 
 from datetime import date, datetime
 
@@ -17,10 +17,10 @@ _UNSENT = (DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT)
 
 
 def find_watermarked(session: Session, watermark: SentWatermark) -> WatermarkedRow | None:
-    """The row that a mark names.
+    """Return the row that a watermark names.
 
-    Never the mail that tells of a restored backup: numbers begin again where the backup was taken,
-    so it may have got the number of the very row that is missing, and it alone is sent meanwhile.
+    The guard's own alert is never returned: ids continue from where the backup was taken, so it may
+    have the id of the very row that is missing, and it is the only mail sent meanwhile.
     """
     is_of_guard = and_(
         Delivery.kind == DeliveryKind.OPERATOR_ALERT, Delivery.occasion.startswith(ALERT_OCCASIONS)
@@ -34,7 +34,7 @@ def find_watermarked(session: Session, watermark: SentWatermark) -> WatermarkedR
 
 
 def newest_editions(session: Session) -> dict[Cadence, date]:
-    """The newest date of each cadence whose digests may be on their way."""
+    """Return the newest date of each cadence whose digests may have been sent."""
     rows = session.execute(
         select(Edition.cadence, func.max(Edition.local_date))
         .where(Edition.state != EditionState.OPEN)
@@ -44,11 +44,9 @@ def newest_editions(session: Session) -> dict[Cadence, date]:
 
 
 def doubt_due_until(session: Session, until: datetime, now: datetime) -> dict[int | None, int]:
-    """Put every unsent row that was due by then in doubt; returns how many by edition's number.
+    """Put every unsent row due by `until` in doubt; return how many, by edition id.
 
-    The restoring itself is written already.
-
-    Alerts are left: an operator who is told twice is none the worse.
+    Call it after `insert_restore`. Alerts are left out, because a second alert does no harm.
     """
     chosen = (
         Delivery.state.in_(_UNSENT),
@@ -56,7 +54,7 @@ def doubt_due_until(session: Session, until: datetime, now: datetime) -> dict[in
         Delivery.kind != DeliveryKind.OPERATOR_ALERT,
     )
     doubtful = put_in_doubt(session, chosen, now)
-    # What was made by hand between the restoring and the operator's word is due later than that.
+    # Editions published by hand since the restore are due later than `until`.
     frozen = select(Edition).where(Edition.state == EditionState.FROZEN)
     for edition in session.scalars(frozen).all():
         again = doubt_of_restored(

@@ -1,9 +1,8 @@
-"""How a probe is made: what it looks for, what the best stored papers add, and where it draws the line.
+"""Build a like query: combine words and vector, expand it by feedback, pick its threshold.
 
-Words and vector are put on one scale by z-scores against a pool of stored papers (how far above
-the ordinary paper, in standard deviations), and the line is a share of what the pool's best reach,
-so that a loose description and a sharp one both bring what is near the best there is. How the
-numbers were chosen on judged topics: docs/relevance.md.
+Words and vector are combined as z-scores (standard deviations above the average paper) over a pool
+of stored papers. The threshold is a share of the score of the pool's best papers, so that vague
+and precise descriptions both find the papers near the best (docs/relevance.md: the numbers).
 """
 
 from __future__ import annotations
@@ -16,55 +15,48 @@ from math import ceil, fsum, hypot, sqrt
 from operator import mul
 from typing import Final
 
+from service.similarity.domain import vectors
 from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_like_query
-from service.similarity.domain.vectors import (
-    FACTOR_LIMIT,
-    WORDS_ONLY,
-    LikeQueryView,
-    PaperVectors,
-    Sparse,
-    quantize,
-    score_paper,
-)
 
 WORDS_SHARE: Final = 1.5
-"""How much more the words' z-score counts than the vector's."""
+"""Weight of the words' z-score relative to the vector's."""
 LINE_SHARE: Final = 0.54
-"""The line, as a share of the mean score of the pool's ten best."""
+"""The threshold, as a share of the way from the mean score to that of the pool's ten best."""
 LEAST_LINE: Final = 3.0
-"""Standard deviations above the mean that a paper must reach however poor the best are."""
+"""The lowest threshold, in standard deviations above the mean, however poor the best are."""
 BEST: Final = 10
 LEAST_POOL: Final = 1_000
-"""Papers below which a pool says nothing about the ordinary paper, and shipped numbers serve."""
+"""The smallest pool that is used; with fewer papers the shipped numbers are used."""
 SHIPPED_LINE: Final = 5.0
 
-# Rocchio's feedback from the best ten: what a reader did not write, but all good papers say.
+# Pseudo-relevance feedback (Rocchio): lexemes of the ten best papers are added to the query.
 ADDED_LEXEMES: Final = 40
 ADDED_SHARE: Final = 0.5
-_SAID_BY: Final = 2
+_LEAST_PAPERS: Final = 2
 
-# The ordinary paper's dot product with a description, over 48,000 papers (docs/relevance.md).
+# Mean and deviation of dot products with descriptions, over 48,000 papers (docs/relevance.md).
 _SHIPPED_DENSE: Final = (43_700.0, 22_900.0)
 _SHIPPED_WEIGHT: Final = (150.0, 179.0)
-# One standard deviation in the integers of a score: fine enough that rounding never shows.
+# One standard deviation in integer units of a score: fine enough that rounding has no effect.
 _UNIT: Final = 2**26
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to look for: a direction, and lexemes with their weights. Either may be empty."""
+    """What a like query searches for: a dense vector and weighted lexemes. Either may be empty."""
 
     dense: bytes
     weights: Mapping[str, float]
 
     @property
-    def sparse(self) -> Sparse:
+    def sparse(self) -> vectors.Sparse:
+        """The weights by key, packed for a like query."""
         return pack_like_query(self.weights)
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceScores:
-    """The stored papers' dot products with an aim, in one order; `least` of them are telling."""
+    """The dot products of stored papers with a target; fewer than `least` give no scale."""
 
     paper_ids: Sequence[int]
     dense: Sequence[float]
@@ -73,21 +65,22 @@ class ReferenceScores:
 
     @property
     def is_telling(self) -> bool:
+        """Whether there are enough papers to measure a scale."""
         return len(self.paper_ids) >= self.least
 
     def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The sum and the sum of squares of both products; exact, in whatever order they are."""
+        """Return (sum, sum of squares) of the dense and the sparse products, exact in any order."""
         return _sums(self.dense), _sums(self.sparse)
 
     def find_best(self, scale: ScoreScale, count: int) -> list[tuple[float, int]]:
-        """The `count` highest (score, paper id), highest first, of equal ones the lower id."""
+        """Return the `count` highest (score, paper id), highest first, with ties by lower id."""
         scored = zip(scale.score(self), (-paper_id for paper_id in self.paper_ids), strict=True)
         return [(score, -negated) for score, negated in nlargest(count, scored)]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreScale:
-    """Integer factors that put both dot products on one scale, its middle and its unit."""
+    """Integer factors that combine both dot products to a score, with its mean and deviation."""
 
     dense_factor: int
     sparse_factor: int
@@ -95,35 +88,35 @@ class ScoreScale:
     deviation: float
 
     def score(self, pool: ReferenceScores) -> list[float]:
-        """The score of each paper of the pool."""
+        """Return the score of each paper of the pool."""
         dense, sparse = float(self.dense_factor), float(self.sparse_factor)
         return [dense * d + sparse * s for d, s in zip(pool.dense, pool.sparse, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class RelevantPaper:
-    """A good paper: its vector, and how much it says of each lexeme times the lexeme's rarity."""
+    """A paper for feedback: its vector, and the BM25 weights of its lexemes."""
 
     dense: bytes
     weights: Mapping[str, float]
 
 
 def scale_of_pool(pool: ReferenceScores, *, has_dense: bool) -> ScoreScale:
-    """The scale that the pool shows."""
+    """Return the scale measured on the pool."""
     count = len(pool.paper_ids)
     dense, sparse = pool.measure()
     return _scale(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
 
 
 def scale_of_shipped(target: Target) -> ScoreScale:
-    """The scale that is to be expected before there are papers to show one."""
+    """Return the scale expected from the shipped numbers, for a database with few papers."""
     corpus, weights = ShippedCorpus(), dict(target.sparse)
-    told = [
+    shares = [
         (weights.get(lexeme_key(lexeme), 0), corpus.count(lexeme) / corpus.paper_count)
         for lexeme in target.weights
     ]
-    mean = fsum(weight * share for weight, share in told)
-    variance = fsum(weight**2 * share * (1 - share) for weight, share in told)
+    mean = fsum(weight * share for weight, share in shares)
+    variance = fsum(weight**2 * share * (1 - share) for weight, share in shares)
     sparse = (_SHIPPED_WEIGHT[0] * mean, _SHIPPED_WEIGHT[1] * sqrt(variance))
     return _scale(_SHIPPED_DENSE, sparse, has_dense=bool(target.dense))
 
@@ -143,50 +136,50 @@ def _sums(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _moments(sums: tuple[float, float], count: int) -> tuple[float, float]:
-    """Mean and standard deviation; whole numbers of this size lose nothing by the short formula."""
+    """Return mean and standard deviation; the short formula is exact for integers of this size."""
     mean = sums[0] / count
     return mean, sqrt(max(0.0, sums[1] / count - mean * mean))
 
 
 def _factor(share: float, deviation: float) -> int:
-    # Where no paper of the pool has a word in common, the first that has one must stand out.
-    return min(FACTOR_LIMIT, max(1, round(_UNIT * share / max(deviation, 1.0))))
+    # At least 1.0: if no paper of the pool shares a word, one that does gets a high score.
+    return min(vectors.FACTOR_LIMIT, max(1, round(_UNIT * share / max(deviation, 1.0))))
 
 
 def choose_feedback(pool: ReferenceScores, scale: ScoreScale) -> list[int]:
-    """The ids of the papers that may speak for the aim: the best, if they stand out at all."""
+    """Return the ids of the ten best papers that are far enough above the mean to give feedback."""
     line = scale.middle + LEAST_LINE * scale.deviation
     return [paper_id for score, paper_id in pool.find_best(scale, BEST) if score >= line]
 
 
 def expand(target: Target, papers: Sequence[RelevantPaper]) -> Target:
-    """The aim moved toward `papers` (J. J. Rocchio, 1971), or as it was where they are too few.
+    """Return the target moved toward `papers` (J. J. Rocchio, 1971); unchanged for two or fewer.
 
-    Only what two of them say at least is added: else one odd paper would speak for all.
+    Only lexemes of at least two papers are added, so that no single odd paper adds its own.
     """
-    if len(papers) <= _SAID_BY:
+    if len(papers) <= _LEAST_PAPERS:
         return target
-    said_by = Counter(lexeme for paper in papers for lexeme in paper.weights)
+    paper_counts = Counter(lexeme for paper in papers for lexeme in paper.weights)
     total = {
         lexeme: fsum(paper.weights.get(lexeme, 0.0) for paper in papers)
-        for lexeme, count in said_by.items()
-        if count >= _SAID_BY
+        for lexeme, count in paper_counts.items()
+        if count >= _LEAST_PAPERS
     }
     added = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:ADDED_LEXEMES]
     own, other = _length(target.weights.values()), _length(weight for _, weight in added)
     weights = {lexeme: weight / own for lexeme, weight in target.weights.items()}
     for lexeme, weight in added:
         weights[lexeme] = weights.get(lexeme, 0.0) + ADDED_SHARE * weight / other
-    return Target(_move(target.dense, [paper.dense for paper in papers if paper.dense]), weights)
+    return Target(_shift(target.dense, [paper.dense for paper in papers if paper.dense]), weights)
 
 
-def _move(dense: bytes, others: Sequence[bytes]) -> bytes:
+def _shift(dense: bytes, others: Sequence[bytes]) -> bytes:
     if not dense or not others:
         return dense
     own = memoryview(dense).cast("b")
     total = [sum(column) for column in zip(*(memoryview(o).cast("b") for o in others), strict=True)]
     share = ADDED_SHARE * _length(own) / (_length(total) or 1.0)
-    return quantize([a + share * b for a, b in zip(own, total, strict=True)])
+    return vectors.quantize([a + share * b for a, b in zip(own, total, strict=True)])
 
 
 def _length(values: Iterable[float]) -> float:
@@ -194,31 +187,32 @@ def _length(values: Iterable[float]) -> float:
 
 
 def pick_threshold(pool: ReferenceScores, scale: ScoreScale) -> int:
-    """The threshold: a share of the way from the pool's ordinary paper to its ten best."""
+    """Return the threshold: a share of the way from the mean score to that of the ten best."""
     best = [score for score, _ in pool.find_best(scale, BEST)]
     above = fsum(best) / len(best) - scale.middle
     return ceil(scale.middle + max(LINE_SHARE * above, LEAST_LINE * scale.deviation))
 
 
 def draw_shipped_line(scale: ScoreScale) -> int:
+    """Return the threshold for a scale that was not measured."""
     return ceil(scale.middle + SHIPPED_LINE * scale.deviation)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a probe was made from: its clause, the model and the generation of the corpus."""
+    """What a like query is built from: the clause, the model and the generation of the corpus."""
 
     text: str
-    model: str = WORDS_ONLY
+    model: str = vectors.WORDS_ONLY
     generation: int = 0
 
 
 def build_like_query(
     origin: Origin, target: Target, scale: ScoreScale, threshold: int
-) -> LikeQueryView:
-    """The probe, once the line is drawn. One that looks for nothing finds nothing."""
+) -> vectors.LikeQueryView:
+    """Return the like query; one with an empty target finds nothing."""
     is_empty = not target.dense and not target.weights
-    return LikeQueryView(
+    return vectors.LikeQueryView(
         text=origin.text,
         model=origin.model,
         generation=origin.generation,
@@ -230,6 +224,8 @@ def build_like_query(
     )
 
 
-def admit(like_query: LikeQueryView, paper: PaperVectors) -> LikeQueryView:
-    """The probe with its line where `paper` is on the right side of it: it named that paper."""
-    return replace(like_query, threshold=min(like_query.threshold, score_paper(like_query, paper)))
+def admit(like_query: vectors.LikeQueryView, paper: vectors.PaperVectors) -> vectors.LikeQueryView:
+    """Return the like query with a threshold that `paper`, which the clause names, reaches."""
+    return replace(
+        like_query, threshold=min(like_query.threshold, vectors.score_paper(like_query, paper))
+    )

@@ -1,7 +1,7 @@
-"""How common the commonest lexemes are in abstracts of arXiv: keys of lexemes, papers in 10,000.
+"""Document frequencies of arXiv's most common lexemes: key of a lexeme -> papers in 10,000.
 
-Counted over 48,000 papers of 2024 to 2026, mostly computer science and astrophysics; numbers only.
-They stand in for a database that has too few papers to be counted itself.
+Counted over 48,000 papers of 2024 to 2026, mostly computer science and astrophysics. They are used
+while a database has too few papers of its own.
 """
 
 from typing import Final

@@ -1,1 +1,1 @@
-"""What needs arrays: embedding texts, and scoring a day's papers against every probe at once."""
+"""Code on NumPy arrays: embed texts, and score papers against many like queries at once."""

@@ -1,7 +1,7 @@
-"""Texts as directions: the models that install from a package and never ask the network.
+"""Embedding models, which are installed from a package and never use the network.
 
-The files are read as they are, without the packages' own code: `wordllama` would pull in an HTTP
-client and set up logging, and all that is needed of it is a table of vectors and a tokenizer.
+The model files are loaded without the package's own code: `wordllama` would import an HTTP client
+and configure logging, and only its table of vectors and its tokenizer are needed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """A model. `name` is kept with everything it made: two names never compare."""
+    """An embedding model. Its `name` is stored with its vectors; only equal names are compared."""
 
     @property
     def name(self) -> str: ...
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
-        """Each text's direction as signed bytes (see `meaning.quantize`); empty where it has none."""
+        """Return each text's direction as signed bytes (see `vectors.quantize`), or empty bytes."""
         ...
 
 
 class NoEmbedder:
-    """The lexical fallback: every text without a direction, so that its words alone count."""
+    """The lexical fallback: no text has a vector, so similarity uses words alone."""
 
     name = WORDS_ONLY
 
@@ -44,16 +44,16 @@ class NoEmbedder:
 
 
 class WordLlama:
-    """A vector for each of 32,000 word pieces, averaged: 256 dimensions, some 2,000 papers a second.
+    """Averages the vectors of 32,000 word pieces: 256 dimensions, some 2,000 papers a second.
 
     WordLlama (github.com/dleemiller/WordLlama, MIT), the model `l2_supercat` of the package. Texts
-    are read in lower case, since clauses are folded and must point where they did as written.
+    are embedded in lower case, so that a folded clause has the same vector as its original.
     """
 
     name = "wordllama-l2-256-folded"
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder` is where the package's files are, if not where it is installed."""
+        """Load the model from `folder`, by default from the installed package."""
         folder = folder or _find_package("wordllama", "wordllama")
         weights = _check(folder / "weights" / "l2_supercat_256.safetensors", _WORDLLAMA_WEIGHTS)
         names = _check(
@@ -71,15 +71,15 @@ class WordLlama:
         return [_quantize(self._vectors[piece.ids].sum(axis=0)) for piece in pieces]
 
 
-# Pinned: vectors of another file would not compare with those that are stored.
+# Pinned: vectors of another file are not comparable with the stored ones.
 _WORDLLAMA_WEIGHTS: Final = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"
 _WORDLLAMA_TOKENIZER: Final = "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"
 
 
 def load_embedder(name: str) -> Embedder:
-    """The model that the setting `EMBEDDER` names, loaded once a process.
+    """Return the model that the setting `EMBEDDER` names, loaded once per process.
 
-    Raises `SettingsError`, one line, where its package or its file is missing or another one.
+    Raises `SettingsError`, one line, where its package or file is missing or not the pinned one.
     """
     return _load(name)
 
@@ -90,11 +90,11 @@ def _load(name: str) -> Embedder:
 
 
 MODEL_NAMES: Final = {"wordllama": WordLlama.name, "none": WORDS_ONLY}
-"""The setting -> the name under which its vectors are stored, without loading anything."""
+"""Value of the setting -> name under which its vectors are stored."""
 
 
 def _find_package(module: str, package: str) -> Path:
-    # find_spec imports nothing of a top-level package.
+    # find_spec does not import a top-level package.
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise _refuse(f"the package {package} is not installed")
@@ -126,7 +126,7 @@ def _load_tokenizer(path: Path) -> Tokenizer:
 
 
 def _quantize(vector: NDArray[np.float32]) -> bytes:
-    """`meaning.quantize` for arrays."""
+    """Return what `vectors.quantize` does, for arrays."""
     length = float(np.linalg.norm(vector))
     if not length:
         return b""

@@ -1,8 +1,8 @@
-"""What many papers mean, held as arrays, so that a `like:` clause is tried while it is typed.
+"""Vectors of many papers in memory, so that a `like:` clause is previewed while it is typed.
 
-The same sums as Postgres takes (`store.like_queries.scan_pool`, `meanings.like_condition`): whole numbers
-below 2**24, exact in 32-bit floats in whatever order, and joined below 2**53 in 64-bit ones. So a
-probe made here is bit for bit the one that is made there.
+The sums equal those of Postgres (`store.corpus.scan_pool`, `store.vectors.like_condition`):
+integers below 2**24, exact in 32-bit floats in any order, and scores below 2**53 in 64-bit floats.
+So a like query that is built here is bit for bit the one that Postgres would give.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Packed: TypeAlias = tuple[int, bytes, bytes]
 """A paper's id and its two vectors as pgvector sends them: `halfvec_send`, `sparsevec_send`."""
 
 _HALF_HEADER, _SPARSE_HEADER = 4, 12
-# Each block costs every scan a little; past these the shelf is better filled anew.
+# Every scan visits each block, so with more of them all vectors are loaded again.
 _MOST_BLOCKS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencePool(ReferenceScores):
-    """A pool whose numbers are arrays: what is asked of it is the same, and a tenth of the time."""
+    """`ReferenceScores` on arrays: the same results in a tenth of the time."""
 
     def measure(self) -> tuple[tuple[float, float], tuple[float, float]]:
         return _measure(np.asarray(self.dense)), _measure(np.asarray(self.sparse))
@@ -42,7 +42,7 @@ class ReferencePool(ReferenceScores):
             chosen = np.arange(len(scores))
         ids = np.asarray(self.paper_ids)
         found = [(float(scores[n]), int(ids[n])) for n in chosen]
-        return sorted(found, key=lambda one: (-one[0], one[1]))[:count]
+        return sorted(found, key=lambda pair: (-pair[0], pair[1]))[:count]
 
 
 def _measure(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -51,13 +51,13 @@ def _measure(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 class ModelVectors:
-    """The papers of one model that a `like:` clause is tried on: the newest `pool_size`, which tell
-    what the ordinary paper is like, and others that it may find."""
+    """The vectors of vector model in memory: the newest `pool_size` papers, which are the reference
+    pool, and others that a `like:` clause may find. Immutable; updates return a new object."""
 
     def __init__(
         self, model: str, papers: Iterable[Packed], pool_size: int, floor: int = 0
     ) -> None:
-        """`floor`: every learned paper with this id or a higher one is among `papers`."""
+        """Every embedded paper whose id is at least `floor` must be among `papers`."""
         self.model = model
         self.floor = floor
         self._pool_size = pool_size
@@ -66,35 +66,32 @@ class ModelVectors:
     def with_changes(
         self, papers: Iterable[Packed], changed_ids: Iterable[int]
     ) -> ModelVectors | None:
-        """The shelf with these papers in place of the changed ones; None where it must be refilled.
+        """Return the vectors with `papers` in place of the changed ones, or None to load all again.
 
-        That is where a paper of the pool went, since the next older one is not at hand.
+        None where a paper of the pool was deleted, since the next older one is not in memory.
         """
         given, changed = list(papers), {*changed_ids}
         gone = changed - {paper_id for paper_id, *_ in given}
         if len(self._blocks) >= _MOST_BLOCKS or any(block.holds(gone) for block in self._blocks):
             return None
         new = ModelVectors(self.model, given, self._pool_size, self.floor)
-        new._blocks = [
-            *(block.without(changed) for block in self._blocks),
-            *new._blocks,
-        ]  # its own kind
+        new._blocks = [*(block.without(changed) for block in self._blocks), *new._blocks]
         return new
 
     def scan(self, target: Target, without: int | None = None) -> ReferenceScores:
-        """The newest papers' dot products with `target`; `without` names a paper that does not count."""
+        """Return the newest papers' dot products with `target`, leaving out the paper `without`."""
         ids, dense, sparse = self._multiply(target.dense, target.sparse)
         if without is not None:
-            kept = ids != without
-            ids, dense, sparse = ids[kept], dense[kept], sparse[kept]
+            is_other = ids != without
+            ids, dense, sparse = ids[is_other], dense[is_other], sparse[is_other]
         if len(ids) > self._pool_size:
             newest = np.argpartition(ids, len(ids) - self._pool_size)[-self._pool_size :]
             ids, dense, sparse = ids[newest], dense[newest], sparse[newest]
-        # An array is a sequence in all but inheritance.
+        # Cast, since an array has the methods of a Sequence but does not inherit from it.
         return ReferencePool(cast("Any", ids), cast("Any", dense), cast("Any", sparse))
 
     def find_like(self, like_query: LikeQueryView) -> list[int]:
-        """The ids of the papers that are like `like_query`."""
+        """Return the ids of the papers that satisfy `like_query`."""
         if like_query.model != self.model:
             return []
         ids, dense, sparse = self._multiply(like_query.dense, like_query.sparse)
@@ -110,7 +107,7 @@ class ModelVectors:
 
 
 class _Block:
-    """Some papers: their vectors as rows of a matrix, and for each lexeme the papers that say it."""
+    """Papers with their dense vectors as a matrix and an inverted index of their lexemes."""
 
     def __init__(self, papers: Sequence[Packed]) -> None:
         self.ids = np.array([paper_id for paper_id, *_ in papers], dtype=np.int64)
@@ -122,16 +119,16 @@ class _Block:
         return bool(np.isin(self.ids[self._alive], [*paper_ids]).any())
 
     def without(self, paper_ids: Iterable[int]) -> _Block:
-        """The same arrays, shared, with fewer papers that count."""
+        """Return a block that shares these arrays and excludes some papers."""
         block = object.__new__(_Block)
         vars(block).update(vars(self))
-        block._alive = self._alive & ~np.isin(self.ids, [*paper_ids])  # its own kind
+        block._alive = self._alive & ~np.isin(self.ids, [*paper_ids])
         return block
 
     def multiply(
         self, dense: bytes, sparse: Sparse
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """(id, dot product with the vector, with the lexemes) of each paper that counts."""
+        """Return ids, dense and sparse dot products of the papers that are not excluded."""
         denses = np.zeros(len(self.ids))
         if dense and self._dense.shape[1] == len(dense):
             wanted = np.frombuffer(dense, dtype=np.int8).astype(np.float32)
@@ -140,33 +137,33 @@ class _Block:
         places = np.searchsorted(self._keys, [key for key, _ in sparse])
         for (key, weight), place in zip(sparse, places, strict=True):
             if place < len(self._keys) and self._keys[place] == key:
-                said = slice(self._starts[place], self._starts[place + 1])
-                sparses[self._rows[said]] += float(weight) * self._weights[said]
+                postings = slice(self._starts[place], self._starts[place + 1])
+                sparses[self._rows[postings]] += float(weight) * self._weights[postings]
         return self.ids[self._alive], denses[self._alive], sparses[self._alive]
 
 
 def _stack(vectors: Sequence[bytes]) -> NDArray[np.float32]:
-    """The vectors as rows; zeros for a paper that has none."""
-    length = max((len(one) - _HALF_HEADER for one in vectors if one), default=0) // 2
+    """Return the vectors as rows; zeros for a paper that has none."""
+    length = max((len(vector) - _HALF_HEADER for vector in vectors if vector), default=0) // 2
     stacked = np.zeros((len(vectors), length), dtype=np.float32)
-    for row, one in enumerate(vectors):
-        if one:
-            stacked[row] = np.frombuffer(one, dtype=">f2", offset=_HALF_HEADER)
+    for row, vector in enumerate(vectors):
+        if vector:
+            stacked[row] = np.frombuffer(vector, dtype=">f2", offset=_HALF_HEADER)
     return stacked
 
 
 def _invert(
     vectors: Sequence[bytes],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """From papers with lexemes to lexemes with papers: keys, where each begins, rows, weights."""
-    counts = [(len(one) - _SPARSE_HEADER) // 8 for one in vectors]
+    """Build an inverted index: keys, start of each key's postings, then their rows and weights."""
+    counts = [(len(vector) - _SPARSE_HEADER) // 8 for vector in vectors]
     rows = np.repeat(np.arange(len(vectors), dtype=np.int32), counts)
     keys = np.empty(sum(counts), dtype=np.int64)
     weights = np.empty(sum(counts), dtype=np.float32)
     at = 0
-    for one, count in zip(vectors, counts, strict=True):
-        keys[at : at + count] = np.frombuffer(one, ">i4", count, _SPARSE_HEADER)
-        weights[at : at + count] = np.frombuffer(one, ">f4", count, _SPARSE_HEADER + 4 * count)
+    for vector, count in zip(vectors, counts, strict=True):
+        keys[at : at + count] = np.frombuffer(vector, ">i4", count, _SPARSE_HEADER)
+        weights[at : at + count] = np.frombuffer(vector, ">f4", count, _SPARSE_HEADER + 4 * count)
         at += count
     order = np.argsort(keys, kind="stable")
     distinct, starts = np.unique(keys[order], return_index=True)

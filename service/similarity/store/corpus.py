@@ -1,4 +1,4 @@
-"""The state of the corpus: how common lexemes are, and the newest papers' scores."""
+"""Queries for statistics of the corpus: document frequencies, and the newest papers' scores."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaning
 from service.similarity.store.vectors import dot_columns
 
-# The newest so many papers tell what the ordinary paper is like, and what the best ones say.
+# Size of the reference pool, the newest papers, which calibrates scores and gives feedback.
 POOL_SIZE = 20_000
 
-# A lexeme in fewer papers than this is as rare as one in none, and most lexemes are.
+# Lexemes in fewer papers are not stored, as most are; their rarity is that of a lexeme in none.
 LEAST_COUNT = 3
 _GENERATION_LOCK = 20592_07
 _COUNT_LEXEMES = text("""
@@ -31,7 +31,7 @@ def scan_pool(
     without: int | None = None,
     pool_size: int = POOL_SIZE,
 ) -> ReferenceScores:
-    """The newest papers' dot products with `target`; `without` names a paper that does not count."""
+    """Return the newest papers' dot products with `target`, leaving out the paper `without`."""
     known = PaperMeaning
     dense, sparse = dot_columns(target.dense, target.sparse, known)
     newest = (
@@ -41,7 +41,7 @@ def scan_pool(
         .limit(pool_size)
         .subquery()
     )
-    # Three arrays in one row: twenty thousand rows would take longer to send than to compute.
+    # Three arrays in one row: sending twenty thousand rows would take longer than computing them.
     ids, denses, sparses = session.execute(
         select(
             func.array_agg(newest.c.paper_id),
@@ -53,7 +53,7 @@ def scan_pool(
 
 
 def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
-    """How common these lexemes are, as last counted."""
+    """Return the document frequencies of these lexemes, as last counted."""
     wanted = any_(cast(list(lexemes), ARRAY(Text)))
     rows = session.execute(
         select(LexemeCount.lexeme, LexemeCount.paper_count).where(LexemeCount.lexeme == wanted)
@@ -62,19 +62,19 @@ def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Co
 
 
 def get_generation(session: Session) -> MeaningGeneration | None:
-    """The newest state of the corpus; None where it was never counted."""
+    """Return the newest generation; None where lexemes were never counted."""
     newest = select(MeaningGeneration).order_by(MeaningGeneration.generation.desc()).limit(1)
     return session.scalars(newest).one_or_none()
 
 
 def count_meanings(session: Session, model: str) -> int:
-    """How many papers are learned with this model."""
+    """Count the papers that are embedded with this model."""
     counted = select(func.count()).where(PaperMeaning.model == model)
     return session.execute(counted).scalar_one()
 
 
 def open_generation(session: Session, model: str, paper_count: int) -> bool:
-    """Count every lexeme anew and begin the next generation; false where another process is at it."""
+    """Recount all lexemes for the next generation; False where another process holds the lock."""
     locked = select(func.pg_try_advisory_xact_lock(_GENERATION_LOCK))
     if not session.execute(locked).scalar_one():
         return False

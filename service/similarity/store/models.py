@@ -1,4 +1,4 @@
-"""The tables of `like:`: what papers mean, what clauses look for, how common lexemes are.
+"""Tables of `like:`: embeddings of papers, like queries, document frequencies of lexemes.
 
 `halfvec` holds whole numbers up to 2,048 exactly, and `sparsevec` any below 2**24 (pgvector 0.7).
 """
@@ -14,16 +14,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.platform.database.base import Base
 from service.similarity.domain.vectors import SPARSE_DIMENSIONS, Sparse
 
-# For a schema that is made from these classes alone; the migrations create it themselves.
+# For a schema that is created from these classes alone; the migrations create it themselves.
 _EXTENSION = DDL("CREATE EXTENSION IF NOT EXISTS vector")  # type: ignore[no-untyped-call]  # SQLAlchemy's own has none
 event.listen(Base.metadata, "before_create", _EXTENSION)
 
 
 class DenseInts(HALFVEC):
-    """Signed bytes as a `halfvec`; no bytes are null, since a vector has a dimension at least.
+    """Signed bytes as a `halfvec`; empty bytes are NULL, since a vector has at least one dimension.
 
-    Read and written as text here: the package's own way takes ten times as long, and a day has
-    thousands.
+    Converted as text here: pgvector's own conversion takes ten times as long.
     """
 
     cache_ok = True
@@ -36,7 +35,7 @@ class DenseInts(HALFVEC):
 
 
 class SparseInts(SPARSEVEC):
-    """Pairs of key and weight as a `sparsevec`, whose text counts dimensions from 1."""
+    """Pairs of key and weight as a `sparsevec`, whose text form counts dimensions from 1."""
 
     cache_ok = True
 
@@ -71,7 +70,7 @@ def _read_sparse(value: str) -> Sparse:
 
 
 class PaperMeaning(Base):
-    """What one paper means to one model. `paper_updated_at` tells of which text."""
+    """The embedding of a paper by one model, of its text as of `paper_updated_at`."""
 
     __tablename__ = "paper_meanings"
 
@@ -85,7 +84,7 @@ class PaperMeaning(Base):
 
 
 class LikeQuery(Base):
-    """What a `like:` clause looks for: the same row for all who wrote it, on every page and mail."""
+    """A compiled `like:` clause, shared by all topics, pages and mails that use it."""
 
     __tablename__ = "probes"
     __table_args__ = (UniqueConstraint("text", "model", "generation"),)
@@ -103,7 +102,7 @@ class LikeQuery(Base):
 
 
 class LexemeCount(Base):
-    """In how many stored papers a lexeme stands, when it was last counted."""
+    """The document frequency of a lexeme, when it was last counted."""
 
     __tablename__ = "lexeme_counts"
 
@@ -112,7 +111,7 @@ class LexemeCount(Base):
 
 
 class MeaningGeneration(Base):
-    """A state of the corpus from which probes were made; the newest is the one that counts."""
+    """A count of the corpus from which like queries are built; the newest one is used."""
 
     __tablename__ = "meaning_generations"
 

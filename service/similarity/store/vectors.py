@@ -1,7 +1,7 @@
-"""Meanings in, likeness out: what `like:` needs of the database.
+"""Store embeddings, and evaluate like queries in Postgres with pgvector.
 
 Every dot product here is a sum of integers below 2**24, so pgvector's 32-bit floats are exact and
-Postgres agrees with `scoring.like_sets` on every pair (see `domain.meaning`).
+Postgres agrees with `scoring.like_sets` on every pair (see `domain.vectors`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from service.similarity.store.models import PaperMeaning
 
 @dataclass(frozen=True, slots=True)
 class PaperText:
-    """What has to be read of a paper to know what it means."""
+    """The text of a paper from which its vectors are computed."""
 
     paper_id: int
     title: str
@@ -48,7 +48,7 @@ class PaperText:
 def find_unlearned(
     session: Session, model: str, limit: int, among: Sequence[int] | None = None
 ) -> list[int]:
-    """Papers whose meaning is missing, of another model or of an older text, newest first."""
+    """Return ids of papers whose current text has no embedding by this model, newest first."""
     statement = _select_unlearned(Paper.id, model).order_by(Paper.id.desc()).limit(limit)
     if among is not None:
         statement = statement.where(is_among(Paper.id, among))
@@ -83,21 +83,21 @@ def read_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
         ).where(Paper.id.in_(ids))
     )
     return [
-        PaperText(i, title, abstract, parse_tsvector(said), parse_tsvector(told), at)
-        for i, title, abstract, said, told, at in rows
+        PaperText(i, title, abstract, parse_tsvector(in_title), parse_tsvector(in_abstract), at)
+        for i, title, abstract, in_title, in_abstract, at in rows
     ]
 
 
 def upsert_meanings(
     session: Session, meanings: Sequence[PaperVectors], read_at: Mapping[int, datetime]
 ) -> None:
-    """Keep what papers mean; `read_at` is each paper's `updated_at` when its text was read.
+    """Upsert the vectors of papers; `read_at` is each paper's `updated_at` when its text was read.
 
-    A paper that was erased meanwhile is left out, and rows are taken in the order of their ids, so
-    that two processes that learn the same papers do not wait for each other in circles.
+    A paper that was deleted meanwhile is left out. Rows are locked in order of id, so concurrent
+    upserts of the same papers cannot deadlock.
     """
     wanted = sorted(meanings, key=lambda meaning: meaning.paper_id)
-    held = set(
+    locked_ids = set(
         session.scalars(
             select(Paper.id)
             .where(Paper.id.in_([meaning.paper_id for meaning in wanted]))
@@ -114,7 +114,7 @@ def upsert_meanings(
             "paper_updated_at": read_at[meaning.paper_id],
         }
         for meaning in wanted
-        if meaning.paper_id in held
+        if meaning.paper_id in locked_ids
     ]
     if rows:
         statement = insert(PaperMeaning).values(rows)
@@ -123,7 +123,7 @@ def upsert_meanings(
 
 
 def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperVectors]:
-    """What these papers mean, in this order; one that is not learned yet is like nothing."""
+    """Return the vectors of these papers, in this order; empty for a paper not embedded yet."""
     found = {
         row.paper_id: PaperVectors(row.paper_id, row.model, row.dense or b"", row.sparse)
         for row in session.scalars(select(PaperMeaning).where(is_among(PaperMeaning.paper_id, ids)))
@@ -132,7 +132,7 @@ def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperVectors]:
 
 
 def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
-    """The vectors of the papers among `ids` that are learned with `model`, as pgvector sends them."""
+    """Return the vectors by `model` of the papers among `ids`, in pgvector's binary format."""
     known = PaperMeaning
     rows = session.execute(
         select(
@@ -143,18 +143,18 @@ def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[
 
 
 def newest_learned(session: Session, model: str, most: int) -> list[int]:
-    """The ids of the newest papers that are learned with `model`, the newest first."""
+    """Return the ids of the newest papers that are embedded with `model`, newest first."""
     known = PaperMeaning
     newest = select(known.paper_id).where(known.model == model).order_by(known.paper_id.desc())
     return list(session.scalars(newest.limit(most)))
 
 
 def like_condition(like_query: LikeQueryView, papers: type[Paper] = Paper) -> ColumnElement[bool]:
-    """The papers that are like `like_query`: the same as `meaning.is_like`, over every stored paper.
+    """Return the SQL condition for papers that satisfy `like_query`, the same as `is_like`.
 
-    `papers` is the table's class or an alias of it. OFFSET keeps Postgres from turning the
-    question round and asking every paper ever stored where a window of days is meant: it is then
-    asked of each paper that the topic's other clauses left, at 2 µs each.
+    `papers` is the table's class or an alias of it. OFFSET keeps Postgres from rewriting the
+    subquery as a join over every stored paper where a window of days is meant; the condition is
+    then evaluated only for papers that satisfy the topic's other clauses, at 2 µs each.
     """
     known = aliased(PaperMeaning)
     found = select(literal(1)).where(known.paper_id == papers.id, _is_like(like_query, known))
@@ -166,9 +166,9 @@ def _is_like(like_query: LikeQueryView, known: type[PaperMeaning]) -> ColumnElem
 
 
 def score_column(like_query: LikeQueryView, known: type[PaperMeaning]) -> ColumnElement[float]:
-    """The score of each row, a whole number below 2**53 in a 64-bit float; null for other models.
+    """Return the column of scores: integers below 2**53 in a 64-bit float, NULL for other models.
 
-    Only CASE keeps Postgres from multiplying vectors of different lengths, which is an error.
+    CASE keeps Postgres from multiplying vectors of different lengths, which is an error.
     """
     dense, sparse = dot_columns(like_query.dense, like_query.sparse, known)
     score = dense * literal(float(like_query.dense_factor), Double)
@@ -179,7 +179,7 @@ def score_column(like_query: LikeQueryView, known: type[PaperMeaning]) -> Column
 def dot_columns(
     dense: bytes, sparse: Sparse, known: type[PaperMeaning]
 ) -> tuple[ColumnElement[float], ColumnElement[float]]:
-    """Each row's inner products with a vector and with lexemes; 0 where a side has none."""
+    """Return the columns of dot products, dense and sparse; 0 where either side has no vector."""
     nothing = literal(0.0, Double)
     return (
         func.coalesce(_product(known.dense, dense), nothing) if dense else nothing,
@@ -188,7 +188,7 @@ def dot_columns(
 
 
 def _product(column: Any, value: object) -> ColumnElement[float]:
-    """pgvector's `<#>` is the inner product with its sign turned, as a 64-bit float."""
+    """Return the inner product: pgvector's `<#>` is its negative, as a 64-bit float."""
     given = cast(bindparam(None, value, type_=column.type, unique=True), column.type)
     product: ColumnElement[float] = -column.op("<#>", return_type=Double())(given)
     return product
@@ -197,10 +197,7 @@ def _product(column: Any, value: object) -> ColumnElement[float]:
 def find_nearest(
     session: Session, like_query: LikeQueryView, paper_id: int, limit: int
 ) -> list[tuple[int, int]]:
-    """The papers that are like `like_query`, as (id, score), highest first, without `paper_id`.
-
-    Equal scores go by id, so the order is the same each time.
-    """
+    """Return (id, score) of papers that satisfy `like_query` but `paper_id`, by score and id."""
     known = PaperMeaning
     score = score_column(like_query, known)
     statement = (

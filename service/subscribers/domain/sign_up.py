@@ -1,4 +1,4 @@
-"""A sign-up as it was typed, and what it is once it was validated."""
+"""A sign-up form as typed, and its validated values."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from service.deliveries.domain.recipients import Cadence
 
 @dataclass(frozen=True, slots=True)
 class SignUpForm:
-    """A sign-up as it was typed; a change of preferences is the same form, its address unread.
+    """A sign-up form as typed; changing preferences uses the same form and ignores its address.
 
-    `page` is where (for the record of consent), `locale` how the visitor's browser asks for dates
-    (`de-AT`), or empty. `has_empty_digests`: a short mail also where nothing matched; no form asks
-    a newcomer for it.
+    `page` is the form's page (for the consent), `locale` the browser's preferred locale (`de-AT`)
+    or empty. `has_empty_digests`: a short mail also where nothing matched; the sign-up page does
+    not offer it.
     """
 
     email: str = ""
@@ -24,14 +24,14 @@ class SignUpForm:
     has_empty_digests: bool = False
 
     def written_topics(self) -> list[tuple[int, str]]:
-        """Return the topics that are not blank, each with its row, runs of blanks made one."""
+        """Return the topics that are not blank, each with its row and with whitespace collapsed."""
         rows = ((row, " ".join(text.split())) for row, text in enumerate(self.topics))
         return [(row, text) for row, text in rows if text]
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a reader chose: cadence, local hour (0..23), tz database zone and topics.
+    """A subscriber's choices: cadence, local hour (0..23), tz database zone and topics.
 
     `has_empty_digests`: a short mail also where nothing matched. `topics`: (text as written,
     canonical form).
@@ -46,7 +46,7 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class ValidSignUp:
-    """A sign-up that can be stored. `email_key` is what makes two spellings one address."""
+    """A sign-up that can be stored. `email_key` is equal for all spellings of one address."""
 
     email: str
     email_key: str

@@ -1,10 +1,10 @@
-"""What subscribers say of papers."""
+"""The kinds of feedback."""
 
 from enum import StrEnum
 
 
 class Feedback(StrEnum):
-    """What a reader said of a paper: saved for later, or not of this kind again."""
+    """A subscriber's feedback on a paper: saved for later, or less like this."""
 
     KEPT = "kept"
     DISMISSED = "dismissed"

@@ -1,4 +1,4 @@
-"""What readers said of papers: one word each, the last one counts."""
+"""Subscribers' feedback on papers: one row for each subscriber and paper, the last one counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from service.subscribers.store.models import PaperFeedback, Subscriber
 
 @dataclass(frozen=True, slots=True)
 class RatedPapers:
-    """One reader's kept and dismissed papers, each the newest first."""
+    """The ids of a subscriber's saved and dismissed papers, each the newest first."""
 
     kept: tuple[int, ...] = ()
     dismissed: tuple[int, ...] = ()
@@ -24,7 +24,7 @@ class RatedPapers:
 def record_feedback(
     session: Session, subscriber_id: int, paper_id: int, kind: Feedback, now: datetime
 ) -> bool:
-    """Set a reader's word on a paper; true unless it was this word already."""
+    """Upsert a subscriber's feedback on a paper; return false if it was the same already."""
     values = {"subscriber_id": subscriber_id, "paper_id": paper_id, "created_at": now}
     statement = insert(PaperFeedback).values(kind=kind, **values)
     changed = statement.on_conflict_do_update(
@@ -36,7 +36,7 @@ def record_feedback(
 
 
 def delete_feedback(session: Session, subscriber_id: int, paper_id: int, kind: Feedback) -> bool:
-    """Take a word back; true if it was this one. Another that came later stays."""
+    """Delete feedback of this kind; return whether there was any. Other, later feedback stays."""
     own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
     gone = delete(PaperFeedback).where(*own, PaperFeedback.kind == kind).returning(PaperFeedback.id)
     return session.scalar(gone) is not None
@@ -48,12 +48,12 @@ def find_feedback(session: Session, subscriber_id: int, paper_id: int) -> Feedba
 
 
 def get_rated_papers(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
-    """The opinions of these readers, by subscriber; those who said nothing are left out."""
+    """Return rated papers by subscriber; subscribers without feedback are left out."""
     return _read_feedback_rows(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
 
 
 def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
-    """The same, of those alone who want suggestions."""
+    """Return rated papers by subscriber, only of subscribers who want suggestions."""
     wants = select(Subscriber.id).where(
         is_among(Subscriber.id, subscriber_ids), Subscriber.has_suggestions
     )
@@ -66,12 +66,12 @@ def _read_feedback_rows(session: Session, condition: ColumnElement[bool]) -> dic
         .where(condition)
         .order_by(PaperFeedback.created_at.desc(), PaperFeedback.id.desc())
     )
-    said: dict[int, dict[Feedback, list[int]]] = {}
+    rated: dict[int, dict[Feedback, list[int]]] = {}
     for subscriber_id, paper_id, kind in rows:
-        said.setdefault(subscriber_id, {}).setdefault(kind, []).append(paper_id)
+        rated.setdefault(subscriber_id, {}).setdefault(kind, []).append(paper_id)
     return {
         subscriber_id: RatedPapers(
             tuple(by_kind.get(Feedback.KEPT, ())), tuple(by_kind.get(Feedback.DISMISSED, ()))
         )
-        for subscriber_id, by_kind in said.items()
+        for subscriber_id, by_kind in rated.items()
     }

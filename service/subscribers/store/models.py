@@ -1,4 +1,4 @@
-"""A subscriber, what they agreed to, and addresses that must not be mailed."""
+"""The tables of subscribers, consents, suppressed addresses and feedback."""
 
 from datetime import date, datetime
 
@@ -13,10 +13,10 @@ from service.subscribers.domain.types import Feedback
 class Subscriber(Base):
     """One person with one address. `email_key` is the normalised address that must be unique.
 
-    `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants what a
-    pause, which began at `paused_at`, will have missed; `catch_up_since` is the day from which it
-    is to be gathered. `moves_from_id`: this row holds the address to which another reader wants to
-    move (pending), or which that reader has left (unsubscribed).
+    `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants the papers
+    missed during a pause, which began at `paused_at`; `catch_up_since` is the first day to catch up
+    with. `moves_from_id`: this row holds the address to which another subscriber wants to move
+    (pending), or which that subscriber has left (unsubscribed).
     """
 
     __tablename__ = "subscribers"
@@ -59,7 +59,7 @@ class Subscriber(Base):
 
 
 class Consent(Base):
-    """Who agreed to what, when, on which page: GDPR Art. 7(1) wants it demonstrable."""
+    """A consent with its text, time and page; GDPR Art. 7(1) requires it to be demonstrable."""
 
     __tablename__ = "consents"
 
@@ -74,7 +74,7 @@ class Consent(Base):
 
 
 class Suppression(Base):
-    """An address we must not mail, as a keyed hash: it outlives the subscriber and names nobody."""
+    """A suppressed address as a keyed hash (HMAC), which outlives the subscriber."""
 
     __tablename__ = "suppressions"
 
@@ -88,7 +88,7 @@ class Suppression(Base):
 
 
 class PaperFeedback(Base):
-    """One reader's word on one paper; the last one counts."""
+    """A subscriber's feedback on a paper; the last one counts."""
 
     __tablename__ = "opinions"
     __table_args__ = (UniqueConstraint("subscriber_id", "paper_id"),)

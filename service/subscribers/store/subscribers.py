@@ -23,7 +23,7 @@ from service.topics.store.topics import list_topics
 def insert_subscriber(
     session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
 ) -> Subscriber | None:
-    """A pending subscriber without topics, or None if the address is there already."""
+    """Insert and return a pending subscriber without topics, or None if the address exists."""
     inserted = session.scalar(
         insert(Subscriber)
         .values(
@@ -45,21 +45,21 @@ def insert_subscriber(
 def insert_subscribers(
     session: Session, new: Sequence[ValidSignUp], now: datetime, *, is_confirmed: bool
 ) -> list[int]:
-    """Insert those whose address is not there yet, with topics and consents; returns their ids."""
+    """Insert sign-ups whose address is new, with topics and consents; return the new ids."""
     state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
     action = "confirmed" if is_confirmed else "requested"
     ids: list[int] = []
     # psycopg sends at most 65,535 parameters in one statement.
     for start in range(0, len(new), IMPORT_ROWS):
-        some = {one.email_key: one for one in new[start : start + IMPORT_ROWS]}
+        some = {form.email_key: form for form in new[start : start + IMPORT_ROWS]}
         inserted = session.execute(
             insert(Subscriber)
-            .values([_values(one, state, now, is_confirmed) for one in some.values()])
+            .values([_values(form, state, now, is_confirmed) for form in some.values()])
             .on_conflict_do_nothing()
             .returning(Subscriber.id, Subscriber.email_key)
         ).all()
         ids += [subscriber_id for subscriber_id, _ in inserted]
-        _insert_belongings(session, [(i, some[key]) for i, key in inserted], action, now)
+        _insert_topics_and_consents(session, [(i, some[key]) for i, key in inserted], action, now)
     return ids
 
 
@@ -67,26 +67,26 @@ IMPORT_ROWS = 1000
 
 
 def _values(
-    one: ValidSignUp, state: SubscriberState, now: datetime, is_confirmed: bool
+    form: ValidSignUp, state: SubscriberState, now: datetime, is_confirmed: bool
 ) -> dict[str, object]:
     return {
-        "email": one.email,
-        "email_key": one.email_key,
+        "email": form.email,
+        "email_key": form.email_key,
         "state": state,
-        "cadence": one.preferences.cadence,
-        "hour": one.preferences.hour,
-        "timezone": one.preferences.timezone,
-        "has_empty_digests": one.preferences.has_empty_digests,
+        "cadence": form.preferences.cadence,
+        "hour": form.preferences.hour,
+        "timezone": form.preferences.timezone,
+        "has_empty_digests": form.preferences.has_empty_digests,
         "created_at": now,
         "confirmed_at": now if is_confirmed else None,
     }
 
 
-def _insert_belongings(
+def _insert_topics_and_consents(
     session: Session, subscribers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
 ) -> None:
     numbers = save_compiled_topics(
-        session, {text for _, one in subscribers for _, text in one.preferences.topics}
+        session, {text for _, form in subscribers for _, text in form.preferences.topics}
     )
     topics = [
         {
@@ -97,8 +97,8 @@ def _insert_belongings(
             "position": position,
             "created_at": now,
         }
-        for i, one in subscribers
-        for position, (canonical, query) in enumerate(_distinct(one.preferences.topics).items())
+        for i, form in subscribers
+        for position, (canonical, query) in enumerate(_distinct(form.preferences.topics).items())
     ]
     consents = [
         {
@@ -116,7 +116,7 @@ def _insert_belongings(
 
 
 def _distinct(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Canonical form -> text as first written, in the order in which they were written."""
+    """Return canonical form -> text as first written, in the order written."""
     distinct: dict[str, str] = {}
     for query, canonical in topics:
         distinct.setdefault(canonical, query)
@@ -131,7 +131,7 @@ def find_by_email(session: Session, email_key: str, *, lock: bool = False) -> Su
 def get_subscriber(
     session: Session, subscriber_id: int, *, lock: bool = False
 ) -> Subscriber | None:
-    """The subscriber; with `lock`, held until the transaction ends and read afresh."""
+    """Return the subscriber; with `lock`, the row is locked (FOR UPDATE) and read again."""
     return session.get(
         Subscriber, subscriber_id, with_for_update=lock or None, populate_existing=lock
     )
@@ -146,21 +146,21 @@ def count_by_state(session: Session) -> dict[SubscriberState, int]:
     return dict(rows.all())
 
 
-def swap_addresses(session: Session, one: Subscriber, other: Subscriber) -> None:
-    """Exchange two subscribers' addresses; both rows are locked by the caller."""
-    address, key = one.email, one.email_key
+def swap_addresses(session: Session, subscriber: Subscriber, other: Subscriber) -> None:
+    """Swap two subscribers' addresses; the caller holds the locks of both rows."""
+    address, key = subscriber.email, subscriber.email_key
     other_address, other_key = other.email, other.email_key
-    # No address is in two rows even for a moment; no real key is without an @.
+    # The key is unique, so one row gets a placeholder first; a real key always has an @.
     other.email_key = f"moving {other.id}"
     session.flush()
-    one.email, one.email_key = other_address, other_key
+    subscriber.email, subscriber.email_key = other_address, other_key
     session.flush()
     other.email, other.email_key = address, key
     session.flush()
 
 
 def forget_other_moves(session: Session, subscriber_id: int, kept_id: int) -> None:
-    """Of several addresses that a reader asked for only the last can still say yes."""
+    """Cancel all address changes that a subscriber requested except the one of `kept_id`."""
     session.execute(
         update(Subscriber)
         .where(
@@ -175,7 +175,7 @@ def forget_other_moves(session: Session, subscriber_id: int, kept_id: int) -> No
 def record_consent(
     session: Session, subscriber_id: int, action: str, page: str, now: datetime
 ) -> None:
-    """Keep what was agreed to, where and when. The address of the visitor is not kept."""
+    """Insert a consent with text version, page and time; the visitor's IP address is not stored."""
     session.add(
         Consent(
             subscriber_id=subscriber_id,
@@ -188,7 +188,7 @@ def record_consent(
 
 
 def activate(session: Session, subscriber: Subscriber, page: str, now: datetime) -> None:
-    """Make a subscriber active, with the record of how."""
+    """Make a subscriber active and record the consent."""
     subscriber.state = SubscriberState.ACTIVE
     subscriber.confirmed_at = now
     subscriber.unsubscribed_at = None
@@ -200,14 +200,15 @@ def activate(session: Session, subscriber: Subscriber, page: str, now: datetime)
     record_consent(session, subscriber.id, "confirmed", page, now)
 
 
-# Changes whenever the words beside the sign-up button change.
+# To be changed with the text beside the sign-up button.
 CONSENT_TEXT_VERSION = "2026-11"
 
 
 def delete_subscriber(session: Session, subscriber_id: int) -> None:
-    """Erase a reader: topics and consents go along, deliveries stay as rows without a person.
+    """Erase a subscriber with topics and consents; deliveries stay as anonymous rows.
 
-    A relay's words go as well: a refusal repeats the address. Reasons of skips are our own words.
+    Relay replies are erased, too, since a refusal repeats the address; reasons of skips are our
+    own words and stay.
     """
     own = select(Delivery.id).where(Delivery.subscriber_id == subscriber_id)
     session.execute(
@@ -229,7 +230,7 @@ def delete_subscriber(session: Session, subscriber_id: int) -> None:
 def set_preferences(
     session: Session, subscriber: Subscriber, chosen: Preferences, now: datetime
 ) -> None:
-    """Set what a reader gets and when, topics included."""
+    """Set a subscriber's preferences, topics included."""
     subscriber.cadence = chosen.cadence
     subscriber.hour = chosen.hour
     subscriber.timezone = chosen.timezone
@@ -240,9 +241,9 @@ def set_preferences(
 def replace_topics(
     session: Session, subscriber_id: int, topics: Sequence[tuple[str, str]], now: datetime
 ) -> None:
-    """Set a reader's topics to exactly these (text as written, canonical form).
+    """Set a subscriber's topics to exactly these (text as written, canonical form).
 
-    A topic that was there already keeps its row, because links in mails name it by its id.
+    An existing topic keeps its row, because links in mails name it by its id.
     """
     distinct = _distinct(topics)
     numbers = save_compiled_topics(session, distinct)
@@ -251,9 +252,9 @@ def replace_topics(
             Topic.subscriber_id == subscriber_id, Topic.canonical.not_in(list(distinct))
         )
     )
-    kept = {topic.canonical: topic for topic in list_topics(session, subscriber_id)}
+    existing = {topic.canonical: topic for topic in list_topics(session, subscriber_id)}
     for position, (canonical, query) in enumerate(distinct.items()):
-        topic = kept.get(canonical) or Topic(
+        topic = existing.get(canonical) or Topic(
             subscriber_id=subscriber_id, canonical=canonical, created_at=now
         )
         topic.query = query
@@ -271,8 +272,8 @@ ORDER BY position, id
 
 
 def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
-    """The topics (text as written, canonical form) by subscriber, in the reader's order."""
-    session.flush()  # which a statement in plain text does not do by itself
+    """Return the topics (text as written, canonical form) by subscriber, in their order."""
+    session.flush()  # a textual statement does not autoflush
     rows = session.execute(_GET_TOPICS, {"ids": write_numbers(subscriber_ids)}).all()
     topics: dict[int, list[tuple[str, str]]] = {}
     for subscriber_id, query, canonical in rows:
@@ -281,10 +282,10 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
 
 
 def resume_paused(session: Session, on: date) -> int:
-    """Wake the readers whose pause has ended; returns how many.
+    """Activate the subscribers whose pause has ended; return how many.
 
-    Those who want what they missed are marked for it (`store.catch_ups`), the others forget when
-    the pause began.
+    Those who want a catch-up get `catch_up_since` (see `service.editions.catch_up`); for the
+    others `paused_at` is cleared.
     """
     began = func.date(func.timezone("UTC", Subscriber.paused_at))
     wants = Subscriber.has_catch_up
@@ -303,7 +304,7 @@ def resume_paused(session: Session, on: date) -> int:
 
 
 class Candidate(NamedTuple):
-    """What an edition needs to know of a subscriber: when the mail is due, and if it may be empty."""
+    """A subscriber's columns for an edition: when the mail is due, and if it may be empty."""
 
     id: int
     hour: int
@@ -314,7 +315,7 @@ class Candidate(NamedTuple):
 def get_candidates(
     session: Session, cadence: Cadence, first_id: int, last_id: int
 ) -> list[Candidate]:
-    """The active readers of a cadence with ids in a closed range, by id."""
+    """Return the active subscribers of a cadence with ids in a closed range, by id."""
     rows = session.execute(
         select(Subscriber.id, Subscriber.hour, Subscriber.timezone, Subscriber.has_empty_digests)
         .where(

@@ -1,4 +1,4 @@
-"""Suppressed addresses, as keyed hashes. The secret may rotate: every key is looked up."""
+"""Suppressed addresses as keyed hashes (HMAC); all secrets are tried, so that keys can rotate."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -21,7 +21,7 @@ def insert_suppression(
     detail: str,
     now: datetime,
 ) -> bool:
-    """Suppress an address; true if it was not suppressed before."""
+    """Suppress an address; return false if it was suppressed before."""
     if is_suppressed(session, email_key, secrets):
         return False
     inserted = session.scalar(
@@ -39,7 +39,7 @@ def insert_suppression(
 
 
 def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
-    """Release an address; true if it was suppressed."""
+    """Release an address; return whether it was suppressed."""
     hashes = [address_hash(email_key, secret) for secret in secrets]
     released = session.execute(
         delete(Suppression).where(Suppression.address_hash.in_(hashes)).returning(Suppression.id)
@@ -59,7 +59,7 @@ SELECT address_hash FROM suppressions WHERE address_hash = ANY(CAST(:hashes AS b
 def find_suppressed(
     session: Session, email_keys: Iterable[str], secrets: tuple[str, ...]
 ) -> frozenset[str]:
-    """Which of these addresses must not be mailed."""
+    """Return those of these addresses that are suppressed."""
     by_hash = {address_hash(key, secret): key for key in email_keys for secret in secrets}
     if not by_hash:
         return frozenset()
@@ -70,7 +70,7 @@ def find_suppressed(
 def find_reason(
     session: Session, email_key: str, secrets: tuple[str, ...]
 ) -> SuppressionReason | None:
-    """Why an address is suppressed, or None if it is not."""
+    """Return why an address is suppressed, or None if it is not."""
     hashes = [address_hash(email_key, secret) for secret in secrets]
     return session.scalar(
         select(Suppression.reason).where(Suppression.address_hash.in_(hashes)).limit(1)

@@ -1,4 +1,4 @@
-"""Ready-made topics by field, so that a newcomer ticks two boxes and is done.
+"""Ready-made topics by field, to choose from at sign-up.
 
 Every category of arXiv is in at least one of them. Each line: name, what it brings, the topic.
 """
@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ReadyTopic:
-    """One topic to tick; `query` is in the language of topics."""
+    """A ready-made topic; `query` is in the topic language."""
 
     name: str
     line: str
@@ -18,7 +18,7 @@ class ReadyTopic:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Topics that belong together."""
+    """A field of research with its ready-made topics."""
 
     name: str
     topics: tuple[ReadyTopic, ...]

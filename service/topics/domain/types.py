@@ -1,18 +1,18 @@
-"""Values of topics: why a paper matched, how a clause is looked up, how a link changed a topic."""
+"""Value types of topics: the reason of a match, the kind of a clause, the kind of a change."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class TopicChangeKind(StrEnum):
-    """How a link in a mail changed a topic: it excludes a word, or it is new and names an author."""
+    """The kind of change by a link: a topic excludes a clause, or a new topic follows an author."""
 
     MUTED = "muted"
     FOLLOWED = "followed"
 
 
 class ClauseKind(StrEnum):
-    """How a clause is looked up: by what its keys are, or else by its text."""
+    """The kind of a clause: what its keys are. `OTHER` has none and is evaluated from its text."""
 
     WORD = "word"
     PHRASE = "phrase"
@@ -24,11 +24,11 @@ class ClauseKind(StrEnum):
 
 
 class Reason(NamedTuple):
-    """Why a paper matched: one clause of a topic, where it was found, and the words to mark.
+    """The reason of a match: one clause of a topic, where it was found, and the words to highlight.
 
-    `clause` is the clause in canonical form (`"prompt tuning"`, `cat:cs.CL`), `field` is one of
-    title, abstract, author, category; `words` are the reader's own words, to be marked in the
-    text; `is_guess` is true where initials stood for a name.
+    `clause` is in canonical form (`"prompt tuning"`, `cat:cs.CL`). `field` is title, abstract,
+    author, category, source, trend or meaning. `words` are highlighted in the text. `is_guess` is
+    true where initials stood for a name.
     """
 
     clause: str

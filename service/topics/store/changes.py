@@ -1,4 +1,4 @@
-"""What readers changed of their topics by links in mails, each with the way back."""
+"""Queries for topic changes that subscribers made by links in mails."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,9 +18,9 @@ def record_change(
     before_query: str,
     now: datetime,
 ) -> TopicChange:
-    """Note what was just done to `topic`, which has its new text already.
+    """Insert the change just made to `topic`, which already has its new text.
 
-    The same thing asked again, although it stands as done, was taken back by hand: it ends here.
+    An equal change that is not undone was reverted by hand, so it is marked as undone here.
     """
     same = (TopicChange.topic_id == topic.id, TopicChange.kind == kind, TopicChange.asked == asked)
     session.execute(
@@ -43,20 +43,20 @@ def record_change(
 def find_score_change(
     session: Session, kind: TopicChangeKind, topic_id: int, asked: str
 ) -> TopicChange | None:
-    """The change that did this to a topic and was not undone."""
+    """Return the change of this kind to a topic that was not undone, if any."""
     same = (TopicChange.topic_id == topic_id, TopicChange.kind == kind, TopicChange.asked == asked)
     standing = select(TopicChange).where(*same, TopicChange.undone_at.is_(None))
     return session.scalar(standing)
 
 
 def get_change(session: Session, subscriber_id: int, change_id: int) -> TopicChange | None:
-    """A reader's own change; somebody else's is not there."""
+    """Return a change of this subscriber, or None, also where another subscriber made it."""
     own = (TopicChange.id == change_id, TopicChange.subscriber_id == subscriber_id)
     return session.scalar(select(TopicChange).where(*own))
 
 
 def list_changes(session: Session, subscriber_id: int, limit: int) -> Sequence[TopicChange]:
-    """The changes that stand, the newest first."""
+    """Return the changes that were not undone, newest first."""
     standing = select(TopicChange).where(
         TopicChange.subscriber_id == subscriber_id, TopicChange.undone_at.is_(None)
     )

@@ -1,22 +1,23 @@
-"""Papers as matching reads them."""
+"""Load papers into the form that matching needs."""
 
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from service.papers.domain.tsvector import parse_tsvector
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.platform.database.pg_arrays import is_among
-from service.topics.domain.matching.paper_index import IndexedPaper, parse_tsvector
+from service.topics.domain.matching.clause_index import IndexedPaper
 
 
 def index_papers(
     session: Session, ids: Sequence[int], revisions: Collection[int] = ()
 ) -> list[IndexedPaper]:
-    """The papers as matching sees them: the lexemes and positions that Postgres computed.
+    """Return the papers with the lexemes and positions that Postgres computed, in order of id.
 
-    Those among `revisions` are there because a newer version was announced, and are not new.
+    Papers among `revisions` were announced with a newer version, so they do not count as new.
     """
     rows = session.execute(
         select(

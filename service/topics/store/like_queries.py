@@ -1,4 +1,4 @@
-"""Probes of `like:` clauses, and the state of the corpus that they are made from."""
+"""Queries for the stored like queries of `like:` clauses (table `probes`)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from service.similarity.store.models import LikeQuery
 def find_like_queries(
     session: Session, model: str, texts: Sequence[str]
 ) -> dict[str, LikeQueryView]:
-    """The probes that count for these clauses, by text: of each the newest generation's."""
+    """Return the like queries of these clauses by text, each in its newest generation."""
     statement = (
         _select_like_queries(model)
         .where(LikeQuery.text.in_(texts))
@@ -24,7 +24,7 @@ def find_like_queries(
 
 
 def find_stale_like_queries(session: Session, model: str, generation: int, limit: int) -> list[str]:
-    """Texts that have probes, but none of this model and generation yet."""
+    """Return texts that have like queries, but none of this model and generation yet."""
     fresh = select(LikeQuery.text).where(
         LikeQuery.model == model, LikeQuery.generation >= generation
     )
@@ -37,9 +37,9 @@ def _select_like_queries(model: str) -> Select[LikeQuery]:
 
 
 def insert_like_query(session: Session, like_query: LikeQueryView) -> LikeQueryView:
-    """Keep a probe and drop its older generations; returns the one that is kept.
+    """Insert a like query, delete its older generations and return the stored one.
 
-    Of two that are made at the same time the first stays: both readers get the same papers.
+    In a race the first insert wins, so that all subscribers get the same papers.
     """
     values = {name: getattr(like_query, name) for name in like_query.__slots__}
     session.execute(insert(LikeQuery).values(**values).on_conflict_do_nothing())

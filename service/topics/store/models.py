@@ -1,4 +1,4 @@
-"""Distinct topics and distinct clauses, each stored once with the form in which a morning asks it."""
+"""Tables of topics, their changes, and the compiled topics and clauses that matching evaluates."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from service.topics.domain.types import ClauseKind, TopicChangeKind
 
 
 class CompiledTopic(Base):
-    """One topic, however many readers have it.
+    """A distinct topic in compiled form, shared by all subscribers who have it.
 
-    `form`: 0 or the clause that says which announcements count, then its clauses by id, below zero
-    where they are unwanted; empty where the text is no topic any more. `digest` is the SHA-256 of the
-    text, since a text can be longer than an index takes. `version`: see `save_compiled.form_version`.
+    `form`: 0 or the id of the clause about announcements, then the ids of the clauses, negative
+    where they are excluded. `digest` is the SHA-256 of the text, which can be too long for an
+    index. `version`: see `save_compiled.form_version`.
     """
 
     __tablename__ = "canonicals"
@@ -27,7 +27,7 @@ class CompiledTopic(Base):
 
 
 class Clause(Base):
-    """One clause, however many topics have it, and what it is looked up by (`ClauseForm`)."""
+    """A distinct clause, shared by all topics that have it, with its keys (`CompiledClause`)."""
 
     __tablename__ = "clauses"
 
@@ -40,12 +40,12 @@ class Clause(Base):
 
 
 class Topic(Base):
-    """A saved interest. `canonical` makes equal topics equal, within a reader and across them.
+    """A saved interest of one subscriber. Topics with the same meaning have the same `canonical`.
 
-    `canonical_id` is the row of that text in `canonicals`; it is empty until somebody compiles the
-    text (`save_compiled.compile_missing`), and a trigger empties it where the text alone is changed.
-    Mails name a topic by its id, so a row stays for as long as its topic does, wherever the reader
-    moves it: `position` is its place among the reader's own, ties in order of id.
+    `canonical_id` is the row of that text in `canonicals`; it is null until the text is compiled
+    (`save_compiled.compile_missing`), and a trigger sets it to null where the text alone changes.
+    Links in mails hold a topic's id, so a topic keeps its row when it is edited or moved.
+    `position` is its place among the subscriber's topics, ties in order of id.
     """
 
     __tablename__ = "topics"
@@ -61,11 +61,11 @@ class Topic(Base):
 
 
 class TopicChange(Base):
-    """A topic before and after one press of a button: what an undo goes back to.
+    """A topic's text before and after a change by a link, for undo.
 
-    `asked` is the clause that was muted, or the author's; the same one counts once for as long as
-    it is not undone, so a form that is sent twice is one change. `topic_id` is empty once the topic
-    is gone, `before_query` where there was none before.
+    `asked` is the muted clause, or the author's clause. The unique index makes a form that is sent
+    twice one change until it is undone. `topic_id` is null once the topic is deleted;
+    `before_query` is empty where the change created the topic.
     """
 
     __tablename__ = "topic_changes"

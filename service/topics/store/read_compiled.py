@@ -1,4 +1,4 @@
-"""Compiled topics and clauses out: long columns instead of rows, since a morning reads them all."""
+"""Load compiled topics and clauses, as columns instead of rows, since an edition loads them all."""
 
 import json
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ from service.topics.store.save_compiled import form_version, save_compiled_topic
 
 
 def _gather(column: Any) -> ColumnElement[Any]:
-    """A whole column of a group as one value, which is left as the driver reads it."""
+    """Aggregate a column into one array that SQLAlchemy returns as the driver parsed it."""
     return func.array_agg(column, type_=NullType())
 
 
 def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics]:
-    """These topics by the number of their clauses; a form of another version is renewed first."""
+    """Return these topics grouped by number of clauses; outdated ones are recompiled first."""
     is_fresh, length = (
         CompiledTopic.version == form_version(session),
         func.cardinality(CompiledTopic.form),
@@ -32,7 +32,7 @@ def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics
             length,
             _gather(CompiledTopic.id),
             _gather(CompiledTopic.text),
-            # All numbers in one line: an array of arrays is read far more slowly.
+            # All numbers in one string: an array of arrays is parsed far more slowly.
             func.array_to_string(_gather(CompiledTopic.form), ","),
         )
         .where(is_among(CompiledTopic.id, ids))
@@ -54,7 +54,7 @@ def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics
 
 
 def get_stored_clauses(session: Session, ids: Iterable[int]) -> list[StoredClauses]:
-    """These clauses by kind."""
+    """Return these clauses grouped by kind."""
     rows = session.execute(
         select(Clause.kind, _gather(Clause.id), _gather(Clause.text), _gather(Clause.keys))
         .where(is_among(Clause.id, ids))
@@ -64,6 +64,6 @@ def get_stored_clauses(session: Session, ids: Iterable[int]) -> list[StoredClaus
 
 
 def list_likes(session: Session) -> dict[str, str]:
-    """Every `like:` clause of a saved topic: canonical text -> the text or the paper's key."""
+    """Return every stored `like:` clause: canonical text -> its text or its paper's key."""
     likes = select(Clause.text, Clause.keys).where(Clause.kind == ClauseKind.LIKE)
     return dict(session.execute(likes.order_by(Clause.text)).all())

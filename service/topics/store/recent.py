@@ -1,4 +1,4 @@
-"""The papers of the last days for previews, and the newest that a topic finds for searches."""
+"""Queries for previews (the papers of the last days) and searches (a topic's newest papers)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -14,18 +14,17 @@ from service.papers.store.read import announced_day
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
 
-# The newest days are searched first, and how much they brought tells how far to look next. A word
-# in every other paper fills the page from four days in ten milliseconds; a rare one is looked for
-# everywhere at once, since to look it up costs the same however few days it is wanted of.
+# The newest days are searched first, and their yield decides how far to search next. A word in
+# every other paper fills the page from four days in ten milliseconds; a rare word is searched in
+# all days at once, since its index look-up costs the same for any number of days.
 _FIRST_DAYS, _MOST_DAYS = 4, 365
 _LEAST_GROWTH, _MARGIN = 4, 1.5
 
 
 def begin_snapshot(session: Session, milliseconds: int) -> str:
-    """Begin a transaction that reads only and sees one state of the store; returns that state.
+    """Make this transaction REPEATABLE READ, READ ONLY; returns its `pg_snapshot` as text.
 
-    Must come first. No statement of it may take longer than `milliseconds`; Postgres cancels the one
-    that does.
+    Must be its first statement. Postgres cancels any statement that takes over `milliseconds`.
     """
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     state: str = session.execute(
@@ -39,11 +38,11 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
 
 
 def prefer_indexes(session: Session) -> None:
-    """Tell the planner, for this transaction, what it costs to look into a text vector.
+    """Raise the planner's cost of `@@` for this transaction, so that it uses the text index.
 
-    It counts `@@` as cheap as a comparison of two numbers, but the vector of an abstract is stored
-    compressed and apart: looking into 25,000 of them takes a tenth of a second and more, where the
-    index knows the answer. With this an OR of ten words takes a fifth of the time.
+    The planner takes `@@` for as cheap as a comparison of two numbers, but the tsvector of an
+    abstract is stored compressed and out of line (TOAST): reading 25,000 of them takes a tenth of a
+    second and more, while the index has the answer. An OR of ten words takes a fifth of the time.
     """
     session.execute(select(_prefer_indexes()))
 
@@ -53,16 +52,16 @@ def _prefer_indexes() -> ColumnElement[str]:
 
 
 def snapshot_includes(state: str, other: str) -> bool:
-    """Whether whoever sees `state` sees everything that was there in `other`, as `begin_snapshot` tells both."""
-    xmax, running = _read_state(state)
-    other_xmax, other_running = _read_state(other)
-    return xmax >= other_xmax and all(one in other_running for one in running if one < other_xmax)
+    """Return whether snapshot `state` sees every transaction that snapshot `other` sees."""
+    xmax, running = _parse_snapshot(state)
+    other_xmax, other_running = _parse_snapshot(other)
+    return xmax >= other_xmax and all(xid in other_running for xid in running if xid < other_xmax)
 
 
-def _read_state(state: str) -> tuple[int, frozenset[int]]:
-    """What `pg_snapshot` says: the first transaction not yet begun, and those not yet over."""
+def _parse_snapshot(state: str) -> tuple[int, frozenset[int]]:
+    """Return xmax, the first transaction id not yet begun, and the ids still in progress."""
     _, xmax, running = state.split(":")
-    return int(xmax), frozenset(int(one) for one in running.split(",") if one)
+    return int(xmax), frozenset(int(xid) for xid in running.split(",") if xid)
 
 
 def count_recent(session: Session, span: tuple[date, date]) -> int:
@@ -73,9 +72,9 @@ def count_recent(session: Session, span: tuple[date, date]) -> int:
 def read_recent(
     session: Session, span: tuple[date, date], among: Sequence[int] | None = None
 ) -> list[RecentPaper]:
-    """The papers that were new or replaced in the span, its last day included.
+    """Return the papers that were new or replaced in the span, its last day included.
 
-    Those `among` some ids come with the words of their abstracts.
+    With `among`, only papers with these ids, with the lexemes of their abstracts.
     """
     first, counted = Paper.first_announced_on, announced_day(is_replaced=True)
     abstract = Paper.abstract_lexemes if among is not None else cast("", TSVECTOR)
@@ -101,14 +100,14 @@ def read_recent(
             announced_on=announced_on,
             title=title,
             categories=tuple(categories),
-            title_lexemes=tuple(said),
+            title_lexemes=tuple(title_lexemes),
             key=key,
             counted_on=counted_on,
             primary_category=primary,
             is_first=is_first,
             is_cross=announced_as is AnnounceType.CROSS,
             is_replaced=is_replaced,
-            abstract_lexemes=tuple(told),
+            abstract_lexemes=tuple(abstract_lexemes),
         )
         for (
             paper_id,
@@ -121,14 +120,14 @@ def read_recent(
             is_first,
             is_replaced,
             announced_as,
-            said,
-            told,
+            title_lexemes,
+            abstract_lexemes,
         ) in session.execute(statement)
     ]
 
 
 def is_within(span: tuple[date, date], *, is_replaced: bool) -> ColumnElement[bool]:
-    """Papers that count for a span of days. Each day by itself, since each has its own index."""
+    """Return the condition for papers of a span; two conditions, as each date has its own index."""
     first = Paper.first_announced_on.between(*span)
     return or_(first, Paper.replaced_on.between(*span)) if is_replaced else first
 
@@ -136,7 +135,7 @@ def is_within(span: tuple[date, date], *, is_replaced: bool) -> ColumnElement[bo
 def iterate_common_words(
     session: Session, span: tuple[date, date], fewest: int
 ) -> Iterator[tuple[str, list[int]]]:
-    """The lexemes of at least `fewest` papers of a span, each with the ids of those papers."""
+    """Yield each lexeme of at least `fewest` papers of a span, with the ids of those papers."""
     both = Paper.title_lexemes.op("||")(Paper.abstract_lexemes)
     words = func.unnest(func.tsvector_to_array(both)).table_valued("word", name="words")
     words = words.render_derived()
@@ -159,7 +158,7 @@ def find_ids(
     *,
     is_replaced: bool = False,
 ) -> list[int]:
-    """The ids of the papers that count for a span for which a compiled topic holds, in no order."""
+    """Return the ids of the span's papers that satisfy `condition`, in no order."""
     found: Sequence[int] | None = session.execute(
         select(func.array_agg(Paper.id)).where(condition, is_within(span, is_replaced=is_replaced))
     ).scalar_one()
@@ -167,7 +166,7 @@ def find_ids(
 
 
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
-    """The ids of the newest `most` papers for which a compiled topic holds, newest first."""
+    """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
     prefer_indexes(session)
     newest = session.execute(select(func.max(Paper.first_announced_on))).scalar_one()
     if newest is None:
@@ -184,7 +183,7 @@ def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int)
 
 
 def _days_to_look(days: int, found_count: int, most: int) -> int | None:
-    """How many days are likely to fill the page, where so many brought so few; None for all."""
+    """Estimate how many days fill the page, where `days` brought `found_count`; None for all."""
     if not found_count:
         return None
     wanted = max(days * _LEAST_GROWTH, ceil(days * most / found_count * _MARGIN))
@@ -195,8 +194,8 @@ def _find_newest_between(
     session: Session, condition: ColumnElement[bool], span: tuple[date, date], most: int
 ) -> list[int]:
     since, before = span
-    # Kept apart from its LIMIT: with it the planner would walk the index of dates through the
-    # whole archive for a word that it wrongly takes for a common one.
+    # MATERIALIZED keeps the LIMIT out: with it the planner would walk the index of dates through
+    # the whole archive for a word that it wrongly estimates to be common.
     found = (
         select(Paper.id, Paper.first_announced_on, Paper.key)
         .where(condition, Paper.first_announced_on >= since, Paper.first_announced_on < before)
@@ -208,7 +207,7 @@ def _find_newest_between(
 
 
 def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
-    """When the last of these papers came or changed; None for no papers."""
+    """Return when the last of these papers came or changed; None for no papers."""
     changed = func.greatest(Paper.updated_at, Paper.first_announced_at)
     found: datetime | None = session.execute(
         select(func.max(changed)).where(is_among(Paper.id, paper_ids))

@@ -1,8 +1,8 @@
-"""Canonical topics and their clauses: stored once, compiled when they are saved, renewed when met.
+"""Upsert, recompile and prune compiled topics and their clauses; each distinct one is stored once.
 
-Every way to save a topic goes through `save_compiled_topics`. Rows that came past it (plain SQL) have no
-`canonical_id` and are found by `compile_missing`; forms that another version of the compiler made, or
-another PostgreSQL with other dictionaries, are made anew when they are met or by `recompile_outdated`.
+Every way to save a topic goes through `save_compiled_topics`. Rows that plain SQL inserted have no
+`canonical_id`; `compile_missing` finds them. A compiled form from another version of the compiler,
+or of PostgreSQL with other dictionaries, is recompiled on use or by `recompile_outdated`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,26 +13,14 @@ from sqlalchemy.orm import Session
 
 from service.platform.database.pg_arrays import is_among
 from service.topics.domain.language.syntax_tree import QueryError
-from service.topics.domain.matching.compiled import (
-    DEFAULT_ANNOUNCEMENTS,
-    FORM_VERSION,
-    CompiledClause,
-    Lexicon,
-    clause_texts,
-    compile_clause,
-    compile_group,
-    is_group,
-    iterate_inner_clauses,
-    number_of,
-    split_topic,
-)
+from service.topics.domain.matching import compiled as compiled_topics
 from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Clause, CompiledTopic, Topic
 from service.topics.store.to_sql import fetch_lexemes
 
-# Held (shared) by whoever saves or reads forms, so that none is pruned meanwhile.
+# Advisory lock: shared to save or read compiled topics, exclusive to prune them.
 _FORMS_LOCK = 20592_13
-# The clause of a text that is no topic any more. It finds nothing, and no topic can be written so.
+# Clause for a stored text that no longer parses: it finds nothing, and no topic can contain it.
 _NOTHING = "?"
 
 _INSERT_CLAUSES = text("""
@@ -57,18 +45,18 @@ _INSERT_COMPILED = text("""
 
 
 def form_version(session: Session) -> int:
-    """What forms that are good today are marked with: our compiler, and whose dictionaries it asked."""
+    """Return the current version of compiled forms: the compiler's and PostgreSQL's combined."""
     server = session.connection().dialect.server_version_info or (0,)
-    return FORM_VERSION * 1000 + int(server[0])
+    return compiled_topics.FORM_VERSION * 1000 + int(server[0])
 
 
 def lock_compiled_shared(session: Session) -> None:
-    """Until this transaction ends no form that it reads or saves is pruned."""
+    """Take the shared advisory lock, so that until commit no compiled topic is pruned."""
     session.execute(select(func.pg_advisory_xact_lock_shared(_FORMS_LOCK)))
 
 
 def save_compiled_topics(session: Session, texts: Iterable[str]) -> dict[str, int]:
-    """Canonical text -> its row's id, for each of `texts`; those that are not there yet are compiled."""
+    """Return canonical text -> row id for `texts`; missing or outdated ones are compiled first."""
     wanted = set(texts)
     if not wanted:
         return {}
@@ -84,7 +72,7 @@ def save_compiled_topics(session: Session, texts: Iterable[str]) -> dict[str, in
 def _find(
     session: Session, table: type[CompiledTopic | Clause], texts: Iterable[str]
 ) -> dict[str, int]:
-    """Text -> id of the rows whose form is good today."""
+    """Return text -> id of the rows whose compiled form is current."""
     digests = cast([_digest(each) for each in texts], ARRAY(LargeBinary))
     rows = session.execute(
         select(table.text, table.id).where(
@@ -99,17 +87,17 @@ def _digest(canonical: str) -> bytes:
 
 
 def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
-    split = {each: _split(each) for each in texts}
-    clauses = {clause.removeprefix("-") for parts in split.values() for clause in parts}
-    numbers = _save_clauses(session, clauses - {DEFAULT_ANNOUNCEMENTS})
-    ordered = sorted(split)
+    clauses_of = {each: _split(each) for each in texts}
+    clauses = {clause.removeprefix("-") for parts in clauses_of.values() for clause in parts}
+    numbers = _save_clauses(session, clauses - {compiled_topics.DEFAULT_ANNOUNCEMENTS})
+    ordered = sorted(clauses_of)
     session.execute(
         _INSERT_COMPILED,
         {
             "digests": [_digest(each) for each in ordered],
             "texts": ordered,
             "forms": [
-                f"{{{','.join(str(number_of(part, numbers)) for part in split[each])}}}"
+                f"{{{','.join(str(compiled_topics.number_of(part, numbers)) for part in clauses_of[each])}}}"
                 for each in ordered
             ],
             "version": form_version(session),
@@ -118,31 +106,33 @@ def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
 
 
 def _split(canonical: str) -> tuple[str, ...]:
-    """The clauses of a topic. One unreadable row must not stop a morning: it is `_NOTHING`."""
-    parts = split_topic(canonical)
+    """Return the clauses of a topic; `_NOTHING` if unreadable, so that it stops no edition."""
+    parts = compiled_topics.split_topic(canonical)
     try:
         for clause in parts:
-            for each in iterate_inner_clauses(clause):
-                compile_clause(each, _Blank())
+            for each in compiled_topics.iterate_inner_clauses(clause):
+                compiled_topics.compile_clause(each, _EmptyLexicon())
     except QueryError:
-        return (DEFAULT_ANNOUNCEMENTS, _NOTHING)
+        return (compiled_topics.DEFAULT_ANNOUNCEMENTS, _NOTHING)
     return parts
 
 
-class _Blank(dict[str, dict[str, tuple[int, ...]]]):
-    """A lexicon for finding out whether clauses can be read at all."""
+class _EmptyLexicon(dict[str, dict[str, tuple[int, ...]]]):
+    """A lexicon without lexemes, to check only whether clauses can be parsed."""
 
     def __missing__(self, _: str) -> dict[str, tuple[int, ...]]:
         return {}
 
 
 def _save_clauses(session: Session, clauses: set[str]) -> dict[str, int]:
-    """Clause -> its row's id, those in groups included: they are saved first, for their numbers."""
-    groups = {clause for clause in clauses if is_group(clause)}
-    inner = {each for group in groups for each in iterate_inner_clauses(group)}
+    """Return clause -> row id. Clauses inside groups are saved first, as groups store their ids."""
+    groups = {clause for clause in clauses if compiled_topics.is_group(clause)}
+    inner = {each for group in groups for each in compiled_topics.iterate_inner_clauses(group)}
     numbers = _save_plain(session, (clauses - groups) | inner)
     found = _find(session, Clause, groups)
-    forms = {group: compile_group(group, numbers) for group in groups - found.keys()}
+    forms = {
+        group: compiled_topics.compile_group(group, numbers) for group in groups - found.keys()
+    }
     _insert_clauses(session, forms)
     return numbers | found | _find(session, Clause, forms)
 
@@ -150,18 +140,18 @@ def _save_clauses(session: Session, clauses: set[str]) -> dict[str, int]:
 def _save_plain(session: Session, clauses: set[str]) -> dict[str, int]:
     found = _find(session, Clause, clauses)
     lacking = clauses - found.keys()
-    lexicon = fetch_lexemes(session, clause_texts(lacking))
+    lexicon = fetch_lexemes(session, compiled_topics.clause_texts(lacking))
     _insert_clauses(session, {each: _compile(each, lexicon) for each in lacking})
     return found | _find(session, Clause, lacking)
 
 
-def _compile(clause: str, lexicon: Lexicon) -> CompiledClause:
+def _compile(clause: str, lexicon: compiled_topics.Lexicon) -> compiled_topics.CompiledClause:
     if clause == _NOTHING:
-        return CompiledClause(ClauseKind.PHRASE, "any")
-    return compile_clause(clause, lexicon)
+        return compiled_topics.CompiledClause(ClauseKind.PHRASE, "any")
+    return compiled_topics.compile_clause(clause, lexicon)
 
 
-def _insert_clauses(session: Session, forms: dict[str, CompiledClause]) -> None:
+def _insert_clauses(session: Session, forms: dict[str, compiled_topics.CompiledClause]) -> None:
     if not forms:
         return
     session.execute(
@@ -179,29 +169,29 @@ def _insert_clauses(session: Session, forms: dict[str, CompiledClause]) -> None:
 def compile_missing(
     session: Session, most: int | None = None, subscriber_ids: Sequence[int] | None = None
 ) -> int:
-    """Compile the texts of topics that point to none, and let those topics point to them.
+    """Compile topics without a compiled form and link them to it; returns how many distinct texts.
 
-    At most so many distinct texts, of all readers or of some; returns how many there were.
+    Takes up to `most` distinct texts, of all subscribers or of some.
     """
     lock_compiled_shared(session)
-    is_lost: list[ColumnElement[bool]] = [Topic.canonical_id.is_(None)]
+    is_new: list[ColumnElement[bool]] = [Topic.canonical_id.is_(None)]
     if subscriber_ids is not None:
-        is_lost.append(is_among(Topic.subscriber_id, subscriber_ids))
-    lost = session.scalars(select(Topic.canonical).where(*is_lost).distinct().limit(most)).all()
-    if lost:
-        numbers = save_compiled_topics(session, lost)
+        is_new.append(is_among(Topic.subscriber_id, subscriber_ids))
+    texts = session.scalars(select(Topic.canonical).where(*is_new).distinct().limit(most)).all()
+    if texts:
+        numbers = save_compiled_topics(session, texts)
         session.execute(
             update(Topic)
-            .where(*is_lost, Topic.canonical == CompiledTopic.text)
+            .where(*is_new, Topic.canonical == CompiledTopic.text)
             .where(is_among(CompiledTopic.id, numbers.values()))
             .values(canonical_id=CompiledTopic.id)
             .execution_options(synchronize_session=False)
         )
-    return len(lost)
+    return len(texts)
 
 
 def recompile_outdated(session: Session, most: int) -> int:
-    """Compile anew up to `most` topics whose form is of another version; returns how many."""
+    """Recompile up to `most` topics whose compiled form is outdated; returns how many."""
     lock_compiled_shared(session)
     is_old = CompiledTopic.version != form_version(session)
     old = session.scalars(select(CompiledTopic.text).where(is_old).limit(most)).all()
@@ -210,9 +200,9 @@ def recompile_outdated(session: Session, most: int) -> int:
 
 
 def prune_compiled(session: Session) -> int:
-    """Delete topics that no reader has any more, and clauses that no topic has; returns how many.
+    """Delete compiled topics without a topic, and clauses without a topic; returns how many rows.
 
-    Nothing where somebody is reading or saving just now: it is for the next time.
+    Does nothing while another transaction holds the advisory lock; the next run does it then.
     """
     if not session.execute(select(func.pg_try_advisory_xact_lock(_FORMS_LOCK))).scalar_one():
         return 0

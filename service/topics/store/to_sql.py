@@ -1,4 +1,4 @@
-"""A topic as a WHERE clause: the same meaning as `domain.matching`, over every stored paper."""
+"""Compile a topic to a WHERE clause, with the same meaning as `domain.matching`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
+from service.papers.domain.tsvector import parse_tsvector
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.topics.domain.language.canonical import normalize, write_leaf
@@ -30,22 +31,22 @@ from service.topics.domain.language.syntax_tree import (
     iterate_leaves,
 )
 from service.topics.domain.language.syntax_tree import Text as TextLeaf
-from service.topics.domain.matching.paper_index import Lexicon, parse_tsvector
+from service.topics.domain.matching.compiled import Lexicon
 
-# Spelled out, because only a constant configuration lets Postgres use the indexes.
+# A literal and no bind parameter: Postgres uses the indexes only for a constant configuration.
 _ENGLISH: ColumnElement[Any] = sql("'english'::regconfig")
 Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
-"""Canonical `like:` clause -> the condition that holds for the papers that are like it."""
+"""Canonical `like:` clause -> the condition for the papers that it finds."""
 
 
 def to_sql(
     query: Query, papers: type[Paper] = Paper, likes: Likes | None = None
 ) -> ColumnElement[bool]:
-    """The papers that `query` wants; `papers` is the table's class or an alias of it.
+    """Return the condition for the papers that `query` wants; `papers` is the table or an alias.
 
-    Agrees with `match_day` on every paper whose `author_keys` were made by
-    `author_index.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
-    `like:` clause that `likes` does not hold.
+    Agrees with `match_day` on every paper whose `author_keys` come from
+    `author_keys.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
+    `like:` clause that is not in `likes`.
     """
     normal = normalize(query)
     condition = _compile(normal, papers, likes or {})
@@ -97,7 +98,7 @@ def _compile_text(leaf: TextLeaf, papers: type[Paper]) -> ColumnElement[bool]:
 
 
 def _compile_prefix(leaf: Prefix, papers: type[Paper]) -> ColumnElement[bool]:
-    # Written as a tsquery and not parsed by one of its functions, which would cut it at a hyphen.
+    # Cast, since `to_tsquery` and its like would split the word at a hyphen.
     quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
     begins = cast(f"'{quoted}':*", TSQUERY)
     return _in_fields(leaf.field, papers.title_words, papers.abstract_words, begins)
@@ -149,7 +150,7 @@ def _overlaps(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
 
 
 def fetch_lexemes(session: Session, texts: Iterable[str]) -> Lexicon:
-    """What Postgres makes of each folded text (see `query.leaf_texts`), with positions."""
+    """Return the lexemes of each folded text (see `leaf_texts`) by Postgres, with positions."""
     given = func.unnest(cast(sorted(set(texts)), ARRAY(Text))).table_valued("text").render_derived()
     vector = cast(func.to_tsvector(_ENGLISH, given.c.text), Text)
     rows = session.execute(select(given.c.text, vector))

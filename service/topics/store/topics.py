@@ -1,4 +1,4 @@
-"""A reader's topics one by one; all together they are set and read in subscribers.py."""
+"""Queries for single topics; `service/subscribers/` sets all topics of a subscriber at once."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -14,17 +14,14 @@ from service.topics.store.save_compiled import save_compiled_topics
 
 
 def list_topics(session: Session, subscriber_id: int) -> Sequence[Topic]:
-    """One reader's topics as rows, read afresh, in the reader's order."""
+    """Return the topics of a subscriber in that person's order, refreshed from the database."""
     own = select(Topic).where(Topic.subscriber_id == subscriber_id)
     ordered = own.order_by(Topic.position, Topic.id).execution_options(populate_existing=True)
     return session.scalars(ordered).all()
 
 
 class TopicColumns(NamedTuple):
-    """Topics as they are stored, in each reader's order: the first of every column is one topic.
-
-    A canonical id is None where nobody compiled the topic yet.
-    """
+    """Topics as columns, each subscriber's in order; a canonical id is None until compiled."""
 
     subscriber_ids: list[int]
     topic_ids: list[int]
@@ -33,7 +30,7 @@ class TopicColumns(NamedTuple):
 
 
 def get_subscriber_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
-    """The topics of some readers. As columns, because a morning reads a million of them."""
+    """Return the topics of some subscribers, as columns since an edition loads a million."""
     own = (
         select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)
         .where(is_among(Topic.subscriber_id, subscriber_ids))
@@ -46,7 +43,7 @@ def get_subscriber_topics(session: Session, subscriber_ids: Iterable[int]) -> To
 
 
 def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | None:
-    """A reader's own topic; somebody else's is not there."""
+    """Return a topic of this subscriber, or None, also where another subscriber owns it."""
     own = (Topic.id == topic_id, Topic.subscriber_id == subscriber_id)
     return session.scalar(select(Topic).where(*own))
 
@@ -54,7 +51,7 @@ def get_topic(session: Session, subscriber_id: int, topic_id: int) -> Topic | No
 def append_topic(
     session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
 ) -> Topic:
-    """A new topic after the reader's others; the caller has seen that it is none of them."""
+    """Insert a topic after the subscriber's others; the caller has checked that it is a new one."""
     last = select(func.coalesce(func.max(Topic.position), -1)).where(
         Topic.subscriber_id == subscriber_id
     )
@@ -72,7 +69,7 @@ def append_topic(
 
 
 def change_topic(session: Session, topic: Topic, query: str, canonical: str) -> None:
-    """Let a topic say something else; it stays the row that mails name."""
+    """Change the text of a topic; the row keeps its id, to which links in mails point."""
     topic.canonical_id = save_compiled_topics(session, [canonical])[canonical]
     topic.query, topic.canonical = query, canonical
     session.flush()

@@ -1,4 +1,4 @@
-"""Static files under an address that holds their content's hash, so that browsers keep them."""
+"""Static files at URLs that contain a content hash, so that browsers cache them for ever."""
 
 from hashlib import sha256
 from mimetypes import guess_type
@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
 _DIRECTORY = Path(__file__).parents[1] / "static"
-# Read once: a handful of small files that change only with a new version of the program.
+# Read once: a few small files that change only with a new version of the program.
 _FILES = {path.name: path.read_bytes() for path in sorted(_DIRECTORY.iterdir()) if path.is_file()}
 _HASHES = {name: sha256(content).hexdigest()[:12] for name, content in _FILES.items()}
 
@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def asset(name: str) -> str:
-    """The address of a static file. Raises KeyError for a file that is not there."""
+    """Return the URL path of a static file. Raises KeyError for an unknown file."""
     return f"/static/{_HASHES[name]}/{name}"
 
 

@@ -1,4 +1,4 @@
-"""An answer that costs something, made again only when it has become old."""
+"""A response body cached for some seconds (single-flight: one thread computes it)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from service.platform.caches import register_cache
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class CachedResponse:
-    """The last answer, good for `seconds`. One thread makes it; the others wait for that one.
+    """The last response body, valid for `seconds`. One thread computes it; the others wait.
 
-    What cannot be made (`make` raises) is tried again by the next who asks.
+    Where `make` raises, nothing is cached and the next caller tries again.
     """
 
     seconds: float
     lock: Lock = field(default_factory=Lock)
-    answer: bytes = b""
+    content: bytes = b""
     fresh_until: float = 0.0
 
     def __post_init__(self) -> None:
@@ -32,6 +32,6 @@ class CachedResponse:
     def read(self, make: Callable[[], bytes]) -> bytes:
         with self.lock:
             if monotonic() >= self.fresh_until:
-                self.answer = make()
+                self.content = make()
                 self.fresh_until = monotonic() + self.seconds
-            return self.answer
+            return self.content

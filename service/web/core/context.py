@@ -1,4 +1,4 @@
-"""What every page needs, gathered once per application: settings, sessions, bell, clock, looks."""
+"""The dependencies of every page, built once per application and injected into routes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from service.web.views.environment import Pages
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """`enqueue` is called after a commit with a task's name, and never raises.
+    """Settings, sessions, clock and services of one application.
 
-    `fetch` gets what a provider's webhook must be checked against. `measuring_seconds` is how long
-    a statement may take that measures for a monitor.
+    `enqueue` is called after a commit with a task's name and never raises. `fetch` downloads a
+    URL that a webhook names. `measuring_seconds` limits each database statement of `/metrics`.
     """
 
     settings: Settings
@@ -40,7 +40,7 @@ class AppContext:
 
     @property
     def maildir(self) -> Path:
-        """Where the development mailbox keeps its messages."""
+        """Directory of the development mailbox's messages."""
         return self.settings.data_dir / "mailbox"
 
 

@@ -1,4 +1,4 @@
-"""Pages for what went wrong: they say what to do next, and never show a traceback."""
+"""Error pages and exception handlers. A page says what to do next and never shows a traceback."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,13 +9,13 @@ from service.platform.signing.tokens import TokenExpired, TokenInvalid
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
 
-_PLAIN_500 = "Something broke on our side, and we have been told. Please try again in a minute.\n"
+_PLAIN_500 = "Something went wrong on our side and was logged. Please try again in a minute.\n"
 
 
 class PageNotFound(Exception):
-    """A page that is not there; `text` says what the visitor may do instead.
+    """The page does not exist; `text` says what the visitor may do instead.
 
-    `status` is 404, or 410 where it was there once.
+    `status` is 404, or 410 where it existed once.
     """
 
     def __init__(self, title: str, text: str, status: int = 404) -> None:
@@ -30,7 +30,7 @@ def _show_fault(request: Request, status: int, title: str, text: str) -> Respons
     return pages.show("fault.html", status=status, heading=title, text=text)
 
 
-def show_not_here(request: Request, error: PageNotFound) -> Response:
+def show_page_not_found(request: Request, error: PageNotFound) -> Response:
     return _show_fault(request, error.status, error.title, error.text)
 
 
@@ -38,13 +38,13 @@ _HTTP_TEXTS = {
     401: ("This is for the operator", "Give the password that PAPERBOY_ADMIN_PASSWORD sets."),
     404: (
         "There is no such page",
-        "The address may have been cut off in a mail. Today’s papers are on the front page.",
+        "A mail program may have cut off the address. Today’s papers are on the front page.",
     ),
-    405: ("Not this way", "This address does not take that kind of request."),
-    429: ("Too many wrong passwords", "Try again in an hour, or from elsewhere."),
-    413: ("That is too much", "No form of ours is that large."),
+    405: ("Method not allowed", "This address does not accept that kind of request."),
+    429: ("Too many wrong passwords", "Try again in an hour, or from another network."),
+    413: ("Request too large", "None of our forms is that large."),
 }
-_OTHER_TEXT = ("We could not read that", "The request was not complete. Please try again.")
+_OTHER_TEXT = ("We could not read the request", "It was not complete. Please try again.")
 
 
 def show_http_error(request: Request, error: HTTPException) -> Response:
@@ -55,28 +55,28 @@ def show_http_error(request: Request, error: HTTPException) -> Response:
 
 
 def show_unreadable(request: Request, _error: Exception) -> Response:
-    text = "Something in the request was not what this page expects."
-    return _show_fault(request, 422, "We could not read that", text)
+    text = "A value in it is not what this page expects."
+    return _show_fault(request, 422, "We could not read the request", text)
 
 
 def show_invalid_link(request: Request, _error: Exception) -> Response:
     text = (
-        "It may have been cut off by a mail program. Open it from the mail once more, or ask for "
-        "a new mail by signing up again with the same address: nothing is lost by that."
+        "A mail program may have cut it off. Open it from the mail again, or ask for a new mail by "
+        "signing up again with the same address: you lose nothing by that."
     )
     return _show_fault(request, 404, "This link is not complete", text)
 
 
 def show_expired_link(request: Request, _error: Exception) -> Response:
     text = (
-        "Links that prove an address end after some days. Ask for a new mail by signing up again "
-        "with the same address; the newest mail always holds links that work."
+        "Links that confirm an address expire after some days. Ask for a new mail by signing up "
+        "again with the same address; the newest mail always has working links."
     )
     return _show_fault(request, 410, "This link has expired", text)
 
 
 def show_crash(request: Request, _error: Exception) -> Response:
-    # Plain on purpose: whatever broke may be what pages are made with. It is made outside of all
+    # Plain text, because the crash may be in what renders pages. This handler runs outside of all
     # middleware, so the headers are added here.
     answer = PlainTextResponse(_PLAIN_500, status_code=500)
     add_headers(answer.headers, request.url.path)
@@ -84,7 +84,7 @@ def show_crash(request: Request, _error: Exception) -> Response:
 
 
 def add_fault_pages(app: FastAPI) -> None:
-    app.exception_handler(PageNotFound)(show_not_here)
+    app.exception_handler(PageNotFound)(show_page_not_found)
     app.exception_handler(HTTPException)(show_http_error)
     app.exception_handler(RequestValidationError)(show_unreadable)
     app.exception_handler(TokenInvalid)(show_invalid_link)

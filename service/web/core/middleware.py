@@ -1,30 +1,30 @@
-"""Around every answer: the headers that keep a page harmless, HEAD, and a limit on what comes in."""
+"""Middleware for every response: security headers, HEAD requests, and a limit on request bodies."""
 
 from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# No script but our own file runs, nothing loads from elsewhere, nobody frames us.
+# Only our own script runs, nothing loads from other hosts, and no page may be framed.
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
     "img-src 'self'; frame-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# A mail in the browser brings its own inline styles, and still no script and no pictures.
+# A browser copy of a mail needs inline styles, but neither scripts nor images.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-# The same inside the frame of the development mailbox, shut in by `sandbox`.
+# The same inside the frame of the development mailbox, isolated by `sandbox`.
 FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
     "frame-ancestors 'none'", "frame-ancestors 'self'; sandbox allow-popups"
 )
 
-# These addresses hold a signed token, which must not leak by cache, search engine or referrer.
+# URLs with a signed token, which must not leak by cache, search engine or referrer.
 TOKEN_PATHS = (
     "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/",
 )  # fmt: skip
-# These hold the operator's accounts, behind a password.
+# The operator's pages, behind a password.
 OPERATOR_PATHS = ("/admin", "/metrics")
 _PRIVATE = {
     "Cache-Control": "no-store",
@@ -38,14 +38,14 @@ _COMMON = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# Twenty topics at their longest are 80 kB, three times that once percent-encoded.
+# Twenty topics of maximum length are 80 kB, three times that when percent-encoded.
 MAX_BODY_BYTES = 400_000
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
 
 
-class AroundEveryAnswer:
-    """ASGI middleware; FastAPI's own kind would read streams through a queue for no gain."""
+class ResponseMiddleware:
+    """Plain ASGI middleware; FastAPI's `BaseHTTPMiddleware` would copy streams through a queue."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class AroundEveryAnswer:
             await self._app(scope, receive, send)
             return
         is_head = scope["method"] == "HEAD"
-        # Link checkers ask with HEAD; routes only know GET, and the answer's body is left out.
+        # Link checkers send HEAD; routes only know GET, so the response's body is dropped.
         inner = {**scope, "method": "GET"} if is_head else scope
 
         async def send_with_headers(message: Message) -> None:
@@ -70,7 +70,7 @@ class AroundEveryAnswer:
 
 
 def add_headers(headers: MutableHeaders, path: str) -> None:
-    """Add what is not set yet; on the addresses of tokens, overrule what is."""
+    """Set the security headers that are missing; on private paths also override existing ones."""
     for name, value in _COMMON.items():
         headers.setdefault(name, value)
     if path.startswith((*TOKEN_PATHS, *OPERATOR_PATHS)):
@@ -78,7 +78,7 @@ def add_headers(headers: MutableHeaders, path: str) -> None:
 
 
 def _counted(receive: Receive, most: int) -> Receive:
-    """`receive` that answers 413 before a body fills the memory."""
+    """Wrap `receive` to raise 413 before a large body fills the memory."""
     total = 0
 
     async def counted() -> Message:

@@ -1,7 +1,7 @@
-"""Limits on visitors: nobody's inbox is flooded through our form, no password is found by trying.
+"""Rate limits against flooding inboxes through our form and against guessing passwords.
 
-Counted in Valkey, so that all web processes share them; while it is away each process counts for
-itself, because a form without limits is worse than one with lenient limits.
+Counted in Valkey, so that all web processes share them; while it is unavailable each process
+falls back to its own counters, because lenient limits are better than none.
 """
 
 import ipaddress
@@ -16,11 +16,11 @@ from service.platform.logs import get_logger
 
 PER_ADDRESS = RateLimitItemPerHour(60, namespace="signup-address")
 PER_NETWORK = RateLimitItemPerHour(180, namespace="signup-network")
-# A form that was not fetched first, or was sent within two seconds: scripts, ours and others'.
+# Posts without a fetched form, or within two seconds of fetching it, come from scripts.
 PER_SCRIPT = RateLimitItemPerHour(30, namespace="signup-script")
-# Every sign-up may be a mail to somebody who did not ask: this is the most that we send in all.
+# Any sign-up may mail somebody who did not ask for it: the total limit, for all visitors.
 GLOBAL = RateLimitItemPerHour(500, namespace="signup-all")
-# Passwords are long, so that this many guesses an hour find none; an operator mistypes fewer.
+# Passwords are long enough to withstand this many guesses an hour; operators mistype fewer.
 WRONG_PASSWORDS = RateLimitItemPerHour(20, namespace="admin-wrong")
 
 _TIMEOUT_SECONDS = 1.0
@@ -32,7 +32,7 @@ Check = tuple[RateLimitItem, str]
 
 
 class SignUpLimits:
-    """The counters of one process, in Valkey or, while that is away, in memory."""
+    """Moving-window counters in Valkey or, while that is unavailable, in this process."""
 
     def __init__(self, redis_url: str) -> None:
         storage = RedisStorage(
@@ -45,7 +45,7 @@ class SignUpLimits:
         self._own = MovingWindowRateLimiter(MemoryStorage())
 
     def seconds_to_wait(self, ip: str, *, is_from_form: bool) -> int:
-        """Count one sign-up from `ip`; 0 if it may pass, otherwise after how long to try again."""
+        """Count one sign-up from `ip`; return 0 if it may pass, else the seconds to wait."""
         checks = checks_for(ip, is_from_form=is_from_form)
         try:
             return _count(self._shared, checks)
@@ -54,40 +54,40 @@ class SignUpLimits:
             return _count(self._own, checks)
 
     def seconds_until_password(self, ip: str) -> int:
-        """0 if a password from `ip` may be looked at, otherwise after how long to try again."""
-        line = (WRONG_PASSWORDS, _line(ip))
+        """Return 0 if a password from `ip` may be checked, else the seconds to wait."""
+        check = (WRONG_PASSWORDS, _visitor(ip))
         try:
-            return _wait(self._shared, *line)
+            return _wait(self._shared, *check)
         except StorageError as error:
             log.warning("limits.own", reason=str(error))
-            return _wait(self._own, *line)
+            return _wait(self._own, *check)
 
     def count_wrong_password(self, ip: str) -> None:
-        # In both, so that a storage that goes away meanwhile forgives nobody.
-        self._own.hit(WRONG_PASSWORDS, _line(ip))
+        # Counted in both, so that an outage of Valkey does not reset the limit.
+        self._own.hit(WRONG_PASSWORDS, _visitor(ip))
         try:
-            self._shared.hit(WRONG_PASSWORDS, _line(ip))
+            self._shared.hit(WRONG_PASSWORDS, _visitor(ip))
         except StorageError as error:
             log.warning("limits.own", reason=str(error))
 
 
 def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
-    """The counters that a visitor falls under, the narrowest first.
+    """Return the counters for a visitor, the narrowest first.
 
-    IPv6 is counted by /64, which is what one subscriber line gets; IPv4 by address and by /24.
-    An address that cannot be read (a unix socket has none) is counted as one visitor.
+    IPv6 is counted by /64, the usual allocation of one customer; IPv4 by address and by /24.
+    All unparseable addresses (a unix socket has none) count as one visitor.
     """
-    line = _line(ip)
-    by_origin: tuple[Check, ...] = ((PER_ADDRESS, line),)
-    if ":" not in line:
-        network = str(ipaddress.ip_network((line, 24), strict=False))
+    visitor = _visitor(ip)
+    by_origin: tuple[Check, ...] = ((PER_ADDRESS, visitor),)
+    if ":" not in visitor:
+        network = str(ipaddress.ip_network((visitor, 24), strict=False))
         by_origin = (*by_origin, (PER_NETWORK, network))
-    script: tuple[Check, ...] = () if is_from_form else ((PER_SCRIPT, line),)
+    script: tuple[Check, ...] = () if is_from_form else ((PER_SCRIPT, visitor),)
     return (*script, *by_origin, (GLOBAL, _EVERYBODY))
 
 
-def _line(ip: str) -> str:
-    """What one visitor has: an IPv4 address, or an IPv6 network of 64 bits."""
+def _visitor(ip: str) -> str:
+    """Return the unit counted as one visitor: an IPv4 address or an IPv6 /64 network."""
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
@@ -100,7 +100,7 @@ def _line(ip: str) -> str:
 
 
 def _wait(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> int:
-    """How long until this counter has room; nothing is counted."""
+    """Return the seconds until this counter has room, without counting."""
     if limiter.test(item, name):
         return 0
     reset_at = limiter.get_window_stats(item, name).reset_time
@@ -108,7 +108,7 @@ def _wait(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> i
 
 
 def _count(limiter: MovingWindowRateLimiter, checks: tuple[Check, ...]) -> int:
-    """Take one from each counter; the first that is used up decides, and the rest keep theirs."""
+    """Hit each counter in order; stop at the first that is exhausted, without hitting the rest."""
     for item, name in checks:
         if not limiter.hit(item, name):
             return max(1, _wait(limiter, item, name))

@@ -1,4 +1,4 @@
-"""Who holds the link: the token in an address, checked for what the address is about."""
+"""Signed tokens in URLs and forms: verification, and the subscriber that they are about."""
 
 from sqlalchemy.orm import Session
 
@@ -9,17 +9,17 @@ from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import AppContext
 from service.web.core.errors import PageNotFound
 
-# Faster than this nobody fills a form; slower are people, and patient programs.
+# No person fills a form faster than this; some programs are as slow.
 _FASTEST_SECONDS = 2
 
 
 def open_link(context: AppContext, text: str, purpose: Purpose) -> Token:
-    """The token behind a link. Raises `TokenInvalid` or `TokenExpired`, which have pages."""
+    """Return the verified token. Raises `TokenInvalid` or `TokenExpired`, which have error pages."""
     return read_token(text, purpose, context.settings.secret_key, context.clock())
 
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
-    """The reader whom a link is about. Raises `PageNotFound` where they were erased."""
+    """Return the subscriber of a link. Raises `PageNotFound` where they were erased."""
     subscriber = get_subscriber(session, subscriber_id, lock=lock)
     if subscriber is None:
         raise PageNotFound(
@@ -30,19 +30,19 @@ def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> 
 
 
 def preferences_url(context: AppContext, subscriber_id: int) -> str:
-    """A fresh link to a reader's preferences, for pages that another link of theirs opened."""
+    """Return a new link to a subscriber's preferences, for pages opened by another of their links."""
     return signed_url(context.settings, Purpose.PREFERENCES, subscriber_id, context.clock())
 
 
 def sign_form(context: AppContext) -> str:
-    """What a form of ours carries, to show that it was fetched before it was sent."""
+    """Return the token of a form, which proves that the form was fetched before it was sent."""
     return sign_token(Token(Purpose.FORM, 0, context.clock()), context.settings.secret_key)
 
 
 def is_from_form(context: AppContext, text: str) -> bool:
-    """Whether a form of ours was fetched some seconds and at most two days ago.
+    """Whether the form was fetched at least two seconds and at most two days ago.
 
-    It decides which limits count, never whether somebody may sign up.
+    It selects the rate limits that apply, never whether somebody may sign up.
     """
     try:
         token = open_link(context, text, Purpose.FORM)

@@ -1,4 +1,4 @@
-"""For machines: does the process live, can it work, what may be crawled."""
+"""Liveness and readiness probes, and robots.txt."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -11,49 +11,49 @@ from service.platform.database.engine import transaction
 from service.web.core.context import AppContext, Context
 from service.web.core.middleware import TOKEN_PATHS
 
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/healthz")
 def answer_health() -> JSONResponse:
-    """This process lives; nothing else is asked."""
+    """Liveness: the process answers; nothing else is checked."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz")
 def answer_ready(context: Context, request: Request) -> JSONResponse:
-    """The database and the broker answer within two seconds; 503 with the reason otherwise."""
+    """Readiness: 200 if database and broker answer within two seconds, else 503 with reasons."""
     probes: ThreadPoolExecutor = request.app.state.probes
-    asked = {
-        "database": probes.submit(_ask_database, context),
-        "broker": probes.submit(_ask_broker, context),
+    futures = {
+        "database": probes.submit(_ping_database, context),
+        "broker": probes.submit(_ping_broker, context),
     }
-    wait(asked.values(), timeout=PATIENCE_SECONDS)
-    told = {name: _read_answer(future) for name, future in asked.items()}
-    is_ready = all(answer == "ok" for answer in told.values())
+    wait(futures.values(), timeout=TIMEOUT_SECONDS)
+    results = {name: _describe_result(future) for name, future in futures.items()}
+    is_ready = all(result == "ok" for result in results.values())
     status = "ok" if is_ready else "unavailable"
-    return JSONResponse({"status": status, **told}, status_code=200 if is_ready else 503)
+    return JSONResponse({"status": status, **results}, status_code=200 if is_ready else 503)
 
 
-def _read_answer(future: Future[None]) -> str:
+def _describe_result(future: Future[None]) -> str:
     if not future.done():
         future.cancel()
-        return f"no answer within {PATIENCE_SECONDS:g} seconds"
+        return f"no answer within {TIMEOUT_SECONDS:g} seconds"
     error = future.exception()
-    # The class alone: messages of drivers quote host names, users and sockets.
+    # Only the class name: messages of drivers contain host names, users and sockets.
     return "ok" if error is None else type(error).__name__
 
 
-def _ask_database(context: AppContext) -> None:
+def _ping_database(context: AppContext) -> None:
     with transaction(context.sessions) as session:
         session.execute(text("SELECT 1"))
 
 
-def _ask_broker(context: AppContext) -> None:
-    patience = {"socket_connect_timeout": PATIENCE_SECONDS, "socket_timeout": PATIENCE_SECONDS}
-    with redis.Redis.from_url(context.settings.redis_url, **patience) as client:
+def _ping_broker(context: AppContext) -> None:
+    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
+    with redis.Redis.from_url(context.settings.redis_url, **timeouts) as client:
         client.ping()
 
 

@@ -1,7 +1,7 @@
 """`POST /hooks/{provider}`: bounces and complaints from mail providers.
 
-No session, no cookie, no form: who calls is proved by the provider's own signature. A call that
-proves nothing is answered 401 and leaves no trace but a line in the log.
+No session, no cookie, no form: calls are authenticated by the provider's signature. A call with an
+invalid one is answered with 401 and leaves no trace but a line in the log.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 
 async def read_call(request: Request) -> Call:
-    """The call's own bytes: a signature is over these, not over what a parser makes of them."""
+    """Return headers and raw body: signatures are computed over the bytes, not over parsed JSON."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Call(await request.body(), headers)
 
@@ -37,10 +37,10 @@ def take_call(
     except HookUnknown:
         return JSONResponse({"fault": "there is no such hook"}, 404)
     except HookForged as error:
-        # Told to the log alone: whoever tries signatures need not know how close they came.
+        # The reason goes only to the log, so that it does not help to forge signatures.
         log.warning("hook.refused", provider=provider, reason=str(error))
         headers = {"WWW-Authenticate": "Basic"} if provider == "postmark" else None
-        return JSONResponse({"fault": "not signed as it should be"}, 401, headers)
+        return JSONResponse({"fault": "invalid signature"}, 401, headers)
     except HookUnreadable as error:
         return JSONResponse({"fault": f"the body is {error}"}, 400)
     return JSONResponse(dataclasses.asdict(report))

@@ -1,7 +1,7 @@
-"""Who may see the operator's pages: HTTP Basic with `ADMIN_PASSWORD`, under any name.
+"""Authentication of the operator: HTTP Basic with `ADMIN_PASSWORD` and any user name.
 
-Without the setting there are no such pages. Wrong passwords are counted by where they come from,
-and an answer to one says nothing of how close it was.
+Without the setting the operator's pages answer 404. Wrong passwords are rate-limited by client,
+and the comparison takes constant time.
 """
 
 import base64
@@ -17,7 +17,7 @@ from service.platform.settings.kinds import is_loopback
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 
-# RFC 7617: with the charset a browser sends names and passwords as UTF-8.
+# RFC 7617: the charset parameter makes browsers send names and passwords as UTF-8.
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
 
 log = get_logger(__name__)
@@ -31,10 +31,10 @@ def check_operator(request: Request, context: Context) -> None:
 
 
 def check_monitor(request: Request, context: Context) -> None:
-    """As for the operator; with no password set, a monitor on this machine may ask, too.
+    """Let the operator in, and with no password set also a monitor on this machine.
 
-    But only where the whole site is for this machine: behind a proxy every visitor may seem to
-    come from it.
+    The latter only where the site's own address is local, too: behind a proxy every visitor may
+    seem to come from this machine.
     """
     if context.settings.admin_password:
         _check_password(request, context)
@@ -42,8 +42,7 @@ def check_monitor(request: Request, context: Context) -> None:
         raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
 
 
-OperatorHere = Annotated[None, Depends(check_operator)]
-MonitorHere = Annotated[None, Depends(check_monitor)]
+MonitorOnly = Annotated[None, Depends(check_monitor)]
 
 
 def _is_local_site(context: AppContext) -> bool:
@@ -68,12 +67,12 @@ def _check_password(request: Request, context: AppContext) -> None:
 
 
 def read_password(header: str) -> bytes | None:
-    """The password in an Authorization header (RFC 7617), or None where there is none."""
-    scheme, _, told = header.partition(" ")
+    """Return the password in an Authorization header (RFC 7617), or None."""
+    scheme, _, credentials = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        pair = base64.b64decode(told.strip(), validate=True)
+        pair = base64.b64decode(credentials.strip(), validate=True)
     except (binascii.Error, ValueError):
         return None
     return pair.partition(b":")[2]

@@ -1,12 +1,12 @@
-"""What the operator's charts are made of: what became of an edition, and what came back per day."""
+"""The operator's charts: the delivery states of an edition, and bounces per day."""
 
 from collections.abc import Mapping, Sequence
 
 from service.operations.dashboard import BounceDay
 from service.presentation.dates import short_date
-from service.web.views.charts import Chart, ChartPart, draw_columns, draw_shares, say_span
+from service.web.views.charts import Chart, ChartPart, describe_span, draw_columns, draw_shares
 
-# What an edition's bar is made of, from the left: the look, and the states that have it.
+# The parts of an edition's bar from left to right: CSS class and delivery states.
 _STATES = {
     "sent": ("sent",),
     "waiting": ("queued", "claimed", "in_flight"),
@@ -17,11 +17,11 @@ _STATES = {
 EDITION_KEYS = {
     "sent": "sent",
     "waiting": "waiting",
-    "doubtful": "in doubt or carried",
-    "refused": "refused or came back",
+    "doubtful": "in doubt or carried over",
+    "refused": "refused or bounced",
     "skipped": "skipped",
 }
-# What came back, from the ground up.
+# The parts of a day's column from the bottom up: CSS class and bounce verdicts.
 _VERDICTS = {
     "reader": ("address", "full"),
     "ours": ("policy", "content", "configuration"),
@@ -35,14 +35,14 @@ BOUNCE_KEYS = {
 
 
 def draw_edition(states: Mapping[str, int]) -> Chart:
-    """Draw one bar: the share of each kind of end, and of what waits."""
+    """Draw one bar with the share of each group of states."""
     counts = _gather(states, _STATES)
     parts = [ChartPart(n, look, f"{n:,} {EDITION_KEYS[look]}") for look, n in counts.items()]
     return draw_shares(parts, "no digests yet")
 
 
 def draw_bounces(days: Sequence[BounceDay]) -> Chart:
-    """Draw a column a day, oldest first, stacked by whose fault it was; needs at least one day."""
+    """Draw a column a day, oldest first, stacked by cause; needs at least one day."""
     columns = {
         day.on: [
             ChartPart(n, look, f"{short_date(day.on)}: {n:,} × {BOUNCE_KEYS[look]}")
@@ -50,19 +50,19 @@ def draw_bounces(days: Sequence[BounceDay]) -> Chart:
         ]
         for day in days
     }
-    return draw_columns(columns, _say_bounces(days))
+    return draw_columns(columns, _describe_bounces(days))
 
 
 def _gather(counts: Mapping[str, int], names_of: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The counts by look, without what is zero."""
+    """Return the counts by CSS class, without zeros."""
     sums = {look: sum(counts.get(name, 0) for name in names) for look, names in names_of.items()}
     return {look: count for look, count in sums.items() if count}
 
 
-def _say_bounces(days: Sequence[BounceDay]) -> str:
+def _describe_bounces(days: Sequence[BounceDay]) -> str:
     totals: dict[str, int] = {}
     for day in days:
         for name, count in day.verdicts.items():
             totals[name] = totals.get(name, 0) + count
-    said = [f"{count:,} {BOUNCE_KEYS[look]}" for look, count in _gather(totals, _VERDICTS).items()]
-    return f"{', '.join(said) or 'Nothing came back'} {say_span([day.on for day in days])}."
+    parts = [f"{count:,} {BOUNCE_KEYS[look]}" for look, count in _gather(totals, _VERDICTS).items()]
+    return f"{', '.join(parts) or 'No bounces or complaints'} {describe_span([day.on for day in days])}."

@@ -1,4 +1,4 @@
-"""The development mailbox in the browser: what went out while no relay is set."""
+"""The development mailbox in the browser: mail sent while no SMTP relay is set."""
 
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """One message, taken apart for reading."""
+    """One parsed message."""
 
     key: str
     subject: str
@@ -31,7 +31,7 @@ class MessagePage:
 
 
 def require_development(context: Context) -> None:
-    """Other people's mail is nobody's to read here: with a real relay this page does not exist."""
+    """Raise 404 where a relay is set: real mail must not be readable here."""
     if context.settings.smtp_url:
         raise HTTPException(404)
 
@@ -63,7 +63,7 @@ def show_message(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResp
 
 @router.get("/mailbox/{key}/html")
 def show_message_html(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
-    """The HTML part by itself, for the frame that shuts it in."""
+    """Return the HTML part alone, for the sandboxed frame."""
     html = _part(_parse(_read(context, key)), "html")
     return HTMLResponse(html, headers={"Content-Security-Policy": FRAMED_MAIL_POLICY})
 
@@ -77,7 +77,7 @@ def _read(context: Context, key: str) -> bytes:
 
 def _parse(raw: bytes) -> EmailMessage:
     message = message_from_bytes(raw, policy=policy.default)
-    assert isinstance(message, EmailMessage)  # noqa: S101  # what policy.default makes, by its types
+    assert isinstance(message, EmailMessage)  # noqa: S101  # `policy.default` returns this type
     return message
 
 

@@ -1,8 +1,7 @@
-"""`GET /metrics`: the balance and what else a monitor should watch, in the format of Prometheus.
+"""`GET /metrics`: delivery balance and other figures in the Prometheus text format.
 
-Who may ask is who may see `/admin`; see `service.web.operator.auth`. Read from the rows at most every
-15 seconds, whoever asks how often; the figures are the same from every web process, but for those
-of the caches, which each process has for itself.
+Authenticated as `/admin` is; see `service.web.operator.auth`. Read from the database and cached for
+15 seconds, so that all web processes return the same figures; only those of caches are per process.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from service.operations.metrics import MOST_PROVIDERS, Measures, measure
 from service.platform.caches import CacheUse
 from service.platform.logs import get_logger
 from service.web.core.context import Context
-from service.web.operator.auth import MonitorHere
+from service.web.operator.auth import MonitorOnly
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 
@@ -29,7 +28,7 @@ log = get_logger(__name__)
 
 
 @router.get("/metrics")
-def answer_metrics(context: Context, _: MonitorHere) -> Response:
+def answer_metrics(context: Context, _: MonitorOnly) -> Response:
     def make() -> bytes:
         now, seconds = context.clock(), context.measuring_seconds
         return write_metrics(measure(context.sessions, context.settings, now, seconds))
@@ -42,31 +41,31 @@ def answer_metrics(context: Context, _: MonitorHere) -> Response:
     return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def write_metrics(found: Measures) -> bytes:
-    """The measures in Prometheus' text format."""
+def write_metrics(measures: Measures) -> bytes:
+    """Return the measures in the Prometheus text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Told(found))
+    registry.register(_MeasuresCollector(measures))
     return generate_latest(registry)
 
 
-class _Told(Collector):
-    def __init__(self, found: Measures) -> None:
-        self.found = found
+class _MeasuresCollector(Collector):
+    def __init__(self, measures: Measures) -> None:
+        self.measures = measures
 
     def collect(self) -> Iterator[Metric]:
-        found = self.found
+        found = self.measures
         yield from _of_editions(found)
         yield _single("due_mails", "Mails that are due and not sent", found.due_count)
         yield _single("oldest_due_seconds", "Age of the oldest due mail", found.oldest_due_seconds)
-        yield _by("queued_mails", "Mails that wait, due or not", "kind", found.queued)
-        yield _single("in_doubt_mails", "Mails whose fate is not known", found.in_doubt_count)
-        yield _pairs("recent_sends", "Tries of the last hour", ("provider", "reply"), found.sends)
+        yield _by("queued_mails", "Mails in the queue, due or not", "kind", found.queued)
+        yield _single("in_doubt_mails", "Mails in doubt, without a reply", found.in_doubt_count)
+        yield _pairs("recent_sends", "Sends of the last hour", ("provider", "reply"), found.sends)
         yield from _of_providers(found)
         yield _pairs("batches", "Batches of the day", ("source", "state"), found.batches)
         yield _by("batch_faults", "Batches of the day with a fault", "source", found.batch_faults)
-        yield _by("unreadable_papers", "Entries of the day left out", "source", found.unreadable)
+        yield _by("unreadable_papers", "Entries of the day not parsed", "source", found.unreadable)
         yield _by("subscribers", "Readers", "state", found.subscribers)
-        yield _by("recent_bounces", "What came back in the last day", "verdict", found.bounces)
+        yield _by("recent_bounces", "Bounces and complaints in a day", "verdict", found.bounces)
         yield _by("suppressions", "Suppressed addresses", "reason", found.suppressions)
         yield _single("restored", "1 while a restored backup is refused", int(found.is_restored))
         yield from _of_caches(found.caches)
@@ -82,7 +81,7 @@ def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
         for name, count in edition.states.items():
             state, _, reason = name.partition(": ")
             rows.add_metric((*labels, state, reason), count)
-        # While it is composed there is nothing yet that could balance.
+        # An edition that is still being composed cannot balance yet.
         if edition.candidate_count is not None:
             candidates.add_metric(labels, edition.candidate_count)
             balanced.add_metric(labels, int(edition.closes))
@@ -90,48 +89,48 @@ def _of_editions(found: Measures) -> Iterator[GaugeMetricFamily]:
 
 
 def _of_providers(found: Measures) -> Iterator[GaugeMetricFamily]:
-    paused = _family("provider_paused", "1 while a provider gets no mail", ("provider",))
-    rate = _family("provider_rate", "Mails a second that a provider gets", ("provider",))
-    for one in found.providers[:MOST_PROVIDERS]:
-        paused.add_metric((one.provider,), int(one.breaker != "closed"))
-        if one.rate is not None:
-            rate.add_metric((one.provider,), one.rate)
+    paused = _family("provider_paused", "1 while a provider is paused", ("provider",))
+    rate = _family("provider_rate", "Mails a second to a provider", ("provider",))
+    for line in found.providers[:MOST_PROVIDERS]:
+        paused.add_metric((line.provider,), int(line.breaker != "closed"))
+        if line.rate is not None:
+            rate.add_metric((line.provider,), line.rate)
     yield from (paused, rate)
 
 
 def _of_caches(caches: Sequence[CacheUse]) -> Iterator[Metric]:
-    here = "of the process that answers; each process has its own"
-    entries = _family("cache_entries", f"Entries of a cache {here}", ("cache",))
-    maximum = _family("cache_maximum_entries", f"The most entries of a cache {here}", ("cache",))
-    hits = CounterMetricFamily("paperboy_cache_hits", f"Found in a cache {here}", labels=("cache",))
+    scope = "of the answering process; each process has its own"
+    entries = _family("cache_entries", f"Entries of a cache {scope}", ("cache",))
+    maximum = _family("cache_maximum_entries", f"The most entries of a cache {scope}", ("cache",))
+    hits = CounterMetricFamily("paperboy_cache_hits", f"Hits in a cache {scope}", labels=("cache",))
     misses = CounterMetricFamily(
-        "paperboy_cache_misses", f"Not found in a cache {here}", labels=("cache",)
+        "paperboy_cache_misses", f"Misses in a cache {scope}", labels=("cache",)
     )
-    for one in caches:
-        entries.add_metric((one.name,), one.entries)
-        maximum.add_metric((one.name,), one.maximum)
-        if one.hits is not None and one.misses is not None:
-            hits.add_metric((one.name,), one.hits)
-            misses.add_metric((one.name,), one.misses)
+    for use in caches:
+        entries.add_metric((use.name,), use.entries)
+        maximum.add_metric((use.name,), use.maximum)
+        if use.hits is not None and use.misses is not None:
+            hits.add_metric((use.name,), use.hits)
+            misses.add_metric((use.name,), use.misses)
     yield from (entries, maximum, hits, misses)
 
 
-def _family(name: str, told: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"paperboy_{name}", told, labels=labels)
+def _family(name: str, text: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"paperboy_{name}", text, labels=labels)
 
 
-def _single(name: str, told: str, value: float) -> GaugeMetricFamily:
-    family = _family(name, told)
+def _single(name: str, text: str, value: float) -> GaugeMetricFamily:
+    family = _family(name, text)
     family.add_metric((), value)
     return family
 
 
-def _by(name: str, told: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
-    return _pairs(name, told, (label,), {(key,): count for key, count in counts.items()})
+def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    return _pairs(name, text, (label,), {(key,): count for key, count in counts.items()})
 
 
-def _pairs(name: str, told: str, labels: Labels, counts: Mapping[Labels, int]) -> GaugeMetricFamily:
-    family = _family(name, told, labels)
+def _pairs(name: str, text: str, labels: Labels, counts: Mapping[Labels, int]) -> GaugeMetricFamily:
+    family = _family(name, text, labels)
     for key, count in sorted(counts.items()):
         family.add_metric(key, count)
     return family

@@ -1,4 +1,4 @@
-"""`/admin`: the operator's pages, behind a password. What changes something is asked once more."""
+"""`/admin`: the operator's pages, behind a password. Every change asks for confirmation."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked before something is changed: by a form that says the same with `sure`."""
+    """A confirmation page, whose form posts the same values with `sure=yes`."""
 
     title: str
     text: str
@@ -39,15 +39,15 @@ class Question:
 
 
 def _sign(context: AppContext, subject: int) -> str:
-    """What a form of these pages holds, so that no other site can send one for the operator."""
+    """Return the CSRF token of a form, so that no other site can post it for the operator."""
     token = Token(Purpose.OPERATOR, subject, context.clock())
     return sign_token(token, context.settings.secret_key)
 
 
 def _check(context: AppContext, token: str, subject: int) -> None:
-    """Raises `TokenInvalid` or `TokenExpired`, which are pages of their own."""
+    """Check a CSRF token. Raises `TokenInvalid` or `TokenExpired`, which have error pages."""
     if open_link(context, token, Purpose.OPERATOR).subject != subject:
-        raise PageNotFound("This form is not complete", "Open the page again, and press once more.")
+        raise PageNotFound("This form is not complete", "Reload the page, and press once more.")
 
 
 @router.get("/admin")
@@ -70,22 +70,22 @@ def show_edition(context: Context, number: int) -> HTMLResponse:
     return _show_edition(context, number)
 
 
-def _show_edition(context: AppContext, number: int, said: str = "") -> HTMLResponse:
-    story = _tell(context, number)
+def _show_edition(context: AppContext, number: int, notice: str = "") -> HTMLResponse:
+    story = _find_story(context, number)
     return context.pages.show(
         "admin_edition.html",
         story=story,
         picture=draw_edition(story.by_state),
         keys=EDITION_KEYS,
-        said=said,
+        notice=notice,
         token=_sign(context, number),
     )
 
 
-def _tell(context: AppContext, number: int) -> EditionStory:
+def _find_story(context: AppContext, number: int) -> EditionStory:
     story = find_story(context.sessions, number, context.clock())
     if story is None:
-        raise PageNotFound("There is no such edition", "The last ones are listed at /admin.")
+        raise PageNotFound("There is no such edition", "The latest editions are listed at /admin.")
     return story
 
 
@@ -98,88 +98,88 @@ def take_answer(
     answer: Annotated[str, Form()] = "",
     sure: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
-    """The operator's answer for what is in doubt; `0` stands for mails of no edition."""
+    """Resolve deliveries in doubt; `number` 0 stands for transactional mail."""
     _check(context, token, number)
     if answer not in RESOLUTIONS or (number == 0 and answer == "carry"):
-        raise PageNotFound("There is no such answer", "It is sent, resend or carry.")
+        raise PageNotFound("There is no such answer", "An answer is sent, resend or carry.")
     if sure != "yes":
         return _ask(context, number, _question(context, number, answer))
     count = resolve(context.sessions, number or None, answer, context.clock())
     if answer == "resend" and count:
         context.enqueue("deliver")
-    said = f"{count_of(count, 'mail')}: {RESOLUTIONS[answer][1]}."
-    return _show_edition(context, number, said) if number else _show_done(context, said)
+    notice = f"{count_of(count, 'mail')}: {RESOLUTIONS[answer][1]}."
+    return _show_edition(context, number, notice) if number else _show_done(context, notice)
 
 
 def _question(context: AppContext, number: int, answer: str) -> Question:
     if number:
-        story = _tell(context, number)
+        story = _find_story(context, number)
         what = f"{count_of(sum(doubt.count for doubt in story.doubts), 'digest')} in doubt"
         back = f"/admin/editions/{number}"
     else:
-        what, back = "The mails in doubt that belong to no edition", "/admin"
+        what, back = "Transactional mail in doubt", "/admin"
     text = {
-        "sent": f"{what}: they count as sent, and their papers do not come again.",
-        "carry": f"{what}: their papers come again in each reader’s next edition, marked.",
-        "resend": f"{what}: they go out again now. Whoever has theirs already gets a second copy.",
+        "sent": f"{what}: they count as sent, and their papers are not repeated.",
+        "carry": f"{what}: their papers are carried over into each reader’s next edition, marked.",
+        "resend": f"{what}: they are sent again now. Readers who already have theirs get a second copy.",
     }[answer]
-    button = {"sent": "They arrived", "carry": "Carry them", "resend": "Send them again"}[answer]
+    button = {"sent": "Mark as sent", "carry": "Carry over", "resend": "Send again"}[answer]
     action = f"/admin/editions/{number}/resolve"
     return Question("Are you sure?", text, action, button, back, answer)
 
 
 def _ask(context: AppContext, subject: int, question: Question) -> HTMLResponse:
-    return context.pages.show("admin_sure.html", asked=question, token=_sign(context, subject))
+    token = _sign(context, subject)
+    return context.pages.show("admin_confirm.html", question=question, token=token)
 
 
-def _show_done(context: AppContext, said: str) -> HTMLResponse:
-    return context.pages.show("admin_done.html", said=said)
+def _show_done(context: AppContext, notice: str) -> HTMLResponse:
+    return context.pages.show("admin_done.html", notice=notice)
 
 
 @router.post("/admin/restored")
 def take_restored(
     context: Context, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
-    """The operator's word that the database was restored from a backup."""
+    """Accept, on the operator's word, that the database was restored from a backup."""
     _check(context, token, 0)
     if sure != "yes":
         text = (
-            "What may have been sent since the backup falls in doubt instead of being sent again, "
-            "and sending goes on."
+            "Mail that may have been sent since the backup is marked in doubt instead of being "
+            "sent again, and sending resumes."
         )
-        asked = Question(
-            "Was it restored from a backup?", text, "/admin/restored", "Yes, it was", "/admin"
-        )
-        return _ask(context, 0, asked)
+        title = "Was the database restored from a backup?"
+        question = Question(title, text, "/admin/restored", "Yes, resume sending", "/admin")
+        return _ask(context, 0, question)
     report = accept_restored(context.sessions, context.settings, context.clock())
     context.enqueue("deliver")
     doubtful = count_of(sum(report.doubtful.values()), "mail")
-    return _show_done(context, f"{doubtful} in doubt; sending goes on.")
+    return _show_done(context, f"{doubtful} in doubt; sending resumes.")
 
 
 @router.post("/admin/reader")
 def show_subscriber(
     context: Context, email: Annotated[str, Form()] = "", on: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
-    """One reader's story of a day. By POST, so that no address stands in a log or a history."""
+    """Show a subscriber's deliveries of a day. A POST keeps addresses out of logs and histories."""
     today = announcement_date(context.clock())
-    fault, told = "", SubscriberStory(None)
+    fault, found = "", SubscriberStory(None)
     try:
         day = date.fromisoformat(on) if on else today
         key = email_key(validate_address(email))
     except SignUpError as error:
         fault = str(error)
     except ValueError:
-        fault = "A day looks like 2026-09-18."
+        fault = "Write the day like 2026-09-18."
     else:
-        told = find_subscriber_story(context.sessions, key, day, context.settings.secret_key)
-        if told.story is None:
-            fault = f"Nobody has this address. {_suppressed(told.suppressed)}".strip()
+        found = find_subscriber_story(context.sessions, key, day, context.settings.secret_key)
+        if found.story is None:
+            fault = f"No reader has this address. {_suppressed(found.suppressed)}".strip()
     return context.pages.show(
         "admin_subscriber.html",
         status=422 if fault else 200,
-        story=told.story,
-        days=told.mails,
+        story=found.story,
+        days=found.mails,
         fault=fault,
         email=email.strip()[:320],
         on=on.strip()[:20] or today.isoformat(),

@@ -1,4 +1,4 @@
-"""Saying yes to a new address, or taking back that digests went to one: the links of two mails."""
+"""Confirm a change of address, or undo it: the pages behind the links of two mails."""
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/address/{token}")
 def ask_about_address(context: Context, token: str) -> HTMLResponse:
-    """A button and nothing else: link checkers open every link in a mail."""
+    """Show a button only: link checkers open every link in a mail, so GET changes nothing."""
     open_link(context, token, Purpose.ADDRESS)
     return context.pages.show("address.html", token=token)
 

@@ -1,4 +1,4 @@
-"""A digest in the browser, for whoever holds the link that came with it."""
+"""Browser copy of a digest, behind the signed link in its mail."""
 
 from typing import Annotated
 
@@ -24,9 +24,9 @@ router = APIRouter(include_in_schema=False)
 def show_edition(
     context: Context, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
 ) -> Response:
-    """The digest as it was sent, byte for byte; before that, as it would be.
+    """Return the digest byte for byte as sent; before sending, as it would be rendered.
 
-    With `all` the papers for which the mail had no room stand there as well.
+    With `all` it also has the papers that were cut from the mail for length.
     """
     link = open_link(context, token, Purpose.EDITION)
     with transaction(context.sessions) as session:
@@ -34,7 +34,7 @@ def show_edition(
         subscriber = get_subscriber(session, (delivery and delivery.subscriber_id) or 0)
         if delivery is None or subscriber is None or delivery.digest is None:
             raise PageNotFound(
-                "This digest is gone", "It was erased, or its time to be kept is over."
+                "This digest is gone", "It was erased, or its retention period is over."
             )
         html = None if everything else sent_html(session, delivery.id)
         editions = EditionDataCache()

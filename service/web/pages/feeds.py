@@ -1,8 +1,8 @@
-"""Feeds for whoever prefers a reader to a mail: a search, and the days one by one.
+"""Atom and JSON feeds: the results of a search, and the papers of each day.
 
 Atom by RFC 4287, JSON Feed by version 1.1 (https://www.jsonfeed.org/version/1.1/). An entry's
-identifier is its page here, which never changes; a reader that asks again gets 304 while nothing
-has (RFC 9110, section 13).
+identifier is the URL of its page, which never changes. Unchanged feeds are answered with 304
+(conditional requests, RFC 9110, section 13).
 """
 
 import json
@@ -38,7 +38,7 @@ from service.web.core.context import AppContext, Context
 MOST_ENTRIES: Final = 50
 MOST_DAYS: Final = 5
 PAPERS_A_DAY: Final = 25
-# Papers come once a day; a reader that asks every minute is answered from its own cache.
+# Papers come once a day, so feed readers may serve frequent requests from their own cache.
 _MAX_AGE_SECONDS = 900
 _ATOM = "http://www.w3.org/2005/Atom"
 _ATOM_TYPE = "application/atom+xml; charset=utf-8"
@@ -49,7 +49,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; `url` is its identifier too, `html` its content."""
+    """One feed entry; `url` is also its identifier, `html` its content."""
 
     url: str
     title: str
@@ -62,10 +62,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed. `url` is where it is, `page_url` what it is the feed of.
+    """A feed. `url` is its own address, `page_url` that of the page with the same papers.
 
-    `changed_at` is when the newest of its papers came or changed; of an empty feed, the beginning
-    of time as feeds know it.
+    `changed_at` is when the newest of its papers came or changed; 1970-01-01 for an empty feed.
     """
 
     title: str
@@ -87,7 +86,7 @@ def show_search_json(context: Context, request: Request, q: str = "") -> Respons
 
 @router.get("/feeds/daily.atom")
 def show_daily_atom(context: Context, request: Request) -> Response:
-    """One entry a day, with the best of its papers: the newsletter without topics, as a feed."""
+    """Return one entry a day with its top papers: the digest without topics, as a feed."""
     with transaction(context.sessions) as session:
         feed = _read_days(session, _base(context), announcement_date(context.clock()))
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
@@ -101,11 +100,11 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
             changed_at = _changed_at(session, [paper.id for paper in papers])
     except TopicError as error:
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
-    asked = quote(topic, safe="")
+    query = quote(topic, safe="")
     feed = Feed(
         title=f"{topic} · {BRAND}",
-        url=f"{_base(context)}/feeds/search.{form}?q={asked}",
-        page_url=f"{_base(context)}/search?q={asked}",
+        url=f"{_base(context)}/feeds/search.{form}?q={query}",
+        page_url=f"{_base(context)}/search?q={query}",
         entries=tuple(_paper_entry(paper, _base(context)) for paper in papers),
         changed_at=changed_at,
     )
@@ -148,27 +147,27 @@ def _paper_url(paper: PaperView, base: str) -> str:
 
 
 def _morning(on: date) -> datetime:
-    """A day as an instant. It must never change, or readers would show an old entry as new."""
+    """Return a day as an instant. It must be stable, or feed readers show old entries as new."""
     return datetime.combine(on, time(), UTC)
 
 
 def _read_days(session: Session, base: str, today: date) -> Feed:
     entries: list[Entry] = []
-    everything: list[int] = []
+    all_ids: list[int] = []
     on = latest_day(session, today)
     while on is not None and len(entries) < MOST_DAYS:
         listed = list_papers_announced_on(session, on)
-        best = [one.id for one in rank_papers(listed)[:PAPERS_A_DAY]]
+        best = [paper.id for paper in rank_papers(listed)[:PAPERS_A_DAY]]
         papers = get_papers(session, best)
         entries.append(_day_entry(on, [papers[i] for i in best], len(listed), base))
-        everything += [one.id for one in listed]
+        all_ids += [paper.id for paper in listed]
         on = latest_day(session, on - timedelta(days=1))
     return Feed(
         title=f"New papers · {BRAND}",
         url=f"{base}/feeds/daily.atom",
         page_url=f"{base}/",
         entries=tuple(entries),
-        changed_at=_changed_at(session, everything),
+        changed_at=_changed_at(session, all_ids),
     )
 
 
@@ -182,7 +181,7 @@ def _day_entry(on: date, best: Sequence[PaperView], count: int, base: str) -> En
 
 
 def write_atom(feed: Feed) -> bytes:
-    """The feed as Atom."""
+    """Return the feed as Atom (RFC 4287)."""
     ET.register_namespace("", _ATOM)
     root = ET.Element(f"{{{_ATOM}}}feed")
     _add(root, "id", feed.url)
@@ -190,12 +189,12 @@ def write_atom(feed: Feed) -> bytes:
     _add(root, "updated", _stamp(feed.changed_at))
     _add(root, "link", rel="self", type="application/atom+xml", href=feed.url)
     _add(root, "link", rel="alternate", type="text/html", href=feed.page_url)
-    # Whoever wrote no entry of its own has this one (RFC 4287, section 4.1.1).
+    # Default author of entries without one (RFC 4287, section 4.1.1).
     _add(_add(root, "author"), "name", BRAND)
     for entry in feed.entries:
         _add_entry(_add(root, "entry"), entry)
-    written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return written
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def _add_entry(parent: ET.Element, entry: Entry) -> None:
@@ -226,8 +225,8 @@ def _stamp(at: datetime) -> str:
 
 
 def write_json(feed: Feed) -> bytes:
-    """The feed as JSON Feed 1.1."""
-    told = {
+    """Return the feed as JSON Feed 1.1."""
+    document = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,
         "home_page_url": feed.page_url,
@@ -235,7 +234,7 @@ def write_json(feed: Feed) -> bytes:
         "language": "en",
         "items": [_to_item(entry) for entry in feed.entries],
     }
-    return json.dumps(told, ensure_ascii=False).encode()
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _to_item(entry: Entry) -> dict[str, object]:
@@ -252,7 +251,7 @@ def _to_item(entry: Entry) -> dict[str, object]:
 
 
 def _answer(request: Request, content: bytes, kind: str, changed_at: datetime) -> Response:
-    """The feed, or 304 where the reader has it. An ETag that was sent decides alone."""
+    """Return the feed, or 304 where the client has it. If-None-Match overrides If-Modified-Since."""
     etag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,
@@ -274,5 +273,5 @@ def _is_known(request: Request, etag: str, changed_at: datetime) -> bool:
         since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
     except ValueError:
         return False
-    # HTTP tells whole seconds.
+    # HTTP dates have whole seconds.
     return since.tzinfo is not None and changed_at.replace(microsecond=0) <= since

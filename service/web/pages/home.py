@@ -1,4 +1,4 @@
-"""The front page and the pages of earlier days: what was announced, best first."""
+"""The front page and the pages of earlier days: announced papers, ranked."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -30,7 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class DayPage:
-    """One day as its page shows it. `field` is the category asked for, empty for all of them."""
+    """The data of one day's page. `field` is the requested category, empty for all."""
 
     on: date
     field: str
@@ -44,7 +44,7 @@ class DayPage:
 
 @router.get("/")
 def show_front(context: Context, field: str = "", page: str = "1") -> HTMLResponse:
-    """The latest day that has papers."""
+    """Show the latest day that has papers."""
     today = announcement_date(context.clock())
     with transaction(context.sessions) as session:
         on = latest_day(session, today)
@@ -71,7 +71,7 @@ def _read_date(text: str) -> date:
         on = date.fromisoformat(text)
     except ValueError:
         on = None
-    # ISO 8601 knows more spellings than the one that we link to; the first papers are of 1991.
+    # ISO 8601 has more spellings than the one that we link to; arXiv's first papers are of 1991.
     if on is None or str(on) != text or on.year < 1991:
         raise PageNotFound("There is no such day", "Days are written like 2026-04-21.")
     return on
@@ -90,18 +90,18 @@ def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:
 def read_day(
     session: Session, settings: Settings, on: date, today: date, chosen: tuple[str, str]
 ) -> DayPage:
-    """One day's papers. `chosen` is the category and the page as they stand in the address."""
+    """Return one day's papers. `chosen` is the category and the page number from the URL."""
     field, page = chosen
     announced = list_papers_announced_on(session, on)
     shown = _in_field(announced, field)
     later = _next_announcement_day(on)
-    short = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
-    papers = get_papers(session, [one.id for one in short.items])
+    listed = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
+    papers = get_papers(session, [paper.id for paper in listed.items])
     return DayPage(
         on=on,
         field=field,
         listed=Slice(
-            tuple(papers[one.id] for one in short.items), short.number, short.pages, short.first
+            tuple(papers[p.id] for p in listed.items), listed.number, listed.pages, listed.first
         ),
         total=len(shown),
         coverage=day_coverage(session, on, settings),

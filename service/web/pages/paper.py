@@ -1,4 +1,4 @@
-"""The page of one paper."""
+"""The page of one paper, with its announcements, versions and similar papers."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementLine:
-    """One announcement: when, by whom, in which category and how."""
+    """One announcement of a paper: date, source, category, type and version."""
 
     on: date
     source: str
@@ -38,10 +38,10 @@ class AnnouncementLine:
 
 @dataclass(frozen=True, slots=True)
 class PaperPage:
-    """A paper with what only its own page tells. `versions`: number and the day we saw it."""
+    """The data of a paper's page. `versions` are pairs of number and the day we first saw it."""
 
     paper: PaperView
-    told: tuple[AnnouncementLine, ...]
+    announcements: tuple[AnnouncementLine, ...]
     versions: tuple[tuple[int, date], ...]
     doi: str
     journal_ref: str
@@ -66,7 +66,7 @@ def show_paper(context: Context, key: str) -> Response:
 
 
 def _canonical_key(text: str) -> str:
-    """The key that somebody meant who wrote an arXiv identifier in another way, or nothing."""
+    """Return the key for an arXiv identifier in any spelling, or an empty string."""
     try:
         return f"arxiv:{canonical_arxiv_id(text)}"
     except IdentifierError:
@@ -84,7 +84,7 @@ def _read_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
     ).one()
     return PaperPage(
         paper=paper,
-        told=tuple(
+        announcements=tuple(
             AnnouncementLine(
                 batch.announced_on, batch.source, batch.category, row.announce_type, row.version
             )

@@ -1,4 +1,4 @@
-"""A reader's own page: topics, times, a pause, the data we hold, and leaving."""
+"""The preferences page: topics, schedule, pause, address, data export, unsubscribe, erasure."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,16 +13,9 @@ from sqlalchemy.orm import Session
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
+from service.subscribers import lifecycle
 from service.subscribers.address_change import request_address
 from service.subscribers.export import export_subscriber
-from service.subscribers.lifecycle import (
-    erase,
-    leave,
-    pause,
-    resume,
-    undo_unsubscribe,
-    update_preferences,
-)
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
@@ -34,10 +27,10 @@ from service.web.pages.subscribe import show_busy
 from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
 
 MOST_PAUSE_DAYS = 366
-_WELCOME_BACK = "Welcome back: your digests go on."
+_WELCOME_BACK = "Welcome back: your digests continue."
 # The same for every address, known or not.
-_ASKED = "If that address can get our mails, one is on its way to it: nothing changes before it says yes."
-_MISSED = "What you missed comes in a mail of its own."
+_ASKED = "If that address can receive our mail, a confirmation is on its way. Nothing changes until then."
+_MISSED = "What you missed comes in a separate mail."
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,11 +39,11 @@ Word = Annotated[str, AfterValidator(read_word)]
 
 
 class PreferencesForm(BaseModel):
-    """What the preferences form asks for: an action, and the values that go with some of them.
+    """The posted preferences form: an action and its values.
 
-    Blank values and `topic=None` were not sent and stay as they are. `empty_digests` and `catch_up`
-    are `yes` or `no`; a form sends `no` before its tick box, so that an empty box can be told from
-    none, and the last word counts.
+    Blank values and `topic=None` were not sent and leave the stored value. `empty_digests` and
+    `catch_up` are `yes` or `no`; the form sends a hidden `no` before the box, so that an unticked
+    box differs from a form without the field, and the last value counts.
     """
 
     action: str = "save"
@@ -75,118 +68,122 @@ def show_preferences(context: Context, token: str) -> HTMLResponse:
 
 @router.post("/preferences/{token}")
 def take_preferences(
-    context: Context, request: Request, token: str, asked: Annotated[PreferencesForm, Form()]
+    context: Context, request: Request, token: str, form: Annotated[PreferencesForm, Form()]
 ) -> Response:
-    """Do what was asked and show the page as it is then."""
+    """Carry out the posted action and show the resulting page."""
     link = open_link(context, token, Purpose.PREFERENCES)
-    if asked.action == "erase":
-        return _take_erasure(context, token, link.subject, is_sure=asked.sure == "yes")
-    wait = _seconds_to_wait(context, request) if asked.action == "address" else 0
+    if form.action == "erase":
+        return _take_erasure(context, token, link.subject, is_sure=form.sure == "yes")
+    wait = _seconds_to_wait(context, request) if form.action == "address" else 0
     if wait:
         return show_busy(context, wait)
     try:
         with transaction(context.sessions) as session:
             subscriber = find_holder(session, link.subject, lock=True)
-            said = _act(context, session, subscriber, asked)
+            notice = _act(context, session, subscriber, form)
             page = _read_page(session, subscriber)
     except SignUpError as error:
-        return _show_faults(context, token, link.subject, asked, error)
-    return _show(context, token, page, said)
+        return _show_faults(context, token, link.subject, form, error)
+    return _show(context, token, page, notice)
 
 
 def _act(
-    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, form: PreferencesForm
 ) -> str:
-    """Carry out one action; returns the sentence that says so, or nothing where it was so already.
+    """Carry out one action; return a notice, or an empty one where nothing changed.
 
-    Raises `SignUpError` for input that cannot be used.
+    Raises `SignUpError` for invalid input.
     """
-    match asked.action:
+    match form.action:
         case "save":
-            return _save(context, session, subscriber, asked)
+            return _save(context, session, subscriber, form)
         case "pause":
-            return _pause(context, session, subscriber, asked)
+            return _pause(context, session, subscriber, form)
         case "resume":
-            return _resume(context, session, subscriber, asked)
+            return _resume(context, session, subscriber, form)
         case "address":
-            address = clean(asked.address).strip()
+            address = clean(form.address).strip()
             request_address(
                 session, subscriber, address, context.settings.secret_key, context.clock()
             )
             return _ASKED
         case "unsubscribe":
-            leave(session, context.settings, subscriber.id, "/preferences", context.clock())
+            lifecycle.leave(
+                session, context.settings, subscriber.id, "/preferences", context.clock()
+            )
             return "You will get no more mail from us."
         case "undo":
-            is_back = undo_unsubscribe(session, subscriber.id, context.clock())
+            is_back = lifecycle.undo_unsubscribe(session, subscriber.id, context.clock())
             return _WELCOME_BACK if is_back else ""
         case _:
-            raise SignUpError(FormFault("action", "This form does not know that action."))
+            raise SignUpError(FormFault("action", "Unknown action."))
 
 
 def _seconds_to_wait(context: AppContext, request: Request) -> int:
-    """A new address may be anybody's, so asking one counts as a sign-up."""
+    """Count a change of address as a sign-up: the new address may belong to anybody."""
     ip = request.client.host if request.client else ""
     return context.limits.seconds_to_wait(ip, is_from_form=True)
 
 
 def _save(
-    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, form: PreferencesForm
 ) -> str:
-    typed = _merge(asked, _typed_by(session, subscriber))
-    update_preferences(session, subscriber, validate_preferences(session, typed), context.clock())
-    return "Saved. Your next digest follows this."
+    typed = _merge(form, _typed_by(session, subscriber))
+    lifecycle.update_preferences(
+        session, subscriber, validate_preferences(session, typed), context.clock()
+    )
+    return "Saved. Your next digest uses these settings."
 
 
 def _resume(
-    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, form: PreferencesForm
 ) -> str:
-    wants = None if asked.catch_up == "" else asked.catch_up == "yes"
-    if not resume(subscriber, catches_up=wants):
+    catches_up = None if form.catch_up == "" else form.catch_up == "yes"
+    if not lifecycle.resume(subscriber, catches_up=catches_up):
         return ""
     queue_resumed(session, subscriber, context.clock())
     return f"{_WELCOME_BACK} {_MISSED}" if subscriber.catch_up_since else _WELCOME_BACK
 
 
 def _pause(
-    context: AppContext, session: Session, subscriber: Subscriber, asked: PreferencesForm
+    context: AppContext, session: Session, subscriber: Subscriber, form: PreferencesForm
 ) -> str:
-    days = asked.pause_days
+    days = form.pause_days
     is_usable = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_PAUSE_DAYS
     if days and not is_usable:
         raise SignUpError(FormFault("pause_days", f"Pause for 1 to {MOST_PAUSE_DAYS} days."))
     today = context.clock().astimezone(ZoneInfo(subscriber.timezone)).date()
     until = today + timedelta(days=int(days)) if days else None
-    if not pause(subscriber, until, context.clock(), catches_up=asked.catch_up == "yes"):
+    if not lifecycle.pause(subscriber, until, context.clock(), catches_up=form.catch_up == "yes"):
         return ""
     queue_paused(session, subscriber, context.clock())
-    return "Paused. Nothing comes until you are back."
+    return "Paused. You get no digests until the pause ends."
 
 
 def _take_erasure(
     context: AppContext, token: str, subscriber_id: int, *, is_sure: bool
 ) -> HTMLResponse:
-    """Ask once more, because this cannot be taken back; then forget the reader."""
+    """Ask for confirmation, because this cannot be undone; then erase the subscriber."""
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, subscriber_id, lock=is_sure)
         if is_sure:
-            erase(session, subscriber, context.settings.secret_key, context.clock())
+            lifecycle.erase(session, subscriber, context.settings.secret_key, context.clock())
     return context.pages.show("erased.html" if is_sure else "erase.html", token=token)
 
 
 @router.get("/preferences/{token}/export")
 def export_data(context: Context, token: str) -> JSONResponse:
-    """Everything we hold about the reader, as a file (GDPR Art. 15 and 20)."""
+    """Return all data stored about the subscriber as a file (GDPR Art. 15 and 20)."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        held = export_subscriber(session, find_holder(session, link.subject))
+        data = export_subscriber(session, find_holder(session, link.subject))
     headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
-    return JSONResponse(held, headers=headers)
+    return JSONResponse(data, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
 class PreferencesPage:
-    """What the page shows of a reader, read in one transaction before it is written."""
+    """The data of the page, read in one transaction before rendering."""
 
     subscriber: Subscriber
     form: TypedForm
@@ -212,36 +209,36 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
     )
 
 
-def _merge(asked: PreferencesForm, before: TypedForm) -> TypedForm:
-    """What was typed, and what stands already where a field was not sent."""
+def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
+    """Return the posted values, with the stored ones where a field was not sent."""
     return replace(
-        before,
-        topics=before.topics if asked.topic is None else read_rows(asked.topic),
-        cadence=asked.cadence or before.cadence,
-        hour=asked.hour or before.hour,
-        timezone=asked.timezone or before.timezone,
-        has_empty_digests=asked.empty_digests == "yes"
-        if asked.empty_digests
-        else before.has_empty_digests,
+        stored,
+        topics=stored.topics if form.topic is None else read_rows(form.topic),
+        cadence=form.cadence or stored.cadence,
+        hour=form.hour or stored.hour,
+        timezone=form.timezone or stored.timezone,
+        has_empty_digests=form.empty_digests == "yes"
+        if form.empty_digests
+        else stored.has_empty_digests,
     )
 
 
 def _show_faults(
-    context: AppContext, token: str, subscriber_id: int, asked: PreferencesForm, error: SignUpError
+    context: AppContext, token: str, subscriber_id: int, form: PreferencesForm, error: SignUpError
 ) -> HTMLResponse:
     with transaction(context.sessions) as session:
         page = _read_page(session, find_holder(session, subscriber_id))
-    typed = _merge(asked, page.form) if asked.action == "save" else page.form
+    typed = _merge(form, page.form) if form.action == "save" else page.form
     return _show(context, token, replace(page, form=with_faults(typed, error.faults)))
 
 
-def _show(context: AppContext, token: str, page: PreferencesPage, said: str = "") -> HTMLResponse:
+def _show(context: AppContext, token: str, page: PreferencesPage, notice: str = "") -> HTMLResponse:
     return context.pages.show(
         "preferences.html",
         status=422 if page.form.faults else 200,
         token=token,
         subscriber=page.subscriber,
         form=page.form,
-        said=said,
+        notice=notice,
         own=page.own,
     )

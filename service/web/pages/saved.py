@@ -1,4 +1,4 @@
-"""What a reader chose by links, on their own pages: saved papers, changed topics, suggestions."""
+"""The preferences pages for choices made by mail links: saved papers, topic changes, suggestions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,52 +25,52 @@ from service.web.pages.topic_links import read_number
 
 router = APIRouter(include_in_schema=False)
 
-# A page of preferences is no archive; older changes are in the export.
+# The page lists only recent changes; the export has all of them.
 _MOST_CHANGES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class OwnChoices:
-    """The changes that stand, the newest first, and what was said of papers."""
+    """The latest topic changes in effect, newest first, and the feedback on papers."""
 
     changes: Sequence[TopicChange]
     rated: RatedPapers
 
 
 def read_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
-    said = get_rated_papers(session, [subscriber_id]).get(subscriber_id, RatedPapers())
-    return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), said)
+    rated = get_rated_papers(session, [subscriber_id]).get(subscriber_id, RatedPapers())
+    return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), rated)
 
 
 @router.get("/preferences/{token}/kept")
 def show_kept(context: Context, token: str) -> HTMLResponse:
-    """The papers that the reader saved."""
+    """Show the saved papers."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
         papers = list_kept(session, find_holder(session, link.subject).id)
-    return context.pages.show("kept.html", token=token, papers=papers, said="")
+    return context.pages.show("saved.html", token=token, papers=papers, notice="")
 
 
 @router.post("/preferences/{token}/kept")
 def take_from_kept(
     context: Context, token: str, paper: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
-    """Take one paper off the list."""
+    """Remove one saved paper."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, link.subject, lock=True)
         number = read_number(paper)
         take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
         papers = list_kept(session, subscriber.id)
-    said = "It is off the list."
-    return context.pages.show("kept.html", token=token, papers=papers, said=said)
+    notice = "Removed from your saved papers."
+    return context.pages.show("saved.html", token=token, papers=papers, notice=notice)
 
 
 @router.post("/preferences/{token}/undo")
 def take_change_back(
     context: Context, token: str, change: Annotated[str, Form()] = ""
 ) -> HTMLResponse:
-    """Undo one of the changes that the preferences list."""
+    """Undo one of the topic changes listed in the preferences."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
         return take_back(session, subscriber, Undo(change_id=read_number(change)), context.clock())
@@ -99,7 +99,9 @@ def _change(
             "unchanged.html", status=409, text=str(error), preferences=preferences
         )
     except TopicGone as error:
-        raise PageNotFound("There is nothing to undo", "Your preferences show what is.") from error
-    # Back on the preferences everything can be undone; here it would need a link of a mail.
+        raise PageNotFound(
+            "There is nothing to undo", "Your preferences show your topics."
+        ) from error
+    # The undo form needs a token for changes, which this page lacks; the preferences have undo.
     page = replace(page, fields=())
     return context.pages.show("changed.html", page=page, token=token, preferences=preferences)

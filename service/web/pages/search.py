@@ -1,4 +1,4 @@
-"""Search in everything that was ever announced here, in the language of topics."""
+"""Search all stored papers, with the topic language."""
 
 from dataclasses import dataclass
 
@@ -20,19 +20,19 @@ from service.web.views.pagination import MOST_PAGES, Slice, read_number
 from service.web.views.sign_up_form import point_at
 
 PAGE_SIZE = 20
-# Counted exactly on the first pages: to count on would cost more than to find.
+# Exact counts end here: counting further would cost more than the search itself.
 MOST_COUNTED = 200
-# From here on a few more pages are looked for than the one that is shown.
+# On later pages, results are counted this many pages past the one shown.
 _PAGES_AHEAD = 5
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One page of the papers for a query. `words` are the query's own, to be marked.
+class SearchPage:
+    """One page of search results. `words` are the query's words, to be highlighted.
 
-    `is_cut` tells that there are more than `total`.
+    `is_cut` is true where there are more than `total`.
     """
 
     listed: Slice[PaperView]
@@ -61,8 +61,8 @@ def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
     return context.pages.show("search.html", query=text, found=found)
 
 
-def search(session: Session, settings: Settings, text: str, number: int) -> Found:
-    """Page `number` of the papers that `text` finds, newest first. Raises `TopicError`."""
+def search(session: Session, settings: Settings, text: str, number: int) -> SearchPage:
+    """Return page `number` of the papers that match `text`, newest first. Raises `TopicError`."""
     query = read_topic(session, text)
     most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
     ids = find_newest_ids(session, topic_condition(session, settings, query), most + 1)
@@ -72,8 +72,8 @@ def search(session: Session, settings: Settings, text: str, number: int) -> Foun
     start = (number - 1) * PAGE_SIZE
     shown = ids[start : min(start + PAGE_SIZE, total)]
     papers = get_papers(session, shown)
-    return Found(
-        Slice(tuple(papers[each] for each in shown), number, pages, start + 1),
+    return SearchPage(
+        Slice(tuple(papers[paper_id] for paper_id in shown), number, pages, start + 1),
         total,
         len(ids) > total,
         tuple(sorted(leaf_texts(query))),

@@ -1,4 +1,4 @@
-"""`/status`: whether each day was whole, for everybody to see; the last 30 days as a picture."""
+"""`/status`: a public chart of whether each day of the last 30 was complete, by category."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from service.web.views.charts import Chart, ChartPart, draw_cells
 DAYS = 30
 KEYS = {
     "complete": "complete",
-    "partial": "partly in",
-    "expected": "waited for",
+    "partial": "partly announced",
+    "expected": "expected",
     "closed": "closed at the deadline",
 }
 
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One category: a square a day, each of which says itself in words."""
+    """One category: a square a day, each labelled in words."""
 
     name: str
     chart: Chart
@@ -35,7 +35,7 @@ class StatusRow:
 
 @dataclass(frozen=True, slots=True)
 class StatusPicture:
-    """A row a category, oldest day first, and the batches of the latest day."""
+    """The chart, one row a category with the oldest day first, and the latest day's batches."""
 
     rows: tuple[StatusRow, ...]
     first: date
@@ -53,7 +53,7 @@ def show_status(context: Context) -> HTMLResponse:
 
 
 def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> StatusPicture:
-    """The picture of batches in a closed span of days."""
+    """Return the chart of the batches from `first` to `last`, both included."""
     by_name: dict[str, dict[date, BatchLine]] = {}
     for batch in batches:
         if first <= batch.announced_on <= last:
@@ -72,20 +72,20 @@ def _draw_row(name: str, found: dict[date, BatchLine], days: Sequence[date]) -> 
         ChartPart(1, look, describe_batch(day, found.get(day)))
         for day, look in zip(days, looks, strict=True)
     ]
-    asked = len(looks) - looks.count("none")
-    said = f"{name}: {looks.count('complete')} of {asked} days complete"
-    return StatusRow(name, draw_cells(squares, said))
+    known = len(looks) - looks.count("none")
+    text = f"{name}: {looks.count('complete')} of {known} days complete"
+    return StatusRow(name, draw_cells(squares, text))
 
 
 def _look(batch: BatchLine | None) -> str:
-    """The state, or `none` where nobody asked."""
+    """Return the CSS class: the batch's state, or `none` without a batch."""
     return str(batch.state) if batch else "none"
 
 
 def describe_batch(day: date, batch: BatchLine | None) -> str:
-    """`Tue 21 Apr: complete, 412 papers, 3 late`."""
+    """Return a label like `Tue 21 Apr: complete, 412 papers, 3 late`."""
     if batch is None:
-        return f"{short_date(day)}: not asked for"
+        return f"{short_date(day)}: not fetched"
     parts = [str(batch.state)]
     if batch.announced_count:
         parts.append(f"{batch.announced_count:,} papers")

@@ -1,4 +1,4 @@
-"""Signing up, and proving the address by the link in the mail."""
+"""Sign-up, and confirmation of the address by the link in the mail (double opt-in)."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -21,9 +21,9 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """The sign-up form as it came. `trap` is the field that no person sees.
+    """A posted sign-up form. `trap` is the honeypot: a field that people do not see.
 
-    `instead` is the suggestion that was clicked, for the first topic.
+    `instead` is the clicked suggestion, which replaces the first topic.
     """
 
     typed: TypedForm
@@ -44,7 +44,7 @@ def read_form(
     instead: Annotated[str, Form()] = "",
     accept_language: Annotated[str, Header()] = "",
 ) -> Posted:
-    """A dependency of every route that takes the form; what is missing gets its default."""
+    """Parse the sign-up form; missing fields get their defaults. A dependency of routes."""
     typed = TypedForm(
         email=clean(email).strip(),
         topics=read_rows(topic),
@@ -58,20 +58,20 @@ def read_form(
     return Posted(typed, homepage, clean(instead).strip())
 
 
-PostedHere = Annotated[Posted, Depends(read_form)]
+SignUpPost = Annotated[Posted, Depends(read_form)]
 
 
 @router.post("/subscribe")
-def take_sign_up(context: Context, request: Request, posted: PostedHere) -> HTMLResponse:
-    """Take a sign-up. The answer is the same for every address, known or not."""
+def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTMLResponse:
+    """Accept a sign-up. The response is the same for every address, known or not."""
     if posted.trap:
-        # A program filled what people cannot see. It learns nothing from the answer.
+        # A program filled the honeypot; it gets the same response as a person.
         return context.pages.show("sent.html")
     try:
         with transaction(context.sessions) as session:
             takes_utf8 = context.settings.smtputf8
             valid = validate_sign_up(session, posted.typed, takes_utf8=takes_utf8)
-            # Counted only now: a typing error is no flood. So far nothing is locked or written.
+            # Count only valid forms against the limit. Nothing is locked or written before this.
             wait = _seconds_to_wait(context, request, posted.typed.token)
             if not wait:
                 request_subscription(session, valid, context.settings.secret_key, context.clock())
@@ -94,14 +94,14 @@ def show_busy(context: AppContext, wait: int) -> HTMLResponse:
 
 
 def _show_faults(context: AppContext, typed: TypedForm, error: SignUpError) -> HTMLResponse:
-    # A form that came without its token gets one now, so that its second try counts as a form's.
+    # A form without a token gets one now, so that its next submission counts as a fetched form.
     form = with_faults(replace(typed, token=typed.token or sign_form(context)), error.faults)
     return context.pages.show("signup.html", status=422, form=form)
 
 
 @router.get("/confirm/{token}")
 def ask_to_confirm(context: Context, token: str) -> HTMLResponse:
-    """A button and nothing else: link checkers open every link in a mail."""
+    """Show a button only: link checkers open every link in a mail, so GET changes nothing."""
     open_link(context, token, Purpose.CONFIRM)
     return context.pages.show("confirm.html", token=token)
 

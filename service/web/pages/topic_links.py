@@ -1,7 +1,7 @@
-"""The links beside a paper in a mail: mute, follow, less, save. A page asks, its button acts.
+"""The links beside a paper in a mail: mute, follow, less, save. GET shows a form, POST acts.
 
-GET changes nothing, because programs open links before people do. The holder of a link may change
-topics and opinions, nothing else; who has left gets no change.
+GET changes nothing, because programs open links before people do. The link's token permits changes
+of topics and feedback only, and none after an unsubscribe.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link, preferences_url
-from service.web.pages.topic_link_pages import ChangePage, Undo, Wish, ask, carry_out, take_back
+from service.web.pages.topic_link_pages import ChangePage, LinkRequest, Undo, apply, ask, take_back
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,7 +30,7 @@ _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 class ChangeForm(BaseModel):
-    """What a link or the form behind it asks for: one verb, and the topic or paper it is about."""
+    """The parameters of a link or its form: one verb with its value, and a topic's id."""
 
     topic: str = ""
     mute: str = ""
@@ -39,16 +39,16 @@ class ChangeForm(BaseModel):
     keep: str = ""
     also: str = ""
 
-    def read(self) -> Wish:
-        """The one thing that is asked; a wish without a verb where it is not one."""
-        asked = [(verb, text) for verb, text in self if text and verb != "topic"]
-        verb, words = asked[0] if len(asked) == 1 else ("", "")
-        words = clean(words).strip()
-        return Wish(verb, words, read_number(words), read_number(self.topic))
+    def read(self) -> LinkRequest:
+        """Return the request; its verb is empty where there is not exactly one."""
+        given = [(verb, text) for verb, text in self if text and verb != "topic"]
+        verb, text = given[0] if len(given) == 1 else ("", "")
+        text = clean(text).strip()
+        return LinkRequest(verb, text, read_number(text), read_number(self.topic))
 
 
 class UndoForm(BaseModel):
-    """What the undo button of a page carries."""
+    """The posted form of an undo button."""
 
     change: str = ""
     paper: str = ""
@@ -60,14 +60,14 @@ class UndoForm(BaseModel):
         return Undo(
             change_id=read_number(self.change),
             paper_id=read_number(self.paper),
-            said=_parse_feedback(self.said),
-            was=_parse_feedback(self.was),
+            feedback=_parse_feedback(self.said),
+            previous=_parse_feedback(self.was),
             also=self.also,
         )
 
 
 def read_number(text: str) -> int:
-    """A row's id; 0, which no row has, for anything else."""
+    """Return a row's id; 0, which no row has, for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
@@ -77,20 +77,20 @@ def _parse_feedback(text: str) -> Feedback | None:
 
 @router.get("/change/{token}")
 def ask_to_change(
-    context: Context, token: str, asked: Annotated[ChangeForm, Query()]
+    context: Context, token: str, form: Annotated[ChangeForm, Query()]
 ) -> HTMLResponse:
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return ask(session, context.settings, subscriber, asked.read(), context.clock())
+        return ask(session, context.settings, subscriber, form.read(), context.clock())
 
     return _show(context, token, "change.html", make, lock=False)
 
 
 @router.post("/change/{token}")
-def take_change(context: Context, token: str, asked: Annotated[ChangeForm, Form()]) -> HTMLResponse:
-    """Do what was asked; the same again finds it done."""
+def take_change(context: Context, token: str, form: Annotated[ChangeForm, Form()]) -> HTMLResponse:
+    """Carry out the request; idempotent."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return carry_out(session, subscriber, asked.read(), context.clock())
+        return apply(session, subscriber, form.read(), context.clock())
 
     return _show(context, token, "changed.html", make, lock=True)
 
@@ -111,7 +111,7 @@ def _show(
     *,
     lock: bool,
 ) -> HTMLResponse:
-    """The page that `make` makes for the holder of the link, or the one that says why not."""
+    """Show the page that `make` returns for the link's subscriber, or why there is none."""
     link = open_link(context, token, Purpose.CHANGE)
     preferences = preferences_url(context, link.subject)
     try:
@@ -120,8 +120,8 @@ def _show(
     except TopicGone as error:
         raise PageNotFound(
             "This topic is gone",
-            "It was removed or written anew since the mail was sent. The newest mail has links "
-            "that fit, and your preferences show every topic as it is.",
+            "It was removed or rewritten since the mail was sent. The newest mail has working links, "
+            "and your preferences show all your topics.",
             410,
         ) from error
     except ChangeRefused as error:
@@ -136,7 +136,7 @@ def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscr
     if subscriber.state not in _SUBSCRIBED:
         raise PageNotFound(
             "You get no mail from us",
-            "So there is nothing to change. If you come back, your topics are as you left them.",
+            "So there is nothing to change. If you subscribe again, your topics are as you left them.",
             410,
         )
     return subscriber

@@ -1,4 +1,4 @@
-"""Topics before signing up: how to write one, and what it would have brought."""
+"""The topic language page, and previews of a topic over the last 30 days."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,14 +17,14 @@ from service.topics.preview_lookup import LivePreview
 from service.topics.topics import TopicError, TopicPreview
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import sign_form
-from service.web.pages.subscribe import PostedHere
+from service.web.pages.subscribe import SignUpPost
 from service.web.views.charts import Chart, chart_days
 from service.web.views.labels import volume
 from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_faults
 
 TOO_BROAD: Final = (
-    "This topic is too broad to preview while you wait. It can be saved as it is; one more word "
-    "makes it quick."
+    "This topic is too broad to preview quickly. You can save it as it is, or add a word to make "
+    "the preview faster."
 )
 
 router = APIRouter(include_in_schema=False)
@@ -32,10 +32,10 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """What a topic would have brought, with its chart, its pace in words and its words to mark.
+    """The preview of a topic: papers, chart, volume in words, and words to highlight.
 
-    `days_known` is on how many days of the span anything was announced here: a new service must
-    not promise little because it has not seen much.
+    `days_known` is the number of days with data; the volume is computed from these, so that a new
+    service does not underestimate it.
     """
 
     topic: str
@@ -49,16 +49,16 @@ class PreviewPage:
 
     @property
     def question(self) -> str:
-        """What to ask the reader about the suggestions; empty where there are none."""
+        """Return the sentence above the suggestions; empty where there are none."""
         if self.narrower:
-            return "That is many. Narrower, with papers in 30 days:"
+            return "That is a lot. Narrower topics, with papers in 30 days:"
         if self.instead and not self.matched.total:
-            return "Nothing in 30 days. Did you mean:"
+            return "No papers in 30 days. Did you mean:"
         return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
 def read_preview(context: AppContext, text: str) -> PreviewPage:
-    """Raises `TopicError`, and `TooBroad` for what takes too long to preview."""
+    """Return the preview. Raises `TopicError`, and `TooBroad` where it would take too long."""
     with transaction(context.sessions) as session:
         found = context.previews.preview(session, text, announcement_date(context.clock()))
     return _to_preview(text, found)
@@ -79,13 +79,13 @@ def _to_preview(text: str, found: LivePreview) -> PreviewPage:
 
 @router.get("/topics")
 def show_topics(context: Context) -> HTMLResponse:
-    """The topic language in examples."""
+    """Show the topic language by example."""
     return context.pages.show("topics.html")
 
 
 @router.get("/topics/preview")
 def show_preview(context: Context, request: Request, q: str = "") -> Response:
-    """The matches of the last 30 days, as a page or, where only JSON is accepted, as JSON."""
+    """Show the matches of the last 30 days, as JSON where the client accepts only JSON."""
     text = clean(q).strip()
     accepted = request.headers.get("accept", "")
     if "application/json" in accepted and "text/html" not in accepted:
@@ -94,8 +94,8 @@ def show_preview(context: Context, request: Request, q: str = "") -> Response:
 
 
 @router.post("/topics/preview")
-def preview_form(context: Context, posted: PostedHere) -> HTMLResponse:
-    """The same for the sign-up form, which keeps what was typed. It changes nothing.
+def preview_form(context: Context, posted: SignUpPost) -> HTMLResponse:
+    """Show the same for a posted sign-up form and keep its values. Nothing is stored.
 
     A POST, because a GET would write the visitor's address into logs and histories.
     """
@@ -107,9 +107,9 @@ def preview_form(context: Context, posted: PostedHere) -> HTMLResponse:
 
 @router.get("/topics/preview/live")
 def show_live(context: Context, q: str = "") -> JSONResponse:
-    """What the script shows while a topic is typed: pieces of the page, and a line read aloud.
+    """Return HTML fragments for the script while a topic is typed, and a text for screen readers.
 
-    Always 200: a topic that is not finished yet is no error of the page that asks.
+    Always 200: an unfinished topic is no error of the request.
     """
     text = clean(q).strip()
     if not text:
@@ -121,9 +121,9 @@ def show_live(context: Context, q: str = "") -> JSONResponse:
         return JSONResponse({"said": str(error), "fault": fault, "result": ""})
     except TooBroad:
         return JSONResponse({"said": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
-    said = f"{preview.volume}. {preview.chart.text} {preview.question}".strip()
+    spoken = f"{preview.volume}. {preview.chart.text} {preview.question}".strip()
     result = context.pages.write("live_preview.html", preview=preview)
-    return JSONResponse({"said": said, "fault": "", "result": result})
+    return JSONResponse({"said": spoken, "fault": "", "result": result})
 
 
 def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
@@ -145,8 +145,8 @@ def _answer_json(context: AppContext, text: str) -> JSONResponse:
     try:
         return JSONResponse(_to_json(read_preview(context, text)))
     except TopicError as error:
-        told = {"error": str(error), "topic": error.topic, "position": error.position}
-        return JSONResponse(told, status_code=422)
+        body = {"error": str(error), "topic": error.topic, "position": error.position}
+        return JSONResponse(body, status_code=422)
     except TooBroad:
         return JSONResponse({"error": TOO_BROAD, "topic": text}, status_code=503)
 
@@ -170,8 +170,8 @@ def _to_json(preview: PreviewPage) -> dict[str, Any]:
             }
             for paper in preview.matched.newest
         ],
-        "narrower": [_suggestion_to_json(each) for each in preview.narrower],
-        "instead": [_suggestion_to_json(each) for each in preview.instead],
+        "narrower": [_suggestion_to_json(suggestion) for suggestion in preview.narrower],
+        "instead": [_suggestion_to_json(suggestion) for suggestion in preview.instead],
     }
 
 

@@ -1,7 +1,7 @@
-"""Leaving: one click for mail programs (RFC 8058), one button for people, and a way back.
+"""Unsubscribe: one-click POST for mail programs (RFC 8058), one button for people, and undo.
 
-The POST needs no cookie, no form field and no body, and answers without a redirect. It works for
-whoever has left already or was erased: the answer is what they wanted to hear.
+The POST needs no cookie, no form field and no body, and answers without a redirect. It is
+idempotent: it succeeds also where the subscriber has left already or was erased.
 """
 
 from fastapi import APIRouter
@@ -36,9 +36,9 @@ def take_unsubscribe(context: Context, token: str) -> HTMLResponse:
 
 @router.get("/unsubscribe/{token}/undo")
 def ask_to_undo(context: Context, token: str) -> HTMLResponse:
-    """For the link in a farewell: a link opens a page, only its button changes anything."""
+    """Show the page behind the link in a farewell mail; only its button changes anything."""
     open_link(context, token, Purpose.UNSUBSCRIBE)
-    return context.pages.show("undo.html", token=token)
+    return context.pages.show("resubscribe.html", token=token)
 
 
 @router.post("/unsubscribe/{token}/undo")
@@ -48,10 +48,9 @@ def take_undo(context: Context, token: str) -> HTMLResponse:
         undo_unsubscribe(session, link.subject, context.clock())
         subscriber = get_subscriber(session, link.subject)
     if subscriber is None or subscriber.state not in _SUBSCRIBED:
-        return context.pages.show("not_undone.html", status=409)
-    return context.pages.show(
-        "undone.html", subscriber=subscriber, preferences=preferences_url(context, subscriber.id)
-    )
+        return context.pages.show("not_resubscribed.html", status=409)
+    preferences = preferences_url(context, subscriber.id)
+    return context.pages.show("resubscribed.html", subscriber=subscriber, preferences=preferences)
 
 
 @router.get("/never/{token}")
@@ -62,8 +61,8 @@ def ask_to_never_mail(context: Context, token: str) -> HTMLResponse:
 
 @router.post("/never/{token}")
 def take_never_mail(context: Context, token: str) -> HTMLResponse:
-    """Suppress the address for good: for people whom a stranger signed up."""
+    """Suppress the address permanently, for people whose address somebody else signed up."""
     link = open_link(context, token, Purpose.NEVER)
     with transaction(context.sessions) as session:
         never_mail(session, link, context.settings.secret_key, context.clock())
-    return context.pages.show("nevermore.html")
+    return context.pages.show("never_done.html")

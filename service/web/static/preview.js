@@ -1,12 +1,12 @@
-// Shows what a topic would bring while it is typed. Without it the Preview button does the same.
+// Previews a topic while it is typed. Without JavaScript the Preview button does the same.
 "use strict";
 (() => {
   const form = document.querySelector("form[data-live]");
   if (!form) return;
   const result = document.getElementById("live");
   const fault = document.getElementById("live-fault");
-  const said = document.getElementById("live-said");
-  const PAUSE_MS = 250;
+  const spoken = document.getElementById("live-said");
+  const DEBOUNCE_MS = 250;
   let timer = 0;
   let request = null;
   let current = form.querySelector("input.topic");
@@ -22,17 +22,17 @@
     }
   };
 
-  // The pieces are our own server's and escaped there.
-  const show = (input, told) => {
-    fault.innerHTML = told.fault;
-    // While a topic is half typed, the last whole one stays in view.
-    if (!told.fault) result.innerHTML = told.result;
-    result.classList.toggle("stale", told.fault !== "");
-    said.textContent = told.said;
-    mark(input, told.fault !== "");
+  // The HTML fragments come from our own server, which escapes them.
+  const show = (input, preview) => {
+    fault.innerHTML = preview.fault;
+    // While a topic is incomplete, the last valid preview stays visible.
+    if (!preview.fault) result.innerHTML = preview.result;
+    result.classList.toggle("stale", preview.fault !== "");
+    spoken.textContent = preview.said;
+    mark(input, preview.fault !== "");
   };
 
-  const ask = async (input) => {
+  const update = async (input) => {
     if (request) request.abort();
     request = new AbortController();
     const { signal } = request;
@@ -48,10 +48,10 @@
         headers: { Accept: "application/json" },
       });
       if (!answer.ok) return;
-      const told = await answer.json();
-      if (!signal.aborted) show(input, told);
+      const preview = await answer.json();
+      if (!signal.aborted) show(input, preview);
     } catch {
-      // Aborted by the next letter, or offline: the button remains.
+      // Aborted by the next keystroke, or offline: the Preview button still works.
     }
   };
 
@@ -59,7 +59,7 @@
     if (!event.target.matches("input.topic")) return;
     current = event.target;
     clearTimeout(timer);
-    timer = setTimeout(() => ask(current), PAUSE_MS);
+    timer = setTimeout(() => update(current), DEBOUNCE_MS);
   });
 
   result.addEventListener("click", (event) => {
@@ -68,6 +68,6 @@
     event.preventDefault();
     current.value = button.value;
     current.focus();
-    ask(current);
+    update(current);
   });
 })();

@@ -1,9 +1,9 @@
-"""Categories as the pages show them: short names for tabs, and where a cross-listed paper is from."""
+"""Category labels for pages: short names for tabs, and the origin of a cross-listed paper."""
 
 from service.papers.domain.categories import category_name
 from service.papers.domain.types import AnnounceType, PaperView
 
-# arXiv's own names are too long for a row of tabs; the full name stands in the tab's title.
+# arXiv's own names are too long for a row of tabs; the tab's title has the full name.
 _SHORT_NAMES = {
     "cs.AI": "AI",
     "cs.CL": "Language",
@@ -33,7 +33,7 @@ _LONGEST_TAB = 24
 
 
 def field_name(code: str) -> str:
-    """A category in a word or two: `cs.CL` is "Language"; a long unlisted name stays its code."""
+    """Return a short name: "Language" for `cs.CL`; the code where the name is long and not listed."""
     short = _SHORT_NAMES.get(code)
     if short:
         return short
@@ -42,12 +42,12 @@ def field_name(code: str) -> str:
 
 
 def origin_category(paper: PaperView) -> str:
-    """The category a cross-listed paper comes from, or nothing for a paper at home."""
+    """Return the primary category of a cross-listed paper, or an empty string for other papers."""
     is_guest = paper.announced_as in {AnnounceType.CROSS, AnnounceType.REPLACE_CROSS}
     return paper.primary_category if is_guest else ""
 
 
 def other_categories(paper: PaperView) -> tuple[str, ...]:
-    """The categories to show in a line of facts, the primary one first, at most three."""
+    """Return up to three categories to show with a paper, the primary one first."""
     codes = dict.fromkeys((paper.primary_category, *paper.categories))
     return tuple(code for code in codes if code and code != origin_category(paper))[:3]

@@ -1,7 +1,7 @@
-"""Charts as values for the templates: what is drawn, and what it says in words.
+"""Charts as values for the templates: rectangles with labels, and a text alternative.
 
-There is one value, `Chart`, and one macro that writes it, `_chart.html`. All builders take `ChartPart`s,
-which say themselves, so that every chart has the same alternative for whoever does not see it.
+The macro in `_chart.html` renders a `Chart` as SVG. All builders take `ChartPart`s with labels, so
+that every chart is accessible to screen readers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ WIDTH, HEIGHT = 300, 44
 BAR_HEIGHT = 12
 CELL = 16
 _GAP = 3
-# A day with one paper must be seen beside a day with a thousand, and one row among a million.
+# Minimum sizes: one paper stays visible beside a thousand, and one row beside a million.
 _SHORTEST = 2.0
 _NARROWEST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChartPart:
-    """Something to be drawn: how many, the look (a class of the style sheet) and what it says."""
+    """A part of a chart. `look` is its CSS class."""
 
     count: int
     look: str
@@ -31,7 +31,7 @@ class ChartPart:
 
 @dataclass(frozen=True, slots=True)
 class ChartRectangle:
-    """A rectangle in units of the chart's view box; `label` is what it says."""
+    """A rectangle with its label, in units of the chart's view box."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ class ChartRectangle:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing; `text` says it to whoever does not see it. `ends` are the first and last day."""
+    """A chart. `text` is its alternative for screen readers, `ends` are the first and last day."""
 
     pieces: tuple[ChartRectangle, ...]
     text: str
@@ -54,7 +54,7 @@ class Chart:
 
 
 def draw_columns(columns: Mapping[date, Sequence[ChartPart]], text: str) -> Chart:
-    """Draw a column a day on a baseline, its parts stacked from the ground up; needs a day."""
+    """Draw a column a day on a baseline, stacked from the bottom up; needs at least one day."""
     most = max(1, *(sum(part.count for part in parts) for parts in columns.values()))
     step = WIDTH / len(columns)
     pieces: list[ChartRectangle] = []
@@ -69,27 +69,27 @@ def draw_columns(columns: Mapping[date, Sequence[ChartPart]], text: str) -> Char
     return Chart(tuple(pieces), text, WIDTH, HEIGHT + 1, (days[0], days[-1]), has_baseline=True)
 
 
-def draw_shares(parts: Sequence[ChartPart], nothing: str) -> Chart:
-    """Draw one bar over the whole width, each part with its share; `nothing` says an empty one."""
+def draw_shares(parts: Sequence[ChartPart], empty_text: str) -> Chart:
+    """Draw one bar over the whole width, divided by share; `empty_text` describes an empty one."""
     pieces, x = [], 0.0
     for part, width in zip(parts, _share([part.count for part in parts]), strict=True):
         shown = ChartRectangle(round(x, 1), 0, round(width, 1), BAR_HEIGHT, part.look, part.label)
         pieces.append(shown)
         x += width
-    text = ", ".join(part.label for part in parts) or nothing
+    text = ", ".join(part.label for part in parts) or empty_text
     return Chart(tuple(pieces), text, WIDTH, BAR_HEIGHT)
 
 
 def _share(counts: Sequence[int]) -> list[float]:
-    """Widths in proportion, none too narrow to be seen; together they are the whole."""
-    whole = sum(counts)
-    widths = [max(_NARROWEST, WIDTH * count / whole) for count in counts]
+    """Return proportional widths, each at least a minimum before scaling; their sum is `WIDTH`."""
+    total = sum(counts)
+    widths = [max(_NARROWEST, WIDTH * count / total) for count in counts]
     scale = WIDTH / sum(widths) if widths else 1.0
     return [width * scale for width in widths]
 
 
 def draw_cells(parts: Sequence[ChartPart], text: str) -> Chart:
-    """Draw a row of squares, all alike but for their look."""
+    """Draw a row of squares of equal size."""
     step = CELL + _GAP
     pieces = [
         ChartRectangle(n * step, 0, CELL, CELL, part.look, part.label)
@@ -108,15 +108,15 @@ def chart_days(per_day: Sequence[tuple[date, int]]) -> Chart:
 
 
 def describe_days(per_day: Sequence[tuple[date, int]]) -> str:
-    """Return what the columns show, as a sentence."""
+    """Return a sentence that describes the columns."""
     total = sum(count for _, count in per_day)
-    span = say_span([on for on, _ in per_day])
+    span = describe_span([on for on, _ in per_day])
     if total == 0:
         return f"No papers {span}."
     busiest, most = max(per_day, key=lambda day: day[1])
     return f"{count_of(total, 'paper')} {span}; most on {short_date(busiest)}: {most}."
 
 
-def say_span(days: Sequence[date]) -> str:
+def describe_span(days: Sequence[date]) -> str:
     """Return `from Tue 1 Sep to Thu 3 Sep`."""
     return f"from {short_date(days[0])} to {short_date(days[-1])}"

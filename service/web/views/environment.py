@@ -1,4 +1,4 @@
-"""From a template to a page: one Jinja environment in which everything is escaped."""
+"""Rendering of pages: one Jinja environment with autoescape."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,10 +29,10 @@ _FILTERS: tuple[Callable[..., object], ...] = (
 
 
 class Pages:
-    """The compiled templates of one application; threads share one."""
+    """The compiled templates of one application; thread-safe."""
 
-    def __init__(self, **everywhere: object) -> None:
-        """`everywhere` is what each template may use: names and addresses that never change."""
+    def __init__(self, **template_globals: object) -> None:
+        """`template_globals` are constants available in every template."""
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATE_DIR),
             autoescape=True,
@@ -42,8 +42,8 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters.update({each.__name__: each for each in _FILTERS})
-        self._environment.globals.update(everywhere)
+        self._environment.filters.update({function.__name__: function for function in _FILTERS})
+        self._environment.globals.update(template_globals)
 
     def show(
         self,
@@ -53,9 +53,9 @@ class Pages:
         headers: Mapping[str, str] | None = None,
         **values: object,
     ) -> HTMLResponse:
-        """The page. The same values always give the same bytes."""
+        """Return the page; deterministic: equal values give equal bytes."""
         return HTMLResponse(self.write(template, **values), status_code=status, headers=headers)
 
     def write(self, template: str, **values: object) -> str:
-        """A template's text: a page, or a piece of one."""
+        """Return the text of a rendered template, which is a page or a fragment."""
         return self._environment.get_template(template).render(**values)

@@ -1,4 +1,4 @@
-"""Small texts that only the pages say."""
+"""Short texts used only by the pages."""
 
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import AnnounceType, PaperView
@@ -20,37 +20,37 @@ _ANNOUNCED = {
 
 
 def cadence_name(cadence: str) -> str:
-    """A cadence as a choice in a form."""
+    """Return a cadence's label in a form."""
     return _CADENCES[Cadence(cadence)]
 
 
 def short_cadence(cadence: str) -> str:
-    """A cadence in one word: `Weekdays`. What nobody offers stays as it was typed."""
+    """Return a cadence in one word, like `Weekdays`; an unknown one is returned unchanged."""
     return {"daily": "Daily", "weekdays": "Weekdays", "weekly": "Mondays"}.get(cadence, cadence)
 
 
 def announced_how(announce_type: AnnounceType) -> str:
-    """The verb before the category: `cross-listed to`."""
+    """Return the words before the category, like `cross-listed to`."""
     return _ANNOUNCED[announce_type]
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
-    """The paragraphs of an abstract: what blank lines separate."""
+    """Return the paragraphs of an abstract, separated by blank lines."""
     blocks = text.replace("\r\n", "\n").split("\n\n")
     return tuple(" ".join(block.split()) for block in blocks if block.strip())
 
 
 def pdf_url(paper: PaperView) -> str:
-    """The PDF at its source, or nothing where the source's address does not tell."""
+    """Return the PDF's URL, or an empty string where the paper's URL does not contain `/abs/`."""
     return paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
 
 
-# In days on which anything is announced at all: five a week, some 21 a month.
+# Lengths in announcement days: five a week, about 21 a month.
 _UNITS = (("day", 1), ("week", 5), ("month", 21))
 
 
 def volume(total: int, days: int) -> str:
-    """How often `total` papers on `days` announcement days is, in words: `about 4 papers a day`."""
+    """Return the rate of `total` papers on `days` announcement days, like `about 4 papers a day`."""
     if total == 0 or days == 0:
         return "no papers yet"
     for name, length in _UNITS:

@@ -1,4 +1,4 @@
-"""Long lists in pages."""
+"""Pagination of long lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-# Nobody reads on; a number of any size must not become an offset of any size.
+# A limit, so that a huge page number cannot become a huge database offset.
 MOST_PAGES = 50
 
 
@@ -21,13 +21,13 @@ class Slice(Generic[Item]):
 
 
 def read_number(text: str) -> int:
-    """A page number as it stands in an address; anything odd is the first page."""
+    """Parse a page number from a URL; anything invalid is page 1."""
     is_number = text.isascii() and text.isdigit() and len(text) <= 3
     return min(max(int(text), 1), MOST_PAGES) if is_number else 1
 
 
 def cut(items: Sequence[Item], number: int, size: int) -> Slice[Item]:
-    """Page `number` of all `items`; past the end it is the last one."""
+    """Return page `number` of `items`, or the last page where there are fewer."""
     pages = max(1, -(-len(items) // size))
     number = min(number, pages)
     start = (number - 1) * size

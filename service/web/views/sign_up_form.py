@@ -1,4 +1,4 @@
-"""The sign-up form as it stands on a page: what was typed, what is wrong with it, where."""
+"""The sign-up form as shown on a page: its values, and its errors beside the fields."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.validate import FormFault
 from service.topics.topics import TopicError
 
-# Offered while typing; every name of the tz database is accepted.
+# Suggestions of the input field; every name of the tz database is accepted.
 COMMON_ZONES = (
     "UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York",
     "America/Toronto", "America/Mexico_City", "America/Bogota", "America/Sao_Paulo",
@@ -22,13 +22,13 @@ COMMON_ZONES = (
     "Asia/Seoul", "Asia/Tokyo", "Australia/Perth", "Australia/Sydney", "Pacific/Auckland",
 )  # fmt: skip
 
-# How much of a long topic is shown on each side of what is wrong with it.
+# How many characters of a long topic are shown on each side of an error.
 _REACH = 36
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The part of a topic around its fault: `at` is the faulty character, empty at the end."""
+    """The part of a topic around an error: `at` is the wrong character, empty at the end."""
 
     before: str
     at: str
@@ -37,7 +37,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """What is wrong with a field. `row` is the topic's place among several, else 0."""
+    """An error in a field. `row` is the index of the topic, 0 for other fields."""
 
     field: str
     text: str
@@ -47,44 +47,44 @@ class FieldFault:
 
 @dataclass(frozen=True, slots=True)
 class TypedForm(SignUpForm):
-    """A form as it stands on a page. `token` shows that it was fetched (see `signed_links.sign_form`)."""
+    """A form as shown on a page. `token` proves that it was fetched (`signed_links.sign_form`)."""
 
     token: str = ""
     faults: tuple[FieldFault, ...] = ()
 
     def fault_of(self, name: str, row: int = 0) -> FieldFault | None:
-        """What is wrong with a field, if anything."""
+        """Return the error of a field, if any."""
         return next((f for f in self.faults if (f.field, f.row) == (name, row)), None)
 
     def rows(self, spare: int) -> tuple[str, ...]:
-        """The topics with blank rows after them, at least one."""
+        """Return the topics followed by `spare` blank rows, at least one row in all."""
         return (*self.topics, *("" for _ in range(max(spare, 0 if self.topics else 1))))
 
     @property
     def is_schedule_open(self) -> bool:
-        """Whether the hour and its companions must be seen, because one of them is wrong."""
+        """Whether the schedule fields must be visible, because one of them has an error."""
         return any(f.field in {"cadence", "hour", "timezone"} for f in self.faults)
 
 
 def read_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
-    """The topics of a posted form: what was typed, without blank rows and control characters."""
-    cleaned = (clean(each) for each in topics or ())
-    return tuple(each for each in cleaned if each.strip())
+    """Return the posted topics without blank rows and control characters."""
+    cleaned = (clean(topic) for topic in topics or ())
+    return tuple(topic for topic in cleaned if topic.strip())
 
 
 def read_word(text: str) -> str:
-    """A short field of a posted form. Nothing that we ask for in one word is longer than this."""
+    """Return a short posted field, cleaned and cut to 64 characters, more than any valid value."""
     return clean(text).strip()[:64]
 
 
 def blank_form(settings: Settings, token: str = "") -> TypedForm:
-    """The form before anything was typed, with the operator's defaults."""
+    """Return an empty form with the operator's defaults."""
     hour = str(settings.digest_hour)
     return TypedForm(hour=hour, timezone=settings.digest_timezone, token=token)
 
 
 def with_faults(typed: TypedForm, faults: Iterable[FormFault]) -> TypedForm:
-    """The form with each complaint beside the field that it is about."""
+    """Return the form with its errors beside their fields."""
     return replace(typed, faults=tuple(map(_show_fault, faults)))
 
 
@@ -94,7 +94,7 @@ def _show_fault(fault: FormFault) -> FieldFault:
 
 
 def point_at(error: TopicError) -> Pointer | None:
-    """The topic around its fault, if the fault has a place."""
+    """Return the topic around its error, or None where the error has no position."""
     if error.position is None:
         return None
     text, place = error.topic, min(error.position, len(error.topic))

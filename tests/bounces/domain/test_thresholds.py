@@ -1,4 +1,4 @@
-"""A reader's standing: the same events in whatever order and number, the same answer."""
+"""Bounce scores: the same events give the same score in any order and number."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +29,7 @@ def full_every(days: int, count: int) -> list[BounceView]:
     return [event(f"e{number}", days_ago=days * number) for number in range(count)]
 
 
-def test_nobody_is_suppressed_for_nothing() -> None:
+def test_no_events_suppress_no_subscriber() -> None:
     assert next_score([], NOW) == BounceScore(0.0)
 
 
@@ -39,7 +39,7 @@ def test_one_certain_hard_bounce_is_enough_however_late_it_comes() -> None:
     assert "no such address" in score.why
 
 
-def test_a_mailbox_switched_off_needs_a_second_bounce() -> None:
+def test_a_disabled_mailbox_needs_a_second_bounce() -> None:
     first, second = event("a", V.ADDRESS, 50), event("b", V.ADDRESS, 60, days_ago=1)
     assert next_score([first], NOW).suppress is None
     assert next_score([first, second], NOW).suppress is HARD
@@ -57,7 +57,7 @@ def test_a_full_mailbox_ends_a_weekly_subscription_in_the_ninth_week() -> None:
     assert next_score(full_every(7, 9), NOW).suppress is HARD
 
 
-def test_old_bounces_are_forgiven() -> None:
+def test_old_bounces_decay() -> None:
     assert next_score(full_every(45, 40), NOW).suppress is None
     assert next_score([event("a", days_ago=30)], NOW).score == pytest.approx(10)
 
@@ -68,7 +68,7 @@ def test_ten_bounces_of_one_day_are_one() -> None:
 
 
 @pytest.mark.parametrize("verdict", [V.POLICY, V.CONTENT, V.CONFIGURATION, *sorted(ARRIVED)])
-def test_what_is_not_the_readers_fault_never_counts(verdict: V) -> None:
+def test_bounces_that_are_not_the_subscribers_fault_never_count(verdict: V) -> None:
     events = [event(f"e{n}", verdict, 100, days_ago=n) for n in range(50)]
     assert next_score(events, NOW) == BounceScore(0.0)
 
@@ -103,7 +103,7 @@ def test_order_and_repetition_change_nothing(events: list[BounceView], data: st.
 
 
 @given(EVENTS, EVENTS)
-def test_more_events_never_lower_a_standing(some: list[BounceView], more: list[BounceView]) -> None:
+def test_more_events_never_lower_a_score(some: list[BounceView], more: list[BounceView]) -> None:
     others = [one for one in more if one.key not in {known.key for known in some}]
     before, after = next_score(some, NOW), next_score([*some, *others], NOW)
     assert after.score >= before.score
@@ -111,7 +111,7 @@ def test_more_events_never_lower_a_standing(some: list[BounceView], more: list[B
 
 
 @pytest.mark.parametrize("verdict", list(V))
-def test_every_verdict_says_what_becomes_of_its_delivery(verdict: V) -> None:
+def test_every_verdict_has_a_delivery_state(verdict: V) -> None:
     expected = {
         V.COMPLAINT: DeliveryState.COMPLAINED,
         V.AUTO_REPLY: DeliveryState.SENT,

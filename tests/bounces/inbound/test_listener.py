@@ -1,4 +1,4 @@
-"""The listener: takes what is addressed to our signed return paths and refuses the rest at RCPT."""
+"""The listener accepts mails to our signed return paths and refuses all others at RCPT."""
 
 import smtplib
 import socket
@@ -16,7 +16,7 @@ OURS = "bounce+1-signed@bounces.paperboy.example"
 
 @dataclass
 class Taken:
-    """Keeps what is taken; `fails` makes taking it impossible."""
+    """Stores the messages that it gets; with `fails` it raises instead."""
 
     messages: list[tuple[bytes, tuple[str, ...]]] = field(default_factory=list)
     fails: bool = False
@@ -37,7 +37,7 @@ def make(taken: Taken, *, lmtp: bool = False) -> BounceListener:
     return BounceListener(is_ours, taken, lmtp=lmtp)
 
 
-def test_a_bounce_to_our_return_path_is_taken_whole(taken: Taken) -> None:
+def test_a_bounce_to_our_return_path_is_accepted_whole(taken: Taken) -> None:
     with make(taken).start() as listener, smtplib.SMTP("127.0.0.1", listener.port) as client:
         client.sendmail("", [OURS], dsn())
     ((raw, receivers),) = taken.messages
@@ -56,7 +56,7 @@ def test_a_forged_return_path_is_refused_at_rcpt(taken: Taken) -> None:
     assert taken.messages == []
 
 
-def test_what_cannot_be_recorded_now_stays_with_its_server(taken: Taken) -> None:
+def test_a_bounce_that_cannot_be_recorded_stays_with_its_server(taken: Taken) -> None:
     taken.fails = True
     with (
         make(taken).start() as listener,
@@ -67,13 +67,13 @@ def test_what_cannot_be_recorded_now_stays_with_its_server(taken: Taken) -> None
     assert caught.value.smtp_code == 451
 
 
-def test_a_message_beyond_all_bounces_is_refused_by_its_size(taken: Taken) -> None:
+def test_a_message_that_is_too_large_is_refused(taken: Taken) -> None:
     with make(taken).start() as listener, smtplib.SMTP("127.0.0.1", listener.port) as client:
         client.ehlo()
         assert client.docmd("MAIL", f"FROM:<> SIZE={MOST_BYTES + 1}")[0] == 552
 
 
-def test_no_message_has_receivers_without_end(taken: Taken) -> None:
+def test_the_number_of_receivers_is_limited(taken: Taken) -> None:
     with make(taken).start() as listener, smtplib.SMTP("127.0.0.1", listener.port) as client:
         client.ehlo()
         client.mail("<>")

@@ -1,5 +1,6 @@
 """Bounces that wait in a mailbox: each is handed out once it is there, and marked once taken."""
 
+import ssl
 from mailbox import Maildir
 from pathlib import Path
 from urllib.parse import quote
@@ -7,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from support.mail.bounce_mails import dsn, letter
 from support.mail.imap_server import LOGIN, ImapServer
+from support.smtp.scripted_smtp import make_certificate, server_context
 
 from service.bounces.inbound.mailbox import MailboxUnavailable, read_mailbox
 
@@ -95,3 +97,41 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     for scheme in ("imap", "imaps"):
         with pytest.raises(MailboxUnavailable, match="refused"):
             read_mailbox(f"{scheme}://user:secret@127.0.0.1:1/INBOX", die)
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's context, whose certificate this process trusts."""
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return server_context(certificate)
+
+
+def test_an_imap_mailbox_is_read_over_starttls(trusted: ssl.SSLContext) -> None:
+    taken: list[bytes] = []
+    with ImapServer({1: dsn()}, tls=trusted) as server:
+        assert read_mailbox(f"{address(server)}?starttls=required", taken.append) == 1
+    assert server.logins == ["LOGIN over TLS"]
+
+
+def test_a_server_without_starttls_gets_no_password() -> None:
+    with ImapServer({1: dsn()}, refuses={"STARTTLS"}) as server, pytest.raises(MailboxUnavailable):
+        read_mailbox(f"{address(server)}?starttls=required", die)
+    assert server.logins == []
+
+
+def test_the_access_token_of_xoauth2_is_read_from_its_file_each_time(tmp_path: Path) -> None:
+    taken: list[bytes] = []
+    token = tmp_path / "token"
+    with ImapServer({1: dsn()}) as server:
+        for word in ("first", "second"):
+            token.write_text(f"{word}\n")
+            read_mailbox(
+                f"imap://me%40x.example@127.0.0.1:{server.port}?token={token}", taken.append
+            )
+        token.unlink()
+        with pytest.raises(MailboxUnavailable, match="No such file"):
+            read_mailbox(f"imap://me@127.0.0.1:{server.port}?token={token}", die)
+    assert server.logins == [
+        f"user=me@x.example\1auth=Bearer {word}\1\1" for word in ("first", "second")
+    ]

@@ -1,4 +1,4 @@
-"""What comes back, read: whom it is about and why, in whatever shape."""
+"""Parsing bounces, complaints and auto-replies: address and verdict, in all formats."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ def verdicts(raw: bytes) -> dict[str, V]:
 # --- Delivery status notifications ---------------------------------------------------------
 
 
-def test_a_status_notification_names_address_code_and_words() -> None:
+def test_a_status_notification_has_address_code_and_reply() -> None:
     found = only(dsn())
     assert found == Returned(
         SUBSCRIBER, V.ADDRESS, "5.1.1", "550 5.1.1 user unknown", "failed", 100
@@ -36,13 +36,13 @@ def test_each_recipient_has_a_verdict_of_its_own() -> None:
     assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS, "full@example.org": V.FULL}
 
 
-def test_the_address_we_used_comes_before_the_one_it_became() -> None:
+def test_the_address_we_used_comes_before_the_one_it_was_forwarded_to() -> None:
     found = only(dsn(refused("inner@backend.example", original=SUBSCRIBER)))
     assert (found.address, found.aliases) == (SUBSCRIBER, ("inner@backend.example",))
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded", "delayed (x)"])
-def test_a_report_after_which_nothing_is_over_is_no_bounce(action: str) -> None:
+def test_a_report_without_a_failure_is_no_bounce(action: str) -> None:
     assert only(dsn(refused(status="4.4.1", action=action))).verdict is V.NOT_A_BOUNCE
 
 
@@ -51,33 +51,33 @@ def test_a_success_without_an_action_is_no_bounce() -> None:
     assert only(raw).verdict is V.NOT_A_BOUNCE
 
 
-def test_a_block_without_words_is_read_by_the_letter() -> None:
+def test_a_block_without_a_reply_is_classified_by_the_text() -> None:
     found = only(dsn(refused(status="5.0.0", reply=""), letter="The mailbox is full."))
     assert found.verdict is V.FULL
     assert found.reply == "The mailbox is full."
 
 
-def test_the_subject_of_our_own_mail_is_not_taken_for_a_reason() -> None:
+def test_the_subject_of_our_own_mail_is_no_reason() -> None:
     text = "Your message\n  Subject: Detecting spam and viruses\ndid not arrive."
     assert only(dsn(refused(status="5.0.0", reply=""), letter=text)).verdict is V.ADDRESS
 
 
-def test_blocks_that_lost_their_empty_lines_are_told_apart() -> None:
+def test_blocks_without_empty_lines_are_split() -> None:
     raw = dsn(refused() + "\n" + refused("full@example.org", "5.2.2", "smtp; 552 5.2.2 full"))
     assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS, "full@example.org": V.FULL}
 
 
-def test_blocks_in_plain_text_are_read_as_well() -> None:
+def test_blocks_in_plain_text_are_parsed_as_well() -> None:
     body = f"Something failed.\n\n{refused()}\n\nFinal-Recipient: nobody\n\nGoodbye."
     assert only(letter(body)).code == "5.1.1"
 
 
-def test_an_international_status_notification_is_read_as_well() -> None:
+def test_an_international_status_notification_is_parsed_as_well() -> None:
     raw = dsn().replace(b"message/delivery-status\n", b"message/global-delivery-status\n")
     assert only(raw).code == "5.1.1"
 
 
-def test_a_status_without_any_address_falls_back_to_the_letter() -> None:
+def test_a_status_without_an_address_falls_back_to_the_text() -> None:
     raw = dsn(
         "Final-Recipient: x-local; somebody\nAction: failed", letter=f"<{SUBSCRIBER}>: unknown user"
     )
@@ -97,7 +97,7 @@ def test_a_message_with_bare_carriage_returns_is_the_same_message() -> None:
     )
 
 
-# --- Letters --------------------------------------------------------------------------------
+# --- Free-form ------------------------------------------------------------------------------
 
 LETTERS = {
     f"<{SUBSCRIBER}>:\nSorry, no mailbox here by that name. (#5.1.1)": V.ADDRESS,
@@ -110,21 +110,21 @@ LETTERS = {
 
 
 @pytest.mark.parametrize(("body", "verdict"), LETTERS.items())
-def test_a_letter_is_read_by_its_shape_and_words(body: str, verdict: V) -> None:
+def test_a_free_form_bounce_is_parsed_by_its_patterns(body: str, verdict: V) -> None:
     assert verdicts(letter(body)) == {SUBSCRIBER: verdict}
 
 
-def test_exims_header_is_believed_before_the_text() -> None:
+def test_exims_header_takes_precedence_over_the_text() -> None:
     raw = letter("other@example.com wrote.", headers=f"X-Failed-Recipients: {SUBSCRIBER}")
     assert list(verdicts(raw)) == [SUBSCRIBER]
 
 
-def test_each_address_of_a_letter_has_its_own_words() -> None:
+def test_each_address_of_a_text_has_its_own_reason() -> None:
     body = f"<{SUBSCRIBER}>:\nmailbox is full\n\n<gone@example.org>:\nuser unknown\n"
     assert verdicts(letter(body)) == {SUBSCRIBER: V.FULL, "gone@example.org": V.ADDRESS}
 
 
-def test_what_is_returned_below_the_letter_is_not_part_of_it() -> None:
+def test_the_mail_returned_below_the_text_is_not_part_of_it() -> None:
     body = f"I could not deliver it.\n\n--- Below this line is a copy of the message.\n\nReceived: from x\nTo: {SUBSCRIBER}\nMessage-ID: {OUR_ID}\n\nspam spam viagra"
     mail = parse_bounce(letter(body))
     assert [(one.address, one.verdict) for one in mail.recipients] == [(SUBSCRIBER, V.ADDRESS)]
@@ -136,12 +136,12 @@ def test_the_returned_mails_receiver_is_the_last_resort() -> None:
     assert parse_bounce(letter(body)).recipients[0].address == "us@paperboy.example"
 
 
-def test_a_returned_mail_without_receivers_leaves_the_letters_own_addresses() -> None:
+def test_a_returned_mail_without_receivers_leaves_the_addresses_of_the_text() -> None:
     body = f"Lost: (via {SUBSCRIBER}) (other@example.net)\n\nReceived: from nowhere\n"
     assert list(verdicts(letter(body))) == [SUBSCRIBER]
 
 
-def test_somebody_who_writes_to_themselves_is_found_too() -> None:
+def test_a_sender_who_is_the_failed_recipient_is_found_too() -> None:
     raw = letter(f"<{SUBSCRIBER}>:\nuser unknown", to=SUBSCRIBER)
     assert list(verdicts(raw)) == [SUBSCRIBER]
 
@@ -153,24 +153,24 @@ def test_a_delay_is_no_bounce_and_a_final_failure_is() -> None:
     assert only(letter(final)).verdict is V.FULL
 
 
-def test_a_letter_in_html_is_read_without_its_tags() -> None:
+def test_an_html_bounce_is_parsed_without_its_tags() -> None:
     body = f"<html><head><style>p {{}}</style></head><p>Failed:</p><div>&lt;{SUBSCRIBER}&gt;:</div><p>user unknown</p></html>"
     raw = letter(body, headers="Content-Type: text/html")
     assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS}
 
 
-def test_a_letter_of_no_known_type_is_read_as_text() -> None:
+def test_a_bounce_of_unknown_content_type_is_parsed_as_text() -> None:
     raw = letter(f"<{SUBSCRIBER}>: user unknown", headers="Content-Type: application/x-odd")
     assert verdicts(raw) == {SUBSCRIBER: V.ADDRESS}
 
 
-def test_a_forwarded_bounce_is_read_without_its_marks() -> None:
+def test_a_forwarded_bounce_is_parsed_without_quote_marks() -> None:
     quoted = "\n".join(f"> {line}" for line in f"Sorry.\n\n{refused()}\n".splitlines())
     raw = letter(f"See below\n{quoted}", sender="friend@example.com", subject="Fwd: Returned mail")
     assert only(raw).code == "5.1.1"
 
 
-def test_an_unknown_sender_who_returns_our_mail_is_believed_to_have_failed() -> None:
+def test_a_mail_from_an_unknown_sender_that_returns_ours_is_a_bounce() -> None:
     body = f"We could not deliver this to {SUBSCRIBER}.\n\nReceived: from us\nTo: {SUBSCRIBER}\n"
     raw = letter(body, sender="staff@odd.example", subject="?")
     assert list(verdicts(raw)) == [SUBSCRIBER]
@@ -178,7 +178,7 @@ def test_an_unknown_sender_who_returns_our_mail_is_believed_to_have_failed() -> 
     assert parse_bounce(silent).verdict is V.NOT_A_BOUNCE
 
 
-def test_a_bounce_that_names_nobody_still_has_a_verdict() -> None:
+def test_a_bounce_without_an_address_still_has_a_verdict() -> None:
     mail = parse_bounce(letter("Error: the mailbox is full"))
     assert (mail.verdict, mail.recipients) == (V.FULL, ())
 
@@ -211,12 +211,12 @@ def test_an_auto_reply_is_recognised_by_its_subject() -> None:
     assert (parse_bounce(raw).verdict, parse_bounce(raw).recipients) == (V.AUTO_REPLY, ())
 
 
-def test_a_reader_who_writes_is_no_bounce() -> None:
+def test_a_mail_from_a_subscriber_is_no_bounce() -> None:
     raw = letter("Thank you, I like it.", sender=SUBSCRIBER, subject="Re: New papers")
     assert parse_bounce(raw).verdict is V.NOT_A_BOUNCE
 
 
-def test_a_reader_who_encloses_a_mail_is_no_bounce() -> None:
+def test_a_mail_from_a_subscriber_with_an_enclosed_mail_is_no_bounce() -> None:
     raw = (
         complaint()
         .replace(b"message/feedback-report", b"text/plain")
@@ -229,12 +229,12 @@ def test_a_reader_who_encloses_a_mail_is_no_bounce() -> None:
 # --- Complaints -----------------------------------------------------------------------------
 
 
-def test_a_complaint_names_its_reader() -> None:
+def test_a_complaint_names_its_subscriber() -> None:
     found = only(complaint(fields=f"Original-Rcpt-To: {SUBSCRIBER}"))
     assert (found.address, found.verdict, found.reply) == (SUBSCRIBER, V.COMPLAINT, "abuse")
 
 
-def test_a_complaint_without_a_reader_is_taken_from_the_mail_it_encloses() -> None:
+def test_a_complaint_without_a_recipient_takes_it_from_the_enclosed_mail() -> None:
     assert verdicts(complaint()) == {SUBSCRIBER: V.COMPLAINT}
 
 
@@ -257,11 +257,11 @@ def test_not_every_feedback_is_a_complaint(kind: str, verdict: V) -> None:
     assert parse_bounce(complaint(kind)).verdict is verdict
 
 
-def test_a_report_on_authentication_is_no_fate_of_the_mail() -> None:
+def test_a_report_on_authentication_is_no_notice() -> None:
     assert notices_of_mail(parse_bounce(complaint("auth-failure"))) == ()
 
 
-def test_a_complaint_that_encloses_nothing_names_nobody_but_is_one() -> None:
+def test_a_complaint_without_an_enclosed_mail_is_still_a_complaint() -> None:
     raw = complaint().replace(b"message/rfc822", b"application/octet-stream")
     assert (parse_bounce(raw).verdict, parse_bounce(raw).recipients) == (V.COMPLAINT, ())
 
@@ -293,7 +293,7 @@ def test_apples_stop_button_is_a_complaint_of_its_sender() -> None:
     assert (found.address, found.verdict, found.reply) == (SUBSCRIBER, V.COMPLAINT, "opt-out")
 
 
-def test_a_feedback_part_that_is_no_text_is_read_all_the_same() -> None:
+def test_a_feedback_part_that_is_no_text_is_still_parsed() -> None:
     raw = complaint(fields=f"Original-Rcpt-To: {SUBSCRIBER}").replace(
         b"Content-Type: message/feedback-report\n",
         b"Content-Type: message/feedback-report\nContent-Transfer-Encoding: 8bit\n",
@@ -301,10 +301,10 @@ def test_a_feedback_part_that_is_no_text_is_read_all_the_same() -> None:
     assert verdicts(raw) == {SUBSCRIBER: V.COMPLAINT}
 
 
-# --- Marks and keys -------------------------------------------------------------------------
+# --- Proof and keys -------------------------------------------------------------------------
 
 
-def test_the_key_is_the_mails_own_whatever_path_it_took() -> None:
+def test_the_key_of_a_mail_does_not_depend_on_its_path() -> None:
     once = parse_bounce(dsn())
     again = parse_bounce(b"Received: from elsewhere\n" + dsn().replace(b"\n", b"\r\n"))
     assert once.key == again.key
@@ -317,7 +317,7 @@ def test_without_a_message_id_the_body_is_the_key() -> None:
     assert first.key == parse_bounce(letter("a", headers="Received: by x")).key
 
 
-def test_the_time_is_read_with_its_zone() -> None:
+def test_the_time_is_parsed_with_its_zone() -> None:
     assert parse_bounce(dsn(date="Fri, 18 Sep 2026 05:10:00 +0200")).sent_at == datetime(
         2026, 9, 18, 3, 10, tzinfo=UTC
     )
@@ -327,7 +327,7 @@ def test_the_time_is_read_with_its_zone() -> None:
     assert parse_bounce(dsn(date="yesterday")).sent_at is None
 
 
-def test_the_envelopes_receiver_is_asked_before_the_headers() -> None:
+def test_the_envelopes_receiver_comes_before_the_headers() -> None:
     mail = parse_bounce(dsn(to="b@bounces.example"))
     assert notices_of_mail(mail, ("a@bounces.example",))[0].return_paths == (
         "a@bounces.example",
@@ -335,6 +335,6 @@ def test_the_envelopes_receiver_is_asked_before_the_headers() -> None:
     )
 
 
-def test_a_mail_that_names_nobody_is_one_notice() -> None:
+def test_a_mail_without_an_address_is_one_notice() -> None:
     (notice,) = notices_of_mail(parse_bounce(letter("hello", sender=SUBSCRIBER, subject="Hello")))
     assert (notice.verdict, notice.address, notice.weight) == (V.NOT_A_BOUNCE, "", 0)

@@ -1,4 +1,4 @@
-"""Mails at the bounce address that nobody honest sends: bounded, read as far as it goes, or refused."""
+"""Hostile mails to the bounce address: bounded, parsed as far as possible, or refused."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,7 +12,7 @@ from service.deliveries.domain.states import BounceVerdict
 V = BounceVerdict
 
 
-def test_a_message_too_large_is_refused_unread() -> None:
+def test_a_message_too_large_is_refused_unparsed() -> None:
     with pytest.raises(NotReadable, match="larger"):
         parse_bounce(b"x" * (MOST_BYTES + 1))
 
@@ -37,7 +37,7 @@ def test_thousands_of_recipients_are_cut() -> None:
     assert len(parse_bounce(raw).recipients) == MOST_RECIPIENTS
 
 
-def test_a_letter_of_many_lines_is_read_in_part() -> None:
+def test_a_text_of_many_lines_is_parsed_in_part() -> None:
     raw = letter(f"<{SUBSCRIBER}>: user unknown\n" + "\n" * (MOST_LINES + 10))
     assert [one.address for one in parse_bounce(raw).recipients] == [SUBSCRIBER]
 
@@ -63,7 +63,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("raw", BROKEN)
-def test_what_is_broken_is_read_as_far_as_it_goes(raw: bytes) -> None:
+def test_a_broken_mail_is_parsed_as_far_as_possible(raw: bytes) -> None:
     assert isinstance(parse_bounce(raw), BounceMail)
 
 

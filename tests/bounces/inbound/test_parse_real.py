@@ -1,4 +1,4 @@
-"""Real bounces against what is known of them: addresses found, verdicts right, no traceback.
+"""Real bounces against their known results: addresses found, verdicts right, no traceback.
 
 `flufl.bounce` brings the addresses that its detectors are tested for, and whether each is a delay;
 `sisimai` the status fields of its messages, from which the verdict follows where the code is an
@@ -60,9 +60,9 @@ def verdicts(mail: BounceMail) -> set[V]:
 
 
 def flufl_cases(collection: Path, read: Read) -> Iterator[tuple[str, BounceMail, set[str], bool]]:
-    """(file, mail, addresses, whether all of it is a delay) of files that name an address."""
-    told = json.loads((collection / "flufl.bounce/EXPECTED.json").read_text())
-    for name, cases in told.items():
+    """Yield (file, mail, addresses, whether all are delays) of files that name an address."""
+    expected = json.loads((collection / "flufl.bounce/EXPECTED.json").read_text())
+    for name, cases in expected.items():
         wanted = {one.lower() for case in cases for one in case["addresses"]}
         is_delay = all(case["temporary"] for case in cases)
         if wanted:
@@ -124,7 +124,7 @@ def test_97_of_100_verdicts_are_right(collection: Path, read: Read) -> None:
     assert len(wrong) <= 0.03 * judged, wrong
 
 
-def test_what_is_no_bounce_blames_nobody(read: Read) -> None:
+def test_mails_that_are_no_bounces_have_no_failed_address(read: Read) -> None:
     quiet = {
         name: mail.verdict for name, mail in read.items() if "/not/" in name or "rfc3834" in name
     }

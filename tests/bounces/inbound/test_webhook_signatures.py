@@ -1,4 +1,4 @@
-"""Who calls a webhook: only the provider's own signature passes, over exactly these bytes."""
+"""Webhook authentication: only the provider's signature over exactly these bytes passes."""
 
 import json
 from collections.abc import Callable
@@ -108,7 +108,7 @@ def test_sendgrid_signs_the_time_and_the_body() -> None:
             check_sendgrid(forged, key)
 
 
-def test_a_public_key_that_is_none_lets_nobody_in() -> None:
+def test_an_invalid_public_key_refuses_every_call() -> None:
     from base64 import b64encode
 
     from cryptography.hazmat.primitives import serialization
@@ -164,7 +164,7 @@ def test_a_changed_notification_is_refused(
         change(SigningCertURL=""),
     ],
 )
-def test_nothing_is_fetched_for_what_cannot_be_ours(
+def test_nothing_is_fetched_for_a_message_that_cannot_be_ours(
     forge: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
     with pytest.raises(HookForged):
@@ -200,18 +200,18 @@ def test_amazons_own_hosts_are_known_in_every_partition() -> None:
 
 
 @pytest.mark.parametrize("days", [-1, 366])
-def test_a_certificate_out_of_its_time_is_refused(days: int) -> None:
+def test_an_expired_or_future_certificate_is_refused(days: int) -> None:
     with pytest.raises(HookForged, match="not valid today"):
         check_sns(sns({}), TOPICS, fetch, VALID_FROM + timedelta(days=days))
 
 
-def test_what_is_fetched_must_be_a_certificate_with_an_rsa_key() -> None:
+def test_the_fetched_file_must_be_a_certificate_with_an_rsa_key() -> None:
     with pytest.raises(HookForged):
         check_sns(sns({}), TOPICS, lambda _: b"<html>", NOW)
     with pytest.raises(HookForged, match="RSA"):
         check_sns(sns({}), TOPICS, lambda _: certificate(ec_key()), NOW)
 
 
-def test_a_message_that_lost_its_marks_is_json_all_the_same() -> None:
+def test_an_additional_field_is_ignored() -> None:
     message = json.loads(json.dumps(sns({"ü": 1})))
     check_sns(message, TOPICS, fetch, NOW)

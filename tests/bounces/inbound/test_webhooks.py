@@ -1,4 +1,4 @@
-"""What providers tell, read as notices: their identifiers, their words, our marks."""
+"""Webhook calls parsed as notices: the providers' identifiers and replies, our message ids."""
 
 import json
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def only(provider: str, value: object) -> Notice:
 # --- SES ------------------------------------------------------------------------------------
 
 
-def test_a_bounce_of_ses_is_read_with_its_return_path() -> None:
+def test_a_bounce_of_ses_is_parsed_with_its_return_path() -> None:
     notice = only("ses", ses_bounce(SUBSCRIBER, "bounce+1-x@bounces.example"))
     assert (notice.address, notice.verdict, notice.code) == (SUBSCRIBER, V.ADDRESS, "5.1.1")
     assert notice.weight == CERTAIN
@@ -44,7 +44,7 @@ def test_a_bounce_of_ses_is_read_with_its_return_path() -> None:
     assert notice.key.startswith("ses:")
 
 
-def test_ses_names_our_message_id_where_it_sends_headers() -> None:
+def test_ses_reports_our_message_id_where_it_sends_headers() -> None:
     event = ses_bounce(SUBSCRIBER)
     event["mail"]["headers"] = [
         {"name": "To", "value": SUBSCRIBER},
@@ -64,7 +64,9 @@ def test_ses_names_our_message_id_where_it_sends_headers() -> None:
         ("General", V.CONFIGURATION),
     ],
 )
-def test_a_bounce_of_ses_without_words_is_read_by_its_subtype(subtype: str, verdict: V) -> None:
+def test_a_bounce_of_ses_without_a_reply_is_classified_by_its_subtype(
+    subtype: str, verdict: V
+) -> None:
     event = ses_bounce(
         SUBSCRIBER,
         bounceType="Transient",
@@ -100,7 +102,7 @@ def test_a_complaint_of_ses(kind: str, verdict: V) -> None:
     assert only("ses", event).verdict is verdict
 
 
-def test_a_delivery_of_ses_is_no_bounce_and_other_events_are_nothing() -> None:
+def test_a_delivery_of_ses_is_no_bounce_and_other_events_are_skipped() -> None:
     event: dict[str, Any] = {
         "notificationType": "Delivery",
         "delivery": {"recipients": [SUBSCRIBER]},
@@ -132,7 +134,7 @@ def test_a_bounce_of_postmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("fields", "verdict"),
     [
         ({"Details": "smtp;550 5.7.1 blocked as spam"}, V.POLICY),
         ({"Details": "smtp;550 who knows"}, V.ADDRESS),
@@ -146,13 +148,13 @@ def test_a_bounce_of_postmark() -> None:
         ({"Metadata": None}, V.ADDRESS),
     ],
 )
-def test_the_receivers_words_count_for_more_than_postmarks_type(
-    told: dict[str, Any], verdict: V
+def test_the_receivers_reply_takes_precedence_over_postmarks_type(
+    fields: dict[str, Any], verdict: V
 ) -> None:
-    assert only("postmark", postmark(**told)).verdict is verdict
+    assert only("postmark", postmark(**fields)).verdict is verdict
 
 
-def test_records_of_postmark_that_are_no_bounces_are_nothing() -> None:
+def test_records_of_postmark_that_are_no_bounces_are_skipped() -> None:
     assert read_hook("postmark", postmark(RecordType="Open")).notices == ()
 
 
@@ -183,7 +185,7 @@ def test_a_failure_of_mailgun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("fields", "verdict"),
     [
         ({"event": "complained"}, V.COMPLAINT),
         ({"event": "delivered"}, V.NOT_A_BOUNCE),
@@ -196,18 +198,18 @@ def test_a_failure_of_mailgun() -> None:
         ({"delivery-status": None, "message": None, "envelope": None}, V.ADDRESS),
     ],
 )
-def test_other_events_of_mailgun(told: dict[str, Any], verdict: V) -> None:
-    assert only("mailgun", mailgun_event(**told)).verdict is verdict
+def test_other_events_of_mailgun(fields: dict[str, Any], verdict: V) -> None:
+    assert only("mailgun", mailgun_event(**fields)).verdict is verdict
 
 
-def test_clicks_of_mailgun_are_nothing() -> None:
+def test_clicks_of_mailgun_are_skipped() -> None:
     assert read_hook("mailgun", mailgun_event(event="clicked")).notices == ()
 
 
 # --- SendGrid -------------------------------------------------------------------------------
 
 
-def test_a_batch_of_sendgrid_keeps_what_can_be_read() -> None:
+def test_a_batch_of_sendgrid_keeps_the_entries_that_can_be_parsed() -> None:
     batch = [
         {"event": "bounce", "email": SUBSCRIBER, "sg_event_id": "a", "status": "5.2.2", "reason": "552 full", "smtp-id": OUR_ID, "timestamp": 1789707660},
         {"event": "spamreport", "email": SUBSCRIBER, "sg_event_id": "b"},
@@ -231,7 +233,7 @@ def test_a_batch_of_sendgrid_keeps_what_can_be_read() -> None:
     assert len({one.key for one in reading.notices}) == 5
 
 
-def test_the_oldest_format_of_sendgrid_is_told_apart_by_its_words() -> None:
+def test_the_oldest_format_of_sendgrid_is_recognised() -> None:
     batch = [
         {"status": "550", "created": "2011-10-08 12:39:14", "reason": "550 Unknown user", "email": address}
         for address in (SUBSCRIBER, "other@example.org")
@@ -264,7 +266,7 @@ def test_our_own_format() -> None:
     assert read_hook("generic", {"event": "party"}).bad_count == 1
 
 
-def test_times_that_are_none_are_left_out() -> None:
+def test_invalid_times_are_left_out() -> None:
     for at in ("soon", 1e300, float("nan"), None, [1]):
         assert only("generic", {"event": "delivered", "at": at}).occurred_at is None
 
@@ -309,7 +311,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(PROVIDERS), JSON)
-def test_no_json_raises(provider: str, value: object) -> None:
+def test_no_json_value_raises(provider: str, value: object) -> None:
     reading = read_hook(provider, value)
     assert reading.bad_count >= 0
     assert all(one.key.startswith(f"{provider}:") for one in reading.notices)

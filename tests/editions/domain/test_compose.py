@@ -18,7 +18,8 @@ from service.editions.domain.ranking import ranks
 from service.papers.domain.author_names import author_key
 from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.topics.domain.language import canonical, parse_query
-from service.topics.domain.matching.paper_index import IndexedPaper, clause_texts
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.compiled import clause_texts
 
 WORDS = ("alpha", "beta", "gamma", "delta")
 AUTHORS = ("Ada Lovelace", "Grace Hopper", "G. Hopper", "Emmy Noether")
@@ -125,12 +126,12 @@ def make_indexes() -> st.SearchStrategy[EditionIndex]:
     )
 
 
-def told_to(digest: Digest | None) -> list[int]:
+def listed_in(digest: Digest | None) -> list[int]:
     return [*digest.paper_ids, *digest.cut_ids] if digest else []
 
 
 def expected(subscriber: EditionSubscriber, index: EditionIndex) -> set[int]:
-    """What the reader should be told of, shown or cut, without any set of papers as bits."""
+    """Return the papers that should be shown or cut, computed without bit sets."""
     wanted = set()
     for topic in subscriber.topics:
         for paper_id, _ in index.paper_index.match(parse_query(topic.canonical)):
@@ -144,13 +145,13 @@ def expected(subscriber: EditionSubscriber, index: EditionIndex) -> set[int]:
 
 @settings(max_examples=300)
 @given(SUBSCRIBERS, make_indexes(), st.integers(1, 12))
-def test_what_is_shown_and_what_is_cut_are_what_matched_and_no_paper_twice(
+def test_shown_and_cut_papers_are_all_matches_and_no_paper_is_there_twice(
     subscriber: EditionSubscriber, index: EditionIndex, max_papers: int
 ) -> None:
     digest = compose_digest(subscriber, index, max_papers)
-    told = told_to(digest)
-    assert len(told) == len(set(told))
-    assert set(told) == expected(subscriber, index)
+    listed = listed_in(digest)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == expected(subscriber, index)
     if digest is not None:
         assert 1 <= len(digest.paper_ids) <= max_papers
         assert not digest.cut_ids or len(digest.paper_ids) == max_papers
@@ -176,7 +177,7 @@ def test_the_order_is_that_of_ranking(
 
 @settings(max_examples=300)
 @given(st.sampled_from(TOPICS), make_indexes(), IDS, st.integers(1, 8))
-def test_the_first_few_are_those_of_the_whole_order(
+def test_the_first_papers_are_those_of_the_whole_order(
     topic: str, index: EditionIndex, followed: frozenset[int], most: int
 ) -> None:
     text = canonical(parse_query(topic))
@@ -200,7 +201,7 @@ def test_a_followed_author_counts_under_every_topic() -> None:
     assert digest.paper_ids == (2, 1)
 
 
-def test_a_paper_stands_under_the_first_topic_that_brought_it() -> None:
+def test_a_paper_is_listed_under_the_first_topic_that_matches_it() -> None:
     index = make_index([make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")])
     digest = compose_digest(
         EditionSubscriber(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10
@@ -221,7 +222,7 @@ def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
     assert digest.cut_ids == (2,)
 
 
-def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition() -> None:
+def test_a_carried_paper_without_its_topic_comes_again_from_any_edition() -> None:
     old = make_paper(99)
     index = make_index([make_paper(1, "alpha"), make_paper(7, "beta")])
     subscriber = EditionSubscriber(
@@ -239,7 +240,7 @@ def test_a_carried_paper_whose_topic_is_gone_comes_again_from_whatever_edition()
     assert (digest.paper_ids, digest.cut_ids) == ((1, 99), (7,))
 
 
-def test_a_reader_without_topics_gets_what_is_trending() -> None:
+def test_a_subscriber_without_topics_gets_trending_papers() -> None:
     noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
     index = make_index([make_paper(1), make_paper(2), *noticed])
     subscriber = EditionSubscriber(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
@@ -249,30 +250,30 @@ def test_a_reader_without_topics_gets_what_is_trending() -> None:
     assert (digest.paper_ids, digest.cut_ids) == ((6, 5), (2,))
 
 
-def test_where_nobody_has_noticed_anything_yet_everything_new_is_told() -> None:
+def test_without_any_upvotes_all_new_papers_are_listed() -> None:
     index = make_index([make_paper(n) for n in range(1, 5)], {3: 2})
     digest = compose_digest(EditionSubscriber(1, seen_ids=frozenset({4})), index, 1)
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
 
 
-def test_a_newer_version_comes_to_who_asked_for_it_though_the_paper_was_sent() -> None:
+def test_a_newer_version_of_a_sent_paper_comes_for_topics_with_replacements() -> None:
     index = make_index([make_paper(1, "beta")], {1: 3})
-    told = (
+    updates = (
         PaperUpdate(1, PaperEventKind.REVISED, "v3"),
         PaperUpdate(1, PaperEventKind.CODE, "url"),
     )
-    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), updates=told)
+    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), updates=updates)
     assert compose_digest(subscriber, index, 5) is None
     asking = replace(subscriber, topics=(topic_of(1, "beta replaced:"),))
     digest = compose_digest(asking, index, 5)
     assert digest is not None
     (entry,) = digest.groups[0].entries
     assert (entry.paper_id, entry.revision) == (1, 3)
-    assert digest.updates == told[1:]
+    assert digest.updates == updates[1:]
 
 
-def test_what_befell_a_paper_is_told_beside_new_ones_and_never_alone() -> None:
+def test_paper_updates_come_with_new_papers_and_never_alone() -> None:
     update = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
     subscriber = EditionSubscriber(1, (topic_of(1, "alpha"),), updates=(update,))
     assert compose_digest(subscriber, make_index([make_paper(1, "beta")]), 5) is None

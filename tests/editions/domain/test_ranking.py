@@ -1,4 +1,4 @@
-"""The order of papers: by what others think, then by freshness, then by identifier; no accident."""
+"""The order of papers: by trend and upvotes, then by freshness, then by identifier; total."""
 
 from datetime import date
 from random import Random

@@ -1,4 +1,4 @@
-"""The order under a topic: relevance, trend and authors, each never to a paper's harm; then spread."""
+"""The order under a topic: relevance, trend and authors, all monotonic; then spread clusters."""
 
 from dataclasses import replace
 from datetime import date
@@ -80,7 +80,7 @@ def matched_papers(draw: st.DrawFn) -> tuple[list[PaperView], list[Match]]:
 
 
 @given(matched_papers(), st.frozensets(st.integers(1, 99)), st.randoms())
-def test_the_order_is_of_the_matches_and_not_of_how_they_came(
+def test_the_order_does_not_depend_on_the_order_of_matches(
     given_: tuple[list[PaperView], list[Match]], followed: frozenset[int], random: Random
 ) -> None:
     papers, matches = given_
@@ -104,7 +104,7 @@ def test_leaving_papers_out_keeps_the_order_of_the_others(
 
 
 def better_places(reasons: tuple[Reason, ...]) -> list[tuple[Reason, ...]]:
-    """The same reasons, each change at least as good a match."""
+    """Return the same reasons with changes that make the match at least as good."""
     new = Reason("another", "abstract", ("another",))
     raised = tuple(r._replace(field="title") if r.field == "abstract" else r for r in reasons)
     sure = tuple(r._replace(is_guess=False) for r in reasons)
@@ -132,7 +132,7 @@ def test_no_factor_that_grows_lowers_a_paper(
 
 
 @given(PAPERS)
-def test_papers_that_matched_alike_stand_as_on_a_page(papers: list[PaperView]) -> None:
+def test_papers_with_equal_matches_are_ordered_as_on_a_page(papers: list[PaperView]) -> None:
     reasons = (Reason("a", "title", ("a",)),)
     ranked = order_matches(((paper.id, reasons) for paper in papers), ranks(papers))
     assert ranked == [paper.id for paper in rank_papers(papers)]
@@ -158,7 +158,7 @@ def test_a_better_match_weighs_more(better: tuple[Reason, ...], worse: tuple[Rea
     assert weigh_reasons(better) > weigh_reasons(worse)
 
 
-def test_a_clause_counts_once_where_it_was_found_best_and_categories_do_not() -> None:
+def test_a_clause_counts_once_at_its_best_place_and_categories_do_not() -> None:
     inside = Reason("cat:cs.CL", "category", ("cs.CL",))
     assert weigh_reasons((A, A_BELOW)) == weigh_reasons((A_BELOW, A)) == weigh_reasons((A,))
     assert weigh_reasons((A, inside)) == weigh_reasons((A,))
@@ -232,7 +232,7 @@ def test_papers_of_one_first_author_or_one_title_are_a_cluster() -> None:
     assert len({clusters[i] for i in (1, 4, 5, 6, 7)}) == 5
 
 
-def test_the_third_of_an_author_waits_for_somebody_else() -> None:
+def test_the_third_paper_of_an_author_follows_one_of_another() -> None:
     papers = [make_paper(n, "Ada Lovelace", f"{n * 'x'} y z") for n in range(9, 4, -1)]
     papers += [make_paper(2, "Grace Hopper", "u v w"), make_paper(1, "Emmy Noether", "r s t")]
     matches = [(paper.id, (A,)) for paper in papers]

@@ -1,4 +1,4 @@
-"""Suggestions: near what was kept, far from what was dismissed, and rather nothing than something weak."""
+"""Suggestions: similar to saved papers, not to dismissed ones, and none rather than weak ones."""
 
 import math
 from random import Random
@@ -61,7 +61,7 @@ def test_suggestions_are_few_near_allowed_and_the_same_in_any_order(
     assert suggest(kept, dismissed, Candidates(dict(shuffled)), barred) == found
 
 
-def test_the_nearest_comes_first_and_equals_by_the_higher_id() -> None:
+def test_the_nearest_comes_first_and_ties_go_to_the_higher_id() -> None:
     kept = [unit(cat=1), unit(cat=1, dog=1)]
     vectors = {
         1: unit(cat=1, fish=1),
@@ -76,7 +76,7 @@ def test_the_nearest_comes_first_and_equals_by_the_higher_id() -> None:
     assert suggest(kept, [], Candidates(vectors), {5}, limit=1) == (2,)
 
 
-def test_what_is_like_a_dismissed_paper_is_not_suggested() -> None:
+def test_papers_like_a_dismissed_one_are_not_suggested() -> None:
     kept = [unit(cat=1), unit(cat=1, dog=1)]
     vectors = {1: unit(cat=1, survey=3), 2: unit(cat=1, robot=3)}
     assert suggest(kept, [], Candidates(vectors)) == (2, 1)
@@ -84,16 +84,16 @@ def test_what_is_like_a_dismissed_paper_is_not_suggested() -> None:
 
 
 @pytest.mark.parametrize("kept", [[], [unit(cat=1)], [{}, {}]])
-def test_too_little_was_kept_to_suggest_anything(kept: list[Vector]) -> None:
+def test_too_few_saved_papers_suggest_nothing(kept: list[Vector]) -> None:
     assert suggest(kept, [], Candidates({1: unit(cat=1)})) == ()
 
 
-def test_a_title_counts_twice_and_repeating_a_word_ever_less() -> None:
+def test_a_title_counts_twice_and_repeated_words_count_less_and_less() -> None:
     terms = count_terms({"cat": (1,)}, {"cat": (3, 9), "dog": (4,), "fish": ()})
     assert terms == {"cat": 1 + math.log(4), "dog": 1, "fish": 1}
 
 
-def test_a_word_that_every_paper_has_says_nothing() -> None:
+def test_a_word_of_every_paper_has_no_weight() -> None:
     rarity = Rarity([{"we": 1, "cat": 1}, {"we": 1}, {"we": 1}])
     weighed = rarity.weigh({"we": 1, "cat": 1, "dog": 1})
     assert "we" not in weighed

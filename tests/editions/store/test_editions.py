@@ -115,7 +115,7 @@ def test_every_paper_is_in_one_edition_of_a_cadence(session: Session) -> None:
 @pytest.mark.parametrize(
     ("days_ago", "is_carried"), [(-1, False), (0, True), (6, True), (7, False)]
 )
-def test_an_edition_looks_back_so_many_days_and_never_ahead(
+def test_an_edition_looks_back_for_its_lookback_and_never_ahead(
     session: Session, days_ago: int, is_carried: bool
 ) -> None:
     store_papers(session, [make_announcement(1, "Paper")], FRIDAY - timedelta(days=days_ago))
@@ -138,7 +138,7 @@ def test_replacements_and_withdrawn_papers_are_in_no_edition(session: Session) -
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_chunks_hold_every_reader_of_the_cadence_once(session: Session, size: int) -> None:
+def test_chunks_hold_every_subscriber_of_the_cadence_once(session: Session, size: int) -> None:
     subscribers = add_subscribers(session, 7)
     add_subscribers(session, 3, Cadence.WEEKLY)
     edition = open_edition(session)
@@ -153,7 +153,7 @@ def test_chunks_hold_every_reader_of_the_cadence_once(session: Session, size: in
     assert len(planned) == -(-7 // size)
 
 
-def test_an_edition_without_readers_has_no_chunks_and_freezes_empty(session: Session) -> None:
+def test_an_edition_without_subscribers_has_no_chunks_and_freezes_empty(session: Session) -> None:
     edition = open_edition(session)
     assert plan_chunks(session, edition, 10) == []
     assert freeze_if_composed(session, edition.id, NOW)
@@ -161,7 +161,7 @@ def test_an_edition_without_readers_has_no_chunks_and_freezes_empty(session: Ses
     assert close_finished(session, NOW) == [edition.id]
 
 
-def test_a_chunk_is_claimed_by_one_at_a_time_and_never_again_when_composed(
+def test_a_chunk_is_claimed_by_one_process_and_never_after_it_is_composed(
     session: Session, engine: Engine
 ) -> None:
     add_subscribers(session, 1)
@@ -217,7 +217,7 @@ def test_an_edition_closes_when_its_last_row_is_final(session: Session) -> None:
     assert tuple(closed) == (EditionState.CLOSED, NOW)
 
 
-def test_the_coverage_is_kept_as_it_was_told(session: Session) -> None:
+def test_the_coverage_is_stored_unchanged(session: Session) -> None:
     edition = open_edition(session)
     set_coverage(session, edition, {"announced": 3, "note": "“all”"})
     session.commit()

@@ -1,4 +1,4 @@
-"""Addresses as SMTP takes them."""
+"""Addresses for SMTP."""
 
 import pytest
 
@@ -18,11 +18,11 @@ from service.messages.mime.addresses import is_ordinary, wire_address
         "ä\u2028@example.org",
     ],
 )
-def test_what_is_no_address_is_refused_in_utf8_too(address: str) -> None:
+def test_an_invalid_utf8_address_is_refused(address: str) -> None:
     with pytest.raises(HeaderError):
         wire_address(address)
 
 
-def test_most_addresses_take_the_short_way() -> None:
+def test_most_addresses_match_the_fast_regex() -> None:
     assert is_ordinary("first.last+tag@mail.example.org")
     assert is_ordinary("bounce+2s-k3v5@bounces.example.org")

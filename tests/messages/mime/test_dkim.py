@@ -1,4 +1,4 @@
-"""Signatures that another's verifier accepts, over what must not change; keys refused in words."""
+"""DKIM signatures that dkimpy verifies, and refused keys."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ MAIL = plain_mail("Sieben neue über Größen · " * 4, "<p>7 new ones</p>", "7 
 MESSAGE = build_message(MAIL, HEADERS)
 
 
-def test_both_signatures_of_a_digest_are_valid_to_another_verifier() -> None:
+def test_dkimpy_accepts_both_signatures_of_a_digest() -> None:
     signed = SIGNER.sign(MESSAGE, NOW)
     assert signed.endswith(MESSAGE)
     assert verdicts(signed, RECORDS) == [True, True]
@@ -52,7 +52,7 @@ def test_both_signatures_of_a_digest_are_valid_to_another_verifier() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "changed"),
+    ("original", "changed"),
     [
         (b"7 new ones", b"8 new ones"),
         (b"Subject: ", b"Subject: Fwd: "),
@@ -64,17 +64,17 @@ def test_both_signatures_of_a_digest_are_valid_to_another_verifier() -> None:
         (b"List-Id: Digests", b"List-Id: Other digests"),
         (b"multipart/alternative", b"multipart/mixed"),
         (b"MIME-Version: 1.0", b"MIME-Version: 1.1"),
-        # Both are shown by some programs: the second From is the oversigned one's work.
+        # Some programs show both From fields; oversigning detects the second one.
         (b"\r\nTo:", b"\r\nFrom: <mallory@example.net>\r\nTo:"),
     ],
 )
-def test_what_is_covered_cannot_be_changed(told: bytes, changed: bytes) -> None:
+def test_changing_a_signed_part_breaks_both_signatures(original: bytes, changed: bytes) -> None:
     signed = SIGNER.sign(MESSAGE, NOW)
-    assert told in signed
-    assert verdicts(signed.replace(told, changed, 1), RECORDS) == [False, False]
+    assert original in signed
+    assert verdicts(signed.replace(original, changed, 1), RECORDS) == [False, False]
 
 
-def test_what_relays_may_do_on_the_way_does_not_matter() -> None:
+def test_signatures_survive_what_relays_may_change() -> None:
     signed = SIGNER.sign(MESSAGE, NOW)
     folded = signed.replace(b"\r\nList-Id: Digests ", b"\r\nLIST-ID:   Digests\r\n\t ", 1)
     assert folded != signed
@@ -82,7 +82,7 @@ def test_what_relays_may_do_on_the_way_does_not_matter() -> None:
     assert verdicts(touched, RECORDS) == [True, True]
 
 
-def test_the_signed_fields_are_those_that_rfc_8058_and_bulk_rules_ask_for() -> None:
+def test_all_fields_that_rfc_8058_and_bulk_rules_require_are_signed() -> None:
     stamp = message_from_bytes(SIGNER.sign(MESSAGE, NOW), policy=policy.SMTP)["DKIM-Signature"]
     named = "".join(stamp.partition("h=")[2].partition(";")[0].split()).split(":")
     assert named.count("from") == 2
@@ -94,21 +94,21 @@ def test_the_signed_fields_are_those_that_rfc_8058_and_bulk_rules_ask_for() -> N
     assert "a=rsa-sha256; c=relaxed/relaxed; d=paperboy.example; s=rsa2026;" in stamp
 
 
-def test_a_feedback_id_is_signed_where_there_is_one() -> None:
-    told = MESSAGE.replace(b"\r\nTo:", b"\r\nFeedback-ID: 7:digest:daily:paperboy\r\nTo:", 1)
-    signed = SIGNER.sign(told, NOW)
+def test_a_feedback_id_is_signed_if_present() -> None:
+    message = MESSAGE.replace(b"\r\nTo:", b"\r\nFeedback-ID: 7:digest:daily:paperboy\r\nTo:", 1)
+    signed = SIGNER.sign(message, NOW)
     assert b"feedback-id" in signed
     assert verdicts(signed.replace(b": 7:digest", b": 8:digest"), RECORDS) == [False, False]
 
 
-def test_no_line_of_a_signature_is_long() -> None:
+def test_signature_lines_are_short() -> None:
     stamps = SIGNER.sign(MESSAGE, NOW).removesuffix(MESSAGE)
     assert stamps.count(b"DKIM-Signature: ") == 2
     assert max(map(len, stamps.split(b"\r\n"))) <= 140
 
 
 @given(st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"a", b"=20", b".", b"b  c"]), max_size=40))
-def test_a_relaxed_body_is_what_dkimpy_makes_of_it(pieces: list[bytes]) -> None:
+def test_relaxed_bodies_equal_those_of_dkimpy(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
     theirs = dkim.canonicalization.Relaxed.canonicalize_body(body)
     # dkimpy gives an empty body of several line ends a line end, RFC 6376 §3.4.4 none.
@@ -119,15 +119,15 @@ def test_a_relaxed_body_is_what_dkimpy_makes_of_it(pieces: list[bytes]) -> None:
     st.lists(st.sampled_from(["wörd ", "a" * 70, "\n", "  two", "\t", "."]), max_size=30),
     st.text("abc é", min_size=1, max_size=90),
 )
-def test_whatever_a_mail_says_its_signatures_are_valid(text: list[str], subject: str) -> None:
-    said = plain_mail(subject.strip() or "x", "<p>" + "".join(text), "".join(text) or ".")
-    signed = SIGNER.sign(build_message(said, HEADERS), NOW)
+def test_signatures_are_valid_for_any_text(text: list[str], subject: str) -> None:
+    mail = plain_mail(subject.strip() or "x", "<p>" + "".join(text), "".join(text) or ".")
+    signed = SIGNER.sign(build_message(mail, HEADERS), NOW)
     assert verdicts(signed, RECORDS) == [True, True]
 
 
-def test_several_fields_of_one_name_are_signed_from_the_last_upwards() -> None:
-    told = MESSAGE.replace(b"\r\nTo:", b"\r\nReply-To: first@example.org\r\nTo:", 1)
-    assert verdicts(SIGNER.sign(told, NOW), RECORDS) == [True, True]
+def test_repeated_fields_are_signed_from_the_last_upwards() -> None:
+    message = MESSAGE.replace(b"\r\nTo:", b"\r\nReply-To: first@example.org\r\nTo:", 1)
+    assert verdicts(SIGNER.sign(message, NOW), RECORDS) == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -138,24 +138,24 @@ def test_several_fields_of_one_name_are_signed_from_the_last_upwards() -> None:
         b"From: a@example.org\r\nFrom: b@example.org\r\n\r\ntwo did\r\n",
     ],
 )
-def test_what_no_receiver_would_take_for_ours_is_not_signed(message: bytes) -> None:
+def test_a_message_that_receivers_would_reject_is_not_signed(message: bytes) -> None:
     with pytest.raises(HeaderError):
         SIGNER.sign(message, NOW)
 
 
-def test_keys_are_read_from_files_and_once(tmp_path: Path) -> None:
+def test_key_files_are_read_once(tmp_path: Path) -> None:
     rsa = write_key(tmp_path / "rsa.pem", rsa_key())
     edwards = write_key(tmp_path / "ed.pem", ed25519_key())
-    words = (f"rsa2026={rsa}", f"ed2026={edwards}")
-    signer = load_signer("paperboy.example", words)
+    keys = (f"rsa2026={rsa}", f"ed2026={edwards}")
+    signer = load_signer("paperboy.example", keys)
     assert signer is not None
     rsa.unlink()
-    assert load_signer("paperboy.example", words) is signer
+    assert load_signer("paperboy.example", keys) is signer
     assert verdicts(signer.sign(MESSAGE, NOW), RECORDS) == [True, True]
     assert load_signer("paperboy.example", ()) is None
 
 
-def test_the_older_form_of_an_rsa_key_is_read_too(tmp_path: Path) -> None:
+def test_a_pkcs1_rsa_key_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "old.pem"
     path.write_bytes(
         rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -163,7 +163,7 @@ def test_the_older_form_of_an_rsa_key_is_read_too(tmp_path: Path) -> None:
     assert read_key(f"rsa2026={path}").record == RSA.record
 
 
-def test_a_key_is_never_shown(tmp_path: Path) -> None:
+def test_the_repr_of_a_key_has_no_private_number(tmp_path: Path) -> None:
     assert "private" not in repr(RSA)
     assert str(rsa_key().private_numbers().d) not in repr(RSA)
 
@@ -200,23 +200,23 @@ def bad_keys(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_a_key_that_cannot_sign_is_refused_in_one_line_with_a_hint(tmp_path: Path) -> None:
-    for word, said in bad_keys(tmp_path).values():
+    for word, reason in bad_keys(tmp_path).values():
         with pytest.raises(Refused) as raised:
             read_key(word)
-        assert said in str(raised.value)
+        assert reason in str(raised.value)
         assert "\n" not in str(raised.value)
         assert raised.value.hint
 
 
 @pytest.mark.parametrize(
-    ("record", "said"),
+    ("record", "reason"),
     [
         (RSA.record, ""),
         (RSA.record.replace("p=", "p= ").replace("; ", " ;  "), ""),
         (f"p={RSA.public}", ""),
         (RSA.record + "; h=sha1:sha256; s=email; t=s", ""),
-        ("v=spf1 -all", "no DKIM key"),
-        ("v=DKIM1; k=rsa", "no DKIM key"),
+        ("v=spf1 -all", "not a DKIM key"),
+        ("v=DKIM1; k=rsa", "not a DKIM key"),
         ("v=DKIM1; k=rsa; p=", "revokes"),
         (EDWARDS.record, "is for ed25519, the key file is rsa"),
         (DkimKey("x", rsa_key(1024)).record, "another public key"),
@@ -224,16 +224,16 @@ def test_a_key_that_cannot_sign_is_refused_in_one_line_with_a_hint(tmp_path: Pat
         (RSA.record + "; s=tlsrpt", "not for email"),
         (RSA.record + "; t=y", "only test"),
     ],
-    # The keys are made anew in every process, and all of them must name the tests alike.
+    # Every process generates its own keys, but test ids must be the same in all processes.
     ids=[
         *("as it is", "with spaces", "the key alone", "with more tags", "another record", "no key"),
         *("revoked", "another kind", "another key", "another hash", "another service", "a trial"),
     ],
 )
-def test_a_published_record_is_compared_with_the_key(record: str, said: str) -> None:
+def test_a_published_record_is_compared_with_the_key(record: str, reason: str) -> None:
     found = compare_record(RSA, record)
-    assert said in found
-    assert bool(found) == bool(said)
+    assert reason in found
+    assert bool(found) == bool(reason)
 
 
 def test_a_signature_whose_key_is_not_published_is_invalid() -> None:

@@ -1,4 +1,4 @@
-"""The exact bytes of a message: what each header promises, read by two parsers."""
+"""The exact bytes of a message, read by two parsers."""
 
 import email
 import email.policy
@@ -63,7 +63,7 @@ def old_part(message: Message, position: int) -> str:
     return body.decode().replace("\r\n", "\n")
 
 
-def test_a_digest_has_every_promised_header() -> None:
+def test_a_digest_has_all_its_headers() -> None:
     message = modern(build_message(MAIL, HEADERS))
     assert message["From"] == "Paperboy <digest@example.org>"
     assert message["To"] == "reader@example.net"
@@ -87,8 +87,8 @@ def test_a_digest_has_every_promised_header() -> None:
 
 def test_the_unsubscribe_header_is_plain_text_on_the_wire() -> None:
     raw = build_message(MAIL, HEADERS)
-    said = f"List-Unsubscribe: <{ONE_CLICK}>,\r\n <mailto:unsubscribe+123@example.org>\r\n"
-    assert said.encode() in raw
+    header = f"List-Unsubscribe: <{ONE_CLICK}>,\r\n <mailto:unsubscribe+123@example.org>\r\n"
+    assert header.encode() in raw
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_one_click_is_offered_only_over_https_or_loopback(
     assert (message["List-Unsubscribe-Post"] is not None) is is_one_click
 
 
-def test_a_mailto_alone_makes_no_one_click_promise() -> None:
+def test_a_mailto_alone_is_not_one_click() -> None:
     headers = replace(HEADERS, unsubscribe_url=None, unsubscribe_mailto="mailto:u@example.org")
     message = modern(build_message(MAIL, headers))
     assert message["List-Unsubscribe"] == "<mailto:u@example.org>"
@@ -124,7 +124,7 @@ def test_a_mailto_alone_makes_no_one_click_promise() -> None:
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
-def test_only_digests_and_welcomes_can_be_unsubscribed_and_only_digests_are_no_answers(
+def test_list_unsubscribe_is_for_digests_and_welcomes_and_auto_submitted_for_all_but_digests(
     kind: DeliveryKind,
 ) -> None:
     message = modern(build_message(MAIL, replace(HEADERS, kind=kind)))
@@ -168,14 +168,14 @@ def test_lines_are_short_end_with_crlf_and_are_ascii(
     assert len(raw) <= mail.wire_size
 
 
-def test_the_same_mail_is_the_same_bytes_and_another_id_another_boundary() -> None:
+def test_messages_are_deterministic_and_the_boundary_depends_on_the_id() -> None:
     assert build_message(MAIL, HEADERS) == build_message(MAIL, HEADERS)
     other = replace(HEADERS, message_id=message_id(DeliveryKind.DIGEST, 124, SECRET, "example.org"))
     one, two = modern(build_message(MAIL, HEADERS)), modern(build_message(MAIL, other))
     assert one.get_boundary() != two.get_boundary()
 
 
-def test_a_text_cannot_end_its_own_part() -> None:
+def test_a_text_cannot_contain_the_boundary() -> None:
     boundary = modern(build_message(MAIL, HEADERS)).get_boundary()
     text = f"before\n--{boundary}--\nafter\n.\nFrom here\n"
     mail = plain_mail(subject="s", html=f"<p>--{boundary}</p>\n", text=text)
@@ -229,7 +229,7 @@ def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None
         ("date", datetime(2026, 4, 21)),  # noqa: DTZ001 - a naive time is what is refused
     ],
 )
-def test_what_no_header_can_hold_is_refused(name: str, value: Any) -> None:
+def test_an_invalid_header_value_is_refused(name: str, value: Any) -> None:
     with pytest.raises(HeaderError):
         build_message(MAIL, replace(HEADERS, **{name: value}))
 
@@ -243,7 +243,7 @@ def test_what_no_header_can_hold_is_refused(name: str, value: Any) -> None:
         ("a@例え.jp", "a@xn--r8jz45g.jp"),
     ],
 )
-def test_domains_travel_as_a_labels(address: str, expected: str) -> None:
+def test_domains_are_encoded_as_a_labels(address: str, expected: str) -> None:
     assert ascii_address(address) == expected
     assert modern(build_message(MAIL, replace(HEADERS, to=address)))["To"] == expected
 
@@ -256,12 +256,12 @@ def test_domains_travel_as_a_labels(address: str, expected: str) -> None:
         ("anne@example.org", "anne@example.org"),
     ],
 )
-def test_a_local_part_outside_ascii_stays_as_it_is(address: str, expected: str) -> None:
+def test_a_non_ascii_local_part_is_not_encoded(address: str, expected: str) -> None:
     assert wire_address(address) == expected
     payload = build_message(MAIL, replace(HEADERS, to=address))
     assert f"\r\nTo: {expected}\r\n".encode() in payload
     read = email.message_from_bytes(payload, policy=email.policy.SMTPUTF8)
-    # Python gives the octets of a header as it found them.
+    # Python returns the bytes of a header undecoded.
     found = read["To"].addresses[0].addr_spec
     assert found.encode("utf-8", "surrogateescape").decode() == expected
 
@@ -270,7 +270,7 @@ def test_a_local_part_outside_ascii_stays_as_it_is(address: str, expected: str) 
     "name",
     ["Paperboy", 'The "Daily" Paper, Inc.', "Zeitung für Forschung", "論文の朝刊", "=?utf-8?q?x?="],
 )
-def test_any_display_name_comes_back_as_it_was(name: str) -> None:
+def test_any_display_name_survives_a_round_trip(name: str) -> None:
     quoted = name.replace('"', '\\"')
     headers = replace(HEADERS, sender=f'"{quoted}" <digest@example.org>')
     raw = build_message(MAIL, headers)
@@ -304,14 +304,14 @@ def test_a_message_id_belongs_to_one_delivery_of_one_kind_and_one_secret() -> No
     assert len(others | {ID}) == 5
 
 
-# Letters of addresses, and those with which none is one.
+# Characters of addresses, and some that no address can contain.
 LOCAL = st.text("aZ0!#$%&'*+/=?^_`{|}~-..", max_size=8) | st.text("a.ü @<>\r\n", max_size=4)
 HOST = st.text("aZ0-_..", max_size=8) | st.text("a.ü @<>\r\n", max_size=4)
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.builds("{}@{}".format, LOCAL, HOST) | st.text(max_size=12))
-def test_the_short_way_for_ordinary_addresses_leads_where_the_long_one_does(address: str) -> None:
+def test_the_shortcut_for_ordinary_addresses_changes_no_result(address: str) -> None:
     if is_ordinary(address):
         assert encode_address(address, "To") == wire_address(address) == address
         raw = build_message(MAIL, replace(HEADERS, to=address))
@@ -322,7 +322,7 @@ def test_the_short_way_for_ordinary_addresses_leads_where_the_long_one_does(addr
 
 
 def is_one_click(url: str) -> bool:
-    """RFC 8058 §3.1 and our rule for loopback hosts, by the standard library alone."""
+    """RFC 8058 §3.1 and our rule for loopback hosts, with the standard library only."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     is_near = host == "localhost" or host.endswith(".localhost") or host.startswith("127.")
@@ -352,7 +352,7 @@ def is_one_click(url: str) -> bool:
     port=st.sampled_from(["", ":", ":80", ":8000", ":99999"]),
     path=st.text("/aZ9-_~.%?#&=+:@", max_size=9).map(lambda text: f"/{text}") | st.just(""),
 )
-def test_our_own_links_are_judged_like_any_other(
+def test_the_regex_for_our_own_links_changes_no_result(
     scheme: str, host: str, port: str, path: str
 ) -> None:
     url = f"{scheme}://{host}{port}{path}"
@@ -367,7 +367,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(subject=PRINTABLE, text=PRINTABLE)
-def test_any_subject_and_text_come_back_from_the_wire(subject: str, text: str) -> None:
+def test_any_subject_and_text_survive_a_round_trip(subject: str, text: str) -> None:
     subject = " ".join(subject.split())
     text = "\n".join(text.splitlines()) + "\n"
     mail = plain_mail(subject=subject, html=f"<p>{text}</p>\n", text=text)
@@ -378,8 +378,8 @@ def test_any_subject_and_text_come_back_from_the_wire(subject: str, text: str) -
     assert part(modern(raw), "plain") == text
 
 
-def test_postmark_is_told_to_keep_our_identity_and_nobody_else_is() -> None:
-    told = modern(build_message(MAIL, replace(HEADERS, is_for_postmark=True)))
-    assert (told["X-PM-KeepID"], told["X-PM-Metadata-message-id"]) == ("true", ID)
+def test_only_postmark_gets_the_headers_that_keep_our_message_id() -> None:
+    mail = modern(build_message(MAIL, replace(HEADERS, is_for_postmark=True)))
+    assert (mail["X-PM-KeepID"], mail["X-PM-Metadata-message-id"]) == ("true", ID)
     plain = modern(build_message(MAIL, HEADERS))
     assert not [name for name in plain if name.lower().startswith("x-pm-")]

@@ -1,4 +1,4 @@
-"""No mail uses anything that docs/mail-clients.md does not answer for."""
+"""Mails use only HTML and CSS that docs/mail-clients.md lists."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ TABLES = (Path(__file__).resolve().parents[3] / "docs" / "mail-clients.md").read
 
 
 def listed() -> set[str]:
-    """What stands in code in the first column of a table."""
+    """Return the code in the first column of the tables."""
     rows = (row.split("|")[1] for row in TABLES.splitlines() if row.startswith("| `"))
     return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
 
@@ -21,14 +21,14 @@ def used() -> set[str]:
     found: set[str] = set()
     renderer = Renderer()
     for state in every_state():
-        for one in parse_strictly(render_state(renderer, state).html).iter():
-            if callable(one.tag):  # a comment
+        for element in parse_strictly(render_state(renderer, state).html).iter():
+            if callable(element.tag):  # a comment
                 continue
-            found.add(one.tag.rpartition("}")[2])
-            found.update(one.attrib)
-            found.update(properties(one.get("style", "")))
-            if one.tag.endswith("}style"):
-                found.update(rules("".join(one.itertext())))
+            found.add(element.tag.rpartition("}")[2])
+            found.update(element.attrib)
+            found.update(properties(element.get("style", "")))
+            if element.tag.endswith("}style"):
+                found.update(rules("".join(element.itertext())))
     return found
 
 
@@ -46,9 +46,9 @@ def rules(sheet: str) -> set[str]:
     return found | set(re.findall(r"::?[a-z-]+|[>+~]", selectors))
 
 
-def test_everything_in_the_mails_is_answered_for() -> None:
+def test_every_element_attribute_and_property_of_the_mails_is_listed() -> None:
     assert used() - listed() == set()
 
 
-def test_nothing_is_listed_that_no_mail_uses() -> None:
+def test_everything_listed_is_used_by_a_mail() -> None:
     assert listed() - used() == set()

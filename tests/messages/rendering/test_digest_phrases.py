@@ -1,4 +1,4 @@
-"""The words of a digest that depend on its own papers: updates and late days."""
+"""Phrases of a digest that depend on its papers: updates and late days."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ TUESDAY, WEDNESDAY, OLD = date(2026, 4, 21), date(2026, 4, 22), date(2026, 4, 1)
 
 
 @pytest.mark.parametrize(
-    ("kind", "detail", "said"),
+    ("kind", "detail", "label"),
     [
         (PaperEventKind.WITHDRAWN, "v2", "withdrawn (v2)"),
         (PaperEventKind.REVISED, "v3", "substantially revised (v3)"),
@@ -23,12 +23,12 @@ TUESDAY, WEDNESDAY, OLD = date(2026, 4, 21), date(2026, 4, 22), date(2026, 4, 1)
         (PaperEventKind.WITHDRAWN, "", "withdrawn"),
     ],
 )
-def test_each_happening_has_its_words(kind: PaperEventKind, detail: str, said: str) -> None:
-    assert update_label(DigestUpdate(title="T", url="", kind=kind, detail=detail)) == said
+def test_each_kind_of_update_has_a_label(kind: PaperEventKind, detail: str, label: str) -> None:
+    assert update_label(DigestUpdate(title="T", url="", kind=kind, detail=detail)) == label
 
 
 @pytest.mark.parametrize(
-    ("days", "said"),
+    ("days", "line"),
     [
         (((TUESDAY, 3),), "3 late from Tuesday"),
         (((TUESDAY, 2), (WEDNESDAY, 1)), "2 late from Tuesday and 1 from Wednesday"),
@@ -36,8 +36,8 @@ def test_each_happening_has_its_words(kind: PaperEventKind, detail: str, said: s
         ((), "3 late from earlier days"),
     ],
 )
-def test_late_papers_name_their_day_while_the_name_is_clear(
-    days: tuple[tuple[date, int], ...], said: str
+def test_late_papers_name_their_day_unless_it_is_ambiguous(
+    days: tuple[tuple[date, int], ...], line: str
 ) -> None:
     coverage = Coverage(announced=412, checked=412, late=3, late_days=days)
-    assert coverage_line(coverage) == f"412 of 412 announced papers checked · {said}"
+    assert coverage_line(coverage) == f"412 of 412 announced papers checked · {line}"

@@ -1,4 +1,4 @@
-"""Mails stay below their size limit: excerpts get shorter, then papers go, and footers never."""
+"""Mails stay below their size limit: excerpts get shorter, then papers are cut, footers never."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -89,7 +89,7 @@ def test_every_topic_keeps_its_best_paper_longest(
     assert [group.title for group in keep_first(kept, 1).groups] == ["a"]
 
 
-def test_whatever_comes_in_the_mail_is_small_and_ends_with_its_footer(
+def test_any_digest_is_small_and_ends_with_its_footer(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
     befallen = tuple(

@@ -1,4 +1,4 @@
-"""The lines of a card as HTML: the same words as in the text twin, and nothing unescaped."""
+"""The lines of a card as HTML: the same text as in the text part, and everything escaped."""
 
 import html
 import re
@@ -19,13 +19,13 @@ NAMES = st.lists(st.text(st.characters(categories=["L", "P", "Sm"]), max_size=12
 
 
 def words_of(markup: str) -> str:
-    """What a reader sees of it, where no other tags than ours stand in it."""
+    """Return the visible text of HTML that has only our own tags."""
     bare = _TAG.sub("", markup)
     assert "<" not in bare
     return html.unescape(bare)
 
 
-def test_a_byline_marks_the_direction_of_each_name(make_entry: MakeEntry) -> None:
+def test_each_name_of_a_byline_has_its_own_direction(make_entry: MakeEntry) -> None:
     entry = make_entry(authors=("Ada <b>", "نور حسن"), upvotes=4)
     assert marked_byline(entry) == (
         'Ada &lt;b&gt; and <span dir="auto">نور حسن</span>\u00a0· Computation and Language, '
@@ -34,7 +34,7 @@ def test_a_byline_marks_the_direction_of_each_name(make_entry: MakeEntry) -> Non
     assert marked_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 
 
-def test_a_reason_marks_the_readers_words(make_entry: MakeEntry) -> None:
+def test_a_reason_marks_the_matched_words(make_entry: MakeEntry) -> None:
     reasons = (Reason('"prompt <tuning>"', "title", ("prompt", "<tuning>")),)
     assert marked_because(reasons) == (
         "You get this because the title says <mark>prompt &lt;tuning&gt;</mark>."
@@ -44,14 +44,14 @@ def test_a_reason_marks_the_readers_words(make_entry: MakeEntry) -> None:
 
 @given(NAMES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_byline_says_what_the_text_says(make_entry: MakeEntry, names: list[str]) -> None:
+def test_html_and_text_bylines_are_the_same(make_entry: MakeEntry, names: list[str]) -> None:
     entry = make_entry(authors=tuple(names), upvotes=12)
     assert words_of(marked_byline(entry)).replace("\u00a0·", " ·") == said_byline(entry)
 
 
 @given(NAMES)
-def test_a_reason_says_what_the_text_says(words: list[str]) -> None:
+def test_html_and_text_reasons_are_the_same(words: list[str]) -> None:
     reasons = tuple(Reason(word, "title", (word,)) for word in words if word)
     bare = said_because(reasons).translate({ord(quote): None for quote in "“”"})
-    told = words_of(marked_because(reasons)).translate({ord(quote): None for quote in "“”"})
-    assert told == bare
+    visible = words_of(marked_because(reasons)).translate({ord(quote): None for quote in "“”"})
+    assert visible == bare

@@ -1,6 +1,6 @@
-"""Thousands of digests of real papers: each is a whole mail, valid, complete and small enough.
+"""Thousands of digests of real papers: each mail is valid, complete and small enough.
 
-`PAPERBOY_TEST_WHOLE=1` makes it 5,000, which take some minutes.
+`PAPERBOY_TEST_WHOLE=1` checks 5,000, which takes some minutes.
 """
 
 import os
@@ -36,7 +36,7 @@ DIGESTS = 5_000 if os.environ.get("PAPERBOY_TEST_WHOLE") else 120
 PAPERS = 1_600
 _XHTML = "{http://www.w3.org/1999/xhtml}"
 MOST_BYTES = 90_000
-# Where papers and their code are.
+# The hosts of papers and their code.
 KNOWN = frozenset({"arxiv.org", "github.com", "gitlab.com", "huggingface.co"})
 
 
@@ -45,26 +45,26 @@ def squeezed(text: str) -> str:
     return "".join(clean(text).split())
 
 
-def told(root: Element) -> list[str]:
-    """What the mail tells of papers: headings, bylines, excerpts, and why, without their links."""
-    kept = []
-    for one in root.iter():
-        name = str(one.tag).removeprefix(_XHTML)
-        what = one.get("class", "")
-        if name in {"h2", "h3"} or (name == "p" and what in {"", "by"}):
-            kept.append("".join(one.itertext()))
-        elif name == "p" and what == "why":
-            # The links of a reason stand in the text as lines of their own, with their addresses.
-            own = [one.text or ""]
-            for child in one:
+def paper_texts(root: Element) -> list[str]:
+    """Return headings, bylines, excerpts and reasons of the papers, without their links."""
+    texts = []
+    for element in root.iter():
+        name = str(element.tag).removeprefix(_XHTML)
+        kind = element.get("class", "")
+        if name in {"h2", "h3"} or (name == "p" and kind in {"", "by"}):
+            texts.append("".join(element.itertext()))
+        elif name == "p" and kind == "why":
+            # In the text part the links of a reason are separate lines with their addresses.
+            own = [element.text or ""]
+            for child in element:
                 if child.tag != f"{_XHTML}a":
                     own += ["".join(child.itertext()), child.tail or ""]
-            kept.append("".join(own))
-    return [squeezed(text) for text in kept if text.strip() and text != "In brief"]
+            texts.append("".join(own))
+    return [squeezed(text) for text in texts if text.strip() and text != "In brief"]
 
 
 def heading_texts(root: Element) -> list[str]:
-    return ["".join(one.itertext()) for one in root.iter(f"{_XHTML}h3")]
+    return ["".join(heading.itertext()) for heading in root.iter(f"{_XHTML}h3")]
 
 
 @pytest.mark.real
@@ -72,7 +72,7 @@ def heading_texts(root: Element) -> list[str]:
 def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> None:
     day = make_day(read_papers(real_data, PAPERS), 300)
     settings, renderer = make_settings(), Renderer()
-    # Some readers want more than fits, so that the limit is met and not only kept.
+    # Some digests have more papers than fit, so that papers must be cut.
     claims = make_claims(day, DIGESTS - DIGESTS // 4) + make_claims(day, DIGESTS // 4, 200, seed=2)
     topics = {
         c.delivery.id: [group[0] for group in (c.delivery.digest or {})["groups"]] for c in claims
@@ -91,21 +91,21 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
 
         assert len(payload) <= MOST_BYTES
         assert len(mail.html.encode()) <= MOST_BYTES
-        # The text twin is complete: every title, every address, every line of the footer.
+        # The text part is complete: every title, every address, every line of the footer.
         assert all(squeezed(title) in text for title in shown)
         plain = squeezed(mail.text.replace("“", "").replace("”", ""))
         assert [
-            one for one in told(root) if one.replace("“", "").replace("”", "") not in plain
+            t for t in paper_texts(root) if t.replace("“", "").replace("”", "") not in plain
         ] == []
         flowing = set(unflow(mail.text).splitlines())
         assert all(f"{n}. {clean(title)}" in flowing for n, title in enumerate(shown, 1))
         found = addresses(root)
         in_text = set(re.findall(r"https?://\S+", mail.text))
-        assert {one for one in found if not one.startswith("#")} <= in_text
+        assert {address for address in found if not address.startswith("#")} <= in_text
         assert foreign_addresses(found, "papers.example.org", KNOWN) == []
-        for way in ("Unsubscribe", "Change topics", "Pause", "View in browser"):
-            assert way in html or squeezed(way) in html
-            assert f"\n{way}: https://papers.example.org/" in mail.text
+        for label in ("Unsubscribe", "Change topics", "Pause", "View in browser"):
+            assert label in html or squeezed(label) in html
+            assert f"\n{label}: https://papers.example.org/" in mail.text
         more = (
             len(claim.delivery.paper_ids) + len((claim.delivery.digest or {})["cut"]) - len(shown)
         )

@@ -1,4 +1,4 @@
-"""Every mail in every state of the gallery: as it was when somebody looked, and sound throughout."""
+"""Every mail in every state of the gallery: equal to its page there, and valid."""
 
 import re
 from datetime import UTC, datetime
@@ -43,8 +43,8 @@ def test_every_kind_of_mail_is_in_the_gallery() -> None:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_no_mail_changed_unseen(renderer: Renderer, state: State) -> None:
-    """Changed on purpose? Look at it: `make gallery`, and commit what it wrote."""
+def test_every_mail_equals_its_gallery_page(renderer: Renderer, state: State) -> None:
+    """After an intended change run `make gallery`, look at the pages and commit them."""
     mail = render_state(renderer, state)
     assert mail.html == (GALLERY / f"{state.name}.html").read_text(encoding="utf-8")
     text = (GALLERY / f"{state.name}.txt").read_text(encoding="utf-8")
@@ -70,10 +70,10 @@ def test_each_state_is_a_valid_mail_with_known_addresses_only(
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_word_gets_a_table_of_600_pixels_and_nobody_else_sees_it(
+def test_only_outlook_for_windows_gets_a_table_of_600_pixels(
     renderer: Renderer, state: State
 ) -> None:
-    """Outlook for Windows draws with Word: MJML's conditional comments give it a width."""
+    """Outlook for Windows renders with Word and gets its width from conditional comments."""
     html = render_state(renderer, state).html
     opened = re.findall(r"<!--\[if ([^]]*)\]>", html)
     assert len(opened) == html.count("<![endif]-->")
@@ -84,14 +84,16 @@ def test_word_gets_a_table_of_600_pixels_and_nobody_else_sees_it(
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_headings_come_in_order_and_pictures_have_words(renderer: Renderer, state: State) -> None:
+def test_headings_are_in_order_and_pictures_have_alt_texts(
+    renderer: Renderer, state: State
+) -> None:
     root = parse_strictly(render_state(renderer, state).html)
     levels = [int(tag[1]) for tag in tags(root) if tag in {"h1", "h2", "h3", "h4"}]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
     pictures = list(root.iter("{http://www.w3.org/1999/xhtml}img"))
-    assert all(one.get("alt") for one in pictures)
+    assert all(picture.get("alt") for picture in pictures)
     tables = root.iter("{http://www.w3.org/1999/xhtml}table")
     assert all(table.get("role") == "presentation" for table in tables)
     assert said(root)

@@ -1,4 +1,4 @@
-"""What a digest says of earlier papers and of the day's completeness."""
+"""Updates to earlier papers, and coverage, in a digest."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from service.messages.rendering.renderer import Renderer
 from service.papers.domain.types import PaperEventKind
 
 
-def test_what_befell_earlier_papers_stands_in_both_parts_and_unsafe_links_in_neither(
+def test_updates_are_in_both_parts_and_unsafe_links_in_neither(
     renderer: Renderer, make_digest: Callable[..., DigestContext]
 ) -> None:
-    told = (
+    updates = (
         DigestUpdate(
             title="A paper <with> an end",
             url="https://arxiv.org/abs/2604.90002",
@@ -19,16 +19,16 @@ def test_what_befell_earlier_papers_stands_in_both_parts_and_unsafe_links_in_nei
         ),
         DigestUpdate(title="Bait", url="javascript:alert(1)", kind=PaperEventKind.CODE),
     )
-    mail = renderer.render(DeliveryKind.DIGEST, make_digest(updates=told))
+    mail = renderer.render(DeliveryKind.DIGEST, make_digest(updates=updates))
     for text in (mail.html, mail.text):
-        assert "What became of papers you were sent" in text
+        assert "Updates to papers you were sent" in text
         assert "https://arxiv.org/abs/2604.90002" in text
         assert "javascript:" not in text
     assert "A paper &lt;with&gt; an end" in mail.html
     assert "* A paper <with> an end: withdrawn" in mail.text
 
 
-def test_every_digest_says_at_its_foot_how_whole_the_day_was(
+def test_the_footer_of_every_digest_has_its_coverage(
     renderer: Renderer, make_digest: Callable[..., DigestContext]
 ) -> None:
     mail = renderer.render(DeliveryKind.DIGEST, make_digest())

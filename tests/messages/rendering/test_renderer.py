@@ -1,4 +1,4 @@
-"""Every email renders, whatever the papers say, and stays small enough to be read to its end."""
+"""Every email renders, with any text in its papers, and stays below its size limit."""
 
 import os
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_each_email_renders_in_both_parts(
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
-def test_the_text_twin_has_every_address_of_the_html(
+def test_the_text_part_has_every_address_of_the_html(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
 ) -> None:
     mail = renderer.render(kind, every_mail[kind])
@@ -78,7 +78,7 @@ def test_the_text_twin_has_every_address_of_the_html(
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
-def test_text_lines_have_at_most_78_columns_unless_they_hold_an_address(
+def test_text_lines_have_at_most_78_columns_unless_they_contain_an_address(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
 ) -> None:
     lines = renderer.render(kind, every_mail[kind]).text.splitlines()
@@ -95,7 +95,7 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
     assert mail.subject == "24 new on prompt tuning · Tue 21 Apr"
     for said in (Page(mail.html).said, paragraphs(mail.text)):
         assert "Tuesday 21 April 2026 · 24 papers for you" in said
-        assert "380 of 412 announced papers checked, not all of the day · 3 late" in said
+        assert "380 of 412 announced papers checked (day incomplete) · 3 late" in said
         assert note in said
         assert "Efficient Prompt Tuning by Invented Means" in said
         assert (
@@ -122,7 +122,7 @@ def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDi
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(topics=()))
     assert mail.subject == "No new papers · Tue 21 Apr"
     for said in (Page(mail.html).said, paragraphs(mail.text)):
-        assert "Nothing new was noted by other readers today." in said
+        assert "Nothing new is trending today." in said
         assert "You asked for this on 3 March 2026. It comes every weekday." in said
 
 
@@ -134,7 +134,7 @@ def test_a_long_digest_begins_with_a_list_of_its_titles(
     assert "In brief" not in renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8)).html
 
 
-def test_a_welcome_without_topics_says_what_comes(
+def test_a_welcome_without_topics_promises_trending_papers(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
 ) -> None:
     welcome = every_mail[DeliveryKind.WELCOME]
@@ -159,7 +159,7 @@ def test_a_welcome_with_many_topics_counts_the_rest(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_paper_stays_text(
+def test_a_hostile_paper_is_escaped(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, name: str
 ) -> None:
     value = HOSTILE[name]
@@ -189,7 +189,7 @@ def test_a_hostile_paper_stays_text(
     assert clean(mail.html) == mail.html
     assert clean(mail.text) == mail.text
     assert "\n" not in mail.subject
-    # One line for each of the two papers, and none that the stranger wrote.
+    # One line for each of the two papers, and none from the hostile text.
     assert sum(line.startswith("Abstract:") for line in mail.text.splitlines()) == 2
     assert sum(line.startswith("Unsubscribe:") for line in mail.text.splitlines()) == 1
     mail.html.encode()
@@ -227,7 +227,7 @@ def test_http_addresses_stay_as_they_are(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["unsubscribe", "preferences", "pause", "home"])
-def test_a_digest_without_a_working_footer_is_refused(
+def test_a_digest_with_an_unsafe_footer_link_is_refused(
     renderer: Renderer, make_digest: MakeDigest, name: str
 ) -> None:
     context = make_digest()
@@ -236,7 +236,7 @@ def test_a_digest_without_a_working_footer_is_refused(
         renderer.render(DeliveryKind.DIGEST, context)
 
 
-def test_a_confirmation_cannot_echo_what_a_visitor_typed(
+def test_a_confirmation_contains_no_text_of_the_visitor(
     every_mail: dict[DeliveryKind, MailContext],
 ) -> None:
     names = set(type(every_mail[DeliveryKind.CONFIRMATION]).__dataclass_fields__)
@@ -245,7 +245,7 @@ def test_a_confirmation_cannot_echo_what_a_visitor_typed(
     }  # fmt: skip
 
 
-def test_the_wrong_context_is_named(
+def test_a_wrong_context_is_an_error_with_its_name(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
 ) -> None:
     with pytest.raises(RenderError, match="farewell email cannot be made of a DigestContext"):
@@ -260,7 +260,7 @@ def test_the_wrong_context_is_named(
         ("{% if %}", ""),
     ],
 )
-def test_a_broken_template_is_one_error_with_its_reason(
+def test_a_broken_template_is_a_render_error_with_its_reason(
     tmp_path: Path, every_mail: dict[DeliveryKind, MailContext], body: str, reason: str
 ) -> None:
     for name in ("_base/paper.mjml", "_base/paper.txt"):
@@ -324,7 +324,7 @@ ANY_ADDRESS = (
 @settings(max_examples=1_000 if os.environ.get("PAPERBOY_TEST_WHOLE") else 100, deadline=None,
           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 @given(abstract=ANY_ADDRESS, pdf=ANY_ADDRESS, code=ANY_ADDRESS, happened=ANY_ADDRESS)
-def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
+def test_an_untrusted_address_becomes_a_link_only_if_it_is_plain_http(
     renderer: Renderer,
     make_entry: MakeEntry,
     make_digest: MakeDigest,
@@ -335,8 +335,8 @@ def test_no_address_of_a_stranger_becomes_a_link_unless_it_is_plain_http(
     happened: str,
 ) -> None:
     links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
-    told = DigestUpdate(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
-    context = make_digest(make_entry(links=links, github_url=code), updates=(told,))
+    update = DigestUpdate(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
+    context = make_digest(make_entry(links=links, github_url=code), updates=(update,))
     mail = renderer.render(DeliveryKind.DIGEST, context)
     page = Page(mail.html)
     given_addresses = {abstract, pdf, code, happened}

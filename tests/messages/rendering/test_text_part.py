@@ -1,4 +1,4 @@
-"""The text part flows (RFC 3676): whole paragraphs on any screen, and no line that plays ours."""
+"""The text part is flowed (RFC 3676), and no line of untrusted text imitates one of ours."""
 
 import re
 import sys
@@ -31,9 +31,9 @@ def test_any_text_flows_back_to_itself_in_lines_of_bounded_width(words: list[str
     assert made == tidy_flowing(made)
     lines = made.split("\n")
     assert all(len(line) <= COLUMNS for line in lines)
-    # Where a word of more than a line was cut there is a line end and no space: it stays visible.
+    # A word longer than a line is cut without a space, so the cut stays after unflowing.
     assert "".join(unflow(made + "\n").split()) == "".join(f"* {text}".split())
-    # What is cut inside a word, here a word with all the labels after it, does not flow back.
+    # Text that is cut inside a word (here with all labels glued to it) does not flow back.
     bound = re.sub(r" (?=\S*:(?: |$))", "_", text).split(" ")
     if all(len(word) < 60 and word.isascii() for word in bound):
         assert unflow(made + "\n") == f"* {text}".rstrip() + "\n"
@@ -41,7 +41,7 @@ def test_any_text_flows_back_to_itself_in_lines_of_bounded_width(words: list[str
 
 @given(words=WORDS)
 @example(words=["-", "-", "-", "From", "Unsubscribe:", *["https://evil.example/x"] * 2, "Less:"])
-def test_no_line_after_the_first_looks_like_one_of_ours(words: list[str]) -> None:
+def test_no_line_after_the_first_begins_with_a_label(words: list[str]) -> None:
     lines = wrap(" ".join([*words, *LABELS, *words]), first="1. ").split("\n")
     assert not [line for line in lines[1:] if line.startswith(LABELS[:-1])]
     assert "-- " not in lines
@@ -71,7 +71,7 @@ def test_every_wide_letter_counts_as_two() -> None:
             assert len(wrap(chr(code) * 60).split("\n")[0]) < COLUMNS // 2 + 1, hex(code)
 
 
-def test_lines_that_programs_would_take_for_something_else_are_stuffed() -> None:
+def test_lines_with_a_special_beginning_are_space_stuffed() -> None:
     assert wrap("> cited") == " > cited"
     assert wrap("From here") == " From here"
     assert unflow(" > cited\n".replace(" >", "  >")) == " > cited\n"

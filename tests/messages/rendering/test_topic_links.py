@@ -1,4 +1,4 @@
-"""Links that change what comes: whole, quoted, the reader's own, and only where they make sense."""
+"""Links that change topics or save papers: escaped, signed, and only where they are useful."""
 
 import re
 from dataclasses import replace
@@ -31,7 +31,7 @@ def changes(renderer: Renderer, context: DigestContext) -> set[str]:
     return found
 
 
-def test_each_paper_offers_its_changes_with_the_readers_topic(renderer: Renderer) -> None:
+def test_each_paper_has_links_that_change_its_topic(renderer: Renderer) -> None:
     assert changes(renderer, digest(make_entry(7))) == {
         f"{BASE}?keep=7",
         f"{BASE}?less=7",
@@ -40,13 +40,13 @@ def test_each_paper_offers_its_changes_with_the_readers_topic(renderer: Renderer
     }
 
 
-def test_without_a_topics_row_nothing_can_be_muted(renderer: Renderer) -> None:
+def test_papers_without_a_topic_have_no_mute_links(renderer: Renderer) -> None:
     assert not [a for a in changes(renderer, digest(make_entry(7), topic_id=0)) if "mute" in a]
 
 
-def test_two_readers_share_a_card_and_not_its_links(renderer: Renderer) -> None:
+def test_two_subscribers_share_a_card_but_not_its_links(renderer: Renderer) -> None:
     entry = make_entry(7)
-    one = renderer.render(DeliveryKind.DIGEST, digest(entry))
+    first = renderer.render(DeliveryKind.DIGEST, digest(entry))
     context = digest(entry, topic_id=99)
     other = renderer.render(
         DeliveryKind.DIGEST,
@@ -54,17 +54,17 @@ def test_two_readers_share_a_card_and_not_its_links(renderer: Renderer) -> None:
             context, links=replace(context.links, change="https://papers.example.org/change/x")
         ),
     )
-    assert "topic=12" in one.html
+    assert "topic=12" in first.html
     assert "topic=12" not in other.html + other.text
     assert BASE + "?keep" not in other.html + other.text
-    assert other.html == one.html.replace(
+    assert other.html == first.html.replace(
         f"{BASE}?keep", "https://papers.example.org/change/x?keep"
     ).replace(f"{BASE}?less", "https://papers.example.org/change/x?less").replace(
         f"{BASE}?topic=12", "https://papers.example.org/change/x?topic=99"
     ).replace(f"{BASE}?follow", "https://papers.example.org/change/x?follow")
 
 
-def test_a_mail_without_a_signed_beginning_has_no_such_links(renderer: Renderer) -> None:
+def test_a_mail_without_a_signed_base_has_no_such_links(renderer: Renderer) -> None:
     context = digest(make_entry(7))
     context = replace(context, links=replace(context.links, change="", also_off=""))
     mail = renderer.render(DeliveryKind.DIGEST, context)
@@ -78,15 +78,15 @@ def test_suggestions_are_marked_and_end_with_one_click(renderer: Renderer) -> No
     mail = renderer.render(DeliveryKind.DIGEST, context)
     for text in (mail.html, mail.text):
         section = text.partition("You may also like")[2]
-        assert "No topic of yours asked for this one." in section
+        assert "This paper matches none of your topics." in section
         assert f"{BASE}?also=off" in section
-        assert "Close to papers you saved." in section
+        assert "Similar to papers you saved." in section
         assert f"{BASE}?keep=8" in section
-    # The numbers go on, and in flowed text they stand at the beginning of their line.
+    # The numbers continue, and in flowed text each is at the beginning of a line.
     assert "\n2. " in mail.text.partition("You may also like")[2]
 
 
-def test_a_revision_is_called_one(renderer: Renderer) -> None:
+def test_a_revision_has_a_label(renderer: Renderer) -> None:
     mail = renderer.render(DeliveryKind.DIGEST, digest(make_entry(7, revision=3)))
     assert "revised: v3" in mail.html
     assert "revised: v3" in mail.text
@@ -135,13 +135,13 @@ def test_no_word_name_or_address_leaves_its_link(
     assert "\ufdd3" not in mail.html + mail.text
 
 
-def test_an_unsafe_beginning_is_refused(renderer: Renderer) -> None:
+def test_an_unsafe_base_is_refused(renderer: Renderer) -> None:
     context = digest(make_entry(7))
     bad = replace(context, links=replace(context.links, change='https://x"onclick='))
     with pytest.raises(Exception, match="PAPERBOY_BASE_URL"):
         renderer.render(DeliveryKind.DIGEST, bad)
 
 
-def test_paper_links_without_changes_stay_quiet(renderer: Renderer) -> None:
+def test_a_paper_without_change_links_renders_none(renderer: Renderer) -> None:
     entry = replace(make_entry(7), links=PaperLinks(abstract="https://arxiv.org/abs/1"), mutes=())
     assert changes(renderer, digest(entry)) == set()

@@ -6,7 +6,12 @@ from itertools import product
 
 import pytest
 
-from service.papers.domain.completeness import advance, judge_batch, judge_closed, telling
+from service.papers.domain.completeness import (
+    advance,
+    freshness_evidence,
+    judge_batch,
+    judge_closed,
+)
 from service.papers.domain.types import (
     AnnounceType,
     BadEntry,
@@ -34,19 +39,19 @@ BAD = BadEntry(3, "has no title")
 def test_a_day_with_papers_is_complete_and_keeps_them() -> None:
     verdict = judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, repeated_count=0)
     assert verdict.state is BatchState.COMPLETE
-    assert verdict.keeps
+    assert verdict.is_fresh
     assert verdict.note == ""
 
 
 def test_a_day_is_told_by_its_new_papers_and_where_there_are_none_by_all() -> None:
-    assert telling(ParsedBatch((CROSS, NEW))) == (NEW,)
-    assert telling(ParsedBatch((CROSS,))) == (CROSS,)
+    assert freshness_evidence(ParsedBatch((CROSS, NEW))) == (NEW,)
+    assert freshness_evidence(ParsedBatch((CROSS,))) == (CROSS,)
 
 
 def test_a_list_may_show_the_same_papers_for_days() -> None:
     listed = ParsedBatch((replace(NEW, announce_type=AnnounceType.LISTED),))
-    assert telling(listed) == ()
-    assert judge_batch(listed, FRIDAY, repeated_count=0).keeps
+    assert freshness_evidence(listed) == ()
+    assert judge_batch(listed, FRIDAY, repeated_count=0).is_fresh
 
 
 @pytest.mark.parametrize("announcements", [(NEW,), (NEW, CROSS), (CROSS,)])
@@ -55,23 +60,23 @@ def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday
 ) -> None:
     verdict = judge_batch(ParsedBatch(announcements), FRIDAY, repeated_count=1)
     assert verdict.state is BatchState.EXPECTED
-    assert not verdict.keeps
+    assert not verdict.is_fresh
 
 
 def test_one_paper_that_is_not_repeated_makes_the_day_its_own() -> None:
     other = replace(NEW, key="arxiv:2609.00003")
-    assert judge_batch(ParsedBatch((NEW, other)), FRIDAY, repeated_count=1).keeps
+    assert judge_batch(ParsedBatch((NEW, other)), FRIDAY, repeated_count=1).is_fresh
 
 
 def test_yesterday_cut_at_the_limit_is_still_yesterday() -> None:
     verdict = judge_batch(ParsedBatch((NEW,), is_truncated=True), FRIDAY, repeated_count=1)
     assert verdict.state is BatchState.EXPECTED
-    assert not verdict.keeps
+    assert not verdict.is_fresh
 
 
 def test_a_cut_day_is_partial_and_says_so() -> None:
     verdict = judge_batch(ParsedBatch((NEW,), is_truncated=True), FRIDAY, repeated_count=0)
-    assert (verdict.state, verdict.keeps) == (BatchState.PARTIAL, True)
+    assert (verdict.state, verdict.is_fresh) == (BatchState.PARTIAL, True)
     assert "limit" in verdict.note
 
 

@@ -32,4 +32,4 @@ def test_the_wait_is_what_was_asked_for_or_doubles(
 
 
 def test_a_closed_gate_says_for_how_long() -> None:
-    assert str(GateClosed("arxiv", 12.4)) == "arxiv asked to be left alone for another 12 s"
+    assert str(GateClosed("arxiv", 12.4)) == "no request to arxiv is allowed for another 12 s"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.papers.domain.repeats import tell_once
+from service.papers.domain.repeats import merge_repeats
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 
 POSTED = datetime(2026, 9, 7, tzinfo=UTC)
@@ -36,7 +36,7 @@ def test_a_repeated_paper_is_a_bad_entry_at_its_own_place() -> None:
     answer = ParsedBatch(
         (told(1), told(2), told(1, 2, "Again"), told(3)), unreadable, is_truncated=True
     )
-    once = tell_once(answer, tells_versions=False)
+    once = merge_repeats(answer, has_versions=False)
     assert once.announcements == (told(1), told(2), told(3))
     assert once.bad_entries == (*unreadable, BadEntry(4, "repeats 2609.00001"))
     assert once == replace(answer, announcements=once.announcements, bad_entries=once.bad_entries)
@@ -47,7 +47,7 @@ def test_several_versions_on_a_day_are_one_new_paper_with_the_last_ones_text(
     order: tuple[int, ...],
 ) -> None:
     answer = ParsedBatch(tuple(told(1, version, f"Title {version}") for version in order))
-    once = tell_once(answer, tells_versions=True)
+    once = merge_repeats(answer, has_versions=True)
     (one,) = once.announcements
     assert (one.version, one.title, one.announce_type) == (3, "Title 3", AnnounceType.NEW)
     assert one.published_at == POSTED
@@ -55,18 +55,18 @@ def test_several_versions_on_a_day_are_one_new_paper_with_the_last_ones_text(
 
 
 def test_revisions_alone_are_a_replacement() -> None:
-    (one,) = tell_once(ParsedBatch((told(1, 2), told(1, 3))), tells_versions=True).announcements
+    (one,) = merge_repeats(ParsedBatch((told(1, 2), told(1, 3))), has_versions=True).announcements
     assert (one.version, one.announce_type) == (3, AnnounceType.REPLACE)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3))), st.booleans())
 def test_every_paper_is_told_once_in_the_order_of_its_first_mention(
-    named: list[tuple[int, int]], tells_versions: bool
+    named: list[tuple[int, int]], has_versions: bool
 ) -> None:
     answer = ParsedBatch(tuple(told(number, version) for number, version in named))
-    once = tell_once(answer, tells_versions=tells_versions)
+    once = merge_repeats(answer, has_versions=has_versions)
     keys = [one.key for one in answer.announcements]
     assert [one.key for one in once.announcements] == list(dict.fromkeys(keys))
     repeats = Counter(keys).total() - len(set(keys))
-    assert len(once.bad_entries) == (0 if tells_versions else repeats)
-    assert tell_once(once, tells_versions=tells_versions) == once
+    assert len(once.bad_entries) == (0 if has_versions else repeats)
+    assert merge_repeats(once, has_versions=has_versions) == once

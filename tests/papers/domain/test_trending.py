@@ -162,7 +162,7 @@ def test_the_zone_of_a_moment_says_nothing() -> None:
 
 @pytest.mark.parametrize("pace", [(0, 1), (-1, 1), (12, 0), (12, -1)])
 def test_a_pace_without_hours_is_refused(pace: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="more than zero"):
+    with pytest.raises(ValueError, match="more than 0 hours"):
         TrendScale(*pace)
 
 

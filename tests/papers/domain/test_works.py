@@ -8,10 +8,10 @@ import pytest
 from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
 from service.papers.domain.works import (
     PaperFacts,
+    detect_events,
     is_substantial,
     is_withdrawal,
     names_of,
-    what_happened,
 )
 
 
@@ -63,24 +63,24 @@ def test_a_polished_abstract_is_no_event_and_another_text_is() -> None:
     before = facts()
     polished = facts(version=2, abstract=f"{before.abstract} Code is available.")
     rewritten = facts(version=3, abstract="Graphs of proteins fold under quite different laws.")
-    assert what_happened(before, polished) == ()
-    assert what_happened(before, rewritten) == ((PaperEventKind.REVISED, "v3"),)
-    assert what_happened(rewritten, facts(version=3, abstract="Same version, other words")) == ()
+    assert detect_events(before, polished) == ()
+    assert detect_events(before, rewritten) == ((PaperEventKind.REVISED, "v3"),)
+    assert detect_events(rewritten, facts(version=3, abstract="Same version, other words")) == ()
 
 
 def test_a_withdrawal_is_told_once_and_not_as_a_revision() -> None:
     gone = facts(version=2, abstract="This paper has been withdrawn.", is_withdrawn=True)
-    assert what_happened(facts(), gone) == ((PaperEventKind.WITHDRAWN, "v2"),)
-    assert what_happened(gone, gone) == ()
+    assert detect_events(facts(), gone) == ((PaperEventKind.WITHDRAWN, "v2"),)
+    assert detect_events(gone, gone) == ()
 
 
 def test_publication_is_told_by_its_doi_or_its_journal() -> None:
     published = PaperEventKind.PUBLISHED
-    assert what_happened(facts(), facts(doi="10.1/a")) == ((published, "10.1/a"),)
-    assert what_happened(facts(), facts(journal_ref="J. 1")) == ((published, "J. 1"),)
+    assert detect_events(facts(), facts(doi="10.1/a")) == ((published, "10.1/a"),)
+    assert detect_events(facts(), facts(journal_ref="J. 1")) == ((published, "J. 1"),)
     both = facts(doi="10.1/a", journal_ref="J. 1")
-    assert what_happened(facts(), both) == ((published, "10.1/a"),)
-    assert what_happened(both, both) == ()
+    assert detect_events(facts(), both) == ((published, "10.1/a"),)
+    assert detect_events(both, both) == ()
 
 
 def test_two_empty_abstracts_are_the_same_text() -> None:

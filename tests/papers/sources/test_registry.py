@@ -57,7 +57,7 @@ def test_every_source_of_the_list_is_built_and_named_in_topics_and_texts() -> No
     assert tuple(source.name for source in build_sources(settings, OpenGate())) == SOURCE_NAMES
     for source in SOURCES:
         assert describe(parse_query(f"src:{source.name}")).endswith(f"from {source.title}")
-        assert source.like_query_setting in {"", *Settings.model_fields}
+        assert source.doctor_setting in {"", *Settings.model_fields}
         for alias in source.aliases:
             assert parse_query(f"src:{alias}") == parse_query(f"src:{source.name}")
 

@@ -25,9 +25,9 @@ from datetime import timedelta
 from service.papers.sources.base import FetchState
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.platform.database.engine import make_engine
-from service.papers.store.crawl_gate import SharedGate
+from service.papers.store.crawl_gate import SharedRateLimiter
 engine = make_engine(sys.argv[1])
-gate = SharedGate(engine, lambda url: "loopback", gap=timedelta(seconds=float(sys.argv[3])))
+gate = SharedRateLimiter(engine, lambda url: "loopback", gap=timedelta(seconds=float(sys.argv[3])))
 for _ in range(4):
     Fetcher(Caller(), gate).fetch(sys.argv[2], accept="*/*", state=FetchState())
 """
@@ -79,7 +79,7 @@ def test_a_refusal_keeps_every_process_away_for_as_long_as_was_asked(
     assert first.value.retry_after_seconds == 120
     other = make_engine(database_url)
     try:
-        with pytest.raises(SourceUnavailable, match="asked to be left alone") as second:
+        with pytest.raises(SourceUnavailable, match="no request to loopback is allowed") as second:
             Fetcher(Caller(), make_gate(other)).fetch(url, accept="*/*", state=FetchState())
     finally:
         other.dispose()
@@ -120,8 +120,8 @@ def test_a_process_that_dies_leaves_the_turnstile_open(engine: Engine, database_
     holder = (
         "import sys, time\n"
         "from service.platform.database.engine import make_engine\n"
-        "from service.papers.store.crawl_gate import SharedGate\n"
-        "gate = SharedGate(make_engine(sys.argv[1]), lambda url: 'loopback')\n"
+        "from service.papers.store.crawl_gate import SharedRateLimiter\n"
+        "gate = SharedRateLimiter(make_engine(sys.argv[1]), lambda url: 'loopback')\n"
         "with gate.hold('x'):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"

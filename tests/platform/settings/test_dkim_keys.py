@@ -49,4 +49,4 @@ def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
     for line, said in zip(told, ("not a domain", "has 1024 bits", "cannot be read"), strict=True):
         assert said in line
     (line,) = faults_of(tmp_path, DKIM_KEYS=f"s={path} s={path}")
-    assert "a selector stands there twice" in line
+    assert "a selector is used twice" in line

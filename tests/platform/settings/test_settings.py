@@ -117,7 +117,7 @@ def test_hooks_are_kept_by_provider_with_all_their_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["imaps://user:p%40ss@host:993/In%20box", "imap://user:pass@127.0.0.1", "maildir:/var/mail/x"],
+    ["imaps://user:p%40ss@host:993/In%20box", "imap://user:pass@host", "maildir:/var/mail/x"],
 )
 def test_a_bounce_mailbox_that_can_be_read_is_taken(tmp_path: Path, address: str) -> None:
     settings = load(tmp_path, BOUNCE_MAILBOX=address)
@@ -156,7 +156,6 @@ def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None
         ("BOUNCE_MAILBOX", "imaps://[", "no mailbox that can be read"),
         ("BOUNCE_MAILBOX", "maildir:bounces", "not absolute"),
         ("BOUNCE_MAILBOX", "imaps://host/INBOX", "the host or the user is missing"),
-        ("BOUNCE_MAILBOX", "imap://user:secret-word@host/INBOX", "in the clear"),
         ("HOOKS", "secret-word-without-a-name", "does not begin with a provider"),
         ("HOOKS", "ses=bounces-of-our-account", "not the ARN"),
         ("HOOKS", "postmark=secret-word-alone-here", "not user:password"),

@@ -43,13 +43,13 @@ TRIES = st.builds(
     delivery_id=st.integers(1, 2**62),
     deferral_count=st.integers(0, 60),
     send_not_after=st.timedeltas(timedelta(0), timedelta(days=3)).map(lambda span: NOW + span),
-    is_held=st.booleans(),
+    is_paused=st.booleans(),
 )
 DAY = NOW + timedelta(hours=20)
 
 
-def tries(deferral_count: int = 0, *, until: datetime = DAY, is_held: bool = False) -> Tries:
-    return Tries(17, deferral_count, until, is_held)
+def tries(deferral_count: int = 0, *, until: datetime = DAY, is_paused: bool = False) -> Tries:
+    return Tries(17, deferral_count, until, is_paused)
 
 
 @given(OUTCOMES, TRIES)
@@ -176,7 +176,7 @@ def test_a_policy_refusal_is_tried_twice_more_and_then_fails() -> None:
 
 def test_a_policy_refusal_behind_an_open_breaker_neither_fails_nor_counts() -> None:
     refusal = SendOutcome(Phase.RCPT, 550, "5.7.1 blocked")
-    decision = decide(refusal, tries(9, is_held=True), NOW)
+    decision = decide(refusal, tries(9, is_paused=True), NOW)
     assert (decision.state, decision.is_deferral) == (S.QUEUED, False)
 
 

@@ -20,7 +20,7 @@ S, K = DeliveryState, ReplyKind
         (Phase.MAIL, 450, "4.7.1 too much mail from you", K.RELAY),
         (Phase.MAIL, 550, "5.7.1 sender refused", K.RELAY),
         (Phase.MAIL, 552, "5.3.4 message too big", K.REFUSED),
-        (Phase.MAIL, 501, "5.5.4 no command can hold the sender's address", K.REFUSED),
+        (Phase.MAIL, 501, "5.5.4 invalid sender address", K.REFUSED),
         (Phase.MAIL, 452, "4.3.4 message too big for now", K.RELAY),
         (Phase.RCPT, 0, "lost", K.PUT_OFF),
         (Phase.RCPT, 450, "4.7.1 <a@b>: Recipient address rejected: Greylisted", K.GREYLISTED),

@@ -1,4 +1,4 @@
-"""The talk with a relay, reply by reply: whose each reply is, and what it does to which message."""
+"""The client side of SMTP, reply by reply: which message a reply belongs to, and what it changes."""
 
 from collections import deque
 
@@ -15,13 +15,13 @@ GROUP = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go on")
 TAKEN = "250 2.0.0 taken"
 
 
-class Talk:
-    """A dialogue with its queue; `hear` gives the relay's lines and returns what was said to them."""
+class Client:
+    """A protocol with its queue; `feed` takes the relay's lines and returns the bytes sent then."""
 
     def __init__(self, count: int, *, is_pipelined: bool = True, is_early: bool = True) -> None:
         self.waiting = deque(envelope(number) for number in range(1, count + 1))
         self.is_early = is_early
-        self.dialogue = SmtpClientProtocol(self.next, is_pipelined=is_pipelined, takes_utf8=False)
+        self.protocol = SmtpClientProtocol(self.next, is_pipelined=is_pipelined, takes_utf8=False)
         self.outcomes: dict[int, SendOutcome] = {}
 
     def next(self, is_early: bool) -> Envelope | None:
@@ -29,27 +29,27 @@ class Talk:
             return None
         return self.waiting.popleft()
 
-    def begin(self, *, is_checked: bool = False) -> str:
-        self.dialogue.begin(is_checked=is_checked)
+    def start(self, *, is_checked: bool = False) -> str:
+        self.protocol.start(is_checked=is_checked)
         return self.take()
 
-    def hear(self, *lines: str) -> str:
-        self.dialogue.hear("".join(f"{line}\r\n" for line in lines).encode())
+    def feed(self, *lines: str) -> str:
+        self.protocol.feed("".join(f"{line}\r\n" for line in lines).encode())
         return self.take()
 
-    def lose(self) -> None:
-        self.dialogue.lose("gone")
+    def abort(self) -> None:
+        self.protocol.abort("gone")
         self.take()
 
     def take(self) -> str:
-        for one, outcome in self.dialogue.landed:
-            assert one.number not in self.outcomes, "a message landed twice"
-            self.outcomes[one.number] = outcome
-        said, self.dialogue.said, self.dialogue.landed = self.dialogue.said, [], []
-        return b"".join(said).decode()
+        for message, outcome in self.protocol.landed:
+            assert message.number not in self.outcomes, "a message has two outcomes"
+            self.outcomes[message.number] = outcome
+        sent, self.protocol.outgoing, self.protocol.landed = self.protocol.outgoing, [], []
+        return b"".join(sent).decode()
 
     def states(self) -> dict[int, DeliveryState]:
-        return {number: decide_now(one).state for number, one in self.outcomes.items()}
+        return {number: decide_now(outcome).state for number, outcome in self.outcomes.items()}
 
 
 def envelope(number: int) -> Envelope:
@@ -66,19 +66,19 @@ def body(number: int) -> str:
 
 
 def test_commands_go_out_together_and_the_body_with_the_next_ones() -> None:
-    talk = Talk(2)
-    assert talk.begin() == commands(1)
-    assert talk.hear(*GROUP) == body(1) + commands(2)
-    assert talk.hear(TAKEN, *GROUP) == body(2)
-    assert talk.hear(TAKEN) == ""
-    assert talk.states() == {1: "sent", 2: "sent"}
-    assert talk.dialogue.awaited is None
+    client = Client(2)
+    assert client.start() == commands(1)
+    assert client.feed(*GROUP) == body(1) + commands(2)
+    assert client.feed(TAKEN, *GROUP) == body(2)
+    assert client.feed(TAKEN) == ""
+    assert client.states() == {1: "sent", 2: "sent"}
+    assert client.protocol.awaited is None
 
 
-def test_without_pipelining_each_word_waits_for_its_answer() -> None:
-    talk = Talk(2, is_pipelined=False)
-    said = [talk.begin(), *(talk.hear(line) for line in (*GROUP, TAKEN))]
-    assert said == [
+def test_without_pipelining_each_command_waits_for_its_reply() -> None:
+    client = Client(2, is_pipelined=False)
+    sent = [client.start(), *(client.feed(line) for line in (*GROUP, TAKEN))]
+    assert sent == [
         "MAIL FROM:<digest@paperboy.example>\r\n",
         "RCPT TO:<r1@example.org>\r\n",
         "DATA\r\n",
@@ -87,62 +87,62 @@ def test_without_pipelining_each_word_waits_for_its_answer() -> None:
     ]
 
 
-def test_a_relay_that_answers_in_pieces_is_understood() -> None:
-    talk = Talk(1)
-    talk.begin()
+def test_a_reply_in_pieces_is_put_together() -> None:
+    client = Client(1)
+    client.start()
     for letter in "250-2.1.0 first\r\n250 2.1.0 second\r\n250 ok\r\n354 go\r\n250-a\r\n250 b\r\n":
-        talk.dialogue.hear(letter.encode())
-    talk.take()
-    assert talk.outcomes == {1: SendOutcome(Phase.REPLIED, 250, "a b")}
+        client.protocol.feed(letter.encode())
+    client.take()
+    assert client.outcomes == {1: SendOutcome(Phase.REPLIED, 250, "a b")}
 
 
 @pytest.mark.parametrize(
-    "answers", [("451 4.7.1 later", "503 no", "503 no"), ("451 4.7.1 later",) * 3]
+    "replies", [("451 4.7.1 later", "503 no", "503 no"), ("451 4.7.1 later",) * 3]
 )
-def test_a_refused_sender_is_told_by_its_own_reply(answers: tuple[str, ...]) -> None:
-    talk = Talk(2)
-    talk.begin()
-    assert talk.hear(*answers) == "RSET\r\n"
-    assert talk.outcomes == {1: SendOutcome(Phase.MAIL, 451, "4.7.1 later")}
-    assert talk.hear("250 ok") == commands(2)
+def test_a_refused_sender_is_reported_with_its_own_reply(replies: tuple[str, ...]) -> None:
+    client = Client(2)
+    client.start()
+    assert client.feed(*replies) == "RSET\r\n"
+    assert client.outcomes == {1: SendOutcome(Phase.MAIL, 451, "4.7.1 later")}
+    assert client.feed("250 ok") == commands(2)
 
 
-def test_a_refused_recipient_is_told_by_its_own_reply_and_not_by_datas() -> None:
-    talk = Talk(2)
-    talk.begin()
-    assert talk.hear("250 ok", "550 5.1.1 nobody", "554 5.5.1 no valid recipients") == "RSET\r\n"
-    assert talk.outcomes == {1: SendOutcome(Phase.RCPT, 550, "5.1.1 nobody")}
+def test_a_refused_recipient_is_reported_with_its_own_reply_and_not_that_of_data() -> None:
+    client = Client(2)
+    client.start()
+    assert client.feed("250 ok", "550 5.1.1 nobody", "554 5.5.1 no valid recipients") == "RSET\r\n"
+    assert client.outcomes == {1: SendOutcome(Phase.RCPT, 550, "5.1.1 nobody")}
 
 
 def test_a_354_after_a_refusal_gets_no_body_and_ends_the_connection() -> None:
-    talk = Talk(2)
-    talk.begin()
-    assert talk.hear("250 ok", "550 5.1.1 nobody", "354 go on") == ""
-    assert talk.outcomes == {1: SendOutcome(Phase.RCPT, 550, "5.1.1 nobody")}
-    assert talk.dialogue.is_over
-    assert len(talk.waiting) == 1
+    client = Client(2)
+    client.start()
+    assert client.feed("250 ok", "550 5.1.1 nobody", "354 go on") == ""
+    assert client.outcomes == {1: SendOutcome(Phase.RCPT, 550, "5.1.1 nobody")}
+    assert client.protocol.is_over
+    assert len(client.waiting) == 1
 
 
-def test_a_refusal_in_the_next_group_is_not_held_against_the_message_before() -> None:
-    talk = Talk(3)
-    talk.begin()
-    talk.hear(*GROUP)
-    talk.hear(TAKEN, "250 ok", "550 5.1.1 nobody", "554 no")
-    assert talk.states() == {1: "sent", 2: "failed"}
-    assert talk.hear("250 ok") == commands(3)
+def test_a_refusal_in_the_next_group_does_not_change_the_previous_message() -> None:
+    client = Client(3)
+    client.start()
+    client.feed(*GROUP)
+    client.feed(TAKEN, "250 ok", "550 5.1.1 nobody", "554 no")
+    assert client.states() == {1: "sent", 2: "failed"}
+    assert client.feed("250 ok") == commands(3)
 
 
 def test_a_refused_body_leaves_the_next_message_alone() -> None:
-    talk = Talk(2)
-    talk.begin()
-    talk.hear(*GROUP)
-    assert talk.hear("554 5.6.0 refused", *GROUP) == body(2)
-    assert talk.hear(TAKEN) == ""
-    assert talk.states() == {1: "failed", 2: "sent"}
+    client = Client(2)
+    client.start()
+    client.feed(*GROUP)
+    assert client.feed("554 5.6.0 refused", *GROUP) == body(2)
+    assert client.feed(TAKEN) == ""
+    assert client.states() == {1: "failed", 2: "sent"}
 
 
 @pytest.mark.parametrize(
-    ("heard", "states"),
+    ("replies", "states"),
     [
         ((), {1: "in_doubt", 2: "queued"}),
         ((TAKEN,), {1: "sent", 2: "queued"}),
@@ -154,63 +154,63 @@ def test_a_refused_body_leaves_the_next_message_alone() -> None:
         ((TAKEN, "421 4.3.2 closing"), {1: "sent", 2: "queued"}),
     ],
 )
-def test_a_connection_that_ends_leaves_doubt_only_about_the_body_that_was_said(
-    heard: tuple[str, ...], states: dict[int, str]
+def test_a_lost_connection_leaves_only_the_body_that_was_sent_in_doubt(
+    replies: tuple[str, ...], states: dict[int, str]
 ) -> None:
-    talk = Talk(2)
-    talk.begin()
-    talk.hear(*GROUP)
-    talk.hear(*heard)
-    talk.lose()
-    assert talk.states() == states
+    client = Client(2)
+    client.start()
+    client.feed(*GROUP)
+    client.feed(*replies)
+    client.abort()
+    assert client.states() == states
 
 
-def test_the_next_message_of_a_lost_group_was_not_even_opened() -> None:
-    talk = Talk(2)
-    talk.begin()
-    talk.hear(*GROUP)
-    talk.lose()
-    assert (talk.outcomes[2].phase, talk.outcomes[2].code) == (Phase.MAIL, 0)
+def test_the_next_message_of_a_lost_group_was_not_opened() -> None:
+    client = Client(2)
+    client.start()
+    client.feed(*GROUP)
+    client.abort()
+    assert (client.outcomes[2].phase, client.outcomes[2].code) == (Phase.MAIL, 0)
 
 
-def test_a_connection_that_rested_must_answer_before_it_is_given_a_message() -> None:
-    talk = Talk(1)
-    assert talk.begin(is_checked=True) == "RSET\r\n"
-    assert talk.dialogue.awaited is Awaited.RESET
-    assert len(talk.waiting) == 1
-    assert talk.hear("250 ok") == commands(1)
+def test_an_idle_connection_must_answer_before_it_gets_a_message() -> None:
+    client = Client(1)
+    assert client.start(is_checked=True) == "RSET\r\n"
+    assert client.protocol.awaited is Awaited.RESET
+    assert len(client.waiting) == 1
+    assert client.feed("250 ok") == commands(1)
 
 
-def test_what_nobody_asked_for_ends_the_talk() -> None:
-    talk = Talk(0)
-    talk.begin()
-    talk.hear("421 4.3.2 idle too long")
-    assert talk.dialogue.is_over
+def test_an_unexpected_reply_ends_the_exchange() -> None:
+    client = Client(0)
+    client.start()
+    client.feed("421 4.3.2 idle too long")
+    assert client.protocol.is_over
 
 
-def test_what_no_database_takes_is_taken_out_of_a_reply() -> None:
-    talk = Talk(1)
-    talk.begin()
-    talk.dialogue.hear(b"250 ok\r\n550-5.1.1 no\x00body\r\n550 \x1b[31mhere\xff\r\n503\r\n")
-    talk.take()
-    assert talk.outcomes[1].text == "5.1.1 no body [31mhere\ufffd"
+def test_control_characters_are_removed_from_a_reply() -> None:
+    client = Client(1)
+    client.start()
+    client.protocol.feed(b"250 ok\r\n550-5.1.1 no\x00body\r\n550 \x1b[31mhere\xff\r\n503\r\n")
+    client.take()
+    assert client.outcomes[1].text == "5.1.1 no body [31mhere\ufffd"
 
 
-def test_a_reply_without_an_end_is_none() -> None:
-    talk = Talk(1)
-    talk.begin()
-    talk.dialogue.hear(b"250-more\r\n" * 10_000)
-    talk.take()
-    assert talk.dialogue.is_over
-    assert talk.states() == {1: "queued"}
+def test_an_endless_reply_ends_the_exchange() -> None:
+    client = Client(1)
+    client.start()
+    client.protocol.feed(b"250-more\r\n" * 10_000)
+    client.take()
+    assert client.protocol.is_over
+    assert client.states() == {1: "queued"}
 
 
 @pytest.mark.parametrize("address", ["a b@example.org", "a\r\nDATA@example.org", "<a>@example.org"])
-def test_an_address_that_would_leave_its_command_lands_unsaid(address: str) -> None:
-    talk = Talk(2)
-    talk.waiting[0] = Envelope(1, "digest@paperboy.example", address, b"x\r\n")
-    assert talk.begin() == commands(2)
-    assert talk.states() == {1: "failed"}
+def test_an_address_that_would_inject_a_command_is_refused_unsent(address: str) -> None:
+    client = Client(2)
+    client.waiting[0] = Envelope(1, "digest@paperboy.example", address, b"x\r\n")
+    assert client.start() == commands(2)
+    assert client.states() == {1: "failed"}
 
 
 REPLIES = st.sampled_from(
@@ -219,22 +219,22 @@ REPLIES = st.sampled_from(
 
 
 @given(st.lists(REPLIES, max_size=30), st.booleans(), st.booleans())
-def test_whatever_a_relay_says_every_message_lands_once_and_bodies_follow_their_354(
+def test_for_any_replies_every_message_has_one_outcome_and_bodies_follow_their_354(
     replies: list[str], is_pipelined: bool, is_early: bool
 ) -> None:
-    talk = Talk(4, is_pipelined=is_pipelined, is_early=is_early)
-    said = talk.begin()
+    client = Client(4, is_pipelined=is_pipelined, is_early=is_early)
+    sent = client.start()
     for reply in replies:
-        said += talk.hear(reply)
-    talk.lose()
-    opened = said.count("MAIL FROM")
-    assert len(talk.outcomes) == opened
-    assert len(talk.waiting) == 4 - opened
-    assert said.count("\r\n.\r\n") <= replies.count("354 go")
-    for number, state in talk.states().items():
-        was_said = body(number) in said
-        assert was_said or state in {"queued", "failed"}
-        assert state != "sent" or was_said
+        sent += client.feed(reply)
+    client.abort()
+    opened = sent.count("MAIL FROM")
+    assert len(client.outcomes) == opened
+    assert len(client.waiting) == 4 - opened
+    assert sent.count("\r\n.\r\n") <= replies.count("354 go")
+    for number, state in client.states().items():
+        was_sent = body(number) in sent
+        assert was_sent or state in {"queued", "failed"}
+        assert state != "sent" or was_sent
 
 
 @given(st.binary(max_size=80))

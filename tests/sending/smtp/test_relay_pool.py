@@ -158,8 +158,8 @@ def test_a_login_that_is_refused_is_told_once_and_the_password_never(
         name = f"127.0.0.1:{relay.port}"
     (trouble,) = transport.pop_relay_errors()
     assert trouble.relay == name
-    assert "535" in trouble.words or "wrong password" in trouble.words
-    assert "secret-word" not in trouble.words
+    assert "535" in trouble.reason or "wrong password" in trouble.reason
+    assert "secret-word" not in trouble.reason
     assert transport.pop_relay_errors() == []
 
 

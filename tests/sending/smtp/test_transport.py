@@ -330,7 +330,7 @@ def test_what_waits_behind_connections_that_cannot_be_opened_is_told_as_well() -
         landed: dict[int, SendOutcome] = {}
         deadline = time.monotonic() + 10
         while len(landed) < 7 and time.monotonic() < deadline:
-            landed |= transport.turn(0.5, 7 - len(landed))
+            landed |= transport.run_until(0.5, 7 - len(landed))
     finally:
         transport.close()
     assert sorted(landed) == list(range(1, 8))

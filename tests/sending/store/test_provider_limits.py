@@ -15,8 +15,8 @@ from service.editions.store.models import Edition
 from service.platform.database.engine import make_sessions
 from service.sending.domain.provider_limits import BreakerState, ProviderLimitView
 from service.sending.store.provider_limits import (
-    HeldRows,
     LimitClaim,
+    ParkedRow,
     claim_waiting_for,
     delete_limit,
     find_limits,
@@ -53,7 +53,7 @@ def add_rows(session: Session, now: datetime, count: int, **values: object) -> l
 
 def park(session: Session, ids: list[int], lane: str, now: datetime) -> None:
     insert_limits(session, [lane], now)
-    park_claimed(session, [HeldRows(i, 1, lane) for i in ids], now)
+    park_claimed(session, [ParkedRow(i, 1, lane) for i in ids], now)
 
 
 def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> None:
@@ -85,7 +85,7 @@ def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
 ) -> None:
     first, second = add_rows(session, now, 2)
     park(session, [first], "gmail", now)
-    park_claimed(session, [HeldRows(second, 99, "gmail")], now)  # an attempt that is not ours
+    park_claimed(session, [ParkedRow(second, 99, "gmail")], now)  # an attempt that is not ours
     session.expire_all()
     row = session.get_one(Delivery, first)
     assert (row.state, row.lane, row.due_at) == (DeliveryState.QUEUED, "gmail", row.send_not_after)

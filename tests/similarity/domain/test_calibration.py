@@ -1,4 +1,4 @@
-"""Which score is like enough: gauges, shares and lines, each to the digit."""
+"""Calibration of like queries: scale, threshold and feedback, to the exact number."""
 
 from array import array
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from service.similarity.domain.calibration import (
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
-    PROBE_LIMIT,
+    LIKE_QUERY_LIMIT,
     LikeQueryView,
     PaperVectors,
     dot_sparse,
@@ -48,7 +48,7 @@ def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperVectors:
     return PaperVectors(1, model, dense, ((5, 3), (6, 200), (7, 1)))
 
 
-# -- probes --------------------------------------------------------------------------------------
+# -- like queries --------------------------------------------------------------------------------
 
 
 def pool(dense: Sequence[float], sparse: Sequence[float]) -> ReferenceScores:
@@ -65,7 +65,7 @@ def score_one(scale: ScoreScale, dense: float, sparse: float) -> float:
 ORIGIN = Origin("t", "m", 2)
 
 
-def test_a_gauge_puts_words_above_the_vector_by_their_share() -> None:
+def test_a_scale_weights_words_above_the_vector_by_their_share() -> None:
     scale = scale_of_pool(ORDINARY, has_dense=True)
     one_dense = scale.dense_factor * 28.866
     one_sparse = scale.sparse_factor * 2.0
@@ -79,32 +79,32 @@ def test_without_a_vector_the_words_alone_count() -> None:
     assert scale.sparse_factor * 2.0 == pytest.approx(scale.deviation, rel=1e-3)
 
 
-def test_a_word_that_no_paper_has_makes_the_first_stand_out() -> None:
+def test_a_word_that_no_paper_has_gets_a_high_factor() -> None:
     scale = scale_of_pool(pool([float(n % 100) for n in range(2000)], [0.0] * 2000), has_dense=True)
     assert score_one(scale, 49.5, 1000.0) > scale.middle + 100 * scale.deviation
     assert scale.sparse_factor <= FACTOR_LIMIT
 
 
-def test_the_line_is_a_share_of_what_the_ten_best_reach() -> None:
+def test_the_threshold_is_a_share_of_the_mean_of_the_ten_best() -> None:
     best = pool([*ORDINARY.dense, *[3000.0] * 10], [*ORDINARY.sparse, *[60.0] * 10])
     scale = scale_of_pool(best, has_dense=True)
     above = score_one(scale, 3000.0, 60.0) - scale.middle
     assert (pick_threshold(best, scale) - scale.middle) / above == pytest.approx(0.54, abs=0.001)
 
 
-def test_the_line_is_never_among_ordinary_papers() -> None:
+def test_the_threshold_is_at_least_three_standard_deviations() -> None:
     scale = scale_of_pool(ORDINARY, has_dense=True)
     line = pick_threshold(ORDINARY, scale)
     assert line == pytest.approx(scale.middle + LEAST_LINE * scale.deviation, abs=1)
     assert max(scale.score(ORDINARY)) < line
 
 
-def test_a_small_pool_tells_nothing() -> None:
+def test_a_small_pool_gives_no_scale() -> None:
     assert not pool([0.0] * (LEAST_POOL - 1), [0.0] * (LEAST_POOL - 1)).is_telling
     assert pool([0.0] * LEAST_POOL, [0.0] * LEAST_POOL).is_telling
 
 
-def test_feedback_comes_from_those_who_stand_out_best_first() -> None:
+def test_feedback_comes_from_papers_far_above_the_mean_best_first() -> None:
     dense = [*ORDINARY.dense, 900.0, 1000.0, 800.0]
     papers = pool(dense, [*ORDINARY.sparse, 9.0, 9.0, 9.0])
     chosen = choose_feedback(papers, scale_of_pool(papers, has_dense=True))
@@ -112,7 +112,7 @@ def test_feedback_comes_from_those_who_stand_out_best_first() -> None:
     assert choose_feedback(ORDINARY, scale_of_pool(ORDINARY, has_dense=True)) == []
 
 
-def test_feedback_is_ten_papers_and_equal_ones_go_by_id() -> None:
+def test_feedback_uses_ten_papers_with_ties_by_id() -> None:
     papers = pool([*ORDINARY.dense, *[900.0] * 12], [*ORDINARY.sparse, *[9.0] * 12])
     chosen = choose_feedback(papers, scale_of_pool(papers, has_dense=True))
     assert chosen == list(range(2001, 2011))
@@ -128,7 +128,7 @@ def feedback(*lexemes: str, dense: bytes = ASIDE) -> RelevantPaper:
     return RelevantPaper(dense, dict.fromkeys(lexemes, 2.0))
 
 
-def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() -> None:
+def test_feedback_adds_lexemes_of_two_papers_and_shifts_the_vector() -> None:
     target = Target(AHEAD, {"splat": 3.0})
     wider = expand(target, [feedback("splat", "gaussian"), feedback("gaussian"), feedback("odd")])
     assert set(wider.weights) == {"splat", "gaussian"}
@@ -139,31 +139,31 @@ def test_feedback_adds_what_two_papers_say_and_turns_the_vector_toward_them() ->
     assert turned[-1] > 0
 
 
-def test_a_lexeme_that_was_asked_for_gains_by_feedback() -> None:
+def test_feedback_raises_the_weight_of_a_lexeme_of_the_clause() -> None:
     wider = expand(Target(b"", {"splat": 3.0}), [feedback("splat")] * 3)
     assert wider.weights == {"splat": pytest.approx(1.5)}
     assert wider.dense == b""
 
 
-def test_two_papers_are_too_few_to_speak_for_a_clause() -> None:
+def test_two_papers_are_too_few_for_feedback() -> None:
     target = Target(AHEAD, {"splat": 3.0})
     assert expand(target, [feedback("gaussian")] * 2) is target
 
 
-def test_papers_without_vectors_leave_the_direction_as_it_was() -> None:
+def test_papers_without_vectors_do_not_shift_the_vector() -> None:
     target = Target(AHEAD, {})
     wider = expand(target, [feedback("gaussian", dense=b"")] * 3)
     assert wider.dense == target.dense
     assert list(wider.weights) == ["gaussian"]
 
 
-def test_papers_that_agree_in_nothing_add_nothing() -> None:
+def test_papers_without_common_lexemes_add_none() -> None:
     wider = expand(Target(AHEAD, {}), [feedback(name, dense=signed(*[0] * 64)) for name in "abc"])
     assert not wider.weights
     assert wider.dense == quantize(array("b", AHEAD))
 
 
-def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
+def test_shipped_numbers_give_the_threshold_without_papers() -> None:
     target = Target(signed(*[8] * 256), {"zxqv": 3.0})
     scale = scale_of_shipped(target)
     line = draw_shipped_line(scale)
@@ -172,27 +172,27 @@ def test_shipped_numbers_draw_the_line_where_there_are_no_papers() -> None:
     assert score_one(scale, 43_700, said_once) > line > score_one(scale, 43_700, 0)
 
 
-def test_shipped_numbers_serve_without_a_model() -> None:
+def test_shipped_numbers_work_without_a_model() -> None:
     scale = scale_of_shipped(Target(b"", {"splat": 3.0}))
     assert scale.dense_factor == 0
     assert scale.sparse_factor > 0
 
 
-def test_a_probe_carries_its_origin_and_the_gauge() -> None:
+def test_a_like_query_has_its_origin_and_the_scale() -> None:
     scale = scale_of_pool(ORDINARY, has_dense=True)
     target = Target(signed(1, 2), {"splat": 1.0})
     made = build_like_query(ORIGIN, target, scale, 17)
     assert (made.text, made.model, made.generation, made.threshold) == ("t", "m", 2, 17)
     assert (made.dense_factor, made.sparse_factor) == (scale.dense_factor, scale.sparse_factor)
-    assert made.sparse == ((lexeme_key("splat"), PROBE_LIMIT),)
+    assert made.sparse == ((lexeme_key("splat"), LIKE_QUERY_LIMIT),)
 
 
-def test_a_probe_that_looks_for_nothing_finds_nothing() -> None:
+def test_a_like_query_with_an_empty_target_finds_nothing() -> None:
     made = build_like_query(ORIGIN, Target(b"", {}), scale_of_shipped(Target(b"", {})), -5)
     assert not is_like(made, paper())
 
 
-def test_the_paper_that_was_named_is_always_like_its_probe() -> None:
+def test_the_named_paper_always_satisfies_its_like_query() -> None:
     own = score_paper(like_query(0), paper())
     assert admit(like_query(own + 50), paper()).threshold == own
     assert admit(like_query(own - 50), paper()).threshold == own - 50

@@ -1,4 +1,4 @@
-"""The rule of likeness, the weights of words, and how a probe draws its line."""
+"""The rule of like queries, and quantized vectors."""
 
 from array import array
 
@@ -10,7 +10,7 @@ from service.similarity.domain.vectors import (
     DENSE_LIMIT,
     FACTOR_LIMIT,
     LIKE_QUERY_LEXEMES,
-    PROBE_LIMIT,
+    LIKE_QUERY_LIMIT,
     SPARSE_LIMIT,
     LikeQueryView,
     PaperVectors,
@@ -38,29 +38,29 @@ def paper(*, model: str = "m", dense: bytes = signed(2, -1)) -> PaperVectors:
 # -- the rule ------------------------------------------------------------------------------------
 
 
-def test_a_score_is_both_products_times_their_factors() -> None:
+def test_a_score_is_the_sum_of_both_products_times_their_factors() -> None:
     assert score_paper(like_query(0), paper()) == 100 * (6 + 4) + 7 * (30 + 2)
 
 
-def test_a_paper_is_like_a_probe_from_its_threshold_on() -> None:
+def test_a_paper_satisfies_a_like_query_from_its_threshold_on() -> None:
     own = score_paper(like_query(0), paper())
     assert is_like(like_query(own), paper())
     assert not is_like(like_query(own + 1), paper())
 
 
-def test_a_paper_of_another_model_or_not_learned_yet_is_like_nothing() -> None:
+def test_a_paper_of_another_model_or_without_one_satisfies_no_like_query() -> None:
     assert not is_like(like_query(-(10**9)), paper(model="other"))
     assert not is_like(like_query(-(10**9)), PaperVectors(1, "", b"", ()))
 
 
-def test_a_missing_vector_counts_nothing() -> None:
+def test_a_missing_vector_adds_nothing() -> None:
     assert dot_dense(b"", signed(1, 2)) == dot_dense(signed(1, 2), b"") == 0
     assert score_paper(like_query(0), paper(dense=b"")) == 7 * 32
 
 
 def test_the_largest_scores_stay_exact_in_floating_point() -> None:
-    """What makes Postgres and memory agree: 24 bits for products, 53 for scores."""
-    heaviest = tuple((key, PROBE_LIMIT) for key in range(LIKE_QUERY_LEXEMES))
+    """The reason why Postgres and memory agree: 24 bits for products, 53 for scores."""
+    heaviest = tuple((key, LIKE_QUERY_LIMIT) for key in range(LIKE_QUERY_LEXEMES))
     fullest = tuple((key, SPARSE_LIMIT) for key in range(LIKE_QUERY_LEXEMES))
     assert dot_sparse(heaviest, fullest) < 2**24
     assert 1024 * DENSE_LIMIT**2 < 2**24
@@ -74,11 +74,11 @@ def test_a_quantized_vector_keeps_its_direction(values: list[float]) -> None:
     assert all(a * b >= 0 for a, b in zip(quantized, values, strict=False))
 
 
-def test_nothing_has_no_direction() -> None:
+def test_a_zero_vector_has_no_direction() -> None:
     assert quantize([]) == quantize([0.0, 0.0]) == b""
 
 
-def test_only_the_direction_is_kept() -> None:
+def test_quantizing_discards_the_length() -> None:
     sixteenth = [0.25] * 16
     assert quantize(sixteenth) == quantize([x * 1000 for x in sixteenth]) == signed(*[127] * 16)
     assert quantize([0.05] * 400) == signed(*[26] * 400)

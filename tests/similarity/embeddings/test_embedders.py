@@ -1,4 +1,4 @@
-"""Models: read from their packages, checked, and never the network."""
+"""Embedding models: loaded from their packages, checked, and without the network."""
 
 import subprocess
 import sys
@@ -13,16 +13,16 @@ from service.similarity.domain.vectors import DENSE_LIMIT, dot_dense
 from service.similarity.embeddings.embedders import MODEL_NAMES, WordLlama, load_embedder
 
 
-def test_texts_that_mean_the_same_point_the_same_way() -> None:
+def test_texts_of_similar_meaning_have_similar_directions() -> None:
     model = load_embedder("wordllama")
-    asked, near, far = model.embed(
+    query, near, far = model.embed(
         [
             "teaching robots to grasp objects",
             "Manipulation policies for robotic hands learned from demonstration",
             "Cosmological constraints from weak gravitational lensing",
         ]
     )
-    assert dot_dense(asked, near) > 2 * dot_dense(asked, far)
+    assert dot_dense(query, near) > 2 * dot_dense(query, far)
 
 
 def test_a_vector_has_256_signed_bytes_and_the_case_does_not_matter() -> None:
@@ -39,7 +39,7 @@ def test_a_text_without_words_has_no_direction() -> None:
     assert load_embedder("wordllama").embed([]) == []
 
 
-def test_a_text_means_the_same_alone_and_among_others() -> None:
+def test_a_text_has_the_same_vector_alone_and_among_others() -> None:
     model = load_embedder("wordllama")
     texts = ["one", "a much longer text about several things at once", "three"]
     assert [model.embed([text])[0] for text in texts] == model.embed(texts)
@@ -55,7 +55,7 @@ def test_every_model_that_may_be_set_has_its_name() -> None:
     assert {name: load_embedder(name).name for name in allowed} == MODEL_NAMES
 
 
-def test_another_file_than_the_checked_one_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_with_another_checksum_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "l2_supercat_256.safetensors").write_bytes(b"other")
     with pytest.raises(
@@ -85,7 +85,7 @@ def refuse(*_args, **_keywords): raise AssertionError("a socket was opened")
 socket.socket = refuse
 from service.similarity.embeddings.embedders import load_embedder
 assert len(load_embedder("wordllama").embed(["hello"])[0]) == 256
-print(sorted({"requests", "httpx", "huggingface_hub", "wordllama"} & set(sys.modules)))
+print(sorted({"requests", "httpx2", "huggingface_hub", "wordllama"} & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],

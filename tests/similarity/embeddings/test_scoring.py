@@ -1,4 +1,4 @@
-"""A day's papers against every probe at once: the pairs that the rule names, and no others."""
+"""Scoring papers against many like queries at once gives the pairs of the rule, and no others."""
 
 from array import array
 from dataclasses import replace
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
-    PROBE_LIMIT,
+    LIKE_QUERY_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
     LikeQueryView,
@@ -51,32 +51,34 @@ def like_queries(draw: st.DrawFn) -> LikeQueryView:
         model,
         0,
         draw(dense(model)),
-        draw(sparse(PROBE_LIMIT)),
+        draw(sparse(LIKE_QUERY_LIMIT)),
         draw(factors),
         draw(factors),
         0,
     )
-    # Near the score of some paper, where a rounding would show.
+    # Near the score of some paper, where a rounding error would have an effect.
     near = score_paper(made, draw(papers())) + draw(st.integers(-1, 1))
     return replace(made, threshold=near)
 
 
 @settings(max_examples=300)
 @given(st.lists(like_queries(), max_size=12), st.lists(papers(), max_size=20))
-def test_sets_say_what_the_rule_says(some: list[LikeQueryView], day: list[PaperVectors]) -> None:
+def test_sets_equal_the_rule_on_every_pair(
+    some: list[LikeQueryView], day: list[PaperVectors]
+) -> None:
     expected = [
         sum(is_like(like_query, paper) << i for i, paper in enumerate(day)) for like_query in some
     ]
     assert like_sets(some, day) == expected
 
 
-def test_more_papers_and_probes_than_are_taken_at_once() -> None:
+def test_more_papers_and_like_queries_than_fit_one_block() -> None:
     day = [PaperVectors(i, "words", b"", ((i % 5, 100),)) for i in range(30)]
     some = [LikeQueryView("t", "words", 0, b"", ((i % 5, 1),), 0, 1, 100) for i in range(10)]
     expected = [sum((i % 5 == n % 5) << i for i in range(30)) for n in range(10)]
     assert like_sets(some, day, like_queries_at_once=3, papers_at_once=8) == expected
 
 
-def test_no_probes_and_no_papers() -> None:
+def test_no_like_queries_and_no_papers() -> None:
     assert like_sets([], [PaperVectors(1, "m", b"", ())]) == []
     assert like_sets([LikeQueryView("t", "m", 0, b"", (), 1, 1, 0)], []) == [0]

@@ -1,4 +1,4 @@
-"""A shelf in memory says what Postgres says of every paper, and goes on doing so as papers change."""
+"""Vectors in memory give the same scores as Postgres for every paper, also after papers change."""
 
 from array import array
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.settings(embedder="wordllama")
 
 
 class Library:
-    """Papers with made-up meanings."""
+    """Papers with invented vectors."""
 
     def __init__(self, session: Session, model: str) -> None:
         self.session = session
@@ -46,7 +46,7 @@ class Library:
         return tuple((key, self.chance.randint(1, most)) for key in sorted(keys))
 
     def learn(self, ids: Sequence[int], model: str = "") -> None:
-        told = [
+        papers = [
             PaperVectors(
                 paper_id,
                 model or self.model,
@@ -55,7 +55,7 @@ class Library:
             )
             for paper_id in ids
         ]
-        upsert_meanings(self.session, told, dict.fromkeys(ids, NOW))
+        upsert_meanings(self.session, papers, dict.fromkeys(ids, NOW))
 
     def add(self, count: int) -> list[int]:
         rows = [
@@ -70,7 +70,7 @@ class Library:
         return new
 
     def agrees(self, vectors: ModelVectors, known: Sequence[int]) -> bool:
-        """Whether the shelf and Postgres say the same of aims and probes of every kind."""
+        """Return whether memory and Postgres agree on targets and like queries of every kind."""
         for dense, sparse in (
             (self.vector(), self.words(1023)),
             (self.vector(), ()),
@@ -80,7 +80,7 @@ class Library:
             for without in (None, self.ids[-1]):
                 there = scan_pool(self.session, self.model, target, without, POOL)
                 here = vectors.scan(target, without)
-                if _said(here) != _said(there):
+                if _scores_by_id(here) != _scores_by_id(there):
                     return False
             like_query = LikeQueryView(
                 "t", self.model, 0, dense, sparse, 3, 5, self.chance.randint(1, 60_000)
@@ -91,7 +91,7 @@ class Library:
         return True
 
 
-def _said(pool: ReferenceScores) -> dict[int, tuple[float, float]]:
+def _scores_by_id(pool: ReferenceScores) -> dict[int, tuple[float, float]]:
     return {
         int(i): (float(d), float(s))
         for i, d, s in zip(pool.paper_ids, pool.dense, pool.sparse, strict=True)
@@ -103,17 +103,19 @@ def library(session: Session, settings: Settings) -> Library:
     return Library(session, MODEL_NAMES[settings.embedder])
 
 
-def test_a_shelf_says_what_postgres_says(library: Library, settings: Settings) -> None:
+def test_vectors_in_memory_agree_with_postgres(library: Library, settings: Settings) -> None:
     ids = library.add(50)
     library.learn(ids[:-3])
     library.learn(ids[-3:-1], "another model")
     vectors = load_model_vectors(library.session, settings, ids[:10], POOL)
-    # Of the older papers only those that were asked for are there.
+    # Older papers are there only if they were requested.
     assert library.agrees(vectors, [*ids[:10], *ids[20:]])
     assert vectors.find_like(LikeQueryView("t", "another model", 0, b"", (), 0, 0, 0)) == []
 
 
-def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings: Settings) -> None:
+def test_vectors_in_memory_follow_new_and_changed_papers(
+    library: Library, settings: Settings
+) -> None:
     ids = library.add(50)
     library.learn(ids[:40])
     vectors = load_model_vectors(library.session, settings, ids[:10], POOL)
@@ -126,7 +128,7 @@ def test_a_shelf_follows_papers_that_come_and_change(library: Library, settings:
         vectors = followed
 
 
-def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
+def test_with_fewer_papers_than_the_pool_size_all_of_them_count(
     library: Library, settings: Settings
 ) -> None:
     ids = library.add(20)
@@ -138,18 +140,20 @@ def test_where_fewer_papers_are_learned_than_a_pool_holds_all_of_them_count(
     assert library.agrees(followed, ids)
 
 
-def test_a_shelf_that_lost_a_paper_is_refilled(library: Library, settings: Settings) -> None:
+def test_vectors_are_loaded_again_after_a_deleted_paper(
+    library: Library, settings: Settings
+) -> None:
     ids = library.add(40)
     library.learn(ids)
     vectors = load_model_vectors(library.session, settings, [], POOL)
     library.session.execute(delete(Paper).where(Paper.id == ids[35]))
     assert update_model_vectors(library.session, vectors, [ids[35]], []) is None
-    # One that was never on it is no loss.
+    # A deleted paper that was never in memory does not matter.
     library.session.execute(delete(Paper).where(Paper.id == ids[0]))
     assert update_model_vectors(library.session, vectors, [ids[0]], []) is not None
 
 
-def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings) -> None:
+def test_vectors_of_many_blocks_are_loaded_again(library: Library, settings: Settings) -> None:
     ids = library.add(5)
     library.learn(ids)
     vectors: ModelVectors | None = load_model_vectors(library.session, settings, [], POOL)
@@ -160,7 +164,7 @@ def test_a_shelf_of_many_pieces_is_refilled(library: Library, settings: Settings
     assert followed > 5
 
 
-def test_an_empty_shelf_is_one_too(library: Library, settings: Settings) -> None:
+def test_there_may_be_no_vectors(library: Library, settings: Settings) -> None:
     library.add(1)
     vectors = load_model_vectors(library.session, settings, [], POOL)
     assert library.agrees(vectors, library.ids)
@@ -172,10 +176,10 @@ NUMBERS = st.lists(
 
 
 @given(NUMBERS, st.integers(1, 12))
-def test_arrays_and_lists_measure_and_choose_alike(
+def test_arrays_and_lists_give_the_same_measures_and_best_papers(
     numbers: list[tuple[int, int]], count: int
 ) -> None:
-    dense, sparse = ([float(one) for one in column] for column in zip(*numbers, strict=True))
+    dense, sparse = ([float(value) for value in column] for column in zip(*numbers, strict=True))
     lists = ReferenceScores(range(len(numbers), 0, -1), dense, sparse)
     ids = np.arange(len(numbers), 0, -1)
     arrays = ReferencePool(ids, np.array(dense), np.array(sparse))  # type: ignore[arg-type]  # an array is no Sequence by name

@@ -1,4 +1,4 @@
-"""Likeness in Postgres and in memory: every pair of probe and paper agrees."""
+"""Like queries in Postgres and in memory agree on every pair of like query and paper."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ from service.similarity.domain.calibration import (
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
-    PROBE_LIMIT,
+    LIKE_QUERY_LIMIT,
     SPARSE_DIMENSIONS,
     SPARSE_LIMIT,
     LikeQueryView,
@@ -69,7 +69,7 @@ KEYS = st.sampled_from([0, 1, 2, 17, SPARSE_DIMENSIONS - 1])
 
 
 def store(session: Session, texts: Sequence[tuple[str, str]]) -> list[int]:
-    """Rows for papers with these titles and abstracts; their ids."""
+    """Insert papers with these titles and abstracts; returns their ids."""
     rows: list[dict[str, Any]] = [
         {
             "key": f"test:{number}",
@@ -128,7 +128,7 @@ def like_queries(draw: st.DrawFn) -> LikeQueryView:
         model,
         0,
         draw(dense(model)),
-        draw(sparse(PROBE_LIMIT)),
+        draw(sparse(LIKE_QUERY_LIMIT)),
         draw(factors),
         draw(factors),
         0,
@@ -147,7 +147,7 @@ def like_queries(draw: st.DrawFn) -> LikeQueryView:
 def test_postgres_and_memory_agree_on_every_pair(
     session: Session, some: list[LikeQueryView], day: list[PaperVectors | None]
 ) -> None:
-    """Papers that are not learned, vectors of other lengths and scores on the very line included."""
+    """Includes papers without embedding, vectors of other lengths and scores at the threshold."""
     session.execute(text("TRUNCATE papers CASCADE"))
     ids = store(session, [("t", "a")] * len(day))
     learn(
@@ -161,7 +161,7 @@ def test_postgres_and_memory_agree_on_every_pair(
         assert in_memory == {p.paper_id for p in papers if is_like(like_query, p)}
 
 
-def test_a_condition_can_be_denied_joined_and_asked_of_an_alias(session: Session) -> None:
+def test_a_condition_can_be_negated_combined_and_used_on_an_alias(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
     learn(session, [PaperVectors(i, "words", b"", ((1, n),)) for n, i in enumerate(ids[:3], 1)])
     like_query = LikeQueryView("t", "words", 0, b"", ((1, 1),), 0, 1, 2)
@@ -188,13 +188,13 @@ def _read_real(folder: Path, count: int) -> list[tuple[str, str]]:
 @pytest.mark.real
 @pytest.mark.slow
 def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: Path) -> None:
-    """2,000 papers by 300 probes: titles, fragments of abstracts, and papers themselves."""
+    """2,000 papers by 300 like queries: titles, fragments of abstracts, and papers themselves."""
     texts = _read_real(real_data, 2000)
     ids = store(session, texts)
     settings_ = Settings()
     learn(session, read_meanings(settings_, read_texts(session, ids)))
     papers = get_meanings(session, ids)
-    some = _real_probes(session, texts, papers)
+    some = _real_like_queries(session, texts, papers)
     pairs = 0
     for like_query, bits in zip(some, like_sets(some, papers), strict=True):
         in_memory = {i for n, i in enumerate(ids) if bits >> n & 1}
@@ -204,14 +204,16 @@ def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: P
     assert pairs > 1000
 
 
-def _real_probes(
+def _real_like_queries(
     session: Session, texts: Sequence[tuple[str, str]], papers: Sequence[PaperVectors]
 ) -> list[LikeQueryView]:
-    asked = [title for title, _ in texts[:150]] + [said[:300] for _, said in texts[150:300]]
-    lexicon = fetch_lexemes(session, asked)
-    vectors = load_embedder("wordllama").embed(asked)
+    queries = [title for title, _ in texts[:150]] + [
+        abstract[:300] for _, abstract in texts[150:300]
+    ]
+    lexicon = fetch_lexemes(session, queries)
+    vectors = load_embedder("wordllama").embed(queries)
     made = []
-    for wanted, vector in zip(asked, vectors, strict=True):
+    for wanted, vector in zip(queries, vectors, strict=True):
         target = Target(vector, weigh_text(lexicon[wanted], ShippedCorpus()))
         pool = scan_pool(session, papers[0].model, target)
         scale = scale_of_pool(pool, has_dense=True)
@@ -223,10 +225,10 @@ def _real_probes(
     return made
 
 
-# -- what is kept --------------------------------------------------------------------------------
+# -- stored vectors ------------------------------------------------------------------------------
 
 
-def test_meanings_come_back_as_they_were_kept_and_in_the_order_asked(session: Session) -> None:
+def test_stored_vectors_are_returned_unchanged_in_the_given_order(session: Session) -> None:
     ids = store(session, [("t", "a")] * 3)
     first = PaperVectors(
         ids[0], "m", array("b", [-127, 0, 127]).tobytes(), ((0, 1), (999_999_999, 255))
@@ -237,7 +239,7 @@ def test_meanings_come_back_as_they_were_kept_and_in_the_order_asked(session: Se
     assert get_meanings(session, [ids[2], ids[1], ids[0]]) == [unknown, second, first]
 
 
-def test_learning_again_writes_over_and_an_erased_paper_is_left_out(session: Session) -> None:
+def test_an_upsert_overwrites_and_skips_a_deleted_paper(session: Session) -> None:
     (paper_id,) = store(session, [("t", "a")])
     learn(session, [PaperVectors(paper_id, "old", b"", ())])
     again = PaperVectors(paper_id, "new", b"\x01", ((1, 2),))
@@ -246,7 +248,7 @@ def test_learning_again_writes_over_and_an_erased_paper_is_left_out(session: Ses
     assert count_meanings(session, "new") == 1
 
 
-def test_a_paper_is_to_be_learned_when_new_changed_or_of_another_model(session: Session) -> None:
+def test_a_paper_is_unlearned_if_new_changed_or_of_another_model(session: Session) -> None:
     ids = store(session, [("t", "a")] * 4)
     learn(session, [PaperVectors(i, "m", b"", ()) for i in ids[:2]])
     learn(session, [PaperVectors(ids[2], "other", b"", ())])
@@ -260,7 +262,7 @@ def test_a_paper_is_to_be_learned_when_new_changed_or_of_another_model(session: 
     assert count_unlearned(session, "m") == 3
 
 
-def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
+def test_the_nearest_papers_come_best_first_then_by_id_above_the_threshold(
     session: Session,
 ) -> None:
     ids = store(session, [("t", "a")] * 6)
@@ -275,10 +277,12 @@ def test_the_nearest_come_best_first_equal_ones_by_id_and_none_below_the_line(
     assert find_nearest(session, like_query, ids[5], 2) == expected[:2]
 
 
-# -- the corpus and its probes -------------------------------------------------------------------
+# -- the corpus and its like queries -------------------------------------------------------------
 
 
-def test_a_pool_is_the_learned_papers_of_one_model_without_the_one_named(session: Session) -> None:
+def test_the_pool_has_the_embedded_papers_of_one_model_without_the_excluded_one(
+    session: Session,
+) -> None:
     ids = store(session, [("t", "a")] * 4)
     vector = array("b", [2, 1]).tobytes()
     learn(session, [PaperVectors(i, "m", vector, ((1, 10),)) for i in ids[:2]])
@@ -291,7 +295,7 @@ def test_a_pool_is_the_learned_papers_of_one_model_without_the_one_named(session
     assert scan_pool(session, "nobody", target).paper_ids == ()
 
 
-def test_a_generation_counts_in_how_many_papers_each_lexeme_stands(session: Session) -> None:
+def test_a_generation_counts_document_frequencies(session: Session) -> None:
     store(session, [("Graph models", "model model")] * 4 + [("Rare", "words")] * 2)
     assert get_generation(session) is None
     assert open_generation(session, "m", 6)
@@ -333,7 +337,7 @@ def make(words: str, generation: int, model: str = "words") -> LikeQueryView:
     )
 
 
-def test_the_newest_generation_of_a_probe_serves_and_older_ones_go(session: Session) -> None:
+def test_the_newest_generation_of_a_like_query_replaces_older_ones(session: Session) -> None:
     first, second = make("graph", 1), make("graph", 2)
     assert insert_like_query(session, first) == first
     assert find_like_queries(session, "words", ["graph", "other"]) == {"graph": first}
@@ -342,13 +346,13 @@ def test_the_newest_generation_of_a_probe_serves_and_older_ones_go(session: Sess
     assert session.execute(text("SELECT count(*) FROM probes")).scalar_one() == 1
 
 
-def test_of_two_probes_made_at_the_same_time_the_first_stays(session: Session) -> None:
+def test_in_a_race_the_first_like_query_is_stored(session: Session) -> None:
     first = insert_like_query(session, make("graph", 1))
     other = replace(first, threshold=99)
     assert insert_like_query(session, other) == first
 
 
-def test_stale_probes_are_those_of_older_generations_and_other_models(session: Session) -> None:
+def test_stale_like_queries_are_of_older_generations_or_other_models(session: Session) -> None:
     for like_query in (make("old", 1), make("fresh", 2), make("elsewhere", 2, "m")):
         insert_like_query(session, like_query)
     assert sorted(find_stale_like_queries(session, "words", 2, 10)) == ["elsewhere", "old"]

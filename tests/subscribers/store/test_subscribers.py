@@ -1,4 +1,4 @@
-"""Readers, their suppressions and what is left of them, in Postgres."""
+"""Queries on subscribers, their pauses and their topics, on PostgreSQL."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ def add(session: Session, *names: str, preferences: Preferences = DAILY) -> list
     return insert_subscribers(session, new, NOW, is_confirmed=True)
 
 
-def test_an_address_has_one_row_whoever_inserts_it(session: Session) -> None:
+def test_an_address_has_one_row_however_often_it_is_inserted(session: Session) -> None:
     first = insert_subscriber(session, "Ada@example.org", KEY, DAILY, NOW)
     assert first is not None
     assert insert_subscriber(session, "ADA@example.org", KEY, DAILY, NOW) is None
@@ -45,7 +45,7 @@ def test_an_hour_that_no_day_has_is_refused_by_the_database(session: Session) ->
         insert_subscriber(session, KEY, KEY, Preferences(Cadence.DAILY, 24, "UTC"), NOW)
 
 
-def test_a_locked_reader_is_read_afresh(session: Session) -> None:
+def test_a_locked_subscriber_is_read_again(session: Session) -> None:
     (number,) = add(session, "ada")
     subscriber = get_subscriber(session, number)
     assert subscriber is not None
@@ -62,7 +62,9 @@ def test_a_locked_reader_is_read_afresh(session: Session) -> None:
     assert locked.state is SubscriberState.UNSUBSCRIBED
 
 
-def test_only_active_readers_of_the_cadence_in_the_range_are_composed_for(session: Session) -> None:
+def test_only_active_subscribers_of_the_cadence_in_the_range_are_candidates(
+    session: Session,
+) -> None:
     weekly = Preferences(Cadence.WEEKLY, 7, "UTC")
     first, second, third, paused = add(session, "a", "b", "c", "d")
     add(session, "w", preferences=weekly)
@@ -91,7 +93,7 @@ def test_a_pause_ends_on_its_day_and_one_without_end_does_not(session: Session) 
     assert all(r.paused_until is None for r in active)
 
 
-def test_topics_keep_the_readers_order_and_equal_ones_are_one(session: Session) -> None:
+def test_topics_keep_the_subscribers_order_and_equal_ones_are_one(session: Session) -> None:
     first, second = add(session, "a", "b")
     replace_topics(session, first, [("z", "z"), ("A", "a"), ("m", "m"), ("a", "a")], NOW)
     replace_topics(session, second, [("only", "only")], NOW)

@@ -1,4 +1,4 @@
-"""A suppression names nobody, is there once, and outlives a change of the secret."""
+"""A suppression is anonymous, inserted once, and found after a rotation of the secret."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ OLD, NEW = ("old secret",), ("new secret", "old secret")
 KEY = "ada@example.org"
 
 
-def test_a_suppression_names_nobody_and_is_there_once(session: Session) -> None:
+def test_a_suppression_is_anonymous_and_inserted_once(session: Session) -> None:
     assert insert_suppression(session, KEY, OLD, SuppressionReason.OPERATOR, "asked", NOW)
     assert not insert_suppression(session, KEY, OLD, SuppressionReason.COMPLAINT, "", NOW)
     (row,) = session.execute(select(Suppression)).scalars()

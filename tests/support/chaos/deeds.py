@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import httpx
+import httpx2
 import redis
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
@@ -53,15 +53,15 @@ def unsubscribe(
 
 
 async def _post(site: FastAPI, path: str) -> int:
-    transport = httpx.ASGITransport(app=site)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    transport = httpx2.ASGITransport(app=site)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.post(path, data={"List-Unsubscribe": "One-Click"})
     return answer.status_code
 
 
 def double(queue: redis.Redis) -> None:
     """Every waiting message twice."""
-    for name in ("send", "compose"):
+    for name in ("paperboy.send", "paperboy.compose"):
         for message in queue.lrange(name, 0, -1):
             queue.rpush(name, message)
 

@@ -1,7 +1,4 @@
-"""A service that breaks its promises, each in one way: what the chaos tests must be able to see.
-
-Each value replaces steps of a worker's sender.
-"""
+"""Broken steps of a sender, one fault each, that the chaos tests must be able to detect."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -27,7 +24,7 @@ def _skip_nobody(*_: object) -> set[int]:
     return set()
 
 
-def _hold(
+def _ignore_owner(
     session: Session, _owner: int, attempts: Mapping[int, int], _now: datetime
 ) -> list[LockedClaim]:
     rows = session.execute(select(Delivery).where(Delivery.id.in_(attempts))).scalars()
@@ -36,42 +33,42 @@ def _hold(
     ]
 
 
-def _fly(
-    session: Session, attempts: Mapping[int, int], names: Mapping[int, str], until: datetime
+def _ignore_state(
+    session: Session, attempts: Mapping[int, int], message_ids: Mapping[int, str], until: datetime
 ) -> set[int]:
     for number in attempts:
-        flying = {"state": DeliveryState.IN_FLIGHT, "message_id": names[number]}
+        values = {"state": DeliveryState.IN_FLIGHT, "message_id": message_ids[number]}
         session.execute(
-            update(Delivery).where(Delivery.id == number).values(**flying, lease_until=until)
+            update(Delivery).where(Delivery.id == number).values(**values, lease_until=until)
         )
     return set(attempts)
 
 
-def _praise(outcome: SendOutcome, _tries: Tries, _now: datetime) -> Decision:
+def _accept_all(outcome: SendOutcome, _tries: Tries, _now: datetime) -> Decision:
     return Decision(DeliveryState.SENT, outcome.reply)
 
 
-def _lose(
+def _skip_deferred(
     session: Session, results: Sequence[SendResult], now: datetime
 ) -> dict[int, RecordedResult]:
-    kept = [one for one in results if one.decision.state is not DeliveryState.QUEUED]
-    for one in results:
-        if one not in kept:
+    kept = [result for result in results if result.decision.state is not DeliveryState.QUEUED]
+    for result in results:
+        if result not in kept:
             session.execute(
                 update(Delivery)
-                .where(Delivery.id == one.id)
+                .where(Delivery.id == result.id)
                 .values(state=DeliveryState.SKIPPED, lease_owner=None, lease_until=None)
             )
     return record_results(session, kept, now)
 
 
-# A message without an answer is sent again, as RFC 5321 would have it.
+# A message without a final reply is sent again, as RFC 5321 recommends to relays.
 REPEAT_WHAT_IS_IN_DOUBT = Steps(decide=_repeat)
-# Readers are asked for in the claim alone.
+# Whether a subscriber left is checked only at the claim.
 FORGET_WHO_LEFT_AFTER_THE_CLAIM = Steps(skip_in_flight=_skip_nobody)
-# A sender does not look whether its rows are still its own.
-SEND_WHAT_OTHERS_HOLD = Steps(hold=_hold, fly=_fly)
-# Every answer is called a success.
-FORGET_WHAT_A_REFUSAL_WAS = Steps(decide=_praise)
-# What an answer puts off is skipped without a word.
-LOSE_ROWS_THAT_CANNOT_WAIT = Steps(record=_lose)
+# A sender does not check whether its rows are still its own.
+SEND_WHAT_OTHERS_HOLD = Steps(lock=_ignore_owner, put_in_flight=_ignore_state)
+# Every reply counts as a success.
+FORGET_WHAT_A_REFUSAL_WAS = Steps(decide=_accept_all)
+# A deferred row is skipped without an event.
+LOSE_ROWS_THAT_CANNOT_WAIT = Steps(record=_skip_deferred)

@@ -61,7 +61,7 @@ def run(orders: Orders) -> None:
     if orders.fault:
         _Commits(orders.fault).watch()
     app.Worker(
-        pool="solo", queues=["compose", "send"], loglevel="WARNING", quiet=True,
+        pool="solo", queues=["paperboy.compose", "paperboy.send"], loglevel="WARNING", quiet=True,
         without_gossip=True, without_mingle=True, without_heartbeat=True,
     ).start()  # fmt: skip
 

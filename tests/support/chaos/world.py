@@ -182,7 +182,7 @@ class Story:
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + _BEAT_SECONDS
             # A queue that nobody empties must not grow for ever.
-            is_short = self.queue.llen("send") + self.queue.llen("compose") < 3
+            is_short = self.queue.llen("paperboy.send") + self.queue.llen("paperboy.compose") < 3
             for bell in bells:
                 # It rings for every chunk each time, so it comes more rarely than the others.
                 if is_short and (bell != "open_editions" or self._beats % 3 == 0):
@@ -305,7 +305,7 @@ class Story:
             case Deed.WIPE:
                 self.queue.flushdb()
             case Deed.LOSE:
-                self.queue.delete("send", "compose")
+                self.queue.delete("paperboy.send", "paperboy.compose")
             case Deed.DOUBLE:
                 double(self.queue)
                 for bell in ("deliver", "deliver", "sweep", "open_editions"):

@@ -2,8 +2,12 @@
 
 import re
 import socketserver
+import ssl
 import threading
+from base64 import b64decode
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from typing import Self
 
 LOGIN = ("bounces", 'a "quoted" password')
@@ -11,11 +15,17 @@ LOGIN = ("bounces", 'a "quoted" password')
 
 @dataclass
 class ImapServer:
-    """`messages` by number; `seen` are those marked. `refuses` are commands answered with NO."""
+    """`messages` by number; `seen` are those marked. `refuses` are commands answered with NO.
+
+    With `tls` the server takes STARTTLS. `logins` says how each login came: `LOGIN` or the decoded
+    answer of XOAUTH2, with ` over TLS` where it was.
+    """
 
     messages: dict[int, bytes]
     seen: set[int] = field(default_factory=set)
     refuses: set[str] = field(default_factory=set)
+    tls: ssl.SSLContext | None = None
+    logins: list[str] = field(default_factory=list)
     selected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,21 +53,44 @@ class ImapServer:
         return int(self._server.server_address[1])
 
     def serve(self, handler: socketserver.StreamRequestHandler) -> None:
-        handler.wfile.write(b"* OK IMAP4rev1 ready\r\n")
-        for line in handler.rfile:
+        with ExitStack() as opened:
+            self._serve(handler, opened)
+
+    def _serve(self, handler: socketserver.StreamRequestHandler, opened: ExitStack) -> None:
+        reader: BufferedIOBase = handler.rfile
+        writer: BufferedIOBase = handler.wfile
+        over = ""
+        writer.write(b"* OK IMAP4rev1 ready\r\n")
+        while line := reader.readline():
             tag, _, command = line.decode().strip().partition(" ")
             verb = next((v for v in self.refuses if command.startswith(v)), None)
             if verb is not None:
-                handler.wfile.write(f"{tag} NO not now\r\n".encode())
+                writer.write(f"{tag} NO not now\r\n".encode())
+                writer.flush()
                 continue
-            handler.wfile.write(self.answer(command))
-            handler.wfile.write(f"{tag} OK done\r\n".encode())
+            if command.startswith("AUTHENTICATE XOAUTH2"):
+                writer.write(b"+ \r\n")
+                writer.flush()
+                self.logins.append(b64decode(reader.readline()).decode() + over)
+            elif command.startswith("LOGIN"):
+                self.logins.append(f"LOGIN{over}")
+            writer.write(self.answer(command))
+            writer.write(f"{tag} OK done\r\n".encode())
+            writer.flush()
+            if command.startswith("STARTTLS") and self.tls:
+                secured = opened.enter_context(
+                    self.tls.wrap_socket(handler.connection, server_side=True)
+                )
+                reader = opened.enter_context(secured.makefile("rb"))
+                writer = opened.enter_context(secured.makefile("wb"))
+                over = " over TLS"
             if command.startswith("LOGOUT"):
                 return
 
     def answer(self, command: str) -> bytes:
         if command.startswith("CAPABILITY"):
-            return b"* CAPABILITY IMAP4rev1\r\n"
+            starttls = " STARTTLS" if self.tls else ""
+            return f"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2{starttls}\r\n".encode()
         if command.startswith("LOGIN"):
             words = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', command.removeprefix("LOGIN "))
             given = tuple((quoted or bare).replace('\\"', '"') for quoted, bare in words)

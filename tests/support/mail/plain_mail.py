@@ -1,6 +1,6 @@
 """A mail that no template wrote."""
 
-from service.messages.rendering.fast_path.fragments import MailPartFragments, encode_private
+from service.messages.rendering.fragments import MailPartFragments, encode_private
 from service.messages.rendering.renderer import RenderedMail
 
 

@@ -15,7 +15,8 @@ from service.topics.domain.language import (
     leaf_texts,
     parse_query,
 )
-from service.topics.domain.matching.paper_index import IndexedPaper, Lexicon
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.compiled import Lexicon
 
 STOP_WORDS = {"the", "of", "and", "is"}
 Lexemes = dict[str, tuple[int, ...]]

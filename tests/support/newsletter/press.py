@@ -113,12 +113,12 @@ class PlannedTransport:
             self.meanwhile()
             self.landed |= {envelope.number: self.plan(envelope) for envelope in envelopes}
 
-    def turn(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:  # noqa: ARG002
+    def run_until(self, seconds: float, enough: int = 1) -> dict[int, SendOutcome]:  # noqa: ARG002
         landed, self.landed = self.landed, {}
         return landed
 
     def give_up(self, seconds: float) -> dict[int, SendOutcome]:
-        return self.turn(seconds)
+        return self.run_until(seconds)
 
     def pop_relay_errors(self) -> list[RelayError]:
         troubles, self.troubles = self.troubles, []

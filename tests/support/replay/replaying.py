@@ -60,7 +60,7 @@ class RecordedSource:
     days: Mapping[date, Sequence[ParsedAnnouncement]]
     gates_editions: bool
     keeps_changing: bool = False
-    tells_versions: bool = False
+    has_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: FetchState) -> Fetched:  # noqa: ARG002  # nothing is conditional here
         return Fetched(str(on).encode(), "", not_modified=False, url=self.name)

@@ -56,7 +56,7 @@ def running_worker(environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]
     """A Celery worker that takes one task at a time, from all queues."""
     command = [
         sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
-        "--queues", "ingest,compose,send", "--loglevel", "WARNING",
+        "--queues", "paperboy.ingest,paperboy.compose,paperboy.send", "--loglevel", "WARNING",
         "--without-gossip", "--without-mingle", "--without-heartbeat",
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, env=environ) as process:

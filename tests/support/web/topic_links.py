@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 
 from service.subscribers.store.models import Subscriber
@@ -28,7 +28,7 @@ def texts_of(session: Session, subscriber: Subscriber) -> list[str]:
     return [topic.query for topic in topics_of(session, subscriber)]
 
 
-def press(web: httpx.Client, page: httpx.Response, number: int = 0) -> httpx.Response:
+def press(web: httpx2.Client, page: httpx2.Response, number: int = 0) -> httpx2.Response:
     """Press the button of a form on a page."""
     forms = re.findall(
         r'<form[^>]*method="post" action="([^"]*)">(.*?)</form>', page.text, re.DOTALL

@@ -1,4 +1,4 @@
-"""Other ways to write a topic: narrower, wider, spelt right."""
+"""Suggestions for a topic: narrower, wider, spelling corrected."""
 
 import pytest
 
@@ -25,20 +25,20 @@ def narrowed(text: str, **found: dict[str, int]) -> dict[str, str]:
     return {each.topic: each.says for each in proposed}
 
 
-def test_neighbouring_bare_words_may_be_a_phrase() -> None:
+def test_neighbouring_bare_words_are_suggested_as_a_phrase() -> None:
     found = narrowed('prompt tuning cat:cs.CL "in context" -survey')
     assert found['"in context" "prompt tuning" cat:cs.CL -survey'] == 'as a phrase: "prompt tuning"'
     for lone in ("prompt", "prompt cat:cs.CL tuning", "prompt OR tuning", "cat:cs.CL au:x"):
         assert not any(says.startswith("as a phrase") for says in narrowed(lone).values()), lone
 
 
-def test_words_may_be_wanted_in_the_title_only_but_are_excluded_anywhere() -> None:
+def test_only_wanted_words_are_moved_to_the_title() -> None:
     assert narrowed("cats OR abs:dogs") == {"abs:dogs OR ti:cats": "in the title only"}
     assert "ti:cats -dogs" in narrowed("cats -dogs")
     assert narrowed("ti:cats") == {}
 
 
-def test_the_categories_nearest_to_half_are_offered_unless_they_are_asked_for() -> None:
+def test_the_categories_nearest_to_half_are_suggested_unless_the_topic_has_them() -> None:
     counts = {"cs.CL": 100, "cs.CV": 45, "cs.LG": 60, "cs.RO": 3}
     found = narrowed("ti:cats cat:cs.CL", categories=counts)
     assert list(found) == ["ti:cats cat:cs.CL cat:cs.CV", "ti:cats cat:cs.CL cat:cs.LG"]
@@ -47,11 +47,11 @@ def test_the_categories_nearest_to_half_are_offered_unless_they_are_asked_for() 
     assert "cat:cs.* cat:cs.CV" in whole
 
 
-def test_a_choice_is_put_in_parentheses_before_anything_is_added() -> None:
+def test_alternatives_get_parentheses_before_a_clause_is_added() -> None:
     assert "(ti:a1 OR ti:b1) cat:cs.CV" in narrowed("ti:a1 OR ti:b1", categories={"cs.CV": 50})
 
 
-def test_common_companions_in_titles_are_asked_for_or_left_out() -> None:
+def test_common_words_of_titles_are_required_or_excluded() -> None:
     words = {"cat": 90, "with": 80, "whiskers": 40, "milk": 30, "purring": 20, "rare": 1, "x2": 50}
     found = narrowed("ti:cat", title_words=words)
     assert list(found) == ["ti:cat ti:whiskers", "ti:cat ti:milk", "ti:cat -purring"]
@@ -61,11 +61,11 @@ def test_common_companions_in_titles_are_asked_for_or_left_out() -> None:
 @pytest.mark.parametrize(
     ("count", "is_kept"), [(0, False), (1, False), (2, True), (85, True), (86, False)]
 )
-def test_only_what_leaves_a_part_worth_having_is_kept(count: int, is_kept: bool) -> None:
+def test_only_suggestions_that_leave_a_useful_share_are_chosen(count: int, is_kept: bool) -> None:
     assert bool(choose([Suggestion("a", "b", count)], 100)) is is_kept
 
 
-def test_suggestions_are_few() -> None:
+def test_the_number_of_suggestions_is_limited() -> None:
     many = [Suggestion(str(n), "", 50) for n in range(20)]
     assert choose(many, 100) == tuple(many[:MOST_SUGGESTIONS])
 
@@ -81,7 +81,7 @@ def test_a_topic_is_widened_by_leaving_out_one_clause() -> None:
     assert widen(parse_query("cats OR dogs")) == []
 
 
-def test_words_that_were_found_nowhere_are_spelt_anew_together_and_alone() -> None:
+def test_misspelt_words_are_corrected_together_and_alone() -> None:
     closest = {"difusion": ["diffusion"], "modl": ["model", "modal"], "rare": []}
 
     def is_found(leaf: Leaf) -> bool:
@@ -98,11 +98,11 @@ def test_words_that_were_found_nowhere_are_spelt_anew_together_and_alone() -> No
     assert found[0].topic == canonical(parse_query("(ti:model OR rare) diffusion good -cat:cs.CL"))
 
 
-def test_nothing_is_spelt_anew_where_no_word_comes_near() -> None:
+def test_a_word_without_a_similar_one_is_not_corrected() -> None:
     assert respell(parse_query("cat:cs.CL au:x zzzz"), lambda _: False, lambda _: []) == []
 
 
-def test_plain_words_are_those_that_may_be_a_categorys_name() -> None:
+def test_plain_words_are_the_wanted_words_without_a_field() -> None:
     assert plain_words(parse_query('Computer "Vision" ti:x cat:cs.CL -y')) == "computer vision"
     assert plain_words(parse_query("a OR b")) == ""
     (named,) = name_categories(["cs.CV"])

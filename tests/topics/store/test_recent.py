@@ -1,4 +1,4 @@
-"""Reading the last days, and the newest papers that a topic finds."""
+"""Queries for the papers of the last days, their changes, and the newest papers of a topic."""
 
 from datetime import timedelta
 
@@ -26,14 +26,14 @@ from service.topics.store.to_sql import to_sql
 
 
 def store_years(session: Session) -> list[int]:
-    """Papers of four years, ever rarer; returns their ids, newest first."""
+    """Store papers of four years, fewer in older years; returns their ids, newest first."""
     for number in range(1, 41):
         on = FRIDAY - timedelta(days=number * number)
         store_papers(session, [make_announcement(number, f"Cats {number}")], on=on)
     return list(session.scalars(select(Paper.id).order_by(Paper.first_announced_on.desc())))
 
 
-def test_the_newest_come_first_and_no_more_than_asked(session: Session) -> None:
+def test_the_newest_papers_come_first_up_to_the_limit(session: Session) -> None:
     newest_first = store_years(session)
     cats = to_sql(parse_query("cats"))
     for most in (1, 2, 3, 10, 40, 1000):
@@ -41,14 +41,14 @@ def test_the_newest_come_first_and_no_more_than_asked(session: Session) -> None:
     assert find_newest_ids(session, to_sql(parse_query("unicorns")), 10) == []
 
 
-def test_papers_of_one_day_come_by_key_and_stubs_not_at_all(session: Session) -> None:
-    told = [make_announcement(n, f"Cats {n}") for n in (2, 1, 3)]
-    ids = store_papers(session, told)
+def test_papers_of_one_day_are_ordered_by_key_without_stubs(session: Session) -> None:
+    announcements = [make_announcement(n, f"Cats {n}") for n in (2, 1, 3)]
+    ids = store_papers(session, announcements)
     session.execute(text("UPDATE papers SET first_announced_on = NULL WHERE title = 'Cats 2'"))
     assert find_newest_ids(session, true(), 9) == [ids["arxiv:2609.00003"], ids["arxiv:2609.00001"]]
 
 
-def test_an_empty_store_has_nothing_recent(session: Session) -> None:
+def test_an_empty_database_has_no_recent_papers(session: Session) -> None:
     assert find_newest_ids(session, true(), 10) == []
     assert read_recent(session, (THURSDAY, FRIDAY)) == []
     assert count_recent(session, (THURSDAY, FRIDAY)) == 0
@@ -57,12 +57,12 @@ def test_an_empty_store_has_nothing_recent(session: Session) -> None:
 
 
 def look(sessions: sessionmaker[Session]) -> str:
-    """The state of the store now."""
+    """Return the current `pg_snapshot`."""
     with transaction(sessions) as session:
         return begin_snapshot(session, 1_000)
 
 
-def test_every_paper_that_came_changed_or_went_is_told_once(
+def test_each_new_changed_or_deleted_paper_is_listed_once(
     session: Session, sessions: sessionmaker[Session]
 ) -> None:
     start = look(sessions)
@@ -72,7 +72,7 @@ def test_every_paper_that_came_changed_or_went_is_told_once(
     stored = look(sessions)
     assert list_changes(session, stored) == []
     session.execute(text("UPDATE papers SET title = 'Dogs' WHERE id = :i"), {"i": second})
-    # What no preview reads of a paper is no change, and neither is a title that stays the same.
+    # Not a change: columns that no preview reads, and an update to the same title.
     session.execute(text("UPDATE papers SET trend = 99, title = title WHERE id = :i"), {"i": third})
     session.commit()
     assert list_changes(session, stored) == [second]
@@ -83,7 +83,7 @@ def test_every_paper_that_came_changed_or_went_is_told_once(
     assert sorted(list_changes(session, start)) == [first, second, third]
 
 
-def test_what_a_paper_means_is_a_change_of_it(
+def test_a_new_embedding_is_a_change_of_the_paper(
     session: Session, sessions: sessionmaker[Session], settings: Settings
 ) -> None:
     ids = store_papers(session, [make_announcement(1, "Cats")])
@@ -92,7 +92,7 @@ def test_what_a_paper_means_is_a_change_of_it(
     assert list_changes(session, state) == [*ids.values()]
 
 
-def test_a_transaction_that_ends_late_is_told_though_its_number_is_low(
+def test_changes_of_a_late_commit_are_listed_despite_its_low_transaction_id(
     session: Session, sessions: sessionmaker[Session]
 ) -> None:
     with sessions() as late:
@@ -133,28 +133,28 @@ def store_one(session: Session, title: str) -> None:
         ("10:11:", "9:9:", True),
     ],
 )
-def test_a_state_covers_another_where_it_sees_all_of_it(
+def test_a_snapshot_includes_another_if_it_sees_all_its_transactions(
     state: str, other: str, *, is_covered: bool
 ) -> None:
     assert snapshot_includes(state, other) is is_covered
 
 
-def test_changes_are_forgotten_after_two_days(session: Session) -> None:
+def test_logged_changes_are_deleted_after_two_days(session: Session) -> None:
     store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2)])
     session.execute(
         text(
             "UPDATE paper_changes SET changed_at = now() - interval '3 days' WHERE paper_id % 2 = 0"
         )
     )
-    kept = {i for i in session.scalars(select(PaperChange.paper_id)) if i % 2}
+    remaining = {i for i in session.scalars(select(PaperChange.paper_id)) if i % 2}
     delete_old_changes(session)
-    assert {*session.scalars(select(PaperChange.paper_id))} == kept
-    assert len(kept) == 1
+    assert {*session.scalars(select(PaperChange.paper_id))} == remaining
+    assert len(remaining) == 1
 
 
-def test_recent_papers_bring_their_lexemes_and_common_words_their_papers(session: Session) -> None:
+def test_recent_papers_have_their_lexemes_and_common_words_their_papers(session: Session) -> None:
     ids = store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2)])
-    second, first = sorted(read_recent(session, (THURSDAY, FRIDAY)), key=lambda one: one.title)
+    second, first = sorted(read_recent(session, (THURSDAY, FRIDAY)), key=lambda paper: paper.title)
     assert (first.title, second.title) == ("Cats 2", "Cats 1")
     assert set(first.title_lexemes) == {"cat", "2"}
     assert first.categories == ("cs.CL",)

@@ -1,4 +1,4 @@
-"""Distinct topics and clauses in Postgres: stored once, healed when met, pruned when unused."""
+"""Compiled topics and clauses: stored once, recompiled on use, pruned when unused."""
 
 import threading
 from datetime import UTC, datetime
@@ -34,10 +34,10 @@ def add_subscriber(session: Session, name: str, *topics: str) -> int:
 
 
 def spell(session: Session, topic: str) -> list[str]:
-    """The stored form of a topic with the clauses' texts for their numbers."""
+    """Return the stored form of a topic with the texts of its clauses instead of their ids."""
     row = session.execute(select(CompiledTopic).where(CompiledTopic.text == topic)).scalar_one()
     session.refresh(row)
-    texts = {one.id: one.text for one in session.scalars(select(Clause))}
+    texts = {clause.id: clause.text for clause in session.scalars(select(Clause))}
     return [("-" if n < 0 else "") + texts[abs(n)] if n else "" for n in row.form]
 
 
@@ -45,7 +45,7 @@ def count(session: Session, table: type[CompiledTopic | Clause | Topic]) -> int:
     return session.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
+def test_equal_topics_of_many_subscribers_are_stored_once(session: Session) -> None:
     add_subscriber(session, "ada", "graph -survey", "cats")
     add_subscriber(session, "grace", "graph -survey", "cats survey")
     assert count(session, Topic) == 4
@@ -56,7 +56,7 @@ def test_equal_topics_of_many_readers_are_stored_once(session: Session) -> None:
     assert spell(session, "graph -survey") == ["", "graph", "-survey"]
 
 
-def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> None:
+def test_a_clause_stores_the_lexemes_of_postgres(session: Session) -> None:
     save_compiled_topics(session, ['"state of the arts"', "models", 'ti:"pre-trained models"'])
     found = {row.text: (row.kind, row.keys) for row in session.scalars(select(Clause))}
     assert found == {
@@ -68,7 +68,7 @@ def test_a_clause_holds_what_postgres_makes_of_its_words(session: Session) -> No
     }  # fmt: skip
 
 
-def test_a_group_is_a_clause_whose_own_clauses_are_stored_too(session: Session) -> None:
+def test_a_group_is_stored_with_its_inner_clauses(session: Session) -> None:
     topic = "(cats OR dogs -(birds fish)) graph"
     wanted = canonical(parse_query(topic))
     save_compiled_topics(session, [wanted])
@@ -102,7 +102,7 @@ def test_every_way_to_save_a_topic_compiles_it(session: Session) -> None:
     assert [texts[topic.canonical_id or 0] for topic in topics] == ["imported", "set", "changed"]
 
 
-def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session) -> None:
+def test_a_text_changed_by_plain_sql_is_unlinked_and_recompiled(session: Session) -> None:
     subscriber = add_subscriber(session, "ada", "cats", "dogs")
     session.execute(
         update(Topic).where(Topic.canonical == "cats").values(query="birds", canonical="birds")
@@ -118,7 +118,7 @@ def test_a_text_changed_by_other_means_is_cut_loose_and_healed(session: Session)
     assert compile_missing(session) == 0
 
 
-def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
+def test_rows_of_plain_sql_are_compiled_in_batches_or_for_some_subscribers(
     session: Session,
 ) -> None:
     ada = add_subscriber(session, "ada", "a1", "shared")
@@ -140,7 +140,7 @@ def test_rows_of_plain_sql_are_healed_some_at_a_time_or_some_readers_first(
     assert None not in shared
 
 
-def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> None:
+def test_compiled_topics_of_another_version_are_recompiled_on_use(session: Session) -> None:
     numbers = save_compiled_topics(session, ["cats", "dogs graph"])
     session.execute(update(Clause).values(keys="spoilt", kind=ClauseKind.WORD, version=1))
     session.execute(update(CompiledTopic).values(form=[0], version=1))
@@ -148,11 +148,11 @@ def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> Non
     assert (some.ids, some.texts) == ([numbers["dogs graph"]], ["dogs graph"])
     found = {
         keys
-        for one in get_stored_clauses(session, [column[0] for column in some.columns])
-        for keys in one.keys
+        for clauses in get_stored_clauses(session, [column[0] for column in some.columns])
+        for keys in clauses.keys
     }
     assert found == {"dog", "graph"}
-    # What nobody met yet is renewed apart from editions, and keeps its number.
+    # Other outdated rows are recompiled by the maintenance task and keep their ids.
     assert spell(session, "cats") == [""]
     assert recompile_outdated(session, 10) == 1
     assert spell(session, "cats") == ["", "cats"]
@@ -160,7 +160,7 @@ def test_forms_of_another_compiler_are_renewed_when_met(session: Session) -> Non
     assert save_compiled_topics(session, ["cats", "dogs graph"]) == numbers
 
 
-def test_a_text_that_is_no_topic_finds_nothing_and_stops_nobody(session: Session) -> None:
+def test_an_unreadable_topic_finds_nothing_and_breaks_no_other(session: Session) -> None:
     numbers = save_compiled_topics(session, ["nosuchfield:x cats", "cats"])
     assert spell(session, "nosuchfield:x cats") == ["", "?"]
     (nothing,) = [
@@ -170,13 +170,13 @@ def test_a_text_that_is_no_topic_finds_nothing_and_stops_nobody(session: Session
     assert numbers.keys() == {"nosuchfield:x cats", "cats"}
 
 
-def test_a_topic_of_the_greatest_length_has_a_row(session: Session) -> None:
+def test_a_topic_of_the_greatest_length_can_be_stored(session: Session) -> None:
     words = " ".join(f"w{number:05x}{number * 7919:08x}" for number in range(199))
     assert save_compiled_topics(session, [words]).keys() == {words}
     assert len(spell(session, words)) == 200
 
 
-def test_likes_of_all_topics_are_listed(session: Session) -> None:
+def test_like_clauses_of_all_topics_are_listed(session: Session) -> None:
     save_compiled_topics(
         session, ['like:"soft prompts" -survey', "(cats OR like:arxiv:2507.17189)"]
     )
@@ -186,7 +186,7 @@ def test_likes_of_all_topics_are_listed(session: Session) -> None:
     }
 
 
-def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> None:
+def test_only_unused_compiled_topics_and_clauses_are_pruned(session: Session) -> None:
     subscriber = add_subscriber(session, "ada", "cats -dogs", "(birds OR fish) graph")
     save_compiled_topics(session, ["dogs horses", "(fish OR snails)"])
     session.commit()
@@ -200,7 +200,9 @@ def test_what_no_topic_needs_is_pruned_and_nothing_else(session: Session) -> Non
     assert count(session, Clause) == count(session, CompiledTopic) == 0
 
 
-def test_nothing_is_pruned_while_somebody_saves(session: Session, engine: Engine) -> None:
+def test_nothing_is_pruned_while_another_transaction_saves(
+    session: Session, engine: Engine
+) -> None:
     save_compiled_topics(session, ["cats"])
     session.commit()
     sessions = make_sessions(engine)
@@ -211,7 +213,7 @@ def test_nothing_is_pruned_while_somebody_saves(session: Session, engine: Engine
     assert prune_compiled(session) == 4
 
 
-def test_two_who_save_the_same_at_once_share_its_row(engine: Engine) -> None:
+def test_concurrent_saves_of_the_same_topic_share_one_row(engine: Engine) -> None:
     sessions = make_sessions(engine)
     texts = [f"w{number} x{number}" for number in range(200)]
     found: list[dict[str, int]] = []
@@ -228,5 +230,5 @@ def test_two_who_save_the_same_at_once_share_its_row(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 4
-    assert all(one == found[0] for one in found)
+    assert all(ids == found[0] for ids in found)
     assert len(set(found[0].values())) == 200

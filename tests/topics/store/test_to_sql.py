@@ -1,4 +1,4 @@
-"""A topic means the same in memory and in Postgres: every pair of topic and paper agrees."""
+"""Matching in memory and in Postgres agree on every pair of topic and paper."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from service.topics.domain.language import Query, leaf_texts, parse_query
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.store.to_sql import fetch_lexemes, to_sql
 
-# Tokens at which a text search parser turns corners: compounds, numbers, addresses, markup.
+# Tokens that are edge cases of the text search parser: compounds, numbers, addresses, markup.
 PIECES = [
     *("the", "of", "and", "a", "is", "model", "Models", "modelling", "graph", "neural", "network"),
     *("pre-trained", "state-of-the-art", "GPT-4", "gpt-4o", "4", "3D", "2.5", "-1", "1e5", "x_y"),
@@ -105,7 +105,9 @@ def test_memory_and_postgres_agree_on_generated_papers(session: Session) -> None
     agree()
 
 
-def test_the_corners_of_the_text_parser_are_found_by_their_own_words(session: Session) -> None:
+def test_edge_cases_of_the_text_search_parser_are_found_by_their_own_words(
+    session: Session,
+) -> None:
     papers = store_papers(session, [plain(f"a {piece} z", piece) for piece in PIECES])
     silent = set()
     for piece, paper in zip(PIECES, papers, strict=True):
@@ -115,7 +117,7 @@ def test_the_corners_of_the_text_parser_are_found_by_their_own_words(session: Se
             silent.add(piece)
         else:
             assert match_query(query, paper, lexicon) is not None, piece
-    # Stop words, in any guise, and bare marks.
+    # Stop words in any spelling, and bare punctuation.
     assert silent == {
         *("the", "of", "and", "a", "is", "don't", "“so”", "İ"),
         *("&amp;", "&", "...", "%", "--", ":"),
@@ -131,7 +133,7 @@ def test_a_phrase_of_the_greatest_length_agrees(session: Session) -> None:
     assert {(number, paper.paper_id) for number, paper in enumerate(papers)} <= pairs
 
 
-def test_a_topic_may_ask_an_alias_of_the_table(session: Session) -> None:
+def test_a_topic_can_be_compiled_for_an_alias_of_the_table(session: Session) -> None:
     first, second = store_papers(session, [plain("graph", "", ("cs.CL",)), plain("x")])
     other = aliased(Paper)
     found = session.scalars(select(other.id).where(to_sql(parse_query("graph cat:cs"), other)))
@@ -139,7 +141,7 @@ def test_a_topic_may_ask_an_alias_of_the_table(session: Session) -> None:
     assert second.paper_id != first.paper_id
 
 
-def test_lexemes_come_back_under_the_text_that_was_asked(session: Session) -> None:
+def test_lexemes_are_returned_by_the_given_text(session: Session) -> None:
     lexicon = fetch_lexemes(session, ["pre-trained models", "of the", "models"])
     assert lexicon == {
         "pre-trained models": {"pre-train": (1,), "pre": (2,), "train": (3,), "model": (4,)},
@@ -150,9 +152,9 @@ def test_lexemes_come_back_under_the_text_that_was_asked(session: Session) -> No
 
 
 def test_a_topic_can_use_the_indexes(session: Session) -> None:
-    """Without sequential scans the plan must go through every GIN index, so each is usable."""
+    """Without sequential scans the plan must use every GIN index, so each one is usable."""
     session.execute(text("SET LOCAL enable_seqscan = off"))
-    # Among a handful of rows any index will do, and this one would serve every topic.
+    # With few rows the planner may use any index, and this one would do for every topic.
     session.execute(text("DROP INDEX ix_papers_first_announced_on"))
     for clause, index in [
         ("ti:graph", "ix_papers_title_lexemes"),

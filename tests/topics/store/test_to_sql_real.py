@@ -1,4 +1,4 @@
-"""Memory and Postgres agree on topics made of real papers' own words."""
+"""Matching in memory and Postgres agree on topics made of words of real papers."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def _real_drafts(real_data: Path, count: int) -> list[Draft]:
 
 
 def _real_draft(number: int, record: dict[str, Any]) -> Draft:
-    """A real paper; how it came is not in the archive and is made up, the same in every run."""
+    """Return a real paper with an invented announcement, the same in every run."""
     # Some records carry MSC and ACM classes beside arXiv's own categories.
     categories = tuple(code for code in record["categories"] if is_known(code))
     came = Circumstances(
@@ -52,8 +52,8 @@ def _real_draft(number: int, record: dict[str, Any]) -> Draft:
 
 
 def real_topics(drafts: Sequence[Draft]) -> st.SearchStrategy[str]:
-    """Topics made of pieces of the papers themselves, so that many of them match."""
-    # By number: as values the papers would be printed whole for every topic made of them.
+    """Generate topics from pieces of the papers, so that many of them match."""
+    # By index: Hypothesis would otherwise print whole papers for every topic.
     chosen, made = st.integers(0, len(drafts) - 1), _Pieces(drafts)
     leaves = st.one_of(
         st.builds(
@@ -82,7 +82,7 @@ _FIELDS = st.sampled_from(["", "", "ti:", "abs:"])
 
 
 class _Pieces:
-    """Clauses that hold for the paper they are made of."""
+    """Clauses that are satisfied by the paper they are made of."""
 
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self._drafts = drafts
@@ -119,7 +119,7 @@ _NO_QUOTES = str.maketrans("", "", '"“”„‟')
 @pytest.mark.real
 @pytest.mark.timeout(1800)
 def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: Path) -> None:
-    """5,000 topics over 10,000 papers where the whole is asked for, a tenth of both elsewhere."""
+    """Compare 5,000 topics on 10,000 papers in the full run, a tenth of both otherwise."""
     whole = bool(os.environ.get("PAPERBOY_TEST_WHOLE"))
     drafts = _real_drafts(real_data, 10_000 if whole else 1_500)
     papers = store_papers(session, drafts)
@@ -143,7 +143,7 @@ def test_memory_and_postgres_agree_on_real_papers(session: Session, real_data: P
         matched.extend(found[number] for number in range(len(topics)))
 
     agree()
-    # The comparison is worth something only where much was found.
+    # The comparison means little unless many papers matched.
     assert len(matched) > (4_500 if whole else 600)
     assert sum(count > 0 for count in matched) > len(matched) / 3
     assert sum(matched) > 20 * len(matched)

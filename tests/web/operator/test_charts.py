@@ -14,7 +14,7 @@ def test_one_row_among_a_million_is_seen_and_the_bar_is_whole() -> None:
     assert [piece.look for piece in picture.pieces] == ["sent", "doubtful"]
     assert picture.pieces[1].width > 2.5
     assert sum(piece.width for piece in picture.pieces) == pytest.approx(WIDTH, abs=0.2)
-    assert picture.text == "1,000,000 sent, 1 in doubt or carried"
+    assert picture.text == "1,000,000 sent, 1 in doubt or carried over"
     empty = draw_edition({})
     assert (empty.pieces, empty.text) == ((), "no digests yet")
 
@@ -31,4 +31,4 @@ def test_bounces_are_stacked_by_whose_fault_they_were(now: datetime) -> None:
         ("complaint", "1 × complaint"),
     ]
     assert min(piece.y for piece in picture.pieces) == 0
-    assert draw_bounces(days[:1]).text == "Nothing came back from Thu 17 Sep to Thu 17 Sep."
+    assert draw_bounces(days[:1]).text == "No bounces or complaints from Thu 17 Sep to Thu 17 Sep."

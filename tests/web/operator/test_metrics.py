@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
@@ -39,7 +39,7 @@ COUNTED = {"paperboy_cache_hits", "paperboy_cache_misses"}
 Samples = dict[str, dict[tuple[str, ...], float]]
 
 
-def read(answer: httpx.Response) -> Samples:
+def read(answer: httpx2.Response) -> Samples:
     """Every sample by name and label values, in alphabetical order of the labels' names."""
     assert answer.status_code == 200
     told: Samples = {}
@@ -58,7 +58,7 @@ def answer_by_name(envelope: Envelope) -> SendOutcome:
     return answers.get(name) or PlannedTransport.plan(envelope)
 
 
-def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press) -> None:
+def test_the_balance_and_all_that_waits_are_told(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers(
         "anne@gmail.com", "later@gmail.com", "nobody@uni.example", "silence@uni.example"
     )
@@ -112,7 +112,7 @@ def test_the_balance_and_all_that_waits_are_told(web: httpx.Client, press: Press
 
 
 def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
-    web: httpx.Client, press: Press
+    web: httpx2.Client, press: Press
 ) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)
@@ -126,13 +126,13 @@ def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
     assert [on for _, on in told] == [days[2].isoformat()]
 
 
-def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx.Client) -> None:
+def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx2.Client) -> None:
     told = read(web.get("/metrics"))
     assert (told["due_mails"], told["in_doubt_mails"]) == ({(): 0}, {(): 0})
     assert "edition_deliveries" not in told
 
 
-def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> None:
+def test_a_restored_backup_rings_the_bell(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
@@ -142,7 +142,7 @@ def test_a_restored_backup_rings_the_bell(web: httpx.Client, press: Press) -> No
     assert read(web.get("/metrics"))["restored"] == {(): 1}
 
 
-def test_the_caches_of_the_process_are_told(web: httpx.Client) -> None:
+def test_the_caches_of_the_process_are_told(web: httpx2.Client) -> None:
     clear_caches()
     for _ in range(3):
         plain_date(date(2026, 4, 21))
@@ -157,7 +157,7 @@ def test_the_caches_of_the_process_are_told(web: httpx.Client) -> None:
     assert "each process has its own" in answer.text
 
 
-def test_asking_often_costs_nothing(web: httpx.Client, engine: Engine) -> None:
+def test_asking_often_costs_nothing(web: httpx2.Client, engine: Engine) -> None:
     first = web.get("/metrics").text
     asked: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
@@ -184,9 +184,9 @@ def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
 
 
 def test_a_database_that_does_not_answer_is_a_503(
-    web: httpx.Client, app: FastAPI, engine: Engine
+    web: httpx2.Client, app: FastAPI, engine: Engine
 ) -> None:
-    app.state.site = replace(app.state.site, measuring_seconds=1)
+    app.state.context = replace(app.state.context, measuring_seconds=1)
     with engine.begin() as blocker:
         blocker.exec_driver_sql("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
         answer = web.get("/metrics")
@@ -195,16 +195,16 @@ def test_a_database_that_does_not_answer_is_a_503(
 
 
 @pytest.fixture
-def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[httpx.Client]:
+def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[httpx2.Client]:
     here = settings.model_copy(
         update={"admin_password": PASSWORD, "base_url": "https://papers.example.org"}
     )
     app = create_app(here, make_sessions(engine), enqueue=Bell(), clock=clock)
-    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+    with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         yield client
 
 
-def test_a_password_opens_it_and_nothing_else_does(guarded: httpx.Client) -> None:
+def test_a_password_opens_it_and_nothing_else_does(guarded: httpx2.Client) -> None:
     bare = guarded.get("/metrics")
     assert bare.status_code == 401
     assert bare.headers["www-authenticate"] == 'Basic realm="Paperboy", charset="UTF-8"'
@@ -223,7 +223,7 @@ def test_a_public_site_without_a_password_has_none(
     public = settings.model_copy(update={"base_url": "https://papers.example.org"})
     app = create_app(public, make_sessions(engine), enqueue=Bell(), clock=clock)
     with serve(app) as address:
-        assert httpx.get(f"{address}/metrics").status_code == 404
+        assert httpx2.get(f"{address}/metrics").status_code == 404
 
 
 def test_small_providers_share_a_label() -> None:

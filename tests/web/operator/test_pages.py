@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
@@ -42,14 +42,14 @@ def site(press: Press, engine: Engine, bell: Bell) -> Iterator[str]:
 
 
 @pytest.fixture
-def operator(site: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site, auth=("me", PASSWORD), timeout=20) as client:
+def operator(site: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=site, auth=("me", PASSWORD), timeout=20) as client:
         yield client
 
 
 @pytest.fixture
-def stranger(site: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site, timeout=20) as client:
+def stranger(site: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=site, timeout=20) as client:
         yield client
 
 
@@ -63,13 +63,13 @@ def doubtful(press: Press) -> int:
     return edition_id
 
 
-def token_in(page: httpx.Response) -> str:
+def token_in(page: httpx2.Response) -> str:
     found = re.search(r'name="token" value="([^"]+)"', page.text)
     assert found is not None
     return found[1]
 
 
-PAGES: dict[str, Callable[[httpx.Client], httpx.Response]] = {
+PAGES: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
     "overview": lambda web: web.get("/admin"),
     "edition": lambda web: web.get("/admin/editions/1"),
     "no such edition": lambda web: web.get("/admin/editions/99999999999999999999"),
@@ -81,7 +81,7 @@ PAGES: dict[str, Callable[[httpx.Client], httpx.Response]] = {
 
 @pytest.mark.parametrize("name", PAGES)
 def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
-    stranger: httpx.Client, press: Press, doubtful: int, name: str
+    stranger: httpx2.Client, press: Press, doubtful: int, name: str
 ) -> None:
     answer = PAGES[name](stranger)
     assert answer.status_code == 401
@@ -93,7 +93,7 @@ def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
 
 @pytest.mark.settings(admin_password="")
 @pytest.mark.parametrize("name", PAGES)
-def test_where_no_password_is_set_there_are_no_such_pages(web: httpx.Client, name: str) -> None:
+def test_where_no_password_is_set_there_are_no_such_pages(web: httpx2.Client, name: str) -> None:
     assert PAGES[name](web).status_code == 404
     web.auth = ("me", "")
     assert PAGES[name](web).status_code == 404
@@ -101,7 +101,7 @@ def test_where_no_password_is_set_there_are_no_such_pages(web: httpx.Client, nam
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_is_kept_by_a_cache_or_found_by_a_search_engine(
-    operator: httpx.Client, doubtful: int, name: str
+    operator: httpx2.Client, doubtful: int, name: str
 ) -> None:
     headers = PAGES[name](operator).headers
     assert headers["cache-control"] == "no-store"
@@ -109,7 +109,7 @@ def test_no_page_is_kept_by_a_cache_or_found_by_a_search_engine(
 
 
 def test_after_many_wrong_passwords_even_the_right_one_waits(
-    stranger: httpx.Client, operator: httpx.Client
+    stranger: httpx2.Client, operator: httpx2.Client
 ) -> None:
     assert operator.get("/admin").status_code == 200
     for _ in range(WRONG_PASSWORDS.amount):
@@ -127,19 +127,19 @@ def test_wrong_passwords_are_counted_while_valkey_is_away(
 ) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     app = create_app(away, make_sessions(engine), enqueue=bell, clock=press.clock)
-    with serve(app) as address, httpx.Client(base_url=address, timeout=20) as client:
+    with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         for _ in range(WRONG_PASSWORDS.amount):
             assert client.get("/admin", auth=("me", "wrong")).status_code == 401
         assert client.get("/admin", auth=("me", PASSWORD)).status_code == 429
 
 
 def test_the_overview_tells_editions_queue_providers_and_what_came_back(
-    operator: httpx.Client, press: Press
+    operator: httpx2.Client, press: Press
 ) -> None:
     edition_id = fill_accounts(press)
     text = operator.get("/admin").text
     assert f'<a href="/admin/editions/{edition_id}">Daily, Tue 22 Sep</a>' in text
-    assert "17 sent, 7 waiting, 3 in doubt or carried, 5 refused or came back, 1 skipped" in text
+    assert "17 sent, 7 waiting, 3 in doubt or carried over, 5 refused or bounced, 1 skipped" in text
     assert "10 address or mailbox, 10 policy, content or configuration" in text
     assert "<strong>outlook</strong>" in text
     assert "at 2.5 a second" in text
@@ -148,7 +148,7 @@ def test_the_overview_tells_editions_queue_providers_and_what_came_back(
     assert "@" not in re.sub(r"<style.*?</style>", "", text).replace("&#64;", "@")
 
 
-def test_an_edition_tells_its_whole_story(operator: httpx.Client, press: Press) -> None:
+def test_an_edition_tells_its_whole_story(operator: httpx2.Client, press: Press) -> None:
     edition_id = fill_accounts(press)
     text = operator.get(f"/admin/editions/{edition_id}").text
     assert "The balance closes." in text
@@ -159,7 +159,7 @@ def test_an_edition_tells_its_whole_story(operator: httpx.Client, press: Press) 
 
 
 def test_an_answer_is_asked_once_and_then_given(
-    operator: httpx.Client, press: Press, doubtful: int, bell: Bell
+    operator: httpx2.Client, press: Press, doubtful: int, bell: Bell
 ) -> None:
     path = f"/admin/editions/{doubtful}"
     form = {"token": token_in(operator.get(path)), "answer": "resend"}
@@ -179,7 +179,7 @@ def test_an_answer_is_asked_once_and_then_given(
     "forged", [{"token": ""}, {"token": "x.y"}, {"answer": "lost"}, {"answer": ""}]
 )
 def test_a_form_that_is_not_ours_changes_nothing(
-    operator: httpx.Client, press: Press, doubtful: int, forged: dict[str, str]
+    operator: httpx2.Client, press: Press, doubtful: int, forged: dict[str, str]
 ) -> None:
     path = f"/admin/editions/{doubtful}"
     form = {"token": token_in(operator.get(path)), "answer": "sent", "sure": "yes"}
@@ -191,14 +191,16 @@ def test_a_form_that_is_not_ours_changes_nothing(
     assert press.states(doubtful) == {"in_doubt": 1}
 
 
-def test_mails_of_no_edition_are_answered_for_as_well(operator: httpx.Client, press: Press) -> None:
+def test_mails_of_no_edition_are_answered_for_as_well(
+    operator: httpx2.Client, press: Press
+) -> None:
     (anne,) = press.add_subscribers(ANNE)
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, DeliveryKind.WELCOME, anne, "first", now, now + timedelta(hours=5))
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     page = operator.get("/admin")
-    assert "In doubt, of no edition" in page.text
+    assert "Transactional mail in doubt" in page.text
     form = {"token": token_in(page), "answer": "sent", "sure": "yes"}
     carry = operator.post("/admin/editions/0/resolve", data={**form, "answer": "carry"})
     assert carry.status_code == 404
@@ -207,7 +209,7 @@ def test_mails_of_no_edition_are_answered_for_as_well(operator: httpx.Client, pr
 
 
 def test_a_readers_story_is_told_by_post_alone(
-    operator: httpx.Client, press: Press, doubtful: int
+    operator: httpx2.Client, press: Press, doubtful: int
 ) -> None:
     assert operator.get("/admin/reader", params={"email": ANNE}).status_code == 405
     page = operator.post("/admin/reader", data={"email": f" {ANNE} ", "on": "2026-09-18"})
@@ -223,14 +225,14 @@ def test_a_readers_story_is_told_by_post_alone(
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"email": "nobody@example.org"}, "Nobody has this address."),
+        ({"email": "nobody@example.org"}, "No reader has this address."),
         ({"email": "<script>"}, 'class="fault"'),
-        ({"email": ANNE, "on": "someday"}, "A day looks like 2026-09-18."),
+        ({"email": ANNE, "on": "someday"}, "Write the day like 2026-09-18."),
         ({}, 'class="fault"'),
     ],
 )
 def test_what_nobody_can_be_told_about_is_one_sentence(
-    operator: httpx.Client, form: dict[str, str], said: str
+    operator: httpx2.Client, form: dict[str, str], said: str
 ) -> None:
     page = operator.post("/admin/reader", data=form)
     assert page.status_code == 422
@@ -239,7 +241,7 @@ def test_what_nobody_can_be_told_about_is_one_sentence(
 
 
 def test_a_restored_backup_is_told_and_accepted_after_one_question(
-    operator: httpx.Client, press: Press, bell: Bell
+    operator: httpx2.Client, press: Press, bell: Bell
 ) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
@@ -251,11 +253,11 @@ def test_a_restored_backup_is_told_and_accepted_after_one_question(
     assert "it was restored from a backup" in page.text
     form = {"token": token_in(page)}
     asked = operator.post("/admin/restored", data=form)
-    assert "Was it restored from a backup?" in asked.text
+    assert "Was the database restored from a backup?" in asked.text
     assert operator.post("/admin/restored", data={"sure": "yes"}).status_code == 404
     assert "it was restored from a backup" in operator.get("/admin").text
     done = operator.post("/admin/restored", data={"token": token_in(asked), "sure": "yes"})
-    assert "0 mails in doubt; sending goes on." in done.text
+    assert "0 mails in doubt; sending resumes." in done.text
     assert "it was restored from a backup" not in operator.get("/admin").text
     assert bell.rung == [("deliver",)]
 

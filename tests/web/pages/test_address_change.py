@@ -1,6 +1,6 @@
 """Moving to another address on the site: asked on the preferences page, answered by a link."""
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
@@ -16,7 +16,7 @@ from service.subscribers.store.subscribers import find_by_email
 from service.web.core.rate_limits import GLOBAL
 
 OLD, NEW = "reader@example.org", "new.address@example.org"
-ASKED = "If that address can get our mails"
+ASKED = "If that address can receive our mail"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
     return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
-def ask(web: httpx.Client, link: str, address: str) -> httpx.Response:
+def ask(web: httpx2.Client, link: str, address: str) -> httpx2.Response:
     return web.post(link, data={"action": "address", "address": address})
 
 
@@ -45,7 +45,7 @@ def question(session: Session, subscribers: Subscribers) -> str:
 
 
 def test_the_answer_is_the_same_for_every_address(
-    web: httpx.Client, subscribers: Subscribers, link: str
+    web: httpx2.Client, subscribers: Subscribers, link: str
 ) -> None:
     subscribers.add("known@example.org")
     pages = {ask(web, link, one).text for one in (NEW, "known@example.org", OLD)}
@@ -56,7 +56,11 @@ def test_the_answer_is_the_same_for_every_address(
 
 
 def test_a_link_asks_and_only_its_button_moves(
-    web: httpx.Client, session: Session, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client,
+    session: Session,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
+    link: str,
 ) -> None:
     ask(web, link, NEW)
     path = question(session, subscribers)
@@ -65,7 +69,7 @@ def test_a_link_asks_and_only_its_button_moves(
     assert (page.status_code, count_rows(session)) == (200, before)
     assert 'method="post"' in page.text
     done = web.post(path)
-    assert "Your digests come here" in done.text
+    assert "Your address is changed" in done.text
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.email == NEW
@@ -77,7 +81,7 @@ def test_a_link_asks_and_only_its_button_moves(
 
 
 def test_an_old_or_foreign_link_changes_nothing(
-    web: httpx.Client, session: Session, subscribers: Subscribers, clock: Turnable, link: str
+    web: httpx2.Client, session: Session, subscribers: Subscribers, clock: Turnable, link: str
 ) -> None:
     ask(web, link, NEW)
     path = question(session, subscribers)
@@ -89,7 +93,7 @@ def test_an_old_or_foreign_link_changes_nothing(
         assert answer.status_code == 410
 
 
-def test_what_is_no_address_is_said_beside_the_field(web: httpx.Client, link: str) -> None:
+def test_what_is_no_address_is_said_beside_the_field(web: httpx2.Client, link: str) -> None:
     answer = ask(web, link, "nobody<script>")
     assert answer.status_code == 422
     assert "This is not an email address" in answer.text
@@ -97,7 +101,7 @@ def test_what_is_no_address_is_said_beside_the_field(web: httpx.Client, link: st
     assert "<script>" not in answer.text.replace("<script src", "")
 
 
-def test_asking_counts_as_a_sign_up(web: httpx.Client, session: Session, link: str) -> None:
+def test_asking_counts_as_a_sign_up(web: httpx2.Client, session: Session, link: str) -> None:
     answers = [ask(web, link, f"a{n}@example.org").status_code for n in range(70)]
     assert answers[0] == 200
     assert answers[-1] == 429

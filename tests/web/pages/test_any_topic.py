@@ -2,7 +2,7 @@
 
 import random
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
@@ -33,7 +33,7 @@ def draw(chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_texts_are_answered_or_refused_and_never_a_fault_of_ours(
-    web: httpx.Client, session: Session, seed: int
+    web: httpx2.Client, session: Session, seed: int
 ) -> None:
     store_papers(session, [make_announcement(n, f"Cats opting {n}") for n in range(1, 6)])
     chance = random.Random(seed)
@@ -49,14 +49,14 @@ def test_random_texts_are_answered_or_refused_and_never_a_fault_of_ours(
 @pytest.mark.parametrize(
     "topic", ["x" * 4097, "a " * 200 + "b", "(" * 51 + "a" + ")" * 51, 'like:"' + "ab" * 1001 + '"']
 )
-def test_what_is_too_much_is_refused_in_one_line(web: httpx.Client, topic: str) -> None:
+def test_what_is_too_much_is_refused_in_one_line(web: httpx2.Client, topic: str) -> None:
     answer = web.get("/feeds/search.json", params={"q": topic})
     assert answer.status_code == 422
     assert "at most" in answer.text
     assert len(answer.text.strip().splitlines()) == 1
 
 
-def test_a_like_of_a_paper_nobody_has_is_refused_with_what_to_do(web: httpx.Client) -> None:
+def test_a_like_of_a_paper_nobody_has_is_refused_with_what_to_do(web: httpx2.Client) -> None:
     answer = web.get("/feeds/search.json", params={"q": "like:2507.17189"})
     assert answer.status_code == 422
     assert (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from smtplib import SMTP
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -36,7 +36,7 @@ def find_digest(session: Session) -> Delivery:
 
 
 def test_a_digest_opens_in_the_browser_as_it_was_composed(
-    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
+    web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscribers.add("reader@example.org", "cats")
     store_papers(session, [make_announcement(1, "All about Cats"), make_announcement(2, "Dogs")])
@@ -52,7 +52,7 @@ def test_a_digest_opens_in_the_browser_as_it_was_composed(
 
 
 def test_a_digest_of_an_erased_reader_is_gone(
-    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
+    web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add("reader@example.org", "cats")
     store_papers(session, [make_announcement(1, "All about Cats")])
@@ -67,7 +67,7 @@ def test_a_digest_of_an_erased_reader_is_gone(
 
 
 def test_another_mails_row_is_no_edition(
-    web: httpx.Client, session: Session, subscribers: Subscribers
+    web: httpx2.Client, session: Session, subscribers: Subscribers
 ) -> None:
     subscribers.add("reader@example.org", is_confirmed=False)
     confirmation = session.execute(select(Delivery)).scalar_one()
@@ -78,7 +78,7 @@ def test_another_mails_row_is_no_edition(
 @pytest.fixture
 def development(
     settings: Settings, engine: Engine, clock: Turnable, bell: Bell
-) -> Iterator[httpx.Client]:
+) -> Iterator[httpx2.Client]:
     """A site without a relay, whose development mailbox holds one mail."""
     settings = settings.model_copy(update={"smtp_url": ()})
     message = EmailMessage()
@@ -92,11 +92,11 @@ def development(
     ):
         smtp.send_message(message)
     app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
-    with serve(app) as address, httpx.Client(base_url=address) as client:
+    with serve(app) as address, httpx2.Client(base_url=address) as client:
         yield client
 
 
-def test_the_development_mailbox_lists_and_shows_what_went_out(development: httpx.Client) -> None:
+def test_the_development_mailbox_lists_and_shows_what_went_out(development: httpx2.Client) -> None:
     import re
 
     page = development.get("/mailbox").text
@@ -114,12 +114,12 @@ def test_the_development_mailbox_lists_and_shows_what_went_out(development: http
 
 
 @pytest.mark.parametrize("key", ["nothing", "..%2f..%2fsecret_key", "%00"])
-def test_a_message_that_is_not_there_is_a_404_page(development: httpx.Client, key: str) -> None:
+def test_a_message_that_is_not_there_is_a_404_page(development: httpx2.Client, key: str) -> None:
     assert development.get(f"/mailbox/{key}").status_code == 404
     assert development.get(f"/mailbox/{key}/html").status_code == 404
 
 
-def test_with_a_relay_there_is_no_mailbox(web: httpx.Client) -> None:
+def test_with_a_relay_there_is_no_mailbox(web: httpx2.Client) -> None:
     for path in ("/mailbox", "/mailbox/some-key", "/mailbox/some-key/html"):
         assert web.get(path).status_code == 404
     assert "/mailbox" not in web.get("/").text
@@ -131,4 +131,4 @@ def test_an_empty_mailbox_says_so(
     settings = settings.model_copy(update={"smtp_url": ()})
     app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
     with serve(app) as address:
-        assert "No mail yet." in httpx.get(f"{address}/mailbox").text
+        assert "No mail yet." in httpx2.get(f"{address}/mailbox").text

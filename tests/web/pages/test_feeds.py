@@ -5,7 +5,7 @@ from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
 import feedparser
-import httpx
+import httpx2
 import pytest
 from lxml import etree
 from sqlalchemy import text
@@ -21,7 +21,9 @@ def store_some(session: Session) -> None:
     store_papers(session, told)
 
 
-def test_a_search_is_an_atom_feed_of_its_newest_papers(web: httpx.Client, session: Session) -> None:
+def test_a_search_is_an_atom_feed_of_its_newest_papers(
+    web: httpx2.Client, session: Session
+) -> None:
     store_some(session)
     answer = web.get("/feeds/search.atom", params={"q": "cats OR mice"})
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
@@ -42,7 +44,7 @@ def test_a_search_is_an_atom_feed_of_its_newest_papers(web: httpx.Client, sessio
 
 
 def test_every_element_that_rfc_4287_requires_is_there_once(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_some(session)
     for address in ("/feeds/search.atom?q=cats", "/feeds/daily.atom"):
@@ -57,7 +59,7 @@ def test_every_element_that_rfc_4287_requires_is_there_once(
         assert len(ids) == len({*ids}) == 2
 
 
-def test_a_search_is_a_json_feed(web: httpx.Client, session: Session) -> None:
+def test_a_search_is_a_json_feed(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     answer = web.get("/feeds/search.json", params={"q": "cats OR mice"})
     assert answer.headers["content-type"] == "application/feed+json; charset=utf-8"
@@ -74,7 +76,7 @@ def test_a_search_is_a_json_feed(web: httpx.Client, session: Session) -> None:
     assert cats["tags"] == ["cs.CL"]
 
 
-def test_the_days_are_a_feed_of_one_entry_each(web: httpx.Client, session: Session) -> None:
+def test_the_days_are_a_feed_of_one_entry_each(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     for back in range(2, 9):
         told = [make_announcement(100 + back, f"Day {back}")]
@@ -92,7 +94,7 @@ def test_the_days_are_a_feed_of_one_entry_each(web: httpx.Client, session: Sessi
     "address", ["/feeds/search.atom?q=cats", "/feeds/search.json?q=cats", "/feeds/daily.atom"]
 )
 def test_a_feed_that_has_not_changed_is_not_sent_again(
-    web: httpx.Client, session: Session, address: str
+    web: httpx2.Client, session: Session, address: str
 ) -> None:
     store_some(session)
     first = web.get(address)
@@ -118,7 +120,7 @@ def test_a_feed_that_has_not_changed_is_not_sent_again(
         assert web.get(address, headers=unknown).status_code == 200, unknown
 
 
-def test_a_changed_paper_changes_its_feed(web: httpx.Client, session: Session) -> None:
+def test_a_changed_paper_changes_its_feed(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     first = web.get("/feeds/search.atom?q=cats")
     session.execute(
@@ -132,21 +134,21 @@ def test_a_changed_paper_changes_its_feed(web: httpx.Client, session: Session) -
 
 
 @pytest.mark.parametrize("form", ["atom", "json"])
-def test_a_faulty_topic_is_one_clear_line(web: httpx.Client, form: str) -> None:
+def test_a_faulty_topic_is_one_clear_line(web: httpx2.Client, form: str) -> None:
     answer = web.get(f"/feeds/search.{form}", params={"q": "cats )"})
     assert answer.status_code == 422
     assert answer.text == "This parenthesis was never opened (character 6).\n"
     assert web.get(f"/feeds/search.{form}").status_code == 422
 
 
-def test_an_empty_feed_is_valid(web: httpx.Client) -> None:
+def test_an_empty_feed_is_valid(web: httpx2.Client) -> None:
     for address in ("/feeds/search.atom?q=unicorns", "/feeds/daily.atom"):
         feed = feedparser.parse(web.get(address).content)
         assert not feed.bozo
         assert feed.entries == []
 
 
-def test_pages_link_their_feeds(web: httpx.Client, session: Session) -> None:
+def test_pages_link_their_feeds(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     assert 'type="application/atom+xml"' in web.get("/").text
     page = web.get("/search", params={"q": "cats OR mice"}).text

@@ -1,6 +1,6 @@
 from datetime import date, timedelta
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
@@ -8,7 +8,7 @@ from service.papers.domain.types import AnnounceType, BatchState
 
 
 def test_the_front_page_shows_the_latest_day_with_the_most_upvoted_paper_first(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "An Older Paper")], on=THURSDAY)
     told = [
@@ -24,7 +24,7 @@ def test_the_front_page_shows_the_latest_day_with_the_most_upvoted_paper_first(
 
 
 def test_the_dateline_says_that_all_announced_papers_were_checked(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "One"), make_announcement(2, "Two")])
     assert '<p class="whole">2 of 2 announced papers checked</p>' in web.get("/").text
@@ -32,17 +32,17 @@ def test_the_dateline_says_that_all_announced_papers_were_checked(
 
 
 def test_the_dateline_names_the_categories_that_are_still_to_come(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "One")])
     store_papers(session, [], category="cs.CV", state=BatchState.EXPECTED)
     page = web.get("/").text
-    said = "1 of 1 announced paper checked, not all of the day. Not complete yet: cs.CV."
+    said = "1 of 1 announced paper checked (day incomplete). Not complete yet: cs.CV."
     assert f'<p class="partly">{said}</p>' in page
 
 
 def test_a_field_tab_shows_the_papers_of_that_field_alone(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     seen = make_announcement(1, "A Picture", categories=("cs.CV",), primary_category="cs.CV")
     store_papers(session, [seen, make_announcement(2, "A Sentence")])
@@ -52,13 +52,13 @@ def test_a_field_tab_shows_the_papers_of_that_field_alone(
     assert '<a href="/?field=cs.CV" aria-current="page"' in page
 
 
-def test_an_unknown_field_is_a_404_page(web: httpx.Client) -> None:
+def test_an_unknown_field_is_a_404_page(web: httpx2.Client) -> None:
     answer = web.get("/", params={"field": "cs.NOPE"})
     assert answer.status_code == 404
     assert "There is no such field" in answer.text
 
 
-def test_a_cross_listed_paper_says_where_it_is_from(web: httpx.Client, session: Session) -> None:
+def test_a_cross_listed_paper_says_where_it_is_from(web: httpx2.Client, session: Session) -> None:
     guest = make_announcement(
         1,
         "A Guest",
@@ -70,14 +70,14 @@ def test_a_cross_listed_paper_says_where_it_is_from(web: httpx.Client, session: 
     assert "cross-listed from physics.ao-ph" in web.get("/").text
 
 
-def test_a_title_with_markup_is_shown_as_text(web: httpx.Client, session: Session) -> None:
+def test_a_title_with_markup_is_shown_as_text(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "When a<b & <script>alert(1)</script>")])
     page = web.get("/").text
     assert "When a&lt;b &amp; &lt;script&gt;" in page
     assert "<script>" not in page
 
 
-def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx.Client, session: Session) -> None:
+def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(n, f"Paper number {n}") for n in range(1, 46)])
     first = web.get("/").text
     assert "Page 1 of 2" in first
@@ -88,7 +88,7 @@ def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx.Client, session:
     assert web.get("/", params={"page": "²; drop"}).text.count("<article>") == 40
 
 
-def test_an_empty_service_still_invites_to_sign_up(web: httpx.Client) -> None:
+def test_an_empty_service_still_invites_to_sign_up(web: httpx2.Client) -> None:
     answer = web.get("/")
     assert answer.status_code == 200
     assert "not announced yet" in answer.text
@@ -96,7 +96,7 @@ def test_an_empty_service_still_invites_to_sign_up(web: httpx.Client) -> None:
 
 
 def test_a_day_shows_its_papers_and_links_to_its_neighbours(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Wednesday Work")], on=date(2026, 9, 16))
     store_papers(session, [make_announcement(2, "Thursday Thought")], on=THURSDAY)
@@ -108,7 +108,7 @@ def test_a_day_shows_its_papers_and_links_to_its_neighbours(
     assert '<a rel="next" href="/daily/2026-09-18">' in page
 
 
-def test_a_weekend_says_kindly_that_nothing_comes(web: httpx.Client, session: Session) -> None:
+def test_a_weekend_says_kindly_that_nothing_comes(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Friday Find")], on=date(2026, 9, 11))
     answer = web.get("/daily/2026-09-12")
     assert answer.status_code == 200
@@ -117,24 +117,26 @@ def test_a_weekend_says_kindly_that_nothing_comes(web: httpx.Client, session: Se
     assert '<a rel="next" href="/daily/2026-09-14">' in answer.text
 
 
-def test_a_day_without_announcements_boasts_of_nothing(web: httpx.Client, session: Session) -> None:
+def test_a_day_without_announcements_boasts_of_nothing(
+    web: httpx2.Client, session: Session
+) -> None:
     store_papers(session, [], on=date(2026, 9, 12))
     assert "checked" not in web.get("/daily/2026-09-12").text
 
 
-def test_an_empty_working_day_says_so(web: httpx.Client) -> None:
+def test_an_empty_working_day_says_so(web: httpx2.Client) -> None:
     assert "No papers were announced on this day." in web.get("/daily/2026-09-16").text
 
 
 def test_a_field_without_papers_says_so_although_the_day_has_some(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "One")])
     page = web.get("/daily/2026-09-18", params={"field": "math.AG"}).text
     assert "Nothing was announced in this field on this day." in page
 
 
-def test_a_day_to_come_and_a_day_that_is_none_are_404_pages(web: httpx.Client) -> None:
+def test_a_day_to_come_and_a_day_that_is_none_are_404_pages(web: httpx2.Client) -> None:
     for text in (str(FRIDAY + timedelta(days=3)), "2026-02-30", "20260918", "yesterday"):
         answer = web.get(f"/daily/{text}")
         assert answer.status_code == 404, text

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from html import unescape
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -30,7 +30,7 @@ def store_many(session: Session, count: int = 40) -> None:
 
 
 def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
     before = count_rows(session)
@@ -42,7 +42,7 @@ def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
     assert count_rows(session) == before
 
 
-def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx.Client) -> None:
+def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx2.Client) -> None:
     answer = web.get(LIVE, params={"q": "cats titel:x"})
     assert answer.status_code == 200
     told = answer.json()
@@ -54,14 +54,14 @@ def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx.Client) -
 
 
 def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_place(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_many(session)
     page = web.post(
         "/topics/preview", data={"topic": ["cats", "dogs"], "email": "reader@example.org"}
     ).text
     assert "<strong>about 40 papers a day</strong>" in page
-    assert "That is many. Narrower, with papers in 30 days:" in page
+    assert "That is a lot. Narrower topics, with papers in 30 days:" in page
     buttons = re.findall(
         r'<button class="suggestion" type="submit" name="instead" value="([^"]+)"', page
     )
@@ -78,11 +78,11 @@ def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_p
 
 
 def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Diffusion for Cats")])
     page = web.get("/topics/preview", params={"q": "difusion"}).text
-    assert "Nothing in 30 days. Did you mean:" in page
+    assert "No papers in 30 days. Did you mean:" in page
     assert "diffusion instead of difusion" in page
     told = web.get(
         "/topics/preview", params={"q": "difusion"}, headers={"Accept": "application/json"}
@@ -97,11 +97,11 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
 
 
 def test_a_topic_too_broad_to_preview_is_told_so(
-    web: httpx.Client, app: FastAPI, session: Session
+    web: httpx2.Client, app: FastAPI, session: Session
 ) -> None:
-    site: AppContext = app.state.site
-    previews = LivePreviews(site.sessions, site.settings, PreviewLimits(time_limit_ms=50))
-    app.state.site = replace(site, previews=previews)
+    context: AppContext = app.state.context
+    previews = LivePreviews(context.sessions, context.settings, PreviewLimits(time_limit_ms=50))
+    app.state.context = replace(context, previews=previews)
     session.execute(text("LOCK TABLE papers IN ACCESS EXCLUSIVE MODE"))
     page = web.get("/topics/preview", params={"q": "cats"})
     assert page.status_code == 200
@@ -116,7 +116,7 @@ def test_a_topic_too_broad_to_preview_is_told_so(
 
 
 def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     page = web.get("/").text
     ticks = [unescape(v) for v in re.findall(r'type="checkbox"[^>]* value="([^"]+)"', page)]
@@ -129,7 +129,7 @@ def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
 
 
 def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
-    web: httpx.Client, subscribers: Subscribers
+    web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     query = READY_FIELDS[-1].topics[-1].query
     page = web.post("/topics/preview", data={"topic": ["cats", query]}).text
@@ -143,7 +143,7 @@ def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
     assert 'value="cat:math.NT"' in saved.text
 
 
-def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx.Client) -> None:
+def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx2.Client) -> None:
     page = web.get("/")
     assert "script-src 'self';" in page.headers["content-security-policy"]
     found = re.search(
@@ -156,7 +156,7 @@ def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx.Client) 
 
 
 def test_a_search_with_more_than_fits_its_pages_says_so(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_many(session, MOST_COUNTED + 10)
     page = web.get("/search", params={"q": "cats"}).text

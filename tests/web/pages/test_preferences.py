@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -44,7 +44,7 @@ def topics_of(session: Session, subscriber: Subscriber) -> list[str]:
 
 
 def test_the_page_shows_what_is_set_and_not_the_whole_address(
-    web: httpx.Client, session: Session, link: str
+    web: httpx2.Client, session: Session, link: str
 ) -> None:
     before = count_rows(session)
     page = web.get(link).text
@@ -56,7 +56,11 @@ def test_the_page_shows_what_is_set_and_not_the_whole_address(
 
 
 def test_saving_sets_topics_and_times(
-    web: httpx.Client, session: Session, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client,
+    session: Session,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
+    link: str,
 ) -> None:
     fields = {
         "topic": ["dogs", " ", "cats"],
@@ -75,7 +79,7 @@ def test_saving_sets_topics_and_times(
 
 
 def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     def wants() -> bool:
         fresh = subscribers.reread(subscriber)
@@ -96,7 +100,7 @@ def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
 
 
 def test_what_is_not_sent_stays_and_blank_topics_are_removed(
-    web: httpx.Client, session: Session, subscriber: Subscriber, link: str
+    web: httpx2.Client, session: Session, subscriber: Subscriber, link: str
 ) -> None:
     assert web.post(link, data={"hour": "9"}).status_code == 200
     assert topics_of(session, subscriber) == ["cats", '"prompt tuning"']
@@ -112,12 +116,12 @@ def test_what_is_not_sent_stays_and_blank_topics_are_removed(
         ({"hour": "24"}, "from 0 to 23"),
         ({"action": "pause", "pause_days": "-1"}, "Pause for 1 to 366 days."),
         ({"action": "pause", "pause_days": "367"}, "Pause for 1 to 366 days."),
-        ({"action": "dance"}, "does not know that action"),
+        ({"action": "dance"}, "Unknown action"),
     ],
 )
 def test_what_cannot_be_used_changes_nothing(
     *,
-    web: httpx.Client,
+    web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
     subscriber: Subscriber,
@@ -134,7 +138,7 @@ def test_what_cannot_be_used_changes_nothing(
     assert topics_of(session, fresh) == ["cats", '"prompt tuning"']
 
 
-def test_a_faulty_topic_keeps_what_was_typed(web: httpx.Client, link: str) -> None:
+def test_a_faulty_topic_keeps_what_was_typed(web: httpx2.Client, link: str) -> None:
     page = web.post(link, data={"topic": ["dogs )", "birds"], "hour": "9"}).text
     assert "<code>dogs <mark>)</mark></code>" in page
     assert 'value="birds"' in page
@@ -143,7 +147,7 @@ def test_a_faulty_topic_keeps_what_was_typed(web: httpx.Client, link: str) -> No
 
 @pytest.mark.parametrize(("days", "until"), [("14", date(2026, 10, 2)), ("", None)])
 def test_a_pause_ends_on_its_day_or_when_the_reader_says(
-    web: httpx.Client,
+    web: httpx2.Client,
     subscribers: Subscribers,
     subscriber: Subscriber,
     link: str,
@@ -162,7 +166,7 @@ def test_a_pause_ends_on_its_day_or_when_the_reader_says(
 
 
 def test_what_a_pause_misses_is_asked_for_before_or_after_it(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     box = 'id="catch_up" name="catch_up" value="yes"'
     pausing = {"action": "pause", "pause_days": "14", "catch_up": ["no", "yes"]}
@@ -175,14 +179,14 @@ def test_what_a_pause_misses_is_asked_for_before_or_after_it(
     assert (fresh.catch_up_since, fresh.paused_at) == (None, None)
     web.post(link, data={"action": "pause", "pause_days": "14"})
     said = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
-    assert "What you missed comes in a mail of its own." in said
+    assert "What you missed comes in a separate mail." in said
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.catch_up_since == date(2026, 9, 18)
 
 
 def test_leaving_and_coming_back_work_from_the_page(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     page = web.post(link, data={"action": "unsubscribe"}).text
     assert "You will get no more mail from us." in page
@@ -197,7 +201,11 @@ def test_leaving_and_coming_back_work_from_the_page(
 
 
 def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str, session: Session
+    web: httpx2.Client,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
+    link: str,
+    session: Session,
 ) -> None:
     asked = web.post(link, data={"action": "erase"})
     assert "Erase everything about you?" in asked.text
@@ -215,7 +223,7 @@ def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
 
 
 def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
-    web: httpx.Client,
+    web: httpx2.Client,
     subscribers: Subscribers,
     subscriber: Subscriber,
     link: str,
@@ -239,7 +247,7 @@ def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
     assert "secrets" not in answer.text
 
 
-def test_an_old_link_says_what_to_do(web: httpx.Client, link: str, clock: Turnable) -> None:
+def test_an_old_link_says_what_to_do(web: httpx2.Client, link: str, clock: Turnable) -> None:
     clock.forward(days=121)
     for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
         assert answer.status_code == 410

@@ -3,7 +3,7 @@
 import json
 import re
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
@@ -36,29 +36,29 @@ def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
     return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
-def titles(page: httpx.Response) -> list[str]:
+def titles(page: httpx2.Response) -> list[str]:
     return re.findall(r'<a href="/papers/[^"]*">([^<]*)</a>', page.text)
 
 
 def test_saved_papers_are_listed_the_last_first_and_taken_off(
-    web: httpx.Client, papers: list[int], change: str, link: str
+    web: httpx2.Client, papers: list[int], change: str, link: str
 ) -> None:
-    assert "Nothing yet." in web.get(f"{link}/kept").text
+    assert "No saved papers yet." in web.get(f"{link}/kept").text
     assert "No saved papers yet." in web.get(link).text
     for paper in papers[:2]:
         web.post(change, data={"keep": str(paper)})
     web.post(change, data={"less": str(papers[2])})
-    assert "2 saved papers</a>, and 1 you want less of." in web.get(link).text
+    assert "2 saved papers</a>, and 1 marked “less like this”." in web.get(link).text
     assert titles(web.get(f"{link}/kept")) == ["Cats of kind 2", "Cats of kind 1"]
     off = web.post(f"{link}/kept", data={"paper": str(papers[1])})
-    assert "It is off the list." in off.text
+    assert "Removed from your saved papers." in off.text
     assert titles(off) == ["Cats of kind 1"]
     assert titles(web.post(f"{link}/kept", data={"paper": str(papers[2])})) == ["Cats of kind 1"]
-    assert "and 1 you want less of" in web.get(link).text
+    assert "and 1 marked “less like this”" in web.get(link).text
 
 
 def test_changes_are_listed_and_undone_from_the_preferences(
-    web: httpx.Client, session: Session, subscriber: Subscriber, change: str, link: str
+    web: httpx2.Client, session: Session, subscriber: Subscriber, change: str, link: str
 ) -> None:
     topic = str(list_topics(session, subscriber.id)[0].id)
     web.post(change, data={"topic": topic, "mute": "dogs"})
@@ -68,21 +68,21 @@ def test_changes_are_listed_and_undone_from_the_preferences(
     assert "new topic <code>au:&#34;Ada Lovelace&#34;</code>" in page
     newest, oldest = re.findall(r'name="change" value="(\d+)"', page)
     undone = web.post(f"{link}/undo", data={"change": newest})
-    assert "The topic that followed this author is gone." in undone.text
+    assert "The topic for this author is removed." in undone.text
     assert 'method="post"' not in undone.text
     web.post(link, data={"topic": ["cats -dogs -birds"], "action": "save"})
     refused = web.post(f"{link}/undo", data={"change": oldest})
     assert refused.status_code == 409
-    assert "The topic is gone since" in refused.text
+    assert "This topic was deleted since" in refused.text
     assert web.post(f"{link}/undo", data={"change": "x"}).status_code == 200
     assert web.post(f"{link}/undo", data={"change": "777777"}).status_code == 404
 
 
 def test_suggestions_are_switched_on_the_preferences(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
-    assert 'value="off">No suggestions' in web.get(link).text
-    assert "No more suggestions" in web.post(f"{link}/suggestions", data={"also": "off"}).text
+    assert 'value="off">Stop suggestions' in web.get(link).text
+    assert "Suggestions are off" in web.post(f"{link}/suggestions", data={"also": "off"}).text
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.has_suggestions is False
@@ -92,7 +92,7 @@ def test_suggestions_are_switched_on_the_preferences(
 
 
 def test_the_export_holds_opinions_and_changes_and_erasure_takes_them(
-    web: httpx.Client,
+    web: httpx2.Client,
     session: Session,
     subscriber: Subscriber,
     papers: list[int],

@@ -2,13 +2,13 @@
 
 from datetime import date
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 
 
 def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Old Prompt Tuning")], on=date(2025, 3, 3))
     told = [make_announcement(2, "New Prompt Tuning"), make_announcement(3, "Other Things")]
@@ -20,7 +20,7 @@ def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
     assert page.index(new) < page.index(old)
 
 
-def test_search_comes_in_pages(web: httpx.Client, session: Session) -> None:
+def test_search_comes_in_pages(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 26)])
     first = web.get("/search", params={"q": "cats"}).text
     assert "25 papers" in first
@@ -31,7 +31,7 @@ def test_search_comes_in_pages(web: httpx.Client, session: Session) -> None:
     assert 'start="21"' in last
 
 
-def test_search_points_at_what_is_wrong(web: httpx.Client) -> None:
+def test_search_points_at_what_is_wrong(web: httpx2.Client) -> None:
     answer = web.get("/search", params={"q": "cats ) dogs"})
     assert answer.status_code == 422
     assert "was never opened (character 6)" in answer.text
@@ -39,7 +39,7 @@ def test_search_points_at_what_is_wrong(web: httpx.Client) -> None:
     assert 'value="cats ) dogs"' in answer.text
 
 
-def test_an_empty_search_and_one_without_results_are_pages(web: httpx.Client) -> None:
+def test_an_empty_search_and_one_without_results_are_pages(web: httpx2.Client) -> None:
     assert 'role="search"' in web.get("/search").text
-    assert "Nothing was found." in web.get("/search", params={"q": "unicorns"}).text
+    assert "No papers found." in web.get("/search", params={"q": "unicorns"}).text
     assert web.get("/search", params={"q": "uni\x00corns"}).status_code == 200

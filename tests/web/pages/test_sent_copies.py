@@ -4,7 +4,7 @@ import hashlib
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
@@ -63,7 +63,7 @@ def html_of(message: EmailMessage) -> bytes:
 
 
 def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
-    web: httpx.Client,
+    web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
     sent: tuple[EmailMessage, Delivery],
@@ -82,7 +82,7 @@ def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
 
 
 def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(
-    web: httpx.Client,
+    web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
     sent: tuple[EmailMessage, Delivery],
@@ -101,7 +101,7 @@ def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(
 
 
 def test_an_erased_readers_copy_is_gone(
-    web: httpx.Client,
+    web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
     sent: tuple[EmailMessage, Delivery],
@@ -117,7 +117,7 @@ def test_an_erased_readers_copy_is_gone(
 
 
 def test_what_the_mail_had_no_room_for_stands_behind_its_link(
-    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
+    web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscribers.add(SUBSCRIBER, "cats")
     papers = [make_announcement(number, f"Cats, part {number}") for number in range(1, 31)]
@@ -134,7 +134,7 @@ def test_what_the_mail_had_no_room_for_stands_behind_its_link(
 
 
 def test_what_a_pause_missed_stays_as_it_was_sent_too(
-    web: httpx.Client, session: Session, engine: Engine, subscribers: Subscribers
+    web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add(SUBSCRIBER, "cats")
     sessions = make_sessions(engine)

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 
 from service.operations.figures import batch_line
@@ -20,14 +20,14 @@ def make_batch(session: Session, on: date, state: BatchState, now: datetime) -> 
     return batch
 
 
-def test_a_young_installation_says_that_nothing_was_read(web: httpx.Client) -> None:
+def test_a_young_installation_says_that_nothing_was_read(web: httpx2.Client) -> None:
     page = web.get("/status")
     assert page.status_code == 200
-    assert "Nothing has been read here yet." in page.text
+    assert "No papers have been fetched yet." in page.text
 
 
 def test_every_day_of_thirty_says_its_state_in_words(
-    web: httpx.Client, session: Session, now: datetime
+    web: httpx2.Client, session: Session, now: datetime
 ) -> None:
     make_batch(session, FRIDAY, BatchState.COMPLETE, now).expected_count = 412
     late = make_batch(session, FRIDAY - timedelta(days=1), BatchState.CLOSED, now)
@@ -51,5 +51,5 @@ def test_the_picture_has_a_row_a_category_and_a_square_a_day(
     assert [row.name for row in picture.rows] == ["arxiv cs.CL"]
     assert [cell.look for cell in picture.rows[0].chart.pieces] == ["none", "none", "expected"]
     assert picture.latest == (line,)
-    assert describe_batch(FRIDAY, None) == "Fri 18 Sep: not asked for"
+    assert describe_batch(FRIDAY, None) == "Fri 18 Sep: not fetched"
     assert draw_status([], FRIDAY, FRIDAY).rows == ()

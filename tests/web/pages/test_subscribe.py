@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
@@ -17,18 +17,18 @@ from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 
 
-def sign_up(web: httpx.Client, email: str, **fields: object) -> httpx.Response:
+def sign_up(web: httpx2.Client, email: str, **fields: object) -> httpx2.Response:
     return web.post("/subscribe", data={"email": email, **fields})
 
 
-def form_token(web: httpx.Client) -> str:
+def form_token(web: httpx2.Client) -> str:
     found = re.search(r'name="token" value="([^"]+)"', web.get("/").text)
     assert found
     return found[1]
 
 
 def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
-    web: httpx.Client, session: Session, bell: Bell
+    web: httpx2.Client, session: Session, bell: Bell
 ) -> None:
     answer = sign_up(
         web,
@@ -52,14 +52,14 @@ def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
     assert bell.rung == [("deliver",)]
 
 
-def test_an_address_alone_is_enough(web: httpx.Client, session: Session) -> None:
+def test_an_address_alone_is_enough(web: httpx2.Client, session: Session) -> None:
     assert sign_up(web, "reader@example.org").status_code == 200
     subscriber = session.execute(select(Subscriber)).scalar_one()
     assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == ("daily", 7, "UTC")
 
 
 def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_answer(
-    web: httpx.Client, subscribers: Subscribers
+    web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     subscribers.add("active@example.org")
     subscribers.add("pending@example.org", is_confirmed=False)
@@ -78,7 +78,7 @@ def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_a
     assert all(headers == kept[0] for headers in kept)
 
 
-def test_a_filled_trap_stores_nothing(web: httpx.Client, session: Session, bell: Bell) -> None:
+def test_a_filled_trap_stores_nothing(web: httpx2.Client, session: Session, bell: Bell) -> None:
     before = count_rows(session)
     sign_up(web, "robot@example.org", homepage="https://spam.example")
     assert count_rows(session) == before
@@ -99,7 +99,7 @@ def test_a_filled_trap_stores_nothing(web: httpx.Client, session: Session, bell:
     ],
 )
 def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
-    web: httpx.Client, session: Session, bell: Bell, fields: dict[str, object], said: str
+    web: httpx2.Client, session: Session, bell: Bell, fields: dict[str, object], said: str
 ) -> None:
     before = count_rows(session)
     answer = web.post("/subscribe", data={"email": "reader@example.org", **fields})
@@ -110,7 +110,7 @@ def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
     assert bell.rung == []
 
 
-def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx.Client) -> None:
+def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx2.Client) -> None:
     fields = {"topic": ["cats", "dogs ) cats"], "hour": "5", "timezone": "Asia/Tokyo"}
     page = sign_up(web, "reader@example.org", **fields).text
     assert "<code>dogs <mark>)</mark> cats</code>" in page
@@ -120,7 +120,7 @@ def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx.Cl
     assert 'value="Asia/Tokyo"' in page
 
 
-def test_every_fault_is_shown_at_once_beside_its_field(web: httpx.Client) -> None:
+def test_every_fault_is_shown_at_once_beside_its_field(web: httpx2.Client) -> None:
     fields = {"topic": ["cats )", "dogs", '"open'], "hour": "25", "timezone": "Nowhere"}
     answer = sign_up(web, "nobody", **fields)
     assert answer.status_code == 422
@@ -129,7 +129,9 @@ def test_every_fault_is_shown_at_once_beside_its_field(web: httpx.Client) -> Non
     assert shown == wrong
 
 
-def test_a_sign_up_is_read_and_stored_in_one_transaction(web: httpx.Client, engine: Engine) -> None:
+def test_a_sign_up_is_read_and_stored_in_one_transaction(
+    web: httpx2.Client, engine: Engine
+) -> None:
     begun: list[object] = []
 
     def count(connection: object) -> None:
@@ -143,19 +145,19 @@ def test_a_sign_up_is_read_and_stored_in_one_transaction(web: httpx.Client, engi
     assert len(begun) == 1
 
 
-def test_control_characters_do_no_harm(web: httpx.Client, session: Session) -> None:
+def test_control_characters_do_no_harm(web: httpx2.Client, session: Session) -> None:
     answer = sign_up(web, "reader@example.org", topic="prompt\x00 tuning\x07")
     assert answer.status_code == 200
     subscriber = session.execute(select(Subscriber)).scalar_one()
     assert get_topics(session, [subscriber.id])[subscriber.id][0][0] == "prompt tuning"
 
 
-def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx.Client) -> None:
+def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx2.Client) -> None:
     codes = [sign_up(web, f"reader{n}@example.org").status_code for n in range(31)]
     assert codes == [200] * 30 + [429]
 
 
-def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
+def test_a_claimed_origin_does_not_lift_the_limits(web: httpx2.Client) -> None:
     codes = [
         web.post(
             "/subscribe",
@@ -168,7 +170,7 @@ def test_a_claimed_origin_does_not_lift_the_limits(web: httpx.Client) -> None:
 
 
 def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
-    web: httpx.Client, clock: Turnable, session: Session
+    web: httpx2.Client, clock: Turnable, session: Session
 ) -> None:
     token = form_token(web)
     clock.forward(seconds=3)
@@ -181,7 +183,7 @@ def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
 
 @pytest.mark.parametrize("seconds", [0, 3 * 24 * 3600])
 def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
-    web: httpx.Client, clock: Turnable, seconds: int
+    web: httpx2.Client, clock: Turnable, seconds: int
 ) -> None:
     token = form_token(web)
     clock.forward(seconds=seconds)
@@ -189,14 +191,14 @@ def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
     assert codes == [200] * 30 + [429]
 
 
-def test_typing_errors_are_not_counted(web: httpx.Client) -> None:
+def test_typing_errors_are_not_counted(web: httpx2.Client) -> None:
     for _ in range(12):
         assert sign_up(web, "not an address").status_code == 422
     assert sign_up(web, "reader@example.org").status_code == 200
 
 
 def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms_once(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add(is_confirmed=False)
     link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
@@ -222,7 +224,7 @@ def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms
 
 
 def test_an_expired_confirmation_says_what_to_do(
-    web: httpx.Client, subscribers: Subscribers, clock: Turnable
+    web: httpx2.Client, subscribers: Subscribers, clock: Turnable
 ) -> None:
     subscriber = subscribers.add(is_confirmed=False)
     link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
@@ -233,7 +235,7 @@ def test_an_expired_confirmation_says_what_to_do(
 
 
 def test_a_link_made_before_leaving_confirms_nothing_any_more(
-    web: httpx.Client, subscribers: Subscribers, clock: Turnable
+    web: httpx2.Client, subscribers: Subscribers, clock: Turnable
 ) -> None:
     subscriber = subscribers.add()
     link = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"

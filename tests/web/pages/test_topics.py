@@ -1,11 +1,11 @@
 """Previews of a topic: pace, examples and faults, with nothing stored."""
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 from support.web.papers import THURSDAY, make_announcement, store_papers
 
 
-def test_a_preview_shows_pace_bars_and_examples(web: httpx.Client, session: Session) -> None:
+def test_a_preview_shows_pace_bars_and_examples(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Cats at Night")], on=THURSDAY)
     told = [make_announcement(n, f"Cats by Day {n}") for n in range(2, 5)]
     store_papers(session, told)
@@ -20,7 +20,7 @@ def test_a_preview_shows_pace_bars_and_examples(web: httpx.Client, session: Sess
 
 
 def test_a_preview_of_the_form_keeps_what_was_typed_and_stores_nothing(
-    web: httpx.Client, session: Session
+    web: httpx2.Client, session: Session
 ) -> None:
     fields = {"email": "reader@example.org", "topic": ["cats", "dogs"], "hour": "5"}
     answer = web.post("/topics/preview", data=fields)
@@ -31,19 +31,19 @@ def test_a_preview_of_the_form_keeps_what_was_typed_and_stores_nothing(
     assert "No papers from" in answer.text
 
 
-def test_a_preview_without_a_topic_explains(web: httpx.Client) -> None:
+def test_a_preview_without_a_topic_explains(web: httpx2.Client) -> None:
     for answer in (web.get("/topics/preview"), web.post("/topics/preview")):
         assert answer.status_code == 200
         assert "Write one in the form" in answer.text
 
 
-def test_a_faulty_topic_is_pointed_at_in_the_form(web: httpx.Client) -> None:
+def test_a_faulty_topic_is_pointed_at_in_the_form(web: httpx2.Client) -> None:
     answer = web.get("/topics/preview", params={"q": "cats )"})
     assert answer.status_code == 422
     assert "<code>cats <mark>)</mark></code>" in answer.text
 
 
-def test_a_preview_as_json(web: httpx.Client, session: Session) -> None:
+def test_a_preview_as_json(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
     accept = {"Accept": "application/json"}
     told = web.get("/topics/preview", params={"q": "CATS"}, headers=accept).json()
@@ -56,7 +56,7 @@ def test_a_preview_as_json(web: httpx.Client, session: Session) -> None:
     assert refused.json()["position"] == 5
 
 
-def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx.Client) -> None:
+def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx2.Client) -> None:
     import re
     from html import unescape
 

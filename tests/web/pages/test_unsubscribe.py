@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.orm import Session
 from support.web.site import Subscribers, count_rows
@@ -32,7 +32,7 @@ def state_of(subscribers: Subscribers, subscriber: Any) -> SubscriberState:
     ids=["urlencoded", "multipart", "empty", "plain text", "broken multipart"],
 )
 def test_one_click_unsubscribes_with_any_body_and_without_cookie_or_redirect(
-    web: httpx.Client, subscribers: Subscribers, body: dict[str, Any]
+    web: httpx2.Client, subscribers: Subscribers, body: dict[str, Any]
 ) -> None:
     subscriber = subscribers.add()
     link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
@@ -44,7 +44,7 @@ def test_one_click_unsubscribes_with_any_body_and_without_cookie_or_redirect(
 
 
 def test_opening_the_link_changes_nothing(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add()
     token = subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)
@@ -58,7 +58,7 @@ def test_opening_the_link_changes_nothing(
 
 
 def test_who_has_left_or_was_erased_gets_the_same_good_answer(
-    web: httpx.Client, subscribers: Subscribers
+    web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add()
     link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
@@ -74,7 +74,7 @@ def test_who_has_left_or_was_erased_gets_the_same_good_answer(
     assert erased.status_code == 200
 
 
-def test_undo_brings_the_digests_back(web: httpx.Client, subscribers: Subscribers) -> None:
+def test_undo_brings_the_digests_back(web: httpx2.Client, subscribers: Subscribers) -> None:
     subscriber = subscribers.add()
     link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     page = web.post(link).text
@@ -87,19 +87,19 @@ def test_undo_brings_the_digests_back(web: httpx.Client, subscribers: Subscriber
 
 
 def test_undo_never_subscribes_an_address_that_was_not_confirmed(
-    web: httpx.Client, subscribers: Subscribers
+    web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add(is_confirmed=False)
     link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     web.post(link)
     answer = web.post(f"{link}/undo")
     assert answer.status_code == 409
-    assert "Please sign up anew" in answer.text
+    assert "Please sign up again" in answer.text
     assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
 
 
 def test_never_asks_first_and_then_suppresses_for_good(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add("victim@example.org", is_confirmed=False)
     keys = subscribers.settings.secret_key
@@ -116,7 +116,7 @@ def test_never_asks_first_and_then_suppresses_for_good(
 
 @pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.FORM])
 def test_a_link_made_for_something_else_unsubscribes_nobody(
-    web: httpx.Client, subscribers: Subscribers, purpose: Purpose
+    web: httpx2.Client, subscribers: Subscribers, purpose: Purpose
 ) -> None:
     subscriber = subscribers.add()
     answer = web.post(f"/unsubscribe/{subscribers.token(purpose, subscriber.id)}")

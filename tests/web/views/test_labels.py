@@ -3,7 +3,7 @@
 import pytest
 
 from service.deliveries.domain.recipients import Cadence
-from service.web.views.labels import cadence_name, volume, short_cadence
+from service.web.views.labels import cadence_name, short_cadence, volume
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""The fast path of digests, with one way in: `FastPath`. docs/fast-path.md has its invariants."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from service.messages.contexts.digest import DigestContext, DigestPaper
+from service.messages.rendering.environment import Templates
+from service.messages.rendering.fast_path.skeletons import DigestSkeletons
+from service.messages.rendering.fast_path.slot_values import CannotShare, CardsSlot
+from service.messages.rendering.fast_path.symbolic import SymbolicValue, accept_symbolic, finalize
+from service.messages.rendering.fragments import Place
+from service.messages.rendering.paper_cards import WriteCards, card_slot
+from service.messages.rendering.slots import TextSlot
+
+
+class FastPath:
+    """Renders digests by skeletons. Its templates are the plain ones, given symbolic values."""
+
+    def __init__(self, templates: Templates) -> None:
+        self.environment = templates.environment.overlay(finalize=finalize)
+        filters = {name: accept_symbolic(function) for name, function in templates.filters.items()}
+        cards = {name: _cards_filter(write) for name, write in templates.cards.items()}
+        self.environment.filters = {**templates.environment.filters, **filters, **cards}
+        self.skeletons = DigestSkeletons(self.environment)
+
+    def render(self, mail: DigestContext) -> tuple[str, Place, Place] | None:
+        """Return the subject, and the fragments of HTML and text; None where no skeleton fits.
+
+        Raises `UnsafeOwnLink` for a link that must not be sent.
+        """
+        try:
+            return self.skeletons.fill(mail)
+        except CannotShare:
+            return None
+
+
+def _cards_filter(write: WriteCards) -> Callable[..., TextSlot]:
+    @pass_context
+    def cards(
+        context: Context,
+        entries: Sequence[DigestPaper] | SymbolicValue,
+        *options: Any,
+        topic: int | SymbolicValue = 0,
+    ) -> TextSlot:
+        places: list[Any] = context["places"]
+        places.append(CardsSlot(write, entries, options, topic))
+        return card_slot(len(places) - 1)
+
+    return cards

@@ -1,9 +1,8 @@
-"""Digests written once for all readers whose digests are alike, and filled with what is their own.
+"""Skeletons: render a digest once per group of structurally equal digests, then fill in the rest.
 
-A frame is a part of a mail as ready runs, with blanks for a reader's own words, links and cards. It
-is written by the same templates as any mail, given open values (`opened`): what a template looked at
-decides whom its frame fits. Where a template does something that no frame can hold, each mail is
-written by itself, which is slower and says the same.
+A skeleton is a part of a mail as encoded fragments with slots for a subscriber's own texts, links
+and cards. The ordinary templates render it with symbolic values (`symbolic`): the questions that a
+template asks decide which mails its skeleton fits. See docs/fast-path.md.
 """
 
 from __future__ import annotations
@@ -18,16 +17,8 @@ from typing import Any, Generic, TypeVar
 from jinja2 import Environment
 
 from service.messages.contexts.digest import DigestContext
-from service.messages.rendering.fast_path.fragments import (
-    CARD_ENDS,
-    CARD_OPENS,
-    OPEN_ENDS,
-    OPEN_OPENS,
-    Fragment,
-    encode_private,
-    encode_shared,
-)
-from service.messages.rendering.fast_path.paper_cards import Place
+from service.messages.rendering import fragments
+from service.messages.rendering.fast_path import symbolic
 from service.messages.rendering.fast_path.slot_values import (
     HTML_PART,
     TEXT_PART,
@@ -37,34 +28,31 @@ from service.messages.rendering.fast_path.slot_values import (
     SlotValues,
     as_text,
 )
-from service.messages.rendering.fast_path.symbolic import (
-    Ask,
-    Read,
-    RenderInput,
-    SymbolicMail,
-    SymbolicValue,
-    TemplateTrace,
-    inside,
-    open_subject,
-)
 from service.messages.rendering.mjml_cache import press_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached, register_cache
+from service.platform.logs import get_logger
 
-# What all readers of an edition have in common, those of one language at least.
+log = get_logger(__name__)
+
+# Attributes that are equal for all subscribers of an edition with one locale.
 FIXED = (
     "cadence", "local_date", "since", "coverage", "operator_address", "brand", "locale",
     "excerpt_characters", "most_updates",
 )  # fmt: skip
 _fixed_of = attrgetter("kind", *FIXED)
 
-_PLACE = re.compile(f"{CARD_OPENS}(\\d+){CARD_ENDS}\n?|{OPEN_OPENS}(\\d+){OPEN_ENDS}")
-_MARKS = re.compile(f"[{CARD_OPENS}{CARD_ENDS}{OPEN_OPENS}{OPEN_ENDS}]")
-# Of a template, for the readers of an edition in one language. Some dozens are usual; a frame's own
-# memory is a few kB, since most of its runs stand in others too.
+_PLACE = re.compile(
+    f"{fragments.CARD_OPENS}(\\d+){fragments.CARD_ENDS}\n?|{fragments.OPEN_OPENS}(\\d+){fragments.OPEN_ENDS}"
+)
+_MARKS = re.compile(
+    f"[{fragments.CARD_OPENS}{fragments.CARD_ENDS}{fragments.OPEN_OPENS}{fragments.OPEN_ENDS}]"
+)
+# Per template, edition and locale. Some dozens are usual; a skeleton takes a few kB, since it shares
+# most of its fragments with others.
 _SKELETONS_KEPT = 256
 _EDITIONS_KEPT = 64
-# Shorter ones are cheaper to repeat in a copy than to name.
+# Shorter fragments are cheaper to repeat in the archive than to name.
 _SHORTEST_SHARED = 48
 
 F = TypeVar("F")
@@ -72,56 +60,58 @@ F = TypeVar("F")
 
 @dataclass(frozen=True, slots=True)
 class DigestSkeleton:
-    """A part: blanks, the runs before each that are the same for all, and those at the end."""
+    """A part: its slots, the constant fragments before each slot, and those at the end."""
 
-    slots: tuple[tuple[Place, Slot], ...]
-    end: Place
+    slots: tuple[tuple[fragments.Place, Slot], ...]
+    end: fragments.Place
 
-    def fill(self, filling: RenderInput) -> Place:
-        """The runs of a mail's part. Raises `CannotShare`."""
-        placed: Place = []
-        filling.numbered = 0
+    def fill(self, given: symbolic.RenderInput) -> fragments.Place:
+        """Return the fragments of a mail's part. Raises `CannotShare`."""
+        placed: fragments.Place = []
+        given.numbered = 0
         for before, slot in self.slots:
             placed += before
-            slot.fill(filling, placed)
+            slot.fill(given, placed)
         placed += self.end
         return placed
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectSkeleton:
-    """A subject: words that are the same for all, and where the others come from."""
+    """A subject: constant text, and functions that read the rest from a mail."""
 
-    pieces: tuple[str | Read, ...]
+    pieces: tuple[str | symbolic.Read, ...]
 
-    def fill(self, filling: RenderInput) -> str:
-        said = (one if isinstance(one, str) else as_text(one(filling)) for one in self.pieces)
-        return " ".join("".join(said).split())
+    def fill(self, given: symbolic.RenderInput) -> str:
+        texts = (each if isinstance(each, str) else as_text(each(given)) for each in self.pieces)
+        return " ".join("".join(texts).split())
 
 
 class DigestSkeletons:
-    """The frames of one process. Filling changes nothing in it but what is kept: threads share it."""
+    """The skeletons of one process. Filling changes nothing but caches: threads share it."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
-        self._words = SlotValues()
+        self._slots = SlotValues()
+        self._told: set[str] = set()
         register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _SKELETONS_KEPT)
 
-    def fill(self, mail: DigestContext) -> tuple[str, Place, Place]:
-        """The subject, and the runs of HTML and text.
+    def fill(self, mail: DigestContext) -> tuple[str, fragments.Place, fragments.Place]:
+        """Return the subject, and the fragments of HTML and text.
 
-        Raises `CannotShare`, and `UnsafeOwnLink` for a link that must not go.
+        Raises `CannotShare`, and `UnsafeOwnLink` for a link that must not be sent.
         """
         fixed = _fixed_of(mail)
         skeletons = self._editions.get(fixed)
         if skeletons is None:
             skeletons = self._add_edition(fixed)
-        filling = RenderInput(mail)
-        filling.subject = self._find(skeletons.subject, filling, self._write_subject).fill(filling)
-        html = self._find(skeletons.html, filling, self._write_html).fill(filling)
-        text = self._find(skeletons.text, filling, self._write_text).fill(filling)
-        return filling.subject, html, text
+        given = symbolic.RenderInput(mail)
+        find = partial(self._find, given=given)
+        given.subject = find(skeletons.subject, "subject.txt", self._write_subject).fill(given)
+        html = find(skeletons.html, "body.mjml", self._write_html).fill(given)
+        text = find(skeletons.text, "body.txt", self._write_text).fill(given)
+        return given.subject, html, text
 
     def count_entries(self) -> int:
         editions = list(self._editions.values())
@@ -136,98 +126,117 @@ class DigestSkeletons:
         skeletons = self._editions[fixed] = _Edition()
         return skeletons
 
-    def _find(self, tree: _Tree[F], filling: RenderInput, write: Callable[[TemplateTrace], F]) -> F:
-        found = tree.find(filling)
+    def _find(
+        self,
+        tree: _Tree[F],
+        name: str,
+        write: Callable[[symbolic.TemplateTrace, str], F],
+        given: symbolic.RenderInput,
+    ) -> F:
+        found = tree.find(given)
         if found is None:
             if tree.count >= _SKELETONS_KEPT:
-                # This template looks at so much that hardly two mails are alike.
+                # The template asks so much that hardly two mails are alike.
+                self._report(name, "more variants than can be kept")
                 raise CannotShare
-            watch = TemplateTrace(filling)
+            trace = symbolic.TemplateTrace(given)
             try:
-                found = write(watch)
-            except Exception:  # noqa: BLE001 - writing it alone does without, or says what is wrong
-                found = HOPELESS
-            tree.add(watch.asked.values(), found)
-            watch.forget()
+                found = write(trace, name)
+            except Exception as error:  # noqa: BLE001 - the plain templates do without, or name the fault
+                self._report(name, f"{type(error).__name__}: {error}")
+                found = UNSUPPORTED
+            tree.add(trace.questions.values(), found)
+            trace.forget()
         if isinstance(found, _Unsupported):
             raise CannotShare
         return found
 
-    # -- writing --------------------------------------------------------------------------------
+    def _report(self, name: str, reason: str) -> None:
+        """Log once per template that its mails take the slow path."""
+        if name not in self._told:
+            self._told.add(name)
+            log.warning("fast_path.unsupported", template=name, reason=reason)
 
-    def _write(self, watch: TemplateTrace, name: str) -> str:
-        kind = watch.filling.mail.kind
-        template = self._environment.get_template(f"{kind}/{name}")
-        mail = SymbolicMail(watch, frozenset(FIXED))
-        return template.render(mail=mail, subject=open_subject(watch), places=watch.places)
+    def _write(self, trace: symbolic.TemplateTrace, name: str) -> str:
+        template = self._environment.get_template(f"{trace.given.mail.kind}/{name}")
+        mail = symbolic.SymbolicMail(trace, frozenset(FIXED))
+        return template.render(
+            mail=mail, subject=symbolic.symbolic_subject(trace), places=trace.places
+        )
 
-    def _write_subject(self, watch: TemplateTrace) -> SubjectSkeleton:
-        written = self._write(watch, "subject.txt")
-        pieces: list[str | Read] = []
-        for piece in _split(written, watch.places):
+    def _write_subject(self, trace: symbolic.TemplateTrace, name: str) -> SubjectSkeleton:
+        written = self._write(trace, name)
+        pieces: list[str | symbolic.Read] = []
+        for piece in _split(written, trace.places):
             if isinstance(piece, str):
                 pieces.append(piece)
-            elif isinstance(piece, SymbolicValue):
-                pieces.append(inside(piece).read)
+            elif isinstance(piece, symbolic.SymbolicValue):
+                pieces.append(symbolic.spec_of(piece).read)
             else:
                 raise CannotShare
         return SubjectSkeleton(tuple(pieces))
 
-    def _write_html(self, watch: TemplateTrace) -> DigestSkeleton:
-        shape, contents = split_shape(self._write(watch, "body.mjml"))
+    def _write_html(self, trace: symbolic.TemplateTrace, name: str) -> DigestSkeleton:
+        shape, contents = split_shape(self._write(trace, name))
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
         ]
-        return self._skeleton("".join([*pressed, "\n"]), watch.places, HTML_PART)
+        return self._skeleton("".join([*pressed, "\n"]), trace.places, HTML_PART)
 
-    def _write_text(self, watch: TemplateTrace) -> DigestSkeleton:
-        written = tidy_text(self._write(watch, "body.txt"))
-        return self._skeleton(written, watch.places, TEXT_PART)
+    def _write_text(self, trace: symbolic.TemplateTrace, name: str) -> DigestSkeleton:
+        written = tidy_text(self._write(trace, name))
+        return self._skeleton(written, trace.places, TEXT_PART)
 
     def _skeleton(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
-        slots: list[tuple[Place, Slot]] = []
-        static: Place = []
+        slots: list[tuple[fragments.Place, Slot]] = []
+        static: fragments.Place = []
         for piece in _split(written, places):
             if isinstance(piece, str):
-                static.append((_static_run(piece), 0))
+                static.append((_constant(piece), 0))
             else:
-                slot = self._words.slot(piece, part) if isinstance(piece, SymbolicValue) else piece
+                slot = (
+                    self._slots.slot(piece, part)
+                    if isinstance(piece, symbolic.SymbolicValue)
+                    else piece
+                )
                 slots.append((static, slot))
                 static = []
         return DigestSkeleton(tuple(slots), static)
 
 
 class _Unsupported:
-    """Stands in a tree where there can be no frame."""
+    """Marks a place in a tree that can have no skeleton."""
 
 
-HOPELESS = _Unsupported()
+UNSUPPORTED = _Unsupported()
 
 
 @dataclass(slots=True)
 class _Question(Generic[F]):
-    ask: Ask
+    ask: symbolic.Ask
     answers: dict[Hashable, _Question[F] | F | _Unsupported] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Tree(Generic[F]):
-    """Frames of one template, found by the answers that it wanted to know, in its order."""
+    """A decision tree: the skeletons of one template by the answers to its questions, in its order."""
 
     root: _Question[F] | F | _Unsupported | None = None
     count: int = 0
 
-    def find(self, filling: RenderInput) -> F | _Unsupported | None:
+    def find(self, given: symbolic.RenderInput) -> F | _Unsupported | None:
         node = self.root
         while isinstance(node, _Question):
-            node = node.answers.get(node.ask(filling))
+            node = node.answers.get(node.ask(given))
         return node
 
-    def add(self, asked: Iterable[tuple[Ask, Hashable]], skeleton: F | _Unsupported) -> None:
-        """Keep a frame for all who give these answers."""
+    def add(
+        self, questions: Iterable[tuple[symbolic.Ask, Hashable]], skeleton: F | _Unsupported
+    ) -> None:
+        """Add a skeleton for all mails with these answers."""
         put: Callable[[Any], None] = self._put_root
         node: Any = self.root
-        for ask, answer in asked:
+        for ask, answer in questions:
             if not isinstance(node, _Question):
                 node = _Question(ask)
                 put(node)
@@ -242,7 +251,7 @@ class _Tree(Generic[F]):
 
 @dataclass(slots=True)
 class _Edition:
-    """The frames of readers who have an edition and a language in common."""
+    """The skeletons of one edition and locale."""
 
     subject: _Tree[SubjectSkeleton] = field(default_factory=_Tree)
     html: _Tree[DigestSkeleton] = field(default_factory=_Tree)
@@ -250,8 +259,8 @@ class _Edition:
 
 
 def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
-    """What stands between the places, and the places, each of which must be there: a filter may
-    have worked on what was written, and then it is not what the mail would say."""
+    """Yield the constant texts and the slots between them. Raises `CannotShare` where one is missing:
+    a filter has changed rendered text, and the plain templates would render something else."""
     at, seen = 0, set()
     for found in _PLACE.finditer(written):
         if found.start() > at:
@@ -263,15 +272,19 @@ def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
     if at < len(written):
         yield _checked(written[at:])
     if len(seen) < len(places):
-        raise CannotShare
+        raise CannotShare("a filter changed rendered text that holds a slot")
 
 
 def _checked(text: str) -> str:
     if _MARKS.search(text):
-        raise CannotShare
+        raise CannotShare("a filter cut a slot")
     return text
 
 
 @cached("skeleton fragments", maxsize=1_024)
-def _static_run(text: str) -> Fragment:
-    return encode_shared(text) if len(text) >= _SHORTEST_SHARED else encode_private(text)
+def _constant(text: str) -> fragments.Fragment:
+    return (
+        fragments.encode_shared(text)
+        if len(text) >= _SHORTEST_SHARED
+        else fragments.encode_private(text)
+    )

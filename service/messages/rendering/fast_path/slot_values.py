@@ -1,132 +1,128 @@
-"""What a subscriber's own values become in a skeleton's slots, kept for as long as others say the same."""
+"""Slots of a skeleton: how each gets its text from a mail, and which texts are cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from markupsafe import escape
 
-from service.messages.rendering.fast_path.fragments import Fragment, encode_private
-from service.messages.rendering.fast_path.paper_cards import Place
-from service.messages.rendering.fast_path.symbolic import Read, RenderInput, SymbolicValue, inside
+from service.messages.contexts.digest import DigestPaper
+from service.messages.rendering.fast_path import symbolic
+from service.messages.rendering.fragments import Fragment, Place, encode_private
 from service.messages.rendering.mjml_cache import compact
+from service.messages.rendering.paper_cards import WriteCards
 from service.messages.rendering.slots import sanitize
 from service.messages.rendering.text_part import tidy_text
-from service.platform.caches import register_cache
+from service.platform.caches import Generations
 
-# Of each of two generations, and about 600 octets each.
-_WORDS_KEPT = 8_192
+# Per generation; a text takes about 600 bytes. A third of a mail's texts are its own.
+_TEXTS_KEPT = 8_192
 
 
 class CannotShare(Exception):
-    """No frame can hold this mail, or what this template does."""
+    """No skeleton can hold this mail, or what this template does; the message says why."""
 
 
 class Slot(Protocol):
-    """A place in a frame."""
+    """A hole in a skeleton."""
 
-    def fill(self, filling: RenderInput, placed: Place) -> None:
-        """Add what this mail says here. Raises `CannotShare`."""
+    def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
+        """Append this mail's fragments. Raises `CannotShare`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardsSlot:
+    """A slot for paper cards."""
+
+    write: WriteCards
+    entries: Sequence[DigestPaper] | symbolic.SymbolicValue
+    options: tuple[Any, ...]
+    topic: int | symbolic.SymbolicValue
+
+    def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
+        entries = symbolic.value_in(self.entries, given)
+        placed += self.write(
+            entries, self.options, symbolic.value_in(self.topic, given), given.numbered
+        )
+        given.numbered += len(entries)
+
+
+class SlotValues:
+    """The slots of one process for texts; texts that several mails may share are cached."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._texts: Generations[tuple[Fragment, int]] = Generations("digest texts", _TEXTS_KEPT)
+
+    def slot(self, value: symbolic.SymbolicValue, part: PartKind) -> Slot:
+        """Return the slot of a symbolic value in a part."""
+        spec = symbolic.spec_of(value)
+        text = _SlotText(spec.read, part.write, part.is_whole)
+        known = [read(spec.trace.given) for read in spec.sources.values()]
+        if any(map(_is_link, spec.sources)) or not all(map(_is_small, known)):
+            return _PrivateSlot(text)
+        reads = tuple(spec.sources.values())
+        source = reads[0] if len(reads) == 1 else lambda given: tuple(read(given) for read in reads)
+        number = self._numbers.setdefault((part.name, spec.key), len(self._numbers))
+        return _SharedSlot(text, source, number, self._texts)
 
 
 def _is_link(key: Hashable) -> bool:
-    """Whether it is one of the reader's own addresses."""
+    """Whether the value is one of the subscriber's own addresses, which no other mail has."""
     return isinstance(key, str) and key.startswith("mail.links.") and key != "mail.links.home"
 
 
 def _is_small(value: object) -> bool:
-    """Whether many mails may have it in common, and comparing it is quick."""
+    """Whether other mails may have an equal value, and comparing it is cheap."""
     if isinstance(value, tuple):
-        return all(isinstance(one, str) for one in value)
+        return all(isinstance(item, str) for item in value)
     return value is None or isinstance(value, str | int | date | Enum)
 
 
-_Key: TypeAlias = tuple[int, Hashable]
-
-
-class SlotValues:
-    """What readers' own values become in their mails, for as long as others say the same."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
-        self.kept: dict[_Key, tuple[Fragment, int]] = {}
-        # Those of before, out of which what is asked for again comes back: a third of the words of
-        # a mail are its own and go with the next change of generations.
-        self._older: dict[_Key, tuple[Fragment, int]] = {}
-        register_cache("digest words", self, maximum=2 * _WORDS_KEPT)
-
-    def slot(self, value: SymbolicValue, part: PartKind) -> Slot:
-        """The place of a value in a part."""
-        found = inside(value)
-        said = _Said(found.read, part.write, part.is_whole)
-        known = [read(found.watch.filling) for read in found.sources.values()]
-        if any(map(_is_link, found.sources)) or not all(map(_is_small, known)):
-            return _OwnWords(said)
-        reads = tuple(found.sources.values())
-        source = reads[0] if len(reads) == 1 else lambda f: tuple(read(f) for read in reads)
-        number = self._numbers.setdefault((part.name, found.key), len(self._numbers))
-        return _SharedWords(said, source, number, self)
-
-    def count_entries(self) -> int:
-        return len(self.kept) + len(self._older)
-
-    def forget_entries(self) -> None:
-        self.kept, self._older = {}, {}
-
-    def find(self, key: _Key, said: _Said, filling: RenderInput) -> tuple[Fragment, int]:
-        """Words that are not in `kept`, which has them afterwards."""
-        words = self._older.get(key) or (encode_private(said.text(filling)), 0)
-        if len(self.kept) >= _WORDS_KEPT:
-            self._older, self.kept = self.kept, {}
-        self.kept[key] = words
-        return words
-
-
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """The words of a blank."""
-
-    read: Read
+class _SlotText:
+    read: symbolic.Read
     write: Callable[[Any], str]
     is_whole: Callable[[str], bool]
 
-    def text(self, filling: RenderInput) -> str:
-        text = self.write(self.read(filling))
+    def of(self, given: symbolic.RenderInput) -> str:
+        text = self.write(self.read(given))
         if not text or not self.is_whole(text):
-            raise CannotShare
+            raise CannotShare("a text that the whole part would be tidied for")
         return text
 
 
 @dataclass(frozen=True, slots=True)
-class _OwnWords:
-    """Words of one mail alone, like its links."""
+class _PrivateSlot:
+    """A slot for text of one mail alone, such as its links."""
 
-    said: _Said
+    text: _SlotText
 
-    def fill(self, filling: RenderInput, placed: Place) -> None:
-        text = self.said.text(filling)
-        run = filling.runs.get(text)
-        if run is None:
-            run = filling.runs[text] = encode_private(text)
-        placed.append((run, 0))
+    def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
+        text = self.text.of(given)
+        fragment = given.fragments.get(text)
+        if fragment is None:
+            fragment = given.fragments[text] = encode_private(text)
+        placed.append((fragment, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class _SharedWords:
-    """Words that other mails say as well, known again by what they are made of."""
+class _SharedSlot:
+    """A slot for text that other mails have as well, cached by the values it is made of."""
 
-    said: _Said
-    source: Read
+    text: _SlotText
+    source: symbolic.Read
     number: int
-    words: SlotValues
+    texts: Generations[tuple[Fragment, int]]
 
-    def fill(self, filling: RenderInput, placed: Place) -> None:
-        key = (self.number, self.source(filling))
-        placed.append(self.words.kept.get(key) or self.words.find(key, self.said, filling))
+    def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
+        key = (self.number, self.source(given))
+        found = self.texts.get(key)
+        placed.append(found or self.texts.add(key, (encode_private(self.text.of(given)), 0)))
 
 
 def _as_markup(value: object) -> str:
@@ -138,7 +134,7 @@ def as_text(value: object) -> str:
 
 
 def _is_whole_markup(text: str) -> bool:
-    """Whether what is done to whole contents would leave these words as they are."""
+    """Whether tidying the whole content would leave this text as it is."""
     return (text.isprintable() and text[0] != " " != text[-1]) or compact(text).strip() == text
 
 
@@ -150,7 +146,7 @@ def _is_whole_text(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PartKind:
-    """How a part is written: what becomes of a value, and which words may stand in it as they are."""
+    """How a part writes a value, and which texts it leaves as they are (`is_whole`)."""
 
     name: str
     write: Callable[[Any], str]

@@ -1,8 +1,8 @@
-"""What a template is given to write a frame: values that it may pass on without looking at them.
+"""Symbolic values: what a template gets instead of a subscriber's own values (symbolic execution).
 
-An open value stands for something of a reader's own. A filter of ours makes another of it, `{{ … }}`
-leaves a place for it. Whatever looks inside (`{% if %}`, a loop, a text that is made of it) asks a
-question, and the answer is noted: what was written holds for all mails that answer alike.
+Our filters map a symbolic value to another one; `{{ … }}` leaves a slot for it. Everything that needs
+the value itself (`{% if %}`, a loop, string building) is a question. The trace records each question
+with its answer: the output holds for every mail with the same answers.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from operator import attrgetter
 from typing import Any
 
 from service.messages.contexts.digest import DigestContext
-from service.messages.rendering.fast_path.fragments import Fragment
+from service.messages.rendering.fragments import OPEN_ENDS, OPEN_OPENS, Fragment
+from service.messages.rendering.slots import TextSlot, sanitize
 
 
 @dataclass(slots=True)
 class RenderInput:
-    """One mail on its way into its frames: `runs` are its own that stand in it several times, by
-    their text, and so many papers have been `numbered` in this part."""
+    """The mail that fills skeletons. `fragments` caches its repeated private texts by their text;
+    `numbered` counts the numbered papers of the current part."""
 
     mail: DigestContext
     subject: str = ""
-    runs: dict[str, Fragment] = field(default_factory=dict)
+    fragments: dict[str, Fragment] = field(default_factory=dict)
     numbered: int = 0
 
 
@@ -34,84 +35,80 @@ Ask = Callable[[RenderInput], Hashable]
 
 @dataclass(slots=True)
 class TemplateTrace:
-    """One writing of a template about `filling`: what it asked, and what it left places for."""
+    """One rendering of a template for `mail`: its questions with their answers, and its slots."""
 
-    filling: RenderInput
-    asked: dict[Hashable, tuple[Ask, Hashable]] = field(default_factory=dict)
+    given: RenderInput
+    questions: dict[Hashable, tuple[Ask, Hashable]] = field(default_factory=dict)
     places: list[Any] = field(default_factory=list)
 
     def ask(self, key: Hashable, ask: Ask) -> Any:
-        if key not in self.asked:
-            self.asked[key] = (ask, ask(self.filling))
-        return self.asked[key][1]
+        if key not in self.questions:
+            self.questions[key] = (ask, ask(self.given))
+        return self.questions[key][1]
 
     def forget(self) -> None:
-        """Let go of the mail: open values live on in frames, and it need not."""
-        del self.filling, self.asked, self.places
+        """Release the mail: symbolic values outlive it in their skeletons."""
+        del self.given, self.questions, self.places
 
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
-    """What an open value stands for: `read` takes it out of a filling, `key` names it, and
-    `sources` are the mail's own values that it is made of."""
+    """How to get a symbolic value: `read` computes it from an input, `key` identifies it, `sources`
+    are the values of the mail that it is computed from."""
 
-    watch: TemplateTrace
+    trace: TemplateTrace
     key: Hashable
     read: Read
     sources: Mapping[Hashable, Read]
-    # How a filling comes to it where that is names alone, so that one call reads it.
+    # The dotted path, where attribute access alone leads to it: one `attrgetter` reads it.
     path: str = ""
 
     @property
     def now(self) -> Any:
-        """The value in the mail that the template is written with."""
-        return self.read(self.watch.filling)
+        """The value in the mail that the template is being rendered for."""
+        return self.read(self.trace.given)
 
 
 class SymbolicValue:
-    """A value that is not looked at yet."""
+    """A value that may be passed on without being known."""
 
-    __slots__ = ("_inside",)
+    __slots__ = ("_spec",)
 
     def __init__(
         self,
-        watch: TemplateTrace,
+        trace: TemplateTrace,
         key: Hashable,
         read: Read,
         sources: Mapping[Hashable, Read] | None = None,
         path: str = "",
     ) -> None:
-        self._inside = _Spec(watch, key, read, {key: read} if sources is None else sources, path)
-
-    # -- passing on -----------------------------------------------------------------------------
+        self._spec = _Spec(trace, key, read, {key: read} if sources is None else sources, path)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            # Python and Jinja ask for such names to learn what a value can do.
+            # Python and Jinja look up such names to learn what a value can do.
             raise AttributeError(name)
-        getattr(self._inside.now, name)  # where there is no such thing, say it now
-        if self._inside.path:
-            return _open_path(self._inside.watch, f"{self._inside.path}.{name}")
-        read, get = self._inside.read, attrgetter(name)
-        return self._derive(name, lambda filling: get(read(filling)))
+        getattr(self._spec.now, name)  # a missing attribute must fail here
+        if self._spec.path:
+            return _symbolic_path(self._spec.trace, f"{self._spec.path}.{name}")
+        read, get = self._spec.read, attrgetter(name)
+        return self._derive(name, lambda given: get(read(given)))
 
     def __getitem__(self, index: int | slice) -> SymbolicValue:
-        read = self._inside.read
-        return self._derive(repr(index), lambda filling: read(filling)[index])
+        read = self._spec.read
+        return self._derive(repr(index), lambda given: read(given)[index])
 
     def __call__(self, *values: Hashable) -> SymbolicValue:
-        read = self._inside.read
-        return self._derive(tuple(map(_name, values)), lambda filling: read(filling)(*values))
+        read = self._spec.read
+        return self._derive(tuple(map(_name, values)), lambda given: read(given)(*values))
 
     def _derive(self, name: Hashable, read: Read) -> SymbolicValue:
-        return SymbolicValue(self._inside.watch, (self._inside.key, name), read)
-
-    # -- looking --------------------------------------------------------------------------------
+        return SymbolicValue(self._spec.trace, (self._spec.key, name), read)
 
     def _learn(self, what: str, learn: Callable[[Any], Hashable]) -> Any:
-        read = self._inside.read
-        key = (self._inside.key, what)
-        return self._inside.watch.ask(key, lambda filling: learn(read(filling)))
+        read = self._spec.read
+        key = (self._spec.key, what)
+        return self._spec.trace.ask(key, lambda given: learn(read(given)))
 
     def __bool__(self) -> bool:
         return bool(self._learn("bool", bool))
@@ -139,51 +136,57 @@ class SymbolicValue:
 
 
 class SymbolicMail(SymbolicValue):
-    """The mail itself. What is the same for all readers of an edition, `fixed`, is given as it is."""
+    """The mail itself; attributes in `fixed`, equal for a whole edition, are returned as they are."""
 
     __slots__ = ("_fixed",)
 
-    def __init__(self, watch: TemplateTrace, fixed: frozenset[str]) -> None:
-        super().__init__(watch, "mail", attrgetter("mail"), path="mail")
+    def __init__(self, trace: TemplateTrace, fixed: frozenset[str]) -> None:
+        super().__init__(trace, "mail", attrgetter("mail"), path="mail")
         self._fixed = fixed
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._inside.now, name) if name in self._fixed else super().__getattr__(name)
+        return getattr(self._spec.now, name) if name in self._fixed else super().__getattr__(name)
 
 
-def open_subject(watch: TemplateTrace) -> SymbolicValue:
-    return _open_path(watch, "subject")
+def symbolic_subject(trace: TemplateTrace) -> SymbolicValue:
+    return _symbolic_path(trace, "subject")
 
 
-def _open_path(watch: TemplateTrace, path: str) -> SymbolicValue:
-    return SymbolicValue(watch, path, attrgetter(path), path=path)
+def _symbolic_path(trace: TemplateTrace, path: str) -> SymbolicValue:
+    return SymbolicValue(trace, path, attrgetter(path), path=path)
 
 
-def passes_open(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, as a filter that makes an open value where it is given one."""
+def accept_symbolic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a filter so that it returns a symbolic value where it is given one."""
 
     @wraps(function)
-    def either(*values: Any, **options: Any) -> Any:
-        opened = [one for one in (*values, *options.values()) if isinstance(one, SymbolicValue)]
-        return _pass(function, opened, values, options) if opened else function(*values, **options)
+    def wrapper(*values: Any, **options: Any) -> Any:
+        symbolic = [
+            each for each in (*values, *options.values()) if isinstance(each, SymbolicValue)
+        ]
+        return (
+            _pass(function, symbolic, values, options) if symbolic else function(*values, **options)
+        )
 
-    return either
+    return wrapper
 
 
 def _pass(
     function: Callable[..., Any],
-    opened: list[SymbolicValue],
+    symbolic: list[SymbolicValue],
     values: tuple[Any, ...],
     options: dict[str, Any],
 ) -> SymbolicValue:
     named = tuple((name, _name(value)) for name, value in options.items())
     key = (function.__name__, tuple(map(_name, values)), named)
     sources: dict[Hashable, Read] = {}
-    for one in opened:
-        sources |= inside(one).sources
-    return SymbolicValue(inside(opened[0]).watch, key, _read_by(function, values, options), sources)
+    for each in symbolic:
+        sources |= spec_of(each).sources
+    return SymbolicValue(
+        spec_of(symbolic[0]).trace, key, _read_by(function, values, options), sources
+    )
 
 
 def _read_by(
@@ -192,28 +195,37 @@ def _read_by(
     first, rest = values[0], values[1:]
     if (
         isinstance(first, SymbolicValue)
-        and not any(isinstance(one, SymbolicValue) for one in rest)
+        and not any(isinstance(each, SymbolicValue) for each in rest)
         and not options
     ):
-        read = inside(first).read
-        return lambda filling: function(read(filling), *rest)
+        read = spec_of(first).read
+        return lambda given: function(read(given), *rest)
 
-    return lambda filling: function(
-        *[read_open(value, filling) for value in values],
-        **{name: read_open(value, filling) for name, value in options.items()},
+    return lambda given: function(
+        *[value_in(value, given) for value in values],
+        **{name: value_in(value, given) for name, value in options.items()},
     )
 
 
 def _name(value: object) -> Hashable:
-    """What tells a value from others in a key; an open one must not be looked at for it."""
-    return inside(value).key if isinstance(value, SymbolicValue) else repr(value)
+    """Identify a value in a key; a symbolic one without asking for its value."""
+    return spec_of(value).key if isinstance(value, SymbolicValue) else repr(value)
 
 
-def read_open(value: Any, filling: RenderInput) -> Any:
-    """What stands for a value in a mail; one that is not open stands for itself."""
-    return inside(value).read(filling) if isinstance(value, SymbolicValue) else value
+def value_in(value: Any, given: RenderInput) -> Any:
+    """Return the value that `value` has in a mail; one that is not symbolic is returned as it is."""
+    return spec_of(value).read(given) if isinstance(value, SymbolicValue) else value
 
 
-def inside(value: SymbolicValue) -> _Spec:
-    """What an open value keeps to itself, since every plain name is one of the value's own."""
-    return value._inside  # noqa: SLF001
+def spec_of(value: SymbolicValue) -> _Spec:
+    """Return how to get a symbolic value; its plain attribute names belong to the value."""
+    return value._spec  # noqa: SLF001
+
+
+def finalize(value: object) -> object:
+    """Clean a value as the plain templates do, or leave a slot for a symbolic one."""
+    if not isinstance(value, SymbolicValue):
+        return sanitize(value)
+    places = spec_of(value).trace.places
+    places.append(value)
+    return TextSlot(f"{OPEN_OPENS}{len(places) - 1}{OPEN_ENDS}")

@@ -1,4 +1,4 @@
-"""Math between dollars, said in plain Unicode where that loses nothing.
+"""Convert math between dollars to plain Unicode where that loses nothing.
 
 `\\alpha`, `10^{-3}` and `\\mathcal{O}(n)` have a plain form; `x^{y^z}` and an author's own macro do
 not, and then the whole formula stays as its author wrote it.
@@ -9,24 +9,12 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from service.papers.domain.latex.symbols import (
-    ALPHABETS,
-    FUNCTIONS,
-    GREEK,
-    MATH_ACCENTS,
-    RELATIONS,
-    SIZES,
-    STYLES,
-    SUBSCRIPTS,
-    SUPERSCRIPTS,
-    SWITCHES,
-    SYMBOLS,
-)
+from service.papers.domain.latex import symbols
 from service.platform.caches import cached
 
 _TOKEN = re.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
-# What stands for itself between dollars; everything else that is ASCII has a meaning to TeX.
+# ASCII that TeX prints as it is between dollars; all other ASCII punctuation has a meaning.
 _ITSELF: Final = frozenset(".,:;!?+-=<>/|()[]*@\"'`")
 _SPACES: Final = {r"\,", r"\;", r"\:", r"\ ", r"\>", r"\quad", r"\qquad", r"\thinspace", "~"}
 _NOTHING: Final = {r"\!", r"\-", r"\/", r"\@"}
@@ -35,24 +23,24 @@ _FRACTIONS: Final = frozenset({"frac", "tfrac", "dfrac", "nicefrac", "sfrac"})
 _DEEPEST = 12
 
 
-class _Unsayable(Exception):
-    """No plain form exists; the caller keeps the formula as it came."""
+class _NoPlainForm(Exception):
+    """The formula has no plain form, so the caller leaves it unchanged."""
 
 
 @cached("plain formulas", maxsize=4096)
 def plain_math(formula: str) -> str | None:
-    """The inside of `$…$` in plain Unicode, or None where something would be lost.
+    """Return the inside of `$…$` in plain Unicode, or None where something would be lost.
 
-    Bold and upright letters are a look and become plain; calligraphic, blackboard and fraktur
-    letters are names and keep their shape (`\\mathbb{R}` is ℝ).
+    Bold and upright letters are only a style and become plain; calligraphic, blackboard and
+    fraktur letters have a meaning of their own and keep their shape (`\\mathbb{R}` is ℝ).
     """
     if _PLAIN.fullmatch(formula):
         return formula.strip() or None
     try:
-        said = _Formula(_TOKEN.findall(formula)).said()
-    except _Unsayable:
+        plain = _Formula(_TOKEN.findall(formula)).read()
+    except _NoPlainForm:
         return None
-    return unicodedata.normalize("NFC", " ".join(said.split())) or None
+    return unicodedata.normalize("NFC", " ".join(plain.split())) or None
 
 
 class _Formula:
@@ -63,14 +51,14 @@ class _Formula:
         self._at = 0
         self._depth = 0
 
-    def said(self) -> str:
+    def read(self) -> str:
         return self._until(None)
 
     def _until(self, end: str | None) -> str:
-        """Everything up to the closing brace, which is consumed; None is the formula's end."""
+        """Read up to and including the brace `end`, or where it is None to the formula's end."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise _Unsayable
+            raise _NoPlainForm
         out = ""
         while self._at < len(self._tokens):
             piece = self._tokens[self._at]
@@ -80,26 +68,26 @@ class _Formula:
                 return out
             out = self._appended(out)
         if end is not None:
-            raise _Unsayable
+            raise _NoPlainForm
         self._depth -= 1
         return out
 
     def _appended(self, out: str) -> str:
         piece = self._next()
         if piece in {"^", "_"}:
-            table = SUPERSCRIPTS if piece == "^" else SUBSCRIPTS
+            table = symbols.SUPERSCRIPTS if piece == "^" else symbols.SUBSCRIPTS
             return out.rstrip() + _shifted(self._argument(), table)
         if piece.isspace() or piece in _SPACES:
             return out + " "
-        if piece[0] == "\\" and piece[1:] in FUNCTIONS:
+        if piece[0] == "\\" and piece[1:] in symbols.FUNCTIONS:
             return self._with_function(out, piece[1:])
-        if piece[0] == "\\" and piece[1:] in RELATIONS:
+        if piece[0] == "\\" and piece[1:] in symbols.RELATIONS:
             self._skip_blanks()
-            return out + SYMBOLS[piece[1:]] + (" " if out.endswith(" ") else "")
+            return out + symbols.SYMBOLS[piece[1:]] + (" " if out.endswith(" ") else "")
         return out + self._atom(piece)
 
     def _atom(self, piece: str) -> str:
-        """What one piece stands for, with its arguments."""
+        """Return the plain form of one piece with its arguments."""
         if piece == "{":
             return self._until("}")
         if piece[0] != "\\":
@@ -111,37 +99,37 @@ class _Formula:
         return self._command(piece[1:])
 
     def _command(self, name: str) -> str:
-        symbol = GREEK.get(name) or SYMBOLS.get(name)
+        symbol = symbols.GREEK.get(name) or symbols.SYMBOLS.get(name)
         if symbol:
             self._skip_gap_before_letter()
             return symbol
-        if name in STYLES:
+        if name in symbols.STYLES:
             return self._argument()
-        if name in SWITCHES:
+        if name in symbols.SWITCHES:
             self._skip_blanks()
             return ""
-        if name in SIZES:
+        if name in symbols.SIZES:
             return self._delimiter()
         return self._composed(name)
 
     def _composed(self, name: str) -> str:
-        """Commands that build something from their arguments."""
-        if name in FUNCTIONS:
+        """Return the plain form of a command that builds something from its arguments."""
+        if name in symbols.FUNCTIONS:
             return name
-        if name in ALPHABETS:
-            return _each(self._argument(), ALPHABETS[name].get)
-        if name in MATH_ACCENTS:
-            return _accented(self._argument(), MATH_ACCENTS[name])
+        if name in symbols.ALPHABETS:
+            return _each(self._argument(), symbols.ALPHABETS[name].get)
+        if name in symbols.MATH_ACCENTS:
+            return _accented(self._argument(), symbols.MATH_ACCENTS[name])
         if name in _FRACTIONS:
             return f"{_simple(self._argument())}/{_simple(self._argument())}"
         if name in _BUILDERS:
             return _BUILDERS[name](self._argument())
-        raise _Unsayable
+        raise _NoPlainForm
 
     def _argument(self) -> str:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise _Unsayable
+            raise _NoPlainForm
         self._skip_blanks()
         argument = self._atom(self._next())
         self._depth -= 1
@@ -149,13 +137,13 @@ class _Formula:
 
     def _delimiter(self) -> str:
         delimiter = self._argument()
-        # `\left.` is a delimiter that is not there: only TeX's layout gives it a meaning.
+        # `\left.` is an invisible delimiter, which has a meaning only in TeX's layout.
         if delimiter == ".":
-            raise _Unsayable
+            raise _NoPlainForm
         return delimiter
 
     def _with_function(self, out: str, name: str) -> str:
-        """`n\\log n` is read as "n log n", `\\log(n)` as "log(n)"."""
+        """Append a function's name and its blanks: `n\\log n` is "n log n", `\\log(n)` "log(n)"."""
         gap = " " if out and (out[-1].isalnum() or out[-1] == ")") else ""
         self._skip_blanks()
         following = self._tokens[self._at] if self._at < len(self._tokens) else ""
@@ -164,7 +152,7 @@ class _Formula:
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):
-            raise _Unsayable
+            raise _NoPlainForm
         self._at += 1
         return self._tokens[self._at - 1]
 
@@ -173,7 +161,7 @@ class _Formula:
             self._at += 1
 
     def _skip_gap_before_letter(self) -> None:
-        """The blank that only ends a command's name: `\\Delta t` is Δt; `\\mu = 1` keeps its own."""
+        """Skip a blank that only ends a command's name: `\\Delta t` is Δt; `\\mu = 1` keeps it."""
         following = "".join(self._tokens[self._at : self._at + 2])
         if following[:1].isspace() and following.strip()[:1].isalnum():
             self._at += 1
@@ -182,49 +170,49 @@ class _Formula:
 def _literal(piece: str) -> str:
     if piece == "'":
         return "′"
-    # Beyond ASCII authors already wrote the character they meant: λ, ≤, é.
+    # A character beyond ASCII is already what the author meant: λ, ≤, é.
     if piece.isalnum() or piece in _ITSELF or (not piece.isascii() and piece.isprintable()):
         return piece
-    raise _Unsayable
+    raise _NoPlainForm
 
 
 def _shifted(text: str, table: dict[str, str]) -> str:
-    """The text as superscript or subscript, if Unicode has every one of its characters."""
+    """Return the text as superscript or subscript, if Unicode has all of its characters."""
     return _each("".join(text.split()), table.get)
 
 
 def _each(text: str, lookup: Callable[[str], str | None]) -> str:
     shaped = [lookup(character) for character in text]
     if not shaped or None in shaped:
-        raise _Unsayable
+        raise _NoPlainForm
     return "".join(part for part in shaped if part is not None)
 
 
 def _accented(text: str, mark: str) -> str:
     if len(text) != 1 or not text.isalpha():
-        raise _Unsayable
+        raise _NoPlainForm
     return unicodedata.normalize("NFC", text + mark)
 
 
 def _simple(text: str) -> str:
-    """A numerator or denominator that needs no bracket."""
+    """Return a numerator or denominator that needs no brackets."""
     if not text or not all(character.isalnum() or character == "." for character in text):
-        raise _Unsayable
+        raise _NoPlainForm
     return text
 
 
 def _rooted(text: str) -> str:
     if not text:
-        raise _Unsayable
+        raise _NoPlainForm
     return f"√{text}" if text.isdigit() or len(text) == 1 else f"√({text})"
 
 
 def _code_point(text: str) -> str:
-    """MathJax's `\\unicode{x2013}`."""
+    """Return the character of MathJax's `\\unicode{x2013}`."""
     try:
         character = chr(int(text[1:], 16) if text[:1] == "x" else int(text))
     except (ValueError, OverflowError):
-        raise _Unsayable from None
+        raise _NoPlainForm from None
     return _literal(character)
 
 

@@ -1,7 +1,7 @@
-"""Readable text from what authors typed: TeX accents, styles, quotes and simple math, no more.
+"""Convert authors' TeX to readable text: accents, styles, quotes and simple math, no more.
 
-The rule, learned from INSPIRE and arXiv's own listing: convert what has an exact plain form, keep
-everything else as it came, never drop a word. Source of the conventions:
+The rule of INSPIRE and of arXiv's own listing: convert TeX that has an exact plain form, leave
+everything else unchanged, never drop a word. Source of the conventions:
 https://info.arxiv.org/help/prep.html
 """
 
@@ -14,9 +14,9 @@ from service.papers.domain.latex.text_mode import plain_tex
 from service.platform.caches import cached
 
 # C0 except tab and newline, DEL, C1, lone surrogates and non-characters: none can be printed, and
-# neither a database nor a mail can carry all of them.
+# neither Postgres nor a message can carry all of them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-# arXiv: a line that begins with blanks begins a paragraph; other line breaks are only wrapping.
+# In arXiv's metadata a line that begins with blanks begins a paragraph; other breaks only wrap.
 _PARAGRAPH = re.compile(r"\n(?:[ \t]*\n)+[ \t]*|\n[ \t]+(?=\S)")
 _SPECIAL = re.compile(r"[\\${}`~]|''|--")
 
@@ -31,7 +31,7 @@ _FORMULA = re.compile(
 _SENTENCE = re.compile(r"(?:\A|\s)[A-Za-z]{2,},?\s+[A-Za-z]{2,}(?=[\s,.;]|\Z)")
 _MATH_SIGNS = re.compile(r"[\\^_{}=]")
 
-_KEPT = re.compile("\x00(\\d+)\x01")
+_MARK = re.compile("\x00(\\d+)\x01")
 _DOUBLE_QUOTED = re.compile("``(.*?)(?:''|(\")|(?=``)|\\Z)", re.DOTALL)
 _SINGLE_QUOTED = re.compile(r"(?<![\w`])`([^`'\n]{1,200})'(?!\w)")
 # Two primes after a digit are seconds of arc; after a word they close a quotation.
@@ -41,15 +41,15 @@ _DASHES = re.compile(r"(?<!-)(---?)(?!-)(?<!\s--(?=[A-Za-z]))")
 _TILDE = re.compile(r"(?<=[^\s(\[/])~(?!\Z)")
 _ABOUT = re.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
 
-# Authors type the acute accent in the French phrase, which has the grave: "\\'a la" is "à la".
+# Authors type the acute accent in this French phrase, which has the grave: "\\'a la" is "à la".
 _A_LA = re.compile(r"(?<![A-Za-z])\\'(?:a|\{a\})(?=[ ~\n]+la\b)")
 
 
 def to_readable(text: str) -> str:
-    """Plain text for people: NFC, one line a paragraph, paragraphs apart by an empty line.
+    """Return plain text in NFC, one line per paragraph, an empty line between paragraphs.
 
-    Never raises and never drops a word. A formula with no exact form in Unicode and a command that
-    nobody but its author knows stay as they were written.
+    Never raises and never drops a word. A formula with no exact form in Unicode and an author's
+    own commands stay as they were written.
     """
     printable = _UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     paragraphs = (part.replace("\n", " ") for part in _PARAGRAPH.split(printable))
@@ -61,44 +61,44 @@ def to_readable(text: str) -> str:
 
 
 def to_readable_line(text: str) -> str:
-    """The same on one line: for titles, names and comments, which sources wrap with blanks."""
+    """Return the same on one line, for titles, names and comments, which sources wrap."""
     return to_readable(" ".join(text.split()))
 
 
 @cached("folded texts", maxsize=65_536)
 def fold(text: str) -> str:
-    """Lower case without accents, for comparing: `Müller` and `MULLER` are `muller`."""
+    """Return the text in lower case without accents: `Müller` and `MULLER` are `muller`."""
     lowered = unicodedata.normalize("NFKD", text).casefold().translate(FOLDED)
     return "".join(c for c in lowered if not unicodedata.combining(c))
 
 
-class _Kept:
-    """Passages that no later step may touch, each standing in the text as one short mark."""
+class _Protected:
+    """Passages that no later step may change, each replaced in the text by a short mark."""
 
     def __init__(self) -> None:
         self._passages: list[str] = []
 
-    def keep(self, passage: str) -> str:
+    def protect(self, passage: str) -> str:
         self._passages.append(passage)
         return f"\x00{len(self._passages) - 1}\x01"
 
-    def restored(self, text: str) -> str:
+    def restore(self, text: str) -> str:
         # A passage may hold an earlier mark (a formula in a link's text), never a later one.
         while "\x00" in text:
-            text = _KEPT.sub(lambda match: self._passages[int(match[1])], text)
+            text = _MARK.sub(lambda match: self._passages[int(match[1])], text)
         return text
 
 
 def _without_tex(text: str) -> str:
-    kept = _Kept()
-    text = _said_formulas(text, kept)
+    protected = _Protected()
+    text = _convert_formulas(text, protected)
     if "\\" in text or "{" in text:
-        text = plain_tex(text, kept.keep)
-    return kept.restored(_typeset(text))
+        text = plain_tex(text, protected.protect)
+    return protected.restore(_typeset(text))
 
 
-def _said_formulas(text: str, kept: _Kept) -> str:
-    """Every formula replaced by a mark for its plain form, or for itself."""
+def _convert_formulas(text: str, protected: _Protected) -> str:
+    """Replace every formula by a mark for its plain form, or for itself."""
     out: list[str] = []
     at = 0
     while match := _FORMULA.search(text, at):
@@ -109,11 +109,11 @@ def _said_formulas(text: str, kept: _Kept) -> str:
             at = match.end()
         elif _is_sentence(inside):
             # The first dollar is money; the second may still open a formula.
-            out.append(kept.keep("$"))
+            out.append(protected.protect("$"))
             at = match.start() + 1
         else:
             plain = plain_math(inside)
-            out.append(kept.keep(match[0] if plain is None else plain))
+            out.append(protected.protect(match[0] if plain is None else plain))
             at = match.end()
     out.append(text[at:])
     return "".join(out)
@@ -124,7 +124,7 @@ def _is_sentence(inside: str) -> bool:
 
 
 def _typeset(text: str) -> str:
-    """TeX's way of typing quotes, dashes and the unbreakable blank."""
+    """Replace TeX's input of quotes, dashes and the non-breaking space."""
     if "``" in text:
         text = _DOUBLE_QUOTED.sub(_quoted, text)
     if "`" in text:
@@ -139,12 +139,12 @@ def _typeset(text: str) -> str:
 
 
 def _quoted(match: re.Match[str]) -> str:
-    """`“…”`; a quotation that never closes keeps only its opening mark."""
+    """Return `“…”`; a quotation that never closes gets only its opening mark."""
     is_closed = match[0].endswith(("''", '"'))
     return f"“{match[1]}{'”' if is_closed else ''}"
 
 
 def _blank_or_about(match: re.Match[str]) -> str:
-    """`Run~2` is joined by a blank; the tilde of `z~0.8` and `N~370` means "about"."""
+    """Return a blank for `Run~2`, and the tilde of `z~0.8` and `N~370`, which means "about"."""
     before, after = match.string[: match.start()], match.string[match.end()]
     return "~" if after.isdigit() and _ABOUT.search(before[-2:]) else " "

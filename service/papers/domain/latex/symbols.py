@@ -1,4 +1,4 @@
-"""What TeX's control sequences stand for: the tables behind `latex.py` and `latex_math.py`.
+"""Tables of TeX's control sequences and their characters, for `text_mode` and `math_mode`.
 
 The accents and letters are those arXiv accepts in metadata
 (https://info.arxiv.org/help/prep.html#special); symbols are LaTeX's own.
@@ -24,7 +24,7 @@ ACCENTS: Final = {
     "r": "\u030a", "d": "\u0323", "b": "\u0331", "t": "\u0361",
 }  # fmt: skip
 
-# Letters of languages. After them TeX swallows the blank: `S\o rensen` is Sørensen.
+# Letters of languages. TeX drops the blank after them: `S\o rensen` is Sørensen.
 LETTERS: Final = _pairs(
     "aa å AA Å ae æ AE Æ oe œ OE Œ o ø O Ø l ł L Ł ss ß SS SS dh ð DH Ð th þ TH Þ dj đ DJ Đ "
     "ng ŋ NG Ŋ i ı j ȷ"
@@ -39,7 +39,7 @@ MARKS: Final = _pairs(
     "LaTeX LaTeX TeX TeX BibTeX BibTeX XeTeX XeTeX arcsec ″ arcmin ′ "
     "checkmark ✓ cmark ✓ xmark ✗ guillemotleft « guillemotright »"
 )
-# What the author kits of several venues define; every reader knows them written out.
+# Macros from the author kits of several venues, with the abbreviations that they print.
 PHRASES: Final = {"eg": "e.g.", "ie": "i.e.", "etc": "etc.", "etal": "et al.", "wrt": "w.r.t."}
 
 GREEK: Final = _pairs(
@@ -84,7 +84,7 @@ STYLES: Final = _words(
     underline uline mbox hbox fbox enquote ensuremath mathrm mathit mathsf mathtt mathbf mathnormal
     boldsymbol bm pmb operatorname operatorname* textcal"""
 )
-# Switches that say how the following looks and print nothing themselves.
+# Switches that style the text after them and print nothing themselves.
 SWITCHES: Final = _words(
     """em it bf rm sf tt sc sl normalfont bfseries itshape scshape sffamily ttfamily rmfamily
     mdseries upshape slshape tiny scriptsize footnotesize small normalsize large Large LARGE huge
@@ -117,14 +117,14 @@ MATH_ACCENTS: Final = {
 
 
 def _alphabet(upper: int, holes: str, lower: int | None = None) -> dict[str, str]:
-    """Unicode's mathematical letters from a first code point, and those encoded long before."""
+    """Return Unicode's mathematical letters from a code point; `holes` are encoded elsewhere."""
     letters = {c: chr(upper + n) for n, c in enumerate(string.ascii_uppercase)}
     if lower is not None:
         letters |= {c: chr(lower + n) for n, c in enumerate(string.ascii_lowercase)}
     return letters | _pairs(holes)
 
 
-# Alphabets in which a letter is another name, not another look.
+# Alphabets in which a letter has another meaning, not only another style.
 _SCRIPT: Final = _alphabet(0x1D49C, "B ℬ E ℰ F ℱ H ℋ I ℐ L ℒ M ℳ R ℛ")
 ALPHABETS: Final = {
     "cal": _SCRIPT,
@@ -134,7 +134,7 @@ ALPHABETS: Final = {
     "mathfrak": _alphabet(0x1D504, "C ℭ H ℌ I ℑ R ℜ Z ℨ", lower=0x1D51E),
 }
 
-# Letters that no accent was put on, for `fold`: they have no decomposition in Unicode.
+# Letters for `fold` that have no decomposition in Unicode.
 FOLDED: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ȷ": "j",
      "ħ": "h", "ŋ": "n", "ŧ": "t", "ʼ": "'", "’": "'", "‘": "'", "‐": "-", "‑": "-"}

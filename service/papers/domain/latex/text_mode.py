@@ -1,51 +1,38 @@
-"""TeX outside formulas: accents, letters, styles, links, and groups in braces."""
+"""Convert TeX outside formulas: accents, letters, styles, links, and groups in braces."""
 
 import re
 import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from service.papers.domain.latex.symbols import (
-    ACCENTS,
-    BREAKS,
-    CITATIONS,
-    GREEK,
-    LETTERS,
-    MARKS,
-    PHRASES,
-    STYLES,
-    SUBSCRIPTS,
-    SUPERSCRIPTS,
-    SWITCHES,
-    SYMBOLS,
-)
+from service.papers.domain.latex import symbols
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\\Z", re.DOTALL)
 _DEEPEST: Final = 20
-# What the second character of a two-character command stands for.
+# The plain form of a two-character command, by its second character.
 _CONTROL_SYMBOLS: Final = (
     {character: character for character in "%&#_${}"}
     | dict.fromkeys(" ,;:\\", " ")
     | dict.fromkeys("/-@!", "")
 )
 _DOTLESS: Final = {"ı": "i", "ȷ": "j"}
-# JSON once escaped by hand: `MLLM\'s` is a possessive, not a Polish ś.
+# Authors escape apostrophes as in JSON: `MLLM\'s` is a possessive, not a Polish ś.
 _APOSTROPHE = re.compile(r"(?:s|t|re|ve|ll|d|m)(?![A-Za-z])")
 # BibTeX protects capitals: `{B}ayesian`, `{GAN}s`.
 _CAPITALS = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*")
 
 
-def plain_tex(text: str, keep: Callable[[str], str]) -> str:
-    """The text without the TeX that has a plain form; `keep` protects addresses from later steps.
+def plain_tex(text: str, protect: Callable[[str], str]) -> str:
+    """Return the text with TeX made plain; `protect` keeps later steps from changing addresses.
 
     Never raises; unknown commands and unbalanced braces stay. Linear in the text's length.
     """
     tokens = _TOKEN.findall(text)
-    return _TextParser(tokens, _matching(tokens), keep).read(0, len(tokens))
+    return _TextParser(tokens, _matching(tokens), protect).read(0, len(tokens))
 
 
 def _matching(tokens: list[str]) -> dict[int, int]:
-    """The closing brace of every opening brace that has one."""
+    """Return the position of the closing brace of every opening brace that has one."""
     closing: dict[int, int] = {}
     open_at: list[int] = []
     for at, piece in enumerate(tokens):
@@ -57,19 +44,19 @@ def _matching(tokens: list[str]) -> dict[int, int]:
 
 
 class _TextParser:
-    """A cursor over tokens; each `_…` method reads from `self._at` and leaves it behind its text."""
+    """A cursor over tokens; each `_…` method reads from `self._at` and moves it past its text."""
 
     def __init__(
-        self, tokens: list[str], closing: dict[int, int], keep: Callable[[str], str]
+        self, tokens: list[str], closing: dict[int, int], protect: Callable[[str], str]
     ) -> None:
         self._tokens = tokens
         self._closing = closing
-        self._keep = keep
+        self._protect = protect
         self._at = 0
         self._depth = 0
 
     def read(self, start: int, end: int) -> str:
-        """The plain text of tokens[start:end]; beyond the depth anyone types, the raw text."""
+        """Return the plain text of tokens[start:end], or where nested too deeply the raw text."""
         if self._depth >= _DEEPEST:
             return "".join(self._tokens[start:end])
         self._depth += 1
@@ -90,7 +77,7 @@ class _TextParser:
         if piece[:1] != "\\" or len(piece) == 1:
             return piece
         name = piece[1:]
-        if name in ACCENTS and (accented := self._accent(name, before)) is not None:
+        if name in symbols.ACCENTS and (accented := self._accent(name, before)) is not None:
             return accented
         if name.isascii() and name.isalpha():
             return self._word(name, before)
@@ -104,7 +91,7 @@ class _TextParser:
     # --- groups
 
     def _group(self, at: int, before: str) -> str:
-        """`{…}` after its brace: which braces are TeX's own, and which are the author's text."""
+        """Read `{…}` after its brace; drop braces that are TeX's, keep those that are text."""
         end = self._closing.get(at)
         if end is None:
             return "{"
@@ -112,21 +99,32 @@ class _TextParser:
         text = self.read(at + 1, end)
         self._at = end + 1
         follows_command = at > 0 and self._tokens[at - 1][:1] == "\\"
-        # An unknown command stays, and its braces with it; after others `{}` only ended the name.
+        # An unknown command keeps its braces; after other commands `{}` only ended the name.
         is_argument = follows_command and before == self._tokens[at - 1]
         if follows_command and not inside and not is_argument:
             return ""
         if not is_argument and self._is_invisible(at, end, inside):
-            return text.lstrip() if inside and inside[0][1:] in SWITCHES else text
+            return text.lstrip() if inside and inside[0][1:] in symbols.SWITCHES else text
         return f"{{{text}}}"
 
     def _is_invisible(self, at: int, end: int, inside: list[str]) -> bool:
         first = inside[0] if inside else ""
         if first[:1] == "\\" and len(first) > 1:
             name = first[1:]
-            is_whole = len(inside) == 1 or (name in ACCENTS and _is_one_argument(inside[1:]))
-            is_known = any(name in known for known in (LETTERS, MARKS, GREEK, SYMBOLS, ACCENTS))
-            return name in SWITCHES or (is_whole and is_known)
+            is_whole = len(inside) == 1 or (
+                name in symbols.ACCENTS and _is_one_argument(inside[1:])
+            )
+            is_known = any(
+                name in known
+                for known in (
+                    symbols.LETTERS,
+                    symbols.MARKS,
+                    symbols.GREEK,
+                    symbols.SYMBOLS,
+                    symbols.ACCENTS,
+                )
+            )
+            return name in symbols.SWITCHES or (is_whole and is_known)
         return len(inside) == 1 and self._is_protected(at, end, first)
 
     def _is_protected(self, at: int, end: int, first: str) -> bool:
@@ -138,7 +136,7 @@ class _TextParser:
     # --- accents
 
     def _accent(self, name: str, before: str) -> str | None:
-        """The accented letter, or None where this is no accent over a letter."""
+        """Return the accented letter, or None where this is no accent over a letter."""
         following = self._following()
         if name == "'" and before[-1:].isalpha() and _APOSTROPHE.match(following):
             return "'"
@@ -160,54 +158,58 @@ class _TextParser:
             return None
         raw = "".join(self._tokens[self._at + 1 : end])
         inside = self.read(self._at + 1, end)
-        # arXiv's old web form broke HTML entities this way: `\b{eta}` was `\beta`.
-        composed = GREEK.get(name + raw) or _composed(inside, name)
+        # arXiv's old web form damaged commands this way: `\b{eta}` was `\beta`.
+        composed = symbols.GREEK.get(name + raw) or _composed(inside, name)
         self._at = end + 1
         if composed is None and not inside and name in "~^":
             return name
         return f"\\{name}{{{inside}}}" if composed is None else composed
 
     def _accented_letter_command(self, name: str) -> str | None:
-        letter = LETTERS.get(self._following()[1:])
+        letter = symbols.LETTERS.get(self._following()[1:])
         composed = _composed(letter, name) if letter else None
         if composed is None:
             return None
         self._at += 1
-        self._swallow_blank()
+        self._drop_blank()
         return composed
 
     # --- commands
 
     def _word(self, name: str, before: str) -> str:
-        if name in LETTERS:
-            # `5100 \AA and` is a unit, and its blank is the author's; `\AA rhus` is a name.
+        if name in symbols.LETTERS:
+            # After a number it is a unit with a blank (`5100 \AA and`); `\AA rhus` is a name.
             if not (name == "AA" and _ends_in_number(before)):
-                self._swallow_blank()
-            return LETTERS[name]
-        if name in MARKS:
-            self._swallow_blank(unless_letter=True)
-            return MARKS[name]
-        if symbol := GREEK.get(name) or SYMBOLS.get(name):
-            # No formula, so the blank was typed for the eye: a word is never glued to a symbol.
+                self._drop_blank()
+            return symbols.LETTERS[name]
+        if name in symbols.MARKS:
+            self._drop_blank(unless_letter=True)
+            return symbols.MARKS[name]
+        if symbol := symbols.GREEK.get(name) or symbols.SYMBOLS.get(name):
+            # Outside formulas the blank after a symbol is text, so it stays.
             return symbol
-        if name in PHRASES:
-            return PHRASES[name][:-1] if self._following()[:1] == "." else PHRASES[name]
-        if name in SWITCHES:
-            self._swallow_blank()
+        if name in symbols.PHRASES:
+            return (
+                symbols.PHRASES[name][:-1]
+                if self._following()[:1] == "."
+                else symbols.PHRASES[name]
+            )
+        if name in symbols.SWITCHES:
+            self._drop_blank()
             return ""
         return self._with_arguments(name)
 
     def _with_arguments(self, name: str) -> str:
-        """Commands with arguments; without them, and when unknown, the command itself."""
+        """Return a command's plain form; the command itself if unknown or without arguments."""
         plain: str | None = None
-        if name in BREAKS:
+        if name in symbols.BREAKS:
             plain = " "
-        elif name in STYLES:
+        elif name in symbols.STYLES:
             plain = self._argument()
-        elif name in CITATIONS and (cited := self._argument()) is not None:
-            plain = self._keep(f"[{cited}]")
+        elif name in symbols.CITATIONS and (cited := self._argument()) is not None:
+            plain = self._protect(f"[{cited}]")
         elif name in {"url", "path", "nolinkurl"} and (address := self._raw_argument()) is not None:
-            plain = self._keep(address)
+            plain = self._protect(address)
         elif name in {"footnote", "footnotetext", "thanks"}:
             plain = None if (note := self._argument()) is None else f" ({note})"
         elif name in {"href", "textcolor", "texorpdfstring", "colorbox"}:
@@ -220,8 +222,8 @@ class _TextParser:
 
     def _shifted(self, name: str) -> str | None:
         text = self._argument()
-        table = SUPERSCRIPTS if name == "textsuperscript" else SUBSCRIPTS
-        # `1\textsuperscript{st}` reads as 1st, not as 1ˢᵗ, which no reader's search would find.
+        table = symbols.SUPERSCRIPTS if name == "textsuperscript" else symbols.SUBSCRIPTS
+        # `1\textsuperscript{st}` becomes 1st, not 1ˢᵗ, which no search would find.
         is_number = text is not None and text.isdigit() and text.isascii()
         return "".join(table[digit] for digit in text or "") if is_number else text
 
@@ -233,12 +235,12 @@ class _TextParser:
             return None
         if name != "href":
             return second
-        return self._keep(second) if first == second else f"{second} ({self._keep(first)})"
+        return self._protect(second) if first == second else f"{second} ({self._protect(first)})"
 
     # --- arguments
 
     def _argument(self) -> str | None:
-        """The plain text of the `{…}` that follows, or None where none does."""
+        """Return the plain text of the `{…}` that follows, or None where none does."""
         end = self._end_of_argument()
         if end is None:
             return None
@@ -262,8 +264,8 @@ class _TextParser:
     def _following(self) -> str:
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
-    def _swallow_blank(self, *, unless_letter: bool = False) -> None:
-        """Drop the one blank that only ended a command's name."""
+    def _drop_blank(self, *, unless_letter: bool = False) -> None:
+        """Drop the blank that only ended a command's name."""
         following = self._following()
         is_word = unless_letter and following[1:2].isalnum()
         if following[:1] == " " and not is_word:
@@ -271,19 +273,19 @@ class _TextParser:
 
 
 def _is_one_argument(tokens: list[str]) -> bool:
-    """Whether an accent's tokens are just its letter: `\\"o`, `\\"{o}`, `\\'\\i`."""
+    """Return whether an accent's tokens are just its letter: `\\"o`, `\\"{o}`, `\\'\\i`."""
     raw = "".join(tokens).strip()
-    return len(raw.strip("{}")) == 1 or raw.strip("{}")[1:] in LETTERS
+    return len(raw.strip("{}")) == 1 or raw.strip("{}")[1:] in symbols.LETTERS
 
 
 def _composed(letter: str, accent: str) -> str | None:
-    """Letter and accent as the one character Unicode has for them, or None."""
-    combined = unicodedata.normalize("NFC", _DOTLESS.get(letter, letter) + ACCENTS[accent])
+    """Return letter and accent as one Unicode character, or None if there is none."""
+    combined = unicodedata.normalize("NFC", _DOTLESS.get(letter, letter) + symbols.ACCENTS[accent])
     return combined if len(letter) == 1 and letter.isalpha() and len(combined) == 1 else None
 
 
 def _reaches_over_blank(accent: str, before: str, letter: str) -> bool:
-    """Whether an accent belongs to the letter after a blank.
+    """Return whether an accent belongs to the letter after a blank.
 
     `Gin\\' e` and `Ond\\v rejov` are names; in `the users\\' needs` and `a \\b black box` nothing is
     accented.
@@ -294,6 +296,6 @@ def _reaches_over_blank(accent: str, before: str, letter: str) -> bool:
 
 
 def _ends_in_number(text: str) -> bool:
-    """A digit, or the mark that stands for a formula."""
+    """Return whether the text ends in a digit or the mark of a formula."""
     last = text.rstrip()[-1:]
     return last.isdigit() or last == "\x01"

@@ -1,4 +1,4 @@
-"""`new:` `cross:` `replaced:`: which announcements a topic wants, said once for the whole of it."""
+"""The switches `new:`, `cross:` and `replaced:`: which announcements count for the whole topic."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,25 +7,25 @@ from service.topics.domain.language.lexer import SWITCHES, LexerToken
 from service.topics.domain.language.syntax_tree import And, Announced, Query, QueryError
 
 _VALUES = {"": True, "yes": True, "on": True, "no": False, "off": False}
-_NOTHING_LEFT = "These switches leave no announcement to be told of"
+_NOTHING_LEFT = "These switches exclude every announcement"
 
 
 def split_switches(
     text: str, tokens: Sequence[LexerToken]
 ) -> tuple[tuple[LexerToken, ...], Announced]:
-    """The tokens without switches, and what the switches say together.
+    """Return the tokens without switches, and the announcements that the switches select.
 
-    A switch can only concern the whole topic, so it is understood wherever it stands, beside an OR
-    too, but for parentheses: there it seems to concern a part, and is refused (`QueryError`).
+    A switch concerns the whole topic, so it may stand anywhere, also beside an OR, but not inside
+    parentheses, where it seems to concern a part: that raises `QueryError`.
     """
-    left: list[LexerToken] = []
-    usual = Announced()
-    chosen = {name: bool(getattr(usual, name)) for name in SWITCHES}
+    remaining: list[LexerToken] = []
+    default = Announced()
+    chosen = {name: bool(getattr(default, name)) for name in SWITCHES}
     depth, last = 0, None
     for token in tokens:
         depth += (token.kind == "open") - (token.kind == "close")
         if token.field not in SWITCHES:
-            left.append(token)
+            remaining.append(token)
             continue
         if depth > 0:
             raise QueryError(
@@ -36,19 +36,19 @@ def split_switches(
                 "Write it outside the parentheses.",
             )
         is_negated = False
-        while left and left[-1].kind == "not":
-            left.pop()
+        while remaining and remaining[-1].kind == "not":
+            remaining.pop()
             is_negated = not is_negated
         chosen |= _turned(token, text, is_negated=is_negated)
         last = token
     if last is not None and not any(chosen.values()):
         raise QueryError(_NOTHING_LEFT, text, last.start, last.length, "Leave one of them on.")
     announced = Announced(chosen["new"], chosen["cross"], chosen["replaced"])
-    return tuple(_without_idle_ands(left, tokens)), announced
+    return tuple(_without_idle_ands(remaining, tokens)), announced
 
 
 def _turned(token: LexerToken, text: str, *, is_negated: bool) -> dict[str, bool]:
-    """What one switch changes."""
+    """Return the values that one switch sets."""
     value = token.text.lower()
     if value == "only" and not is_negated:
         return {name: name == token.field for name in SWITCHES}
@@ -64,9 +64,9 @@ def _turned(token: LexerToken, text: str, *, is_negated: bool) -> dict[str, bool
 
 
 def _without_idle_ands(
-    left: Sequence[LexerToken], tokens: Sequence[LexerToken]
+    remaining: Sequence[LexerToken], tokens: Sequence[LexerToken]
 ) -> list[LexerToken]:
-    """`left` without each AND that only joined a switch to the rest."""
+    """Return `remaining` without each AND that only joined a switch to the rest."""
     idle = set()
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
         if token.kind == "and":
@@ -75,25 +75,25 @@ def _without_idle_ands(
             )
             if joins_switch:
                 idle.add(token)
-    return [token for token in left if token not in idle]
+    return [token for token in remaining if token not in idle]
 
 
 def write_switches(announced: Announced) -> str:
-    """The fewest switches that say it; empty where it is what every topic means by itself."""
+    """Return the shortest switches for `announced`; empty for the default."""
     values = {name: getattr(announced, name) for name in SWITCHES}
     wanted = [name for name, is_wanted in values.items() if is_wanted]
     if len(wanted) == 1:
         return f"{wanted[0]}:only"
-    usual = Announced()
+    default = Announced()
     return " ".join(
         f"{name}:{'yes' if is_wanted else 'no'}"
         for name, is_wanted in values.items()
-        if is_wanted is not getattr(usual, name)
+        if is_wanted is not getattr(default, name)
     )
 
 
 def bind_home(query: Query, patterns: tuple[str, ...]) -> Query:
-    """`query` whose `Announced` knows the categories that the topic asks for."""
+    """Return `query` with these category patterns as the `home` of its `Announced`."""
     if isinstance(query, Announced):
         return replace(query, home=patterns)
     if isinstance(query, And):

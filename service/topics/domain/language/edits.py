@@ -1,4 +1,4 @@
-"""Changing a topic without rewriting it: a word is muted, an author followed, the rest stays as typed."""
+"""Edits of a topic that keep its text as typed: mute a clause, follow an author."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -19,37 +19,37 @@ from service.topics.domain.language.canonical import normalize, write_leaf
 _QUOTES = str.maketrans(dict.fromkeys('"“”„‟', " "))
 
 
-def read_clause(words: str) -> Leaf:
-    """What somebody wants to mute: one clause of the language, or else words as a phrase.
+def read_clause(text: str) -> Leaf:
+    """Parse `text` to one leaf: a clause of the topic language, or else the whole text as a phrase.
 
-    `survey`, `"prompt tuning"`, `prompt tuning`, `ti:survey` and `cat:cs.CV` are clauses. Raises
+    `survey`, `"prompt tuning"`, `prompt tuning`, `ti:survey` and `cat:cs.CV` are accepted. Raises
     `QueryError` where there is no word, or more than a clause may have.
     """
     try:
-        query = parse_query(words)
+        query = parse_query(text)
     except QueryError:
         query = None
     if query is not None and not isinstance(query, And | Or | Not):
         return query
-    return cast("Leaf", parse_query(_quote(words)))
+    return cast("Leaf", parse_query(_quote_phrase(text)))
 
 
-def _quote(words: str) -> str:
-    """A text as one phrase, whatever it holds: what is quoted is always one leaf."""
-    return f'"{" ".join(words.translate(_QUOTES).split())}"'
+def _quote_phrase(text: str) -> str:
+    """Quote a text, without its own quotes, so that it parses as one leaf."""
+    return f'"{" ".join(text.translate(_QUOTES).split())}"'
 
 
 def mute_clause(query: Query, clause: Leaf) -> Query:
-    """The topic without the papers that `clause` finds."""
+    """Return `query` without the papers that `clause` finds."""
     return And((query, Not(clause)))
 
 
 def write_muted(text: str, clause: Leaf) -> str:
-    """`text`, a topic as its reader typed it, with `clause` excluded: `text -survey`.
+    """Return `text`, a topic as it was typed, with `clause` excluded: `text -survey`.
 
-    Means exactly `mute_clause` of it, and is `text` itself where that excludes the clause already.
-    Parentheses are added where an OR needs them. Raises `QueryError` where the topic would become
-    longer than a topic may be.
+    The result means exactly `mute_clause` of it, and is `text` itself where that excludes the
+    clause already. Parentheses are added where an OR needs them. Raises `QueryError` where the
+    topic would become longer than a topic may be.
     """
     query = parse_query(text)
     wanted = canonical(mute_clause(query, clause))
@@ -62,12 +62,12 @@ def write_muted(text: str, clause: Leaf) -> str:
                 return candidate
         except QueryError as fault:
             error = error or fault
-    # Only a limit of the language can forbid what was written in full.
+    # Only a limit of the language can refuse the canonical spelling.
     raise error or QueryError("This topic cannot take one more word", text, 0, len(text))
 
 
 def _iterate_spellings(text: str, clause: Leaf) -> Iterator[str]:
-    """The reader's own words first; last what the parser itself would write."""
+    """Yield the text as typed with the clause appended, and last the canonical text."""
     for written in dict.fromkeys((write_leaf(clause), write_leaf(_fold(clause)))):
         yield f"{text} -{written}"
         yield f"({text}) -{written}"
@@ -75,14 +75,14 @@ def _iterate_spellings(text: str, clause: Leaf) -> Iterator[str]:
 
 
 def _fold(clause: Leaf) -> Leaf:
-    """The clause as topics are compared; a leaf stays a leaf."""
+    """Normalize a clause, which stays a leaf."""
     return cast("Leaf", normalize(clause))
 
 
 def leaves_nothing(query: Query, clause: Leaf) -> bool:
-    """Whether the topic itself asks for `clause`, so that without it no paper could match.
+    """Return whether the topic requires `clause`, so that no paper could match if it is excluded.
 
-    True only where that is plain: the clause stands in every branch of the topic, for itself.
+    True only where syntax shows it: every branch of the topic has the clause as an operand.
     """
     return _requires(normalize(query), _fold(clause))
 
@@ -96,7 +96,7 @@ def _requires(query: Query, clause: Leaf) -> bool:
 
 
 def _finds_less(query: Query, clause: Leaf) -> bool:
-    """Whether every paper that `query` finds, `clause` finds too: a word in one field or in any."""
+    """Return whether `clause` is the text of `query` in any field, so it finds no less."""
     return (
         isinstance(query, Text)
         and isinstance(clause, Text)
@@ -106,7 +106,7 @@ def _finds_less(query: Query, clause: Leaf) -> bool:
 
 
 def muted_clauses(query: Query) -> frozenset[Leaf]:
-    """What a topic excludes from all that it wants."""
+    """Return the clauses that are excluded from the whole topic."""
     tree = normalize(query)
     operands = tree.operands if isinstance(tree, And) else ()
     # In a normalized tree NOT stands before leaves alone.
@@ -114,19 +114,19 @@ def muted_clauses(query: Query) -> frozenset[Leaf]:
 
 
 def follow_author(name: str) -> str:
-    """The topic that brings an author's papers: `au:"Yoshua Bengio"`.
+    """Return a topic for an author's papers: `au:"Yoshua Bengio"`.
 
     Raises `QueryError` where there is no name, or one longer than a clause may be.
     """
-    text = f"au:{_quote(name)}"
+    text = f"au:{_quote_phrase(name)}"
     parse_query(text)
     return text
 
 
 def brings_all(query: Query, other: Query) -> bool:
-    """Whether `query` brings whatever `other` does: it is `other`, or has it as one of its choices.
+    """Return whether `query` equals `other` or has it as an alternative, so that it brings all of it.
 
-    True only where that is plain from how both are written.
+    Compares syntax, so a False may be wrong.
     """
     tree, wanted = normalize(query), normalize(other)
     return wanted == tree or (isinstance(tree, Or) and wanted in tree.operands)

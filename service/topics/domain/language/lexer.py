@@ -1,4 +1,4 @@
-"""Cuts a topic into tokens: parentheses, operators, and terms with their field."""
+"""The lexer of the topic language: parentheses, operators, and terms with their field."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ Kind: TypeAlias = Literal["open", "close", "and", "or", "not", "term", "trend"]
 TEXT_FIELDS: dict[str, TextField] = {"": "any", "ti": "title", "abs": "abstract"}
 SWITCHES = ("new", "cross", "replaced")
 FIELDS = ("ti", "abs", "au", "cat", "src", "like", *SWITCHES)
-# What people type from habit, where spelling alone would not lead to our name.
+# Field names of other search engines, which similar spelling alone would not map to ours.
 _LONG_NAMES = {
     "title": "ti",
     "abstract": "abs",
@@ -37,7 +37,7 @@ _OPERATORS: dict[str, Kind] = {"AND": "and", "OR": "or", "NOT": "not"}
 _PARENTHESES: dict[str, Kind] = {"(": "open", ")": "close"}
 _QUOTES = '"“”„‟'
 
-# Control characters and invisible spaces come with pasted text; Postgres refuses the first kind.
+# Pasted text contains control characters and invisible spaces; Postgres refuses NUL characters.
 _BLANKS = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(rf"[^\s(){_QUOTES}]+")
@@ -52,7 +52,7 @@ SHORTEST_PREFIX = 2
 
 @dataclass(frozen=True, slots=True)
 class LexerToken:
-    """`start` and `end` are character offsets in the reader's text; `text` is without its field."""
+    """A token. `start` and `end` are offsets in the text as typed; `text` excludes the field."""
 
     kind: Kind
     start: int
@@ -68,7 +68,7 @@ class LexerToken:
 
 
 def iterate_tokens(text: str) -> Iterator[LexerToken]:
-    """The tokens of `text` from left to right; raises `QueryError` where it cannot be cut."""
+    """Yield the tokens of `text` from left to right; raises `QueryError` for an invalid one."""
     if broken := _SURROGATE.search(text):
         raise QueryError("This is half a character", text, broken.start())
     clean, position = _BLANKS.sub(" ", text), 0
@@ -78,7 +78,7 @@ def iterate_tokens(text: str) -> Iterator[LexerToken]:
             continue
         token = _cut_token(text, clean, position)
         position = token.end
-        # A lone comma separates as a space does, so it leaves a term without text behind.
+        # A lone comma separates like a space, but was cut as a term without text.
         if token.kind != "term" or token.text or token.is_quoted or token.field:
             yield token
 
@@ -122,7 +122,7 @@ def _cut_word(text: str, clean: str, start: int) -> LexerToken:
     if trend := _TREND.match(clean, start):
         return _cut_trend(text, trend)
     matched = _WORD.match(clean, start)
-    # The caller has seen that no blank, parenthesis or quote stands here.
+    # The caller has checked that there is no blank, parenthesis or quote here.
     whole = matched.group() if matched else clean[start]
     end = start + len(whole)
     if kind := _OPERATORS.get(whole):
@@ -143,7 +143,7 @@ def _cut_trend(text: str, trend: re.Match[str]) -> LexerToken:
             text,
             trend.start(2),
             len(percent),
-            "trend>90 wants the tenth of a field's papers that is noticed most.",
+            "trend>90 brings the most noticed tenth of a field's papers.",
         )
     return LexerToken("trend", trend.start(), trend.end(), comparison, str(int(percent)))
 
@@ -172,7 +172,7 @@ def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Lexer
             "A name cannot be cut short by a star",
             text,
             value_at + word.index("*"),
-            suggestion='A family name alone finds all who bear it: au:bengio, au:"Y. Bengio".',
+            suggestion='A family name alone finds everyone with it: au:bengio, au:"Y. Bengio".',
         )
     return LexerToken("term", start, value_at + len(rest), field, word, is_prefix=is_prefix)
 
@@ -200,7 +200,7 @@ def _unknown_condition(text: str, start: int, end: int) -> QueryError:
 
 
 def _split_star(text: str, start: int, word: str) -> tuple[str, bool]:
-    """The word and whether a star ends it; refuses stars that would not mean what they seem to."""
+    """Return the word without its final star, and whether it had one; refuses any other star."""
     if "*" not in word:
         return word, False
     if not _STARRED.fullmatch(word):

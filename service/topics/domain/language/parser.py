@@ -1,4 +1,4 @@
-"""Reads tokens into a tree: OR binds least, then AND (written or not), then NOT and the minus."""
+"""The parser of the topic language: OR binds least, then AND (explicit or not), then NOT, minus."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -8,26 +8,9 @@ from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import UnknownCategory, expand, suggested_category
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.similarity.domain.vectors import like_key
+from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.announcement_filters import split_switches
 from service.topics.domain.language.lexer import TEXT_FIELDS, LexerToken, iterate_tokens
-from service.topics.domain.language.syntax_tree import (
-    And,
-    Announced,
-    Author,
-    Category,
-    Comparison,
-    FromSource,
-    Like,
-    Not,
-    Or,
-    Prefix,
-    Query,
-    QueryError,
-    Text,
-    TrendLimit,
-    fold_words,
-    join,
-)
 
 MAX_CHARACTERS = 4096
 MAX_CLAUSES = 200
@@ -37,10 +20,10 @@ _SPELLING = {"and": "AND", "or": "OR", "not": "NOT"}
 _WANT_FIRST = "Say what you want, then what you don't."
 
 
-def parse_tree(text: str) -> Query:
-    """The tree of `text` exactly as written; raises `QueryError`."""
+def parse_tree(text: str) -> syntax.Query:
+    """Parse `text` to a tree exactly as written; raises `QueryError`."""
     if len(text) > MAX_CHARACTERS:
-        raise QueryError(
+        raise syntax.QueryError(
             f"A topic has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}",
             text,
             MAX_CHARACTERS,
@@ -48,13 +31,13 @@ def parse_tree(text: str) -> Query:
     tokens, announced = split_switches(text, _read_tokens(text))
     if not tokens:
         message = "This topic only says how its papers are announced"
-        raise QueryError(message, text, 0, len(text), _WANT_FIRST)
+        raise syntax.QueryError(message, text, 0, len(text), _WANT_FIRST)
     query = _Parser(text, tokens).read_topic()
     if _matches_blank(query):
         first = next(token for token in tokens if token.kind == "not")
         message = "This topic only says what it excludes"
-        raise QueryError(message, text, first.start, first.length, _WANT_FIRST)
-    return query if announced == Announced() else join(And, (query, announced))
+        raise syntax.QueryError(message, text, first.start, first.length, _WANT_FIRST)
+    return query if announced == syntax.Announced() else syntax.join(syntax.And, (query, announced))
 
 
 def _read_tokens(text: str) -> tuple[LexerToken, ...]:
@@ -64,30 +47,30 @@ def _read_tokens(text: str) -> tuple[LexerToken, ...]:
         tokens.append(token)
         clauses += token.kind in {"term", "trend"}
         if clauses > MAX_CLAUSES:
-            raise QueryError(
+            raise syntax.QueryError(
                 f"A topic has at most {MAX_CLAUSES} words, phrases and fields",
                 text,
                 token.start,
                 token.length,
             )
     if not tokens:
-        raise QueryError("This topic is empty", text, 0, suggestion=_WANT_FIRST)
+        raise syntax.QueryError("This topic is empty", text, 0, suggestion=_WANT_FIRST)
     return tuple(tokens)
 
 
-def _matches_blank(query: Query) -> bool:
-    """Whether a paper without a word, author or category would match: the topic wants nothing."""
-    if isinstance(query, Not):
+def _matches_blank(query: syntax.Query) -> bool:
+    """Return whether a paper without any words would match, since the topic only excludes."""
+    if isinstance(query, syntax.Not):
         return not _matches_blank(query.operand)
-    if isinstance(query, And):
+    if isinstance(query, syntax.And):
         return all(_matches_blank(each) for each in query.operands)
-    if isinstance(query, Or):
+    if isinstance(query, syntax.Or):
         return any(_matches_blank(each) for each in query.operands)
     return False
 
 
 class _Parser:
-    """Recursive descent; `MAX_NESTING` bounds the recursion far below Python's own limit."""
+    """Recursive-descent parser; `MAX_NESTING` bounds the recursion far below Python's limit."""
 
     def __init__(self, text: str, tokens: tuple[LexerToken, ...]) -> None:
         self._text = text
@@ -95,31 +78,31 @@ class _Parser:
         self._at = 0
         self._open: list[LexerToken] = []
 
-    def read_topic(self) -> Query:
+    def read_topic(self) -> syntax.Query:
         query = self._read_any()
         if self._peek() == "close":
-            raise self._fault("This parenthesis was never opened", self._tokens[self._at])
+            raise self._error("This parenthesis was never opened", self._tokens[self._at])
         return query
 
-    def _read_any(self) -> Query:
-        return join(Or, self._iterate_any())
+    def _read_any(self) -> syntax.Query:
+        return syntax.join(syntax.Or, self._iterate_any())
 
-    def _iterate_any(self) -> Iterator[Query]:
+    def _iterate_any(self) -> Iterator[syntax.Query]:
         yield self._read_all()
         while self._peek() == "or":
             self._at += 1
             yield self._read_all()
 
-    def _read_all(self) -> Query:
-        return join(And, self._iterate_all())
+    def _read_all(self) -> syntax.Query:
+        return syntax.join(syntax.And, self._iterate_all())
 
-    def _iterate_all(self) -> Iterator[Query]:
+    def _iterate_all(self) -> Iterator[syntax.Query]:
         yield self._read_operand()
         while self._peek() in {"and", "not", "open", "term", "trend"}:
             self._at += self._peek() == "and"
             yield self._read_operand()
 
-    def _read_operand(self) -> Query:
+    def _read_operand(self) -> syntax.Query:
         is_negated = False
         while self._peek() == "not":  # a loop, so that a thousand NOTs cost no stack
             is_negated = not is_negated
@@ -131,20 +114,20 @@ class _Parser:
             self._at += 1
         else:
             raise self._missing_operand()
-        return Not(operand) if is_negated else operand
+        return syntax.Not(operand) if is_negated else operand
 
-    def _read_leaf(self, token: LexerToken) -> Query:
+    def _read_leaf(self, token: LexerToken) -> syntax.Query:
         return build_trend(token) if token.kind == "trend" else build_leaf(self._text, token)
 
-    def _read_group(self) -> Query:
+    def _read_group(self) -> syntax.Query:
         opening = self._tokens[self._at]
         if len(self._open) == MAX_NESTING:
-            raise self._fault(f"Parentheses nest at most {MAX_NESTING} deep", opening)
+            raise self._error(f"Parentheses nest at most {MAX_NESTING} deep", opening)
         self._open.append(opening)
         self._at += 1
         query = self._read_any()
         if self._peek() != "close":
-            raise self._fault("This parenthesis is never closed", opening)
+            raise self._error("This parenthesis is never closed", opening)
         self._open.pop()
         self._at += 1
         return query
@@ -152,44 +135,45 @@ class _Parser:
     def _peek(self) -> str:
         return self._tokens[self._at].kind if self._at < len(self._tokens) else "end"
 
-    def _missing_operand(self) -> QueryError:
-        """The fault at a place where a term should stand but does not."""
+    def _missing_operand(self) -> syntax.QueryError:
+        """Return the error for a missing term."""
         before = self._tokens[self._at - 1] if self._at else None
         if before is not None and before.kind in _SPELLING:
-            return self._fault(f"{_SPELLING[before.kind]} needs something after it", before)
+            return self._error(f"{_SPELLING[before.kind]} needs something after it", before)
         here = self._tokens[self._at] if self._at < len(self._tokens) else None
         if here is not None and here.kind in _SPELLING:
-            return self._fault(f"{_SPELLING[here.kind]} needs something before it", here)
+            return self._error(f"{_SPELLING[here.kind]} needs something before it", here)
         if before is None:
-            return self._fault("This parenthesis was never opened", self._tokens[0])
+            return self._error("This parenthesis was never opened", self._tokens[0])
         if here is None:
-            return self._fault("This parenthesis is never closed", before)
-        return self._fault("There is nothing between these parentheses", before)
+            return self._error("This parenthesis is never closed", before)
+        return self._error("There is nothing between these parentheses", before)
 
-    def _fault(self, message: str, token: LexerToken) -> QueryError:
-        return QueryError(message, self._text, token.start, token.length)
+    def _error(self, message: str, token: LexerToken) -> syntax.QueryError:
+        return syntax.QueryError(message, self._text, token.start, token.length)
 
 
-# Postgres keeps 256 positions of a lexeme, so a longer phrase could mean two different things.
+# Postgres stores 256 positions of a lexeme, so a longer phrase could be ambiguous.
 MAX_TERM_CHARACTERS = 255
 
-# Room for an abstract that somebody pastes; it is read for its meaning and never as a phrase.
+# Enough for a pasted abstract, which is embedded and never matched as a phrase.
 MAX_LIKE_CHARACTERS = 2000
 _SOURCE_ALIASES = {alias: source.name for source in SOURCES for alias in source.aliases}
 
 
-def build_trend(token: LexerToken) -> TrendLimit:
-    return TrendLimit(cast("Comparison", token.field), int(token.text))
+def build_trend(token: LexerToken) -> syntax.TrendLimit:
+    """Return the leaf of a trend token."""
+    return syntax.TrendLimit(cast("syntax.Comparison", token.field), int(token.text))
 
 
-def build_leaf(text: str, token: LexerToken) -> Query:
-    """The leaf of a term; raises `QueryError` with the place in `text`."""
+def build_leaf(text: str, token: LexerToken) -> syntax.Query:
+    """Return the leaf of a term; raises `QueryError` with the position in `text`."""
     if token.field == "like":
         return _build_like(text, token)
-    # Folding can make a text longer, and it is the folded text that is stored and looked up.
-    folded = author_key(token.text) if token.field == "au" else fold_words(token.text)
+    # Folding can make a text longer, and the folded text is stored and looked up.
+    folded = author_key(token.text) if token.field == "au" else syntax.fold_words(token.text)
     if max(len(token.text), len(folded)) > MAX_TERM_CHARACTERS:
-        raise QueryError(
+        raise syntax.QueryError(
             f"A word or phrase has at most {MAX_TERM_CHARACTERS} characters",
             text,
             token.start,
@@ -201,61 +185,61 @@ def build_leaf(text: str, token: LexerToken) -> Query:
         return _build_source(text, token)
     if token.field == "au":
         if not folded:
-            raise QueryError("There is no name here", text, token.start, token.length)
-        return Author(token.text)
+            raise syntax.QueryError("There is no name here", text, token.start, token.length)
+        return syntax.Author(token.text)
     if token.is_prefix:
-        return Prefix(TEXT_FIELDS[token.field], folded)
-    return Text(TEXT_FIELDS[token.field], token.text, token.is_quoted)
+        return syntax.Prefix(TEXT_FIELDS[token.field], folded)
+    return syntax.Text(TEXT_FIELDS[token.field], token.text, token.is_quoted)
 
 
-def _build_category(text: str, token: LexerToken) -> Category:
+def _build_category(text: str, token: LexerToken) -> syntax.Category:
     try:
         expand(token.text)
     except UnknownCategory:
         near = suggested_category(token.text.removesuffix(".*"))
-        raise QueryError(
+        raise syntax.QueryError(
             f"There is no category {token.text}",
             text,
             token.start + len("cat:"),
             len(token.text),
             f"Did you mean cat:{near}?" if near else "Examples: cat:cs.CL, cat:cs.*, cat:hep-th.",
         ) from None
-    return Category(token.text)
+    return syntax.Category(token.text)
 
 
-def _build_source(text: str, token: LexerToken) -> FromSource:
+def _build_source(text: str, token: LexerToken) -> syntax.FromSource:
     name = token.text.lower()
     name = _SOURCE_ALIASES.get(name, name)
     if name not in SOURCE_NAMES:
         near = get_close_matches(name, SOURCE_NAMES, n=1, cutoff=0.5)
         listed = ", ".join(sorted(SOURCE_NAMES))
-        raise QueryError(
+        raise syntax.QueryError(
             f"There is no source {token.text}; the sources are {listed}",
             text,
             token.start + len("src:"),
             len(token.text),
             f"Did you mean src:{near[0]}?" if near else "Example: src:arxiv.",
         )
-    return FromSource(name)
+    return syntax.FromSource(name)
 
 
-def _build_like(text: str, token: LexerToken) -> Like:
+def _build_like(text: str, token: LexerToken) -> syntax.Like:
     if key := like_key(token.text):
-        return Like(key, is_key=True)
-    folded = fold_words(token.text)
+        return syntax.Like(key, is_key=True)
+    folded = syntax.fold_words(token.text)
     if max(len(folded), len(token.text)) > MAX_LIKE_CHARACTERS:
-        raise QueryError(
+        raise syntax.QueryError(
             f"A text for like: has at most {MAX_LIKE_CHARACTERS:,} characters",
             text,
             token.start,
             token.length,
         )
     if not any(character.isalnum() for character in folded):
-        raise QueryError(
+        raise syntax.QueryError(
             "like: needs words to compare with",
             text,
             token.start,
             token.length,
             'Write like:"a sentence or two", or like:2507.17189 for a paper.',
         )
-    return Like(token.text)
+    return syntax.Like(token.text)

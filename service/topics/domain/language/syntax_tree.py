@@ -1,4 +1,4 @@
-"""What a topic is once it has been read: a small tree, and the error a reader gets instead of one."""
+"""The syntax tree (AST) of a topic, and the error for a text that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ TextField: TypeAlias = Literal["any", "title", "abstract"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words to be found, in this order, in one field; `any` is the title or else the abstract.
+    """Words that stand in this order in one field; `any` means the title or the abstract.
 
-    `text` is as the reader wrote it. One bare word may still be several lexemes (`pre-trained`).
+    `text` is as it was typed. One bare word may still be several lexemes (`pre-trained`).
     """
 
     field: TextField
@@ -24,23 +24,23 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """A person's name, in any of the forms `names.author_matches` understands."""
+    """An author's name, in any form that `author_names.author_matches` accepts."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One category, or several by `cs.*` or an archive's bare name."""
+    """One category, or all of an archive, as `cs.*` or `cs`."""
 
     pattern: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Words that begin like `text`, which is folded and as short as two letters: `optimi*`.
+    """Words that begin with `text`, which is folded and has at least two letters: `optimi*`.
 
-    It is words that are compared here and not their stems: the stem of "optimization" is "optim".
+    Words are compared and not their stems, since the stem of "optimization" is "optim".
     """
 
     field: TextField
@@ -49,25 +49,25 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class FromSource:
-    """Papers that this source has told of, alone or among others; one of `SOURCES`."""
+    """Papers that this source announced, alone or among others; one of `SOURCES`."""
 
     name: str
 
 
-# More than what settles ties between equal percentiles (`trending`), less than any two of them differ.
+# Larger than the tie-breaker added to equal percentiles (trends), smaller than any real difference.
 TREND_TIE = 1e-5
 Comparison: TypeAlias = Literal[">", ">=", "<", "<="]
 
 
 @dataclass(frozen=True, slots=True)
 class TrendLimit:
-    """The trend of a paper, a percentile within its primary category, against a whole number."""
+    """A limit on the trend of a paper, a percentile within its primary category."""
 
     comparison: Comparison
     percent: int
 
     def holds(self, trend: float) -> bool:
-        """Whether a paper with this trend (0 to 100) is wanted."""
+        """Return whether a paper with this trend (0 to 100) is wanted."""
         if self.comparison == ">":
             return trend > self.percent + TREND_TIE
         if self.comparison == ">=":
@@ -79,7 +79,7 @@ class TrendLimit:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """Papers near in meaning to a text, or to a stored paper: then `text` is its key."""
+    """Papers near in meaning to a text, or to a stored paper, whose key is `text` if `is_key`."""
 
     text: str
     is_key: bool = False
@@ -87,10 +87,10 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """How a paper must have been announced; it concerns the whole topic, never a part of it.
+    """The kinds of announcement that count for the whole topic, never for a part of it.
 
-    `home` are the category patterns the topic asks for: a paper whose primary category is in none
-    of them is a cross-list to this topic. Without any, the source's own word counts.
+    `home` are the category patterns that the topic asks for: a paper whose primary category is in
+    none of them is a cross-list to this topic. If `home` is empty, the source decides.
     """
 
     new: bool = True
@@ -101,16 +101,22 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """A negated operand."""
+
     operand: Query
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Operands that must all hold."""
+
     operands: tuple[Query, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Operands of which at least one must hold."""
+
     operands: tuple[Query, ...]
 
 
@@ -118,14 +124,14 @@ Leaf: TypeAlias = Text | Prefix | Author | Category | FromSource | TrendLimit | 
 Joining: TypeAlias = type[And] | type[Or]
 Query: TypeAlias = And | Or | Not | Leaf
 
-_CARET_REACH = 36  # columns of the topic shown on each side of the fault, so that a line fits 80
-_CARET_MAX = 24  # a long fault needs no longer line to be seen
+_CARET_REACH = 36  # characters of the topic on each side of the error, so that a line fits 80
+_CARET_MAX = 24  # carets shown for a long error
 
 
 class QueryError(ValueError):
-    """A topic that cannot be read: says what is wrong, where, and what would be right.
+    """A topic that cannot be parsed, with the reason, the position and a suggestion.
 
-    `position` and `length` count characters of `text`; `suggestion` is empty where none is near.
+    `position` and `length` count characters of `text`; `suggestion` may be empty.
     """
 
     def __init__(
@@ -143,7 +149,7 @@ class QueryError(ValueError):
         return f"{self.message} (character {self.position + 1}).{hint}"
 
     def render(self) -> str:
-        """Two lines for a fixed-width page: the topic near the fault, and carets beneath it."""
+        """Return two lines for a terminal: the topic near the error, and carets beneath it."""
         start = max(0, self.position - _CARET_REACH)
         end = min(len(self.text), self.position + _CARET_REACH)
         before = ("… " if start else "") + _on_one_line(self.text[start : self.position])
@@ -159,7 +165,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """The columns a terminal gives `text`: two for wide characters, none for combining ones."""
+    """Count the terminal columns of `text`: two for wide characters, none for combining ones."""
     return sum(
         0 if unicodedata.combining(character) else 1 + (_width(character) in "WF")
         for character in text
@@ -171,9 +177,9 @@ def _width(character: str) -> str:
 
 
 def fold_words(text: str) -> str:
-    """`text` as it is compared and looked up: composed, lower case, single spaces.
+    """Return `text` as it is compared and looked up: Unicode NFC, lower case, single spaces.
 
-    Characters whose lower case is longer than one are left to Postgres, which knows its own rule.
+    Characters whose lower case is longer than one stay, since Postgres folds them by its own rule.
     """
     if text.isascii():
         return " ".join(text.lower().split())
@@ -188,7 +194,7 @@ def _lower(character: str) -> str:
 
 
 def iterate_leaves(query: Query) -> Iterator[Leaf]:
-    """Every leaf from left to right, those under a NOT too."""
+    """Yield every leaf from left to right, also those under a NOT."""
     if isinstance(query, And | Or):
         for operand in query.operands:
             yield from iterate_leaves(operand)
@@ -199,10 +205,7 @@ def iterate_leaves(query: Query) -> Iterator[Leaf]:
 
 
 def push_negations(query: Query, *, is_negated: bool = False) -> Query:
-    """The same meaning with NOT on leaves only (De Morgan), nested AND and OR flattened.
-
-    So every leaf is plainly wanted or plainly unwanted, and equal topics look more alike.
-    """
+    """Return an equivalent tree in negation normal form, with nested AND and OR flattened."""
     if isinstance(query, Not):
         return push_negations(query.operand, is_negated=not is_negated)
     if isinstance(query, And | Or):
@@ -213,13 +216,13 @@ def push_negations(query: Query, *, is_negated: bool = False) -> Query:
 
 
 def join(kind: Joining, operands: Iterable[Query]) -> Query:
-    """`operands`, of which there is at least one, under one AND or OR; a single one stays itself."""
+    """Join one or more operands under an AND or OR; a single operand is returned as it is."""
     flat = flatten(kind, operands)
     return flat[0] if len(flat) == 1 else kind(flat)
 
 
 def flatten(kind: Joining, operands: Iterable[Query]) -> tuple[Query, ...]:
-    """`operands` with those that are themselves of this kind replaced by their own operands."""
+    """Return `operands` with each operand of this kind replaced by its own operands."""
     flat: list[Query] = []
     for each in operands:
         flat.extend(each.operands if isinstance(each, kind) else (each,))

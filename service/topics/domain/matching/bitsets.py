@@ -1,7 +1,7 @@
-"""Sets of papers as the bits of one integer, and what is looked up to make them.
+"""Sets of papers as bitsets, and the inverted indexes that yield them.
 
-Bit i is the i-th paper of the day. A set of a whole day's papers is then one value that Python
-intersects, joins and complements in one operation.
+A bitset is one Python integer in which bit i stands for the i-th paper of the edition, so AND, OR
+and NOT over all papers are one operation each.
 """
 
 from bisect import bisect_left
@@ -19,19 +19,19 @@ Places: TypeAlias = tuple[tuple[str, int], ...]
 Reasons: TypeAlias = tuple[Reason, ...]
 
 _Neighbours: TypeAlias = dict[str, dict[str, PaperSet]]
-# Side by side, or with one word between: a word that is not indexed still takes up its place.
+# Side by side, or with one word between: a stop word is not indexed but has a position.
 NEAR = (1, 2)
-_NOBODY: Mapping[str, PaperSet] = {}
+_NO_PAPERS: Mapping[str, PaperSet] = {}
 
 _WORD_BITS = 60
 _WORD = (1 << _WORD_BITS) - 1
 
 
 class PhraseIndex:
-    """One text of every paper, both ways: which papers have a lexeme, and what stands after it.
+    """An inverted index over one field of every paper, with an index of neighbouring lexemes.
 
-    Most phrases are two lexemes side by side, or with one word between them that is not indexed.
-    Those are one look-up; of longer ones only the papers are read in which all neighbours meet.
+    Most phrases are two lexemes side by side, or with one stop word between them: one look-up.
+    For longer ones, positions are compared only in papers that contain all neighbouring pairs.
     """
 
     def __init__(self, documents: Sequence[Lexemes]) -> None:
@@ -39,11 +39,11 @@ class PhraseIndex:
         self._inverted = invert(documents)
         self._after: tuple[_Neighbours, ...] = tuple(defaultdict(dict) for _ in NEAR)
         for number, document in enumerate(documents):
-            self._note_neighbours(1 << number, document)
+            self._add_neighbours(1 << number, document)
 
-    def _note_neighbours(self, paper: PaperSet, document: Lexemes) -> None:
+    def _add_neighbours(self, paper: PaperSet, document: Lexemes) -> None:
         placed: dict[int, str] = {}
-        # Lexemes share a position only where Postgres stops to count, at 16,383.
+        # Lexemes share a position only past 16,383, where Postgres stops counting.
         crowded: dict[int, list[str]] = {}
         for lexeme, positions in document.items():
             for at in positions:
@@ -53,16 +53,16 @@ class PhraseIndex:
             for at, lexeme in placed.items():
                 neighbour = placed.get(at + distance)
                 if neighbour is not None:
-                    _note(after[lexeme], neighbour, paper)
+                    _add_pair(after[lexeme], neighbour, paper)
             for at, crowd in crowded.items():
                 here, there = at - distance, at + distance
-                before = crowded.get(here) or _alone(placed, here)
-                behind = crowded.get(there) or _alone(placed, there)
+                before = crowded.get(here) or _single(placed, here)
+                behind = crowded.get(there) or _single(placed, there)
                 for first, second in (*product(before, crowd), *product(crowd, behind)):
-                    _note(after[first], second, paper)
+                    _add_pair(after[first], second, paper)
 
     def find_phrase(self, places: Places) -> PaperSet:
-        """The papers with these lexemes at these very distances: what `phraseto_tsquery` asks."""
+        """Return the papers with these lexemes at these distances, as `phraseto_tsquery` does."""
         if len(places) < 2:
             return self._inverted.get(places[0][0], 0) if places else 0
         papers: PaperSet = -1
@@ -73,34 +73,34 @@ class PhraseIndex:
         if len(places) == 2 and places[1][1] in NEAR:
             return papers
         return sum(
-            1 << at for at in iterate_bits(papers) if _stands_in(self._documents[at], places)
+            1 << at for at in iterate_bits(papers) if _has_phrase(self._documents[at], places)
         )
 
     def find_pair(self, lexeme: str, neighbour: str, distance: int) -> PaperSet:
-        """The papers with both, at this distance if it is a near one, else wherever they stand."""
+        """Return the papers with both lexemes, at this distance if it is near, else anywhere."""
         if distance in NEAR:
-            return self._after[distance - 1].get(lexeme, _NOBODY).get(neighbour, 0)
+            return self._after[distance - 1].get(lexeme, _NO_PAPERS).get(neighbour, 0)
         return self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
 
     @property
     def inverted(self) -> Mapping[str, PaperSet]:
-        """Lexeme -> the papers that have it."""
+        """The inverted index: lexeme -> the papers that contain it."""
         return self._inverted
 
 
-def _alone(placed: Mapping[int, str], at: int) -> list[str]:
+def _single(placed: Mapping[int, str], at: int) -> list[str]:
     return [placed[at]] if at in placed else []
 
 
-def _note(followers: dict[str, PaperSet], neighbour: str, paper: PaperSet) -> None:
-    # A pair that one paper alone has shares that paper's own number, which saves half the memory.
+def _add_pair(followers: dict[str, PaperSet], neighbour: str, paper: PaperSet) -> None:
+    # A pair in one paper only shares that paper's integer object, which saves half the memory.
     known = followers.get(neighbour)
     followers[neighbour] = paper if known is None else known | paper
 
 
-def _stands_in(document: Lexemes, places: Places) -> bool:
-    """Whether some base exists from which every lexeme stands at its own distance."""
-    # A lexeme has one or two positions as a rule; scanning those beats building sets of them.
+def _has_phrase(document: Lexemes, places: Places) -> bool:
+    """Return whether the lexemes occur somewhere at exactly these distances."""
+    # A lexeme usually has one or two positions; scanning them is faster than building sets.
     first, _ = places[0]
     for base in document[first]:
         for lexeme, distance in places:
@@ -112,13 +112,13 @@ def _stands_in(document: Lexemes, places: Places) -> bool:
 
 
 def phrase_offsets(lexemes: Lexemes) -> Places:
-    """The lexemes of a phrase in their order, each with its distance from the first."""
+    """Return the lexemes of a phrase in order, each with its distance from the first."""
     placed = sorted((at, lexeme) for lexeme, positions in lexemes.items() for at in positions)
     return tuple((lexeme, at - placed[0][0]) for at, lexeme in placed)
 
 
 def invert(documents: Iterable[Iterable[str]]) -> dict[str, PaperSet]:
-    """From what each document holds to the documents, as bits, that hold it."""
+    """Build an inverted index: key -> the documents, as a bitset, that contain it."""
     inverted: dict[str, PaperSet] = defaultdict(int)
     for position, document in enumerate(documents):
         bit = 1 << position
@@ -128,18 +128,18 @@ def invert(documents: Iterable[Iterable[str]]) -> dict[str, PaperSet]:
 
 
 class PrefixIndex:
-    """The words of every paper in order, so that all with one beginning stand side by side."""
+    """A sorted inverted index of words, in which words with an equal prefix are adjacent."""
 
     def __init__(self, documents: Iterable[Iterable[str]]) -> None:
         self._inverted = invert(documents)
         self._sorted = sorted(self._inverted)
 
     def find_prefix(self, beginning: str) -> PaperSet:
-        """The papers with a word that begins like this."""
+        """Return the papers with a word that begins with `beginning`."""
         return union(self._inverted, self._iterate_words(beginning))
 
     def words_of(self, beginning: str, position: int) -> tuple[str, ...]:
-        """The words of one paper that begin like this, in alphabetical order."""
+        """Return the words of one paper that begin with `beginning`, in alphabetical order."""
         bit = 1 << position
         return tuple(w for w in self._iterate_words(beginning) if self._inverted[w] & bit)
 
@@ -151,6 +151,7 @@ class PrefixIndex:
 
 
 def union(inverted: Mapping[str, PaperSet], keys: Iterable[str]) -> PaperSet:
+    """Return the papers that have at least one of these keys."""
     papers: PaperSet = 0
     for key in keys:
         papers |= inverted.get(key, 0)
@@ -158,7 +159,7 @@ def union(inverted: Mapping[str, PaperSet], keys: Iterable[str]) -> PaperSet:
 
 
 def iterate_bits(bits: PaperSet) -> Iterator[int]:
-    """Positions of the bits that are set, word by word: a long integer is slow to take apart."""
+    """Yield the positions of set bits, 60 bits at a time, since shifting a long integer is slow."""
     base = 0
     while bits:
         word = bits & _WORD
@@ -171,9 +172,9 @@ def iterate_bits(bits: PaperSet) -> Iterator[int]:
 
 
 def list_bits(bits: PaperSet) -> list[int]:
-    """The same all at once, in half the time: by the gaps between the ones of the binary text."""
+    """Return the positions of set bits, twice as fast, by splitting the binary digits at ones."""
     gaps = bin(bits)[:1:-1].split("1")
-    gaps.pop()  # what stands after the last one
+    gaps.pop()  # the digits above the highest set bit
     at, found = -1, []
     for gap in gaps:
         at += len(gap) + 1
@@ -182,7 +183,7 @@ def list_bits(bits: PaperSet) -> list[int]:
 
 
 def to_bits(positions: Collection[int]) -> PaperSet:
-    """The bits at these positions. Shifting one in at a time would copy the whole set each time."""
+    """Return the set of these positions, built in bytes: `|=` on an integer copies it each time."""
     octets = bytearray(max(positions, default=0) // 8 + 1)
     for position in positions:
         octets[position >> 3] |= 1 << (position & 7)

@@ -1,4 +1,4 @@
-"""What stored topics want of a day's papers: forms in, sets of papers out, thousands at a time."""
+"""Match compiled topics with an edition's papers, thousands of topics at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from service.topics.domain.types import ClauseKind
 
 @dataclass(frozen=True, slots=True)
 class StoredTopics:
-    """Topics of as many clauses each. `columns`: the first number of every form, the second …"""
+    """Topics with an equal number of clauses. `columns[n]`: the n-th clause id of every topic."""
 
     ids: Sequence[int]
     texts: Sequence[str]
@@ -28,7 +28,7 @@ class StoredTopics:
 
 @dataclass(frozen=True, slots=True)
 class StoredClauses:
-    """Clauses of one kind: their numbers, canonical texts and keys."""
+    """Clauses of one kind, as columns: ids, canonical texts and keys."""
 
     kind: ClauseKind
     ids: Sequence[int]
@@ -36,18 +36,19 @@ class StoredClauses:
     keys: Sequence[str]
 
     def forms(self) -> Iterator[CompiledClause]:
+        """Return the clauses one by one."""
         return (CompiledClause(self.kind, keys) for keys in self.keys)
 
 
 class CompiledTopics(Mapping[str, CompiledClause]):
-    """The forms of clauses by their canonical texts. Each is made only when somebody asks for it."""
+    """Compiled clauses by canonical text; each object is built on access."""
 
     def __init__(self) -> None:
         self._keys: dict[ClauseKind, dict[str, str]] = {kind: {} for kind in ClauseKind}
 
     def add(self, clauses: Iterable[StoredClauses]) -> None:
-        for some in clauses:
-            self._keys[some.kind].update(zip(some.texts, some.keys, strict=True))
+        for chunk in clauses:
+            self._keys[chunk.kind].update(zip(chunk.texts, chunk.keys, strict=True))
 
     def __getitem__(self, clause: str) -> CompiledClause:
         for kind, keys in self._keys.items():
@@ -63,55 +64,55 @@ class CompiledTopics(Mapping[str, CompiledClause]):
 
 
 class TopicSets:
-    """The sets of papers of clauses by their numbers, and of topics by theirs.
+    """The papers that compiled topics want, by clause id.
 
-    Each clause is looked up once; what it finds stands for every topic that has it. All that a set
-    of topics needs comes to a few passes over long lists, without a step of Python for each topic.
+    Each clause is looked up once for all topics that have it. Topics are evaluated in a few passes
+    over long columns, without a step of Python for each topic.
     """
 
     def __init__(self, index: PaperIndex) -> None:
         self._index = index
         self._everything = index.clauses.everything
-        # 0 stands for `DEFAULT_ANNOUNCEMENTS` in every form; a number below it for the same clause unwanted.
+        # Id 0 is `DEFAULT_ANNOUNCEMENTS`; a negative id is the excluded clause of the positive one.
         self._found: dict[int, PaperSet] = {0: index.look_up(DEFAULT_ANNOUNCEMENTS)}
 
     def lacking(self, topics: Iterable[StoredTopics]) -> set[int]:
-        """The numbers of the clauses that these topics have and that were not learned yet."""
+        """Return the ids of the clauses of these topics that are not looked up yet."""
         needed: set[int] = set()
-        for some in topics:
-            needed.update(*some.columns)
+        for chunk in topics:
+            needed.update(*chunk.columns)
         return self._unknown(map(abs, needed))
 
     def lacking_inside(self, clauses: Iterable[StoredClauses]) -> set[int]:
-        """The same of the clauses that stand in groups."""
+        """Return the ids of the clauses inside these groups that are not looked up yet."""
         inner: set[int] = set()
-        for some in clauses:
-            if some.kind is ClauseKind.GROUP:
-                inner.update(*map(inner_numbers, some.forms()))
+        for chunk in clauses:
+            if chunk.kind is ClauseKind.GROUP:
+                inner.update(*map(inner_numbers, chunk.forms()))
         return self._unknown(inner)
 
     def _unknown(self, numbers: Iterable[int]) -> set[int]:
-        # One by one: a difference of sets would go through all that is known each time.
+        # Checked one by one: building a set difference would iterate over all known ids.
         return {number for number in numbers if number not in self._found}
 
     def learn(self, clauses: Sequence[StoredClauses]) -> None:
-        """Look these clauses up. Those inside groups must have been learned before, or be among them.
+        """Look these clauses up in the index, which must hold the results of `like:` clauses.
 
-        `like:` clauses must be at hand in the index.
+        Clauses inside groups must be among them, or have been learned before.
         """
-        for some in sorted(clauses, key=lambda some: some.kind is ClauseKind.GROUP):
-            self._found.update(zip(some.ids, self._find(some), strict=True))
+        for chunk in sorted(clauses, key=lambda chunk: chunk.kind is ClauseKind.GROUP):
+            self._found.update(zip(chunk.ids, self._find(chunk), strict=True))
 
-    def _find(self, some: StoredClauses) -> Iterator[PaperSet]:
-        if some.kind is ClauseKind.WORD:
-            return self._index.clauses.find_words(some.keys)
-        if some.kind is ClauseKind.PHRASE:
-            return map(self._index.clauses.find_phrase, some.keys)
-        if some.kind is ClauseKind.GROUP:
-            return map(self._find_group, some.forms())
-        if some.kind in {ClauseKind.LIKE, ClauseKind.OTHER}:
-            return map(self._index.look_up, some.texts)
-        return map(self._index.clauses.find_compiled, some.forms())
+    def _find(self, chunk: StoredClauses) -> Iterator[PaperSet]:
+        if chunk.kind is ClauseKind.WORD:
+            return self._index.clauses.find_words(chunk.keys)
+        if chunk.kind is ClauseKind.PHRASE:
+            return map(self._index.clauses.find_phrase, chunk.keys)
+        if chunk.kind is ClauseKind.GROUP:
+            return map(self._find_group, chunk.forms())
+        if chunk.kind in {ClauseKind.LIKE, ClauseKind.OTHER}:
+            return map(self._index.look_up, chunk.texts)
+        return map(self._index.clauses.find_compiled, chunk.forms())
 
     def _find_group(self, form: CompiledClause) -> PaperSet:
         return find_group(read_group(iter(form.split())), self._everything, self._find_number)
@@ -121,7 +122,7 @@ class TopicSets:
         return self._found[number] if number >= 0 else self._everything & ~self._found[-number]
 
     def find_all(self, topics: StoredTopics) -> list[PaperSet]:
-        """The papers that each topic wants. Raises `KeyError` where a clause was not learned."""
+        """Return the papers that each topic wants; raises `KeyError` for a clause not learned."""
         columns = [self._look_up_all(column) for column in topics.columns]
         found = columns[0]
         for column in columns[1:]:

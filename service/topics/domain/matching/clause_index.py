@@ -1,4 +1,4 @@
-"""One clause over a day's papers: which of them it holds for, and what to tell of one of them."""
+"""Inverted indexes that evaluate one clause over an edition's papers and explain its matches."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,9 @@ from service.papers.domain.author_keys import author_index_keys, author_query_ke
 from service.papers.domain.author_names import author_matches
 from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import Lexemes
+from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import write_leaf
-from service.topics.domain.language.syntax_tree import (
-    Announced,
-    Author,
-    Category,
-    FromSource,
-    Leaf,
-    Like,
-    Prefix,
-    Text,
-    TrendLimit,
-)
-from service.topics.domain.matching.bitsets import (
-    NEAR,
-    PaperSet,
-    PhraseIndex,
-    PrefixIndex,
-    Reasons,
-    invert,
-    union,
-)
+from service.topics.domain.matching import bitsets
 from service.topics.domain.matching.compiled import (
     CompiledClause,
     Lexicon,
@@ -40,12 +22,12 @@ from service.topics.domain.types import ClauseKind, Reason
 
 @dataclass(frozen=True, slots=True)
 class IndexedPaper:
-    """What matching needs of a paper, in the state in which it is announced now.
+    """The fields of a paper that matching needs, as of its current announcement.
 
     `title` and `abstract` are its two `tsvector` columns with positions, `title_words` and
     `abstract_words` the unstemmed words of the same texts; `authors` display names; `categories`
-    canonical. `is_cross` is the source's own word; `is_first` says that the paper is new here,
-    `is_replaced` that a newer version of it was announced. `trend` is a percentile.
+    canonical. `is_cross`: the source announced it as a cross-list. `is_first`: it is new here.
+    `is_replaced`: a newer version of it was announced. `trend` is a percentile.
     """
 
     paper_id: int
@@ -64,63 +46,65 @@ class IndexedPaper:
 
 
 class ClauseIndex:
-    """The papers of a day turned round: from lexeme, word, name, category … to papers.
+    """Inverted indexes over an edition's papers: from lexeme, word, name, category … to papers.
 
-    What each clause is looked up by stands in `forms`, by its canonical text, or else is made from
-    `lexicon`, which must then hold its text. `likes` must hold every `like:` clause asked for
-    (canonical text -> the papers that are like it, bit i for the i-th paper). What is missing raises
-    `KeyError`; all three may grow meanwhile.
+    The keys of a clause come from `forms`, by canonical text, or else are compiled with `lexicon`,
+    which must then hold its text. `likes` must hold every `like:` clause that is evaluated
+    (canonical text -> the papers it finds, bit i for the i-th paper). A missing entry raises
+    `KeyError`; the caller may add entries to all three at any time.
     """
 
     def __init__(
         self,
         papers: Sequence[IndexedPaper],
         lexicon: Lexicon,
-        likes: Mapping[str, PaperSet],
+        likes: Mapping[str, bitsets.PaperSet],
         forms: Mapping[str, CompiledClause],
     ) -> None:
         self._papers = papers
         self._lexicon = lexicon
         self._likes = likes
         self._forms = forms
-        self.everything: PaperSet = (1 << len(papers)) - 1
-        self._titles = PhraseIndex([paper.title for paper in papers])
-        self._abstracts = PhraseIndex([paper.abstract for paper in papers])
-        self._words = _unite_fields(self._titles.inverted, self._abstracts.inverted)
-        self._title_words = PrefixIndex(paper.title_words for paper in papers)
-        self._abstract_words = PrefixIndex(paper.abstract_words for paper in papers)
-        self._categories = invert(paper.categories for paper in papers)
-        self._primaries = invert((paper.primary_category,) for paper in papers)
-        self._sources = invert(paper.sources for paper in papers)
+        self.everything: bitsets.PaperSet = (1 << len(papers)) - 1
+        self._titles = bitsets.PhraseIndex([paper.title for paper in papers])
+        self._abstracts = bitsets.PhraseIndex([paper.abstract for paper in papers])
+        self._words = _union_fields(self._titles.inverted, self._abstracts.inverted)
+        self._title_words = bitsets.PrefixIndex(paper.title_words for paper in papers)
+        self._abstract_words = bitsets.PrefixIndex(paper.abstract_words for paper in papers)
+        self._categories = bitsets.invert(paper.categories for paper in papers)
+        self._primaries = bitsets.invert((paper.primary_category,) for paper in papers)
+        self._sources = bitsets.invert(paper.sources for paper in papers)
         self._keys_of: dict[str, frozenset[str]] = {}
-        self._author_keys = invert(self._iterate_author_keys())
-        self._shared: dict[Reasons, Reasons] = {}
-        self._fields: dict[Text | Prefix, tuple[PaperSet, PaperSet]] = {}
+        self._author_keys = bitsets.invert(self._iterate_author_keys())
+        self._shared: dict[bitsets.Reasons, bitsets.Reasons] = {}
+        self._fields: dict[
+            syntax.Text | syntax.Prefix, tuple[bitsets.PaperSet, bitsets.PaperSet]
+        ] = {}
         self.first = self._where(lambda paper: paper.is_first)
 
-    def find(self, leaf: Leaf) -> PaperSet:
-        """The papers for which `leaf`, a leaf of a normalized query, holds."""
+    def find(self, leaf: syntax.Leaf) -> bitsets.PaperSet:
+        """Return the papers that satisfy `leaf`, a leaf of a normalized query."""
         match leaf:
-            case Prefix():
+            case syntax.Prefix():
                 titles, abstracts = self._find_fields(leaf)
                 papers = titles | abstracts
-            case FromSource():
+            case syntax.FromSource():
                 papers = self._sources.get(leaf.name, 0)
-            case TrendLimit():
+            case syntax.TrendLimit():
                 papers = self._where(lambda paper: leaf.holds(paper.trend))
-            case Like():
+            case syntax.Like():
                 papers = self._likes[write_leaf(leaf)]
-            case Announced():
+            case syntax.Announced():
                 papers = self._find_announced(leaf)
             case _:
                 papers = self.find_compiled(self._compiled_of(leaf))
         return papers
 
-    def _compiled_of(self, leaf: Leaf) -> CompiledClause:
+    def _compiled_of(self, leaf: syntax.Leaf) -> CompiledClause:
         return self._forms.get(write_leaf(leaf)) or compile_leaf(leaf, self._lexicon)
 
-    def find_compiled(self, form: CompiledClause) -> PaperSet:
-        """The papers for which a clause with this form holds; not for kinds that are read by text."""
+    def find_compiled(self, form: CompiledClause) -> bitsets.PaperSet:
+        """Return the papers for a word, phrase, author, category; `ValueError` for other kinds."""
         match form.kind:
             case ClauseKind.WORD:
                 papers = self._words.get(form.keys, 0)
@@ -128,69 +112,71 @@ class ClauseIndex:
                 titles, abstracts = self._find_places(form)
                 papers = titles | abstracts
             case ClauseKind.AUTHOR:
-                papers = union(self._author_keys, form.split())
+                papers = bitsets.union(self._author_keys, form.split())
             case ClauseKind.CATEGORY:
-                papers = union(self._categories, form.split())
+                papers = bitsets.union(self._categories, form.split())
             case _:
                 raise ValueError(f"a clause of kind {form.kind} is not looked up by its form")
         return papers
 
-    def find_words(self, lexemes: Iterable[str]) -> Iterator[PaperSet]:
-        """`find_compiled` of many words at once, which most clauses of a morning are."""
+    def find_words(self, lexemes: Iterable[str]) -> Iterator[bitsets.PaperSet]:
+        """Return `find_compiled` of many words at once; most clauses of an edition are words."""
         return map(self._words.get, lexemes, repeat(0))
 
-    def find_phrase(self, keys: str) -> PaperSet:
-        """`find_compiled` of a phrase, in few steps where it is two lexemes side by side, as most are."""
-        said = keys.split("\t")
-        if len(said) == 5 and said[0] == "any" and (distance := int(said[4])) in NEAR:
-            lexeme, neighbour = said[1], said[3]
+    def find_phrase(self, keys: str) -> bitsets.PaperSet:
+        """Return `find_compiled` of a phrase, faster for two neighbouring lexemes, as most are."""
+        parts = keys.split("\t")
+        if len(parts) == 5 and parts[0] == "any" and (distance := int(parts[4])) in bitsets.NEAR:
+            lexeme, neighbour = parts[1], parts[3]
             return self._titles.find_pair(lexeme, neighbour, distance) | self._abstracts.find_pair(
                 lexeme, neighbour, distance
             )
         return self.find_compiled(CompiledClause(ClauseKind.PHRASE, keys))
 
-    def find_in_title(self, leaf: Text | Prefix) -> PaperSet:
-        """The papers for whose title `leaf` holds; none for a clause that asks for the abstract."""
+    def find_in_title(self, leaf: syntax.Text | syntax.Prefix) -> bitsets.PaperSet:
+        """Return the papers whose title satisfies `leaf`; none for a clause on the abstract."""
         return self._find_fields(leaf)[0]
 
-    def _find_fields(self, leaf: Text | Prefix) -> tuple[PaperSet, PaperSet]:
-        """The papers found by title and by abstract, as far as the clause's field asks for either."""
+    def _find_fields(
+        self, leaf: syntax.Text | syntax.Prefix
+    ) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
+        """Return the papers found by title and by abstract, none where the field excludes it."""
         if leaf not in self._fields:
             self._fields[leaf] = (
                 self._find_prefix(leaf)
-                if isinstance(leaf, Prefix)
+                if isinstance(leaf, syntax.Prefix)
                 else self._find_places(self._compiled_of(leaf))
             )
         return self._fields[leaf]
 
-    def _find_places(self, form: CompiledClause) -> tuple[PaperSet, PaperSet]:
+    def _find_places(self, form: CompiledClause) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
         field, places = read_places(form)
         return (
             0 if field == "abstract" else self._titles.find_phrase(places),
             0 if field == "title" else self._abstracts.find_phrase(places),
         )
 
-    def _find_prefix(self, leaf: Prefix) -> tuple[PaperSet, PaperSet]:
+    def _find_prefix(self, leaf: syntax.Prefix) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
         return (
             0 if leaf.field == "abstract" else self._title_words.find_prefix(leaf.text),
             0 if leaf.field == "title" else self._abstract_words.find_prefix(leaf.text),
         )
 
-    def _find_announced(self, leaf: Announced) -> PaperSet:
-        """Cross-listed is relative to the topic: to `cat:cs.CV` a paper at home in cs.LG is."""
+    def _find_announced(self, leaf: syntax.Announced) -> bitsets.PaperSet:
+        """Cross-lists depend on the topic: a paper with primary cs.LG is one to `cat:cs.CV`."""
         if leaf.home:
             own = {member for pattern in leaf.home for member in expand(pattern)}
-            cross = self.everything & ~union(self._primaries, {*own, ""})
+            cross = self.everything & ~bitsets.union(self._primaries, {*own, ""})
         else:
             cross = self._where(lambda paper: paper.is_cross)
-        papers: PaperSet = self.first & cross if leaf.cross else 0
+        papers: bitsets.PaperSet = self.first & cross if leaf.cross else 0
         if leaf.new:
             papers |= self.first & ~cross
         if leaf.replaced:
             papers |= self._where(lambda paper: paper.is_replaced)
         return papers
 
-    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> PaperSet:
+    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> bitsets.PaperSet:
         return sum(1 << at for at, paper in enumerate(self._papers) if is_wanted(paper))
 
     def _iterate_author_keys(self) -> Iterator[set[str]]:
@@ -200,56 +186,56 @@ class ClauseIndex:
                     self._keys_of[name] = author_index_keys(name)
             yield {key for name in paper.authors for key in self._keys_of[name]}
 
-    def teller(self, leaf: Leaf) -> Callable[[int], Reasons]:
-        """What says why `leaf` holds for the paper at a position, for which it does hold.
+    def explainer(self, leaf: syntax.Leaf) -> Callable[[int], bitsets.Reasons]:
+        """Return a function from the position of a paper that satisfies `leaf` to the reasons.
 
-        Papers for which the reasons are equal share them, so that they are weighed and written once.
+        Papers with equal reasons share one object, so that it is scored and rendered once.
         """
-        if isinstance(leaf, Text):
-            return self._make_text_teller(leaf)
-        told: dict[int, Reasons] = {}
+        if isinstance(leaf, syntax.Text):
+            return self._make_text_explainer(leaf)
+        cached: dict[int, bitsets.Reasons] = {}
 
-        def tell(position: int) -> Reasons:
-            if position not in told:
-                reasons = self._tell(leaf, position)
-                told[position] = self._shared.setdefault(reasons, reasons)
-            return told[position]
+        def explain(position: int) -> bitsets.Reasons:
+            if position not in cached:
+                reasons = self._explain(leaf, position)
+                cached[position] = self._shared.setdefault(reasons, reasons)
+            return cached[position]
 
-        return tell
+        return explain
 
-    def _make_text_teller(self, leaf: Text) -> Callable[[int], Reasons]:
+    def _make_text_explainer(self, leaf: syntax.Text) -> Callable[[int], bitsets.Reasons]:
         clause = write_leaf(leaf)
         titles, abstracts = self._find_fields(leaf)
         in_title = (Reason(clause, "title", (leaf.text,)),)
         in_abstract = (Reason(clause, "abstract", (leaf.text,)),)
         in_both = (*in_title, *in_abstract)
 
-        def tell(position: int) -> Reasons:
+        def explain(position: int) -> bitsets.Reasons:
             if titles >> position & 1:
                 return in_both if abstracts >> position & 1 else in_title
             return in_abstract
 
-        return tell
+        return explain
 
-    def _tell(self, leaf: Leaf, position: int) -> Reasons:
+    def _explain(self, leaf: syntax.Leaf, position: int) -> bitsets.Reasons:
         clause, paper = write_leaf(leaf), self._papers[position]
         match leaf:
-            case Prefix():
-                reasons = self._tell_prefix(clause, leaf, position)
-            case Category():
+            case syntax.Prefix():
+                reasons = self._explain_prefix(clause, leaf, position)
+            case syntax.Category():
                 found = tuple(sorted(paper.categories & expand(leaf.pattern)))
                 reasons = (Reason(clause, "category", found),)
-            case Author():
-                reasons = (self._tell_author(clause, leaf, paper),)
-            case FromSource():
+            case syntax.Author():
+                reasons = (self._explain_author(clause, leaf, paper),)
+            case syntax.FromSource():
                 reasons = (Reason(clause, "source", (leaf.name,)),)
-            case TrendLimit():
+            case syntax.TrendLimit():
                 reasons = (Reason(clause, "trend", (f"{paper.trend:.0f}",)),)
-            case _:  # likeness, since how a paper was announced is never given as a reason
+            case _:  # Like, since announcement switches are never given as a reason
                 reasons = (Reason(clause, "meaning"),)
         return reasons
 
-    def _tell_prefix(self, clause: str, leaf: Prefix, position: int) -> Reasons:
+    def _explain_prefix(self, clause: str, leaf: syntax.Prefix, position: int) -> bitsets.Reasons:
         titles, abstracts = self._find_fields(leaf)
         bit, reasons = 1 << position, []
         if titles & bit:
@@ -260,17 +246,17 @@ class ClauseIndex:
             reasons.append(Reason(clause, "abstract", words))
         return tuple(reasons)
 
-    def _tell_author(self, clause: str, leaf: Author, paper: IndexedPaper) -> Reason:
+    def _explain_author(self, clause: str, leaf: syntax.Author, paper: IndexedPaper) -> Reason:
         keys = author_query_keys(leaf.name)
         found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
         is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
         return Reason(clause, "author", found, is_guess)
 
 
-def _unite_fields(
-    titles: Mapping[str, PaperSet], abstracts: Mapping[str, PaperSet]
-) -> dict[str, PaperSet]:
-    """From lexeme to the papers that have it in either field."""
+def _union_fields(
+    titles: Mapping[str, bitsets.PaperSet], abstracts: Mapping[str, bitsets.PaperSet]
+) -> dict[str, bitsets.PaperSet]:
+    """Return lexeme -> the papers that have it in either field."""
     words = dict(abstracts)
     for lexeme, papers in titles.items():
         words[lexeme] = words.get(lexeme, 0) | papers

@@ -1,4 +1,4 @@
-"""Frames: a digest that is filled in says what the same digest says when it is written alone."""
+"""The fast path: a digest from a skeleton equals the digest that the plain templates render."""
 
 import gc
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from support.mail.mail_states import every_state
 
 from service.deliveries.domain.recipients import Cadence
@@ -16,11 +17,12 @@ from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
 from service.messages.domain.errors import RenderError
-from service.messages.rendering.environment import make_environment
-from service.messages.rendering.fast_path.skeletons import DigestSkeletons
-from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.identity import make_renderer
+from service.messages.rendering.environment import load_templates
+from service.messages.rendering.fast_path import FastPath
 from service.messages.rendering.renderer import TEMPLATE_DIR, RenderedMail, Renderer
 from service.papers.domain.types import PaperEventKind
+from service.platform.settings.settings import Settings
 from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
@@ -47,7 +49,7 @@ def test_every_state_of_the_gallery_is_filled_in_as_if_it_were_written_alone() -
         kind = context.kind
         for _ in range(2):
             filled = renderer.render(kind, context)
-            assert said(filled) == said(renderer.render_alone(kind, context)), name
+            assert said(filled) == said(renderer.render_plain(kind, context)), name
 
 
 @st.composite
@@ -116,13 +118,13 @@ def test_whatever_a_digest_holds_its_frames_change_nothing(
 ) -> None:
     context = data.draw(contexts(make_entry, make_digest))
     filled = renderer.render(context.kind, context)
-    assert said(filled) == said(renderer.render_alone(context.kind, context))
+    assert said(filled) == said(renderer.render_plain(context.kind, context))
 
 
 def test_readers_whose_digests_are_alike_share_their_frames(
     make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, None))
+    fast = FastPath(load_templates(TEMPLATE_DIR, None))
     for number in range(40):
         context = make_digest(
             *(make_entry(n) for n in range(1 + number % 5)),
@@ -131,9 +133,9 @@ def test_readers_whose_digests_are_alike_share_their_frames(
             cut_count=1 + number,
             links=replace(make_digest().links, unsubscribe=f"https://papers.example.org/{number}"),
         )
-        frames.fill(context)
+        fast.render(context)
     # The preview in the HTML names one, two or three papers.
-    assert frames.count_entries() == 1 + 3 + 1
+    assert fast.skeletons.count_entries() == 1 + 3 + 1
 
 
 OWN = {
@@ -168,7 +170,7 @@ def test_an_operators_template_may_do_what_no_frame_can_hold(
             links=replace(make_digest().links, browser=f"https://papers.example.org/{number}"),
         )
         filled, alone = (
-            way(DeliveryKind.DIGEST, context) for way in (renderer.render, renderer.render_alone)
+            way(DeliveryKind.DIGEST, context) for way in (renderer.render, renderer.render_plain)
         )
         assert said(filled) == said(alone)
 
@@ -178,30 +180,29 @@ def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
 ) -> None:
     (tmp_path / "digest").mkdir()
     (tmp_path / "digest" / "subject.txt").write_text("{{ mail.links.browser ~ '' }}")
-    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, tmp_path))
+    fast = FastPath(load_templates(TEMPLATE_DIR, tmp_path))
     links = make_digest().links
 
-    def fill(number: int) -> None:
+    def is_filled(number: int) -> bool:
         browser = f"https://papers.example.org/{number}"
-        frames.fill(make_digest(make_entry(1), links=replace(links, browser=browser)))
+        mail = make_digest(make_entry(1), links=replace(links, browser=browser))
+        return fast.render(mail) is not None
 
-    for number in range(256):
-        fill(number)
-    kept = frames.count_entries()
-    with pytest.raises(CannotShare):
-        fill(256)
-    assert frames.count_entries() == kept
+    assert all(is_filled(number) for number in range(256))
+    kept = fast.skeletons.count_entries()
+    assert not is_filled(256)
+    assert fast.skeletons.count_entries() == kept
     for day in range(80):
-        frames.fill(make_digest(local_date=date(2026, 5, 1) + timedelta(days=day)))
-    assert frames.count_entries() <= 64 * 3
+        fast.render(make_digest(local_date=date(2026, 5, 1) + timedelta(days=day)))
+    assert fast.skeletons.count_entries() <= 64 * 3
 
 
 def test_frames_do_not_keep_the_mail_that_they_were_written_with(
     make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    frames = DigestSkeletons(make_environment(TEMPLATE_DIR, None))
+    fast = FastPath(load_templates(TEMPLATE_DIR, None))
     entry = make_entry(1)
-    frames.fill(make_digest(entry, topics=("one", "two")))
+    fast.render(make_digest(entry, topics=("one", "two")))
     gc.collect()
     holders = [one for one in gc.get_objects() if isinstance(one, DigestContext)]
     assert not [one for one in holders if one.papers == (entry,) and one.topics == ("one", "two")]
@@ -217,3 +218,27 @@ def test_a_link_that_must_not_go_is_refused_from_a_frame_too(
             DeliveryKind.DIGEST,
             make_digest(links=replace(links, unsubscribe="javascript:alert(1)")),
         )
+
+
+def test_a_template_that_no_skeleton_can_hold_is_logged_once(
+    tmp_path: Path, make_entry: MakeEntry, make_digest: MakeDigest
+) -> None:
+    (tmp_path / "digest").mkdir()
+    (tmp_path / "digest" / "body.txt").write_text(OWN["works on what was written"])
+    renderer = Renderer(own_dir=tmp_path)
+    with capture_logs() as logged:
+        for number in range(3):
+            renderer.render(DeliveryKind.DIGEST, make_digest(make_entry(number), cut_count=number))
+    (line,) = [one for one in logged if one["event"] == "fast_path.unsupported"]
+    assert line["template"] == "body.txt"
+    assert "CannotShare: a filter changed rendered text" in line["reason"]
+
+
+def test_mails_are_equal_with_the_fast_path_off(settings: Settings) -> None:
+    on, off = (
+        make_renderer(settings.model_copy(update={"fast_rendering": is_fast}))
+        for is_fast in (True, False)
+    )
+    for state in every_state():
+        kind = state.context.kind if isinstance(state.context, DigestContext) else state.kind
+        assert said(on.render(kind, state.context)) == said(off.render(kind, state.context))

@@ -1,4 +1,4 @@
-"""A muted word is excluded and nothing else: the reader's own words stay, the meaning is exact."""
+"""Edits of topics: muting a clause excludes exactly that clause and keeps the text as typed."""
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ QUERIES: st.SearchStrategy[Query] = st.recursive(
 
 
 def spell(query: Query) -> str:
-    """A topic as somebody might type it, with a parenthesis round every group that needs none."""
+    """Write a topic as a person might type it, with redundant parentheses."""
     if isinstance(query, Not):
         return f"NOT ({spell(query.operand)})"
     if isinstance(query, And):
@@ -69,13 +69,11 @@ def spell(query: Query) -> str:
 
 
 @given(QUERIES, LEAVES)
-def test_what_is_written_means_the_topic_without_the_clause_and_nothing_else(
-    query: Query, clause: Leaf
-) -> None:
+def test_a_muted_topic_means_the_topic_without_the_clause(query: Query, clause: Leaf) -> None:
     try:
         query = parse_query(spell(query))
     except QueryError:
-        return  # a topic that only excludes is none
+        return  # a topic that only excludes is invalid
     text = spell(query)
     changed = write_muted(text, clause)
     assert canonical(parse_query(changed)) == canonical(mute_clause(parse_query(text), clause))
@@ -84,8 +82,8 @@ def test_what_is_written_means_the_topic_without_the_clause_and_nothing_else(
 
 
 @given(QUERIES, LEAVES)
-def test_a_topic_that_leaves_nothing_asks_for_the_clause_itself(query: Query, clause: Leaf) -> None:
-    """Checked on every paper there can be: each set of leaves that hold together."""
+def test_leaves_nothing_is_true_only_if_no_paper_could_match(query: Query, clause: Leaf) -> None:
+    """Checked on every possible paper, which is every consistent set of leaves."""
     if leaves_nothing(query, clause):
         leaves = sorted({*find_leaves(query), clause}, key=str)
         for chosen in range(2 ** len(leaves)):
@@ -105,7 +103,7 @@ def same(leaf: Leaf) -> str:
 
 
 def is_possible(held: set[Leaf], leaves: list[Leaf]) -> bool:
-    """Whether a paper can be so: equal clauses agree, and a word in a field is a word anywhere."""
+    """Return whether a paper can satisfy just these: a word in a field is also a word anywhere."""
     named = {same(leaf) for leaf in held}
     for leaf in leaves:
         is_held = leaf in held
@@ -116,10 +114,10 @@ def is_possible(held: set[Leaf], leaves: list[Leaf]) -> bool:
             and isinstance(leaf, Text)
             and leaf.field != "any"
             and any(
-                isinstance(one, Text)
-                and one not in held
-                and same(one) == same(Text("any", leaf.text, leaf.is_phrase))
-                for one in leaves
+                isinstance(other, Text)
+                and other not in held
+                and same(other) == same(Text("any", leaf.text, leaf.is_phrase))
+                for other in leaves
             )
         ):
             return False
@@ -154,11 +152,11 @@ def holds(query: Query, held: set[Leaf]) -> bool:
         ("retrieval NOT NOT agents", "survey", "retrieval NOT NOT agents -survey"),
     ],
 )
-def test_the_readers_own_words_stay_as_typed(topic: str, words: str, after: str) -> None:
+def test_the_text_of_the_topic_stays_as_typed(topic: str, words: str, after: str) -> None:
     assert write_muted(topic, read_clause(words)) == after
 
 
-def test_parentheses_that_nest_too_deep_give_way_to_the_shortest_spelling() -> None:
+def test_a_topic_nested_too_deep_is_written_in_its_canonical_text() -> None:
     deep = "(" * MAX_NESTING + "b" + ")" * MAX_NESTING
     assert write_muted(f"a OR {deep}", SURVEY) == "(a OR b) -survey"
 
@@ -170,14 +168,14 @@ def test_parentheses_that_nest_too_deep_give_way_to_the_shortest_spelling() -> N
         " ".join(f"w{n}" for n in range(MAX_CLAUSES)),
     ],
 )
-def test_a_topic_that_is_full_takes_no_more(topic: str) -> None:
+def test_a_topic_of_the_greatest_length_refuses_another_clause(topic: str) -> None:
     parse_query(" ".join(topic.split()[:MAX_CLAUSES]))
     with pytest.raises(QueryError, match="at most"):
         write_muted(topic, SURVEY)
 
 
 @pytest.mark.parametrize("words", ["", '""', " , ", "“”", "x" * 300, "-", "()"])
-def test_what_is_no_clause_is_refused_or_a_phrase_of_its_characters(words: str) -> None:
+def test_text_that_is_no_clause_is_refused_or_quoted_as_a_phrase(words: str) -> None:
     if words.strip() in {"-", "()", ","}:
         assert read_clause(words) == Text("any", words.strip(), is_phrase=True)
     else:
@@ -185,7 +183,7 @@ def test_what_is_no_clause_is_refused_or_a_phrase_of_its_characters(words: str) 
             read_clause(words)
 
 
-def test_clauses_are_read_in_every_form() -> None:
+def test_every_kind_of_clause_is_parsed() -> None:
     assert read_clause("survey") == SURVEY
     assert read_clause("prompt tuning") == Text("any", "prompt tuning", is_phrase=True)
     assert read_clause('ti:"prompt tuning"') == Text("title", "prompt tuning", is_phrase=True)
@@ -207,19 +205,17 @@ def test_clauses_are_read_in_every_form() -> None:
         ("cat:cs.CL", "survey", False),
     ],
 )
-def test_muting_what_a_topic_asks_for_leaves_nothing(
-    topic: str, words: str, is_nothing: bool
-) -> None:
+def test_muting_a_required_clause_leaves_nothing(topic: str, words: str, is_nothing: bool) -> None:
     assert leaves_nothing(parse_query(topic), read_clause(words)) is is_nothing
 
 
-def test_what_a_topic_excludes_from_everything_is_muted() -> None:
+def test_clauses_excluded_from_the_whole_topic_are_muted() -> None:
     topic = parse_query("a -survey NOT (ti:x OR cat:cs.CV) (b OR c -d)")
     assert muted_clauses(topic) == {SURVEY, Text("title", "x"), Category("cs.CV")}
     assert muted_clauses(parse_query("a OR b -c")) == frozenset()
 
 
-def test_following_an_author_is_a_topic_of_its_own() -> None:
+def test_following_an_author_makes_a_new_topic() -> None:
     assert follow_author(' Yoshua "Y."  Bengio ') == 'au:"Yoshua Y. Bengio"'
     topic = parse_query(follow_author("Bengio, Yoshua"))
     assert brings_all(parse_query('au:"yoshua bengio"'), topic)

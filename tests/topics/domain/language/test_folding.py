@@ -1,4 +1,4 @@
-"""Folding: what differs only in case or accents is one word, and folded text stays as it is."""
+"""Folding of case and Unicode: it is idempotent."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Any text whatever is a topic or a polite error, read in a bounded number of steps."""
+"""Any text is a valid topic or a `QueryError`, parsed in a bounded number of steps."""
 
 import random
 import sys
@@ -11,7 +11,7 @@ from support.hostile_texts import ALPHABET, WORST_TEXTS, random_text
 
 from service.topics.domain.language import Query, QueryError, canonical, describe, parse_query
 
-# On this side of it a text takes some milliseconds; `bench/matching/hostile_texts.py` has the time.
+# Below this a text takes some milliseconds; `bench/matching/hostile_texts.py` measures the time.
 MOST_STEPS = 100_000
 
 
@@ -24,7 +24,7 @@ def _read_or_refuse(text: str) -> Query | QueryError:
 
 @settings(max_examples=400)
 @given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(ALPHABET)).map("".join)))
-def test_any_text_is_a_topic_or_a_polite_error(text: str) -> None:
+def test_any_text_is_a_topic_or_a_query_error(text: str) -> None:
     read = _read_or_refuse(text)
     if isinstance(read, QueryError):
         assert 0 <= read.position <= len(text)
@@ -38,7 +38,7 @@ def test_any_text_is_a_topic_or_a_polite_error(text: str) -> None:
 
 
 def _count_steps(text: str) -> int:
-    """How many functions of Python and of C are called to read `text`: the same in every run."""
+    """Count the calls of Python and C functions to parse `text`, the same in every run."""
     steps = 0
 
     def count(frame: FrameType | None, event: str, argument: object) -> None:
@@ -55,13 +55,13 @@ def _count_steps(text: str) -> int:
     return steps
 
 
-def testrandom_texts_are_each_read_in_few_steps() -> None:
+def test_random_texts_are_each_parsed_in_few_steps() -> None:
     chance = random.Random(4)  # the same texts in every run
     assert max(_count_steps(random_text(chance)) for _ in range(10_000)) < MOST_STEPS
 
 
 @pytest.mark.parametrize("text", WORST_TEXTS, ids=lambda text: text[:12])
-def test_the_worst_texts_are_read_in_few_steps(text: str) -> None:
+def test_the_worst_texts_are_parsed_in_few_steps(text: str) -> None:
     assert _count_steps(text) < MOST_STEPS
 
 

@@ -1,4 +1,4 @@
-"""The topic language: what is read, what is refused and where, and one text for equal topics."""
+"""The topic language: valid topics, errors with positions, and one canonical text for equal topics."""
 
 import random
 
@@ -72,7 +72,7 @@ A, B, C, D = (Text("any", name) for name in "abcd")
         ("a\u200bb\ufeff", And((A, B))),
     ],
 )
-def test_a_topic_is_read_as_written(topic: str, tree: Query) -> None:
+def test_a_topic_is_parsed_as_written(topic: str, tree: Query) -> None:
     assert parse_query(topic) == tree
 
 
@@ -117,7 +117,7 @@ def test_a_topic_is_read_as_written(topic: str, tree: Query) -> None:
         ("a cross:maybe", 2, 11, "yes, no or only", "cross:only"),
         ("a -cross:no", 3, 8, "yes, no or only", "cross:no"),
         ("a -cross:only", 3, 10, "yes, no or only", "cross:no"),
-        ("a new:no -cross:", 10, 6, "leave no announcement", "Leave one"),
+        ("a new:no -cross:", 10, 6, "exclude every announcement", "Leave one"),
         ("replaced:only", 0, 13, "only says how its papers are announced", "what you want"),
         ("cross: -a", 7, 1, "only says what it excludes", "what you want"),
         ("ti: a", 0, 3, "right after it", "ti:word"),
@@ -144,7 +144,7 @@ def test_a_topic_is_read_as_written(topic: str, tree: Query) -> None:
         ("x" * 4097, 4096, 1, "at most 4,096 characters", ""),
     ],
 )
-def test_a_fault_is_named_where_it_stands(
+def test_an_error_has_its_position_and_reason(
     topic: str, position: int, length: int, message: str, suggestion: str
 ) -> None:
     with pytest.raises(QueryError) as caught:
@@ -157,7 +157,7 @@ def test_a_fault_is_named_where_it_stands(
     assert f"(character {position + 1})" in str(error)
 
 
-def test_a_fault_without_a_near_word_suggests_nothing_wrong() -> None:
+def test_an_error_without_a_similar_word_has_no_wrong_suggestion() -> None:
     with pytest.raises(QueryError) as caught:
         parse_query("a AND")
     assert caught.value.suggestion == ""
@@ -177,7 +177,7 @@ def test_a_fault_without_a_near_word_suggests_nothing_wrong() -> None:
         ('"' + "a" * 256 + '"', '"' + "a" * 35 + " …\n" + "^" * 24),
     ],
 )
-def test_the_caret_stands_under_the_fault(topic: str, rendered: str) -> None:
+def test_the_caret_is_under_the_error(topic: str, rendered: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse_query(topic)
     assert caught.value.render() == rendered
@@ -234,13 +234,13 @@ def test_the_caret_stands_under_the_fault(topic: str, rendered: str) -> None:
         ("a NOT NOT cross: new:no replaced:", "a new:no replaced:yes"),
     ],
 )
-def test_equal_topics_have_one_text(topic: str, text: str) -> None:
+def test_equal_topics_have_one_canonical_text(topic: str, text: str) -> None:
     assert canonical(parse_query(topic)) == text
     assert canonical(parse_query(text)) == text
 
 
 def test_a_topic_too_long_in_its_canonical_text_is_refused() -> None:
-    # U+1D160 has a composed form three times as long, so 4,096 characters may become more.
+    # The NFC form of U+1D160 is three times as long, so 4,096 characters may become more.
     topic = " ".join("\U0001d160" * 19 + f"{number:03}" for number in range(150))
     assert len(topic) < 4096 < len(fold_words(topic))
     with pytest.raises(QueryError, match="too long once it is written out"):
@@ -276,7 +276,7 @@ def test_an_archive_pattern_and_its_bare_name_are_one_category() -> None:
         ("a -cross:", '"a" announced as new'),
     ],
 )
-def test_a_topic_is_described_in_the_readers_words(topic: str, words: str) -> None:
+def test_a_topic_is_described_with_the_words_as_typed(topic: str, words: str) -> None:
     assert describe(parse_query(topic)) == words
 
 
@@ -286,7 +286,7 @@ def test_the_categories_of_a_topic_are_its_home_wherever_they_stand() -> None:
     assert announced == Announced(cross=False, home=("cs.CL", "math-ph"))
 
 
-def test_the_likes_of_a_topic_are_named_by_their_clauses() -> None:
+def test_like_clauses_are_returned_by_canonical_text() -> None:
     query = parse_query('a like:"Soft  Prompts" -like:2507.17189')
     assert like_leaves(query) == {
         'like:"soft prompts"': Like("soft prompts"),
@@ -311,7 +311,9 @@ def test_only_a_topic_that_says_so_wants_replacements(topic: str, is_wanted: boo
         ("trend<=90", [0.0, 90.0, 90.0 + 5e-7]),
     ],
 )
-def test_what_settles_ties_between_trends_is_no_trend(condition: str, wanted: list[float]) -> None:
+def test_the_tie_breaker_of_trends_changes_no_comparison(
+    condition: str, wanted: list[float]
+) -> None:
     leaf = parse_query(condition)
     assert isinstance(leaf, TrendLimit)
     trends = [0.0, 90.0, 90.0 + 5e-7, 91.5, 100.0]

@@ -1,4 +1,4 @@
-"""Sets of papers as bits of one integer, put together without loss; and phrases found in them."""
+"""Bitsets of papers, and phrases found with them."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ def test_the_bits_of_a_set_are_its_positions_in_order(positions: frozenset[int])
 LEXEME_POSITIONS = st.lists(st.integers(1, 12), min_size=1, max_size=4, unique=True).map(
     lambda positions: tuple(sorted(positions))
 )
-# Several lexemes may stand at one position: the last that Postgres counts, for one.
+# Several lexemes may share a position, for example the last one that Postgres counts.
 DOCUMENTS = st.lists(
     st.dictionaries(st.sampled_from("abc"), LEXEME_POSITIONS, max_size=3), max_size=6
 )
@@ -32,7 +32,7 @@ DOCUMENTS = st.lists(
 
 @settings(deadline=None)
 @given(DOCUMENTS, st.dictionaries(st.sampled_from("abcd"), LEXEME_POSITIONS, max_size=3))
-def test_a_phrase_is_found_where_all_stand_at_their_distances(
+def test_a_phrase_is_found_where_all_lexemes_have_their_distances(
     documents: list[dict[str, tuple[int, ...]]], phrase: dict[str, tuple[int, ...]]
 ) -> None:
     places = phrase_offsets(phrase)

@@ -1,4 +1,4 @@
-"""Many compiled topics matched in one pass find what their trees mean."""
+"""Compiled topics that are matched in one pass find the same papers as their trees."""
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +27,7 @@ from service.topics.domain.types import ClauseKind
 
 
 def store(queries: list[Query], lexicon: Lexicon) -> tuple[list[StoredTopics], list[StoredClauses]]:
-    """What a database would give back of these topics, numbers and all."""
+    """Return these topics and their clauses as the database would, with ids."""
     topics = {text: split_topic(text) for text in {canonical(query) for query in queries}}
     clauses = {c.removeprefix("-") for parts in topics.values() for c in parts} - {
         DEFAULT_ANNOUNCEMENTS
@@ -56,7 +56,7 @@ def store(queries: list[Query], lexicon: Lexicon) -> tuple[list[StoredTopics], l
 
 @settings(deadline=None)
 @given(st.lists(TOPICS, max_size=6), PAPERS)
-def test_compiled_topics_mean_what_their_trees_mean(
+def test_compiled_topics_find_what_their_trees_find(
     queries: list[Query], papers: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
     indexed = [
@@ -64,7 +64,7 @@ def test_compiled_topics_mean_what_their_trees_mean(
         for number, (title, abstract, categories) in enumerate(papers)
     ]
     stored, clauses = store(queries, lexicon_of(*queries))
-    # No lexicon: whatever is asked must come from the forms.
+    # No lexicon: all lexemes must come from the compiled clauses.
     forms = CompiledTopics()
     forms.add(clauses)
     assert dict(forms) == {

@@ -1,4 +1,4 @@
-"""Compiled topics: nothing of a topic's meaning is lost on the way into numbers and back."""
+"""Compiled topics: compiling a topic to clause ids and back keeps its meaning."""
 
 import pytest
 
@@ -43,12 +43,12 @@ from service.topics.domain.types import ClauseKind
         ('like:"(a OR b)" src:hf', (DEFAULT_ANNOUNCEMENTS, 'like:"(a or b)"', "src:huggingface")),
     ],
 )
-def test_a_topic_is_split_into_what_must_all_hold(topic: str, clauses: tuple[str, ...]) -> None:
+def test_a_topic_is_split_into_its_conjunction(topic: str, clauses: tuple[str, ...]) -> None:
     announced, *rest = split_topic(canonical(parse_query(topic)))
     assert (announced, *sorted(rest)) == (clauses[0], *sorted(clauses[1:]))
 
 
-def test_switches_keep_the_categories_that_are_the_topics_own() -> None:
+def test_switches_are_followed_by_the_categories_of_the_topic() -> None:
     announced = split_topic(canonical(parse_query("a cat:math cat:cs.CL -cat:cs.LG cross:only")))
     assert read_clause(announced[0]) == Announced(False, True, False, ("cs.CL", "math.*"))
     assert read_clause("replaced:only") == Announced(False, False, True)
@@ -83,31 +83,31 @@ LEXICON: Lexicon = {
         ("cross:no cat:cs.CL", CompiledClause(ClauseKind.OTHER)),
     ],
 )
-def test_a_clause_is_compiled_to_what_it_is_looked_up_by(clause: str, form: CompiledClause) -> None:
+def test_a_clause_is_compiled_to_its_look_up_keys(clause: str, form: CompiledClause) -> None:
     assert compile_clause(clause, LEXICON) == form
 
 
-def test_a_group_keeps_its_shape_with_numbers_for_its_clauses() -> None:
+def test_a_compiled_group_keeps_its_structure_with_clause_ids() -> None:
     numbers = {"a": 7, "b": 8, '"c d"': 9}
     group = '(a OR b -"c d")'
     assert list(iterate_inner_clauses(group)) == ["a", "b", '"c d"']
     assert compile_group(group, numbers) == CompiledClause(ClauseKind.GROUP, "(\t7\tOR\t8\t-9\t)")
 
 
-def test_what_is_no_clause_is_refused_and_what_has_no_lexemes_is_an_error() -> None:
+def test_an_invalid_clause_or_a_missing_lexeme_raises_an_error() -> None:
     with pytest.raises(QueryError):
         compile_clause("nosuchfield:x", LEXICON)
     with pytest.raises(KeyError, match="unheard"):
         compile_clause("unheard", LEXICON)
 
 
-def test_a_form_that_is_read_by_its_text_has_no_look_up() -> None:
+def test_kinds_without_keys_cannot_be_looked_up() -> None:
     index = PaperIndex([], {})
     with pytest.raises(ValueError, match="kind other"):
         index.clauses.find_compiled(CompiledClause(ClauseKind.OTHER))
 
 
-def test_places_survive_being_written() -> None:
+def test_lexemes_and_distances_survive_a_round_trip() -> None:
     for clause in ("model", "ti:model", '"state of the art"', 'abs:"very very deep"'):
         leaf = read_clause(clause)
         assert isinstance(leaf, Text)
@@ -117,7 +117,7 @@ def test_places_survive_being_written() -> None:
         assert field == leaf.field
 
 
-def test_stored_forms_are_found_by_the_texts_of_their_clauses() -> None:
+def test_compiled_clauses_are_found_by_their_texts() -> None:
     forms = CompiledTopics()
     forms.add([StoredClauses(ClauseKind.WORD, [4, 5], ["a", "b"], ["a", "b"])])
     assert len(forms) == 2

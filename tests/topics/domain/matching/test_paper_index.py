@@ -1,4 +1,4 @@
-"""Matching in memory: what a clause finds, why, and that sets of papers change no answer."""
+"""Matching in memory: what a clause finds, the reasons, and agreement with a naive evaluation."""
 
 import pytest
 from hypothesis import given
@@ -14,15 +14,11 @@ from support.newsletter.plain_topics import (
 )
 from support.oracles import match_query
 
+from service.papers.domain.tsvector import parse_tsvector
 from service.topics.domain.language import And, Not, Or, Query, Text, canonical, parse_query
-from service.topics.domain.matching.paper_index import (
-    IndexedPaper,
-    PaperIndex,
-    clause_texts,
-    match_day,
-    meaningless_leaves,
-    parse_tsvector,
-)
+from service.topics.domain.matching.clause_index import IndexedPaper
+from service.topics.domain.matching.compiled import clause_texts
+from service.topics.domain.matching.paper_index import PaperIndex, match_day, meaningless_leaves
 from service.topics.domain.types import Reason
 
 
@@ -49,12 +45,12 @@ def reasons_for(topic: str, paper: IndexedPaper) -> tuple[Reason, ...] | None:
         ("'''a':1 'a'':b':2", {"'a": (1,), "a':b": (2,)}),
     ],
 )
-def test_a_printed_tsvector_is_read_back(text: str, lexemes: Lexemes) -> None:
+def test_a_printed_tsvector_is_parsed(text: str, lexemes: Lexemes) -> None:
     assert parse_tsvector(text) == lexemes
 
 
 @pytest.mark.parametrize("text", ["a", "'a", "'a':", "'a':x", "'a':1,", "'a':1 b", "''", "'a':1;"])
-def test_what_is_no_tsvector_is_refused(text: str) -> None:
+def test_an_invalid_tsvector_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a tsvector at character"):
         parse_tsvector(text)
 
@@ -65,7 +61,7 @@ def test_what_is_no_tsvector_is_refused(text: str) -> None:
         st.lists(st.integers(1, 16383), max_size=4).map(tuple),
     )
 )
-def test_any_lexeme_survives_printing_and_reading(lexemes: Lexemes) -> None:
+def test_any_lexeme_survives_a_round_trip(lexemes: Lexemes) -> None:
     def printed(lexeme: str, positions: tuple[int, ...]) -> str:
         quoted = "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
         return quoted + (":" + ",".join(map(str, positions)) if positions else "")
@@ -114,14 +110,14 @@ def test_any_lexeme_survives_printing_and_reading(lexemes: Lexemes) -> None:
         ("prompt -cat:math", True),
     ],
 )
-def test_a_topic_matches_what_it_says(topic: str, is_match: bool) -> None:
+def test_a_topic_matches_the_papers_it_describes(topic: str, is_match: bool) -> None:
     paper = paper_of(
         "soft prompt tuning", "state of the art very very deep", categories=("cs.CL", "cs.LG")
     )
     assert (reasons_for(topic, paper) is not None) is is_match
 
 
-def test_a_leaf_without_its_lexemes_is_an_error_and_never_a_silent_miss() -> None:
+def test_a_leaf_with_missing_lexemes_raises_an_error() -> None:
     with pytest.raises(KeyError, match="prompt"):
         match_query(parse_query("prompt"), paper_of("prompt"), {})
 
@@ -153,7 +149,7 @@ def test_a_reason_names_the_clause_the_field_and_the_words() -> None:
     )
 
 
-def test_what_a_paper_lacks_is_no_reason() -> None:
+def test_a_clause_that_a_paper_lacks_is_no_reason() -> None:
     assert reasons_for("a -b", paper_of("a c")) == (Reason("a", "title", ("a",)),)
 
 
@@ -187,14 +183,14 @@ CIRCUMSTANCES = IndexedPaper(
         ("control cross:no", [("control", "title", ("control",))]),
     ],
 )
-def test_whatever_is_not_in_the_words_is_a_reason_too(
+def test_clauses_other_than_words_give_reasons(
     topic: str, reasons: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
     query = parse_query(topic)
     index = PaperIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
     ((paper_id, found),) = index.match(query)
     assert paper_id == 7
-    assert [(one.clause, one.field, one.words) for one in found] == reasons
+    assert [(reason.clause, reason.field, reason.words) for reason in found] == reasons
 
 
 @pytest.mark.parametrize(
@@ -204,13 +200,13 @@ def test_whatever_is_not_in_the_words_is_a_reason_too(
         *("cat:cs.LG cross:only", "cat:cs.CL new:only", "control cross:only"),
     ],
 )
-def test_what_does_not_hold_of_a_paper_does_not_match(topic: str) -> None:
+def test_a_clause_that_does_not_hold_does_not_match(topic: str) -> None:
     query = parse_query(topic)
     index = PaperIndex((CIRCUMSTANCES,), lexicon_of(query), {'like:"a text"': 1})
     assert list(index.match(query)) == []
 
 
-def test_likes_may_be_learned_after_the_day_was_read() -> None:
+def test_like_results_may_be_added_after_the_index_is_built() -> None:
     likes: dict[str, int] = {}
     index = PaperIndex((CIRCUMSTANCES,), {}, likes)
     query = parse_query("like:2507.17189")
@@ -220,7 +216,7 @@ def test_likes_may_be_learned_after_the_day_was_read() -> None:
     assert [paper_id for paper_id, _ in index.match(query)] == [7]
 
 
-def test_texts_are_read_off_the_canonical_topics() -> None:
+def test_clause_texts_are_taken_from_canonical_topics() -> None:
     topics = ["a -b", '(ti:"c d" OR abs:e*) au:"x y"', 'f* like:"g" cat:cs.CL trend>5 src:arxiv']
     assert clause_texts(topics) == {"a", "b", "c d"}
 
@@ -253,7 +249,7 @@ def test_an_author_is_found_by_name_and_by_initials() -> None:
 # --- a day ------------------------------------------------------------------------------------
 
 
-def test_a_day_answers_topics_in_their_order_and_twice_where_asked_twice() -> None:
+def test_matches_come_in_the_order_of_topics_repeated_ones_included() -> None:
     papers = [paper_of("a b", paper_id=7), paper_of("b c", paper_id=9)]
     topics = [(3, parse_query("b a")), (1, parse_query("c")), (2, parse_query("A b"))]
     lexicon = lexicon_of(*(query for _, query in topics))
@@ -264,26 +260,26 @@ def test_a_day_answers_topics_in_their_order_and_twice_where_asked_twice() -> No
     ]
 
 
-def test_a_day_without_papers_matches_nothing() -> None:
+def test_an_edition_without_papers_matches_nothing() -> None:
     query = parse_query("a -b")
     assert list(match_day([(1, query)], [], lexicon_of(query))) == []
 
 
-def test_a_day_of_many_papers_loses_none() -> None:
+def test_an_edition_of_many_papers_matches_all_of_them() -> None:
     papers = [paper_of("a" if number % 7 else "b", paper_id=number) for number in range(500)]
     query = parse_query("a OR (b -c)")
     found = [paper for _, paper, _ in match_day([(1, query)], papers, lexicon_of(query))]
     assert sorted(found) == list(range(500))
 
 
-def test_a_tree_that_only_excludes_finds_the_papers_of_the_day_and_ends() -> None:
-    """No reader can write it, but code can build it."""
+def test_a_tree_that_only_excludes_finds_no_bits_past_the_papers() -> None:
+    """No subscriber can write this tree, but code can build it."""
     query = Not(Text("any", "a"))
     papers = [paper_of("a"), paper_of("b", paper_id=2)]
     assert list(match_day([(1, query)], papers, lexicon_of(query))) == [(1, 2, ())]
 
 
-def test_an_index_may_be_asked_in_any_order() -> None:
+def test_the_order_of_topics_changes_no_result() -> None:
     queries = [parse_query(topic) for topic in ("a OR b", "a", "a OR b")]
     index = PaperIndex([paper_of("a"), paper_of("b", paper_id=2)], lexicon_of(*queries))
     answers = [sorted(index.match(query)) for query in queries]
@@ -292,7 +288,7 @@ def test_an_index_may_be_asked_in_any_order() -> None:
 
 
 @given(st.lists(TOPICS, max_size=6), PAPERS)
-def test_a_day_agrees_with_the_plain_meaning(
+def test_matching_agrees_with_a_naive_evaluation(
     topics: list[Query], papers: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
     indexed = [
@@ -312,10 +308,10 @@ def test_a_day_agrees_with_the_plain_meaning(
 
 
 @given(TOPICS, PAPERS)
-def test_reasons_alone_would_have_been_enough_and_none_is_said_twice(
+def test_reasons_are_sufficient_and_distinct(
     query: Query, papers: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
-    """With nothing but the clauses named as reasons true, the topic still holds."""
+    """The topic holds if only the clauses given as reasons are true."""
     for title, abstract, categories in papers:
         reasons = match_query(
             query, paper_of(title, abstract, categories=categories), lexicon_of(query)

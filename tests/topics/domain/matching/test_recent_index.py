@@ -1,4 +1,4 @@
-"""The last days as sets of papers."""
+"""The index of the last days' papers as bitsets."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -17,7 +17,7 @@ MONDAY, TUESDAY = date(2026, 9, 14), date(2026, 9, 15)
 
 
 def make_papers(count: int) -> list[RecentPaper]:
-    """Newest first; every second one is in cs.CV, all but the last speak of cats."""
+    """Make papers, newest first: every second one in cs.CV, all but the last about cats."""
     return [
         RecentPaper(
             paper_id=100 - n,
@@ -57,7 +57,7 @@ REACH = INDEX.reach()
         ("a -(b OR c)", {100}),
     ],
 )
-def test_clauses_are_joined_as_sets(topic: str, found: set[int]) -> None:
+def test_clauses_are_combined_as_sets(topic: str, found: set[int]) -> None:
     answers = {"a": INDEX.bits_of([100, 99]), "b": INDEX.bits_of([99, 98]), "c": 0}
 
     def look_up(leaf: Leaf) -> PaperSet:
@@ -68,7 +68,7 @@ def test_clauses_are_joined_as_sets(topic: str, found: set[int]) -> None:
     assert set(INDEX.ids_of(papers, REACH)) == found
 
 
-def test_what_is_known_of_a_part_spares_its_leaves() -> None:
+def test_a_cached_result_of_a_part_saves_evaluating_its_leaves() -> None:
     part = parse_query("a OR b")
     known = {part: INDEX.bits_of([100]), parse_query("c"): INDEX.bits_of([100, 99])}
     query = parse_query("(a OR b) c")
@@ -76,7 +76,7 @@ def test_what_is_known_of_a_part_spares_its_leaves() -> None:
     assert INDEX.ids_of(found, REACH) == [100]
 
 
-def test_ids_come_newest_first_and_strangers_are_left_out() -> None:
+def test_ids_come_newest_first_and_unknown_ids_are_left_out() -> None:
     papers = INDEX.bits_of([97, 100, 4711])
     assert INDEX.ids_of(papers, REACH) == [100, 97]
     assert INDEX.ids_of(papers, REACH, 1) == [100]
@@ -93,7 +93,7 @@ def test_papers_are_counted_by_day_category_and_title_word() -> None:
     assert REACH.days_known == 2
 
 
-def test_categories_are_found_here_and_other_clauses_only_where_that_is_exact() -> None:
+def test_only_clauses_with_an_exact_result_are_evaluated_in_memory() -> None:
     cat = {"cat": (1,)}
     (category, title, rare, anywhere, abstract, author) = (
         parse_leaf(text) for text in ("cat:cs.CV", "ti:cats", "ti:dogs", "cats", "abs:cats", "au:x")
@@ -104,7 +104,7 @@ def test_categories_are_found_here_and_other_clauses_only_where_that_is_exact() 
     in_titles = INDEX.find_here(title, cat)
     assert in_titles is not None
     assert set(INDEX.ids_of(in_titles, REACH)) == ALL - {min(ALL)}
-    # "cat cat" is one lexeme at two places: a phrase, which only Postgres can find.
+    # "cat cat" is one lexeme at two positions, a phrase, which only Postgres can find.
     assert INDEX.find_here(title, {"cat": (1, 2)}) is None
     assert INDEX.find_here(title, {"cat": (1,), "number": (2,)}) is None
     assert INDEX.find_here(rare, {"dog": (1,)}) == INDEX.bits_of([min(ALL)])
@@ -113,17 +113,17 @@ def test_categories_are_found_here_and_other_clauses_only_where_that_is_exact() 
         assert INDEX.find_here(unknown, cat) is None
 
 
-def test_words_of_many_papers_can_be_learned_later() -> None:
+def test_common_words_can_be_added_later() -> None:
     index = RecentIndex(make_papers(3))
     index.learn_words({"cat": index.bits_of([99])})
     index.learn_spellings()
     assert index.find_here(parse_leaf("cats"), {"cat": (1,)}) == index.bits_of([99])
 
 
-def test_no_papers_are_an_index_too() -> None:
+def test_an_index_may_be_empty() -> None:
     empty = RecentIndex([])
     reach = empty.reach()
-    assert (reach.papers, reach.days_known, len(empty), empty.worn_share) == (0, 0, 0, 0.0)
+    assert (reach.papers, reach.days_known, len(empty), empty.stale_share) == (0, 0, 0, 0.0)
     assert empty.find(parse_query("-a b"), reach.papers, nothing_known, lambda _: 0) == 0
 
 
@@ -156,7 +156,7 @@ TOPICS = (
 )
 
 
-def said_of(index: RecentIndex, topic: str) -> tuple[list[int], dict[date, int], dict[str, int]]:
+def summarize(index: RecentIndex, topic: str) -> tuple[list[int], dict[date, int], dict[str, int]]:
     query = normalize(parse_query(topic))
     reach = index.reach(is_replaced=wants_replaced(query))
 
@@ -171,14 +171,14 @@ def said_of(index: RecentIndex, topic: str) -> tuple[list[int], dict[date, int],
 
 
 @given(CHANGES, st.lists(st.tuples(CHANGES, st.frozensets(st.integers(1, 12)))))
-def test_an_index_that_followed_its_papers_says_what_a_new_one_does(
+def test_an_updated_index_equals_a_new_one(
     papers: list[RecentPaper], changes: list[tuple[list[RecentPaper], frozenset[int]]]
 ) -> None:
     there = {paper.paper_id: paper for paper in papers}
     first = RecentIndex(papers)
     index = first
     index.learn_words(words_of(index, papers))
-    before = [said_of(first, topic) for topic in TOPICS]
+    before = [summarize(first, topic) for topic in TOPICS]
     for more, gone in changes:
         index = index.with_changes(more, gone)
         there = {i: paper for i, paper in there.items() if i not in gone}
@@ -186,25 +186,28 @@ def test_an_index_that_followed_its_papers_says_what_a_new_one_does(
     fresh = RecentIndex(there.values())
     fresh.learn_words(words_of(fresh, there.values()))
     for topic in TOPICS:
-        (ids, *counts), (expected, *expected_counts) = said_of(index, topic), said_of(fresh, topic)
-        # Papers of one day and one key, which a store does not have, stand in either order.
+        (ids, *counts), (expected, *expected_counts) = (
+            summarize(index, topic),
+            summarize(fresh, topic),
+        )
+        # Papers with an equal day and key, which a database cannot contain, have no order.
         assert (sorted(ids), counts) == (sorted(expected), expected_counts), topic
         assert [there[i].key for i in ids] == [there[i].key for i in expected], topic
     assert len(index) == len(there)
-    assert 0.0 <= index.worn_share < 1.0 or not there
-    assert [said_of(first, topic) for topic in TOPICS] == before
+    assert 0.0 <= index.stale_share < 1.0 or not there
+    assert [summarize(first, topic) for topic in TOPICS] == before
 
 
 def words_of(index: RecentIndex, papers: Iterable[RecentPaper]) -> dict[str, PaperSet]:
-    """Which papers have each of two words, in title or abstract; the third stays unknown."""
-    told = [(p.paper_id, {*p.title_lexemes, *p.abstract_lexemes}) for p in papers]
+    """Return the papers that have each of two words, in title or abstract; no third word."""
+    lexemes = [(p.paper_id, {*p.title_lexemes, *p.abstract_lexemes}) for p in papers]
     return {
-        word: index.bits_of(paper_id for paper_id, said in told if word in said)
+        word: index.bits_of(paper_id for paper_id, known_words in lexemes if word in known_words)
         for word in ("cat", "dog")
     }
 
 
-def test_words_of_papers_that_came_later_are_known_as_spellings() -> None:
+def test_words_of_added_papers_are_known_as_spellings() -> None:
     index = RecentIndex(make_papers(3))
     index.learn_spellings()
     later = RecentPaper(200, TUESDAY, "Axolotls", (), ("axolotl",))

@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 from sqlalchemy.orm import Session
 from support.web.site import Subscribers
 from support.web.topic_links import TITLES, press, texts_of, unescape
@@ -20,7 +20,7 @@ def feedback(session: Session, subscriber: Subscriber, paper: int) -> Feedback |
 
 
 def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_before(
-    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     paper = papers[TITLES[0]]
     asked = web.get(keep_url(base, paper))
@@ -35,15 +35,15 @@ def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_bef
     # An undo of what no longer stands leaves what was said since.
     assert "Nothing to undo" in press(web, saved).text
     assert feedback(session, subscriber, paper) is Feedback.DISMISSED
-    assert "It is on your list again." in press(web, less).text
-    assert "It is on your list again." in press(web, less).text
+    assert "It is among your saved papers again." in press(web, less).text
+    assert "It is among your saved papers again." in press(web, less).text
     assert feedback(session, subscriber, paper) is Feedback.KEPT
     assert "Undone" in press(web, saved).text
     assert feedback(session, subscriber, paper) is None
 
 
 def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
-    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     page = web.get(less_url(base, papers[TITLES[3]])).text
     offered = re.findall(r'href="(/change/[^"]*mute=[^"]*)"', page)
@@ -62,7 +62,7 @@ def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
 
 
 def test_less_offers_nothing_where_the_topic_is_full(
-    web: httpx.Client, subscribers: Subscribers, papers: dict[str, int]
+    web: httpx2.Client, subscribers: Subscribers, papers: dict[str, int]
 ) -> None:
     full = " OR ".join(["agents", *(f"w{n}" for n in range(199))])
     subscriber = subscribers.add("other@example.org", full)
@@ -79,12 +79,12 @@ def wants_suggestions(subscribers: Subscribers, subscriber: Subscriber) -> bool:
 
 
 def test_suggestions_are_off_by_one_click_and_on_again(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, base: str
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, base: str
 ) -> None:
     done = press(web, web.get(also_off_url(base)))
-    assert "No more suggestions" in done.text
+    assert "Suggestions are off" in done.text
     assert not wants_suggestions(subscribers, subscriber)
-    assert "No more suggestions" in web.get(also_off_url(base)).text
+    assert "Suggestions are off" in web.get(also_off_url(base)).text
     assert "Suggest papers?" in web.get(f"{base}?also=on").text
     assert "Suggestions are on" in press(web, done).text
     assert wants_suggestions(subscribers, subscriber)

@@ -3,7 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from service.topics.store.models import TopicChange
 
 def test_opening_links_changes_nothing(
     *,
-    web: httpx.Client,
+    web: httpx2.Client,
     engine: Engine,
     session: Session,
     papers: dict[str, int],
@@ -50,7 +50,7 @@ def test_opening_links_changes_nothing(
 
 
 def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
-    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     asked = web.get(mute_url(base, topic, "survey"))
@@ -83,7 +83,7 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
 
 
 def test_two_presses_at_once_are_one_change(
-    web: httpx.Client, session: Session, subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     fields = {"topic": str(topic), "mute": "survey"}
@@ -95,7 +95,11 @@ def test_two_presses_at_once_are_one_change(
 
 
 def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
-    web: httpx.Client, subscribers: Subscribers, session: Session, subscriber: Subscriber, base: str
+    web: httpx2.Client,
+    subscribers: Subscribers,
+    session: Session,
+    subscriber: Subscriber,
+    base: str,
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     first = press(web, web.get(mute_url(base, topic, "survey")))
@@ -115,12 +119,16 @@ def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
     assert last is not None
     answer = web.post(f"{base}/undo", data={"change": str(last.id)})
     assert answer.status_code == 409
-    assert "The topic is gone since" in answer.text
+    assert "This topic was deleted since" in answer.text
     assert texts_of(session, subscriber) == ["cats"]
 
 
 def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
-    web: httpx.Client, subscribers: Subscribers, session: Session, subscriber: Subscriber, base: str
+    web: httpx2.Client,
+    subscribers: Subscribers,
+    session: Session,
+    subscriber: Subscriber,
+    base: str,
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     preferences = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
@@ -143,7 +151,13 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
     ],
 )
 def test_what_cannot_be_muted_is_said_and_changes_nothing(
-    *, web: httpx.Client, session: Session, subscriber: Subscriber, base: str, words: str, said: str
+    *,
+    web: httpx2.Client,
+    session: Session,
+    subscriber: Subscriber,
+    base: str,
+    words: str,
+    said: str,
 ) -> None:
     topic = topics_of(session, subscriber)[1].id
     answer = web.get(mute_url(base, topic, words))
@@ -155,25 +169,25 @@ def test_what_cannot_be_muted_is_said_and_changes_nothing(
 
 
 def test_a_change_that_would_make_two_topics_equal_is_refused(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add("other@example.org", "cats", "cats -dogs")
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     first, second = topics_of(session, subscriber)
     refused = web.get(mute_url(base, first.id, "dogs"))
     assert refused.status_code == 409
-    assert "Another of your topics says just that" in refused.text
+    assert "Another of your topics means exactly this" in refused.text
     done = press(web, web.get(mute_url(base, second.id, "birds")))
     changed = [("cats -dogs", "cats -dogs"), ("cats -dogs -birds", "cats -birds -dogs")]
     replace_topics(session, subscriber.id, changed, subscribers.clock())
     session.commit()
     undone = press(web, done)
     assert undone.status_code == 409
-    assert "Another of your topics says what this one said" in undone.text
+    assert "Another of your topics now means what this one meant" in undone.text
 
 
 def test_a_topic_that_is_full_is_refused_politely(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     full = " ".join(f"w{n}" for n in range(200))
     subscriber = subscribers.add("other@example.org", full)
@@ -184,7 +198,7 @@ def test_a_topic_that_is_full_is_refused_politely(
 
 
 def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
-    web: httpx.Client, session: Session, subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     press(web, web.get(mute_url(base, topic, "survey")))
@@ -198,7 +212,7 @@ def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
 
 
 def test_following_an_author_is_a_new_topic_and_can_be_undone(
-    web: httpx.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
+    web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     asked = web.get(follow_url(base, "Ada Lovelace"))
     assert "Follow Ada Lovelace?" in asked.text
@@ -206,16 +220,16 @@ def test_following_an_author_is_a_new_topic_and_can_be_undone(
     assert "takes the place" not in asked.text
     done, again = press(web, asked), press(web, asked)
     assert "You follow Ada Lovelace" in done.text
-    assert "You follow Ada Lovelace already" in again.text
+    assert "You already follow Ada Lovelace" in again.text
     assert texts_of(session, subscriber)[2:] == ['au:"Ada Lovelace"']
-    assert "You follow Lovelace, Ada already" in web.get(follow_url(base, "Lovelace, Ada")).text
+    assert "You already follow Lovelace, Ada" in web.get(follow_url(base, "Lovelace, Ada")).text
     undone = press(web, done)
-    assert "The topic that followed this author is gone." in undone.text
+    assert "The topic for this author is removed." in undone.text
     assert press(web, again).status_code == 200
     assert texts_of(session, subscriber) == ["Retrieval OR agents", '"Prompt Tuning"']
 
 
-def test_a_first_topic_says_what_it_ends(web: httpx.Client, subscribers: Subscribers) -> None:
+def test_a_first_topic_says_what_it_ends(web: httpx2.Client, subscribers: Subscribers) -> None:
     subscriber = subscribers.add("other@example.org")
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
@@ -223,7 +237,7 @@ def test_a_first_topic_says_what_it_ends(web: httpx.Client, subscribers: Subscri
 
 @pytest.mark.parametrize(("name", "said"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
 def test_a_name_that_cannot_be_is_refused(
-    web: httpx.Client, base: str, name: str, said: str
+    web: httpx2.Client, base: str, name: str, said: str
 ) -> None:
     answer = web.get(follow_url(base, name))
     assert answer.status_code == 409
@@ -231,13 +245,13 @@ def test_a_name_that_cannot_be_is_refused(
 
 
 def test_the_twenty_first_topic_is_refused(
-    web: httpx.Client, subscribers: Subscribers, session: Session
+    web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add("other@example.org", *(f"word{n}" for n in range(20)))
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     answer = web.post(base, data={"follow": "Ada Lovelace"})
     assert answer.status_code == 409
-    assert "20 topics already" in answer.text
+    assert "already have 20 topics" in answer.text
     assert len(topics_of(session, subscriber)) == 20
 
 
@@ -259,7 +273,7 @@ def test_the_twenty_first_topic_is_refused(
     ],
 )
 def test_a_link_that_names_nothing_is_one_clear_page(
-    web: httpx.Client, base: str, query: str, status: int
+    web: httpx2.Client, base: str, query: str, status: int
 ) -> None:
     fields = dict(pair.split("=") for pair in query.split("&") if pair)
     for answer in (web.get(base, params=fields), web.post(base, data=fields)):
@@ -270,7 +284,7 @@ def test_a_link_that_names_nothing_is_one_clear_page(
 
 def test_somebody_elses_topic_and_change_are_not_there(
     *,
-    web: httpx.Client,
+    web: httpx2.Client,
     subscribers: Subscribers,
     session: Session,
     subscriber: Subscriber,
@@ -289,7 +303,7 @@ def test_somebody_elses_topic_and_change_are_not_there(
     assert texts_of(session, other) == ["cats -dogs"]
 
 
-def test_an_undo_without_anything_to_undo_says_so(web: httpx.Client, base: str) -> None:
+def test_an_undo_without_anything_to_undo_says_so(web: httpx2.Client, base: str) -> None:
     for fields in (
         {},
         {"paper": "1", "said": "loved"},
@@ -302,7 +316,7 @@ def test_an_undo_without_anything_to_undo_says_so(web: httpx.Client, base: str) 
 
 def test_who_has_left_or_was_erased_gets_no_change(
     *,
-    web: httpx.Client,
+    web: httpx2.Client,
     subscribers: Subscribers,
     session: Session,
     papers: dict[str, int],
@@ -329,7 +343,7 @@ def test_who_has_left_or_was_erased_gets_no_change(
 
 
 def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothing(
-    web: httpx.Client, subscribers: Subscribers, subscriber: Subscriber, base: str, clock: Turnable
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, base: str, clock: Turnable
 ) -> None:
     other = f"/change/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
     assert web.get(also_off_url(other)).status_code == 404

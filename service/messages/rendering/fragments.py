@@ -1,7 +1,7 @@
-"""Stretches of a mail that are written and encoded once and stand in many mails.
+"""Fragments: pieces of a mail that are rendered and encoded once and joined into many mails.
 
-A part of a message is made by joining runs. Each run's bytes begin at the first column and end
-with a line end or a soft one (RFC 2045 §6.7, rule 5), so that runs follow each other unchanged.
+Each fragment begins at the first column and ends with a line end or a soft line break (RFC 2045
+§6.7, rule 5), so that fragments can be concatenated as bytes.
 """
 
 import binascii
@@ -9,23 +9,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
 from markupsafe import escape
 
 from service.platform.caches import cached
 
-# Unicode's noncharacters, which `safety.clean` takes out of every text from outside: nobody but
-# us can write them. The same places in bytes are control characters, which no mail may hold
-# and which are found at once.
+# Unicode noncharacters: `sanitize.clean` removes them from all untrusted text, so only we write them.
+# In encoded bytes the same slots are control characters, which no mail may hold.
 CARD_OPENS, CARD_ENDS, CHANGE, TOPIC = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-# 4 is `plain`'s. What an open value leaves in a frame:
+# \ufdd4 is `plain`'s. The slot of a symbolic value in a skeleton:
 OPEN_OPENS, OPEN_ENDS = "\ufdd5", "\ufdd6"
 _CHANGE, _TOPIC = CHANGE.encode(), TOPIC.encode()
 _CHANGE_WIRE, _TOPIC_WIRE = b"\x00", b"\x01"
 _PLACES_WIRE = {_CHANGE_WIRE, _TOPIC_WIRE}
 _PLACES = re.compile(b"([\x00\x01])")
 _LONGEST_LINE = 76
-# What the header block may take of a message's size, with the relay's own signature to come.
+# Reserved for the header block of a message, including a signature that the relay may add.
 HEADER_RESERVE = 2_048
 _SOFT_END = b"=\r\n"
 _DOT_AT_START = re.compile(rb"(?m)^\.+")
@@ -35,8 +35,8 @@ _DOT_AT_START = re.compile(rb"(?m)^\.+")
 class Fragment:
     """`body` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
-    They may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a run that many
-    mails share, empty for a reader's own.
+    Both may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails
+    share, empty for one that belongs to a single mail.
     """
 
     body: bytes = field(repr=False)
@@ -45,28 +45,32 @@ class Fragment:
 
     @property
     def has_topic(self) -> bool:
-        """Whether it is another text for each topic."""
+        """Whether the text differs from topic to topic."""
         return _TOPIC_WIRE in self.body
+
+
+# Fragments in their order, each with the id of its topic (0 without one).
+Place: TypeAlias = list[tuple[Fragment, int]]
 
 
 @dataclass(slots=True)
 class MailPartFragments:
-    """A whole part: runs with the topic of each that has one, and what CHANGE stands for.
+    """A whole part: its fragments, each with its topic (0 without one), and the value of CHANGE.
 
-    It is joined when it is first asked for, and does not change afterwards.
+    The bytes are joined on first access and then kept.
     """
 
-    runs: Sequence[tuple[Fragment, int]]
+    fragments: Sequence[tuple[Fragment, int]]
     change: str = ""
-    _octets: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    _body: bytes | None = field(default=None, init=False, compare=False, repr=False)
     _wire: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def body(self) -> bytes:
         """The part as a mail program decodes it: UTF-8 with CRLF."""
-        if self._octets is None:
-            self._octets = self._join_octets()
-        return self._octets
+        if self._body is None:
+            self._body = self._join_body()
+        return self._body
 
     @property
     def wire(self) -> bytes:
@@ -75,17 +79,17 @@ class MailPartFragments:
             self._wire = self._join_wire()
         return self._wire
 
-    def _join_octets(self) -> bytes:
+    def _join_body(self) -> bytes:
         pieces = [
-            run.body.replace(_TOPIC_WIRE, b"%d" % topic) if topic else run.body
-            for run, topic in self.runs
+            fragment.body.replace(_TOPIC_WIRE, b"%d" % topic) if topic else fragment.body
+            for fragment, topic in self.fragments
         ]
         return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
 
     def _join_wire(self) -> bytes:
         pieces = [
-            run.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else run.wire
-            for run, topic in self.runs
+            fragment.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else fragment.wire
+            for fragment, topic in self.fragments
         ]
         return b"".join(pieces).replace(_CHANGE_WIRE, _encode_change(self.change))
 
@@ -96,46 +100,46 @@ class MailPartFragments:
 
 
 def encode_private(text: str) -> Fragment:
-    """A run of this mail alone."""
+    """Encode text that belongs to one mail."""
     if text and text.isascii() and text.isprintable():
         body = text.encode()
         return Fragment(body, _encode(body) if "=" in text else _break(body))
-    body = to_octets(text)
-    return Fragment(body, _encode_octets(body))
+    body = to_body(text)
+    return Fragment(body, _encode_body(body))
 
 
 def encode_shared(text: str) -> Fragment:
-    """A run that other mails show as well."""
-    body = to_octets(text)
-    return Fragment(body, _encode_octets(body), sha256(body).digest()[:16])
+    """Encode text that many mails share; its hash names it in the archive."""
+    body = to_body(text)
+    return Fragment(body, _encode_body(body), sha256(body).digest()[:16])
 
 
-def to_octets(text: str) -> bytes:
+def to_body(text: str) -> bytes:
     body = text.replace("\n", "\r\n").encode()
     return body.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
 
 
 def markup_change(address: str) -> str:
-    """The reader's address as it stands in HTML."""
+    """Return the subscriber's change address as HTML writes it."""
     return str(escape(address))
 
 
-def _encode_octets(body: bytes) -> bytes:
-    """`body` in quoted-printable from the first column on, their places kept."""
+def _encode_body(body: bytes) -> bytes:
+    """Encode `body` as quoted-printable from the first column on, keeping its slots."""
     if _CHANGE_WIRE not in body:
         return _encode(body) if body else b""
     pieces = _PLACES.split(body)
     return b"".join([one if one in _PLACES_WIRE else _encode(one) for one in pieces if one])
 
 
-# Both parts of a mail have the same, one after the other.
+# Both parts of a mail use the same address, one after the other.
 @cached("encoded change links", maxsize=64)
 def _encode_change(change: str) -> bytes:
-    return _encode_octets(to_octets(change))
+    return _encode_body(to_body(change))
 
 
 def _break(body: bytes) -> bytes:
-    """What `_encode` makes of letters that stand for themselves, an address mostly."""
+    """Break printable ASCII without `=` into lines, as `_encode` would; most are addresses."""
     size = _LONGEST_LINE - 1
     if len(body) <= size:
         wire = body + _SOFT_END
@@ -146,17 +150,17 @@ def _break(body: bytes) -> bytes:
 
 
 def _encode(body: bytes) -> bytes:
-    # binascii breaks lines as the first line of its input ends, hence the end that is cut again.
+    # binascii uses the first line end of its input for soft breaks, hence the CRLF that is cut again.
     wire = binascii.b2a_qp(body + b"\r\n", istext=True)[:-2]
     if b"\n." in wire or wire.startswith(b"."):
-        # So that no message ever needs its dots doubled (RFC 5321 §4.5.2): looking for them in each
-        # one costs more than writing it. The soft end keeps the line short.
+        # Encode leading dots, so that no message needs dot-stuffing (RFC 5321 §4.5.2), which would
+        # cost a search per message. The soft line break keeps the line short.
         wire = _DOT_AT_START.sub(lambda dots: b"=2E=\r\n" * len(dots[0]), wire)
     if wire.endswith(b"\r\n"):
         return wire
     last = wire[wire.rfind(b"\n") + 1 :]
     if len(last) < _LONGEST_LINE:
         return wire + _SOFT_END
-    # The soft end itself would make the line too long; a character moves to a line of its own.
+    # The soft line break would make the line too long: move the last character to its own line.
     cut = 3 if last[-3:-2] == b"=" else 1
     return wire[:-cut] + _SOFT_END + wire[-cut:] + _SOFT_END

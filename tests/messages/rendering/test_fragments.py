@@ -15,7 +15,7 @@ from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
 from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_keys
-from service.messages.rendering.fast_path.fragments import (
+from service.messages.rendering.fragments import (
     CHANGE,
     TOPIC,
     MailPartFragments,

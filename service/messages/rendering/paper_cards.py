@@ -1,0 +1,102 @@
+"""Cards: what a mail shows of one paper, rendered and encoded once for all its subscribers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from jinja2 import Environment, pass_context
+from jinja2.runtime import Context
+
+from service.messages.contexts.digest import DigestPaper
+from service.messages.rendering import fragments
+from service.messages.rendering.slots import TextSlot
+from service.messages.rendering.text_part import trim
+from service.platform.caches import Generations, cached
+
+# Per generation; a card takes about 2 kB.
+_CARDS_KEPT = 12_288
+
+# The card, and whether it differs from topic to topic.
+_Card: TypeAlias = tuple[fragments.Fragment, bool]
+# Entries, the macro's options, the topic's id, how many papers were numbered before.
+WriteCards: TypeAlias = Callable[
+    [Sequence[DigestPaper], tuple[Any, ...], int, int], fragments.Place
+]
+
+
+class Cards:
+    """The cards of one process, by the value of the entry and the way it is shown."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._kept: Generations[_Card] = Generations("paper cards", _CARDS_KEPT)
+
+    def writer(
+        self, template: str, macro: str, *, is_numbered: bool = False, marks_last: bool = False
+    ) -> WriteCards:
+        """Return a function that renders entries by a macro of a template.
+
+        `is_numbered` puts a number before each; `marks_last` tells the macro which entry is last.
+        """
+        render: Callable[..., str] = vars(self._environment.get_template(template).module)[macro]
+        name = f"{template} {macro}"
+
+        def write(
+            entries: Sequence[DigestPaper], options: tuple[Any, ...], topic: int, number: int
+        ) -> fragments.Place:
+            placed: fragments.Place = []
+            last = len(entries) - 1 if marks_last else -1
+            for at, entry in enumerate(entries):
+                key = (name, entry, at == last, topic > 0, *options)
+                card = self._kept.get(key)
+                if card is None:
+                    text = render(entry, *options, is_last=at == last, has_topic=topic > 0)
+                    fragment = fragments.encode_shared(
+                        _tidy_text(text) if is_numbered else _tidy(text)
+                    )
+                    card = self._kept.add(key, (fragment, fragment.has_topic))
+                if is_numbered:
+                    placed.append((_number(number + at + 1), 0))
+                placed.append((card[0], topic if card[1] else 0))
+            return placed
+
+        return write
+
+
+def cards_filter(write: WriteCards) -> Callable[..., TextSlot]:
+    """Return the filter `entries | html_cards(…)`: it leaves a slot, and the cards in `places`."""
+
+    @pass_context
+    def cards(
+        context: Context, entries: Sequence[DigestPaper], *options: Any, topic: int = 0
+    ) -> TextSlot:
+        places: list[fragments.Place] = context["places"]
+        # Numbered cards come in pairs, a number and a card; others ignore the count.
+        number = sum(len(earlier) // 2 for earlier in places)
+        places.append(write(entries, options, topic, number))
+        return card_slot(len(places) - 1)
+
+    return cards
+
+
+def card_slot(number: int) -> TextSlot:
+    """Return the text that stands where the cards at `places[number]` go."""
+    return TextSlot(f"{fragments.CARD_OPENS}{number}{fragments.CARD_ENDS}")
+
+
+@cached("paper numbers", maxsize=1_024)
+def _number(number: int) -> fragments.Fragment:
+    return fragments.encode_private(f"\n{number}. ")
+
+
+def _tidy(text: str) -> str:
+    """Drop trailing blanks, empty lines and the first line's indent."""
+    return _join([line for line in map(str.rstrip, text.splitlines()) if line])
+
+
+def _tidy_text(text: str) -> str:
+    """Do the same, but keep the trailing blanks that continue a paragraph."""
+    return _join([line for line in map(trim, text.splitlines()) if line])
+
+
+def _join(lines: list[str]) -> str:
+    return "\n".join([*lines, ""]).lstrip()
