@@ -1,9 +1,9 @@
-"""Chaos: seeds of faults against real workers, and what must hold whatever goes wrong.
+"""Chaos test: random faults by seed against real workers, and checks of the guarantees.
 
-`--seeds 500` of them (from `--first`), or one: `--seed 137`, told in full. `--lanes` run side by side
-on one PostgreSQL and one Valkey that are started here. Progress on stderr; on stdout a table by kind
-of fault and, as its last line, one JSON object. Exit status 1 if a promise was broken: the seed's
-schedule and its workers' log are on stderr then. docs/reliability.md says what is promised.
+`--seeds 500` of them (from `--first`), or one in detail: `--seed 137`. `--lanes` run in parallel on
+one PostgreSQL and one Valkey that are started here. Progress on stderr; on stdout a table by kind of
+fault and, as its last line, one JSON object. Exit status 1 if a guarantee was broken; then the
+seed's schedule and its workers' log are on stderr. docs/reliability.md has the guarantees.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from service.cli.processes import ending_at_signals  # noqa: E402
 from service.platform.database.migrate import upgrade  # noqa: E402
 
 SUMS = ("kills", "stops", "mails", "resent", "in_doubt", "skipped", "failed", "left")
-# Valkey has sixteen numbered databases, and the first is left alone.
+# Valkey has sixteen numbered databases, and the first is not used.
 MOST_LANES = 15
 
 stderr = Console(stderr=True)
@@ -136,14 +136,14 @@ def run_seeds(seeds: Sequence[int], lane_count: int, ends_at: float) -> list[Res
                         stderr.print(f"chaos: {len(results)} of {len(seeds)}, {count} broken")
 
         pool = stack.enter_context(ThreadPoolExecutor(lane_count))
-        # Before the pool waits for its lanes: they end their workers, which nobody else would.
+        # Before the pool waits for its lanes, because only the lanes end their workers.
         stack.callback(end_lanes, ended)
         list(pool.map(run_lane, range(lane_count)))
     return sorted(results, key=lambda one: one.seed)
 
 
 def end_lanes(ended: threading.Event) -> None:
-    """Let seeds stop where they are. Asked a second time we are no faster, but leave more behind."""
+    """Stop the running seeds; ignore further signals, which would leave workers behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ended.set()

@@ -1,11 +1,11 @@
-"""Every mail in every state, as pages and pictures in docs/gallery/mails/.
+"""Write every mail in every state as pages and pictures to docs/gallery/mails/.
 
     .venv/bin/python bench/gallery.py            # write the pages, take the pictures
-    .venv/bin/python bench/gallery.py --check    # say which pages changed, write nothing
+    .venv/bin/python bench/gallery.py --check    # list the pages that changed, write nothing
     .venv/bin/python bench/gallery.py --pages    # write the pages, take no pictures
     .venv/bin/python bench/gallery.py --widths   # also 320, 600 and 1280 pixels, into build/gallery/
 
-The pages are what is compared, by tests too; the pictures depend on the fonts of a machine.
+Checks and tests compare only the pages; the pictures depend on the fonts of a machine.
 """
 
 import argparse
@@ -26,14 +26,14 @@ from service.messages.rendering.renderer import RenderedMail, Renderer  # noqa: 
 
 GALLERY = ROOT / "docs" / "gallery" / "mails"
 LOOKED_AT = ROOT / "build" / "gallery"
-# Long mails go on as they began.
+# Pictures of long mails are cut off here.
 TALLEST = 1_500
 KEPT = (("light", 640), ("dark", 375))
 WIDTHS = tuple((scheme, width) for scheme in ("light", "dark") for width in (320, 600, 1280))
 
 
 def pages(states: tuple[State, ...]) -> Iterator[tuple[str, str]]:
-    """File name and content of each page."""
+    """Yield the file name and content of each page."""
     renderer = Renderer()
     for state in states:
         mail = render_state(renderer, state)
@@ -65,7 +65,7 @@ def _index(states: tuple[State, ...]) -> str:
 
 
 def changed_pages(states: tuple[State, ...]) -> list[str]:
-    """Names of pages that are not what docs/gallery/mails/ holds."""
+    """Return the names of pages that differ from those in docs/gallery/mails/."""
     return [
         name
         for name, content in pages(states)
@@ -83,7 +83,7 @@ def take_pictures(
             viewport={"width": width, "height": 300},
             color_scheme="dark" if scheme == "dark" else "light",
         )
-        # Nothing is fetched: what a picture shows came with the mail.
+        # Nothing is fetched, so that a picture shows only parts of the mail.
         context.route("**/*", lambda route: route.abort())
         page = context.new_page()
         for state in states:
@@ -99,10 +99,10 @@ def take_pictures(
 
 
 def shrink(folder: Path) -> None:
-    """A third of the bytes, and nobody sees the difference; without pngquant pictures stay as they are."""
+    """Shrink pictures to a third of their bytes without a visible change, if pngquant is there."""
     pictures = sorted(map(str, folder.glob("*.png")))
     if which("pngquant"):
-        # 98 and 99: a picture would not have become smaller, or not well enough.
+        # 98 and 99: a picture would not become smaller, or its quality too low.
         done = run(
             ["pngquant", "--force", "--skip-if-larger", "--ext=.png", "48", *pictures], check=False
         )

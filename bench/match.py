@@ -1,19 +1,19 @@
-"""A morning's papers against everybody's topics, and the digests that come of it.
+"""Matching: one morning's papers against the topics of all subscribers, and the resulting digests.
 
-All from rows in Postgres, on two processes, as a worker of two cores has:
+All from rows in Postgres, on two processes, as in a worker with two cores:
 
 - `match_seconds`, `topics_per_s`: the whole morning. Papers are read and indexed, a million rows of
-  topics are read, and every subscription has its set of papers at the end. Both processes index the
-  day, and both meet most of the distinct topics, since readers are divided and not topics.
-- `ratio_sql`: matching alone, beside Postgres on two connections of two processes, like for like.
-  Both sides begin with the index of the day ready (theirs: GIN indexes and analysed rows; ours:
-  the day in memory, which took `index_seconds`) and a list of topics that no process has seen;
-  both end with the papers of each topic known. Theirs is one SELECT a topic, written before the
-  clock starts, in the way of asking that is fastest here (`PEER_WAYS` are tried first). Ours
+  topics are read, and at the end every subscription has its set of papers. Both processes index the
+  edition, and both look most distinct topics up, since subscribers are divided and not topics.
+- `ratio_sql`: matching alone, compared with Postgres on two connections of two processes.
+  Both sides begin with the index of the papers ready (theirs: GIN indexes and analysed rows; ours:
+  the edition index in memory, which took `index_seconds`) and a list of topics new to every process;
+  both end with the papers of each topic. Theirs is one SELECT per topic, written before the
+  clock starts, in the form that is fastest here (`PEER_WAYS` are tried first). Ours
   reads the compiled topics and clauses from Postgres and looks every clause up for the first time;
   each process has half of the topics. Topics with `like:` are left out on both sides, as the peer
-  cannot ask them. Both sides are run five times in turn (three with `--quick`), in fresh processes,
-  and the best of each counts. That the same papers are found is checked (`sql_agrees`).
+  does not support them. Both sides are run five times in turn (three with `--quick`), in fresh
+  processes, and the best of each counts. `sql_agrees` checks that both find the same papers.
 - `ratio_sql_whole`: the rate of the whole morning over the same peer's rate.
 - `digests_per_s`: digests matched, ranked, cut to size and frozen as rows.
 
@@ -115,7 +115,7 @@ def bench(database_url: str, data: Path, size: Size) -> dict[str, Any]:
 
 
 def set_the_stage(database_url: str, data: Path, size: Size) -> list[str]:
-    """Papers, readers and topics as a service has them before its morning; returns the topics."""
+    """Store papers, subscribers and topics as they are before a morning; return the topics."""
     say(f"{size.papers:,} papers, {size.topics:,} topics, {size.subscriptions:,} subscriptions …")
     store_papers(database_url, read_papers(data, size.papers))
     corpus = read_papers(data, size.corpus, size.papers)
@@ -147,7 +147,7 @@ def run_morning(database_url: str, size: Size) -> dict[str, Any]:
 
 
 def prepare_morning(database_url: str, ids: tuple[int, int]) -> Callable[[], int]:
-    """Every subscription of some readers; everything is imported, but no row was read."""
+    """Return the matching of some subscribers' topics, with all imports done and no row read yet."""
     sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
 
     def match() -> int:
@@ -201,7 +201,7 @@ def run_comparison(
 
 
 def find_askable(database_url: str) -> dict[int, str]:
-    """The topics without `like:`, by the numbers of their rows."""
+    """Return the topics without `like:`, by the ids of their rows."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT id, text FROM canonicals WHERE text NOT LIKE '%like:%'")
         return dict(rows.fetchall())
@@ -210,7 +210,7 @@ def find_askable(database_url: str) -> dict[int, str]:
 def prepare_stored(
     database_url: str, topics: Mapping[int, str]
 ) -> Callable[[], Callable[[], tuple[float, dict[str, int]]]]:
-    """The day's index, ready, and a process that has seen no topic and no clause."""
+    """Return the matching with the edition index ready, in a process without cached clauses."""
     session = make_sessions(make_engine(database_url))()
     began = time.perf_counter()
     index = open_index(session)

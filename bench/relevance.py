@@ -1,15 +1,15 @@
-"""How well `like:` and written topics find judged papers, beside tf-idf with a linear SVM and BM25.
+"""Relevance of `like:` and written topics on judged papers, beside a linear SVM over tf-idf and BM25.
 
     .venv/bin/python bench/relevance.py [--quick]
 
 The last line on stdout is one JSON object. The real papers are stored in an embedded PostgreSQL and
-learned as the service learns them; `like:` is the probe that a saved topic would get.
+embedded as in the service; `like:` is the like query that a saved topic would get.
 
-Rows. *description*: one text a topic. *examples*: five judged papers, drawn with three seeds; they
-are taken out of what is measured. SVM is the method of arxiv-sanity-lite (LinearSVC over tf-idf of
-one and two words, everything that is not an example counts as wrong); of a description it gets the
-text as its one example. BM25 is our sparse side alone. Sets are compared at equal size: SVM and BM25
-are cut where `like:` cuts.
+Rows. *description*: one text per topic. *examples*: five judged papers, drawn with three seeds and
+excluded from the measurement. SVM is the method of arxiv-sanity-lite (LinearSVC over tf-idf of
+one and two words, everything that is not an example counts as wrong); for a description the text is
+its only example. BM25 is our sparse part alone. Sets are compared at equal size: SVM and BM25 are
+cut at the size that `like:` returns.
 """
 
 import argparse
@@ -45,7 +45,7 @@ SEEDS = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One answer: a score for each paper, and which papers it brings (None: cut it elsewhere)."""
+    """One result: a score for each paper, and the papers it selects (None: cut at another's size)."""
 
     scores: Scores
     is_in: NDArray[np.bool_] | None = None
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def thin(folder: Path, papers: dict[str, JudgedPaper]) -> dict[str, JudgedPaper]:
-    """Every paper of the lists and the profile, and some of the others."""
+    """Return every paper of the lists and the profile, and a sample of the others."""
     kept = {i for t in read_topics(folder, papers) if t.group != "categories" for i in t.positives}
     others = sorted(papers.keys() - kept)
     kept.update(random.Random(0).sample(others, QUICK_PAPERS))  # noqa: S311  # a sample, no secret
@@ -126,7 +126,7 @@ def measure_speed(stored: Stored, papers: Sequence[JudgedPaper]) -> dict[str, fl
 def measure_topic(
     stored: Stored, topic: JudgedTopic, svm: TfidfSvm, bm25: Bm25
 ) -> Iterable[tuple[str, dict[str, float]]]:
-    """(row and system, its figures), the examples' figures averaged over the seeds."""
+    """Yield (row and system, its figures), the examples' figures averaged over the seeds."""
     likeness = stored.like([topic.description])
     yield from compare(
         "description",
@@ -180,9 +180,9 @@ def cut(scores: Scores, size: int) -> NDArray[np.bool_]:
 def judge(
     scores: Scores, is_in: NDArray[np.bool_], is_right: NDArray[np.bool_], *, ranks_set: bool
 ) -> dict[str, float]:
-    """Precision, recall and F1 of the set; NDCG@10 and average precision of the order.
+    """Return precision, recall and F1 of the set; NDCG@10 and average precision of the order.
 
-    A written topic orders only what it brings; of equal rank is then everything else.
+    A written topic orders only the papers it selects; all other papers have one equal rank.
     """
     ordered = np.where(is_in, scores, scores.min() - 1) if ranks_set else scores
     right = is_right[np.argsort(-ordered, kind="stable")]

@@ -1,9 +1,9 @@
-"""How fast digests become bytes: real papers, invented readers, one core, no database, no wire.
+"""Rendering of digests: real papers, invented subscribers, one core, no database, no network.
 
     .venv/bin/python bench/render.py [--quick]
 
-From the frozen row to the bytes for DATA: links signed, HTML and text written and encoded, headers,
-and the copy that the browser shows. The last line on stdout is one JSON object.
+From the frozen row to the bytes for DATA: links signed, HTML and text rendered and encoded, headers,
+and the browser copy. The last line on stdout is one JSON object.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# The invented readers are the tests' own.
+# The invented subscribers are those of the tests.
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
 from support.mail.made_digests import (  # noqa: E402  # the path must come first
@@ -40,12 +40,12 @@ from service.messages.rendering.renderer import Renderer  # noqa: E402
 
 PAPERS_A_DAY = 400
 PAPERS_A_DIGEST = 25
-# Digests that are timed beside the library, and how often each.
+# Digests that are compared with the library, and how often each is timed.
 SAMPLES, TRIES = 60, 15
 
 
 def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict[str, float]:
-    """Milliseconds of processor time for each message, first as they come, then written before."""
+    """Return milliseconds of processor time per message, with empty caches and then with full ones."""
     day = make_day(read_papers(folder, papers), topics)
     settings, renderer = make_settings(), Renderer()
     chosen = {claim.delivery.id: _topics(claim) for claim in claims}
@@ -76,9 +76,10 @@ def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict
 
 
 def _beside_the_library(claims: list[Claim], editions: EditionDataCache) -> tuple[float, float]:
-    """Milliseconds at best for our whole way, and for Python's email library alone to put the same
-    two texts, written already, into a message. Both of each digest in turn, so that whatever else
-    the machine does disturbs both alike."""
+    """Return the least milliseconds for all our work, and for Python's email library alone to put
+    the same two texts, rendered already, into a message. Both are timed in turn for each digest, so
+    that other load of the machine affects both alike.
+    """
     settings, renderer = make_settings(), Renderer()
     ours, peer = [], []
     for claim in claims:

@@ -1,7 +1,7 @@
-"""Every bench after the other: progress on stderr, one JSON object as the last line on stdout.
+"""Run every bench in turn: progress on stderr, one JSON object as the last line on stdout.
 
-Keys of the single benches keep their names; each bench's whole object is under its own name too.
-`--quick` and other options go to each bench as they are.
+Keys of the single benches keep their names; each bench's whole object is also under its own name.
+`--quick` and other options are passed to each bench.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def run_bench(name: str, options: list[str]) -> dict[str, Any] | None:
-    """What the bench printed last; None, with a line on stderr, where it failed."""
+    """Return the last line of a bench as JSON; None, with a line on stderr, where it failed."""
     command = [sys.executable, str(HERE / f"{name}.py"), *options]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:

@@ -1,10 +1,10 @@
-"""Messages from frozen rows to the relay's 250: two sender processes, PostgreSQL, Debian's smtp-sink.
+"""Sending: from frozen rows to the relay's 250, two sender processes, PostgreSQL, Debian's smtp-sink.
 
     .venv/bin/python bench/send.py [--quick]
 
-Everything runs on this machine, in one run: our senders, smtp-source (one text again and again, the
-same size and number of connections) and django-post_office (the first of our digests, once written
-at delivery and once before; two processes, the best of its numbers of threads, in an environment of
+Everything runs on this machine, in one run: our senders, smtp-source (one text repeated, the same
+size and number of connections) and django-post_office (the first of our digests, rendered at
+delivery and rendered before; two processes, its best number of threads, in an environment of
 its own from requirements/bench.txt), all against the same sink on a PostgreSQL that writes to the
 disk. Then the same through a forwarder that adds 20 ms to each round trip, and a longer run for the
 memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout.
@@ -52,7 +52,7 @@ ROUND_TRIP_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Size:
-    """In rows: of the run that is compared, of the slow wire's, of the memory's and the queue's."""
+    """Numbers of rows: of the compared run, the slow network's, the memory's and the queue's."""
 
     rows: int
     slow_rows: int
@@ -67,7 +67,7 @@ QUICK = Size(20_000, 3_000, 0, 0, 800)
 
 @dataclass(frozen=True)
 class Bench:
-    """Where things are: servers, sink, and the rows that were not sent yet."""
+    """The environment: servers, sink, and the rows that are not sent yet."""
 
     database_url: str
     sessions: sessionmaker[Session]
@@ -89,7 +89,7 @@ def main() -> int:
         return 2
     (ROOT / "build").mkdir(exist_ok=True)
     with ExitStack() as stack:
-        # Not in memory: the disk's time is part of what is measured.
+        # Not in memory, because the measurement includes the disk.
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "build")))
         home.chmod(0o755)
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-")))
@@ -168,7 +168,7 @@ def measure_memory(bench: Bench, day: Any, rows: int) -> dict[str, Any]:
 
 
 def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> dict[str, Any]:
-    """What it took to send a frozen edition, from the first claim to the last recorded 250."""
+    """Return the cost of sending a frozen edition, from the first claim to the last recorded 250."""
     settings = make_settings(bench, port, connections)
     orders = json.dumps({"settings": settings, "edition_id": edition_id}) + "\n"
     workers = [start_worker(orders) for _ in range(PROCESSES)]
@@ -238,7 +238,7 @@ def hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def check(bench: Bench, edition_id: int, sent: int) -> None:
-    """Every row is sent, with the sink's own 250: otherwise there is no figure."""
+    """Raise unless every row is sent, with the sink's own 250."""
     with bench.sessions() as session:
         rows = session.execute(
             text(
@@ -253,7 +253,7 @@ def check(bench: Bench, edition_id: int, sent: int) -> None:
 
 
 def post_office(bench: Bench, edition_id: int, count: int) -> dict[str, Any]:
-    """What it took the peer to send an edition's first digests: written by itself, and before."""
+    """Return the peer's cost of sending an edition's first digests, rendered at delivery and before."""
     python, url = peer_python(), make_database(bench, "post_office")
     settings = Settings.model_validate(make_settings(bench, bench.sink, CONNECTIONS))
     script = str(ROOT / "bench" / "sending" / "peer_post_office.py")
@@ -277,7 +277,7 @@ def describe_peer(name: str, way: dict[str, Any], rate: float) -> dict[str, Any]
 
 
 def make_database(bench: Bench, name: str) -> str:
-    """The address of one more database on the same server, empty."""
+    """Create an empty database on the same server; return its URL."""
     engine = bench.sessions.kw["bind"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as direct:
         direct.exec_driver_sql(f"CREATE DATABASE {name}")
@@ -285,7 +285,7 @@ def make_database(bench: Bench, name: str) -> str:
 
 
 def peer_python() -> Path:
-    """The interpreter of the peers' environment, made once from pinned hashes."""
+    """Return the interpreter of the peers' environment, created once from pinned hashes."""
     home = ROOT / "build" / "bench-venv"
     pins = ROOT / "requirements" / "bench.txt"
     stamp = home / "installed"

@@ -1,12 +1,12 @@
-"""The web site under real requests: front page, search, preview while typing, unsubscribing.
+"""The web site under real requests: front page, search, live preview, unsubscribing.
 
 Starts PostgreSQL, Valkey and uvicorn on this machine, stores 100,000 real papers over a year (a
-quarter of them in the last 30 days), and asks over loopback, one request after the other. Reads
+quarter of them in the last 30 days), and sends requests over loopback, one after the other. Reads
 `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON object as the last line on stdout.
 
-`preview_p95_ms` is over topics that were never asked before, `like:` and `replaced:` among them, once
-the site has read the last days; `preview_at_start_ms` is a preview before it has, and
-`preview_after_ingest_ms` the slowest of five first ones after 300 papers more were committed.
+`preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
+it has read the last days; `preview_at_start_ms` is a preview before that, and
+`preview_after_ingest_ms` the slowest of five first previews after 300 more papers were committed.
 """
 
 import argparse
@@ -54,7 +54,7 @@ _CLIENTS = 4
 
 @dataclass(frozen=True)
 class Size:
-    """`topics` are asked of each kind."""
+    """The size of the bench; `topics` is the number of requests for each kind of topic."""
 
     papers: int
     topics: int
@@ -113,7 +113,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def serve(app: str, *options: str, **environment: str) -> Iterator[str]:
-    """The address of a uvicorn of its own process, as an operator would run it."""
+    """Run uvicorn in a process of its own, as an operator would; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -175,11 +175,11 @@ def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, A
 
 
 def ask(client: httpx2.Client, address: str, **query: str) -> float:
-    """Milliseconds until the whole answer is here."""
+    """Return the milliseconds until the whole response is received."""
     started = time.perf_counter()
     answer = client.get(address, params=query)
     took = (time.perf_counter() - started) * 1000
-    # A draw may hit a stop word, which is an answer too.
+    # A drawn word may be a stop word; its error is a valid response.
     assert answer.status_code in {200, 422}, (answer.status_code, query)
     return took
 
@@ -191,7 +191,7 @@ def ask_kinds(
 
 
 def wait_until_read(client: httpx2.Client, live: str, maker: TopicMaker) -> None:
-    """Until the site suggests spellings, which it can once it has read the last days."""
+    """Wait until the site suggests spellings, which it does after it has read the last days."""
     until = time.monotonic() + _LONGEST_START_SECONDS
     while "Did you mean" not in client.get(live, params={"q": maker.misspelt()}).text:
         if time.monotonic() > until:
@@ -202,7 +202,7 @@ def wait_until_read(client: httpx2.Client, live: str, maker: TopicMaker) -> None
 def measure_following(
     site: str, database_url: str, papers: list[RealPaper], maker: TopicMaker, size: Size
 ) -> dict[str, float]:
-    """The first preview after each of some ingests."""
+    """Measure the first preview after each of some ingests."""
     say("previews after ingests")
     times = []
     with httpx2.Client(timeout=60) as client:
@@ -230,7 +230,7 @@ def add_subscribers(database_url: str, count: int) -> list[int]:
 
 
 def measure_unsubscribing(site: str, subscribers: Sequence[int]) -> float:
-    """One-click unsubscribes a second, as mail programs send them, from several at a time."""
+    """Return one-click unsubscribes per second, sent as mail programs do, several at a time."""
     say("unsubscribing")
     now = datetime.now(UTC)
     tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in subscribers]

@@ -1,8 +1,8 @@
-"""How long the worst texts of the topic language take to be read, beside the limit of 50 ms.
+"""Parsing time of the worst texts of the topic language, against the limit of 50 ms.
 
-The tests count the steps of the same texts; here is what these are in time, on this machine. The
+The tests count the steps for the same texts; this is their time on this machine. The
 last line on stdout is one JSON object: `worst_text_ms`, `random_text_ms` (of 20,000) and
-`ratio_limit`, the larger of the two in parts of the limit.
+`ratio_limit`, the larger of the two as a fraction of the limit.
 """
 
 import json
@@ -21,7 +21,7 @@ LIMIT_MS = 50.0
 
 
 def milliseconds_to_read(text: str) -> float:
-    """Processor time, the best of three: the rest is the machine's."""
+    """Return the processor time, the best of three runs, to exclude noise of the machine."""
     return min(_read(text) for _ in range(3))
 
 

@@ -1,4 +1,4 @@
-"""The peer of `match.py`: one indexed tsquery SELECT a topic, asked as fast as Postgres answers it."""
+"""The peer of `match.py`: one indexed tsquery SELECT per topic, in the fastest form for Postgres."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ TRIED = 300
 
 @dataclass(frozen=True)
 class Way:
-    """How topics are asked: one row a paper or one for all, prepared or not, with which setting."""
+    """A form of the queries: one row per paper or one for all, prepared or not, and a setting."""
 
     name: str
     is_array: bool = False
@@ -28,7 +28,7 @@ class Way:
     setting: str = ""
 
 
-# None of them changes what is found. Without `prepare` psycopg prepares what it was asked five times.
+# None of them changes the result. Without `prepare` psycopg prepares a statement after five runs.
 PEER_WAYS = (
     Way("rows"),
     Way("rows, never prepared", prepare=False),
@@ -41,18 +41,18 @@ PEER_WAYS = (
 
 
 def choose_way(database_url: str, topics: Sequence[str]) -> Way:
-    """The way that is fastest over some of these topics."""
+    """Return the way that is fastest for a sample of these topics."""
     return max(PEER_WAYS, key=lambda way: _try_way(database_url, topics[:TRIED], way))
 
 
 def run_peer(database_url: str, topics: Sequence[str], way: Way) -> Outcome:
-    """Every topic asked, half of them on each connection; the results say how many papers each found."""
+    """Query every topic, half of them on each connection; return how many papers each found."""
     parts = [(way, topics[n::PROCESSES]) for n in range(PROCESSES)]
     return run_together(prepare_peer, database_url, parts)
 
 
 def _try_way(database_url: str, topics: Sequence[str], way: Way) -> float:
-    """Topics/s on one connection; the second of two rounds, since the first one warms up."""
+    """Return topics/s on one connection, in the second of two rounds, since the first one warms up."""
     ask = prepare_peer(database_url, (way, topics))
     ask()
     start = time.perf_counter()
@@ -63,7 +63,7 @@ def _try_way(database_url: str, topics: Sequence[str], way: Way) -> float:
 def prepare_peer(
     database_url: str, part: tuple[Way, Sequence[str]]
 ) -> Callable[[], dict[str, int]]:
-    """A connection, and every statement written: it is Postgres that is measured."""
+    """Open a connection and write every statement beforehand, so that only Postgres is measured."""
     way, topics = part
     statements = [(topic, *_write(topic, way)) for topic in topics]
     connection = psycopg.connect(database_url, autocommit=True)

@@ -1,4 +1,4 @@
-"""Two processes that get ready, wait for each other, and are timed from there."""
+"""Two processes that prepare, wait for each other, and are timed from then on."""
 
 import multiprocessing
 import time
@@ -21,8 +21,8 @@ What it returns is the result, or, where telling it takes time of its own, what 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds from the first beginning to the last end, processor time of these processes alone,
-    each part's result, and MiB held at most.
+    """Seconds from the first start to the last end, processor time of these processes alone,
+    each part's result, and peak memory in MiB.
     """
 
     seconds: float
@@ -36,7 +36,7 @@ class _Here:
 
 
 def run_together(prepare: Prepare, database_url: str, parts: Sequence[Any]) -> Outcome:
-    """Do one part in each of `PROCESSES` fresh processes, all beginning at the same time."""
+    """Run one part in each of `PROCESSES` fresh processes, all starting at the same time."""
     assert len(parts) == PROCESSES
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(PROCESSES)
@@ -62,6 +62,6 @@ def _do_part(
 
 
 def _read_peak_mib() -> float:
-    """The most memory this process has held. Not getrusage, which counts the parent's before exec."""
+    """Return the peak memory of this process. Not getrusage, which counts the parent's before exec."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

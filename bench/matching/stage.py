@@ -1,4 +1,4 @@
-"""What lies in Postgres before a morning of `match.py`: papers, readers, topics, an edition, probes."""
+"""The rows before a morning of `match.py`: papers, subscribers, topics, an edition, like queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Size:
-    """`corpus`: papers whose words topics are drawn from. `like_queries`: likenesses that are really made.
-    `rounds`: how often both sides of the comparison are run.
+    """The size of the bench. `corpus`: papers from which the words of topics are drawn; `like_queries`:
+    like queries that are really compiled; `rounds`: runs of both sides of the comparison.
     """
 
     papers: int
@@ -91,7 +91,7 @@ def _paper_row(number: int, paper: BenchPaper) -> tuple[object, ...]:
 
 
 def find_silent(database_url: str, words: set[str]) -> set[str]:
-    """The words of which Postgres indexes nothing."""
+    """Return the words that Postgres does not index."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
             "SELECT word, to_tsvector('english', word)::text FROM unnest(%s::text[]) AS word",
@@ -101,7 +101,7 @@ def find_silent(database_url: str, words: set[str]) -> set[str]:
 
 
 def store_subscriptions(database_url: str, topics: Sequence[str], count: int) -> None:
-    """Readers with three topics each; every topic has a reader, the rest is drawn evenly."""
+    """Store subscribers with three topics each; every topic has one, the rest is drawn evenly."""
     chance = Random(3)  # noqa: S311  # the same readers in every run
     chosen = [*topics, *chance.choices(topics, k=count - len(topics))]
     chance.shuffle(chosen)
@@ -121,7 +121,7 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
             "COPY topics (subscriber_id, query, canonical, position, created_at) FROM STDIN"
         ) as copy:
             for subscriber in range(subscribers):
-                # Who drew a topic twice has it once: a handful of a million.
+                # A subscriber who drew a topic twice has it once: a handful in a million.
                 for at, topic in enumerate(
                     dict.fromkeys(chosen[subscriber * 3 : subscriber * 3 + 3])
                 ):
@@ -130,7 +130,7 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
 
 
 def compile_all(database_url: str) -> None:
-    """What saving the topics does, done for all of them at once."""
+    """Compile all topics at once, as saving them does."""
     compile_topics(make_sessions(make_engine(database_url)))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) canonicals, clauses, topics")
@@ -147,10 +147,10 @@ def store_edition(database_url: str, size: Size) -> None:
 
 
 def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
-    """What a service has done before a morning: papers learned at ingest, probes when topics were saved.
+    """Embed the papers, as at ingest, and store like queries, as when topics are saved.
 
-    Making a probe asks the whole store and takes some 20 to 40 ms, so `size.like_queries` are made as the
-    service makes them and stand, each in a row of its own, for the other clauses too.
+    Compiling a like query reads the whole store and takes some 20 to 40 ms, so only `size.like_queries`
+    are compiled, and copied into the rows of the other clauses.
     """
     sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
     assert learn_meanings(sessions, settings) == size.papers
@@ -182,7 +182,7 @@ ON made.place = wanted.number %% %s
 
 
 def open_index(session: Session) -> EditionIndex:
-    """The index of the edition's papers, as composing makes it."""
+    """Return the edition index, as composing builds it."""
     edition = find_edition(session, Cadence.DAILY, ON)
     assert edition is not None
     return LoadedEdition(session, edition).index

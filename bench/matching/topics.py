@@ -1,4 +1,4 @@
-"""Papers and topics for `match.py`: real papers of one day's size, topics of the corpus' own words."""
+"""Papers and topics for `match.py`: real papers, as many as of one day, topics from their words."""
 
 import gzip
 import json
@@ -15,13 +15,13 @@ from service.papers.domain.latex.readable import to_readable, to_readable_line
 from service.topics.domain.language import QueryError, canonical, parse_query
 
 _QUOTES = str.maketrans("", "", '"“”„‟')
-# Of topics: the shares that the specification of the bench names.
+# The shares of the kinds of topics in the specification of the bench.
 PHRASES, CATEGORIES, AUTHORS, EXCLUSIONS, LIKES = 0.20, 0.30, 0.05, 0.10, 0.05
 
 
 @dataclass(frozen=True)
 class BenchPaper:
-    """A real paper made readable, with the words of its text in their order."""
+    """A real paper with readable TeX, and the words of its text in order."""
 
     title: str
     abstract: str
@@ -32,7 +32,7 @@ class BenchPaper:
 
 
 def read_papers(data: Path, count: int, skip: int = 0) -> list[BenchPaper]:
-    """`count` papers of arXiv's cs archives as they were announced, after the first `skip`."""
+    """Return `count` papers of arXiv's cs archives as they were announced, after the first `skip`."""
     with gzip.open(data / "bulk/dev/arxiv_cs.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [_read(json.loads(line)) for line in islice(lines, skip, skip + count)]
 
@@ -51,9 +51,9 @@ def _read(record: dict[str, Any]) -> BenchPaper:
 
 
 def draw_topics(papers: Sequence[BenchPaper], count: int, silent: set[str]) -> list[str]:
-    """`count` different topics in canonical text. A word is drawn as often as the corpus says it.
+    """Return `count` different topics in canonical text; words have their frequency in the corpus.
 
-    `silent`: folded words that Postgres does not index; nobody could save a topic with one.
+    `silent`: folded words that Postgres does not index, with which no topic can be saved.
     """
     chance = Random(7)  # noqa: S311  # the same topics in every run
     topics: dict[str, None] = {}
@@ -119,5 +119,5 @@ def _phrase(chance: Random, papers: Sequence[BenchPaper], silent: set[str]) -> s
 
 
 def count_vocabulary(papers: Sequence[BenchPaper]) -> set[str]:
-    """Every word that a topic may be drawn with, folded."""
+    """Return every word that may be drawn for a topic, folded."""
     return {word.strip(".,;:()[]!?'").lower() for paper in papers for word in paper.words}

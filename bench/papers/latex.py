@@ -1,9 +1,9 @@
-"""How fast abstracts become readable: the real ones of `bulk/dev`, one core, beside pylatexenc.
+"""Conversion of TeX in abstracts: the real ones of `bulk/dev`, one core, beside pylatexenc.
 
     .venv/bin/python bench/papers/latex.py [--quick]
 
-The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes2Text`, a library
-that does less for our text (it drops macros it does not know) on the same abstracts.
+The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes2Text` on the same
+abstracts, which does less (it drops unknown macros).
 """
 
 import argparse
@@ -31,7 +31,7 @@ def read_abstracts(folder: Path) -> Iterator[str]:
 
 
 def measure(convert: Callable[[str], str], abstracts: list[str]) -> float:
-    """Abstracts a second of processor time."""
+    """Return abstracts per second of processor time."""
     began = time.process_time()
     for abstract in abstracts:
         convert(abstract)

@@ -1,14 +1,14 @@
-"""What the standings of an edition take, and whether suggestions find a reader's own kind of paper.
+"""Ranking of an edition: processor time of its standings, and precision of suggestions.
 
     .venv/bin/python bench/papers/ranking.py [--quick]
 
-Reads `PAPERBOY_REAL_DATA`; words are those that PostgreSQL makes (an embedded one, for the run).
+Reads `PAPERBOY_REAL_DATA`; lexemes are those of an embedded PostgreSQL.
 
 `ranks`    of an edition of 1,500 papers: milliseconds of the processor.
-`suggesting`   a reader keeps 5 papers of a curated list; the edition is 1,000 papers of the same
-               archive and 10 others of the list. Precision of what is shown, beside chance; `own
-               kind` also counts papers that no list names but whose title or abstract has the
-               list's own words. And how often an edition of another science gets a suggestion.
+`suggesting`   a subscriber saves 5 papers of a curated list; the edition is 1,000 papers of the same
+               archive and 10 others of the list. Precision of the suggestions, beside chance; `own
+               kind` also counts papers that are on no list but have the list's own words in title or
+               abstract. And how often an edition of another science gets a suggestion.
 Progress on stderr, one JSON object as the last line on stdout.
 """
 
@@ -98,7 +98,7 @@ def read_ids(path: Path) -> set[str]:
 
 
 def count_all(connection: psycopg.Connection, texts: Mapping[str, Text]) -> dict[str, Vector]:
-    """The terms of every text, as Postgres cuts and stems them."""
+    """Return the terms of every text, as Postgres tokenises and stems them."""
     terms: dict[str, Vector] = {}
     ids = list(texts)
     for start in range(0, len(ids), 2000):
@@ -126,7 +126,7 @@ def bench_suggesting(data: Path, rounds: int) -> dict[str, Any]:
         extra = read_texts(path)
         archive.update(extra)
         members[name] = sorted(read_ids(path) & archive.keys())
-    random = Random(5)  # noqa: S311  # the same readers in every run
+    random = Random(5)  # noqa: S311  # the same subscribers in every run
     other = dict(random.sample(sorted(astro.items()), 2000))
     print(f"cutting {len(archive) + len(other):,} papers into words …", file=sys.stderr)
     with (
@@ -156,7 +156,7 @@ def bench_list(
     other: Sequence[str],
     rounds: int,
 ) -> dict[str, Any]:
-    random = Random(name)  # noqa: S311  # the same readers in every run
+    random = Random(name)  # noqa: S311  # the same subscribers in every run
     own_words = re.compile(LISTS[name][1], re.IGNORECASE)
     right = shown = kindred = alarms = 0
     times = []

@@ -1,11 +1,11 @@
-"""Trending against simpler orders, on real days of Hugging Face's daily papers.
+"""Trending compared with simpler orders, on real days of Hugging Face's daily papers.
 
-Reads `PAPERBOY_REAL_DATA`. Four questions, each with its own data, for no file answers them all:
-`pairs`   real:      of two real looks at one day, does the early order foretell the later top ten?
-`thinned` simulated: the same on real counts and real submission times, where the early look is
-                     thinned from the real one as if votes came at a fading pace;
-`lean`    real:      how much does an order favour papers merely for being listed earlier that day?
-`fields`  real:      are small categories drowned among the first ten of several days?
+Reads `PAPERBOY_REAL_DATA`. Four questions, each with its own data:
+`pairs`   real:      of two real snapshots of one day, does the early order predict the final top ten?
+`thinned` simulated: the same on real counts and real submission times, where the early snapshot is
+                     thinned from the real one as if votes came at a decaying rate;
+`lean`    real:      how much does an order favour papers only because they were listed earlier?
+`fields`  real:      are small categories underrepresented among the first ten of several days?
 The formula was tuned on odd days of the month (`tuning`); thinned, lean and fields are even days.
 Progress on stderr, one JSON object as the last line on stdout. `--quick` repeats less.
 """
@@ -64,7 +64,7 @@ LISTED_HOUR = 2.0  # UTC; papers whose hour is known have a median of 1.8
 
 
 def bench_pairs(data: Path, days: Sequence[Day]) -> dict[str, Any]:
-    """Each early look of the snapshot file against the same day as it was last archived."""
+    """Compare each early snapshot with the same day as it was last archived."""
     last = {day.on: day for day in days}
     pairs = []
     for look in read_lines(data / "bulk" / "dev" / "hf_upvote_snapshots.jsonl.gz"):
@@ -107,7 +107,7 @@ def bench_pair(day: Day, seen_at: datetime, early: Mapping[str, int]) -> dict[st
 
 
 def fit_half_life(ratio: float, early: float, late: float) -> float:
-    """The half-life at which votes at age `late` are `ratio` times those at `early`, by halving."""
+    """Return the half-life at which votes at age `late` are `ratio` times those at `early`, by bisection."""
     low, high = 0.5, 500.0
     for _ in range(40):
         middle = (low + high) / 2
@@ -123,7 +123,7 @@ def fit_half_life(ratio: float, early: float, late: float) -> float:
 def judge_pair(
     papers: Sequence[Listed], early: Mapping[str, int], midnight: datetime, seen_at: datetime
 ) -> dict[str, float]:
-    """Nobody recorded when these papers were submitted: all count as announced at midnight."""
+    """Judge one pair; its submission times are not recorded, so all count as announced at midnight."""
     listed = sorted(papers, key=lambda paper: paper.key)
     final = {i: float(paper.upvotes) for i, paper in enumerate(listed)}
     window = [
@@ -143,7 +143,7 @@ def judge_pair(
 
 @dataclass(frozen=True)
 class Thinning:
-    """The early look is `lead_hours` before the real one; votes fade by `half_life_hours`.
+    """A simulated snapshot `lead_hours` before the real one; votes decay by `half_life_hours`.
 
     The truth is the real count, or that count projected to the end of the paper's life.
     """
@@ -153,7 +153,7 @@ class Thinning:
     is_projected: bool
 
     def share_by(self, span: timedelta) -> float:
-        """Which share of all its votes a paper has after so long."""
+        """Return the share of all its votes that a paper has after a time."""
         return -math.expm1(-span / HOUR / self.half_life_hours * math.log(2))
 
     def value(self, paper: Listed, age: timedelta) -> float:
@@ -163,7 +163,7 @@ class Thinning:
 def judge_thinned(
     days: Sequence[Day], orders: Mapping[str, Score], repeats: int, thinning: Thinning
 ) -> dict[str, list[float]]:
-    """The precision of every order on every day that had enough papers by the early look."""
+    """Return the precision of every order on every day with enough papers in the early snapshot."""
     random = Random(11)  # noqa: S311  # a repeatable draw, no secret
     by_order: dict[str, list[float]] = {name: [] for name in orders}
     for day in days:
@@ -184,7 +184,7 @@ def judge_thinned(
 def thin(
     papers: Sequence[tuple[Listed, datetime]], day: Day, thinning: Thinning, random: Random
 ) -> list[PaperSignals]:
-    """The day as it may have looked earlier: each real vote had come by then, or had not."""
+    """Return an earlier snapshot of the day, in which each real vote is present by chance."""
     early_at = day.fetched_at - timedelta(hours=thinning.lead_hours)
     window = []
     for i, (paper, at) in enumerate(papers):
@@ -212,7 +212,7 @@ def bench_thinned(days: Sequence[Day], repeats: int, draws: int) -> list[dict[st
 
 
 def tune(days: Sequence[Day], repeats: int) -> dict[str, float]:
-    """Mean precision by hours of smoothing, at the half-life that the thinning has too."""
+    """Return mean precision by hours of smoothing, at the same half-life as the thinning."""
     orders = {f"{hours:g}": score_with(TrendScale(smoothing_hours=hours)) for hours in SMOOTHINGS}
     found = [
         average_each(judge_thinned(days, orders, repeats, Thinning(lead, 12.0, is_projected)))
@@ -225,9 +225,9 @@ def tune(days: Sequence[Day], repeats: int) -> dict[str, float]:
 
 
 def bench_lean(days: Sequence[Day], draws: int) -> dict[str, Any]:
-    """Rank correlations within each day: a score with the paper's age, and with GitHub's stars.
+    """Return rank correlations within each day: of a score with the paper's age and GitHub's stars.
 
-    Stars were given elsewhere and mostly before: a witness that does not know the hour of listing.
+    Stars were given elsewhere and mostly before, so they do not depend on the hour of listing.
     """
     by_age: dict[str, list[float]] = {name: [] for name in (*ORDERS, "age")}
     by_stars: dict[str, list[float]] = {name: [] for name in (*ORDERS, "age")}
@@ -263,7 +263,7 @@ def add_correlations(
     which: Sequence[int],
     truth: Mapping[int, float] | Sequence[float],
 ) -> None:
-    """One day's correlations, on days where every order has one (at least five papers)."""
+    """Add one day's correlations, if every order has one (at least five papers)."""
     day = {
         name: correlate_ranks([scores[name][i] for i in which], [truth[i] for i in which])
         for name in found
@@ -274,10 +274,10 @@ def add_correlations(
 
 
 def bench_fields(data: Path, days: Sequence[Day]) -> dict[str, Any]:
-    """The first ten of five listing days together, where an arXiv archive tells the category.
+    """Return figures of the first ten of five listing days, where an arXiv archive has the category.
 
-    `small_fields` is the share of papers outside the window's two largest categories. Each paper
-    was looked at on its own day alone.
+    `small_fields` is the share of papers outside the window's two largest categories. The votes of
+    each paper are those of its own day.
     """
     primary = {
         paper["id"]: paper["categories"][0]

@@ -1,5 +1,5 @@
-"""What `trending.py` measures on: the archived days of Hugging Face's daily papers, the
-orders that are compared, and how an order is judged beside what came of it.
+"""Data and measures of `trending.py`: archived days of Hugging Face's daily papers, the orders that
+are compared, and their precision against the final order.
 """
 
 import ast
@@ -54,7 +54,7 @@ def read_days(data: Path) -> list[Day]:
 
 
 def read_entries(answer: Any) -> Iterator[dict[str, Any]]:
-    """The entries of a stored answer; on 22 days the archive kept them as Python's own text."""
+    """Yield the entries of a stored response; on 22 days the archive has them as Python literals."""
     for entry in answer["data"] if isinstance(answer, dict) else answer:
         yield ast.literal_eval(entry) if isinstance(entry, str) else entry
 
@@ -72,7 +72,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def list_submitted(day: Day, by: datetime) -> list[tuple[Listed, datetime]]:
-    """The day's papers that had been listed for some minutes by then, oldest identifier first."""
+    """Return the day's papers that were listed some minutes before `by`, oldest identifier first."""
     known = [(paper, paper.submitted_at) for paper in day.papers if paper.submitted_at]
     listed = [pair for pair in known if by - pair[1] > timedelta(minutes=6)]
     return sorted(listed, key=lambda pair: pair[0].key)
@@ -94,7 +94,7 @@ def score_upvotes(papers: Sequence[PaperSignals], _: datetime) -> dict[int, floa
 
 
 def score_hacker_news(papers: Sequence[PaperSignals], now: datetime) -> dict[int, float]:
-    """(votes - 1) / (hours + 2) ** 1.8, as Hacker News' ranking is commonly given."""
+    """Return (votes - 1) / (hours + 2) ** 1.8, as Hacker News' ranking is commonly given."""
     return {
         paper.paper_id: (count_upvotes(paper) - 1) / ((now - paper.announced_at) / HOUR + 2) ** 1.8
         for paper in papers
@@ -121,14 +121,14 @@ ORDERS: dict[str, Score] = {
 
 
 def measure_precision(scores: Mapping[int, float], final: Mapping[int, float]) -> float:
-    """The share of our first ten that reach the tenth-best final value; ties newest id first."""
+    """Return the share of our first ten that reach the tenth-best final value; ties newest id first."""
     threshold = sorted(final.values(), reverse=True)[TOP - 1]
     ours = sorted(scores, key=lambda i: (scores[i], i), reverse=True)[:TOP]
     return sum(final[i] >= threshold for i in ours) / TOP
 
 
 def correlate_ranks(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Spearman's rank correlation; None where one side is all the same."""
+    """Return Spearman's rank correlation; None where one side is constant."""
     if len(set(one)) < 2 or len(set(other)) < 2:
         return None
     return statistics.correlation(give_ranks(one), give_ranks(other))
@@ -144,7 +144,7 @@ def give_ranks(values: Sequence[float]) -> list[float]:
 
 
 def compare(ours: Sequence[float], baseline: Sequence[float], draws: int) -> dict[str, float]:
-    """The mean difference by day with its 95 % interval, days drawn with replacement."""
+    """Return the mean difference by day with its 95 % interval (bootstrap over days)."""
     differences = [a - b for a, b in zip(ours, baseline, strict=True)]
     random = Random(7)  # noqa: S311  # a repeatable draw, no secret
     means = sorted(

@@ -1,29 +1,29 @@
-"""Processor time of the servers that `send.py` sends through, as Linux keeps it in /proc."""
+"""Processor time of the servers of `send.py`, read from /proc on Linux."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# proc_pid_stat(5), counted from the state, the first field behind the name.
+# proc_pid_stat(5), counted from the state, the first field after the name.
 _PARENT, _OWN, _REAPED = 1, slice(11, 13), slice(13, 15)
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Two processes by their numbers; PostgreSQL's is the one that all its others come from."""
+    """The process ids of the servers; PostgreSQL's is that of its postmaster."""
 
     postgres: int
     sink: int
 
 
 def find_postgres(home: Path) -> int:
-    """The number of the PostgreSQL that `Embedded` keeps in this folder."""
+    """Return the process id of the PostgreSQL that `Embedded` runs in this folder."""
     return int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
 
 
 def postgres_seconds(parent: int) -> float:
-    """Seconds of a PostgreSQL and of all its backends, those that are gone as well."""
+    """Return the seconds of a PostgreSQL and all its backends, also those that have ended."""
     total = 0
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -37,7 +37,7 @@ def postgres_seconds(parent: int) -> float:
 
 
 def own_seconds(process: int) -> float:
-    """Seconds of one process alone."""
+    """Return the seconds of one process without its children."""
     return _sum(_stat(process)[_OWN]) / _TICKS
 
 

@@ -1,7 +1,7 @@
-"""What a template of another engine needs to know of a digest, as ready strings: for `send.py`.
+"""Template contexts of digests for the peer of `send.py`, as finished strings.
 
-What costs a writer most is done here, in the peer's favour: texts are cut to their length, words
-marked, markup escaped, lines broken and links signed.
+The costly part of rendering is done here, in the peer's favour: texts are shortened, words marked,
+markup escaped, lines wrapped and links signed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from service.presentation.sanitize import isolated
 
 
 def make_context(mail: DigestContext) -> dict[str, Any]:
-    """All that a template needs to know of one reader's digest, as ready strings."""
+    """Return the template context of one subscriber's digest, as finished strings."""
     nothing = "" if mail.total else digest_phrases.nothing_line(mail)
     topics = reasons.listed_topics(mail.topics)
     noun = "topics" if len(mail.topics) > 1 else "topic"
@@ -57,7 +57,7 @@ def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
 
 
 def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
-    """What a card says: as markup, and as lines of the text twin."""
+    """Return the texts of a card, as markup and as lines of the text part."""
     paper, by = entry.paper, phrases.byline(entry.paper)
     wanted = reasons.marked_words(entry.reasons)
     title, said = highlight.shorten(paper.title, 300), digest_phrases.excerpt(entry, limit)

@@ -1,14 +1,14 @@
 """django-post_office for `send.py`: run by the interpreter of its own environment.
 
 Sends the digests of a folder (`peer_rows.py`) in two ways. `written`: a row holds a template and
-a context and is rendered at delivery (`render_on_delivery`), as our rows name papers and reasons.
-`rendered`: a row holds finished texts, and all writing was done before. Each way is timed with two
-processes at its own best number of threads.
+a context and is rendered at delivery (`render_on_delivery`), as our rows hold papers and reasons.
+`rendered`: a row holds finished texts, rendered before. Each way is timed with two processes at its
+own best number of threads.
 
-What it documents is followed: bulk creation, no log rows for what went well (its processes know that
-from the settings only), everything in one batch, one connection a thread for all its messages.
+Its documentation is followed: bulk creation, no log rows for successes (set only in the settings,
+which its processes read), everything in one batch, one connection per thread for all its messages.
 `EmailTemplate` compiles its texts again for every message, so here they only include a file, which
-Django's cached loader compiles once a process.
+Django's cached loader compiles once per process.
 
     python bench/sending/peer_post_office.py DATABASE_URL SMTP_PORT FOLDER MESSAGES
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-# As for the other scripts: modules are found from `bench/` on.
+# As in the other scripts, modules are imported relative to `bench/`.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import django  # noqa: E402  # the path must come first
@@ -91,7 +91,7 @@ def store_template() -> Any:
 
 
 def make_email(row: dict[str, Any], template: Any | None) -> Any:
-    """One of its rows: with a template and a context, or with finished texts."""
+    """Return one of its rows: with a template and a context, or with finished texts."""
     from post_office.models import STATUS, Email
 
     written = {"template": template, "context": row["context"]}
@@ -108,7 +108,7 @@ def make_email(row: dict[str, Any], template: Any | None) -> Any:
 
 
 def queue(folder: Path, count: int, template: Any | None) -> None:
-    """So many rows, and no others."""
+    """Insert `count` rows into the emptied queue."""
     from django.db import connection
     from post_office.models import Email
 
@@ -122,7 +122,7 @@ def queue(folder: Path, count: int, template: Any | None) -> None:
 
 
 def send(threads: int, count: int) -> tuple[float, float]:
-    """Messages a second, and microseconds of processor time for each, to send what is queued."""
+    """Send the queue; return messages per second, and microseconds of processor time per message."""
     from django.db import connections
     from post_office.mail import send_queued
 
@@ -131,7 +131,7 @@ def send(threads: int, count: int) -> tuple[float, float]:
     began, used = time.monotonic(), used_seconds()
     sent, failed, requeued = send_queued(processes=2)
     seconds, used = time.monotonic() - began, used_seconds() - used
-    # The forked processes have ended the connection that they had from here.
+    # The forked processes have closed the connection that they inherited.
     connections.close_all()
     if sent != count:
         raise SystemExit(f"post_office: {sent} sent, {failed} failed, {requeued} put off")
@@ -139,7 +139,7 @@ def send(threads: int, count: int) -> tuple[float, float]:
 
 
 def used_seconds() -> float:
-    """Processor time of this process and of those that it has ended."""
+    """Return the processor time of this process and of its ended children."""
     return sum(os.times()[:4])
 
 
@@ -156,7 +156,7 @@ def measure(folder: Path, count: int, template: Any | None) -> dict[str, Any]:
 
 
 def compare(folder: Path, template: Any) -> None:
-    """What is rendered at delivery says what our mail says: the same words and links."""
+    """Check that mails rendered at delivery have the same words and links as ours."""
     from post_office.models import Email
 
     queue(folder, COMPARED, template)
@@ -170,7 +170,7 @@ def compare(folder: Path, template: Any) -> None:
 
 def main() -> int:
     url, port, folder, count = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-    # Its pool of processes counts on being forked.
+    # Its process pool requires the start method fork.
     multiprocessing.set_start_method("fork")
     configure(url, port, folder)
     from django.core.management import call_command

@@ -1,10 +1,10 @@
-"""The digests of an edition as django-post_office gets them: files in a folder, for `send.py`.
+"""The digests of an edition as files for django-post_office, the peer of `send.py`.
 
-Its interpreter is another one. `rows.jsonl` holds a row for each reader, made of the very values that
-our senders make a mail of: `to`, `sender` (the return path), `message_id`, `headers`, the finished
-`subject`, `html` and `text`, and `context`, which `body.html` and `body.txt`, Django templates, make
-the same mail of. The HTML is ours but for more line ends between tags: where no line is longer than
-998 octets, Django sends a text as it is instead of encoding it.
+They are files because the peer has an interpreter of its own. `rows.jsonl` holds a row for each
+subscriber, from the same values as our mails: `to`, `sender` (the return path), `message_id`,
+`headers`, the finished `subject`, `html` and `text`, and `context`, from which the Django templates
+`body.html` and `body.txt` render the same mail. The HTML is ours with more line breaks between tags:
+Django sends a text unencoded where no line is longer than 998 bytes.
 """
 
 import json
@@ -35,7 +35,7 @@ from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 
 OWN_DIR = Path(__file__).resolve().parent / "peer"
-# What Django does not write by itself.
+# Headers that Django does not add by itself.
 HEADERS = (
     "From", "List-Id", "List-Post", "List-Unsubscribe", "List-Unsubscribe-Post",
     "X-Auto-Response-Suppress",
@@ -47,7 +47,7 @@ _BLOCK_BEGINS = re.compile(r">(?=<(?:div|table|p|/div|!--))")
 def write_peer_rows(
     sessions: sessionmaker[Session], edition_id: int, settings: Settings, count: int, folder: Path
 ) -> None:
-    """Files for the first `count` readers of an edition."""
+    """Write the files for the first `count` subscribers of an edition."""
     renderer, environment = (
         make_renderer(settings),
         load_templates(TEMPLATE_DIR, OWN_DIR).environment,
@@ -88,7 +88,7 @@ def _read_claims(
 def _headers(
     claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer
 ) -> dict[str, Any]:
-    """What stands around our own message."""
+    """Return the envelope and headers of our own message."""
     built = build_mail(claim, editions, settings, renderer, claim.delivery.created_at)
     said = BytesHeaderParser(policy=default).parsebytes(built.envelope.payload)
     return {

@@ -1,12 +1,12 @@
-"""One edition with a million rows that wait: what a claim and a sweep take, and by which index.
+"""Claims and sweeps in one edition with a million waiting rows: their time, and the indexes used.
 
-A part of `send.py`; alone it measures 1,000,000 rows, or as many as it is told:
+A part of `send.py`; alone it measures 1,000,000 rows, or another number:
 
     .venv/bin/python bench/sending/queue_plan.py [ROWS]
 
-Rows are claimed, put into flight and recorded by the senders' own statements, 100 at a time, at the
-beginning, in the middle of the edition and near its end, when the indexes are full of what is over.
-`claim_first_ms` is the first claim of a sender that has just come, the others go on from its place.
+Rows are claimed, put in flight and recorded by the senders' own statements, 100 at a time, at the
+beginning, in the middle of the edition and near its end, when the indexes are full of dead entries.
+`claim_first_ms` is the first claim of a new sender; later claims continue from its position.
 """
 
 import json
@@ -42,7 +42,7 @@ NOW = datetime(2026, 9, 18, 7, tzinfo=UTC)
 LEASE = timedelta(minutes=15)
 ACCEPTED = Decision(DeliveryState.SENT, "250 2.0.0 taken")
 
-# The readers are as many as the rows; what a digest says is of no matter here.
+# There are as many subscribers as rows; the content of a digest does not matter here.
 _FILL = (
     """INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone, created_at)
        SELECT n || '@queue.example', n || '@queue.example', 'active', 'daily', 7, 'UTC', :now
@@ -55,7 +55,7 @@ _FILL = (
               :now - id % 7200 * interval '1 second', :late, to_jsonb('[' || repeat('1,', 300) || '1]'), :now, :now
        FROM subscribers WHERE email_key LIKE '%@queue.example'""",
 )
-# As most of an edition becomes: taken, flown and recorded, each time as a new version of its row.
+# Three updates, as in a real edition: claimed, in flight, sent; each leaves a dead row version.
 _PASS = (
     "UPDATE deliveries SET state = 'claimed', attempt = 1, lease_owner = 7, lease_until = :late"
     " WHERE id IN (SELECT id FROM deliveries WHERE edition_id = :id AND state = 'queued'"
@@ -67,7 +67,7 @@ _PASS = (
 
 
 def measure_queue(database_url: str, rows: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Milliseconds of claims and sweeps, the worst of them, and the claim's plan on stderr."""
+    """Return milliseconds of claims and sweeps, and the worst of them; print the claim's query plan."""
     sessions = make_sessions(make_engine(database_url))
     say(f"storing an edition of {rows:,} rows")
     with sessions.begin() as session:
@@ -95,14 +95,14 @@ def measure_queue(database_url: str, rows: int, say: Callable[[str], None]) -> d
 
 
 def _pass(sessions: sessionmaker[Session], edition_id: int, rows: int) -> None:
-    """Let rows come to their end, many at a time but with the commits of many senders."""
+    """Bring rows to their end state, many at a time but with the commits of many senders."""
     for _ in range(0, rows, _PASSED_AT_ONCE):
         given = {"id": edition_id, "rows": _PASSED_AT_ONCE, "late": NOW + LEASE}
         with transaction(sessions, is_lasting=False) as session:
             for statement in _PASS:
                 session.execute(text(statement), given)
     if rows:
-        # The last of those senders: where it is it notes, as it did all the time before.
+        # The last of those senders records its position, as senders do all the time.
         _claim_and_send(sessions, Claimer(OWNER, LEASE, edition_id))
 
 
@@ -125,7 +125,7 @@ def _measure_here(sessions: sessionmaker[Session], edition_id: int) -> dict[str,
 
 
 def _claim_and_send(sessions: sessionmaker[Session], claimer: Claimer) -> float:
-    """Seconds of one claim; its rows go on to the end."""
+    """Return the seconds of one claim, and bring its rows to their end state."""
     began = time.monotonic()
     with transaction(sessions, is_lasting=False) as session:
         claims = claim_due(session, claimer, AT_ONCE, NOW)
@@ -139,7 +139,7 @@ def _claim_and_send(sessions: sessionmaker[Session], claimer: Claimer) -> float:
 
 
 def explain_claim(sessions: sessionmaker[Session], edition_id: int) -> list[str]:
-    """The plan of the claim's heart, as Postgres runs it; nothing is changed."""
+    """Return Postgres' query plan of the claim's SELECT; nothing is changed."""
     found = text(
         "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT id FROM deliveries"
         " WHERE edition_id = :id AND state = 'queued' AND due_at <= :now"

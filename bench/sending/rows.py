@@ -1,4 +1,4 @@
-"""A frozen edition for `send.py`: real papers, invented readers, a digest of about 30 kB for each."""
+"""A frozen edition for `send.py`: real papers, invented subscribers, digests of about 30 kB."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 ROOT = Path(__file__).resolve().parents[2]
-# The invented readers are the tests' own.
+# The invented subscribers are those of the tests.
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.mail.made_digests import MORNING, Day, make_claims, make_day, read_papers  # noqa: E402  # the path must come first
@@ -40,7 +40,7 @@ _SUBSCRIBER_COLUMNS = (
 
 
 def store_day(sessions: sessionmaker[Session], folder: Path) -> Day:
-    """The papers of one day, in an empty schema."""
+    """Store the papers of one day in an empty schema."""
     day = make_day(read_papers(folder, PAPERS_A_DAY), TOPICS)
     with sessions.begin() as session:
         _copy(session, f"papers ({_PAPER_COLUMNS})", map(_paper_row, day.papers.values()))
@@ -50,7 +50,7 @@ def store_day(sessions: sessionmaker[Session], folder: Path) -> Day:
 def store_edition(
     sessions: sessionmaker[Session], day: Day, subscribers: int, seed: int = 1
 ) -> int:
-    """A frozen edition with so many digests that are due, for readers of its own; its id."""
+    """Store a frozen edition with a due digest for each of new `subscribers`; return its id."""
     with sessions.begin() as session:
         taken = _count(session, "subscribers")
         cadence = list(Cadence)[_count(session, "editions")]

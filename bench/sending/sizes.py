@@ -1,4 +1,4 @@
-"""How large the messages of an edition are: some of them, built again as the senders built them."""
+"""Sizes of an edition's messages, from a sample built again as the senders built it."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -17,7 +17,7 @@ SAMPLE = 200
 def message_sizes(
     sessions: sessionmaker[Session], edition_id: int, settings: Settings
 ) -> list[int]:
-    """Octets of the payloads of the edition's first rows."""
+    """Return the payload sizes of the edition's first rows, in bytes."""
     renderer, editions = make_renderer(settings), EditionDataCache()
     with sessions() as session:
         rows = session.execute(

@@ -1,4 +1,4 @@
-"""What `send.py` sends against: Debian's smtp-sink, its smtp-source as a peer, and a slower wire."""
+"""The network of `send.py`: Debian's smtp-sink, its smtp-source as a peer, and a delayed connection."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ INSTALL = (
 
 
 def find_tools() -> bool:
-    """Whether Debian's two programs are there."""
+    """Return whether Debian's two programs are installed."""
     return all(shutil.which(name, path=_path()) for name in ("smtp-sink", "smtp-source"))
 
 
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 @contextmanager
 def run_sink() -> Iterator[tuple[int, int]]:
-    """The port and the process of a sink that takes everything, with PIPELINING, as Postfix does."""
+    """Run a sink that accepts everything, with PIPELINING, as Postfix does; yield its port and pid."""
     port = free_port()
     command = [str(shutil.which("smtp-sink", path=_path()))]
     if os.geteuid() == 0:
@@ -60,7 +60,7 @@ def wait_for_port(port: int) -> None:
 
 
 def source_rate(port: int, count: int, size: int, sessions: int) -> float:
-    """Messages a second of smtp-source: one text again and again on kept connections."""
+    """Return messages per second of smtp-source: one text repeated on persistent connections."""
     command = [
         str(shutil.which("smtp-source", path=_path())),
         "-d", "-s", str(sessions), "-l", str(size), "-m", str(count),
@@ -72,7 +72,7 @@ def source_rate(port: int, count: int, size: int, sessions: int) -> float:
 
 
 class _Pipe(asyncio.Protocol):
-    """One direction of a connection: what comes is handed on after a while."""
+    """One direction of a connection, which forwards data after a delay."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -116,7 +116,7 @@ async def _serve(port: int, target: int, seconds: float) -> None:
 
 @contextmanager
 def slow_wire(target: int, round_trip_seconds: float) -> Iterator[int]:
-    """The port of a forwarder to `target` that adds so much to each round trip."""
+    """Run a forwarder to `target` that delays each round trip; yield its port."""
     port = free_port()
     half = str(round_trip_seconds / 2)
     process = subprocess.Popen([sys.executable, __file__, str(port), str(target), half])

@@ -1,6 +1,6 @@
-"""One sender process of `send.py`: makes ready, waits for a word, delivers, tells what it took.
+"""One sender process of `send.py`: prepare, wait for the start, deliver, report the cost.
 
-Its orders come as one JSON line on stdin (the settings), then an empty line to begin. Each line on
+Its input is one JSON line on stdin (the settings), then an empty line to start. Each line on
 stdout is one JSON object: `ready`, then the result.
 """
 
@@ -23,9 +23,9 @@ from service.sending.smtp.transport import SmtpTransport
 
 
 def resident_mib(field: str = "VmRSS") -> float:
-    """What of this process is in memory now; its peak with `VmHWM`.
+    """Return the resident memory of this process in MiB; its peak with `VmHWM`.
 
-    Not the `ru_maxrss` of getrusage, which begins with the peak of whoever started the process.
+    Not the `ru_maxrss` of getrusage, which starts at the peak of the parent process.
     """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

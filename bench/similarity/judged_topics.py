@@ -1,7 +1,7 @@
-"""Topics with judged papers: what a reader would write for each, and which papers are right.
+"""Topics with judged papers: the query a reader would write for each, and its relevant papers.
 
-The written queries were written from the names of the topics, before any result was seen. They use
-words alone where the judgement is a category: `cat:` would look the answer up.
+The queries were written from the names of the topics, before any result was seen. They use
+only words where the judgement is a category, because `cat:` would be the judgement itself.
 """
 
 import gzip
@@ -65,7 +65,7 @@ SILVER = (
 
 @dataclass(frozen=True, slots=True)
 class JudgedPaper:
-    """A paper of the corpus. `origin` is the file it came from."""
+    """A paper of the corpus. `origin` is its file."""
 
     identifier: str
     title: str
@@ -76,7 +76,7 @@ class JudgedPaper:
 
 @dataclass(frozen=True, slots=True)
 class JudgedTopic:
-    """`positives` and `judged` hold identifiers: what is right, and among which papers."""
+    """A topic with the identifiers of relevant papers (`positives`) among the `judged` ones."""
 
     group: str
     name: str
@@ -87,7 +87,7 @@ class JudgedTopic:
 
 
 def read_papers(folder: Path) -> dict[str, JudgedPaper]:
-    """Every paper of the bulk files, and those that only the judged lists hold."""
+    """Return every paper of the bulk files, and those that are only in the judged lists."""
     papers: dict[str, JudgedPaper] = {}
     for name in BULK:
         for row in _read_lines(folder / "bulk" / "dev" / f"{name}.jsonl.gz"):
@@ -100,7 +100,7 @@ def read_papers(folder: Path) -> dict[str, JudgedPaper]:
 
 
 def read_topics(folder: Path, papers: dict[str, JudgedPaper]) -> list[JudgedTopic]:
-    """The curated lists, the categories, and the profile that a language model judged (silver)."""
+    """Return the curated lists, the categories, and the profile judged by a language model (silver)."""
     return [*_lists(folder, papers), *_categories(folder, papers), _silver(folder, papers)]
 
 

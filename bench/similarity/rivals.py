@@ -1,4 +1,4 @@
-"""What `like:` is measured against: arxiv-sanity-lite's SVM, and BM25."""
+"""The peers of `like:`: arxiv-sanity-lite's SVM, and BM25."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ from similarity.store import Stored
 class TfidfSvm:
     """LinearSVC over tf-idf, as arxiv-sanity-lite ranks by tag.
 
-    The vectorizer has the parameters of its `compute.py`; its first release had C = 0.1, which does
+    The vectorizer has the parameters of its `compute.py`; its first release had C = 0.1, which is
     worse here in nearly every row.
     """
 
@@ -47,7 +47,7 @@ class TfidfSvm:
         return self._fit(self._rows, wanted)
 
     def score_text(self, text: str) -> NDArray[np.float64]:
-        """The text as the one example."""
+        """Return the scores with the text as the only example."""
         rows = vstack([self._vectorizer.transform([text]), self._rows]).tocsr()
         wanted = np.zeros(rows.shape[0])
         wanted[0] = 1
@@ -61,7 +61,7 @@ class TfidfSvm:
 
 
 class Bm25:
-    """The sparse side alone, without feedback; several papers are one long description."""
+    """Our sparse part alone, without feedback; several papers are one long description."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored

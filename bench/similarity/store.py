@@ -1,4 +1,4 @@
-"""The judged papers in a PostgreSQL of the bench's own, stored and learned as the service does."""
+"""The judged papers in the bench's own PostgreSQL, stored and embedded as in the service."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ AT_ONCE = 2000
 
 
 class Stored:
-    """The papers as stored rows, and questions to them; arrays are in the order of `identifiers`."""
+    """The papers as stored rows, and queries on them; arrays are in the order of `identifiers`."""
 
     def __init__(self, sessions: sessionmaker[Session], settings: Settings) -> None:
         self.sessions = sessions
@@ -43,13 +43,13 @@ class Stored:
         self._row_of = {paper_id: n for n, paper_id in enumerate(self.ids)}
 
     def count(self) -> None:
-        """Count words, as beat does once there are papers."""
+        """Count lexemes, as beat does when there are papers."""
         count_lexemes(self.sessions, self.settings)
         with transaction(self.sessions) as session:
             session.execute(text("ANALYZE"))
 
     def like(self, clauses: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """`like:` of each clause joined by OR: the mean of how far above its line a paper stands."""
+        """Return `like:` clauses joined by OR: the mean of each paper's scores above the thresholds."""
         total, is_in = np.zeros(len(self.ids)), np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
             for clause in clauses:
@@ -69,7 +69,7 @@ class Stored:
         return scores
 
     def written(self, query: str) -> NDArray[np.bool_]:
-        """The papers that a written topic brings."""
+        """Return which papers a written topic matches."""
         is_in = np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
             condition = to_sql(read_topic(session, query))

@@ -1,7 +1,7 @@
-"""A store full of real papers for `web.py`: 100,000 rows over a year, a quarter of them recent.
+"""A store of real papers for `web.py`: 100,000 rows over a year, a quarter of them recent.
 
-The real papers are repeated with other identifiers until there are enough. The last 30 days hold a
-quarter of all papers, which is three to four times arXiv's own pace: the hard case for a preview.
+The real papers are repeated with other identifiers until there are enough. The last 30 days have a
+quarter of all papers, which is three to four times arXiv's rate: the hard case for a preview.
 """
 
 import gzip
@@ -38,7 +38,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class RealPaper:
-    """What a preview, a search or a page needs of a paper, made readable once."""
+    """The data of a paper for previews, searches and pages, with readable TeX."""
 
     title: str
     abstract: str
@@ -48,7 +48,7 @@ class RealPaper:
 
 
 def read_papers(data: Path, most: int) -> list[RealPaper]:
-    """The first `most` real papers, drawn evenly from all files."""
+    """Return at most `most` real papers, drawn evenly from all files."""
     raw = [line for name in FILES for line in _read_lines(data / "bulk" / "dev" / name)]
     Random(4).shuffle(raw)  # noqa: S311  # a repeatable draw, no secret
     return [_read_paper(line) for line in islice(raw, most)]
@@ -73,7 +73,7 @@ def _read_paper(line: dict[str, Any]) -> RealPaper:
 
 
 def spread_days(count: int, until: date) -> list[date]:
-    """`count` announcement days, oldest first: a quarter in the last 30 days, the rest before."""
+    """Return `count` announcement days, oldest first: a quarter in the last 30 days, the rest before."""
     days = [until - timedelta(days=n) for n in range(ALL_DAYS)]
     days = [on for on in reversed(days) if is_announcement_day(on)]
     recent = [on for on in days if on > until - timedelta(days=RECENT_DAYS)]
@@ -84,7 +84,7 @@ def spread_days(count: int, until: date) -> list[date]:
 
 
 def store_papers(database_url: str, papers: list[RealPaper], count: int, until: date) -> None:
-    """Copy `count` papers into an empty schema and bring its statistics up to date."""
+    """Copy `count` papers into an empty schema and update its statistics."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         copy = f"COPY papers ({', '.join(_COLUMNS)}) FROM STDIN"
         days = spread_days(count, until)
@@ -96,7 +96,7 @@ def store_papers(database_url: str, papers: list[RealPaper], count: int, until: 
 
 
 def ingest_papers(database_url: str, papers: list[RealPaper], first: int, count: int) -> None:
-    """A batch more of today, as an ingest commits it: `first` numbers its first paper."""
+    """Commit one more batch of today, as an ingest does; `first` is the number of its first paper."""
     until = announcement_date(datetime.now(UTC))
     with psycopg.connect(database_url, autocommit=True) as connection:
         copy = f"COPY papers ({', '.join(_COLUMNS)}) FROM STDIN"
@@ -106,7 +106,7 @@ def ingest_papers(database_url: str, papers: list[RealPaper], first: int, count:
 
 
 def learn_recent(database_url: str) -> None:
-    """Learn what the papers of the last 30 days mean; the older ones, which no preview asks, are left."""
+    """Embed the papers of the last 30 days; previews do not read older ones."""
     sessions, settings = (
         make_sessions(make_engine(database_url)),
         Settings(database_url=database_url),

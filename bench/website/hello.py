@@ -1,4 +1,4 @@
-"""The peer of `web.py`: what the same server takes to say hello."""
+"""The peer of `web.py`: an application on the same server that only says hello."""
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse

@@ -13,7 +13,7 @@ _FIRST_LETTERS = 3
 
 
 class TopicMaker:
-    """Draws topics of every kind from a corpus; the same seed gives the same topics."""
+    """A generator of topics of every kind from a corpus; the same seed gives the same topics."""
 
     def __init__(self, papers: Sequence[RealPaper], seed: int = 8) -> None:
         self._random = Random(seed)  # noqa: S311  # a repeatable draw, no secret
@@ -30,7 +30,7 @@ class TopicMaker:
 
     @property
     def kinds(self) -> dict[str, Callable[[], str]]:
-        """A maker of each kind of topic that words and names make."""
+        """Return a maker of each kind of topic with words and names only."""
         return {
             "common_word": self._common,
             "word": self._word,
@@ -46,7 +46,7 @@ class TopicMaker:
 
     @property
     def kinds_to_preview(self) -> dict[str, Callable[[], str]]:
-        """The same with those that are asked of what papers mean and of their replacements."""
+        """Return the same, and those with `like:` and `replaced:`."""
         return self.kinds | {
             "like": lambda: f'like:"{self._phrase()} {self._word()}"',
             "replaced": lambda: f"{self._word()} replaced:",
@@ -65,7 +65,7 @@ class TopicMaker:
         return f"cat:{self._random.choice(self._categories)}"
 
     def misspelt(self) -> str:
-        """A word that has lost a letter."""
+        """Return a word without one of its letters."""
         word = self._word()
         at = self._random.randrange(_FIRST_LETTERS, len(word))
         return word[:at] + word[at + 1 :]

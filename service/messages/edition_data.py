@@ -36,7 +36,7 @@ from service.topics.domain.language.edits import leaves_nothing, read_clause
 class PaperEntries:
     """The papers of one edition as its messages show them, one value for all subscribers.
 
-    Renderers cache cards by the identity of an entry, so a card is rendered only once.
+    Renderers cache cards by these values, so a card is rendered only once.
     """
 
     papers: Mapping[int, PaperView]

@@ -21,7 +21,7 @@ def brand_of(settings: Settings) -> Brand:
     )
 
 
-# Equal brands are one object, so that renderers can compare them by identity.
+# Equal brands are one object, so that comparing them is cheap.
 _brand = cached("brands", maxsize=16)(Brand)
 
 

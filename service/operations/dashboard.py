@@ -32,6 +32,8 @@ class RelayLine:
 
 @dataclass(frozen=True, slots=True)
 class BounceDay:
+    """What came back on one day, by verdict."""
+
     on: date
     verdicts: Mapping[str, int]
 
@@ -48,6 +50,7 @@ class Overview(Figures):
 
 
 def find_overview(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> Overview:
+    """Return what the operator's front page shows."""
     watermark = find_mark_ahead(sessions, settings)
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)

@@ -25,6 +25,8 @@ from service.topics.domain.types import Reason
 
 @dataclass(frozen=True, slots=True)
 class PaperStory:
+    """One paper of a story: why it matched, and whether it was cut."""
+
     key: str
     title: str
     topic: str
@@ -57,6 +59,8 @@ class BounceStory:
 
 @dataclass(frozen=True, slots=True)
 class EditionName:
+    """Which edition a delivery belongs to."""
+
     edition_id: int
     cadence: str
     on: date

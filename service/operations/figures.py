@@ -97,10 +97,12 @@ def values_of(value: Any) -> dict[str, Any]:
 
 
 def batch_line(row: Batch) -> BatchLine:
+    """Return a batch as reports show it."""
     return BatchLine(**{field.name: getattr(row, field.name) for field in fields(BatchLine)})
 
 
 def provider_line(row: ProviderLimit) -> ProviderLine:
+    """Return a provider's limit as reports show it."""
     since = row.opened_at or row.changed_at
     return ProviderLine(row.provider, row.rate, row.breaker, since, row.probe_at, row.last_reply)
 

@@ -62,6 +62,7 @@ class Status(Figures):
 def find_status(
     sessions: sessionmaker[Session], settings: Settings, on: date, now: datetime
 ) -> Status:
+    """Return batches, editions and balances of a date, and what waits or is in doubt now."""
     with transaction(sessions) as session:
         editions = [e for e in list_editions(session, on) if e.local_date == on]
         return Status(

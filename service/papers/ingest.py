@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.completeness import Verdict, advance, freshness_evidence, judge_batch
+from service.papers.domain.completeness import Verdict, advance, judge_batch, select_evidence
 from service.papers.domain.repeats import merge_repeats
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import fetch_expected_count
@@ -163,7 +163,7 @@ def _record_failure(
 def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> BatchReport:
     on, parsed = answer.shown_on, answer.parsed
     batch = batches.open_batch(session, source.name, answer.category, on, now)
-    evidence = freshness_evidence(parsed)
+    evidence = select_evidence(parsed)
     repeats = batches.count_repeated(session, source.name, answer.category, on, evidence)
     verdict = judge_batch(parsed, on, repeats, batch.expected_count)
     announcements = parsed.announcements if verdict.is_fresh else ()

@@ -3,7 +3,8 @@
 
 def plain_words(text: str) -> str:
     """Return `text` on one line, without characters that databases or terminals refuse: control
-    characters, above all NUL, and lone surrogates, which JSON may hold."""
+    characters, above all NUL, and lone surrogates, which JSON may hold.
+    """
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(text.split())

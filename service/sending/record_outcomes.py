@@ -30,6 +30,7 @@ class InFlight(NamedTuple):
 
 
 def in_flight_of(claim: Claim) -> InFlight:
+    """Return what recording a claim's outcome needs."""
     row, subscriber = claim.delivery, claim.subscriber
     provider = provider_of(subscriber.email) if subscriber is not None else ""
     return InFlight(row.attempt, row.deferral_count, row.send_not_after, provider)

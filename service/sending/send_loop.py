@@ -219,7 +219,8 @@ class _Run:
 
     def _wait(self) -> None:
         """Run the transport until there is room or everything is finished, but record outcomes
-        after `_WAIT_SECONDS` even if a slow message is still open."""
+        after `_WAIT_SECONDS` even if a slow message is still open.
+        """
         missing = len(self._in_flight) - len(self._landed)
         if self._ready:
             missing = min(self._exchange_size, len(self._ready)) - self._room
@@ -322,7 +323,8 @@ class _Run:
 
     def abort(self) -> None:
         """After an error, withdraw unsent messages and record the outcomes of the others if
-        possible. A row without a recorded outcome falls in doubt."""
+        possible. A row without a recorded outcome falls in doubt.
+        """
         self._landed |= self._sender.transport.give_up(_ABORT_SECONDS)
         if self._landed:
             try:

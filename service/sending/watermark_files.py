@@ -26,7 +26,8 @@ _TIMEOUT_SECONDS = 1.0
 
 def watermark_paths(data_dir: Path) -> tuple[Path, Path]:
     """Return the file beside the data directory, which outlives a restored copy of it, and the
-    fallback within it."""
+    fallback within it.
+    """
     return data_dir.with_name(f"{data_dir.name}.sent"), data_dir / "sent"
 
 

@@ -1,5 +1,6 @@
 """The operator's pages in a real browser, without JavaScript: no page scrolls sideways, and the
-way from a doubt to its answer is two presses. With ADMIN_PICTURES set, pictures are kept there."""
+way from a doubt to its answer is two presses. With ADMIN_PICTURES set, pictures are kept there.
+"""
 
 import os
 from datetime import datetime

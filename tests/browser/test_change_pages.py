@@ -33,8 +33,8 @@ def test_each_link_is_one_press_and_no_page_scrolls_sideways(
     now: datetime,
     width: int,
 ) -> None:
-    told = [make_announcement(n, f"A Survey of Agents, Part {n}") for n in (1, 2)]
-    paper = min(store_papers(session, told).values())
+    announcements = [make_announcement(n, f"A Survey of Agents, Part {n}") for n in (1, 2)]
+    paper = min(store_papers(session, announcements).values())
     subscribers = Subscribers(session, settings, Turnable(now))
     subscriber = subscribers.add("reader@example.org", TOPIC)
     topic = list_topics(session, subscriber.id)[0].id
@@ -49,10 +49,10 @@ def test_each_link_is_one_press_and_no_page_scrolls_sideways(
         page = context.new_page()
         heading = page.get_by_role("heading", level=1)
 
-        def press(name: str, said: str) -> None:
+        def press(name: str, result: str) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_role("button", name=name, exact=True).click()
-            expect(heading).to_have_text(said)
+            expect(heading).to_have_text(result)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
         page.goto(mute_url(base, topic, "survey"))

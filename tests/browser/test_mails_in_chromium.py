@@ -39,9 +39,9 @@ def test_axe_finds_nothing_serious_in_any_mail(
         page.set_content(render_state(mails, state).html)
         answer = Axe().run(page).response
         bad = [
-            (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
-            for one in answer["violations"]
-            if one["impact"] in SERIOUS
+            (violation["id"], [node["html"][:120] for node in violation["nodes"]][:3])
+            for violation in answer["violations"]
+            if violation["impact"] in SERIOUS
         ]
         assert answer["passes"]
         if bad:
@@ -59,7 +59,7 @@ def test_no_mail_is_wider_than_its_window(browser: Browser, mails: Renderer, wid
 
 
 def test_letters_twice_as_large_still_fit(browser: Browser, mails: Renderer) -> None:
-    """WCAG 1.4.4 and 1.4.10: at 200 % a window of 1280 pixels is one of 640, at 400 % of 320."""
+    """WCAG 1.4.4 and 1.4.10: at 200 % a window of 1280 pixels is violation of 640, at 400 % of 320."""
     page = open_window(browser, "light", 640)
     too_wide = [state.name for state in STATES if _width(page, mails, state, zoom=2) > 640]
     page.context.close()

@@ -30,11 +30,11 @@ Scheme = Literal["light", "dark"]
 
 @pytest.fixture
 def site(settings: Settings, engine: Engine, session: Session, now: datetime) -> Iterator[str]:
-    told = [
+    announcements = [
         make_announcement(1, "Cats Learn to Prompt", signals=upvoted(31)),
         make_announcement(2, "A Very Long Title about " + "Reinforcement " * 12 + "of Dogs"),
     ]
-    store_papers(session, told)
+    store_papers(session, announcements)
     app = create_app(settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: now)
     with serve(app) as address:
         yield address

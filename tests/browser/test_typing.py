@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Subscribers
+from support.web.site import EnqueuedTasks, Subscribers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -27,12 +27,12 @@ Scheme = Literal["light", "dark"]
 
 @pytest.fixture
 def site(settings: Settings, engine: Engine, session: Session, now: datetime) -> Iterator[str]:
-    told = [
+    announcements = [
         make_announcement(n, f"Cats {n}", categories=("cs.CL", "cs.CV") if n % 2 else ("cs.CL",))
         for n in range(1, 41)
     ]
-    store_papers(session, told)
-    app = create_app(settings, make_sessions(engine), enqueue=Bell(), clock=lambda: now)
+    store_papers(session, announcements)
+    app = create_app(settings, make_sessions(engine), enqueue=EnqueuedTasks(), clock=lambda: now)
     with serve(app) as address:
         yield address
 
@@ -43,7 +43,7 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
     context = browser.new_context(base_url=site)
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda told: complaints.append(told.text) if told.type != "log" else None)
+    page.on("console", lambda event: complaints.append(event.text) if event.type != "log" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     context.close()
@@ -79,13 +79,13 @@ def test_a_fault_is_shown_while_typing_and_leaves_when_it_is_mended(page: Page) 
 
 def test_only_the_last_of_many_questions_is_answered(page: Page) -> None:
     """An answer that comes late must not overwrite that to a later question."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "live" in request.url else None)
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url) if "live" in request.url else None)
     page.goto("/")
     topic = page.locator("#topic-0")
     topic.press_sequentially("cats cats cats", delay=5)
     expect(page.locator("#live")).to_contain_text("40 papers")
-    assert len(asked) <= 3
+    assert len(urls) <= 3
     topic.fill("unicorns")
     expect(page.locator("#live")).to_contain_text("no papers yet")
 
@@ -139,8 +139,10 @@ def test_the_form_with_a_preview_has_no_fault_that_axe_finds(
             if summary.is_visible():
                 summary.click()
         found = Axe().run(page).response["violations"]
-        told = [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in found]
-        assert told == [], json.dumps([path, told], indent=1)
+        faults = [
+            (each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in found
+        ]
+        assert faults == [], json.dumps([path, faults], indent=1)
     context.close()
 
 

@@ -37,7 +37,7 @@ PLAN = Plan(
 )
 CUT_OFF, OTHER = "worker0", "worker1"
 HOSTS = {CUT_OFF: "a", OTHER: "b"}
-BELLS = ("open_editions", "sweep", "deliver")
+WAKE_UP_TASKS = ("open_editions", "sweep", "deliver")
 
 
 class StoryOfHosts(Story):
@@ -66,11 +66,11 @@ class StoryOfHosts(Story):
             "REDIS_URL": f"redis://{address}:{valkey}/{number}",
         }
 
-    def play_until(self, is_so: Callable[[], bool], *bells: str) -> None:
+    def play_until(self, is_so: Callable[[], bool], *tasks: str) -> None:
         deadline = time.monotonic() + 90
         while not is_so():
             assert time.monotonic() < deadline, (self._states(), self.log()[-3000:])
-            self._tick(bells)
+            self._tick(tasks)
             time.sleep(0.02)
 
     def message_count(self, worker: str) -> int:
@@ -130,7 +130,7 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
 ) -> None:
     for _ in HOSTS:
         story._spawn()
-    story.play_until(lambda: min(map(story.message_count, HOSTS)) >= 4, *BELLS)
+    story.play_until(lambda: min(map(story.message_count, HOSTS)) >= 4, *WAKE_UP_TASKS)
     story.hosts.cut("a")
     before = story.message_count(CUT_OFF)
     # Its window, and what falls in doubt for a moment when the clock is set forward.
@@ -157,6 +157,6 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
     story.end(OTHER)
     story.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
     told = story.message_count(CUT_OFF)
-    story._settle(*BELLS, on=FRIDAY)
+    story._settle(*WAKE_UP_TASKS, on=FRIDAY)
     assert story.message_count(CUT_OFF) > told
     assert check(story).broken == ()

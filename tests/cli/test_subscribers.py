@@ -145,7 +145,7 @@ def test_a_suppressed_address_gets_nothing_until_it_is_released(paperboy: Paperb
     assert addresses(paperboy) == {EMAIL: "unsubscribed"}
 
 
-def test_the_bell_is_rung_for_a_confirmation(paperboy: Paperboy, redis_url: str) -> None:
+def test_a_confirmation_enqueues_sending(paperboy: Paperboy, redis_url: str) -> None:
     import redis
 
     paperboy(*NOW, "subscribers", "add", EMAIL)

@@ -26,8 +26,10 @@ SUBSCRIBER = "reader@example.org"
 
 def environment(data_dir: Path) -> dict[str, str]:
     """The default settings but for the place, and sources that do not answer."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
-    return kept | {
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")
+    }
+    return inherited | {
         "PAPERBOY_DATA_DIR": str(data_dir),
         "PAPERBOY_ARXIV_FEED_URL": "http://127.0.0.1:1",
     }
@@ -112,16 +114,16 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
 
     second = paperboy(data_dir, "--json", "demo", "--once")
     assert (second.returncode, second.stderr) == (0, "")
-    told = json.loads(second.stdout)
-    assert told["is_sample"] is True
-    assert (told["balance"]["states"], told["balance"]["closes"]) == ({"sent": 1}, True)
-    assert told["mail_count"] == 3
+    report = json.loads(second.stdout)
+    assert report["is_sample"] is True
+    assert (report["balance"]["states"], report["balance"]["closes"]) == ({"sent": 1}, True)
+    assert report["mail_count"] == 3
     assert len(mails(data_dir)) == 3
 
 
 def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> None:
-    with staying_demo(data_dir) as told:
-        site, mailbox = told["places"]["Site"], told["places"]["Mailbox"]
+    with staying_demo(data_dir) as report:
+        site, mailbox = report["places"]["Site"], report["places"]["Mailbox"]
         assert httpx2.get(site).is_success
         assert SUBSCRIBER in httpx2.get(mailbox).text
         *_, digest = mails(data_dir)
@@ -131,7 +133,7 @@ def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> No
         assert "set-cookie" not in answer.headers
         assert subscriber_states(data_dir) == {SUBSCRIBER: "unsubscribed"}
 
-    following = next_weekday(date.fromisoformat(told["day"]))
+    following = next_weekday(date.fromisoformat(report["day"]))
     clock = ("--json", "--now", f"{following}T12:00Z")
     published = paperboy(data_dir, *clock, "publish", "--force")
     assert published.returncode == 0, published.stderr

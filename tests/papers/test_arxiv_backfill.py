@@ -1,4 +1,4 @@
-"""A record that arXiv has deleted: its paper is withdrawn, once."""
+"""Backfill: a record that arXiv deleted withdraws its paper, once."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ DELETED = """<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">
 </ListRecords></OAI-PMH>"""
 
 
-def test_a_deleted_record_withdraws_its_paper_once_and_an_unknown_one_nothing(
+def test_a_deleted_record_withdraws_its_paper_once_and_an_unknown_record_changes_nothing(
     settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     store_papers(session, [make_announcement(1, "Gone"), make_announcement(2, "Stays")], FRIDAY)

@@ -1,4 +1,4 @@
-"""Papers that only a list has named, completed; lists that keep changing, looked at again."""
+"""Stubs are completed by arXiv's search API; lists that keep changing are read again."""
 
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ def list_stub(sessions: sessionmaker[Session], now: datetime) -> None:
         store_announcements(session, batch, [stub], now)
 
 
-def test_a_paper_known_by_a_list_alone_gets_its_categories_and_stays_new_once(
+def test_a_paper_known_only_from_a_list_gets_its_categories_and_is_new_only_once(
     sessions: sessionmaker[Session], loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     list_stub(sessions, now)
@@ -55,7 +55,7 @@ def test_a_paper_known_by_a_list_alone_gets_its_categories_and_stays_new_once(
     assert len(loopback_http.requests) == 1
 
 
-def test_an_api_that_is_away_leaves_stubs_as_they_are(
+def test_an_unavailable_api_leaves_stubs_unchanged(
     sessions: sessionmaker[Session], loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     list_stub(sessions, now)
@@ -63,7 +63,7 @@ def test_an_api_that_is_away_leaves_stubs_as_they_are(
     assert complete_stubs(sessions, api, now) == 0
 
 
-def test_votes_that_come_later_are_looks_of_their_own(
+def test_later_votes_are_stored_as_separate_signals(
     sessions: sessionmaker[Session], settings: Settings, loopback_http: LoopbackHttp, now: datetime
 ) -> None:
     settings = settings.model_copy(

@@ -1,4 +1,4 @@
-"""Ingest: fetched from a real server and stored once, in whatever order and however often."""
+"""Ingest from a real server is idempotent: each paper once, in any order, however often."""
 
 import threading
 from datetime import date, timedelta
@@ -23,13 +23,13 @@ THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19,
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
 
 
-def test_a_day_is_stored_and_the_report_says_what_came(
+def test_a_day_is_stored_and_its_report_counts_the_papers(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS), headers={"ETag": '"friday"'})
-    told: list[BatchReport] = []
-    (report,) = provider.ingest(morning(FRIDAY), on_batch=told.append)
-    assert told == [report]
+    reports: list[BatchReport] = []
+    (report,) = provider.ingest(morning(FRIDAY), on_batch=reports.append)
+    assert reports == [report]
     assert (report.source, report.category, report.announced_on) == ("arxiv", "cs.CL", FRIDAY)
     assert (report.state, report.error, report.bad_count) == (BatchState.COMPLETE, "", 0)
     assert report.counts == {"new": 1, "cross": 1, "replace": 1, "replace-cross": 1}
@@ -42,7 +42,7 @@ def test_a_day_is_stored_and_the_report_says_what_came(
     assert count_announced(session, FRIDAY, ["huggingface"]) == 0
 
 
-def test_only_new_and_cross_listed_papers_are_new_to_readers(
+def test_only_new_and_cross_listed_papers_are_new_to_subscribers(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
@@ -53,16 +53,14 @@ def test_only_new_and_cross_listed_papers_are_new_to_readers(
     assert stored(session, KINDS[2]).announced_as is None
 
 
-def test_a_batch_that_is_in_is_not_asked_for_again(provider: Provider) -> None:
+def test_a_complete_batch_is_not_fetched_again(provider: Provider) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
     provider.look(FRIDAY)
     assert provider.ingest(morning(FRIDAY) + timedelta(hours=1)) == []
     assert len(provider.http.requests) == 1
 
 
-def test_a_second_run_of_the_same_day_changes_nothing_at_all(
-    provider: Provider, engine: Engine
-) -> None:
+def test_a_second_run_of_the_same_day_changes_nothing(provider: Provider, engine: Engine) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
     provider.look(FRIDAY)
     before = read_tables(engine)
@@ -71,7 +69,7 @@ def test_a_second_run_of_the_same_day_changes_nothing_at_all(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_a_later_run_of_the_same_day_only_notes_when_it_looked(
+def test_a_later_run_of_the_same_day_only_updates_fetched_at(
     provider: Provider, engine: Engine, session: Session
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
@@ -84,7 +82,7 @@ def test_a_later_run_of_the_same_day_only_notes_when_it_looked(
     assert (batch.fetched_at, batch.completed_at) == (later, morning(FRIDAY))
 
 
-def test_what_is_not_modified_changes_nothing(provider: Provider, engine: Engine) -> None:
+def test_a_not_modified_answer_changes_nothing(provider: Provider, engine: Engine) -> None:
     def respond(request: Request) -> Response:
         if request.headers["If-None-Match"] == '"friday"':
             return 304, {}, b""
@@ -100,7 +98,7 @@ def test_what_is_not_modified_changes_nothing(provider: Provider, engine: Engine
 
 
 @pytest.mark.parametrize("extra", ["", "<item><title>No identifier</title></item>"])
-def test_yesterdays_feed_under_todays_date_is_not_stored_as_today(
+def test_yesterdays_feed_with_todays_date_is_not_stored_as_today(
     provider: Provider, engine: Engine, session: Session, extra: str
 ) -> None:
     provider.show(render_feed(THURSDAY, *KINDS))
@@ -117,10 +115,10 @@ def test_yesterdays_feed_under_todays_date_is_not_stored_as_today(
     assert provider.look(FRIDAY).state is BatchState.COMPLETE
 
 
-def test_yesterdays_feed_without_new_papers_is_told_by_its_other_ones(
+def test_yesterdays_feed_without_new_papers_is_recognised_by_its_cross_lists(
     provider: Provider, session: Session
 ) -> None:
-    """In a small category a day may hold cross-lists alone; they come in a category once."""
+    """A small category may have only cross-lists on a day; it announces each of them once."""
     provider.show(render_feed(THURSDAY, *KINDS[1:]))
     provider.look(THURSDAY)
     provider.show(render_feed(FRIDAY, *KINDS[1:]))
@@ -131,7 +129,7 @@ def test_yesterdays_feed_without_new_papers_is_told_by_its_other_ones(
     assert batch.announced_count == 1
 
 
-def test_the_feed_of_yesterday_that_says_so_is_stored_as_yesterday(
+def test_a_feed_dated_yesterday_is_stored_as_yesterday(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(THURSDAY, *KINDS))
@@ -158,7 +156,7 @@ def test_a_feed_from_tomorrow_is_stored_as_today(provider: Provider) -> None:
     assert provider.look(FRIDAY).announced_on == FRIDAY
 
 
-def test_a_worse_answer_after_the_whole_day_takes_nothing_back(
+def test_a_worse_answer_after_a_complete_day_removes_nothing(
     provider: Provider, engine: Engine, session: Session
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS), headers={"ETag": '"whole"'})
@@ -170,11 +168,11 @@ def test_a_worse_answer_after_the_whole_day_takes_nothing_back(
     assert changed_tables(before, read_tables(engine)) == {"batches"}
     (batch,) = get_batches(session, FRIDAY)
     assert (batch.announced_count, batch.completed_at) == (4, morning(FRIDAY))
-    # So that the next look is a whole one again.
+    # Without an ETag the next request fetches the whole feed again.
     assert (batch.etag, batch.note) == ("", "")
 
 
-def test_a_weekend_completes_with_nothing_and_without_a_fault(
+def test_a_weekend_is_complete_without_papers_and_without_an_error(
     provider: Provider, engine: Engine
 ) -> None:
     provider.show(render_feed(SATURDAY))
@@ -206,8 +204,8 @@ def test_a_cross_list_seen_in_two_categories_is_one_new_paper(
     paper = get_papers(session, [listed.id])[listed.id]
     assert (paper.announced_as, paper.announced_on) == (AnnounceType.NEW, FRIDAY)
     assert (paper.categories, paper.primary_category) == (both, "cs.CL")
-    told = {b.category: a.announce_type for b, a in get_announcements(session, paper.id)}
-    assert told == {"cs.CL": AnnounceType.NEW, "cs.LG": AnnounceType.CROSS}
+    types = {b.category: a.announce_type for b, a in get_announcements(session, paper.id)}
+    assert types == {"cs.CL": AnnounceType.NEW, "cs.LG": AnnounceType.CROSS}
     assert versions(session, paper.id) == [(1, "Paper number 1")]
 
 
@@ -224,7 +222,7 @@ def test_a_cross_list_days_later_adds_a_category_and_is_not_new_again(
     assert (paper.created_at, paper.updated_at) == (morning(THURSDAY), morning(FRIDAY))
 
 
-def test_a_replacement_moves_the_paper_on_and_keeps_what_readers_were_sent(
+def test_a_replacement_updates_the_paper_and_keeps_the_version_that_was_sent(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(THURSDAY, Told(1, title="The first $x$")))
@@ -249,7 +247,7 @@ def test_an_older_version_never_overwrites_a_newer_one(
     assert [number for number, _ in versions(session, paper.id)] == [2, 3]
 
 
-def test_a_withdrawal_marks_the_paper_and_no_edition_carries_it(
+def test_a_withdrawn_paper_is_marked_and_is_in_no_edition(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(THURSDAY, Told(1), Told(2)))
@@ -280,7 +278,7 @@ def test_a_withdrawn_paper_that_comes_back_is_no_longer_withdrawn(
 def test_two_processes_that_read_the_same_papers_at_once_store_each_once(
     provider: Provider, session: Session
 ) -> None:
-    """The two categories hold the same papers in opposite order, as two locks may be taken."""
+    """The categories have the same papers in opposite order, which could deadlock two upserts."""
     both = ("cs.CL", "cs.LG")
     papers = [Told(number, categories=both) for number in range(1, 400)]
     provider.show(render_feed(FRIDAY, *papers))

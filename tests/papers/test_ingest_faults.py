@@ -1,4 +1,4 @@
-"""Ingest when the source misbehaves: one line about it, and nothing already stored is lost."""
+"""Ingest with a faulty source: the error is one line, and nothing already stored is lost."""
 
 import gzip
 from datetime import date
@@ -38,7 +38,7 @@ ANSWERS: dict[str, Response] = {
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_a_bad_answer_is_one_line_and_nothing_stored_is_lost(
+def test_a_bad_answer_is_reported_in_one_line_and_nothing_stored_is_lost(
     provider: Provider, engine: Engine, session: Session, fault: str
 ) -> None:
     provider.show(render_feed(THURSDAY, Told(1), Told(2)))
@@ -59,7 +59,7 @@ def test_a_bad_answer_is_one_line_and_nothing_stored_is_lost(
 
 
 @pytest.mark.parametrize("fault", ["cut off", "away"])
-def test_a_bad_answer_leaves_a_batch_that_is_in_as_it_was(
+def test_a_bad_answer_leaves_a_complete_batch_unchanged(
     provider: Provider, engine: Engine, fault: str
 ) -> None:
     provider.show(WHOLE)
@@ -72,7 +72,7 @@ def test_a_bad_answer_leaves_a_batch_that_is_in_as_it_was(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_the_note_of_a_fault_goes_when_the_day_comes_in(
+def test_the_note_of_a_fault_is_removed_when_the_day_is_complete(
     provider: Provider, session: Session
 ) -> None:
     provider.http.routes["/rss/cs.CL"] = ANSWERS["away"]
@@ -83,7 +83,7 @@ def test_the_note_of_a_fault_goes_when_the_day_comes_in(
     assert (batch.state, batch.note) == (BatchState.COMPLETE, "")
 
 
-def test_a_category_that_fails_does_not_keep_the_others_from_being_read(provider: Provider) -> None:
+def test_a_category_that_fails_does_not_stop_the_others(provider: Provider) -> None:
     provider.show(WHOLE, "cs.LG")
     first, second = provider.ingest(morning(FRIDAY), "cs.XX", "cs.LG")
     assert "HTTP 404" in first.error
@@ -116,7 +116,7 @@ def test_one_bad_entry_is_counted_and_the_rest_is_stored(
     assert (batch.announced_count, batch.bad_count) == (2, 1)
 
 
-def test_a_day_of_which_no_entry_can_be_read_is_counted_and_asked_for_again(
+def test_a_day_without_a_readable_entry_is_counted_and_fetched_again(
     provider: Provider, session: Session
 ) -> None:
     provider.show(render_feed(FRIDAY, extra=BAD_ITEMS["no title"]), headers={"ETag": '"x"'})

@@ -1,4 +1,4 @@
-"""Papers that a list names before, after or on the day of their announcement."""
+"""Ingest of papers that a list names before, after or on the day of their announcement."""
 
 import json
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ THURSDAY, FRIDAY = date(2026, 9, 17), date(2026, 9, 18)
 
 
 def daily_list(*numbers: int, upvotes: int = 7) -> bytes:
-    """Hugging Face's list of papers."""
+    """Return Hugging Face's list of papers."""
     entries: list[dict[str, Any]] = [
         {
             "paper": {
@@ -61,7 +61,7 @@ def test_a_paper_that_was_only_listed_is_completed_by_its_announcement(
     assert (read.upvotes, read.github_url) == (7, "https://github.com/example/code")
 
 
-def test_a_list_never_overwrites_what_was_announced(provider: Provider, session: Session) -> None:
+def test_a_list_never_overwrites_an_announced_paper(provider: Provider, session: Session) -> None:
     provider.show(render_feed(FRIDAY, Told(1, title="As announced")))
     provider.look(FRIDAY)
     provider.show_list(daily_list(1))
@@ -81,7 +81,7 @@ def test_a_paper_listed_before_its_announcement_of_the_same_day_is_new(
     assert stored(session, Told(1)).announced_as is AnnounceType.NEW
 
 
-def test_the_last_look_of_a_day_at_the_signals_stays(provider: Provider, session: Session) -> None:
+def test_the_last_signals_of_a_day_are_kept(provider: Provider, session: Session) -> None:
     for upvotes, hours in ((3, 0), (9, 5), (2, 24)):
         provider.show_list(daily_list(1, upvotes=upvotes))
         provider.ingest(morning(THURSDAY) + timedelta(hours=hours), name="huggingface")
@@ -92,7 +92,7 @@ def test_the_last_look_of_a_day_at_the_signals_stays(provider: Provider, session
     assert paper.upvotes == 2
 
 
-def test_a_list_is_asked_for_again_since_upvotes_grow(provider: Provider) -> None:
+def test_a_list_is_fetched_again_because_upvotes_grow(provider: Provider) -> None:
     provider.show_list(daily_list(1))
     provider.look(FRIDAY, name="huggingface")
     provider.look(FRIDAY, name="huggingface")

@@ -1,4 +1,4 @@
-"""A real week of cs.CV, served as it was: what is stored is exactly what was announced."""
+"""Ingest of a real week of cs.CV stores exactly the papers that were announced."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ WEEKEND = {date(2026, 4, 18), date(2026, 4, 19)}
 
 
 def announced(real_data: Path, on: date) -> set[tuple[str, str]]:
-    """(identifier, announce type) of every paper of the day: the truth."""
+    """Return the truth: (identifier, announce type) of every paper of the day."""
     path = real_data / "announcements" / "dev" / f"{on}.json.gz"
     papers = json.loads(gzip.decompress(path.read_bytes()))["papers"]
     return {(paper["arxiv_id"], paper["announce_type"]) for paper in papers}
@@ -62,7 +62,7 @@ def test_a_week_is_stored_as_it_was_announced_and_a_second_run_changes_nothing(
         assert stored(session, on) == announced(real_data, on)
 
 
-def test_a_real_day_served_again_on_the_next_is_not_taken_for_it(
+def test_a_real_day_served_again_on_the_next_day_is_not_stored_as_that_day(
     provider: Provider, real_data: Path, engine: Engine
 ) -> None:
     thursday, friday = date(2026, 4, 23), date(2026, 4, 24)
@@ -77,7 +77,7 @@ def test_a_real_day_served_again_on_the_next_is_not_taken_for_it(
     assert changed_tables(before, read_tables(engine)) == {"batches"}
 
 
-def test_a_real_feed_that_was_cut_off_costs_nothing_that_was_stored(
+def test_a_truncated_real_feed_loses_no_stored_paper(
     provider: Provider, real_data: Path, engine: Engine
 ) -> None:
     folder = real_data / "wire" / "arxiv_rss" / "dev"

@@ -1,4 +1,4 @@
-"""The listing as oracle: what it says late still counts, while there is time."""
+"""The listing check: a late count still reopens a batch until its deadline."""
 
 from datetime import date, datetime, timedelta
 
@@ -44,7 +44,7 @@ def found(session: Session) -> Batch:
     return batch
 
 
-def test_a_day_that_looked_whole_is_read_again_when_the_listing_speaks_up(
+def test_a_complete_day_is_read_again_when_the_listing_then_counts_more(
     settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
 ) -> None:
     settings, source = make_source(settings, loopback_http)
@@ -65,7 +65,7 @@ def test_a_day_that_looked_whole_is_read_again_when_the_listing_speaks_up(
     assert len(loopback_http.requests) == 4
 
 
-def test_after_the_deadline_the_listing_takes_nothing_back(
+def test_after_the_deadline_the_listing_reopens_no_batch(
     settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
 ) -> None:
     settings, source = make_source(settings, loopback_http)
@@ -77,7 +77,7 @@ def test_after_the_deadline_the_listing_takes_nothing_back(
     assert found(session).state is BatchState.COMPLETE
 
 
-def test_a_day_on_which_nobody_answered_is_closed_at_its_deadline_and_says_so(
+def test_a_day_without_any_answer_is_closed_at_its_deadline_with_a_note(
     settings: Settings, engine: Engine, session: Session, loopback_http: LoopbackHttp
 ) -> None:
     settings, source = make_source(settings, loopback_http)

@@ -13,42 +13,43 @@ from service.papers.trends import refresh_recent_trends, refresh_trends
 from service.platform.database.engine import make_sessions
 
 
-def test_the_least_noticed_of_a_list_stands_above_those_not_on_it(
+def test_the_last_paper_of_a_list_ranks_above_papers_not_on_it(
     session: Session, now: datetime
 ) -> None:
     votes = {1: 90, 2: 61, 3: 60, 4: 1}
-    told = [make_announcement(n, f"P{n}", signals=upvoted(votes[n])) for n in votes]
-    ids = store_papers(session, [*told, *(make_announcement(n, f"P{n}") for n in (5, 6, 7, 8, 9))])
+    drafts = [make_announcement(n, f"P{n}", signals=upvoted(votes[n])) for n in votes]
+    drafts += [make_announcement(n, f"P{n}") for n in (5, 6, 7, 8, 9)]
+    ids = store_papers(session, drafts)
     refresh_trends(session, now.date(), now)
     papers = get_papers(session, ids.values())
     ranked = [paper.title for paper in rank_papers(papers.values())]
     assert ranked == ["P1", "P2", "P3", "P4", "P9", "P8", "P7", "P6", "P5"]
 
 
-def test_without_a_list_everybody_is_neutral(session: Session, now: datetime) -> None:
+def test_without_a_list_every_paper_is_neutral(session: Session, now: datetime) -> None:
     ids = store_papers(session, [make_announcement(n, f"P{n}") for n in (1, 2)])
     refresh_trends(session, now.date(), now)
     papers = get_papers(session, ids.values())
     assert {paper.trend for paper in papers.values()} == {50.0}
 
 
-def test_a_list_of_today_moves_a_paper_of_last_month(session: Session, now: datetime) -> None:
+def test_todays_list_changes_last_months_trend(session: Session, now: datetime) -> None:
     on = now.date() - timedelta(days=30)
-    told = [make_announcement(n, f"P{n}") for n in (1, 2)]
-    ids = store_papers(session, told, on=on)
+    drafts = [make_announcement(n, f"P{n}") for n in (1, 2)]
+    ids = store_papers(session, drafts, on=on)
     sessions = make_sessions(session.get_bind().engine)
     assert refresh_recent_trends(sessions, now) == 0
-    seen = replace(told[0], signals=upvoted(40), announce_type=AnnounceType.LISTED)
+    seen = replace(drafts[0], signals=upvoted(40), announce_type=AnnounceType.LISTED)
     store_papers(session, [seen], on=now.date(), category="daily")
     assert refresh_recent_trends(sessions, now) > 0
     session.rollback()
     papers = get_papers(session, ids.values())
-    first, second = (papers[ids[one.key]] for one in told)
+    first, second = (papers[ids[one.key]] for one in drafts)
     assert first.announced_on == on
     assert first.trend > second.trend
 
 
-def test_a_paper_of_last_month_that_nobody_looked_at_since_keeps_its_trend(
+def test_a_paper_of_last_month_without_new_signals_keeps_its_trend(
     session: Session, now: datetime
 ) -> None:
     on = now.date() - timedelta(days=30)

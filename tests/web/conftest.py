@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable
 from support.web.rendering import watch_rendering
 from support.web.server import serve
-from support.web.site import Bell, Subscribers
+from support.web.site import EnqueuedTasks, Subscribers
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -36,13 +36,13 @@ def clock(press: Press) -> Turnable:
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def enqueued() -> EnqueuedTasks:
+    return EnqueuedTasks()
 
 
 @pytest.fixture
-def app(settings: Settings, engine: Engine, clock: Turnable, bell: Bell) -> FastAPI:
-    return create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+def app(settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks) -> FastAPI:
+    return create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
 
 
 @pytest.fixture

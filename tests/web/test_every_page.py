@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Subscribers
+from support.web.site import EnqueuedTasks, Subscribers
 
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
@@ -208,11 +208,11 @@ def test_a_damaged_link_is_a_page_that_says_what_to_do(web: httpx2.Client, token
 
 
 @pytest.fixture
-def broken(settings: Settings, clock: Turnable, bell: Bell) -> Iterator[httpx2.Client]:
+def broken(settings: Settings, clock: Turnable, enqueued: EnqueuedTasks) -> Iterator[httpx2.Client]:
     """A site whose database and broker are away."""
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
-    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         yield client
     engine.dispose()
@@ -231,18 +231,18 @@ def test_a_process_lives_although_nothing_answers_it(broken: httpx2.Client) -> N
     assert broken.get("/healthz").json() == {"status": "ok"}
     answer = broken.get("/readyz")
     assert answer.status_code == 503
-    told = answer.json()
-    assert told["status"] == "unavailable"
-    assert told["database"] == "OperationalError"
-    assert told["broker"] == "ConnectionError"
+    body = answer.json()
+    assert body["status"] == "unavailable"
+    assert body["database"] == "OperationalError"
+    assert body["broker"] == "ConnectionError"
 
 
 def test_a_database_that_never_answers_is_reported_after_two_seconds(
-    settings: Settings, clock: Turnable, bell: Bell
+    settings: Settings, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         engine = make_engine(f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/nothing")
-        app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+        app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
         with serve(app) as address:
             began = time.monotonic()
             answer = httpx2.get(f"{address}/readyz", timeout=20)
@@ -266,16 +266,16 @@ def test_a_site_is_ready_when_database_and_broker_answer(web: httpx2.Client) -> 
 
 
 def test_robots_are_kept_from_signed_addresses(web: httpx2.Client) -> None:
-    told = web.get("/robots.txt").text
+    text = web.get("/robots.txt").text
     for path in (*(f"/{name}/" for name in TOKEN_PURPOSES), "/editions/"):
-        assert f"Disallow: {path}\n" in told
+        assert f"Disallow: {path}\n" in text
 
 
 def test_sign_ups_go_on_while_the_broker_is_away(
-    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         forms = [{"email": f"reader{n}@example.org"} for n in range(31)]
         codes = [client.post("/subscribe", data=form).status_code for form in forms]
@@ -285,7 +285,7 @@ def test_sign_ups_go_on_while_the_broker_is_away(
 def test_the_schema_of_the_api_is_there_and_lists_no_pages(
     web: httpx2.Client, app: FastAPI
 ) -> None:
-    told = web.get("/openapi.json").json()
-    assert told["info"]["title"] == "Paperboy"
-    assert told["paths"] == {}
+    schema = web.get("/openapi.json").json()
+    assert schema["info"]["title"] == "Paperboy"
+    assert schema["paths"] == {}
     assert web.get("/docs").status_code == 404

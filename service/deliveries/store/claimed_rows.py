@@ -145,7 +145,8 @@ _DIGEST, _ALERT = (ClaimedDelivery._fields.index(name) for name in ("digest", "a
 
 def claiming(steps: str, found: str, also: str = "") -> TextClause:
     """Return a statement that claims the rows of `found`, a relation of ids defined by `steps`
-    (CTEs); `also` are further assignments, after a comma."""
+    (CTEs); `also` are further assignments, after a comma.
+    """
     return text(f"""
 WITH {steps}, taken AS (
   UPDATE deliveries

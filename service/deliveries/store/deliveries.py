@@ -79,7 +79,8 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 @dataclass(frozen=True, slots=True)
 class MailRow:
     """A mail that is not an edition's digest. `digest` has the papers that it shows, `paper_ids`
-    those that it adds to the ledger. An `alert` goes to the operator and has no subscriber."""
+    those that it adds to the ledger. An `alert` goes to the operator and has no subscriber.
+    """
 
     kind: DeliveryKind
     subscriber_id: int | None

@@ -63,7 +63,7 @@ class DigestPaper:
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compute the hash once: each mail looks its cards up by the value of their papers."""
+        """Compute the hash once: each mail looks up its cards by the value of their papers."""
         fields = (self.paper, self.links, self.reasons, self.maybe_seen, self.revision, self.mutes)
         object.__setattr__(self, "_hash", hash(fields))
 

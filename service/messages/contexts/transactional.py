@@ -26,8 +26,7 @@ class AddressChangeContext(ProofBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressNoticeContext(RecipientBase):
-    """The mail to a subscriber's old address, which can undo the change; the new address is not
-    shown."""
+    """The mail to a subscriber's old address, with a link to undo, without the new address."""
 
     undo_url: str
     expires_days: int
@@ -48,7 +47,8 @@ class AlreadySubscribedContext(SubscriberBase):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeContext(SubscriberBase):
     """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name);
-    `preview` has recent papers of the topics."""
+    `preview` has recent papers of the topics.
+    """
 
     topics: tuple[str, ...]
     next_hour: int
@@ -68,7 +68,8 @@ class TopicsChangedContext(SubscriberBase):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedContext(SubscriberBase):
     """The notice of a pause, open-ended where `until` is None; with `catches_up`, missed papers
-    come in one mail afterwards."""
+    come in one mail afterwards.
+    """
 
     until: date | None
     catches_up: bool = False

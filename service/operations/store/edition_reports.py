@@ -46,7 +46,8 @@ def count_failures(session: Session, edition_id: int, limit: int = 10) -> list[R
 class Waiting:
     """The deliveries of an edition that are still to be sent. `retry_count` of them were tried
     before, and the first is tried again at `next_retry_at`; `last_due_at` is when the last becomes
-    due. `lanes` are the providers with deliveries held back, and how many."""
+    due. `lanes` are the providers with deliveries held back, and how many.
+    """
 
     due_count: int
     oldest_due_at: datetime | None

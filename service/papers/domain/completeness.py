@@ -31,7 +31,7 @@ def count_first(parsed: ParsedBatch) -> int:
     return sum(one.announce_type in first for one in parsed.announcements)
 
 
-def freshness_evidence(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
+def select_evidence(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
     """Return the announcements that distinguish a day from the day before: the new papers.
 
     If there are none (a small category may have only cross-lists), all of them: a category
@@ -46,13 +46,13 @@ def judge_batch(
 ) -> Verdict:
     """Return the state of the batch of `on` after one answer.
 
-    `repeated_count` is how many of its `freshness_evidence` an earlier batch of the category holds:
+    `repeated_count` is how many of its `select_evidence` an earlier batch of the category holds:
     if all, the source still shows the day before. `expected_count` is the listing's count of new
     and cross-listed papers, None if unknown.
     """
     if not parsed.announcements:
         return _judge_empty(parsed, on, expected_count)
-    if repeated_count and repeated_count == len(freshness_evidence(parsed)):
+    if repeated_count and repeated_count == len(select_evidence(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", is_fresh=False)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")

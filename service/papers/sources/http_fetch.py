@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """This installation as providers see it: they want a web address and a contact."""
+    """The installation as providers see it: they want a web address and a contact."""
 
     base_url: str = ""
     contact: str = ""

@@ -33,6 +33,7 @@ def open_batch(session: Session, source: str, category: str, on: date, now: date
 
 
 def find_batch(session: Session, source: str, category: str, on: date) -> Batch | None:
+    """Return the batch of a source, category and date, or None."""
     return session.scalar(
         select(Batch).where(
             Batch.source == source, Batch.category == category, Batch.announced_on == on

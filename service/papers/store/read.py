@@ -112,6 +112,7 @@ def list_announced_on(session: Session, on: date) -> dict[int, str]:
 
 
 def find_paper(session: Session, key: str) -> PaperView | None:
+    """Return the paper with this key, or None."""
     row = session.execute(_select_papers().where(Paper.key == key)).one_or_none()
     return _to_paper(row) if row else None
 

@@ -126,7 +126,8 @@ def choose_account(home: Path) -> Account | None:
 
 def choose_home(data_dir: Path, kind: str, account: Account | None, shared_state: Path) -> Path:
     """Return the server's directory, created: in `data_dir` if its account can reach it, else in
-    `shared_state`."""
+    `shared_state`.
+    """
     home = data_dir / kind
     if home.is_symlink() and not home.exists():
         home.unlink()

@@ -1,5 +1,6 @@
 """Prepare, start, probe and stop one embedded server. Standard library only: the supervisor runs
-this without site-packages, to stay small."""
+this without site-packages, to stay small.
+"""
 
 import json
 import os

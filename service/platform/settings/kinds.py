@@ -137,79 +137,29 @@ Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(split_words)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Hour = Annotated[int, Field(ge=0, le=23)]
-LogLevel = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
-]
-# Absolute, because worker processes change their working directory.
+# Absolute, because worker processes change their directory and the data must not move with them.
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-TemplatesFolder = Annotated[
-    Folder, _must(Path.is_dir, "there is no folder {}", "Make it, or leave this unset")
-]
 
-DatabaseUrl = Annotated[
-    str,
-    _must(
-        _match(r"postgres(ql)?://.*"),
-        "this is not a PostgreSQL address",
-        "Use postgresql://user:password@host/name",
-    ),
-]
-RedisUrl = Annotated[
-    str,
-    _must(
-        _match(r"(rediss?|unix)://.*"),
-        "this is not a Valkey or Redis address",
-        "Use redis://host:6379/0 or unix:///path",
-    ),
-]
-WebAddress = Annotated[
-    str,
-    _must(_is_web_address, "{} is not a web address", "Use https://papers.example.org"),
-    AfterValidator(lambda url: url.rstrip("/")),
-]
-SigningKey = Annotated[
-    str,
-    _must(
-        _match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`"
-    ),
-]
-MailAddress = Annotated[
-    str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")
-]
-Domain = Annotated[
-    str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")
-]
+# A table: one kind a line, with its test, what is wrong otherwise, and what to write.
+# fmt: off
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+TemplatesFolder = Annotated[Folder, _must(Path.is_dir, "there is no folder {}", "Make it, or leave this unset")]
+DatabaseUrl = Annotated[str, _must(_match(r"postgres(ql)?://.*"), "this is not a PostgreSQL address", "Use postgresql://user:password@host/name")]
+RedisUrl = Annotated[str, _must(_match(r"(rediss?|unix)://.*"), "this is not a Valkey or Redis address", "Use redis://host:6379/0 or unix:///path")]
+WebAddress = Annotated[str, _must(_is_web_address, "{} is not a web address", "Use https://papers.example.org"), AfterValidator(lambda url: url.rstrip("/"))]
+SigningKey = Annotated[str, _must(_match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`")]
+MailAddress = Annotated[str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")]
+Domain = Annotated[str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")]
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
-Category = Annotated[
-    str,
-    _must(
-        _match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"),
-        "{} is not a category",
-        "Write them like cs.CL or hep-th",
-    ),
-]
-Journal = Annotated[
-    str,
-    _must(
-        _match(r"[a-zA-Z0-9-]+=https?://.+"),
-        "{} is not name=https://…",
-        "Separate several by spaces",
-    ),
-]
-TimeZone = Annotated[
-    str, _must(_is_zone, "{} is not a time zone", "Use a name such as Europe/Berlin")
-]
-BrandName = Annotated[
-    str,
-    Field(min_length=1, max_length=60),
-    _must(str.isprintable, "this is no name for a sender", "Use one line of 1 to 60 letters"),
-]
+Category = Annotated[str, _must(_match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"), "{} is not a category", "Write them like cs.CL or hep-th")]
+Journal = Annotated[str, _must(_match(r"[a-zA-Z0-9-]+=https?://.+"), "{} is not name=https://…", "Separate several by spaces")]
+TimeZone = Annotated[str, _must(_is_zone, "{} is not a time zone", "Use a name such as Europe/Berlin")]
+BrandName = Annotated[str, Field(min_length=1, max_length=60), _must(str.isprintable, "this is no name for a sender", "Use one line of 1 to 60 letters")]
 Colour = Annotated[str, _must(is_colour, "{} is not a colour", "Write it like #a8321c")]
 DayColour = Annotated[Colour, _must_show_on(PAPER, "darker")]
 NightColour = Annotated[Colour, _must_show_on(NIGHT, "lighter")]
 Relay = Annotated[str, AfterValidator(_check_relay)]
-DkimKeys = Annotated[
-    Words[Annotated[str, AfterValidator(_check_key)]], AfterValidator(_check_selectors)
-]
+DkimKeys = Annotated[Words[Annotated[str, AfterValidator(_check_key)]], AfterValidator(_check_selectors)]
 Hook = Annotated[str, AfterValidator(_check_hook)]
 BounceMailbox = Annotated[str, AfterValidator(_check_mailbox)]
+# fmt: on

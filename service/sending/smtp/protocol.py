@@ -71,7 +71,8 @@ class SmtpClientProtocol:
 
     def start(self, *, is_checked: bool = False) -> None:
         """Send the next message, if there is one. With `is_checked` the relay must first answer a
-        RSET, because an idle connection may have been dropped without notice."""
+        RSET, because an idle connection may have been dropped without notice.
+        """
         if is_checked:
             self._send(b"RSET\r\n", Awaited.RESET)
         else:
@@ -220,7 +221,8 @@ def _parse_line(line: bytes) -> tuple[int, bool, str]:
 
 def wire_form(envelope: Envelope) -> bytes:
     """Return the body as DATA carries it, without the final dot: lines end in CRLF, dots at line
-    starts are doubled (RFC 5321 §4.5.2)."""
+    starts are doubled (RFC 5321 §4.5.2).
+    """
     payload = envelope.payload
     if not envelope.is_wire:
         payload = _DOT_AT_START.sub(b"..", _LINE_END.sub(b"\r\n", payload))

@@ -34,7 +34,8 @@ def find_limits(session: Session) -> dict[str, ProviderLimitView]:
 
 def lock_limits(session: Session, providers: Iterable[str]) -> dict[str, ProviderLimitView]:
     """Lock and return the existing limits of these providers, in order of their names, so that
-    concurrent senders cannot deadlock."""
+    concurrent senders cannot deadlock.
+    """
     rows = session.scalars(
         select(ProviderLimit)
         .where(ProviderLimit.provider.in_(sorted(providers)))

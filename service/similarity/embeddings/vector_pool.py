@@ -52,7 +52,8 @@ def _measure(values: NDArray[np.float64]) -> tuple[float, float]:
 
 class ModelVectors:
     """The vectors of vector model in memory: the newest `pool_size` papers, which are the reference
-    pool, and others that a `like:` clause may find. Immutable; updates return a new object."""
+    pool, and others that a `like:` clause may find. Immutable; updates return a new object.
+    """
 
     def __init__(
         self, model: str, papers: Iterable[Packed], pool_size: int, floor: int = 0

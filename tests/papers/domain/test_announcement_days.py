@@ -1,4 +1,4 @@
-"""Dates, hours and zones: every local date has one hour, and it is sent in once."""
+"""Dates, hours and zones: every local date has exactly one sending hour."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -24,7 +24,7 @@ from service.platform.time_zones import is_zone, subscriber_hour
 ZONES = st.sampled_from(sorted(z for z in available_timezones() if not z.startswith("right/")))
 HOURS = st.integers(0, 23)
 DATES = st.dates(date(2024, 1, 1), date(2030, 12, 31))
-# Where clocks jump by an hour, by half of one, at midnight, and away from it.
+# Zones whose clocks change by an hour, by half an hour, at midnight, and at other hours.
 JUMPS = st.sampled_from(
     [
         ("Europe/Berlin", date(2026, 3, 29)),
@@ -47,7 +47,7 @@ FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2026, 9, day) for day in (18, 19, 20, 2
 
 
 @given(PLACES, HOURS)
-def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
+def test_a_local_date_has_exactly_one_instant_of_the_subscribers_hour(
     place: tuple[str, date], hour: int
 ) -> None:
     zone, on = place
@@ -55,7 +55,7 @@ def test_a_local_date_has_exactly_one_instant_of_the_readers_hour(
     assert instant.tzinfo is UTC
     local = instant.astimezone(ZoneInfo(zone))
     assert local.date() == on
-    # Either the clock shows the hour for the first time, or it skipped it.
+    # The clock shows the hour for the first time, or it skipped the hour.
     if local.time() == time(hour):
         assert local.fold == 0
     else:
@@ -83,7 +83,7 @@ def test_an_hour_skipped_or_doubled_in_berlin_is_one_instant(
 
 
 @given(PLACES, HOURS, st.integers(-100, 100))
-def test_a_digest_is_due_at_the_readers_hour_or_when_its_edition_opens(
+def test_a_digest_is_due_at_the_subscribers_hour_or_when_its_edition_opens(
     place: tuple[str, date], hour: int, offset_hours: int
 ) -> None:
     zone, on = place
@@ -113,11 +113,11 @@ def test_a_zone_of_the_database_is_one(name: str) -> None:
         "x" * 5000,
     ],
 )
-def test_what_is_no_zone_is_refused_without_a_fault(name: str) -> None:
+def test_an_unknown_zone_is_refused_without_an_error(name: str) -> None:
     assert not is_zone(name)
 
 
-def test_a_feeds_date_is_new_yorks() -> None:
+def test_a_feed_has_the_date_of_new_york() -> None:
     assert announcement_date(datetime(2026, 9, 18, 3, 59, tzinfo=UTC)) == date(2026, 9, 17)
     assert announcement_date(datetime(2026, 9, 18, 4, 0, tzinfo=UTC)) == FRIDAY
     assert announcement_date(datetime(2026, 1, 5, 4, 59, tzinfo=UTC)) == date(2026, 1, 4)
@@ -140,7 +140,7 @@ def status(category: str, state: BatchState, on: date = FRIDAY) -> BatchStatus:
     return BatchStatus("arxiv", category, on, state)
 
 
-def test_an_edition_waits_for_what_is_expected_or_partly_in_and_for_no_other_day() -> None:
+def test_an_edition_waits_for_expected_and_partial_batches_of_its_day_only() -> None:
     batches = [status(state, state) for state in BatchState]
     yesterday = status("cs.CL", BatchState.EXPECTED, FRIDAY - timedelta(days=1))
     waiting = unfinished([*batches, yesterday], FRIDAY)
@@ -154,18 +154,18 @@ OUT = status("cs.LG", BatchState.EXPECTED)
 NONE: frozenset[tuple[Cadence, date]] = frozenset()
 
 
-def test_editions_open_when_every_batch_is_in() -> None:
+def test_editions_open_when_every_batch_is_complete() -> None:
     assert editions_due(EARLY, [IN], NONE) == ((Cadence.DAILY, FRIDAY), (Cadence.WEEKDAYS, FRIDAY))
     assert editions_due(EARLY, [IN, OUT], NONE) == ()
 
 
-def test_editions_do_not_open_for_silence_or_for_another_days_batch() -> None:
+def test_editions_do_not_open_without_batches_or_for_another_days_batch() -> None:
     yesterday = status("cs.CL", BatchState.COMPLETE, FRIDAY - timedelta(days=1))
     assert editions_due(EARLY, [], NONE) == ()
     assert editions_due(EARLY, [yesterday], NONE) == ()
 
 
-def test_editions_open_at_the_deadline_with_what_there_is() -> None:
+def test_editions_open_at_the_deadline_with_incomplete_batches() -> None:
     just_before = DEADLINE - timedelta(seconds=1)
     assert not is_past_deadline(FRIDAY, just_before)
     assert editions_due(just_before, [OUT], NONE) == ()
@@ -199,5 +199,5 @@ def test_each_weekday_has_its_editions() -> None:
         ("2026-12-18T01:30+00:00", date(2026, 12, 18)),
     ],
 )
-def test_from_half_past_eight_in_new_york_tomorrow_is_waited_for(now: str, on: date) -> None:
+def test_from_half_past_eight_in_new_york_tomorrows_batch_is_awaited(now: str, on: date) -> None:
     assert polled_date(datetime.fromisoformat(now)) == on

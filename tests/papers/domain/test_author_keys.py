@@ -1,4 +1,4 @@
-"""Keys overlap exactly where `author_matches` finds the person: no more, no less."""
+"""Author keys overlap exactly where `author_matches` matches."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def test_leaving_out_or_shortening_middle_names_still_finds(words: list[str]) ->
         assert overlaps(shortened, " ".join(words))
 
 
-def test_a_very_long_name_has_few_keys_and_still_finds_itself() -> None:
+def test_a_very_long_name_has_few_keys_and_still_matches_itself() -> None:
     name = " ".join(f"name{number}" for number in range(40))
     assert len(author_index_keys(name)) < 170
     assert overlaps(name, name)

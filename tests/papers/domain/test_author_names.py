@@ -1,4 +1,4 @@
-"""Authors: one string into names, and who is who."""
+"""Author names: splitting a string into names, and matching a name against a query."""
 
 import gzip
 import json
@@ -54,7 +54,7 @@ def test_a_creator_string_is_split_into_whole_names(creator: str, names: tuple[s
     assert split_authors(creator) == names
 
 
-def test_three_thousand_authors_with_affiliations_stay_three_thousand() -> None:
+def test_three_thousand_authors_with_affiliations_are_split_into_three_thousand() -> None:
     creator = ", ".join(f"First{n} Last{n} (Institute {n}, City)" for n in range(3000))
     assert len(split_authors(creator)) == 3000
 
@@ -81,7 +81,7 @@ def test_any_string_is_split_and_no_name_is_empty(creator: str) -> None:
         ("...", ""),
     ],
 )
-def test_a_key_forgets_order_accents_and_marks(name: str, key: str) -> None:
+def test_a_key_ignores_order_accents_and_punctuation(name: str, key: str) -> None:
     assert author_key(name) == key
 
 
@@ -115,15 +115,15 @@ def test_a_key_forgets_order_accents_and_marks(name: str, key: str) -> None:
         ("Yoshua Bengio", "?", None),
     ],
 )
-def test_a_query_finds_its_author_and_says_how_surely(
+def test_a_query_matches_its_author_as_exact_or_guess(
     query: str, name: str, answer: str | None
 ) -> None:
     assert author_matches(query, name) == answer
 
 
 @pytest.mark.real
-def test_joining_and_splitting_real_authors_changes_only_what_is_explained(real_data: Path) -> None:
-    """Some ten of 11,000 real author lists come back different, for one of three reasons."""
+def test_joining_and_splitting_real_authors_changes_only_known_cases(real_data: Path) -> None:
+    """Some ten of 11,000 real author lists change, for one of three reasons."""
     unexplained: list[tuple[str, ...]] = []
     total = different = 0
     for authors in every_fourth_author_list(real_data):
@@ -132,7 +132,7 @@ def test_joining_and_splitting_real_authors_changes_only_what_is_explained(real_
         if split == tuple(" ".join(author.split()) for author in authors):
             continue
         different += 1
-        # A lone ":" is no name, "and " no part of one, and "Jr." goes to its bearer.
+        # A lone ":" is no name, "and " is no part of one, and "Jr." belongs to the name before it.
         tidy = (author.removeprefix("and ").replace(", Jr.", " Jr.") for author in authors)
         if split != tuple(name for name in tidy if name != ":"):
             unexplained.append(split)
@@ -183,7 +183,7 @@ def overlaps(query: str, name: str) -> bool:
         ("Yoshua Bengio", "", False),
     ],
 )
-def test_a_name_is_found_by_what_may_stand_for_it(query: str, name: str, is_match: bool) -> None:
+def test_a_name_is_found_by_its_other_spellings(query: str, name: str, is_match: bool) -> None:
     assert overlaps(query, name) is is_match
     assert (author_matches(query, name) is not None) is is_match
 

@@ -1,4 +1,4 @@
-"""arXiv's categories: every code known, twins found, slips explained."""
+"""arXiv's categories: every code is known, twins are found, typos get a suggestion."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from service.papers.domain.categories import (
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
 
 
-def test_the_whole_taxonomy_is_there() -> None:
+def test_the_whole_taxonomy_is_known() -> None:
     assert len(CATEGORY_NAMES) == 155
     assert len(ARCHIVE_NAMES) == 20
     assert {code.split(".")[0] for code in CATEGORY_NAMES} == ARCHIVE_NAMES.keys()
@@ -93,7 +93,7 @@ def test_an_unknown_code_is_refused_with_a_suggestion(code: str, suggestion: str
 
 
 @pytest.mark.parametrize("code", ["", "zzzzzzzz", "a b", "x" * 5000, "cs.CL.*", "нет"])
-def test_what_resembles_nothing_gets_no_suggestion(code: str) -> None:
+def test_a_code_that_resembles_no_other_gets_no_suggestion(code: str) -> None:
     assert not is_known(code)
     with pytest.raises(UnknownCategory, match="unknown arXiv category") as caught:
         expand(code)
@@ -137,7 +137,7 @@ def test_a_whole_server_is_its_name_with_or_without_a_star() -> None:
 
 
 @pytest.mark.parametrize("code", ["biorxiv.", "biorxiv.a b", "biorxivx", "journal.-", "chemrxiv.x"])
-def test_what_no_source_would_write_is_unknown(code: str) -> None:
+def test_a_code_that_no_source_uses_is_unknown(code: str) -> None:
     assert not is_known(code)
     with pytest.raises(UnknownCategory):
         expand(code)

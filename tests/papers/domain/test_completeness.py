@@ -1,4 +1,4 @@
-"""What an answer says of a batch: in, partly in, or yesterday's again."""
+"""The state of a batch after an answer: complete, partial, or still yesterday's."""
 
 from dataclasses import replace
 from datetime import date
@@ -6,12 +6,7 @@ from itertools import product
 
 import pytest
 
-from service.papers.domain.completeness import (
-    advance,
-    freshness_evidence,
-    judge_batch,
-    judge_closed,
-)
+from service.papers.domain.completeness import advance, judge_batch, judge_closed, select_evidence
 from service.papers.domain.types import (
     AnnounceType,
     BadEntry,
@@ -43,19 +38,19 @@ def test_a_day_with_papers_is_complete_and_keeps_them() -> None:
     assert verdict.note == ""
 
 
-def test_a_day_is_told_by_its_new_papers_and_where_there_are_none_by_all() -> None:
-    assert freshness_evidence(ParsedBatch((CROSS, NEW))) == (NEW,)
-    assert freshness_evidence(ParsedBatch((CROSS,))) == (CROSS,)
+def test_freshness_is_judged_by_new_papers_or_by_all_if_there_are_none() -> None:
+    assert select_evidence(ParsedBatch((CROSS, NEW))) == (NEW,)
+    assert select_evidence(ParsedBatch((CROSS,))) == (CROSS,)
 
 
 def test_a_list_may_show_the_same_papers_for_days() -> None:
     listed = ParsedBatch((replace(NEW, announce_type=AnnounceType.LISTED),))
-    assert freshness_evidence(listed) == ()
+    assert select_evidence(listed) == ()
     assert judge_batch(listed, FRIDAY, repeated_count=0).is_fresh
 
 
 @pytest.mark.parametrize("announcements", [(NEW,), (NEW, CROSS), (CROSS,)])
-def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday(
+def test_a_day_whose_new_papers_were_all_announced_before_is_still_yesterday(
     announcements: tuple[ParsedAnnouncement, ...],
 ) -> None:
     verdict = judge_batch(ParsedBatch(announcements), FRIDAY, repeated_count=1)
@@ -63,7 +58,7 @@ def test_a_day_whose_telling_papers_were_all_announced_before_is_still_yesterday
     assert not verdict.is_fresh
 
 
-def test_one_paper_that_is_not_repeated_makes_the_day_its_own() -> None:
+def test_one_paper_that_is_not_repeated_makes_the_day_fresh() -> None:
     other = replace(NEW, key="arxiv:2609.00003")
     assert judge_batch(ParsedBatch((NEW, other)), FRIDAY, repeated_count=1).is_fresh
 
@@ -74,7 +69,7 @@ def test_yesterday_cut_at_the_limit_is_still_yesterday() -> None:
     assert not verdict.is_fresh
 
 
-def test_a_cut_day_is_partial_and_says_so() -> None:
+def test_a_truncated_day_is_partial_and_says_so() -> None:
     verdict = judge_batch(ParsedBatch((NEW,), is_truncated=True), FRIDAY, repeated_count=0)
     assert (verdict.state, verdict.is_fresh) == (BatchState.PARTIAL, True)
     assert "limit" in verdict.note
@@ -114,11 +109,11 @@ def test_a_batch_never_goes_back_and_a_closed_one_stays_closed() -> None:
     assert advance(BatchState.CLOSED, BatchState.EXPECTED) is BatchState.CLOSED
 
 
-def test_fewer_papers_than_the_listing_counts_are_a_part_of_the_day() -> None:
+def test_a_day_with_fewer_papers_than_listed_is_partial() -> None:
     verdict = judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, expected_count=3)
     assert (verdict.state, verdict.note) == (BatchState.PARTIAL, "2 of 3 papers so far")
     assert judge_batch(ParsedBatch((NEW, CROSS)), FRIDAY, 0, 2).state is BatchState.COMPLETE
-    # An unreadable entry is a paper that came.
+    # An unreadable entry counts as a paper that came.
     assert judge_batch(ParsedBatch((NEW, CROSS), (BAD,)), FRIDAY, 0, 3).state is BatchState.COMPLETE
 
 
@@ -142,7 +137,7 @@ def test_an_empty_day_is_complete_where_the_listing_says_so() -> None:
         (8, None, "closed at the deadline"),
     ],
 )
-def test_a_batch_that_is_closed_says_what_it_lacks(
+def test_the_note_of_a_closed_batch_counts_the_missing_papers(
     announced: int, expected: int | None, start: str
 ) -> None:
     assert judge_closed(announced, expected).startswith(start)

@@ -1,4 +1,4 @@
-"""How long a host is left alone."""
+"""The back-off after refusals."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from service.papers.domain.crawl_delay import (
 
 
 @pytest.mark.parametrize(
-    ("failures", "asked", "delay"),
+    ("failures", "retry_after", "delay"),
     [
         (1, None, FIRST_BACK_OFF),
         (2, None, 2 * FIRST_BACK_OFF),
@@ -25,11 +25,11 @@ from service.papers.domain.crawl_delay import (
         (1, 1e9, LONGEST_BACK_OFF),
     ],
 )
-def test_the_wait_is_what_was_asked_for_or_doubles(
-    failures: int, asked: float | None, delay: timedelta
+def test_the_wait_is_that_of_retry_after_or_doubles(
+    failures: int, retry_after: float | None, delay: timedelta
 ) -> None:
-    assert back_off(failures, asked) == delay
+    assert back_off(failures, retry_after) == delay
 
 
-def test_a_closed_gate_says_for_how_long() -> None:
+def test_the_error_of_a_closed_gate_names_the_wait() -> None:
     assert str(GateClosed("arxiv", 12.4)) == "no request to arxiv is allowed for another 12 s"

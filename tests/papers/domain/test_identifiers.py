@@ -1,4 +1,4 @@
-"""One paper has one identifier and one key, however it was written down."""
+"""One paper has one identifier and one key in every spelling."""
 
 import gzip
 import json
@@ -100,7 +100,7 @@ def test_any_text_is_an_identifier_or_refused(text: str) -> None:
     assert canonical_arxiv_id(identifier) == identifier
 
 
-def test_identifiers_are_ordered_as_they_were_given_out() -> None:
+def test_identifiers_are_ordered_as_they_were_assigned() -> None:
     given_out = ["hep-th/9901001", "hep-th/0703001", "0704.0001", "1412.9999", "1501.00001"]
     given_out += ["2512.99999", "2601.00001", "2601.00002v3"]
     orders = [arxiv_order(identifier) for identifier in given_out]
@@ -128,12 +128,12 @@ def test_every_spelling_of_a_doi_gives_one_form(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("nonsense", ["", "10.1/x", "11.1103/x", "10.1103/", "10.1103/a b"])
-def test_what_is_no_doi_is_refused(nonsense: str) -> None:
+def test_a_text_that_is_no_doi_is_refused(nonsense: str) -> None:
     with pytest.raises(IdentifierError, match="not a DOI"):
         normalized_doi(nonsense)
 
 
-def test_readers_are_sent_to_the_abstract_page() -> None:
+def test_the_url_is_that_of_the_abstract_page() -> None:
     assert arxiv_url("math/0611800") == "https://arxiv.org/abs/math/0611800"
 
 
@@ -144,6 +144,6 @@ def test_every_identifier_of_the_archives_is_canonical_already(real_data: Path) 
         with gzip.open(real_data / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
             identifiers += [json.loads(line)["id"] for line in lines]
     assert len(identifiers) > 40_000
-    # One old paper's archive was lost by whoever harvested it, and cannot be guessed.
+    # The harvest lost the archive of one old paper, and it cannot be guessed.
     odd = [i for i in identifiers if not is_arxiv_id(i) or canonical_arxiv_id(i) != i]
     assert odd == ["0310123"]

@@ -1,4 +1,4 @@
-"""A paper that an answer names more than once is one announcement, and never lost."""
+"""A paper that an answer names several times becomes one announcement and is never lost."""
 
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +14,7 @@ from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnounceme
 POSTED = datetime(2026, 9, 7, tzinfo=UTC)
 
 
-def told(number: int, version: int = 1, title: str = "A title") -> ParsedAnnouncement:
+def draft(number: int, version: int = 1, title: str = "A title") -> ParsedAnnouncement:
     is_first = version == 1
     return ParsedAnnouncement(
         key=f"arxiv:2609.0000{number}",
@@ -32,12 +32,12 @@ def told(number: int, version: int = 1, title: str = "A title") -> ParsedAnnounc
 
 def test_a_repeated_paper_is_a_bad_entry_at_its_own_place() -> None:
     unreadable = (BadEntry(1, "has no title"), BadEntry(3, "has no identifier"))
-    # As the source had them: paper 1, unreadable, paper 2, unreadable, papers 1 and 3.
+    # The source's order: paper 1, unreadable, paper 2, unreadable, papers 1 and 3.
     answer = ParsedBatch(
-        (told(1), told(2), told(1, 2, "Again"), told(3)), unreadable, is_truncated=True
+        (draft(1), draft(2), draft(1, 2, "Again"), draft(3)), unreadable, is_truncated=True
     )
     once = merge_repeats(answer, has_versions=False)
-    assert once.announcements == (told(1), told(2), told(3))
+    assert once.announcements == (draft(1), draft(2), draft(3))
     assert once.bad_entries == (*unreadable, BadEntry(4, "repeats 2609.00001"))
     assert once == replace(answer, announcements=once.announcements, bad_entries=once.bad_entries)
 
@@ -46,24 +46,25 @@ def test_a_repeated_paper_is_a_bad_entry_at_its_own_place() -> None:
 def test_several_versions_on_a_day_are_one_new_paper_with_the_last_ones_text(
     order: tuple[int, ...],
 ) -> None:
-    answer = ParsedBatch(tuple(told(1, version, f"Title {version}") for version in order))
+    answer = ParsedBatch(tuple(draft(1, version, f"Title {version}") for version in order))
     once = merge_repeats(answer, has_versions=True)
-    (one,) = once.announcements
-    assert (one.version, one.title, one.announce_type) == (3, "Title 3", AnnounceType.NEW)
-    assert one.published_at == POSTED
+    (paper,) = once.announcements
+    assert (paper.version, paper.title, paper.announce_type) == (3, "Title 3", AnnounceType.NEW)
+    assert paper.published_at == POSTED
     assert once.bad_entries == ()
 
 
 def test_revisions_alone_are_a_replacement() -> None:
-    (one,) = merge_repeats(ParsedBatch((told(1, 2), told(1, 3))), has_versions=True).announcements
-    assert (one.version, one.announce_type) == (3, AnnounceType.REPLACE)
+    answer = ParsedBatch((draft(1, 2), draft(1, 3)))
+    (paper,) = merge_repeats(answer, has_versions=True).announcements
+    assert (paper.version, paper.announce_type) == (3, AnnounceType.REPLACE)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3))), st.booleans())
-def test_every_paper_is_told_once_in_the_order_of_its_first_mention(
+def test_every_paper_is_announced_once_in_the_order_of_first_mention(
     named: list[tuple[int, int]], has_versions: bool
 ) -> None:
-    answer = ParsedBatch(tuple(told(number, version) for number, version in named))
+    answer = ParsedBatch(tuple(draft(number, version) for number, version in named))
     once = merge_repeats(answer, has_versions=has_versions)
     keys = [one.key for one in answer.announcements]
     assert [one.key for one in once.announcements] == list(dict.fromkeys(keys))

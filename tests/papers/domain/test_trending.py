@@ -1,4 +1,4 @@
-"""Trending: what the formula promises, on examples and on anything hypothesis can think of."""
+"""Trending: the properties of the formula, on examples and on generated windows."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ def hours(count: float) -> timedelta:
 def paper_of(
     *looks: tuple[float, int], paper_id: int = 1, field: str = "cs.CV", age: float = 10
 ) -> PaperSignals:
-    """A paper announced `age` hours ago, seen with so many upvotes so many hours ago."""
+    """Return a paper announced `age` hours ago, with snapshots of (hours ago, upvotes)."""
     snapshots = tuple(Snapshot(NOW - hours(ago), upvotes) for ago, upvotes in looks)
     return PaperSignals(paper_id, field, NOW - hours(age), snapshots)
 
@@ -58,7 +58,7 @@ def windows_and_one(draw: st.DrawFn) -> tuple[list[PaperSignals], PaperSignals]:
 
 
 def with_more(paper: PaperSignals, more: int, since: datetime) -> PaperSignals:
-    """The same paper with so many more upvotes from a moment on, and never fewer before."""
+    """Return the paper with `more` upvotes from a moment on, and unchanged before."""
     return replace(
         paper,
         snapshots=tuple(
@@ -74,67 +74,68 @@ def scaled(paper: PaperSignals, factor: int) -> PaperSignals:
 
 
 def is_clearly_less(one: float, other: float) -> bool:
-    """Less by more than the rounding of floating-point numbers."""
+    """Return whether a number is less by more than floating-point rounding."""
     return one < other * (1 - 1e-9)
 
 
 # --- velocity, by example
 
 
-def test_a_steady_pace_is_nearly_that_pace_at_any_age() -> None:
-    pace = TrendScale(half_life_hours=12, smoothing_hours=1e-9)
+def test_a_steady_rate_gives_nearly_that_velocity_at_any_age() -> None:
+    scale = TrendScale(half_life_hours=12, smoothing_hours=1e-9)
     for age in (1, 10, 100):
         hourly = [(ago, 3 * (age - ago)) for ago in range(age)]
-        assert measure_velocity(paper_of(*hourly, age=age), NOW, pace) == pytest.approx(3)
+        assert measure_velocity(paper_of(*hourly, age=age), NOW, scale) == pytest.approx(3)
 
 
 def test_the_formula_in_numbers() -> None:
     """12 upvotes seen now, 12 hours after the announcement: at 12 hours' half-life the weights
-    run from 1/2 to 1, their mean is 1 / (2 ln 2) = 0.7213 and their sum 8.656."""
+    run from 1/2 to 1, their mean is 1 / (2 ln 2) = 0.7213 and their sum 8.656.
+    """
     velocity = measure_velocity(paper_of((0, 12), age=12), NOW, TrendScale(12, 1))
     assert velocity == pytest.approx(12 * 0.7213475 / (1 + 12 * 0.7213475))
 
 
-def test_without_a_first_look_all_upvotes_came_since_the_announcement() -> None:
+def test_without_an_earlier_snapshot_all_upvotes_came_since_the_announcement() -> None:
     assert measure_velocity(paper_of((0, 8), age=4), NOW) == measure_velocity(
         paper_of((4, 0), (0, 8), age=4), NOW
     )
 
 
-def test_a_look_on_the_straight_line_between_two_others_changes_nothing() -> None:
+def test_a_snapshot_on_the_straight_line_between_two_others_changes_nothing() -> None:
     few = measure_velocity(paper_of((8, 10), (0, 30)), NOW)
     assert measure_velocity(paper_of((8, 10), (4, 20), (0, 30)), NOW) == pytest.approx(few)
 
 
-def test_of_two_equal_counts_the_later_gained_is_faster() -> None:
+def test_of_two_equal_counts_the_one_gained_later_has_the_higher_velocity() -> None:
     early = paper_of((8, 20), (0, 20))
     late = paper_of((8, 0), (0, 20))
     assert measure_velocity(early, NOW) < measure_velocity(late, NOW)
 
 
-def test_a_withdrawn_vote_is_no_negative_velocity_and_not_gained_twice() -> None:
+def test_a_withdrawn_vote_is_not_negative_and_is_not_gained_twice() -> None:
     up = measure_velocity(paper_of((6, 20)), NOW)
     assert measure_velocity(paper_of((6, 20), (3, 5)), NOW) == up
     assert measure_velocity(paper_of((6, 20), (3, 5), (0, 20)), NOW) == up
 
 
-def test_doubled_looks_change_nothing() -> None:
+def test_repeated_snapshots_change_nothing() -> None:
     once = measure_velocity(paper_of((6, 20), (1, 30)), NOW)
     assert measure_velocity(paper_of((6, 20), (6, 20), (1, 30), (1, 30)), NOW) == once
 
 
-def test_two_counts_of_one_moment_are_the_higher_of_them() -> None:
+def test_of_two_counts_at_one_moment_the_higher_is_used() -> None:
     once = measure_velocity(paper_of((6, 20)), NOW)
     assert measure_velocity(paper_of((6, 20), (6, 11)), NOW) == once
     assert measure_velocity(paper_of((6, 11), (6, 20)), NOW) == once
 
 
-def test_looks_after_now_do_not_count() -> None:
+def test_snapshots_after_now_do_not_count() -> None:
     seen = paper_of((6, 20))
     assert measure_velocity(paper_of((6, 20), (-1, 500)), NOW) == measure_velocity(seen, NOW)
 
 
-def test_votes_from_before_the_announcement_came_at_the_announcement() -> None:
+def test_votes_before_the_announcement_count_at_the_announcement() -> None:
     before = measure_velocity(paper_of((30, 20), age=10), NOW)
     assert before == measure_velocity(paper_of((10, 20), age=10), NOW)
 
@@ -143,12 +144,12 @@ def test_a_paper_announced_in_the_future_is_as_new_as_can_be() -> None:
     assert measure_velocity(paper_of((2, 6), age=-5), NOW, TrendScale(12, 2)) == 3
 
 
-def test_two_votes_in_the_first_minute_do_not_lead_a_busy_day() -> None:
+def test_two_votes_in_the_first_minute_do_not_rank_first_on_a_busy_day() -> None:
     flash, busy = paper_of((0, 2), age=1 / 60), paper_of((0, 60), age=12)
     assert measure_velocity(flash, NOW) < measure_velocity(busy, NOW)
 
 
-def test_the_zone_of_a_moment_says_nothing() -> None:
+def test_the_time_zone_of_a_moment_does_not_matter() -> None:
     here, there = paper_of((6, 20)), timezone(hours(8))
     moved = replace(
         here,
@@ -160,10 +161,10 @@ def test_the_zone_of_a_moment_says_nothing() -> None:
     assert measure_velocity(moved, NOW) == measure_velocity(here, NOW)
 
 
-@pytest.mark.parametrize("pace", [(0, 1), (-1, 1), (12, 0), (12, -1)])
-def test_a_pace_without_hours_is_refused(pace: tuple[float, float]) -> None:
+@pytest.mark.parametrize("hours", [(0, 1), (-1, 1), (12, 0), (12, -1)])
+def test_a_scale_of_zero_hours_is_refused(hours: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="more than 0 hours"):
-        TrendScale(*pace)
+        TrendScale(*hours)
 
 
 # --- percentile and order, by example
@@ -174,12 +175,12 @@ def test_the_percentile_is_the_middle_of_a_papers_place_in_its_field() -> None:
     assert [trends[i].percentile for i in range(1, 5)] == [12.5, 37.5, 62.5, 87.5]
 
 
-def test_equals_share_one_place() -> None:
+def test_ties_share_one_percentile() -> None:
     trends = trend([paper_of((0, 7), paper_id=i) for i in (1, 2, 3)], NOW)
     assert {one.percentile for one in trends.values()} == {50.0}
 
 
-def test_the_best_of_a_small_field_is_not_drowned_by_a_large_one() -> None:
+def test_the_best_of_a_small_field_is_not_crowded_out_by_a_large_field() -> None:
     large = [paper_of((0, 100 + i), paper_id=i) for i in range(20)]
     small = [paper_of((0, i), paper_id=100 + i, field="math.AG") for i in range(5)]
     order = rank_trends(trend([*large, *small], NOW))
@@ -225,9 +226,7 @@ def test_more_upvotes_gained_never_rank_lower(
 
 
 @given(looks, ages, ages)
-def test_velocity_decays_as_time_goes_by(
-    seen: list[tuple[float, int]], age: float, later: float
-) -> None:
+def test_velocity_decays_over_time(seen: list[tuple[float, int]], age: float, later: float) -> None:
     paper = paper_of(*seen, age=age)
     then = measure_velocity(paper, NOW + hours(later))
     assert not is_clearly_less(measure_velocity(paper, NOW), then)
@@ -242,7 +241,7 @@ def test_the_same_counts_are_worth_less_on_an_older_paper(
 
 
 @given(looks, ages)
-def test_an_old_paper_without_new_votes_comes_to_rest(
+def test_an_old_paper_without_new_votes_has_nearly_no_velocity(
     seen: list[tuple[float, int]], age: float
 ) -> None:
     at_rest = measure_velocity(paper_of(*seen, age=age), NOW + timedelta(days=30))
@@ -257,7 +256,7 @@ def test_scaling_one_fields_upvotes_changes_no_order_within_it_or_among_the_othe
     after = trend([scaled(p, factor) if p.primary_category == field else p for p in window], NOW)
     others = [p.paper_id for p in window if p.primary_category != field]
     assert {i: after[i] for i in others} == {i: before[i] for i in others}
-    # A silent paper has no upvotes to scale and stays at the median: the next test.
+    # A paper without signals has no upvotes to scale and stays at the median: see the next test.
     own = [p.paper_id for p in window if p.primary_category == field and p.snapshots]
     for one in own:
         for other in own:
@@ -266,7 +265,7 @@ def test_scaling_one_fields_upvotes_changes_no_order_within_it_or_among_the_othe
 
 
 @given(windows(), st.sampled_from(FIELDS))
-def test_a_paper_without_a_signal_is_neutral_and_moves_nobody(
+def test_a_paper_without_a_signal_is_neutral_and_changes_no_other(
     window: list[PaperSignals], field: str
 ) -> None:
     silent = paper_of(paper_id=1000, field=field)
@@ -276,7 +275,7 @@ def test_a_paper_without_a_signal_is_neutral_and_moves_nobody(
 
 
 @given(windows())
-def test_within_a_field_as_many_stand_above_a_silent_paper_as_below(
+def test_within_a_field_as_many_papers_rank_above_a_silent_one_as_below(
     window: list[PaperSignals],
 ) -> None:
     trends = trend(window, NOW)
@@ -290,7 +289,7 @@ def test_within_a_field_as_many_stand_above_a_silent_paper_as_below(
 
 
 @given(windows(), st.randoms(use_true_random=False))
-def test_neither_the_order_of_papers_nor_of_looks_says_anything(
+def test_neither_the_order_of_papers_nor_of_snapshots_matters(
     window: list[PaperSignals], random: Random
 ) -> None:
     mixed = []
@@ -314,9 +313,7 @@ def test_the_order_holds_every_paper_once_and_follows_the_score(window: list[Pap
 
 
 @pytest.mark.real
-def test_on_real_looks_papers_of_one_age_and_field_keep_the_order_of_their_upvotes(
-    real_data: Path,
-) -> None:
+def test_on_real_snapshots_papers_of_one_age_and_field_rank_by_upvotes(real_data: Path) -> None:
     with gzip.open(real_data / "bulk" / "dev" / "hf_upvote_snapshots.jsonl.gz", "rt") as lines:
         taken = [json.loads(line) for line in lines]
     assert taken

@@ -1,4 +1,4 @@
-"""One work under several names, and what happened to it."""
+"""Names of works, and events of papers."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,9 @@ from service.papers.domain.works import (
 )
 
 
-def told(key: str = "arxiv:2604.00001", source: str = "arxiv", doi: str = "") -> ParsedAnnouncement:
+def draft(
+    key: str = "arxiv:2604.00001", source: str = "arxiv", doi: str = ""
+) -> ParsedAnnouncement:
     return ParsedAnnouncement(
         key=key,
         source=source,
@@ -42,24 +44,24 @@ def facts(**changes: Any) -> PaperFacts:
 
 
 @pytest.mark.parametrize(
-    ("one", "names"),
+    ("paper", "names"),
     [
-        (told(), {"arxiv:2604.00001"}),
-        (told(doi="10.1000/ABC"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
-        (told(doi="https://doi.org/10.1000/abc"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
-        (told(doi="to appear"), {"arxiv:2604.00001"}),
-        (told(doi="10.48550/arXiv.2604.00001"), {"arxiv:2604.00001"}),
-        (told("biorxiv:10.1101/1", "biorxiv"), {"biorxiv:10.1101/1", "doi:10.1101/1"}),
-        (told("doi:10.1000/x", "journal.j", doi="10.48550/arXiv.2604.00007v2"),
+        (draft(), {"arxiv:2604.00001"}),
+        (draft(doi="10.1000/ABC"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
+        (draft(doi="https://doi.org/10.1000/abc"), {"arxiv:2604.00001", "doi:10.1000/abc"}),
+        (draft(doi="to appear"), {"arxiv:2604.00001"}),
+        (draft(doi="10.48550/arXiv.2604.00001"), {"arxiv:2604.00001"}),
+        (draft("biorxiv:10.1101/1", "biorxiv"), {"biorxiv:10.1101/1", "doi:10.1101/1"}),
+        (draft("doi:10.1000/x", "journal.j", doi="10.48550/arXiv.2604.00007v2"),
          {"doi:10.1000/x", "arxiv:2604.00007"}),
-        (told(doi="10.48550/arXiv.nonsense"), {"arxiv:2604.00001", "doi:10.48550/arxiv.nonsense"}),
+        (draft(doi="10.48550/arXiv.nonsense"), {"arxiv:2604.00001", "doi:10.48550/arxiv.nonsense"}),
     ],
 )  # fmt: skip
-def test_a_paper_goes_by_its_key_and_its_dois(one: ParsedAnnouncement, names: set[str]) -> None:
-    assert names_of(one) == names
+def test_a_paper_has_its_key_and_dois_as_names(paper: ParsedAnnouncement, names: set[str]) -> None:
+    assert names_of(paper) == names
 
 
-def test_a_polished_abstract_is_no_event_and_another_text_is() -> None:
+def test_a_polished_abstract_is_no_event_but_a_rewritten_one_is() -> None:
     before = facts()
     polished = facts(version=2, abstract=f"{before.abstract} Code is available.")
     rewritten = facts(version=3, abstract="Graphs of proteins fold under quite different laws.")
@@ -68,13 +70,13 @@ def test_a_polished_abstract_is_no_event_and_another_text_is() -> None:
     assert detect_events(rewritten, facts(version=3, abstract="Same version, other words")) == ()
 
 
-def test_a_withdrawal_is_told_once_and_not_as_a_revision() -> None:
+def test_a_withdrawal_is_one_event_and_no_revision() -> None:
     gone = facts(version=2, abstract="This paper has been withdrawn.", is_withdrawn=True)
     assert detect_events(facts(), gone) == ((PaperEventKind.WITHDRAWN, "v2"),)
     assert detect_events(gone, gone) == ()
 
 
-def test_publication_is_told_by_its_doi_or_its_journal() -> None:
+def test_a_new_doi_or_journal_is_a_publication() -> None:
     published = PaperEventKind.PUBLISHED
     assert detect_events(facts(), facts(doi="10.1/a")) == ((published, "10.1/a"),)
     assert detect_events(facts(), facts(journal_ref="J. 1")) == ((published, "J. 1"),)
@@ -114,7 +116,7 @@ REPLACED = ParsedAnnouncement(
     ],
 )
 @pytest.mark.parametrize("field", ["abstract", "comment"])
-def test_a_replacement_that_says_so_is_a_withdrawal(field: str, words: str) -> None:
+def test_a_replacement_with_a_withdrawal_notice_is_a_withdrawal(field: str, words: str) -> None:
     changes: dict[str, Any] = {field: words}
     assert is_withdrawal(replace(REPLACED, **changes))
 
@@ -129,7 +131,7 @@ def test_a_replacement_that_says_so_is_a_withdrawal(field: str, words: str) -> N
         "An abstract.",
     ],
 )
-def test_a_paper_about_withdrawals_is_none(words: str) -> None:
+def test_a_paper_about_withdrawals_is_no_withdrawal(words: str) -> None:
     assert not is_withdrawal(replace(REPLACED, abstract=words))
 
 
@@ -146,9 +148,10 @@ def test_a_paper_about_withdrawals_is_none(words: str) -> None:
 def test_only_a_replacement_can_withdraw_by_words(
     announce_type: AnnounceType, is_one: bool
 ) -> None:
-    told = replace(REPLACED, announce_type=announce_type, abstract="This paper has been withdrawn.")
-    assert is_withdrawal(told) is is_one
+    notice = "This paper has been withdrawn."
+    announcement = replace(REPLACED, announce_type=announce_type, abstract=notice)
+    assert is_withdrawal(announcement) is is_one
 
 
-def test_a_source_that_says_so_itself_is_believed() -> None:
+def test_a_withdrawal_stated_by_the_source_is_accepted() -> None:
     assert is_withdrawal(replace(REPLACED, announce_type=AnnounceType.LISTED, is_withdrawn=True))

@@ -1,4 +1,4 @@
-"""The search API: papers by identifier, pages that come short, errors that come as feeds."""
+"""The search API: papers by identifier, incomplete pages, errors in the form of feeds."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -52,39 +52,40 @@ def feed(entries: Sequence[str], total: int | None = None, start: int = 0) -> by
   <title>arXiv Query</title>{counts}{"".join(entries)}</feed>""".encode()
 
 
-def test_an_entry_tells_what_the_daily_feed_does_not() -> None:
+def test_an_entry_has_fields_that_the_daily_feed_lacks() -> None:
     page = parse_api(feed([entry("2609.10001v2")], total=31, start=30))
     assert (page.total, page.start, page.per_page) == (31, 30, 100)
     assert (page.error, page.bad_entries, page.is_short) == (None, (), False)
-    (told,) = page.announcements
-    assert (told.key, told.identifier, told.source) == ("arxiv:2609.10001", "2609.10001", "arxiv")
-    assert (told.version, told.announce_type) == (2, AnnounceType.REPLACE)
-    assert (told.title, told.abstract) == ("A < b", "About $x<y$.\n  More.")
-    assert told.authors == ("Ada Example", "Bob Sample")
-    assert (told.categories, told.primary_category) == (("cs.LG", "hep-th"), "cs.LG")
-    assert (told.comment, told.journal_ref, told.doi) == (
+    (paper,) = page.announcements
+    assert (paper.source, paper.identifier) == ("arxiv", "2609.10001")
+    assert paper.key == "arxiv:2609.10001"
+    assert (paper.version, paper.announce_type) == (2, AnnounceType.REPLACE)
+    assert (paper.title, paper.abstract) == ("A < b", "About $x<y$.\n  More.")
+    assert paper.authors == ("Ada Example", "Bob Sample")
+    assert (paper.categories, paper.primary_category) == (("cs.LG", "hep-th"), "cs.LG")
+    assert (paper.comment, paper.journal_ref, paper.doi) == (
         "9 pages, 2 figures",
         "J. Ex. 3",
         "10.1234/ex",
     )
-    assert told.url == "https://arxiv.org/abs/2609.10001"
-    assert told.published_at == datetime(2026, 9, 16, 10, tzinfo=UTC)
+    assert paper.url == "https://arxiv.org/abs/2609.10001"
+    assert paper.published_at == datetime(2026, 9, 16, 10, tzinfo=UTC)
 
 
-def test_an_entry_with_the_least_is_still_read() -> None:
+def test_an_entry_with_only_the_required_fields_is_read() -> None:
     least = "<entry><id>http://arxiv.org/abs/hep-ex/0406020</id><title>T</title></entry>"
-    (told,) = parse_api(feed([least])).announcements
-    assert (told.identifier, told.version) == ("hep-ex/0406020", 1)
-    assert told.announce_type is AnnounceType.NEW
-    assert (told.primary_category, told.published_at, told.authors) == (None, None, ())
+    (paper,) = parse_api(feed([least])).announcements
+    assert (paper.identifier, paper.version) == ("hep-ex/0406020", 1)
+    assert paper.announce_type is AnnounceType.NEW
+    assert (paper.primary_category, paper.published_at, paper.authors) == (None, None, ())
     without_term = least.replace("</title>", "</title><arxiv:primary_category/>")
-    (told,) = parse_api(feed([without_term])).announcements
-    assert told.primary_category is None
+    (paper,) = parse_api(feed([without_term])).announcements
+    assert paper.primary_category is None
 
 
 def test_a_bad_entry_is_counted_and_the_others_are_kept() -> None:
     page = parse_api(feed([entry("nonsense"), entry("2609.10001v1"), entry("2609.10002v1", " ")]))
-    assert [told.identifier for told in page.announcements] == ["2609.10001"]
+    assert [paper.identifier for paper in page.announcements] == ["2609.10001"]
     first, last = page.bad_entries
     assert first.position == 0
     assert first.reason.startswith("not an arXiv identifier: 'http://arxiv.org/abs/nonsense', line")
@@ -93,7 +94,7 @@ def test_a_bad_entry_is_counted_and_the_others_are_kept() -> None:
     assert not page.is_short
 
 
-def test_an_error_is_told_by_its_entry() -> None:
+def test_an_error_is_recognised_by_its_entry() -> None:
     page = parse_api(feed([ERROR]))
     assert (page.error, page.announcements) == ("incorrect id format for abc", ())
     silent = parse_api(feed([ERROR.replace("incorrect id format for abc</summary>", "</summary>")]))
@@ -102,12 +103,12 @@ def test_an_error_is_told_by_its_entry() -> None:
     assert parse_api(feed([elsewhere])).error == "incorrect id format for abc"
 
 
-def test_a_paper_called_error_is_a_paper() -> None:
+def test_a_paper_titled_error_is_a_paper() -> None:
     page = parse_api(feed([entry("2609.10001v1", "Error")]))
     assert (page.error, len(page.announcements)) == (None, 1)
 
 
-def test_a_feed_that_does_not_count_is_counted() -> None:
+def test_a_feed_without_counts_is_counted_by_its_entries() -> None:
     payload = b'<feed xmlns="http://www.w3.org/2005/Atom"><entry/></feed>'
     page = parse_api(payload)
     assert (page.total, page.start, page.per_page) == (1, 0, 1)
@@ -128,7 +129,7 @@ def test_a_page_with_fewer_papers_than_there_are_is_short(
     "payload",
     [b"", b"Rate exceeded.", b"<rss/>", feed([entry("2609.10001")])[:-30], b"<html></html>"],
 )
-def test_what_is_no_whole_feed_is_refused_in_one_line(payload: bytes) -> None:
+def test_anything_but_a_whole_feed_is_refused_in_one_line(payload: bytes) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         parse_api(payload)
     assert "\n" not in str(caught.value)
@@ -140,7 +141,7 @@ def test_what_is_no_whole_feed_is_refused_in_one_line(payload: bytes) -> None:
 
 @pytest.fixture
 def passed() -> list[str]:
-    """The addresses that the gate let through."""
+    """Return the URLs that passed the rate limiter."""
     return []
 
 
@@ -151,18 +152,18 @@ def api(loopback_http: LoopbackHttp, passed: list[str]) -> ArxivApi:
     )
 
 
-def asked(loopback_http: LoopbackHttp) -> list[list[str]]:
+def requested(loopback_http: LoopbackHttp) -> list[list[str]]:
     return [parse_qs(r.query)["id_list"][0].split(",") for r in loopback_http.requests]
 
 
 def everything(request: Request) -> Response:
-    """Every paper asked for, in version 1 or the one asked for; the last is first."""
+    """Answer with every requested paper, in reverse order, in version 1 or the one requested."""
     identifiers = parse_qs(request.query)["id_list"][0].split(",")
     entries = [entry(i if "v" in i else f"{i}v1") for i in reversed(identifiers)]
     return 200, {"Content-Type": "application/atom+xml"}, feed(entries)
 
 
-def test_papers_come_in_the_order_asked_for(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
+def test_papers_come_in_the_order_requested(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/api/query"] = everything
     found = api.fetch_papers(["arXiv:2609.10002", "2609.10001v3", "2609.10002"])
     assert [(a.identifier, a.version) for a in found.announcements] == [
@@ -170,38 +171,38 @@ def test_papers_come_in_the_order_asked_for(api: ArxivApi, loopback_http: Loopba
         ("2609.10001", 3),
     ]
     assert found.missing == ()
-    assert asked(loopback_http) == [["2609.10002", "2609.10001v3"]]
+    assert requested(loopback_http) == [["2609.10002", "2609.10001v3"]]
     assert parse_qs(loopback_http.requests[0].query)["max_results"] == ["2"]
 
 
-def test_many_papers_are_asked_for_a_hundred_at_a_time(
+def test_many_papers_are_requested_a_hundred_at_a_time(
     api: ArxivApi, loopback_http: LoopbackHttp, passed: list[str]
 ) -> None:
     loopback_http.routes["/api/query"] = everything
     identifiers = [f"2609.{10_000 + n}" for n in range(1, 206)]
     found = api.fetch_papers(identifiers)
     assert [a.identifier for a in found.announcements] == identifiers
-    assert [len(batch) for batch in asked(loopback_http)] == [100, 100, 5]
+    assert [len(batch) for batch in requested(loopback_http)] == [100, 100, 5]
     assert len(passed) == 3
 
 
-def test_nothing_is_asked_for_nothing(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
+def test_no_identifiers_cause_no_request(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
     found = api.fetch_papers([])
     assert (found.announcements, found.missing) == ((), ())
     assert loopback_http.requests == []
 
 
-def test_what_is_no_identifier_is_missing_without_spoiling_the_others(
+def test_an_invalid_identifier_is_missing_and_does_not_affect_the_others(
     api: ArxivApi, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/api/query"] = everything
     found = api.fetch_papers(["abc", "2609.10001"])
     assert [a.identifier for a in found.announcements] == ["2609.10001"]
     assert found.missing == ("abc",)
-    assert asked(loopback_http) == [["2609.10001"]]
+    assert requested(loopback_http) == [["2609.10001"]]
 
 
-def test_a_paper_asked_for_with_and_without_version_is_told_apart(
+def test_requests_with_and_without_version_are_told_apart(
     api: ArxivApi, loopback_http: LoopbackHttp
 ) -> None:
     body = feed([entry("2609.10001v3"), entry("2609.10001v1")])
@@ -211,7 +212,7 @@ def test_a_paper_asked_for_with_and_without_version_is_told_apart(
     assert found.missing == ()
 
 
-def test_only_what_a_short_page_left_out_is_asked_for_again(
+def test_only_papers_missing_from_a_short_page_are_requested_again(
     api: ArxivApi, loopback_http: LoopbackHttp, passed: list[str]
 ) -> None:
     answers = iter(
@@ -224,7 +225,7 @@ def test_only_what_a_short_page_left_out_is_asked_for_again(
     loopback_http.routes["/api/query"] = lambda _: (200, {}, next(answers))
     found = api.fetch_papers(["2609.10001", "2609.10002", "2609.10003"])
     assert [a.identifier[-1] for a in found.announcements] == ["1", "2", "3"]
-    assert asked(loopback_http) == [
+    assert requested(loopback_http) == [
         ["2609.10001", "2609.10002", "2609.10003"],
         ["2609.10002", "2609.10003"],
         ["2609.10002", "2609.10003"],
@@ -232,7 +233,7 @@ def test_only_what_a_short_page_left_out_is_asked_for_again(
     assert len(passed) == 3
 
 
-def test_a_page_that_stays_empty_is_given_up_and_its_papers_are_missing(
+def test_papers_of_a_page_that_stays_empty_are_missing_after_the_last_attempt(
     api: ArxivApi, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/api/query"] = 200, {}, feed([], total=0)
@@ -261,7 +262,7 @@ def test_a_request_that_arxiv_refuses_is_permanent(
     assert "\n" not in str(caught.value)
 
 
-def test_a_busy_server_says_when_to_come_back(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
+def test_a_busy_server_names_the_retry_delay(api: ArxivApi, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/api/query"] = 503, {"Retry-After": "9"}, b""
     with pytest.raises(SourceUnavailable, match="HTTP 503") as caught:
         api.fetch_papers(["2609.10001"])
@@ -269,7 +270,7 @@ def test_a_busy_server_says_when_to_come_back(api: ArxivApi, loopback_http: Loop
     assert len(loopback_http.requests) == 1
 
 
-def test_a_connection_cut_in_the_body_may_be_asked_again(
+def test_a_connection_cut_in_the_body_may_be_retried(
     api: ArxivApi, loopback_http: LoopbackHttp
 ) -> None:
     whole = feed([entry("2609.10001v1")])

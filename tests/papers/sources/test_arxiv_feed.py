@@ -1,4 +1,4 @@
-"""arXiv's feed: every documented field, bad entries counted, anything but a whole feed refused."""
+"""arXiv's feed: every documented field, bad entries counted, incomplete feeds refused."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -96,7 +96,7 @@ def test_every_documented_field_is_read_raw_from_either_format(payload: bytes) -
     assert announcement.license == "http://creativecommons.org/licenses/by/4.0/"
     assert announcement.doi == "10.1000/XYZ"
     assert announcement.journal_ref == "J. Tests 1 (2026)"
-    # The feed's dates are those of its rendering, so none of them is the paper's.
+    # The feed's dates are those of its rendering, so the paper has none.
     assert announcement.published_at is None
     assert batch.bad_entries == ()
     assert batch.rendered_on == date(2026, 9, 18)
@@ -119,14 +119,14 @@ def test_an_old_identifier_loses_version_and_subject_class() -> None:
         (rss(published="Mon, 21 Sep 2026 00:00:00 -0400"), date(2026, 9, 21), False),
         (rss(published="some day"), None, False),
         (atom(updated="2026-09-19T04:00:02+00:00"), date(2026, 9, 19), True),
-        # Still Friday in New York, and so in winter time.
+        # Still Friday in New York, also in winter time.
         (atom(updated="2026-09-19T03:59:59Z"), date(2026, 9, 18), False),
         (atom(updated="2026-12-05T04:59:59Z"), date(2026, 12, 4), False),
         (atom(updated="2026-09-20T00:00:00"), date(2026, 9, 20), True),
         (atom(updated="whenever"), None, False),
     ],
 )
-def test_a_feed_says_on_which_day_it_was_made_and_whether_that_is_a_day_off(
+def test_a_feed_names_its_rendering_day_and_whether_it_is_a_skip_day(
     payload: bytes, rendered_on: date | None, is_skip_day: bool
 ) -> None:
     batch = parse_feed(payload)
@@ -146,7 +146,7 @@ def test_a_feed_says_on_which_day_it_was_made_and_whether_that_is_a_day_off(
         ("<item/>", "has no identifier"),
     ],
 )
-def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: str, reason: str) -> None:
+def test_a_bad_entry_is_counted_and_does_not_affect_the_others(bad: str, reason: str) -> None:
     good = [item(id=f"oai:arXiv.org:2609.0000{n}v1") for n in (1, 2)]
     batch = parse_feed(rss(good[0], bad, good[1]))
     assert [a.identifier for a in batch.announcements] == ["2609.00001", "2609.00002"]
@@ -156,17 +156,17 @@ def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: str, reason: s
     assert counted.reason.endswith("line 4")
 
 
-def test_an_address_that_is_no_web_address_never_becomes_the_papers_link() -> None:
+def test_only_a_web_address_becomes_the_papers_link() -> None:
     (announcement,) = parse_feed(atom(entry(link="javascript:alert(1)"))).announcements
     assert announcement.url == "https://arxiv.org/abs/2609.01234"
 
 
-def test_a_description_without_its_head_is_all_abstract() -> None:
+def test_a_description_without_its_prefix_is_the_abstract() -> None:
     (announcement,) = parse_feed(rss(item(summary="Just text."))).announcements
     assert announcement.abstract == "Just text."
 
 
-def test_a_control_character_in_one_title_does_not_cost_the_day() -> None:
+def test_a_control_character_in_a_title_does_not_make_the_feed_unreadable() -> None:
     (announcement,) = parse_feed(rss(item(title="bell\x07 and\x0b tab"))).announcements
     assert announcement.title == "bell and tab"
 
@@ -218,7 +218,7 @@ FILE_READER = (
         ),
     ],
 )
-def test_anything_but_a_feed_is_refused_in_one_line_that_says_where(
+def test_anything_but_a_feed_is_refused_in_one_line_with_its_place(
     payload: bytes, reason: str
 ) -> None:
     with pytest.raises(SourceUnreadable) as caught:
@@ -253,5 +253,5 @@ def test_the_configured_address_may_name_the_format(configured: str, address: st
     assert feed_address(configured, "cs.CL") == address
 
 
-def test_a_category_cannot_leave_its_place_in_the_address() -> None:
+def test_a_category_is_quoted_in_the_address() -> None:
     assert feed_address("http://h", "../x?y+z") == "http://h/rss/..%2Fx%3Fy%2Bz"

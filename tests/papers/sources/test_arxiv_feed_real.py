@@ -1,4 +1,4 @@
-"""Real days of arXiv, as RSS and as Atom, against what was announced on them."""
+"""Real days of arXiv, as RSS and as Atom, compared with their announcements."""
 
 import gzip
 import json
@@ -70,7 +70,7 @@ def test_a_real_feed_that_is_cut_off_or_an_error_is_refused(
 
 
 def test_the_whole_entries_of_a_real_atom_day_are_all_read(real_data: Path) -> None:
-    """The file was cut off in the middle; closed behind its last whole entry it is a real feed."""
+    """The file is truncated; closed after its last whole entry it is a real feed."""
     path = real_data / "wire" / "arxiv_rss" / "dev" / "real_atom_cs.AI_2025-08-20_TRUNCATED.xml"
     payload = path.read_bytes()
     whole = payload[: payload.rindex(b"</entry>")] + b"</entry></feed>"
@@ -83,7 +83,7 @@ def test_the_whole_entries_of_a_real_atom_day_are_all_read(real_data: Path) -> N
 
 
 @pytest.mark.parametrize("folder", ["arxiv_oai", "oai_generic", "arxiv_api_atom"])
-def test_other_answers_of_arxiv_are_never_taken_for_a_batch(real_data: Path, folder: str) -> None:
+def test_other_answers_of_arxiv_are_never_read_as_a_batch(real_data: Path, folder: str) -> None:
     paths = sorted((real_data / "wire" / folder / "dev").glob("*.xml"))
     assert paths
     for path in paths:

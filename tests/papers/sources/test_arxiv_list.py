@@ -1,4 +1,4 @@
-"""The listing page: arXiv's own counts, or a clear word that it does not give them."""
+"""The listing page: arXiv's own counts, or a clear error."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,7 +15,7 @@ DAY = "Friday, 18 September 2026"
 
 
 def item(identifier: str, number: int = 1) -> str:
-    """An invented entry in the page's layout; its abstract mentions another paper."""
+    """Return an invented entry in the page's layout; its abstract mentions another paper."""
     return f"""<dt><a name='item{number}'>[{number}]</a>
       <a href ="/abs/{identifier}" title="Abstract" id="{identifier}">arXiv:{identifier}</a>
       [<a href="/pdf/{identifier}" title="Download PDF">pdf</a>]</dt>
@@ -56,7 +56,7 @@ def test_a_page_states_its_day_and_counts_and_lists_its_papers() -> None:
     )
 
 
-def test_a_section_that_is_not_there_counts_nothing() -> None:
+def test_an_absent_section_counts_zero() -> None:
     listing = parse_listing(page(CROSS, total=1))
     assert (listing.new_count, listing.cross_count, listing.replacement_count) == (0, 1, 0)
     assert not listing.is_empty
@@ -65,13 +65,13 @@ def test_a_section_that_is_not_there_counts_nothing() -> None:
 @pytest.mark.parametrize(
     "words", ["showing first 1 of 1,234", "continued, showing last 1 of 1234", "SHOWING 1 of 1234"]
 )
-def test_a_count_is_that_of_the_section_and_not_of_the_page(words: str) -> None:
+def test_a_count_is_that_of_the_section_not_of_the_shown_part(words: str) -> None:
     new = section(f"New submissions ({words} entries )", ["2609.10001"])
     listing = parse_listing(page(new))
     assert (listing.new_count, listing.new) == (1234, ("2609.10001",))
 
 
-def test_the_older_names_of_the_sections_are_understood() -> None:
+def test_the_older_names_of_the_sections_are_read() -> None:
     listing = parse_listing(
         page(
             section("Cross-lists for Fri, 18 Sep 26 (showing 1 of 1 entries)", ["2609.1"]),
@@ -84,7 +84,7 @@ def test_the_older_names_of_the_sections_are_understood() -> None:
     assert (listing.replacement_count, len(listing.replacements)) == (2, 2)
 
 
-def test_a_heading_without_a_count_counts_what_is_below_it() -> None:
+def test_a_section_without_a_stated_count_is_counted_by_its_papers() -> None:
     assert parse_listing(page(section("New submissions", ["2609.10001"]))).new_count == 1
 
 
@@ -93,7 +93,7 @@ def test_papers_are_found_without_the_terms_of_a_definition_list() -> None:
     assert parse_listing(page(plain)).new == ("2609.10001", "2609.10002")
 
 
-def test_no_updates_is_a_statement_of_its_own() -> None:
+def test_a_page_that_says_no_updates_is_an_empty_listing() -> None:
     assert parse_listing(page("<p>No updates today.</p>")) == Listing(
         date(2026, 9, 18), is_empty=True
     )
@@ -123,7 +123,7 @@ def test_no_updates_is_a_statement_of_its_own() -> None:
         (page(NEW, total=1_000), "not a whole listing: its sections count 2 of 1000 entries"),
     ],
 )
-def test_a_page_that_is_not_clear_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+def test_an_ambiguous_page_is_refused_in_one_line(payload: bytes, reason: str) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         parse_listing(payload)
     assert str(caught.value) == reason
@@ -139,13 +139,13 @@ def listing(loopback_http: LoopbackHttp) -> ArxivListing:
     )
 
 
-def test_a_category_is_asked_for_once(listing: ArxivListing, loopback_http: LoopbackHttp) -> None:
+def test_a_category_is_requested_once(listing: ArxivListing, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/list/cs.CL/new"] = 200, {"Content-Type": "text/html"}, page(NEW)
     assert listing.fetch("cs.CL").new_count == 2
     assert [request.path for request in loopback_http.requests] == ["/list/cs.CL/new"]
 
 
-def test_a_category_that_is_none_stays_in_its_place(
+def test_an_invalid_category_is_quoted_in_the_address(
     listing: ArxivListing, loopback_http: LoopbackHttp
 ) -> None:
     with pytest.raises(SourceUnavailable, match="HTTP 404") as caught:
@@ -154,7 +154,7 @@ def test_a_category_that_is_none_stays_in_its_place(
     assert loopback_http.requests[0].path == "/list/..%2Fadmin/new"
 
 
-def test_a_busy_server_says_when_to_come_back(
+def test_a_busy_server_names_the_retry_delay(
     listing: ArxivListing, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/list/cs.CL/new"] = 503, {"Retry-After": "7"}, b""

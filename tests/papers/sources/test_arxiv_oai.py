@@ -21,8 +21,8 @@ from service.papers.sources.base import SourceUnreadable
 def the_record(metadata: str) -> OaiRecord:
     page = parse_oai(listed(record(metadata)))
     assert page.bad_entries == ()
-    (one,) = page.records
-    return one
+    (found,) = page.records
+    return found
 
 
 def the_fault(inside: str) -> str:
@@ -34,105 +34,106 @@ def the_fault(inside: str) -> str:
     return bad.reason
 
 
-def test_a_raw_record_tells_everything_about_a_paper() -> None:
-    one = the_record(RAW)
-    assert (one.identifier, one.datestamp) == ("2609.10001", date(2026, 9, 16))
-    assert one.sets == ("cs:cs:DS", "math:math:CO")
-    assert not one.is_deleted
-    assert one.versions == (
+def test_a_raw_record_has_every_field_of_a_paper() -> None:
+    record = the_record(RAW)
+    assert (record.identifier, record.datestamp) == ("2609.10001", date(2026, 9, 16))
+    assert record.sets == ("cs:cs:DS", "math:math:CO")
+    assert not record.is_deleted
+    assert record.versions == (
         Version(1, datetime(2026, 9, 1, 8, tzinfo=UTC)),
         Version(2, datetime(2026, 9, 15, 17, 59, 59, tzinfo=UTC), "D"),
     )
-    told = one.announcement
-    assert told is not None
-    assert (told.key, told.identifier, told.source) == ("arxiv:2609.10001", "2609.10001", "arxiv")
-    assert (told.version, told.announce_type) == (2, AnnounceType.REPLACE)
-    assert told.title == "On sorting $n$ things\n  with $x<y$"
-    assert told.abstract == "We sort.\n  And we are done."
-    assert told.authors == ("Ada Example", "Bob O'Sample")
-    assert (told.categories, told.primary_category) == (("cs.DS", "math.CO"), "cs.DS")
-    assert told.comment == "12 pages, 3 figures"
-    assert (told.journal_ref, told.doi) == ("J. Ex. 1 (2026) 2", "10.1234/ex")
-    assert told.license == "http://arxiv.org/licenses/nonexclusive-distrib/1.0/"
-    assert told.url == "https://arxiv.org/abs/2609.10001"
-    assert told.published_at == datetime(2026, 9, 1, 8, tzinfo=UTC)
-    assert not told.is_withdrawn
+    paper = record.announcement
+    assert paper is not None
+    assert (paper.source, paper.identifier) == ("arxiv", "2609.10001")
+    assert paper.key == "arxiv:2609.10001"
+    assert (paper.version, paper.announce_type) == (2, AnnounceType.REPLACE)
+    assert paper.title == "On sorting $n$ things\n  with $x<y$"
+    assert paper.abstract == "We sort.\n  And we are done."
+    assert paper.authors == ("Ada Example", "Bob O'Sample")
+    assert (paper.categories, paper.primary_category) == (("cs.DS", "math.CO"), "cs.DS")
+    assert paper.comment == "12 pages, 3 figures"
+    assert (paper.journal_ref, paper.doi) == ("J. Ex. 1 (2026) 2", "10.1234/ex")
+    assert paper.license == "http://arxiv.org/licenses/nonexclusive-distrib/1.0/"
+    assert paper.url == "https://arxiv.org/abs/2609.10001"
+    assert paper.published_at == datetime(2026, 9, 1, 8, tzinfo=UTC)
+    assert not paper.is_withdrawn
 
 
 def test_a_first_version_is_new() -> None:
     only_first = RAW.replace('<version version="v2">', "<old>").replace(
         "<source_type>D</source_type></version>", "</old>"
     )
-    told = the_record(only_first).announcement
-    assert told is not None
-    assert (told.version, told.announce_type) == (1, AnnounceType.NEW)
+    paper = the_record(only_first).announcement
+    assert paper is not None
+    assert (paper.version, paper.announce_type) == (1, AnnounceType.NEW)
 
 
-def test_a_list_of_versions_without_the_first_tells_no_day_of_publication() -> None:
-    told = the_record(RAW.replace('version="v1"', 'version="v3"')).announcement
-    assert told is not None
-    assert (told.version, told.published_at) == (3, None)
+def test_a_list_of_versions_without_the_first_has_no_publication_day() -> None:
+    paper = the_record(RAW.replace('version="v1"', 'version="v3"')).announcement
+    assert paper is not None
+    assert (paper.version, paper.published_at) == (3, None)
 
 
 @pytest.mark.parametrize(("source_type", "is_withdrawn"), [("I", True), ("AI", True), ("D", False)])
 def test_a_last_version_without_source_is_a_withdrawal(
     source_type: str, is_withdrawn: bool
 ) -> None:
-    told = the_record(RAW.replace(">D<", f">{source_type}<")).announcement
-    assert told is not None
-    assert told.is_withdrawn is is_withdrawn
+    paper = the_record(RAW.replace(">D<", f">{source_type}<")).announcement
+    assert paper is not None
+    assert paper.is_withdrawn is is_withdrawn
 
 
 def test_an_earlier_version_without_source_is_no_withdrawal() -> None:
     raw = RAW.replace("<size>11kb</size>", "<size>0kb</size><source_type>I</source_type>")
-    told = the_record(raw).announcement
-    assert told is not None
-    assert not told.is_withdrawn
+    paper = the_record(raw).announcement
+    assert paper is not None
+    assert not paper.is_withdrawn
 
 
-def test_split_names_are_put_together_without_affiliations_and_colons() -> None:
-    one = the_record(SPLIT)
-    told = one.announcement
-    assert told is not None
-    assert told.authors == ("The Sorting Collaboration", "Ada van der Example Jr.")
-    assert (told.version, told.announce_type, one.versions) == (1, AnnounceType.NEW, ())
-    assert told.published_at == datetime(2026, 9, 2, tzinfo=UTC)
+def test_split_names_are_joined_without_affiliations_and_colons() -> None:
+    record = the_record(SPLIT)
+    paper = record.announcement
+    assert paper is not None
+    assert paper.authors == ("The Sorting Collaboration", "Ada van der Example Jr.")
+    assert (paper.version, paper.announce_type, record.versions) == (1, AnnounceType.NEW, ())
+    assert paper.published_at == datetime(2026, 9, 2, tzinfo=UTC)
 
 
 def test_an_updated_paper_is_a_replacement_although_no_version_is_named() -> None:
     updated = SPLIT.replace("</created>", "</created><updated>2026-09-15</updated>")
-    told = the_record(updated).announcement
-    assert told is not None
-    assert told.announce_type is AnnounceType.REPLACE
-    assert told.published_at == datetime(2026, 9, 2, tzinfo=UTC)
+    paper = the_record(updated).announcement
+    assert paper is not None
+    assert paper.announce_type is AnnounceType.REPLACE
+    assert paper.published_at == datetime(2026, 9, 2, tzinfo=UTC)
 
 
-def test_a_day_after_the_identifiers_month_is_not_that_of_publication() -> None:
-    told = the_record(SPLIT.replace("2026-09-02", "2026-10-02")).announcement
-    assert told is not None
-    assert (told.announce_type, told.published_at) == (AnnounceType.REPLACE, None)
-    told = the_record(SPLIT.replace("2026-09-02", "unknown")).announcement
-    assert told is not None
-    assert told.published_at is None
+def test_a_day_after_the_identifiers_month_is_no_publication_day() -> None:
+    paper = the_record(SPLIT.replace("2026-09-02", "2026-10-02")).announcement
+    assert paper is not None
+    assert (paper.announce_type, paper.published_at) == (AnnounceType.REPLACE, None)
+    paper = the_record(SPLIT.replace("2026-09-02", "unknown")).announcement
+    assert paper is not None
+    assert paper.published_at is None
 
 
 def test_a_record_without_categories_has_no_primary_one() -> None:
-    told = the_record(SPLIT.replace("<categories>hep-ex</categories>", "")).announcement
-    assert told is not None
-    assert (told.categories, told.primary_category) == ((), None)
+    paper = the_record(SPLIT.replace("<categories>hep-ex</categories>", "")).announcement
+    assert paper is not None
+    assert (paper.categories, paper.primary_category) == ((), None)
 
 
 def test_an_old_identifier_loses_its_subject_class() -> None:
     metadata = SPLIT.replace("2609.10002", "math.CA/0611800").replace("2026-09-02", "2006-11-26")
     page = parse_oai(listed(record(metadata, "math/0611800")))
-    (one,) = page.records
-    assert one.identifier == "math/0611800"
-    assert one.announcement is not None
-    assert one.announcement.key == "arxiv:math/0611800"
-    assert one.announcement.announce_type is AnnounceType.NEW
+    (found,) = page.records
+    assert found.identifier == "math/0611800"
+    assert found.announcement is not None
+    assert found.announcement.key == "arxiv:math/0611800"
+    assert found.announcement.announce_type is AnnounceType.NEW
 
 
-def test_a_deleted_record_is_told_as_such() -> None:
+def test_a_deleted_record_is_marked_as_deleted() -> None:
     page = parse_oai(listed(record("", header=' status="deleted"')))
     assert page.records == (
         OaiRecord("2609.10001", date(2026, 9, 16), ("cs:cs:DS", "math:math:CO"), is_deleted=True),
@@ -161,7 +162,7 @@ def test_a_record_that_cannot_be_read_is_counted_and_its_page_kept(
     assert the_fault(inside).startswith(reason)
 
 
-def test_a_page_says_how_to_go_on_and_when_it_was_made() -> None:
+def test_a_page_has_its_resumption_token_and_response_date() -> None:
     page = parse_oai(listed(record(RAW), token="from%3D2026&amp;skip=1"))
     assert page.resumption_token == "from%3D2026&skip=1"
     assert page.response_date == datetime(2026, 9, 16, 3, tzinfo=UTC)
@@ -180,7 +181,7 @@ def test_no_records_is_a_normal_answer() -> None:
     assert page.error == "noRecordsMatch"
 
 
-def test_an_expired_token_is_its_own_error_and_may_be_asked_again() -> None:
+def test_an_expired_token_is_its_own_error_and_may_be_retried() -> None:
     with pytest.raises(
         ResumptionTokenExpired, match="arXiv answered badResumptionToken: gone, line 5"
     ) as e:
@@ -218,7 +219,7 @@ def test_every_other_answer_is_refused_in_one_line(inside: str, reason: str) -> 
         b"",
     ],
 )
-def test_what_is_not_oai_is_refused_in_one_line(payload: bytes) -> None:
+def test_anything_but_oai_pmh_is_refused_in_one_line(payload: bytes) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         parse_oai(payload)
     assert "\n" not in str(caught.value)

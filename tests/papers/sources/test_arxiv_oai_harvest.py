@@ -1,4 +1,4 @@
-"""Harvesting arXiv: lists that go on, expire, go in circles and end, on a loopback server."""
+"""Harvesting arXiv: lists that continue, expire, repeat and end, on a loopback server."""
 
 from datetime import date
 from urllib.parse import parse_qs
@@ -15,7 +15,7 @@ from service.papers.sources.http_fetch import Caller, Fetcher
 
 @pytest.fixture
 def passed() -> list[str]:
-    """The addresses that the gate let through."""
+    """Return the URLs that passed the rate limiter."""
     return []
 
 
@@ -34,7 +34,7 @@ EXPIRED = answer('<error code="badResumptionToken">expired</error>')
 SINCE = date(2026, 9, 9)
 
 
-def asked(loopback_http: LoopbackHttp) -> list[dict[str, list[str]]]:
+def requested(loopback_http: LoopbackHttp) -> list[dict[str, list[str]]]:
     return [parse_qs(request.query) for request in loopback_http.requests]
 
 
@@ -57,7 +57,7 @@ def test_a_harvest_follows_tokens_one_request_each(
     records = list(oai.harvest(SINCE, "cs:cs:AI", on_page=pages.append))
     assert [r.identifier for r in records] == ["2609.10001", "2609.10002", "2609.10003"]
     assert [len(page.records) for page in pages] == [1, 1, 1]
-    assert asked(loopback_http) == [
+    assert requested(loopback_http) == [
         {
             "verb": ["ListRecords"],
             "metadataPrefix": ["arXivRaw"],
@@ -73,12 +73,12 @@ def test_a_harvest_follows_tokens_one_request_each(
 def test_a_harvest_of_nothing_is_empty(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/oai"] = 200, {}, answer('<error code="noRecordsMatch"/>')
     assert list(oai.harvest(SINCE, prefix="arXiv")) == []
-    assert asked(loopback_http) == [
+    assert requested(loopback_http) == [
         {"verb": ["ListRecords"], "metadataPrefix": ["arXiv"], "from": ["2026-09-09"]}
     ]
 
 
-def test_a_token_that_expires_midway_begins_the_list_again(
+def test_a_token_that_expires_midway_restarts_the_list(
     oai: ArxivOai, loopback_http: LoopbackHttp
 ) -> None:
     one, two = numbered(2)
@@ -86,7 +86,7 @@ def test_a_token_that_expires_midway_begins_the_list_again(
     loopback_http.routes["/oai"] = lambda _: (200, {}, next(answers))
     records = list(oai.harvest(SINCE))
     assert [r.identifier for r in records] == ["2609.10001", "2609.10001", "2609.10002"]
-    starts = [query for query in asked(loopback_http) if "from" in query]
+    starts = [query for query in requested(loopback_http) if "from" in query]
     assert [query["from"] for query in starts] == [["2026-09-09"], ["2026-09-09"]]
 
 
@@ -114,7 +114,7 @@ def test_a_list_that_goes_in_circles_ends(oai: ArxivOai, loopback_http: Loopback
     assert len(loopback_http.requests) == 2
 
 
-def test_a_busy_server_says_when_to_come_back(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
+def test_a_busy_server_names_the_retry_delay(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
     (one,) = numbered(1)
     answers: list[Response] = [
         (200, {}, listed(one, token="t")),
@@ -130,7 +130,7 @@ def test_a_busy_server_says_when_to_come_back(oai: ArxivOai, loopback_http: Loop
     assert not caught.value.permanent
 
 
-def test_a_connection_cut_in_the_body_may_be_asked_again(
+def test_a_connection_cut_in_the_body_may_be_retried(
     oai: ArxivOai, loopback_http: LoopbackHttp
 ) -> None:
     whole = listed(*numbered(2))

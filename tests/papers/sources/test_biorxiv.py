@@ -1,4 +1,4 @@
-"""bioRxiv and medRxiv: all pages of a day, however they are counted."""
+"""bioRxiv and medRxiv: all pages of a day, whatever its counts say."""
 
 import json
 from datetime import UTC, date, datetime
@@ -33,46 +33,47 @@ def row(number: int = 1, /, **fields: object) -> dict[str, object]:
 
 
 def page(*rows: object, **message: object) -> bytes:
-    told = {"status": "ok", "cursor": 0, "count": len(rows), "total": "90"} | message
-    return json.dumps({"messages": [told], "collection": list(rows)}).encode()
+    fields = {"status": "ok", "cursor": 0, "count": len(rows), "total": "90"} | message
+    return json.dumps({"messages": [fields], "collection": list(rows)}).encode()
 
 
 def the_paper(**fields: object) -> ParsedAnnouncement:
-    (told,) = parse_details(page(row(**fields))).announcements
-    return told
+    (paper,) = parse_details(page(row(**fields))).announcements
+    return paper
 
 
 def test_a_row_is_a_paper() -> None:
-    told = the_paper()
-    assert told.key == "biorxiv:10.1101/2026.09.17.000001"
-    assert (told.source, told.identifier) == ("biorxiv", "10.1101/2026.09.17.000001")
-    assert (told.version, told.announce_type) == (1, AnnounceType.NEW)
-    assert (told.title, told.abstract) == ("An invented study", "We invent.")
-    assert told.authors == ("A. Example", "B. C. Sample Jr.", "The Invented Consortium")
-    assert told.categories == ("biorxiv.cell-biology",)
-    assert told.primary_category == "biorxiv.cell-biology"
-    assert told.url == "https://www.biorxiv.org/content/10.1101/2026.09.17.000001v1"
-    assert (told.license, told.doi, told.is_withdrawn) == ("cc_by", "", False)
-    assert told.published_at == datetime(2026, 9, 7, tzinfo=UTC)
+    paper = the_paper()
+    assert paper.key == "biorxiv:10.1101/2026.09.17.000001"
+    assert (paper.source, paper.identifier) == ("biorxiv", "10.1101/2026.09.17.000001")
+    assert (paper.version, paper.announce_type) == (1, AnnounceType.NEW)
+    assert (paper.title, paper.abstract) == ("An invented study", "We invent.")
+    assert paper.authors == ("A. Example", "B. C. Sample Jr.", "The Invented Consortium")
+    assert paper.categories == ("biorxiv.cell-biology",)
+    assert paper.primary_category == "biorxiv.cell-biology"
+    assert paper.url == "https://www.biorxiv.org/content/10.1101/2026.09.17.000001v1"
+    assert (paper.license, paper.doi, paper.is_withdrawn) == ("cc_by", "", False)
+    assert paper.published_at == datetime(2026, 9, 7, tzinfo=UTC)
 
 
 def test_a_later_version_is_a_replacement_without_a_day_of_publication() -> None:
-    told = the_paper(version=3)
-    assert (told.version, told.announce_type, told.published_at) == (3, AnnounceType.REPLACE, None)
-    assert told.url.endswith("v3")
+    paper = the_paper(version=3)
+    assert (paper.version, paper.announce_type) == (3, AnnounceType.REPLACE)
+    assert paper.published_at is None
+    assert paper.url.endswith("v3")
 
 
 @pytest.mark.parametrize("version", [None, "", "one", -1, "0"])
-def test_a_version_that_is_none_is_the_first(version: object) -> None:
+def test_an_invalid_version_counts_as_the_first(version: object) -> None:
     assert the_paper(version=version).announce_type is AnnounceType.NEW
 
 
 @pytest.mark.parametrize("day", ["", "NA", "2026-13-01", "2026-2-30", "17 Sep 2026", None])
-def test_a_day_that_is_none_is_left_out(day: object) -> None:
+def test_an_invalid_day_is_left_out(day: object) -> None:
     assert the_paper(date=day).published_at is None
 
 
-def test_a_published_preprint_tells_where() -> None:
+def test_a_published_preprint_has_the_doi_of_its_article() -> None:
     assert the_paper(published="https://doi.org/10.7554/eLife.43696").doi == "10.7554/elife.43696"
 
 
@@ -88,25 +89,25 @@ def test_a_published_preprint_tells_where() -> None:
 def test_a_category_carries_its_servers_name(
     server: object, category: str, expected: tuple[str, ...]
 ) -> None:
-    told = the_paper(server=server, category=category)
-    assert told.categories == expected
-    assert told.primary_category == (expected[0] if expected else None)
+    paper = the_paper(server=server, category=category)
+    assert paper.categories == expected
+    assert paper.primary_category == (expected[0] if expected else None)
 
 
-def test_a_row_of_the_other_server_is_filed_there() -> None:
-    told = the_paper(server="medrxiv")
-    assert told.key == "medrxiv:10.1101/2026.09.17.000001"
-    assert told.url.startswith("https://www.medrxiv.org/content/")
+def test_a_row_of_the_other_server_gets_that_servers_key() -> None:
+    paper = the_paper(server="medrxiv")
+    assert paper.key == "medrxiv:10.1101/2026.09.17.000001"
+    assert paper.url.startswith("https://www.medrxiv.org/content/")
 
 
 @pytest.mark.parametrize("fields", [{"title": "WITHDRAWN: A study"}, {"type": "withdrawn"}])
-def test_a_withdrawn_preprint_says_so(fields: dict[str, object]) -> None:
+def test_a_withdrawn_preprint_is_marked_as_withdrawn(fields: dict[str, object]) -> None:
     assert the_paper(**fields).is_withdrawn
 
 
 def test_a_bad_row_is_counted_and_the_others_are_kept() -> None:
     found = parse_details(page("row", row(1, doi="NA"), row(2), row(3, title=None)))
-    assert [told.identifier[-1] for told in found.announcements] == ["2"]
+    assert [paper.identifier[-1] for paper in found.announcements] == ["2"]
     assert [(bad.position, bad.reason) for bad in found.bad_entries] == [
         (0, "is a str, not an object"),
         (1, "not a DOI: 'NA'"),
@@ -134,7 +135,7 @@ def test_the_cursor_never_skips_rows_and_never_stands_still(stated: object, coun
         b'{"messages": [{"status": "no posts found"}]}',
     ],
 )
-def test_an_empty_page_counts_nothing(payload: bytes) -> None:
+def test_an_empty_page_has_a_count_of_zero(payload: bytes) -> None:
     found = parse_details(payload)
     assert (found.announcements, found.bad_entries, found.count) == ((), (), 0)
 
@@ -161,7 +162,7 @@ def test_a_page_without_a_message_is_read_by_its_rows(messages: object) -> None:
         ),
     ],
 )
-def test_what_is_no_answer_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+def test_anything_but_an_answer_is_refused_in_one_line(payload: bytes, reason: str) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         parse_details(payload)
     assert str(caught.value).startswith(reason)
@@ -174,14 +175,14 @@ def joined(*pages: bytes) -> bytes:
 
 def test_pages_of_a_day_are_read_as_one_batch() -> None:
     batch = parse_pages(joined(page(row(1), "bad"), page(row(2))), "biorxiv")
-    assert [told.identifier[-1] for told in batch.announcements] == ["1", "2"]
+    assert [paper.identifier[-1] for paper in batch.announcements] == ["1", "2"]
     assert len(batch.bad_entries) == 1
 
 
-def test_every_version_of_a_day_is_told() -> None:
+def test_every_version_of_a_day_is_announced() -> None:
     rows = [row(1, version=2), row(1, version=3)]
-    told = parse_pages(joined(page(*rows)), "biorxiv").announcements
-    assert [(one.version, one.announce_type) for one in told] == [
+    papers = parse_pages(joined(page(*rows)), "biorxiv").announcements
+    assert [(paper.version, paper.announce_type) for paper in papers] == [
         (2, AnnounceType.REPLACE),
         (3, AnnounceType.REPLACE),
     ]
@@ -221,7 +222,7 @@ def test_a_day_is_all_its_pages_with_a_pause_between_any_two(
     fetched = biorxiv.fetch("", DAY, FetchState())
     assert fetched.payload is not None
     batch = biorxiv.parse(fetched.payload)
-    assert [told.identifier[-1] for told in batch.announcements] == ["1", "2", "3"]
+    assert [paper.identifier[-1] for paper in batch.announcements] == ["1", "2", "3"]
     assert len(loopback_http.requests) == 3
     assert pauses == [0.5, 0.5]
     assert (biorxiv.name, biorxiv.gates_editions) == ("biorxiv", False)
@@ -236,7 +237,7 @@ def test_a_day_without_posts_is_an_empty_batch(
     assert biorxiv.parse(fetched.payload).announcements == ()
 
 
-def test_without_a_day_the_last_one_is_asked_for(
+def test_without_a_day_the_last_day_is_requested(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/details/biorxiv/1d/0/json"] = 200, {}, page()
@@ -245,14 +246,14 @@ def test_without_a_day_the_last_one_is_asked_for(
 
 
 @pytest.mark.parametrize("category", ["biorxiv.cell-biology", "Cell Biology"])
-def test_one_category_is_named_as_the_server_names_it(
+def test_a_category_is_requested_under_the_servers_name(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp, category: str
 ) -> None:
     loopback_http.routes[f"{PATH}/0/json?category=cell_biology"] = 200, {}, page()
     assert biorxiv.fetch(category, DAY, FetchState()).payload == b"[]"
 
 
-def test_a_server_that_ignores_the_cursor_is_not_asked_for_ever(
+def test_a_server_that_ignores_the_cursor_is_not_requested_forever(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp
 ) -> None:
     def serve(request: Request) -> Response:
@@ -273,7 +274,7 @@ def test_a_list_without_end_is_refused(biorxiv: Biorxiv, loopback_http: Loopback
 
 
 @pytest.mark.parametrize("cursor", [0, 1])
-def test_a_busy_server_says_when_to_come_back(
+def test_a_busy_server_names_the_retry_delay(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp, cursor: int
 ) -> None:
     loopback_http.routes[f"{PATH}/0/json"] = 200, {}, page(row(1))
@@ -283,7 +284,7 @@ def test_a_busy_server_says_when_to_come_back(
     assert caught.value.retry_after_seconds == 60
 
 
-def test_a_connection_cut_in_the_body_may_be_asked_again(
+def test_a_connection_cut_in_the_body_may_be_retried(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp
 ) -> None:
     whole = page(row(1))

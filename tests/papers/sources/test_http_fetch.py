@@ -1,4 +1,4 @@
-"""Fetching: polite to the source, bounded in time and size, and clear about what went wrong."""
+"""Fetching: polite to the source, limited in time and size, with clear errors."""
 
 import gzip
 import socket
@@ -24,7 +24,7 @@ CALLER = Caller("https://paperboy.example", "ops@paperboy.example", timeout_seco
 
 @pytest.fixture
 def passed() -> list[str]:
-    """The addresses that the gate let through."""
+    """Return the URLs that passed the rate limiter."""
     return []
 
 
@@ -40,7 +40,7 @@ def refused(fetcher: Fetcher, url: str) -> SourceUnavailable:
     return caught.value
 
 
-def test_a_request_says_who_asks_and_what_it_accepts(
+def test_a_request_sends_user_agent_and_accept(
     fetcher: Fetcher, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/feed?q=a+b"] = (200, {"ETag": '"one"'}, b"body")
@@ -57,7 +57,7 @@ def test_a_request_says_who_asks_and_what_it_accepts(
     assert request.headers["If-None-Match"] is None
 
 
-def test_a_caller_without_address_sends_a_plain_and_printable_name() -> None:
+def test_a_caller_without_address_sends_a_printable_user_agent() -> None:
     assert " (" not in Caller().user_agent
     assert Caller(contact="Zoë\r\nX: y").user_agent.endswith("(ZoX: y)")
 
@@ -66,7 +66,7 @@ def test_an_uninstalled_checkout_still_has_a_name() -> None:
     assert _version("no-such-distribution") == "dev"
 
 
-def test_what_has_not_changed_does_not_travel_again(
+def test_an_unchanged_answer_is_not_sent_again(
     fetcher: Fetcher, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/feed"] = (304, {}, b"")
@@ -76,7 +76,7 @@ def test_what_has_not_changed_does_not_travel_again(
 
 
 @pytest.mark.parametrize("status", [406, 408, 425, 429, 500, 502, 503, 504])
-def test_a_busy_source_may_be_asked_again_when_it_says(
+def test_a_busy_source_may_be_retried_after_the_time_it_names(
     fetcher: Fetcher, loopback_http: LoopbackHttp, status: int
 ) -> None:
     loopback_http.routes["/feed"] = (status, {"Retry-After": "120"}, b"Rate exceeded.\n")
@@ -88,7 +88,7 @@ def test_a_busy_source_may_be_asked_again_when_it_says(
 
 
 @pytest.mark.parametrize("status", [204, 300, 400, 401, 403, 404, 410])
-def test_what_will_not_change_is_permanent(
+def test_an_error_that_a_retry_cannot_help_is_permanent(
     fetcher: Fetcher, loopback_http: LoopbackHttp, status: int
 ) -> None:
     loopback_http.routes["/feed"] = (status, {"Retry-After": "120"}, b"")
@@ -97,7 +97,7 @@ def test_what_will_not_change_is_permanent(
     assert error.retry_after_seconds is None
 
 
-def test_an_error_feed_is_quoted_with_its_telling_sentence(
+def test_the_message_of_an_error_feed_is_quoted(
     fetcher: Fetcher, loopback_http: LoopbackHttp
 ) -> None:
     body = b"<rss><channel><title>Feed error</title><description>Invalid archive: 'cs.XX'.\nCheck.</description>"
@@ -109,7 +109,7 @@ def test_an_error_feed_is_quoted_with_its_telling_sentence(
     assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith("...")
 
 
-def test_a_redirect_is_followed_and_passes_the_gate_each_time(
+def test_every_redirect_is_followed_through_the_rate_limiter(
     fetcher: Fetcher, loopback_http: LoopbackHttp, passed: list[str]
 ) -> None:
     loopback_http.routes["/old"] = (301, {"Location": "/new"}, b"")
@@ -126,20 +126,18 @@ def test_a_redirect_in_circles_ends_soon(fetcher: Fetcher, loopback_http: Loopba
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "nonsense", "http://[::1"])
-def test_an_address_that_is_none_is_permanent(fetcher: Fetcher, url: str) -> None:
+def test_an_invalid_address_is_permanent(fetcher: Fetcher, url: str) -> None:
     assert refused(fetcher, url).permanent
 
 
-def test_a_source_that_is_down_may_be_asked_again(fetcher: Fetcher) -> None:
+def test_a_source_that_is_down_may_be_retried(fetcher: Fetcher) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     error = refused(fetcher, f"http://127.0.0.1:{port}/")
     assert (error.permanent, error.retry_after_seconds) == (False, None)
 
 
-def test_an_answer_cut_off_may_be_asked_for_again(
-    fetcher: Fetcher, loopback_http: LoopbackHttp
-) -> None:
+def test_a_truncated_answer_may_be_retried(fetcher: Fetcher, loopback_http: LoopbackHttp) -> None:
     headers = {"Content-Length": "100", "Connection": "close"}
     loopback_http.routes["/feed"] = (200, headers, b"too short")
     assert not refused(fetcher, f"{loopback_http.url}/feed").permanent
@@ -155,14 +153,14 @@ def test_an_answer_that_never_ends_is_given_up(loopback_http: LoopbackHttp) -> N
     assert not refused(fetcher, f"{loopback_http.url}/feed").permanent
 
 
-def test_an_answer_that_only_drips_is_given_up(loopback_http: LoopbackHttp) -> None:
+def test_an_answer_that_comes_too_slowly_is_given_up(loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/feed"] = (200, {}, b"some bytes")
-    # No time at all is over before any answer can be read to its end.
+    # A limit of zero expires before any answer can be read.
     fetcher = Fetcher(Caller(timeout_seconds=5), OpenGate(), timeouts=0)
     assert str(refused(fetcher, f"{loopback_http.url}/feed")).endswith("did not end in time")
 
 
-def test_an_answer_too_large_is_refused_even_when_it_travelled_small(
+def test_an_answer_too_large_after_decompression_is_refused(
     fetcher: Fetcher, loopback_http: LoopbackHttp
 ) -> None:
     packed = gzip.compress(b"a" * 1_000_000)

@@ -1,4 +1,4 @@
-"""Hugging Face's list: what people put forward, with everything but the identifier optional."""
+"""Hugging Face's list: every field but identifier and title is optional."""
 
 import gzip
 import json
@@ -100,7 +100,7 @@ def test_a_moment_is_utc_or_unknown(written: str, moment: datetime | None) -> No
     assert parsed(listed(publishedAt=written)).announcements[0].published_at == moment
 
 
-def test_a_withdrawn_paper_says_so() -> None:
+def test_a_withdrawn_paper_is_marked_as_withdrawn() -> None:
     (announcement,) = parsed(listed(withdrawnAt="2026-09-17T00:00:00Z")).announcements
     assert announcement.is_withdrawn
 
@@ -117,7 +117,7 @@ def test_a_withdrawn_paper_says_so() -> None:
         ({"paper": {"id": "2609.18323"}}, "2609.18323 has no title"),
     ],
 )
-def test_a_bad_entry_is_counted_and_costs_the_others_nothing(bad: object, reason: str) -> None:
+def test_a_bad_entry_is_counted_and_does_not_affect_the_others(bad: object, reason: str) -> None:
     batch = parsed(listed(), bad, listed(id="2609.18324"))
     assert [a.identifier for a in batch.announcements] == ["2609.18323", "2609.18324"]
     (counted,) = batch.bad_entries

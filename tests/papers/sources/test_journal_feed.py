@@ -1,4 +1,4 @@
-"""Journals' feeds: RSS, Atom and RDF, plain text out of markup, a key for every paper."""
+"""Journals' feeds: RSS, Atom and RDF, markup made plain text, a key for every paper."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -39,22 +39,22 @@ def item(inside: str, title: str = "A paper") -> str:
 def the_paper(*items: str) -> ParsedAnnouncement:
     batch = parse_journal(rss(*items), "J of Ex")
     assert batch.bad_entries == ()
-    (told,) = batch.announcements
-    return told
+    (paper,) = batch.announcements
+    return paper
 
 
 def test_an_item_is_a_paper_in_plain_text() -> None:
-    told = the_paper(ITEM)
-    assert (told.key, told.identifier, told.doi) == ("doi:10.1234/ab.1",) + ("10.1234/ab.1",) * 2
-    assert (told.source, told.version) == ("J of Ex", 1)
-    assert told.announce_type is AnnounceType.LISTED
-    assert told.title == "A first paper"
-    assert told.abstract == "We invent CO2 and x < y.\nMore."
-    assert told.authors == ("Ada Example", "Sample, Bob")
-    assert (told.categories, told.primary_category) == (("journal.j-of-ex",), "journal.j-of-ex")
-    assert told.url == "https://journal.example/doi/abs/10.1234/AB.1?af=R"
-    assert told.journal_ref == "Journal of Examples"
-    assert told.published_at == datetime(2026, 9, 18, 5, 30, tzinfo=UTC)
+    paper = the_paper(ITEM)
+    assert (paper.key, paper.identifier, paper.doi) == ("doi:10.1234/ab.1",) + ("10.1234/ab.1",) * 2
+    assert (paper.source, paper.version) == ("J of Ex", 1)
+    assert paper.announce_type is AnnounceType.LISTED
+    assert paper.title == "A first paper"
+    assert paper.abstract == "We invent CO2 and x < y.\nMore."
+    assert paper.authors == ("Ada Example", "Sample, Bob")
+    assert (paper.categories, paper.primary_category) == (("journal.j-of-ex",), "journal.j-of-ex")
+    assert paper.url == "https://journal.example/doi/abs/10.1234/AB.1?af=R"
+    assert paper.journal_ref == "Journal of Examples"
+    assert paper.published_at == datetime(2026, 9, 18, 5, 30, tzinfo=UTC)
 
 
 def test_an_atom_feed_is_read_too() -> None:
@@ -64,10 +64,11 @@ def test_an_atom_feed_is_read_too() -> None:
 <author><name>Ada Example</name></author><rights>CC BY</rights>
 <link rel="license" href="https://creativecommons.org/licenses/by/4.0/"/>
 <content type="html">&lt;p&gt;Long abstract.&lt;/p&gt;</content><summary>Short</summary></entry></feed>"""
-    (told,) = parse_journal(payload, "J").announcements
-    assert (told.key, told.title, told.abstract) == ("doi:10.1234/ab.2", "x < y", "Long abstract.")
-    assert told.license == "https://creativecommons.org/licenses/by/4.0/"
-    assert told.published_at == datetime(2026, 9, 18, 5, tzinfo=UTC)
+    (paper,) = parse_journal(payload, "J").announcements
+    assert (paper.key, paper.title) == ("doi:10.1234/ab.2", "x < y")
+    assert paper.abstract == "Long abstract."
+    assert paper.license == "https://creativecommons.org/licenses/by/4.0/"
+    assert paper.published_at == datetime(2026, 9, 18, 5, tzinfo=UTC)
 
 
 def test_an_rdf_feed_is_read_too() -> None:
@@ -77,9 +78,9 @@ def test_an_rdf_feed_is_read_too() -> None:
 <item rdf:about="https://j.example/3"><title>Third</title><link>https://j.example/3</link>
 <dc:identifier>doi:10.1234/ab.3</dc:identifier><dc:date>2026-09-18</dc:date>
 <dc:source>J. Ex. 3</dc:source></item></rdf:RDF>"""
-    (told,) = parse_journal(payload, "J").announcements
-    assert (told.key, told.journal_ref) == ("doi:10.1234/ab.3", "J. Ex. 3")
-    assert told.published_at == datetime(2026, 9, 18, tzinfo=UTC)
+    (paper,) = parse_journal(payload, "J").announcements
+    assert (paper.key, paper.journal_ref) == ("doi:10.1234/ab.3", "J. Ex. 3")
+    assert paper.published_at == datetime(2026, 9, 18, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,13 @@ def test_an_rdf_feed_is_read_too() -> None:
         "<prism:doi>10.1234/.,</prism:doi><dc:identifier>10.1234/AB.4</dc:identifier>",
     ],
 )
-def test_a_doi_is_found_wherever_it_stands(inside: str) -> None:
+def test_a_doi_is_found_in_any_of_its_fields(inside: str) -> None:
     assert the_paper(item(inside)).key == "doi:10.1234/ab.4"
 
 
 def test_a_preprint_of_arxiv_has_arxivs_key() -> None:
-    told = the_paper(item("<prism:doi>10.48550/arXiv.2609.10001</prism:doi>"))
-    assert (told.key, told.identifier) == ("arxiv:2609.10001", "2609.10001")
+    paper = the_paper(item("<prism:doi>10.48550/arXiv.2609.10001</prism:doi>"))
+    assert (paper.key, paper.identifier) == ("arxiv:2609.10001", "2609.10001")
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,12 @@ def test_a_preprint_of_arxiv_has_arxivs_key() -> None:
         ("<guid isPermaLink='false'>tag:5</guid><link>javascript:x()</link>", "tag:5", ""),
     ],
 )
-def test_without_a_doi_the_key_is_a_hash_of_what_identifies_it(
+def test_without_a_doi_the_key_is_a_hash_of_the_identifier(
     inside: str, identifier: str, url: str
 ) -> None:
-    told = the_paper(item(inside))
-    assert told.key == f"feed:{hashlib.sha256(identifier.encode()).hexdigest()[:32]}"
-    assert (told.identifier, told.url, told.doi) == (identifier, url, "")
+    paper = the_paper(item(inside))
+    assert paper.key == f"feed:{hashlib.sha256(identifier.encode()).hexdigest()[:32]}"
+    assert (paper.identifier, paper.url, paper.doi) == (identifier, url, "")
 
 
 def test_a_paper_without_a_link_is_linked_by_its_doi() -> None:
@@ -140,9 +141,9 @@ def test_a_paper_without_a_link_is_linked_by_its_doi() -> None:
         ("", ()),
     ],
 )
-def test_one_string_of_authors_is_taken_apart(creator: str, authors: tuple[str, ...]) -> None:
-    told = the_paper(item(f"<link>https://j.example/6</link><dc:creator>{creator}</dc:creator>"))
-    assert told.authors == authors
+def test_one_string_of_authors_is_split(creator: str, authors: tuple[str, ...]) -> None:
+    paper = the_paper(item(f"<link>https://j.example/6</link><dc:creator>{creator}</dc:creator>"))
+    assert paper.authors == authors
 
 
 @pytest.mark.parametrize(
@@ -165,15 +166,15 @@ def test_one_string_of_authors_is_taken_apart(creator: str, authors: tuple[str, 
     ],
 )
 def test_a_day_is_read_in_many_spellings(stamp: str, when: datetime | None) -> None:
-    told = the_paper(item(f"<link>https://j.example/7</link>{stamp}"))
-    assert told.published_at == when
+    paper = the_paper(item(f"<link>https://j.example/7</link>{stamp}"))
+    assert paper.published_at == when
 
 
-def test_markup_that_hides_nothing_leaves_nothing() -> None:
-    told = the_paper(
+def test_markup_without_text_leaves_nothing() -> None:
+    paper = the_paper(
         item("<link>https://j.example/8</link><description><![CDATA[<!-- x -->]]></description>")
     )
-    assert told.abstract == ""
+    assert paper.abstract == ""
 
 
 def test_scripts_are_taken_out_even_where_feedparser_would_leave_them() -> None:
@@ -187,15 +188,15 @@ def test_the_longer_text_is_the_abstract() -> None:
 
 def test_control_characters_never_reach_a_paper() -> None:
     payload = rss(item("<link>https://j.example/10</link>", title="A\x0b pa\x00per"))
-    (told,) = parse_journal(payload, "J").announcements
-    assert told.title == "A paper"
+    (paper,) = parse_journal(payload, "J").announcements
+    assert paper.title == "A paper"
 
 
 def test_a_bad_entry_is_counted_and_the_others_are_kept() -> None:
     batch = parse_journal(
         rss(item("<link>https://j.example/1</link>", title=""), ITEM, item("")), "J"
     )
-    assert [told.identifier for told in batch.announcements] == ["10.1234/ab.1"]
+    assert [paper.identifier for paper in batch.announcements] == ["10.1234/ab.1"]
     assert sorted((bad.position, bad.reason) for bad in batch.bad_entries) == [
         (0, "has no title"),
         (2, "'A paper' has no identifier and no link"),
@@ -207,16 +208,16 @@ def test_a_feed_without_entries_is_an_empty_batch() -> None:
     assert (batch.announcements, batch.bad_entries) == ((), ())
 
 
-def test_a_feed_that_is_badly_written_is_read_as_far_as_it_goes() -> None:
+def test_a_malformed_feed_is_read_as_far_as_it_goes() -> None:
     payload = rss(ITEM, item("<link>https://j.example/2?a=1&b=2</link>", title="Q & A"))
     batch = parse_journal(payload, "J")
-    assert [told.title for told in batch.announcements] == ["A first paper", "Q & A"]
+    assert [paper.title for paper in batch.announcements] == ["A first paper", "Q & A"]
 
 
-def test_a_feed_that_is_cut_off_loses_only_the_entry_it_breaks_in() -> None:
+def test_a_truncated_feed_loses_only_its_last_entry() -> None:
     payload = rss(ITEM, item("<link>https://j.example/2</link><description>An abstract"))
     batch = parse_journal(payload[: payload.index(b" abstract")], "J")
-    assert [told.identifier for told in batch.announcements] == ["10.1234/ab.1"]
+    assert [paper.identifier for paper in batch.announcements] == ["10.1234/ab.1"]
     assert [(bad.position, bad.reason) for bad in batch.bad_entries] == [
         (1, "the feed breaks off here")
     ]
@@ -234,14 +235,14 @@ def test_a_feed_that_is_cut_off_loses_only_the_entry_it_breaks_in() -> None:
         (b'<!DOCTYPE r [<!ENTITY a "b">]><rss/>', "not a feed: it declares entities"),
     ],
 )
-def test_what_is_no_feed_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+def test_anything_but_a_feed_is_refused_in_one_line(payload: bytes, reason: str) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         parse_journal(payload, "J")
     assert str(caught.value).startswith(reason)
     assert "\n" not in str(caught.value)
 
 
-def test_an_answer_that_is_the_name_of_a_file_is_not_opened(tmp_path: Path) -> None:
+def test_an_answer_that_is_a_file_name_is_not_opened(tmp_path: Path) -> None:
     feed = tmp_path / "feed.xml"
     feed.write_bytes(rss(ITEM))
     with pytest.raises(SourceUnreadable):
@@ -257,7 +258,7 @@ def journal(loopback_http: LoopbackHttp) -> JournalFeed:
     return JournalFeed("J of Ex", f"{loopback_http.url}/feed.xml", fetcher)
 
 
-def test_a_feed_is_asked_for_and_read(journal: JournalFeed, loopback_http: LoopbackHttp) -> None:
+def test_a_feed_is_fetched_and_read(journal: JournalFeed, loopback_http: LoopbackHttp) -> None:
     loopback_http.routes["/feed.xml"] = 200, {"ETag": '"1"'}, rss(ITEM)
     fetched = journal.fetch("", None, FetchState('"0"'))
     assert fetched.payload is not None
@@ -267,7 +268,7 @@ def test_a_feed_is_asked_for_and_read(journal: JournalFeed, loopback_http: Loopb
     assert (journal.name, journal.gates_editions) == ("J of Ex", False)
 
 
-def test_a_busy_server_says_when_to_come_back(
+def test_a_busy_server_names_the_retry_delay(
     journal: JournalFeed, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/feed.xml"] = 503, {"Retry-After": "5"}, b""

@@ -1,4 +1,4 @@
-"""Real answers of OAI-PMH, arXiv's API and bioRxiv: read whole, or refused in one line."""
+"""Real answers of OAI-PMH, arXiv's API and bioRxiv are read whole or refused in one line."""
 
 import json
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 
 def counted(real_data: Path, folder: str) -> dict[Path, int]:
-    """Every file of one folder with the number of records that the index states."""
+    """Return every file of a folder with the number of records that the index states."""
     index = (real_data / "wire" / "INDEX.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in index]
     files = {
@@ -40,35 +40,35 @@ def test_every_oai_answer_of_arxiv_is_read_whole(real_data: Path) -> None:
         assert page.resumption_token is None
         assert page.response_date is not None
         for record in page.records:
-            told = record.announcement
-            assert told is not None
-            assert told.identifier == record.identifier
-            assert told.title
-            assert told.abstract
-            assert told.categories
-            assert told.primary_category == told.categories[0]
-            assert told.license.startswith("http")
-            assert told.published_at is not None
-            assert told.published_at.date() <= record.datestamp <= page.response_date.date()
-            assert not any(name.strip() in {"", ":"} for name in told.authors)
+            paper = record.announcement
+            assert paper is not None
+            assert paper.identifier == record.identifier
+            assert paper.title
+            assert paper.abstract
+            assert paper.categories
+            assert paper.primary_category == paper.categories[0]
+            assert paper.license.startswith("http")
+            assert paper.published_at is not None
+            assert paper.published_at.date() <= record.datestamp <= page.response_date.date()
+            assert not any(name.strip() in {"", ":"} for name in paper.authors)
     assert len(files) == 8
 
 
-def test_the_fields_of_a_real_oai_record_are_its_own(real_data: Path) -> None:
+def test_the_fields_of_a_real_oai_record_are_read(real_data: Path) -> None:
     path = real_data / "wire" / "arxiv_oai" / "dev" / "arxiv-single.xml"
     (record,) = parse_oai(path.read_bytes()).records
-    told = record.announcement
-    assert told is not None
+    paper = record.announcement
+    assert paper is not None
     assert record.datestamp == date(2018, 1, 25)
     assert record.sets == ("math", "physics:hep-th", "physics:math-ph", "physics:nlin")
-    assert told.title == "New integrable (3+1)-dimensional systems and contact geometry"
-    assert told.authors == ("A. Sergyeyev",)
-    assert told.categories == ("math.AP", "hep-th", "math-ph", "math.DG", "math.MP", "nlin.SI")
-    assert told.doi == "10.1007/s11005-017-1013-4"
-    assert told.journal_ref == "Lett. Math. Phys. 108 (2018), no. 2, 359-376"
-    assert told.comment.startswith("16 pages, LaTeX, no figures, revised and abridged, in this ve")
-    assert told.published_at == datetime(2014, 1, 9, tzinfo=UTC)
-    assert told.announce_type is AnnounceType.REPLACE
+    assert paper.title == "New integrable (3+1)-dimensional systems and contact geometry"
+    assert paper.authors == ("A. Sergyeyev",)
+    assert paper.categories == ("math.AP", "hep-th", "math-ph", "math.DG", "math.MP", "nlin.SI")
+    assert paper.doi == "10.1007/s11005-017-1013-4"
+    assert paper.journal_ref == "Lett. Math. Phys. 108 (2018), no. 2, 359-376"
+    assert paper.comment.startswith("16 pages, LaTeX, no figures, revised and abridged, in this ve")
+    assert paper.published_at == datetime(2014, 1, 9, tzinfo=UTC)
+    assert paper.announce_type is AnnounceType.REPLACE
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,14 @@ def test_the_fields_of_a_real_oai_record_are_its_own(real_data: Path) -> None:
         ("sample_arxiv_record8.xml", ("Super-Kamiokande Collaboration", "K. Abe", "Y. Suzuki")),
     ],
 )
-def test_real_names_in_parts_are_whole_names(
-    real_data: Path, name: str, first: tuple[str, ...]
-) -> None:
+def test_real_names_in_parts_are_joined(real_data: Path, name: str, first: tuple[str, ...]) -> None:
     (record,) = parse_oai((real_data / "wire" / "arxiv_oai" / "dev" / name).read_bytes()).records
     assert record.announcement is not None
     assert record.announcement.authors[: len(first)] == first
 
 
 def test_every_answer_of_the_protocol_is_read_or_refused_in_one_line(real_data: Path) -> None:
-    """The index counts the records of lists and of single records, and nothing else."""
+    """The index counts only the records of lists and single records."""
     files = counted(real_data, "oai_generic")
     refused = {}
     for path, count in files.items():
@@ -117,7 +115,7 @@ def test_every_answer_of_the_protocol_is_read_or_refused_in_one_line(real_data: 
     assert "idDoesNotExist: oai:lcoa1.loc.gov" in refused["idDoesNotExist.xml"]
 
 
-def test_a_real_list_goes_on_and_tells_what_was_deleted(real_data: Path) -> None:
+def test_a_real_list_has_a_token_and_its_deleted_records(real_data: Path) -> None:
     path = real_data / "wire" / "oai_generic" / "dev" / "ListRecords.xml"
     page = parse_oai(path.read_bytes())
     assert page.resumption_token == "ListRecords2.xml"
@@ -142,13 +140,13 @@ def test_every_answer_of_the_api_is_read_whole(real_data: Path) -> None:
         page = parse_api(path.read_bytes())
         found = len(page.announcements) + (page.error is not None)
         assert (found, page.bad_entries) == (count, ()), path.name
-        for told in page.announcements:
-            assert told.title
-            assert told.abstract
-            assert told.authors
-            assert told.primary_category in told.categories
-            assert told.published_at is not None
-            assert not any("  " in text for text in (told.comment, told.journal_ref, told.doi))
+        for paper in page.announcements:
+            assert paper.title
+            assert paper.abstract
+            assert paper.authors
+            assert paper.primary_category in paper.categories
+            assert paper.published_at is not None
+            assert not any("  " in text for text in (paper.comment, paper.journal_ref, paper.doi))
     assert len(files) == 16
 
 
@@ -167,14 +165,14 @@ def test_the_apis_answers_agree_with_their_recorded_twins(real_data: Path) -> No
             assert page.error == root.findtext(f"{atom}entry/{atom}summary")
             continue
         assert len(page.announcements) == len(root.findall(f"{atom}entry"))
-        for told, entry in zip(page.announcements, root.findall(f"{atom}entry"), strict=True):
+        for paper, entry in zip(page.announcements, root.findall(f"{atom}entry"), strict=True):
             identifier, version = split_version(entry.findtext(f"{atom}id"))
-            assert (told.identifier, told.version) == (identifier, version)
-            assert told.title == entry.findtext(f"{atom}title").strip()
-            assert told.authors == tuple(
+            assert (paper.identifier, paper.version) == (identifier, version)
+            assert paper.title == entry.findtext(f"{atom}title").strip()
+            assert paper.authors == tuple(
                 name.text for name in entry.iterfind(f"{atom}author/{atom}name")
             )
-            assert told.categories == tuple(
+            assert paper.categories == tuple(
                 category.get("term")
                 for category in entry.iterfind(f"{atom}category")
                 if not category.get("term")[0].isdigit() and " " not in category.get("term")
@@ -183,31 +181,31 @@ def test_the_apis_answers_agree_with_their_recorded_twins(real_data: Path) -> No
     assert len(twins) == 13
 
 
-def test_real_affiliations_are_no_part_of_names(real_data: Path) -> None:
+def test_real_affiliations_are_not_part_of_names(real_data: Path) -> None:
     folder = real_data / "wire" / "arxiv_api_atom" / "dev"
     (path,) = folder.glob("id_astro-ph_0601001_*.xml")
-    (told,) = parse_api(path.read_bytes()).announcements
-    assert told.authors == ("Andrew Gould", "Susan Dorsher", "B. Scott Gaudi", "Andrzej Udalski")
-    assert told.journal_ref == "ActaAstron.56:1-50,2006"
-    assert told.comment.startswith("62 pages including 16 figures and 9 tables.")
+    (paper,) = parse_api(path.read_bytes()).announcements
+    assert paper.authors == ("Andrew Gould", "Susan Dorsher", "B. Scott Gaudi", "Andrzej Udalski")
+    assert paper.journal_ref == "ActaAstron.56:1-50,2006"
+    assert paper.comment.startswith("62 pages including 16 figures and 9 tables.")
 
 
 def test_the_real_record_of_biorxiv_is_read(real_data: Path) -> None:
     for path, count in counted(real_data, "biorxiv").items():
         page = parse_details(path.read_bytes())
         assert (len(page.announcements), page.bad_entries, page.count) == (count, (), count)
-        (told,) = page.announcements
+        (paper,) = page.announcements
         (row,) = json.loads(path.read_text())["collection"]
-        assert told.key == "biorxiv:10.1101/456574"
-        assert (told.title, told.abstract) == (row["title"], row["abstract"])
-        assert told.authors[0] == "A. Naka"
-        assert len(told.authors) == row["authors"].count(";") + 1
-        assert told.categories == ("biorxiv.neuroscience",)
-        assert told.doi == row["published"].lower()
-        assert told.published_at == datetime(2018, 10, 30, tzinfo=UTC)
+        assert paper.key == "biorxiv:10.1101/456574"
+        assert (paper.title, paper.abstract) == (row["title"], row["abstract"])
+        assert paper.authors[0] == "A. Naka"
+        assert len(paper.authors) == row["authors"].count(";") + 1
+        assert paper.categories == ("biorxiv.neuroscience",)
+        assert paper.doi == row["published"].lower()
+        assert paper.published_at == datetime(2018, 10, 30, tzinfo=UTC)
 
 
-def test_a_real_answer_of_another_kind_is_never_taken_for_papers(real_data: Path) -> None:
+def test_a_real_answer_of_another_kind_is_never_read_as_papers(real_data: Path) -> None:
     wire = real_data / "wire"
     xml = sorted(wire.glob("*oai*/dev/*.xml")) + sorted(wire.glob("arxiv_api_atom/dev/*.xml"))
     for path in xml:
@@ -220,13 +218,13 @@ def test_a_real_answer_of_another_kind_is_never_taken_for_papers(real_data: Path
     assert len(xml) == 37
 
 
-def test_real_atom_is_a_journals_feed_as_well(real_data: Path) -> None:
+def test_real_atom_is_read_as_a_journals_feed(real_data: Path) -> None:
     folder = real_data / "wire" / "arxiv_api_atom" / "dev"
     path = folder / "legacy2016_search_query_au_del_maestro.xml"
     papers = parse_api(path.read_bytes()).announcements
     batch = parse_journal(path.read_bytes(), "Search")
     assert batch.bad_entries == ()
-    assert [told.title for told in batch.announcements] == [
+    assert [paper.title for paper in batch.announcements] == [
         " ".join(paper.title.split()) for paper in papers
     ]
-    assert [told.authors for told in batch.announcements] == [paper.authors for paper in papers]
+    assert [paper.authors for paper in batch.announcements] == [paper.authors for paper in papers]

@@ -1,4 +1,4 @@
-"""The sources an operator names, built and asked over loopback."""
+"""The sources that an operator configures, built and fetched over loopback."""
 
 from datetime import date
 
@@ -17,7 +17,7 @@ FEED = b"""<rss><channel><title>cs.CL</title><pubDate>Fri, 18 Sep 2026 00:00:00 
 </channel></rss>"""
 
 
-def test_the_named_sources_fetch_and_parse_over_the_wire(loopback_http: LoopbackHttp) -> None:
+def test_the_configured_sources_fetch_and_parse_over_http(loopback_http: LoopbackHttp) -> None:
     settings = Settings(
         sources=("huggingface", "arxiv", "arxiv"),
         arxiv_feed_url=loopback_http.url,
@@ -74,7 +74,7 @@ def test_preprint_servers_and_journals_are_sources_of_their_own_names() -> None:
 
 
 @pytest.mark.parametrize("feed_url", ["http://127.0.0.1:9/rss", "https://rss.arxiv.org"])
-def test_a_recorded_feed_sends_nobody_to_arxiv_itself(feed_url: str) -> None:
+def test_with_a_recorded_feed_arxiv_itself_is_not_requested(feed_url: str) -> None:
     settings = Settings(arxiv_feed_url=feed_url)
     is_real = "arxiv.org" in feed_url
     (arxiv, _) = build_sources(settings, OpenGate())

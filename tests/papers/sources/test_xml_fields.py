@@ -1,4 +1,4 @@
-"""Reading XML: what is not whole is refused in one line, what is odd is counted."""
+"""Reading XML: incomplete documents are refused in one line, bad entries are counted."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ BOMB = b"""<?xml version="1.0"?>
         (BOMB, "not a list: it declares a document type, line 1"),
     ],
 )
-def test_what_is_no_whole_document_is_refused_in_one_line(payload: bytes, reason: str) -> None:
+def test_anything_but_a_whole_document_is_refused_in_one_line(payload: bytes, reason: str) -> None:
     with pytest.raises(SourceUnreadable) as caught:
         read_xml(payload, "a list" if reason.startswith("not") else "list")
     assert str(caught.value).startswith(reason)
@@ -49,7 +49,7 @@ def test_a_file_named_by_an_entity_is_never_read() -> None:
         read_xml(payload, "a list")
 
 
-def test_a_control_character_costs_no_document() -> None:
+def test_a_control_character_does_not_make_a_document_unreadable() -> None:
     assert text_of(read_xml(b"<list><a>x\x0by</a></list>", "a list"), "a") == "xy"
 
 
@@ -72,7 +72,7 @@ def test_an_entry_that_cannot_be_read_is_counted_and_the_others_are_kept() -> No
     assert entry.reason.endswith("'x', at x")
 
 
-def test_an_entry_without_a_place_is_named_by_its_reason() -> None:
+def test_an_entry_without_a_place_is_reported_by_its_reason() -> None:
     def refuse(_: str) -> None:
         raise ValueError("has\nno title")
 

@@ -1,4 +1,4 @@
-"""A batch is opened once, and what repeats in it is known."""
+"""Batches are opened once, and repeated announcements are counted."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -43,8 +43,8 @@ def test_a_repetition_is_of_the_same_category_type_and_version_on_an_earlier_day
     replaced = make_announcement(2, "Old", announce_type=AnnounceType.REPLACE, version=2)
     store_papers(session, [new, replaced], THURSDAY)
 
-    def repeated(*told: ParsedAnnouncement, category: str = "cs.CL", on: date = FRIDAY) -> int:
-        return count_repeated(session, "arxiv", category, on, told)
+    def repeated(*papers: ParsedAnnouncement, category: str = "cs.CL", on: date = FRIDAY) -> int:
+        return count_repeated(session, "arxiv", category, on, papers)
 
     assert repeated(new, replaced) == 2
     assert repeated() == 0
@@ -55,7 +55,7 @@ def test_a_repetition_is_of_the_same_category_type_and_version_on_an_earlier_day
     assert repeated(new, on=THURSDAY) == 0
 
 
-def test_a_paper_told_again_in_its_batch_keeps_its_row(session: Session, engine: Engine) -> None:
+def test_a_repeated_announcement_in_a_batch_keeps_its_row(session: Session, engine: Engine) -> None:
     cross = make_announcement(1, "Crossed", announce_type=AnnounceType.CROSS)
     store_papers(session, [cross])
     before = read_tables(engine)["announcements"]

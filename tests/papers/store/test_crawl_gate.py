@@ -1,4 +1,4 @@
-"""The gate in front of arXiv, shared by processes: gaps, one at a time, back-off."""
+"""The rate limiter shared by processes: gaps, one connection at a time, back-off."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def make_gate(engine: Engine, sleep: Callable[[float], None] = time.sleep) -> Sh
     return SharedRateLimiter(engine, always_named, gap=timedelta(seconds=GAP_SECONDS), sleep=sleep)
 
 
-def test_four_processes_ask_one_after_the_other_with_the_gap(
+def test_four_processes_send_requests_one_at_a_time_with_the_gap(
     database_url: str, loopback_http: LoopbackHttp
 ) -> None:
     spans: list[tuple[float, float]] = []
@@ -69,7 +69,7 @@ def test_four_processes_ask_one_after_the_other_with_the_gap(
     assert overlaps == []
 
 
-def test_a_refusal_keeps_every_process_away_for_as_long_as_was_asked(
+def test_after_a_refusal_every_process_waits_as_long_as_retry_after_says(
     engine: Engine, database_url: str, loopback_http: LoopbackHttp
 ) -> None:
     loopback_http.routes["/feed"] = (429, {"Retry-After": "120"}, b"Rate exceeded.")
@@ -107,7 +107,7 @@ def test_a_short_wait_is_slept_through(engine: Engine) -> None:
     assert GAP_SECONDS * 0.5 < waits[1] <= GAP_SECONDS
 
 
-def test_other_hosts_need_no_gate(engine: Engine) -> None:
+def test_other_hosts_have_no_rate_limit(engine: Engine) -> None:
     waits: list[float] = []
     gate = SharedRateLimiter(engine, lambda _url: "", sleep=waits.append)
     with gate.hold("https://elsewhere.example/"):
@@ -116,7 +116,7 @@ def test_other_hosts_need_no_gate(engine: Engine) -> None:
     assert waits == []
 
 
-def test_a_process_that_dies_leaves_the_turnstile_open(engine: Engine, database_url: str) -> None:
+def test_a_process_that_dies_releases_the_advisory_lock(engine: Engine, database_url: str) -> None:
     holder = (
         "import sys, time\n"
         "from service.platform.database.engine import make_engine\n"

@@ -1,4 +1,4 @@
-"""Stored papers come back as they were announced, newest first."""
+"""Stored papers are read as they were announced, newest first."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -21,7 +21,7 @@ from service.papers.store.upsert import upsert_papers
 NOW = datetime(2026, 9, 18, 4, 0, tzinfo=UTC)
 
 
-def test_nothing_to_store_is_nothing_stored(session: Session) -> None:
+def test_storing_no_papers_stores_nothing(session: Session) -> None:
     stored = upsert_papers(session, [], NOW)
     assert (stored.ids, stored.inserted, stored.updated) == ({}, frozenset(), frozenset())
     assert store_papers(session, []) == {}
@@ -30,24 +30,25 @@ def test_nothing_to_store_is_nothing_stored(session: Session) -> None:
     assert find_paper(session, "arxiv:2609.00001") is None
 
 
-def test_a_stored_paper_comes_back_as_it_was_told(session: Session) -> None:
-    told = make_announcement(
+def test_a_stored_paper_is_read_as_it_was_announced(session: Session) -> None:
+    draft = make_announcement(
         1, "Deep parsing", comment="9 pages", signals=upvoted(4, "https://x.y")
     )
-    ids = store_papers(session, [told])
-    paper = find_paper(session, told.key)
+    ids = store_papers(session, [draft])
+    paper = find_paper(session, draft.key)
     assert paper is not None
-    assert (paper.id, paper.key, paper.identifier) == (ids[told.key], told.key, told.identifier)
-    assert (paper.title, paper.abstract, paper.authors) == (told.title, told.abstract, told.authors)
+    assert (paper.id, paper.key) == (ids[draft.key], draft.key)
+    assert (paper.identifier, paper.title) == (draft.identifier, draft.title)
+    assert (paper.abstract, paper.authors) == (draft.abstract, draft.authors)
     assert (paper.comment, paper.version, paper.is_withdrawn) == ("9 pages", 1, False)
     assert (paper.upvotes, paper.github_url) == (4, "https://x.y")
     assert get_papers(session, [paper.id, 4711]) == {paper.id: paper}
 
 
 def test_a_paper_never_announced_as_new_reads_as_a_replacement(session: Session) -> None:
-    told = make_announcement(1, "Old", announce_type=AnnounceType.REPLACE, version=2)
-    store_papers(session, [told])
-    paper = find_paper(session, told.key)
+    draft = make_announcement(1, "Old", announce_type=AnnounceType.REPLACE, version=2)
+    store_papers(session, [draft])
+    paper = find_paper(session, draft.key)
     assert paper is not None
     assert (paper.announced_as, paper.announced_on) == (AnnounceType.REPLACE, FRIDAY)
     assert list_papers_announced_on(session, FRIDAY) == []

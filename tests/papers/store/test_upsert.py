@@ -1,4 +1,4 @@
-"""Papers in and out of Postgres, and the batches they came in."""
+"""Upserts of papers and their batches in Postgres."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -23,9 +23,9 @@ def test_the_index_of_a_paper_holds_the_lexemes_of_postgres(session: Session) ->
     assert set(indexed.title) == {"pars", "parser"}
 
 
-def test_a_first_announcement_stays_and_its_day_may_raise_it_to_new(session: Session) -> None:
-    told = make_announcement(1, "Crossed", announce_type=AnnounceType.CROSS)
-    (number,) = store_papers(session, [told]).values()
+def test_a_first_announcement_is_kept_and_may_be_raised_to_new_on_its_day(session: Session) -> None:
+    announcement = make_announcement(1, "Crossed", announce_type=AnnounceType.CROSS)
+    (number,) = store_papers(session, [announcement]).values()
 
     def announce(kind: AnnounceType, on: date) -> tuple[AnnounceType | None, date | None]:
         record_first_announcement(session, [number], kind, on, NOW + timedelta(hours=9))

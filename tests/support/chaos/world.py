@@ -158,19 +158,19 @@ class Story:
             self.clock.forward(hours=2)
             self._settle("sweep", "deliver")
 
-    def _settle(self, *bells: str, on: date = THURSDAY) -> None:
+    def _settle(self, *tasks: str, on: date = THURSDAY) -> None:
         """Ring as beat does until the day's editions are there and nothing is due or under way."""
         deadline = time.monotonic() + _LONGEST_SECONDS
         self._next_beat, self._beats = 0.0, 0
         while time.monotonic() < deadline and not self.broken:
-            self._tick(bells)
+            self._tick(tasks)
             if self._is_settled(on):
                 return
             time.sleep(0.03)
         if not self.broken:
             self.broken.append(f"nothing moved any more: {self._states()}")
 
-    def _tick(self, bells: tuple[str, ...]) -> None:
+    def _tick(self, tasks: tuple[str, ...]) -> None:
         if self.lane.ended.is_set():
             raise StoryEnded
         while self._events and self._events[0].after <= self.relay.dot_count:
@@ -183,15 +183,15 @@ class Story:
             self._next_beat = time.monotonic() + _BEAT_SECONDS
             # A queue that nobody empties must not grow for ever.
             is_short = self.queue.llen("paperboy.send") + self.queue.llen("paperboy.compose") < 3
-            for bell in bells:
+            for enqueued in tasks:
                 # It rings for every chunk each time, so it comes more rarely than the others.
-                if is_short and (bell != "open_editions" or self._beats % 3 == 0):
-                    self._ring_unless_lost(bell)
+                if is_short and (enqueued != "open_editions" or self._beats % 3 == 0):
+                    self._ring_unless_lost(enqueued)
             self._beats += 1
 
-    def _ring_unless_lost(self, bell: str) -> None:
+    def _ring_unless_lost(self, enqueued: str) -> None:
         if self.dice.random() >= self.plan.unheard:
-            self._ring(bell)
+            self._ring(enqueued)
 
     def _is_settled(self, on: date) -> bool:
         with self.engine.connect() as connection:
@@ -308,8 +308,8 @@ class Story:
                 self.queue.delete("paperboy.send", "paperboy.compose")
             case Deed.DOUBLE:
                 double(self.queue)
-                for bell in ("deliver", "deliver", "sweep", "open_editions"):
-                    self._ring(bell)
+                for enqueued in ("deliver", "deliver", "sweep", "open_editions"):
+                    self._ring(enqueued)
             case Deed.REDELIVER:
                 redeliver(self.queue)
             case Deed.CUT_DATABASE | Deed.CUT_LOCK:

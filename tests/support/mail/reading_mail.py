@@ -105,7 +105,8 @@ def tags(root: Element) -> list[str]:
 
 def foreign_addresses(found: list[str], own_host: str, known: frozenset[str]) -> list[str]:
     """Those that lead neither into the mail itself, nor to us by a signed or public path, nor to a
-    host that we name."""
+    host that we name.
+    """
     return [address for address in found if not _is_known(address, own_host, known)]
 
 

@@ -18,13 +18,13 @@ from support.newsletter.press import Turnable
 
 
 @dataclass
-class Bell:
+class EnqueuedTasks:
     """Keeps what was rung."""
 
-    rung: list[tuple[object, ...]] = field(default_factory=list)
+    tasks: list[tuple[object, ...]] = field(default_factory=list)
 
     def __call__(self, *told: object) -> None:
-        self.rung.append(told)
+        self.tasks.append(told)
 
 
 @dataclass(frozen=True)

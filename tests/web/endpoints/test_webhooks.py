@@ -24,7 +24,7 @@ from support.mail.hook_calls import (
 )
 from support.newsletter.press import Turnable
 from support.web.server import serve
-from support.web.site import Bell, Subscribers, count_rows
+from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
 from service.bounces.inbound.webhook_signatures import HookForged
 from service.bounces.inbound.webhooks import MOST_BYTES
@@ -56,7 +56,7 @@ def fetched() -> Fetched:
 
 @pytest.fixture
 def app(
-    settings: Settings, engine: Engine, clock: Turnable, bell: Bell, fetched: Fetched
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks, fetched: Fetched
 ) -> FastAPI:
     hooks = (
         f"ses={TOPIC}",
@@ -67,7 +67,7 @@ def app(
         f"generic={KEY}",
     )
     here = settings.model_copy(update={"hooks": hooks})
-    return create_app(here, make_sessions(engine), enqueue=bell, clock=clock, fetch=fetched)
+    return create_app(here, make_sessions(engine), enqueue=enqueued, clock=clock, fetch=fetched)
 
 
 Call = Callable[[httpx2.Client], httpx2.Response]
@@ -132,12 +132,12 @@ def test_letters_that_no_database_takes_cost_no_event(
     web: httpx2.Client, subscribers: Subscribers, session: Session, odd: str
 ) -> None:
     subscribers.add(SUBSCRIBER)
-    said = {"event": "bounce", "address": SUBSCRIBER, "status": "5.1.1", "reply": f"no{odd}body"}
-    answer = post_generic({**said, "id": f"a{odd}b", "message_id": f"<a{odd}@b>"})(web)
+    event = {"event": "bounce", "address": SUBSCRIBER, "status": "5.1.1", "reply": f"no{odd}body"}
+    answer = post_generic({**event, "id": f"a{odd}b", "message_id": f"<a{odd}@b>"})(web)
     assert (answer.status_code, answer.json()["recorded"]) == (200, 1)
     session.rollback()
     assert [row.detail for row in session.execute(select(BounceEvent)).scalars()] == ["no body"]
-    answer = post_generic({**said, "address": f"reader{odd}@example.org"})(web)
+    answer = post_generic({**event, "address": f"reader{odd}@example.org"})(web)
     assert (answer.status_code, answer.json()["unattributed"]) == (200, 1)
 
 
@@ -247,7 +247,7 @@ def test_a_subscription_of_our_topic_is_confirmed(web: httpx2.Client, fetched: F
 
 @pytest.fixture
 def cut_off(
-    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> Iterator[httpx2.Client]:
     """The site on a host that cannot reach Amazon."""
 
@@ -255,7 +255,7 @@ def cut_off(
         raise HookForged("the certificate cannot be fetched")
 
     here = settings.model_copy(update={"hooks": (f"ses={TOPIC}",)})
-    made = create_app(here, make_sessions(engine), enqueue=bell, clock=clock, fetch=fail)
+    made = create_app(here, make_sessions(engine), enqueue=enqueued, clock=clock, fetch=fail)
     with serve(made) as address, httpx2.Client(base_url=address) as client:
         yield client
 

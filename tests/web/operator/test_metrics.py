@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 from support.newsletter.press import LATER, NOBODY, SILENCE, PlannedTransport, Press, Turnable
 from support.web.server import serve
-from support.web.site import Bell
+from support.web.site import EnqueuedTasks
 
 from service.deliveries.domain.states import SendOutcome
 from service.messages.mime.mime import Envelope
@@ -42,14 +42,14 @@ Samples = dict[str, dict[tuple[str, ...], float]]
 def read(answer: httpx2.Response) -> Samples:
     """Every sample by name and label values, in alphabetical order of the labels' names."""
     assert answer.status_code == 200
-    told: Samples = {}
+    samples: Samples = {}
     for family in text_string_to_metric_families(answer.text):
         assert family.documentation
         assert family.type == ("counter" if family.name in COUNTED else "gauge")
         for sample in family.samples:
             values = tuple(sample.labels.values())
-            told.setdefault(sample.name.removeprefix("paperboy_"), {})[values] = sample.value
-    return told
+            samples.setdefault(sample.name.removeprefix("paperboy_"), {})[values] = sample.value
+    return samples
 
 
 def answer_by_name(envelope: Envelope) -> SendOutcome:
@@ -58,7 +58,7 @@ def answer_by_name(envelope: Envelope) -> SendOutcome:
     return answers.get(name) or PlannedTransport.plan(envelope)
 
 
-def test_the_balance_and_all_that_waits_are_told(web: httpx2.Client, press: Press) -> None:
+def test_the_balance_and_all_that_waits_are_samples(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers(
         "anne@gmail.com", "later@gmail.com", "nobody@uni.example", "silence@uni.example"
     )
@@ -78,40 +78,40 @@ def test_the_balance_and_all_that_waits_are_told(web: httpx2.Client, press: Pres
     answer = web.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert answer.headers["cache-control"] == "no-store"
-    told = read(answer)
-    assert told["edition_deliveries"] == {
+    samples = read(answer)
+    assert samples["edition_deliveries"] == {
         ("daily", "2026-09-18", "", "sent"): 1,
         ("daily", "2026-09-18", "", "queued"): 1,
         ("daily", "2026-09-18", "", "failed"): 1,
         ("daily", "2026-09-18", "", "in_doubt"): 1,
         ("daily", "2026-09-18", "empty", "skipped"): 1,
     }
-    assert told["edition_candidates"] == {("daily", "2026-09-18"): 5}
-    assert sum(told["edition_deliveries"].values()) == 5
-    assert told["edition_balanced"] == {("daily", "2026-09-18"): 1}
-    assert told["due_mails"] == {(): 1}
-    assert 0 < told["oldest_due_seconds"][()] <= 20 * 60
-    assert told["queued_mails"] == {("digest",): 1}
-    assert told["in_doubt_mails"] == {(): 1}
-    assert told["recent_sends"] == {
+    assert samples["edition_candidates"] == {("daily", "2026-09-18"): 5}
+    assert sum(samples["edition_deliveries"].values()) == 5
+    assert samples["edition_balanced"] == {("daily", "2026-09-18"): 1}
+    assert samples["due_mails"] == {(): 1}
+    assert 0 < samples["oldest_due_seconds"][()] <= 20 * 60
+    assert samples["queued_mails"] == {("digest",): 1}
+    assert samples["in_doubt_mails"] == {(): 1}
+    assert samples["recent_sends"] == {
         ("gmail", "2xx"): 1,
         ("gmail", "4xx"): 1,
         ("uni.example", "5xx"): 1,
         ("uni.example", "none"): 1,
     }
-    assert told["provider_paused"] == {("gmail",): 1}
-    assert told["provider_rate"] == {("gmail",): 2.5}
-    assert told["batches"] == {("arxiv", "complete"): 1}
-    assert told["batch_faults"] == told["unreadable_papers"] == {("arxiv",): 0}
-    assert told["subscribers"] == {("active",): 4, ("suppressed",): 1}
-    assert told["suppressions"] == {("hard_bounce",): 1, ("operator",): 1}
-    assert told["restored"] == {(): 0}
+    assert samples["provider_paused"] == {("gmail",): 1}
+    assert samples["provider_rate"] == {("gmail",): 2.5}
+    assert samples["batches"] == {("arxiv", "complete"): 1}
+    assert samples["batch_faults"] == samples["unreadable_papers"] == {("arxiv",): 0}
+    assert samples["subscribers"] == {("active",): 4, ("suppressed",): 1}
+    assert samples["suppressions"] == {("hard_bounce",): 1, ("operator",): 1}
+    assert samples["restored"] == {(): 0}
     # No address of anybody, whole or in part.
     assert "@" not in answer.text
     assert not re.search(r"anne|nobody|silence", answer.text)
 
 
-def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
+def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_samples(
     web: httpx2.Client, press: Press
 ) -> None:
     press.add_subscribers("anne@example.org")
@@ -122,17 +122,17 @@ def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_told(
         if number != 1:  # the second waits for its readers' hour
             deliver(press.sender(PlannedTransport()), press.rows()[-1].edition_id)
         press.clock.forward(days=1)
-    told = read(web.get("/metrics"))["edition_candidates"]
-    assert [on for _, on in told] == [days[2].isoformat()]
+    samples = read(web.get("/metrics"))["edition_candidates"]
+    assert [on for _, on in samples] == [days[2].isoformat()]
 
 
 def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx2.Client) -> None:
-    told = read(web.get("/metrics"))
-    assert (told["due_mails"], told["in_doubt_mails"]) == ({(): 0}, {(): 0})
-    assert "edition_deliveries" not in told
+    samples = read(web.get("/metrics"))
+    assert (samples["due_mails"], samples["in_doubt_mails"]) == ({(): 0}, {(): 0})
+    assert "edition_deliveries" not in samples
 
 
-def test_a_restored_backup_rings_the_bell(web: httpx2.Client, press: Press) -> None:
+def test_a_restored_backup_enqueues_its_alert(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
@@ -142,31 +142,33 @@ def test_a_restored_backup_rings_the_bell(web: httpx2.Client, press: Press) -> N
     assert read(web.get("/metrics"))["restored"] == {(): 1}
 
 
-def test_the_caches_of_the_process_are_told(web: httpx2.Client) -> None:
+def test_the_caches_of_the_process_are_samples(web: httpx2.Client) -> None:
     clear_caches()
     for _ in range(3):
         plain_date(date(2026, 4, 21))
     answer = web.get("/metrics")
-    told, name = read(answer), ("plain dates",)
-    assert told["cache_entries"][name] == 1
-    assert told["cache_maximum_entries"][name] == 1_024
-    assert (told["cache_hits_total"][name], told["cache_misses_total"][name]) == (2, 1)
+    samples, name = read(answer), ("plain dates",)
+    assert samples["cache_entries"][name] == 1
+    assert samples["cache_maximum_entries"][name] == 1_024
+    assert (samples["cache_hits_total"][name], samples["cache_misses_total"][name]) == (2, 1)
     # Nobody counts how often an object looks into what it keeps.
-    assert told["cache_maximum_entries"]["paper cards",] > 0
-    assert ("paper cards",) not in told["cache_hits_total"]
+    assert samples["cache_maximum_entries"]["paper cards",] > 0
+    assert ("paper cards",) not in samples["cache_hits_total"]
     assert "each process has its own" in answer.text
 
 
 def test_asking_often_costs_nothing(web: httpx2.Client, engine: Engine) -> None:
     first = web.get("/metrics").text
-    asked: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    statements: list[str] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
     assert {web.get("/metrics").text for _ in range(5)} == {first}
-    assert asked == []
+    assert statements == []
 
 
 def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
-    kept = CachedResponse(60)
+    cached = CachedResponse(60)
     answers: list[OSError | bytes] = [OSError("away"), b"one", b"two"]
     made = iter(answers)
 
@@ -177,10 +179,10 @@ def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
         return found
 
     with pytest.raises(OSError, match="away"):
-        kept.read(make)
-    assert [kept.read(make) for _ in range(2)] == [b"one", b"one"]
-    kept.fresh_until = 0.0
-    assert kept.read(make) == b"two"
+        cached.read(make)
+    assert [cached.read(make) for _ in range(2)] == [b"one", b"one"]
+    cached.fresh_until = 0.0
+    assert cached.read(make) == b"two"
 
 
 def test_a_database_that_does_not_answer_is_a_503(
@@ -199,7 +201,7 @@ def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[htt
     here = settings.model_copy(
         update={"admin_password": PASSWORD, "base_url": "https://papers.example.org"}
     )
-    app = create_app(here, make_sessions(engine), enqueue=Bell(), clock=clock)
+    app = create_app(here, make_sessions(engine), enqueue=EnqueuedTasks(), clock=clock)
     with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         yield client
 
@@ -221,7 +223,7 @@ def test_a_public_site_without_a_password_has_none(
     settings: Settings, engine: Engine, clock: Turnable
 ) -> None:
     public = settings.model_copy(update={"base_url": "https://papers.example.org"})
-    app = create_app(public, make_sessions(engine), enqueue=Bell(), clock=clock)
+    app = create_app(public, make_sessions(engine), enqueue=EnqueuedTasks(), clock=clock)
     with serve(app) as address:
         assert httpx2.get(f"{address}/metrics").status_code == 404
 
@@ -233,8 +235,12 @@ def test_small_providers_share_a_label() -> None:
         SendCount("hotmail.fr", "2xx", 500),
         SendCount("live.de", "5xx", 1),
     ]
-    told = count_by_provider(rows)
-    assert len({provider for provider, _ in told}) == MOST_PROVIDERS + 1
-    assert (told["outlook", "2xx"], told["outlook", "5xx"], told[OTHERS, "none"]) == (500, 1, 7)
-    assert sum(told.values()) == sum(row.count for row in rows)
+    counts = count_by_provider(rows)
+    assert len({provider for provider, _ in counts}) == MOST_PROVIDERS + 1
+    assert (counts["outlook", "2xx"], counts["outlook", "5xx"], counts[OTHERS, "none"]) == (
+        500,
+        1,
+        7,
+    )
+    assert sum(counts.values()) == sum(row.count for row in rows)
     assert web_app.METRICS_SECONDS > 0

@@ -1,4 +1,4 @@
-"""`/admin`: only for the operator; what changes something is asked once, by forms of its own."""
+"""`/admin`: only for the operator; what changes something is question once, by forms of its own."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
 from support.newsletter.press import SILENCE, PlannedTransport, Press
 from support.web.server import serve
-from support.web.site import Bell
+from support.web.site import EnqueuedTasks
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.settings(admin_password=PASSWORD)
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def enqueued() -> EnqueuedTasks:
+    return EnqueuedTasks()
 
 
 @pytest.fixture
-def site(press: Press, engine: Engine, bell: Bell) -> Iterator[str]:
-    app = create_app(press.settings, make_sessions(engine), enqueue=bell, clock=press.clock)
+def site(press: Press, engine: Engine, enqueued: EnqueuedTasks) -> Iterator[str]:
+    app = create_app(press.settings, make_sessions(engine), enqueue=enqueued, clock=press.clock)
     with serve(app) as address:
         yield address
 
@@ -118,15 +118,15 @@ def test_after_many_wrong_passwords_even_the_right_one_waits(
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 3601
     assert "Too many wrong passwords" in answer.text
-    # Whoever sends none at all is asked for it, and not counted.
+    # Whoever sends none at all is question for it, and not counted.
     assert stranger.get("/admin").status_code == 401
 
 
 def test_wrong_passwords_are_counted_while_valkey_is_away(
-    press: Press, engine: Engine, bell: Bell
+    press: Press, engine: Engine, enqueued: EnqueuedTasks
 ) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(away, make_sessions(engine), enqueue=bell, clock=press.clock)
+    app = create_app(away, make_sessions(engine), enqueue=enqueued, clock=press.clock)
     with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         for _ in range(WRONG_PASSWORDS.amount):
             assert client.get("/admin", auth=("me", "wrong")).status_code == 401
@@ -159,20 +159,22 @@ def test_an_edition_tells_its_whole_story(operator: httpx2.Client, press: Press)
 
 
 def test_an_answer_is_asked_once_and_then_given(
-    operator: httpx2.Client, press: Press, doubtful: int, bell: Bell
+    operator: httpx2.Client, press: Press, doubtful: int, enqueued: EnqueuedTasks
 ) -> None:
     path = f"/admin/editions/{doubtful}"
     form = {"token": token_in(operator.get(path)), "answer": "resend"}
-    asked = operator.post(f"{path}/resolve", data=form)
-    assert "a second copy" in asked.text
+    question = operator.post(f"{path}/resolve", data=form)
+    assert "a second copy" in question.text
     assert press.states(doubtful) == {"in_doubt": 1}
-    done = operator.post(f"{path}/resolve", data={**form, "token": token_in(asked), "sure": "yes"})
-    assert "1 mail: the operator asked for it to be sent again." in done.text
+    done = operator.post(
+        f"{path}/resolve", data={**form, "token": token_in(question), "sure": "yes"}
+    )
+    assert "1 mail: the operator question for it to be sent again." in done.text
     assert press.states(doubtful) == {"queued": 1}
-    assert bell.rung == [("deliver",)]
+    assert enqueued.tasks == [("deliver",)]
     again = operator.post(f"{path}/resolve", data={**form, "sure": "yes"})
     assert "0 mails" in again.text
-    assert len(bell.rung) == 1
+    assert len(enqueued.tasks) == 1
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_a_readers_story_is_told_by_post_alone(
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "text"),
     [
         ({"email": "nobody@example.org"}, "No reader has this address."),
         ({"email": "<script>"}, 'class="fault"'),
@@ -232,16 +234,16 @@ def test_a_readers_story_is_told_by_post_alone(
     ],
 )
 def test_what_nobody_can_be_told_about_is_one_sentence(
-    operator: httpx2.Client, form: dict[str, str], said: str
+    operator: httpx2.Client, form: dict[str, str], text: str
 ) -> None:
     page = operator.post("/admin/reader", data=form)
     assert page.status_code == 422
-    assert said in page.text
+    assert text in page.text
     assert "<script>" not in page.text.replace('<script src="', "")
 
 
 def test_a_restored_backup_is_told_and_accepted_after_one_question(
-    operator: httpx2.Client, press: Press, bell: Bell
+    operator: httpx2.Client, press: Press, enqueued: EnqueuedTasks
 ) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
@@ -252,14 +254,14 @@ def test_a_restored_backup_is_told_and_accepted_after_one_question(
     page = operator.get("/admin")
     assert "it was restored from a backup" in page.text
     form = {"token": token_in(page)}
-    asked = operator.post("/admin/restored", data=form)
-    assert "Was the database restored from a backup?" in asked.text
+    question = operator.post("/admin/restored", data=form)
+    assert "Was the database restored from a backup?" in question.text
     assert operator.post("/admin/restored", data={"sure": "yes"}).status_code == 404
     assert "it was restored from a backup" in operator.get("/admin").text
-    done = operator.post("/admin/restored", data={"token": token_in(asked), "sure": "yes"})
+    done = operator.post("/admin/restored", data={"token": token_in(question), "sure": "yes"})
     assert "0 mails in doubt; sending resumes." in done.text
     assert "it was restored from a backup" not in operator.get("/admin").text
-    assert bell.rung == [("deliver",)]
+    assert enqueued.tasks == [("deliver",)]
 
 
 def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
@@ -267,8 +269,8 @@ def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
         "smtps://user:hush@relay.example.org",
         "smtp://user:hush@b.example.org?starttls=required",
     )
-    told = describe_relays(settings.model_copy(update={"smtp_url": urls}))
-    assert [(one.name, one.security) for one in told] == [
+    lines = describe_relays(settings.model_copy(update={"smtp_url": urls}))
+    assert [(line.name, line.security) for line in lines] == [
         ("relay.example.org:465", "TLS"),
         ("b.example.org:587", "STARTTLS required"),
     ]

@@ -16,7 +16,7 @@ from service.subscribers.store.subscribers import find_by_email
 from service.web.core.rate_limits import GLOBAL
 
 OLD, NEW = "reader@example.org", "new.address@example.org"
-ASKED = "If that address can receive our mail"
+NOTICE = "If that address can receive our mail"
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def test_the_answer_is_the_same_for_every_address(
     web: httpx2.Client, subscribers: Subscribers, link: str
 ) -> None:
     subscribers.add("known@example.org")
-    pages = {ask(web, link, one).text for one in (NEW, "known@example.org", OLD)}
+    pages = {ask(web, link, address).text for address in (NEW, "known@example.org", OLD)}
     assert len(pages) == 1
     (page,) = pages
-    assert ASKED in page
+    assert NOTICE in page
     assert NEW not in page
 
 
@@ -107,5 +107,5 @@ def test_asking_counts_as_a_sign_up(web: httpx2.Client, session: Session, link: 
     assert answers[-1] == 429
     assert answers.count(200) <= min(GLOBAL.amount, 60)
     session.rollback()
-    asked = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
-    assert asked == answers.count(200)
+    mail_count = session.query(Delivery).filter_by(kind=DeliveryKind.ADDRESS_CHANGE).count()
+    assert mail_count == answers.count(200)

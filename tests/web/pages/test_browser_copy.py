@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import Bell, Subscribers
+from support.web.site import EnqueuedTasks, Subscribers
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -77,7 +77,7 @@ def test_another_mails_row_is_no_edition(
 
 @pytest.fixture
 def development(
-    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> Iterator[httpx2.Client]:
     """A site without a relay, whose development mailbox holds one mail."""
     settings = settings.model_copy(update={"smtp_url": ()})
@@ -91,7 +91,7 @@ def development(
         SMTP("127.0.0.1", mailbox.port) as smtp,
     ):
         smtp.send_message(message)
-    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address, httpx2.Client(base_url=address) as client:
         yield client
 
@@ -126,9 +126,9 @@ def test_with_a_relay_there_is_no_mailbox(web: httpx2.Client) -> None:
 
 
 def test_an_empty_mailbox_says_so(
-    settings: Settings, engine: Engine, clock: Turnable, bell: Bell
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     settings = settings.model_copy(update={"smtp_url": ()})
-    app = create_app(settings, make_sessions(engine), enqueue=bell, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address:
         assert "No mail yet." in httpx2.get(f"{address}/mailbox").text

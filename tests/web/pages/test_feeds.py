@@ -17,8 +17,8 @@ ATOM = {"a": "http://www.w3.org/2005/Atom"}
 
 def store_some(session: Session) -> None:
     store_papers(session, [make_announcement(1, "Old Cats")], on=THURSDAY)
-    told = [make_announcement(2, "Cats & <Dogs>"), make_announcement(3, "Mice", url="")]
-    store_papers(session, told)
+    announcements = [make_announcement(2, "Cats & <Dogs>"), make_announcement(3, "Mice", url="")]
+    store_papers(session, announcements)
 
 
 def test_a_search_is_an_atom_feed_of_its_newest_papers(
@@ -79,8 +79,8 @@ def test_a_search_is_a_json_feed(web: httpx2.Client, session: Session) -> None:
 def test_the_days_are_a_feed_of_one_entry_each(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     for back in range(2, 9):
-        told = [make_announcement(100 + back, f"Day {back}")]
-        store_papers(session, told, on=FRIDAY - timedelta(days=back))
+        announcements = [make_announcement(100 + back, f"Day {back}")]
+        store_papers(session, announcements, on=FRIDAY - timedelta(days=back))
     feed = feedparser.parse(web.get("/feeds/daily.atom").content)
     assert not feed.bozo
     assert len(feed.entries) == 5
@@ -128,8 +128,8 @@ def test_a_changed_paper_changes_its_feed(web: httpx2.Client, session: Session) 
     )
     session.commit()
     for name in ("etag", "last-modified"):
-        asked = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}[name]
-        answer = web.get("/feeds/search.atom?q=cats", headers={asked: first.headers[name]})
+        header = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}[name]
+        answer = web.get("/feeds/search.atom?q=cats", headers={header: first.headers[name]})
         assert answer.status_code == 200, name
 
 

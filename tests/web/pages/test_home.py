@@ -11,11 +11,11 @@ def test_the_front_page_shows_the_latest_day_with_the_most_upvoted_paper_first(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "An Older Paper")], on=THURSDAY)
-    told = [
+    announcements = [
         make_announcement(2, "A Quiet Paper"),
         make_announcement(3, "A Loud Paper", signals=upvoted(31)),
     ]
-    store_papers(session, told)
+    store_papers(session, announcements)
     page = web.get("/").text
     assert "Friday 18 September 2026" in page
     assert page.index("A Loud Paper") < page.index("A Quiet Paper")
@@ -37,8 +37,8 @@ def test_the_dateline_names_the_categories_that_are_still_to_come(
     store_papers(session, [make_announcement(1, "One")])
     store_papers(session, [], category="cs.CV", state=BatchState.EXPECTED)
     page = web.get("/").text
-    said = "1 of 1 announced paper checked (day incomplete). Not complete yet: cs.CV."
-    assert f'<p class="partly">{said}</p>' in page
+    coverage = "1 of 1 announced paper checked (day incomplete). Not complete yet: cs.CV."
+    assert f'<p class="partly">{coverage}</p>' in page
 
 
 def test_a_field_tab_shows_the_papers_of_that_field_alone(

@@ -22,11 +22,11 @@ LIVE = "/topics/preview/live"
 
 
 def store_many(session: Session, count: int = 40) -> None:
-    told = [
+    announcements = [
         make_announcement(n, f"Cats {n}", categories=("cs.CL", "cs.CV") if n % 2 else ("cs.CL",))
         for n in range(1, count + 1)
     ]
-    store_papers(session, told)
+    store_papers(session, announcements)
 
 
 def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
@@ -34,21 +34,21 @@ def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
     before = count_rows(session)
-    told = web.get(LIVE, params={"q": "cats"}).json()
-    assert told["said"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
-    assert told["fault"] == ""
-    assert 'role="img" aria-label="1 paper from' in told["result"]
-    assert "<mark>Cats</mark> &amp; &lt;b&gt;Dogs&lt;/b&gt;</a>" in told["result"]
+    preview = web.get(LIVE, params={"q": "cats"}).json()
+    assert preview["said"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
+    assert preview["fault"] == ""
+    assert 'role="img" aria-label="1 paper from' in preview["result"]
+    assert "<mark>Cats</mark> &amp; &lt;b&gt;Dogs&lt;/b&gt;</a>" in preview["result"]
     assert count_rows(session) == before
 
 
 def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx2.Client) -> None:
     answer = web.get(LIVE, params={"q": "cats titel:x"})
     assert answer.status_code == 200
-    told = answer.json()
-    assert "Did you mean ti:?" in told["said"]
-    assert "cats <mark>t</mark>itel:x" in told["fault"]
-    assert told["result"] == ""
+    preview = answer.json()
+    assert "Did you mean ti:?" in preview["said"]
+    assert "cats <mark>t</mark>itel:x" in preview["fault"]
+    assert preview["result"] == ""
     assert web.get(LIVE).json() == {"said": "", "fault": "", "result": ""}
     assert web.get(LIVE, params={"q": "\x00"}).json()["result"] == ""
 
@@ -71,8 +71,8 @@ def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_p
     fields = {"topic": ["cats", "dogs"], "email": "reader@example.org", "instead": "cats cat:cs.CV"}
     narrowed = web.post("/topics/preview", data=fields).text
     assert "20 papers in the last 30 days" in narrowed
-    for kept in ('value="cats cat:cs.CV"', 'value="dogs"', 'value="reader@example.org"'):
-        assert kept in narrowed
+    for part in ('value="cats cat:cs.CV"', 'value="dogs"', 'value="reader@example.org"'):
+        assert part in narrowed
     live = web.get(LIVE, params={"q": "cats"}).json()["result"]
     assert 'type="button" name="instead" value="cats cat:cs.CV"' in live
 
@@ -84,13 +84,13 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
     page = web.get("/topics/preview", params={"q": "difusion"}).text
     assert "No papers in 30 days. Did you mean:" in page
     assert "diffusion instead of difusion" in page
-    told = web.get(
+    preview = web.get(
         "/topics/preview", params={"q": "difusion"}, headers={"Accept": "application/json"}
     ).json()
-    assert told["instead"] == [
+    assert preview["instead"] == [
         {"topic": "diffusion", "says": "diffusion instead of difusion", "count": 1}
     ]
-    assert told["narrower"] == []
+    assert preview["narrower"] == []
     named = web.get(LIVE, params={"q": "computation language"}).json()
     assert "Did you mean" in named["said"]
     assert 'value="cat:cs.CL"' in named["result"]

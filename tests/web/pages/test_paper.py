@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import THURSDAY, make_announcement, store_papers, upvoted
 from support.web.server import serve
-from support.web.site import Bell
+from support.web.site import EnqueuedTasks
 
 from service.papers.domain.types import AnnounceType
 from service.platform.database.engine import make_sessions
@@ -19,7 +19,7 @@ from service.web.app import create_app
 
 
 def test_a_paper_page_tells_all_that_is_known(web: httpx2.Client, session: Session) -> None:
-    told = make_announcement(
+    announcement = make_announcement(
         1,
         "Cats & Dogs",
         abstract="First paragraph.\n\nSecond\nparagraph.",
@@ -29,7 +29,7 @@ def test_a_paper_page_tells_all_that_is_known(web: httpx2.Client, session: Sessi
         journal_ref="Journal of Cats 3",
         signals=upvoted(31, "https://github.com/example/cats"),
     )
-    store_papers(session, [told])
+    store_papers(session, [announcement])
     page = web.get("/papers/arxiv:2609.00001").text
     assert '<h1 dir="auto">Cats &amp; Dogs</h1>' in page
     assert "Ada Lovelace, Grace Hopper" in page
@@ -39,8 +39,8 @@ def test_a_paper_page_tells_all_that_is_known(web: httpx2.Client, session: Sessi
     assert 'href="https://github.com/example/cats"' in page
     assert 'href="https://doi.org/10.1000/x%3Cy"' in page
     assert "18 September 2026</a>, new in Computation and Language" in page
-    for said in ("12 pages", "Journal of Cats 3", "upvotes on Hugging Face", "Read on arXiv"):
-        assert said in page
+    for text in ("12 pages", "Journal of Cats 3", "upvotes on Hugging Face", "Read on arXiv"):
+        assert text in page
     assert "Versions" not in page
 
 
@@ -63,7 +63,7 @@ def test_a_paper_without_a_safe_address_is_not_linked(web: httpx2.Client, sessio
 
 
 @pytest.mark.parametrize(
-    ("asked", "key"),
+    ("spelling", "key"),
     [
         ("2609.00001v2", "arxiv:2609.00001"),
         ("arxiv:2609.00001v1", "arxiv:2609.00001"),
@@ -71,9 +71,9 @@ def test_a_paper_without_a_safe_address_is_not_linked(web: httpx2.Client, sessio
     ],
 )
 def test_other_spellings_of_a_key_lead_to_the_paper(
-    web: httpx2.Client, asked: str, key: str
+    web: httpx2.Client, spelling: str, key: str
 ) -> None:
-    answer = web.get(f"/papers/{asked}", follow_redirects=False)
+    answer = web.get(f"/papers/{spelling}", follow_redirects=False)
     assert answer.status_code == 301
     assert answer.headers["location"] == f"/papers/{key}"
 
@@ -104,13 +104,13 @@ def test_a_paper_page_links_to_similar_papers(
 
 
 def test_a_paper_page_says_where_only_words_count(
-    session: Session, engine: Engine, settings: Settings, clock: Turnable, bell: Bell
+    session: Session, engine: Engine, settings: Settings, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     lexical = settings.model_copy(update={"embedder": "none"})
     names = ["Grasping with robot hands", "Robot hands that learn grasping"]
     store_papers(session, [make_announcement(n, title) for n, title in enumerate(names, 1)])
     learn(engine, lexical)
-    app = create_app(lexical, make_sessions(engine), enqueue=bell, clock=clock)
+    app = create_app(lexical, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address:
         page = httpx2.get(f"{address}/papers/arxiv:2609.00001", timeout=20).text
     assert "Similar papers" in page

@@ -109,7 +109,7 @@ def test_what_is_not_sent_stays_and_blank_topics_are_removed(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "text"),
     [
         ({"topic": ["cats", "dogs )"], "hour": "9"}, "was never opened"),
         ({"timezone": "Mars/Olympus"}, "No time zone is called"),
@@ -127,11 +127,11 @@ def test_what_cannot_be_used_changes_nothing(
     subscriber: Subscriber,
     link: str,
     fields: dict[str, object],
-    said: str,
+    text: str,
 ) -> None:
     answer = web.post(link, data=fields)
     assert answer.status_code == 422
-    assert said in answer.text
+    assert text in answer.text
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.hour, fresh.timezone, fresh.state) == (7, "Europe/Berlin", SubscriberState.ACTIVE)
@@ -172,14 +172,14 @@ def test_what_a_pause_misses_is_asked_for_before_or_after_it(
     pausing = {"action": "pause", "pause_days": "14", "catch_up": ["no", "yes"]}
     assert f"{box}>" in web.get(link).text
     assert f"{box} checked>" in web.post(link, data=pausing).text
-    said = web.post(link, data={"action": "resume", "catch_up": "no"}).text
-    assert "What you missed" not in said
+    page = web.post(link, data={"action": "resume", "catch_up": "no"}).text
+    assert "What you missed" not in page
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.catch_up_since, fresh.paused_at) == (None, None)
     web.post(link, data={"action": "pause", "pause_days": "14"})
-    said = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
-    assert "What you missed comes in a separate mail." in said
+    page = web.post(link, data={"action": "resume", "catch_up": ["no", "yes"]}).text
+    assert "What you missed comes in a separate mail." in page
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.catch_up_since == date(2026, 9, 18)
@@ -207,9 +207,9 @@ def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
     link: str,
     session: Session,
 ) -> None:
-    asked = web.post(link, data={"action": "erase"})
-    assert "Erase everything about you?" in asked.text
-    assert 'name="sure" value="yes"' in asked.text
+    question = web.post(link, data={"action": "erase"})
+    assert "Erase everything about you?" in question.text
+    assert 'name="sure" value="yes"' in question.text
     assert subscribers.reread(subscriber) is not None
     done = web.post(link, data={"action": "erase", "sure": "yes"})
     assert "We hold nothing about you any more" in done.text

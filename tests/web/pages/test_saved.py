@@ -16,9 +16,9 @@ from service.topics.store.topics import list_topics
 
 @pytest.fixture
 def papers(session: Session) -> list[int]:
-    told = [make_announcement(number, f"Cats of kind {number}") for number in (1, 2, 3)]
-    ids = store_papers(session, told)
-    return [ids[one.key] for one in told]
+    announcements = [make_announcement(number, f"Cats of kind {number}") for number in (1, 2, 3)]
+    ids = store_papers(session, announcements)
+    return [ids[paper.key] for paper in announcements]
 
 
 @pytest.fixture
@@ -102,11 +102,11 @@ def test_the_export_holds_opinions_and_changes_and_erasure_takes_them(
     topic = str(list_topics(session, subscriber.id)[0].id)
     web.post(change, data={"topic": topic, "mute": "dogs"})
     web.post(change, data={"keep": str(papers[0])})
-    held = json.loads(web.get(f"{link}/export").content)
-    assert [(one["kind"], one["paper_id"]) for one in held["opinions"]] == [("kept", papers[0])]
-    assert [one["after_query"] for one in held["topic_changes"]] == ["cats -dogs"]
-    assert held["papers"] == {str(papers[0]): "arxiv:2609.00001"}
-    assert held["subscriber"]["has_suggestions"] is True
+    export = json.loads(web.get(f"{link}/export").content)
+    assert [(row["kind"], row["paper_id"]) for row in export["opinions"]] == [("kept", papers[0])]
+    assert [row["after_query"] for row in export["topic_changes"]] == ["cats -dogs"]
+    assert export["papers"] == {str(papers[0]): "arxiv:2609.00001"}
+    assert export["subscriber"]["has_suggestions"] is True
     web.post(link, data={"action": "erase", "sure": "yes"})
     counts = count_rows(session)
     assert (counts["opinions"], counts["topic_changes"], counts["topics"]) == (0, 0, 0)

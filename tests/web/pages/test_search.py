@@ -11,8 +11,11 @@ def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Old Prompt Tuning")], on=date(2025, 3, 3))
-    told = [make_announcement(2, "New Prompt Tuning"), make_announcement(3, "Other Things")]
-    store_papers(session, told)
+    announcements = [
+        make_announcement(2, "New Prompt Tuning"),
+        make_announcement(3, "Other Things"),
+    ]
+    store_papers(session, announcements)
     page = web.get("/search", params={"q": '"prompt tuning" cat:cs.CL'}).text
     assert "2 papers, newest first" in page
     assert "Other Things" not in page

@@ -77,8 +77,8 @@ def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
     answer = web.get(f"/editions/{token}")
     assert answer.content == html_of(message)
     assert answer.headers["content-type"].startswith("text/html")
-    kept = session.execute(select(MailCopy)).scalar_one()
-    assert kept.content_hash == hashlib.sha256(answer.content).digest()
+    copy = session.execute(select(MailCopy)).scalar_one()
+    assert copy.content_hash == hashlib.sha256(answer.content).digest()
 
 
 def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(

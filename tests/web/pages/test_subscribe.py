@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
-from support.web.site import Bell, Subscribers, count_rows
+from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
@@ -28,7 +28,7 @@ def form_token(web: httpx2.Client) -> str:
 
 
 def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
-    web: httpx2.Client, session: Session, bell: Bell
+    web: httpx2.Client, session: Session, enqueued: EnqueuedTasks
 ) -> None:
     answer = sign_up(
         web,
@@ -49,7 +49,7 @@ def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
     assert texts == ['"prompt tuning"', "cat:cs.CV"]
     mail = session.execute(select(Delivery)).scalar_one()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
-    assert bell.rung == [("deliver",)]
+    assert enqueued.tasks == [("deliver",)]
 
 
 def test_an_address_alone_is_enough(web: httpx2.Client, session: Session) -> None:
@@ -72,21 +72,23 @@ def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_a
     answers.append(sign_up(web, "robot@example.org", homepage="https://spam.example"))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    kept = [dict(answer.headers) for answer in answers]
-    for headers in kept:
+    headers_list = [dict(answer.headers) for answer in answers]
+    for headers in headers_list:
         headers.pop("date")
-    assert all(headers == kept[0] for headers in kept)
+    assert all(headers == headers_list[0] for headers in headers_list)
 
 
-def test_a_filled_trap_stores_nothing(web: httpx2.Client, session: Session, bell: Bell) -> None:
+def test_a_filled_trap_stores_nothing(
+    web: httpx2.Client, session: Session, enqueued: EnqueuedTasks
+) -> None:
     before = count_rows(session)
     sign_up(web, "robot@example.org", homepage="https://spam.example")
     assert count_rows(session) == before
-    assert bell.rung == []
+    assert enqueued.tasks == []
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "text"),
     [
         ({"email": "not an address"}, "This is not an email address"),
         ({"email": ""}, "This is not an email address"),
@@ -99,23 +101,27 @@ def test_a_filled_trap_stores_nothing(web: httpx2.Client, session: Session, bell
     ],
 )
 def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
-    web: httpx2.Client, session: Session, bell: Bell, fields: dict[str, object], said: str
+    web: httpx2.Client,
+    session: Session,
+    enqueued: EnqueuedTasks,
+    fields: dict[str, object],
+    text: str,
 ) -> None:
     before = count_rows(session)
     answer = web.post("/subscribe", data={"email": "reader@example.org", **fields})
     assert answer.status_code == 422
-    assert said in answer.text
+    assert text in answer.text
     assert 'aria-invalid="true"' in answer.text
     assert count_rows(session) == before
-    assert bell.rung == []
+    assert enqueued.tasks == []
 
 
 def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx2.Client) -> None:
     fields = {"topic": ["cats", "dogs ) cats"], "hour": "5", "timezone": "Asia/Tokyo"}
     page = sign_up(web, "reader@example.org", **fields).text
     assert "<code>dogs <mark>)</mark> cats</code>" in page
-    for kept in ('value="reader@example.org"', 'value="cats"', 'value="dogs ) cats"'):
-        assert kept in page
+    for part in ('value="reader@example.org"', 'value="cats"', 'value="dogs ) cats"'):
+        assert part in page
     assert '<option value="5" selected>' in page
     assert 'value="Asia/Tokyo"' in page
 

@@ -7,8 +7,8 @@ from support.web.papers import THURSDAY, make_announcement, store_papers
 
 def test_a_preview_shows_pace_bars_and_examples(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Cats at Night")], on=THURSDAY)
-    told = [make_announcement(n, f"Cats by Day {n}") for n in range(2, 5)]
-    store_papers(session, told)
+    announcements = [make_announcement(n, f"Cats by Day {n}") for n in range(2, 5)]
+    store_papers(session, announcements)
     page = web.get("/topics/preview", params={"q": "cats"}).text
     assert "<h1>About 2 papers a day</h1>" in page
     assert "4 papers from Thu 20 Aug to Fri 18 Sep; most on Fri 18 Sep: 3." in page
@@ -25,8 +25,8 @@ def test_a_preview_of_the_form_keeps_what_was_typed_and_stores_nothing(
     fields = {"email": "reader@example.org", "topic": ["cats", "dogs"], "hour": "5"}
     answer = web.post("/topics/preview", data=fields)
     assert answer.status_code == 200
-    for kept in ('value="reader@example.org"', 'value="cats"', 'value="dogs"'):
-        assert kept in answer.text
+    for part in ('value="reader@example.org"', 'value="cats"', 'value="dogs"'):
+        assert part in answer.text
     assert '<option value="5" selected>' in answer.text
     assert "No papers from" in answer.text
 
@@ -46,11 +46,11 @@ def test_a_faulty_topic_is_pointed_at_in_the_form(web: httpx2.Client) -> None:
 def test_a_preview_as_json(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Cats")])
     accept = {"Accept": "application/json"}
-    told = web.get("/topics/preview", params={"q": "CATS"}, headers=accept).json()
-    assert told["canonical"] == "cats"
-    assert (told["total"], len(told["days"])) == (1, 30)
-    assert told["days"][-1] == {"on": "2026-09-18", "count": 1}
-    assert told["papers"][0]["key"] == "arxiv:2609.00001"
+    preview = web.get("/topics/preview", params={"q": "CATS"}, headers=accept).json()
+    assert preview["canonical"] == "cats"
+    assert (preview["total"], len(preview["days"])) == (1, 30)
+    assert preview["days"][-1] == {"on": "2026-09-18", "count": 1}
+    assert preview["papers"][0]["key"] == "arxiv:2609.00001"
     refused = web.get("/topics/preview", params={"q": "cats )"}, headers=accept)
     assert refused.status_code == 422
     assert refused.json()["position"] == 5

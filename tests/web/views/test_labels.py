@@ -7,7 +7,7 @@ from service.web.views.labels import cadence_name, short_cadence, volume
 
 
 @pytest.mark.parametrize(
-    ("total", "days", "said"),
+    ("total", "days", "text"),
     [
         (0, 20, "no papers yet"),
         (3, 0, "no papers yet"),
@@ -18,8 +18,8 @@ from service.web.views.labels import cadence_name, short_cadence, volume
         (1, 90, "less than one paper a month"),
     ],
 )
-def test_a_pace_is_told_in_the_unit_that_fits(total: int, days: int, said: str) -> None:
-    assert volume(total, days) == said
+def test_a_pace_is_told_in_the_unit_that_fits(total: int, days: int, text: str) -> None:
+    assert volume(total, days) == text
 
 
 def test_every_cadence_has_its_words() -> None:

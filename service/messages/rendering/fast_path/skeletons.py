@@ -260,7 +260,8 @@ class _Edition:
 
 def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
     """Yield the constant texts and the slots between them. Raises `CannotShare` where one is missing:
-    a filter has changed rendered text, and the plain templates would render something else."""
+    a filter has changed rendered text, and the plain templates would render something else.
+    """
     at, seen = 0, set()
     for found in _PLACE.finditer(written):
         if found.start() > at:

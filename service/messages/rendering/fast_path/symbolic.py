@@ -21,7 +21,8 @@ from service.messages.rendering.slots import TextSlot, sanitize
 @dataclass(slots=True)
 class RenderInput:
     """The mail that fills skeletons. `fragments` caches its repeated private texts by their text;
-    `numbered` counts the numbered papers of the current part."""
+    `numbered` counts the numbered papers of the current part.
+    """
 
     mail: DigestContext
     subject: str = ""
@@ -54,7 +55,8 @@ class TemplateTrace:
 @dataclass(frozen=True, slots=True)
 class _Spec:
     """How to get a symbolic value: `read` computes it from an input, `key` identifies it, `sources`
-    are the values of the mail that it is computed from."""
+    are the values of the mail that it is computed from.
+    """
 
     trace: TemplateTrace
     key: Hashable

@@ -1,6 +1,6 @@
-"""Convert math between dollars to plain Unicode where that loses nothing.
+r"""Convert math between dollars to plain Unicode where that loses nothing.
 
-`\\alpha`, `10^{-3}` and `\\mathcal{O}(n)` have a plain form; `x^{y^z}` and an author's own macro do
+`\alpha`, `10^{-3}` and `\mathcal{O}(n)` have a plain form; `x^{y^z}` and an author's own macro do
 not, and then the whole formula stays as its author wrote it.
 """
 
@@ -29,10 +29,10 @@ class _NoPlainForm(Exception):
 
 @cached("plain formulas", maxsize=4096)
 def plain_math(formula: str) -> str | None:
-    """Return the inside of `$…$` in plain Unicode, or None where something would be lost.
+    r"""Return the inside of `$…$` in plain Unicode, or None where something would be lost.
 
     Bold and upright letters are only a style and become plain; calligraphic, blackboard and
-    fraktur letters have a meaning of their own and keep their shape (`\\mathbb{R}` is ℝ).
+    fraktur letters have a meaning of their own and keep their shape (`\mathbb{R}` is ℝ).
     """
     if _PLAIN.fullmatch(formula):
         return formula.strip() or None
@@ -143,7 +143,7 @@ class _Formula:
         return delimiter
 
     def _with_function(self, out: str, name: str) -> str:
-        """Append a function's name and its blanks: `n\\log n` is "n log n", `\\log(n)` "log(n)"."""
+        r"""Append a function's name and its blanks: `n\log n` is "n log n", `\log(n)` "log(n)"."""
         gap = " " if out and (out[-1].isalnum() or out[-1] == ")") else ""
         self._skip_blanks()
         following = self._tokens[self._at] if self._at < len(self._tokens) else ""
@@ -161,7 +161,7 @@ class _Formula:
             self._at += 1
 
     def _skip_gap_before_letter(self) -> None:
-        """Skip a blank that only ends a command's name: `\\Delta t` is Δt; `\\mu = 1` keeps it."""
+        r"""Skip a blank that only ends a command's name: `\Delta t` is Δt; `\mu = 1` keeps it."""
         following = "".join(self._tokens[self._at : self._at + 2])
         if following[:1].isspace() and following.strip()[:1].isalnum():
             self._at += 1
@@ -208,7 +208,7 @@ def _rooted(text: str) -> str:
 
 
 def _code_point(text: str) -> str:
-    """Return the character of MathJax's `\\unicode{x2013}`."""
+    r"""Return the character of MathJax's `\unicode{x2013}`."""
     try:
         character = chr(int(text[1:], 16) if text[:1] == "x" else int(text))
     except (ValueError, OverflowError):

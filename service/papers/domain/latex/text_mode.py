@@ -273,7 +273,7 @@ class _TextParser:
 
 
 def _is_one_argument(tokens: list[str]) -> bool:
-    """Return whether an accent's tokens are just its letter: `\\"o`, `\\"{o}`, `\\'\\i`."""
+    r"""Return whether an accent's tokens are just its letter: `\"o`, `\"{o}`, `\'\i`."""
     raw = "".join(tokens).strip()
     return len(raw.strip("{}")) == 1 or raw.strip("{}")[1:] in symbols.LETTERS
 
@@ -285,9 +285,9 @@ def _composed(letter: str, accent: str) -> str | None:
 
 
 def _reaches_over_blank(accent: str, before: str, letter: str) -> bool:
-    """Return whether an accent belongs to the letter after a blank.
+    r"""Return whether an accent belongs to the letter after a blank.
 
-    `Gin\\' e` and `Ond\\v rejov` are names; in `the users\\' needs` and `a \\b black box` nothing is
+    `Gin\' e` and `Ond\v rejov` are names; in `the users\' needs` and `a \b black box` nothing is
     accented.
     """
     if accent.isalpha():

@@ -1,4 +1,4 @@
-"""One golden case for every kind of markup that real titles and abstracts hold.
+"""One golden case for every kind of markup in real titles and abstracts.
 
 The texts are invented; the kinds are those by which the real cases are sorted.
 """
@@ -21,7 +21,7 @@ GOLDEN = {
         r"at \url{https://x.example/a_b}, \href{https://y.example}{here}",
         "at https://x.example/a_b, here (https://y.example)",
     ),
-    # What looks like HTML is text here: nobody knows whether "<sub>" was meant or discussed.
+    # HTML is text here: "<sub>" may be markup or the subject of the sentence.
     "html_entity": ("fish &amp; chips", "fish &amp; chips"),
     "html_tag": ("CO<sub>2</sub> levels", "CO<sub>2</sub> levels"),
     "inline_math": (r"a rate of $10^{-3}$ for $\alpha = 2$", "a rate of 10⁻³ for α = 2"),
@@ -29,9 +29,9 @@ GOLDEN = {
     "lt_gt": ("for x<y and p > 0.05", "for x<y and p > 0.05"),
     "paren_math": (r"in \(O(n^2)\) time", "in O(n²) time"),
     "quotes": ("the ``best'' of `all' worlds", "the “best” of ‘all’ worlds"),
-    # A unit is said where it has a letter; siunitx's own commands mean too much to be guessed.
+    # A unit with a letter is converted; siunitx's own commands cannot be guessed.
     "siunitx_greek": (r"$5\,\mu$m and \SI{3}{\km}", r"5 μm and \SI{3}{\km}"),
-    # Outside of a formula these may be names of variables or files.
+    # Outside formulas these may be names of variables or files.
     "sub_super_bare": ("H_2O and 10^6 samples", "H_2O and 10^6 samples"),
     "text_style": (r"\textit{K}-trivial \textbf{bold} {\em words}", "K-trivial bold words"),
     "text_symbol": (r"5000 \AA, \S 3, \copyright 2020", "5000 Å, § 3, © 2020"),
@@ -41,12 +41,12 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize("kind", GOLDEN)
-def test_each_kind_of_markup_reads_by_its_rule(kind: str) -> None:
+def test_each_kind_of_markup_is_read_by_its_rule(kind: str) -> None:
     tex, readable = GOLDEN[kind]
     assert to_readable(tex) == readable
 
 
 @pytest.mark.real
-def test_every_kind_that_real_texts_hold_has_its_rule(real_data: Path) -> None:
+def test_every_kind_of_markup_in_real_texts_has_a_rule(real_data: Path) -> None:
     lines = (real_data / "latex" / "dev" / "real_cases.jsonl").read_text().splitlines()
     assert {json.loads(line)["kind"] for line in lines} == GOLDEN.keys()

@@ -1,4 +1,4 @@
-"""Readable text: what has a plain form gets it, everything else stays, and no word is lost."""
+"""Readable text: TeX with a plain form is converted, all else stays, no word is lost."""
 
 import gzip
 import json
@@ -30,11 +30,11 @@ from service.papers.domain.latex.readable import fold, to_readable, to_readable_
         (r"\'a la Math", "à la Math"),
         (r"Voil\'a la", "Voilá la"),
         (r"5100 \AA and $5007$ \AA emission, 1500\AA/2800\AA~flux", "5100 Å and 5007 Å emission, 1500Å/2800Å flux"),
-        # broken by hand-made escaping somewhere on the way
+        # damaged by escaping on the way
         (r"the MLLM\'s language doesn\'t, users\' needs", "the MLLM's language doesn't, users' needs"),
         (r"{\alpha}-\b{eta}, \r{ho} = 0.3, \k{appa}", "α-β, ρ = 0.3, κ"),
         (r"86\\% accuracy", "86% accuracy"),
-        # what is no accent stays
+        # commands that are no accents stay
         (r"a \b black box, \'x, \'{xy}, \v{\'{x}}, \"1, \' {", r"a \b black box, \'x, \'{xy}, \v{\'{x}}, \"1, \' {"),
         (r"\~{} \^{} \'{} \'{a \'", r"~ ^ \'{} \'{a \'"),
         (r"\"\nosuch", r"\"\nosuch"),
@@ -84,7 +84,7 @@ from service.papers.domain.latex.readable import fold, to_readable, to_readable_
         ("", ""),
     ],
 )  # fmt: skip
-def test_what_has_a_plain_form_gets_it_and_the_rest_stays(tex: str, plain: str) -> None:
+def test_tex_with_a_plain_form_is_converted_and_the_rest_stays(tex: str, plain: str) -> None:
     assert to_readable(tex) == plain
 
 
@@ -145,7 +145,7 @@ def test_what_has_a_plain_form_gets_it_and_the_rest_stays(tex: str, plain: str) 
         (r"\sqrt" * 30 + "x", None),
     ],
 )
-def test_a_formula_is_said_in_unicode_or_not_at_all(formula: str, plain: str | None) -> None:
+def test_a_formula_is_converted_whole_or_not_at_all(formula: str, plain: str | None) -> None:
     assert plain_math(formula) == plain
 
 
@@ -157,20 +157,20 @@ def test_line_breaks_are_joined_and_paragraphs_kept() -> None:
     )
 
 
-def test_what_cannot_be_printed_or_stored_is_removed_and_the_rest_composed() -> None:
+def test_unprintable_characters_are_removed_and_the_rest_is_composed() -> None:
     assert to_readable("a\x00b\x0bc\x7fd\x85e\ud800f\ufffeg") == "abcdefg"
     assert to_readable("cafe\u0301 \u00a0x") == "café x"
     assert to_readable("0\x000\x01 $x$") == "00 x"
 
 
-def test_braces_deeper_than_anyone_types_are_left_alone() -> None:
+def test_braces_nested_too_deeply_are_left_unchanged() -> None:
     deep = "{" * 30 + "\\'e" + "}" * 30
     assert to_readable(deep) == deep
 
 
 def test_hostile_text_is_read_to_its_end() -> None:
     pieces = ("{", "}", "\\'{", "$ ", "\\(", "``", "`", "\\textbf{", "\\href{", "--", "~", "{\\em ")
-    # The suite's own time limit stands behind this: quadratic reading would not come back.
+    # Quadratic parsing would exceed the suite's time limit.
     for piece in pieces:
         assert to_readable(piece * 3000)
 
@@ -196,11 +196,11 @@ def test_any_text_is_read_without_raising_and_comes_out_clean(text: str) -> None
         ("李明", "李明"),
     ],
 )
-def test_folding_forgets_case_and_accents(text: str, folded: str) -> None:
+def test_folding_removes_case_and_accents(text: str, folded: str) -> None:
     assert fold(text) == folded
 
 
-# arXiv's own conversions that we leave, and why.
+# Conversions of arXiv that differ from ours, and why.
 BY_DESIGN = {
     (r"\alpha", False): "Greek is always converted; arXiv's switch for it is on here",
     (r"foo \alpha bar", True): "TeX would glue αbar; outside a formula the blank is the author's",
@@ -208,10 +208,10 @@ BY_DESIGN = {
 
 
 @pytest.mark.real
-def test_arxivs_own_conversions_come_out_the_same_but_for_two_by_design(real_data: Path) -> None:
+def test_conversions_agree_with_arxivs_own_except_for_two_by_design(real_data: Path) -> None:
     lines = (real_data / "latex" / "dev" / "tex2utf_vectors.jsonl").read_text().splitlines()
     vectors = [json.loads(line) for line in lines]
-    # A text's outer blanks are never kept, so the vectors' closing line breaks are not compared.
+    # Outer blanks are stripped, so the vectors' closing line breaks are not compared.
     different = {
         (vector["tex"], vector["greek"])
         for vector in vectors
@@ -238,7 +238,7 @@ def test_real_cases_lose_their_tex_where_their_kind_has_a_plain_form(real_data: 
         texts = case["text"] if isinstance(case["text"], list) else [case["text"]]
         for text in map(to_readable, texts):
             assert text == unicodedata.normalize("NFC", text)
-            # What stays inside a formula that has no plain form is meant to stay.
+            # TeX inside a formula without a plain form stays on purpose.
             outside = re.sub(r"\$[^$]*\$|\\\(.*?\\\)", "", text)
             if pattern := leftover.get(case["kind"]):
                 checked += 1
@@ -259,15 +259,15 @@ def abstracts(real_data: Path) -> Iterator[str]:
             yield from (json.loads(line)["abstract"] or "" for line in islice(lines, 0, None, STEP))
 
 
-# The name of a colour is an instruction to the printer, not a word.
+# The name of a colour is an instruction to TeX, not a word.
 INSTRUCTION = re.compile(r"\\(?:text)?color\{[^}]*\}")
 COMMAND = re.compile(r"\\[A-Za-z]+")
 ACCENT = re.compile(r"""\\['"`^~=.]\s?|\\[cvuHkrdb](?=[{\s])|[{}]""")
 
 
-# What the archive broke apart ("\\b{eta}" for "\\beta") is read as the letter that was meant.
+# Commands that the archive damaged ("\\b{eta}" for "\\beta") are read as the intended letter.
 BROKEN_GREEK = re.compile(r"\\[bk]\{(?:eta|appa)\}|\\[a-z]+\\?eta\b")
-# A possessive that was escaped by hand: the accent of the s is none.
+# An escaped apostrophe of a possessive is no accent on the s.
 POSSESSIVE = re.compile(r"\\'(?=s\b)")
 
 

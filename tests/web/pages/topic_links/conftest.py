@@ -23,9 +23,9 @@ def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
 @pytest.fixture
 def papers(session: Session) -> dict[str, int]:
     """Title -> id."""
-    told = [make_announcement(number, title) for number, title in enumerate(TITLES, 1)]
-    ids = store_papers(session, told, THURSDAY)
-    return {one.title: ids[one.key] for one in told}
+    announcements = [make_announcement(number, title) for number, title in enumerate(TITLES, 1)]
+    ids = store_papers(session, announcements, THURSDAY)
+    return {paper.title: ids[paper.key] for paper in announcements}
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_bef
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     paper = papers[TITLES[0]]
-    asked = web.get(keep_url(base, paper))
-    assert TITLES[0] in asked.text
-    saved = press(web, asked)
-    assert press(web, asked).status_code == 200
+    question = web.get(keep_url(base, paper))
+    assert TITLES[0] in question.text
+    saved = press(web, question)
+    assert press(web, question).status_code == 200
     assert feedback(session, subscriber, paper) is Feedback.KEPT
     assert "Saved" in web.get(keep_url(base, paper)).text
     less = press(web, web.get(less_url(base, paper)))
@@ -54,8 +54,8 @@ def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
         "cat%3Acs.CL",
     }
     assert "<code>Retrieval OR agents</code> without" in page
-    asked = web.get(unescape(next(link for link in offered if "Survey" in link)))
-    press(web, asked)
+    question = web.get(unescape(next(link for link in offered if "Survey" in link)))
+    press(web, question)
     assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -ti:Survey"
     page = web.get(less_url(base, papers[TITLES[3]])).text
     assert "Or leave something out" not in page

@@ -53,14 +53,14 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
-    asked = web.get(mute_url(base, topic, "survey"))
-    assert "Mute “survey”?" in asked.text
-    assert "<code>Retrieval OR agents</code>" in asked.text
-    assert "<code>(Retrieval OR agents) -survey</code>" in asked.text
-    assert "5 papers in the last 30 days" in asked.text
-    assert "3 papers, 2 fewer" in asked.text
-    done = press(web, asked)
-    again = press(web, asked)
+    question = web.get(mute_url(base, topic, "survey"))
+    assert "Mute “survey”?" in question.text
+    assert "<code>Retrieval OR agents</code>" in question.text
+    assert "<code>(Retrieval OR agents) -survey</code>" in question.text
+    assert "5 papers in the last 30 days" in question.text
+    assert "3 papers, 2 fewer" in question.text
+    done = press(web, question)
+    again = press(web, question)
     assert (done.status_code, again.status_code) == (200, 200)
     assert "“survey” is muted" in done.text
     assert "“survey” is already muted" in again.text
@@ -140,7 +140,7 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         ("retrieval OR agents OR", "Mute “retrieval OR agents OR”?"),
         ("x" * 300, "at most 255 characters"),
@@ -157,12 +157,12 @@ def test_what_cannot_be_muted_is_said_and_changes_nothing(
     subscriber: Subscriber,
     base: str,
     words: str,
-    said: str,
+    text: str,
 ) -> None:
     topic = topics_of(session, subscriber)[1].id
     answer = web.get(mute_url(base, topic, words))
-    assert answer.status_code == (200 if "Mute" in said else 409)
-    assert said in answer.text
+    assert answer.status_code == (200 if "Mute" in text else 409)
+    assert text in answer.text
     if answer.status_code == 409:
         assert web.post(base, data={"topic": str(topic), "mute": words}).status_code == 409
     assert texts_of(session, subscriber) == ["Retrieval OR agents", '"Prompt Tuning"']
@@ -214,11 +214,11 @@ def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
 def test_following_an_author_is_a_new_topic_and_can_be_undone(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
-    asked = web.get(follow_url(base, "Ada Lovelace"))
-    assert "Follow Ada Lovelace?" in asked.text
-    assert "5 papers in the last 30 days" in asked.text
-    assert "takes the place" not in asked.text
-    done, again = press(web, asked), press(web, asked)
+    question = web.get(follow_url(base, "Ada Lovelace"))
+    assert "Follow Ada Lovelace?" in question.text
+    assert "5 papers in the last 30 days" in question.text
+    assert "takes the place" not in question.text
+    done, again = press(web, question), press(web, question)
     assert "You follow Ada Lovelace" in done.text
     assert "You already follow Ada Lovelace" in again.text
     assert texts_of(session, subscriber)[2:] == ['au:"Ada Lovelace"']
@@ -235,13 +235,13 @@ def test_a_first_topic_says_what_it_ends(web: httpx2.Client, subscribers: Subscr
     assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
 
 
-@pytest.mark.parametrize(("name", "said"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
+@pytest.mark.parametrize(("name", "text"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
 def test_a_name_that_cannot_be_is_refused(
-    web: httpx2.Client, base: str, name: str, said: str
+    web: httpx2.Client, base: str, name: str, text: str
 ) -> None:
     answer = web.get(follow_url(base, name))
     assert answer.status_code == 409
-    assert said in answer.text
+    assert text in answer.text
 
 
 def test_the_twenty_first_topic_is_refused(
