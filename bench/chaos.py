@@ -53,15 +53,17 @@ stderr = Console(stderr=True)
 
 
 def main() -> int:
-    asked = read_arguments(sys.argv[1:])
+    options = read_arguments(sys.argv[1:])
     seeds = (
-        [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.seeds)
+        [options.seed]
+        if options.seed is not None
+        else range(options.first, options.first + options.seeds)
     )
     began = time.monotonic()
-    ends_at = began + 60 * asked.minutes if asked.minutes else math.inf
+    ends_at = began + 60 * options.minutes if options.minutes else math.inf
     try:
         with ending_at_signals(), home():
-            results = run_seeds(list(seeds), min(asked.lanes, MOST_LANES, len(seeds)), ends_at)
+            results = run_seeds(list(seeds), min(options.lanes, MOST_LANES, len(seeds)), ends_at)
     except KeyboardInterrupt:
         print("chaos: ended before its time", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -77,7 +79,7 @@ def main() -> int:
                 "broken_seeds": [one.seed for one in broken],
                 "by_kind": dict(rows_of(results)),
                 "seconds": round(time.monotonic() - began, 1),
-                "lanes": asked.lanes,
+                "lanes": options.lanes,
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
             }
@@ -103,12 +105,12 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--lanes", type=int, default=3, help="how many side by side (3)")
     parser.add_argument("--quick", action="store_true", help="25 seeds")
     parser.add_argument("--minutes", type=float, help="begin no seed after so long")
-    asked = parser.parse_args(words)
-    if asked.quick:
-        asked.seeds = 25
-    if asked.seeds < 1 or asked.lanes < 1:
+    options = parser.parse_args(words)
+    if options.quick:
+        options.seeds = 25
+    if options.seeds < 1 or options.lanes < 1:
         parser.error("--seeds and --lanes are at least 1")
-    return asked
+    return options
 
 
 def run_seeds(seeds: Sequence[int], lane_count: int, ends_at: float) -> list[Result]:

@@ -131,14 +131,14 @@ def main() -> int:
     every = make_claims(day, subscribers * 3, PAPERS_A_DIGEST)
     full = [c for c in every if len(c.delivery.paper_ids) == PAPERS_A_DIGEST][:subscribers]
     print(f"{len(full)} digests of {PAPERS_A_DIGEST} papers", file=sys.stderr)
-    told = measure(full, PAPERS_A_DAY * 4, 300, folder)
+    figures = measure(full, PAPERS_A_DAY * 4, 300, folder)
     machine = {
         "digests": len(full),
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "cpu": platform.processor() or platform.machine(),
     }
-    print(json.dumps({**told, **machine}))
+    print(json.dumps({**figures, **machine}))
     return 0
 
 

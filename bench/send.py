@@ -107,12 +107,12 @@ def main() -> int:
 def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
     say("storing papers")
     day = store_day(bench.sessions, data)
-    told: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     say(f"storing an edition of {size.rows:,} digests")
     edition_id = store_edition(bench.sessions, day, size.rows)
     say("sending it")
     ours = send_edition(bench, edition_id, bench.sink, CONNECTIONS)
-    told |= {
+    figures |= {
         "messages_per_s": round(ours["rate"]),
         "sender_cpu_us": round(ours["cpu_us"]),
         "postgres_cpu_us": round(ours["postgres_us"]),
@@ -120,33 +120,33 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
     }
     say("smtp-source")
     source = source_rate(bench.sink, size.rows, ours["bytes"], PROCESSES * CONNECTIONS)
-    told |= {
+    figures |= {
         "smtp_source_per_s": round(source),
         "ratio_smtp_source": round(ours["rate"] / source, 2),
         "message_bytes": ours["bytes"],
     }
     say("django-post_office")
     ways = post_office(bench, edition_id, size.peer_messages)
-    told |= describe_peer("post_office", ways["written"], ours["rate"])
-    told |= describe_peer("post_office_rendered", ways["rendered"], ours["rate"])
+    figures |= describe_peer("post_office", ways["written"], ours["rate"])
+    figures |= describe_peer("post_office_rendered", ways["rendered"], ours["rate"])
     say(
-        f"{told['messages_per_s']:,} a second, {told['ratio_smtp_source']} times the one and"
-        f" {told['ratio_post_office']} times the other ({told['ratio_post_office_rendered']} where"
+        f"{figures['messages_per_s']:,} a second, {figures['ratio_smtp_source']} times the one and"
+        f" {figures['ratio_post_office']} times the other ({figures['ratio_post_office_rendered']} where"
         " its texts were ready)"
     )
     say(f"{size.slow_rows:,} digests with {ROUND_TRIP_SECONDS * 1000:.0f} ms more a round trip")
     slow_id = store_edition(bench.sessions, day, size.slow_rows, seed=2)
     with slow_wire(bench.sink, ROUND_TRIP_SECONDS) as port:
         slow = send_edition(bench, slow_id, port, SLOW_CONNECTIONS)
-    told |= {"messages_per_s_at_20_ms": round(slow["rate"])}
-    told |= {"worker_mib": round(max(ours["peak_mib"], slow["peak_mib"]))}
+    figures |= {"messages_per_s_at_20_ms": round(slow["rate"])}
+    figures |= {"worker_mib": round(max(ours["peak_mib"], slow["peak_mib"]))}
     if size.long_rows:
-        told |= measure_memory(bench, day, size.long_rows)
+        figures |= measure_memory(bench, day, size.long_rows)
     if size.queue_rows:
         queue_url = make_database(bench, "queue")
         upgrade(queue_url)
-        told |= measure_queue(queue_url, size.queue_rows, say)
-    return told | describe(size)
+        figures |= measure_queue(queue_url, size.queue_rows, say)
+    return figures | describe(size)
 
 
 def measure_memory(bench: Bench, day: Any, rows: int) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def measure_memory(bench: Bench, day: Any, rows: int) -> dict[str, Any]:
     say("sending it")
     long = send_edition(bench, edition_id, bench.sink, CONNECTIONS)
     # Each of two processes has sent 5,000 when 10,000 are out.
-    marks = [told["mib_at_rows"] for told in long["workers"]]
+    marks = [worker["mib_at_rows"] for worker in long["workers"]]
     early = max(float(mark.get("5000", 0.0)) for mark in marks)
     last = max(float(mark[max(mark, key=int)]) for mark in marks)
     return {
@@ -173,28 +173,28 @@ def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> 
     orders = json.dumps({"settings": settings, "edition_id": edition_id}) + "\n"
     workers = [start_worker(orders) for _ in range(PROCESSES)]
     for worker in workers:
-        hear(worker)
+        read_result(worker)
     postgres, sink = postgres_seconds(bench.servers.postgres), own_seconds(bench.servers.sink)
     began = time.monotonic()
     for worker in workers:
-        tell(worker, "\n")
-    told = [hear(worker) for worker in workers]
+        write_line(worker, "\n")
+    results = [read_result(worker) for worker in workers]
     seconds = time.monotonic() - began
     postgres = postgres_seconds(bench.servers.postgres) - postgres
     sink = own_seconds(bench.servers.sink) - sink
     for worker in workers:
         worker.communicate()
     read = Settings.model_validate(settings)
-    sent = sum(one["sent"] for one in told)
+    sent = sum(one["sent"] for one in results)
     check(bench, edition_id, sent)
     return {
         "rate": sent / seconds,
         "bytes": round(statistics.mean(message_sizes(bench.sessions, edition_id, read))),
-        "cpu_us": sum(one["cpu_seconds"] for one in told) / sent * 1e6,
+        "cpu_us": sum(one["cpu_seconds"] for one in results) / sent * 1e6,
         "postgres_us": postgres / sent * 1e6,
         "sink_us": sink / sent * 1e6,
-        "peak_mib": max(one["peak_mib"] for one in told),
-        "workers": told,
+        "peak_mib": max(one["peak_mib"] for one in results),
+        "workers": results,
     }
 
 
@@ -218,23 +218,23 @@ def start_worker(orders: str) -> subprocess.Popen[str]:
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
-    tell(worker, orders)
+    write_line(worker, orders)
     return worker
 
 
-def tell(worker: subprocess.Popen[str], line: str) -> None:
+def write_line(worker: subprocess.Popen[str], line: str) -> None:
     assert worker.stdin is not None
     worker.stdin.write(line)
     worker.stdin.flush()
 
 
-def hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
+def read_result(worker: subprocess.Popen[str]) -> dict[str, Any]:
     assert worker.stdout is not None
     line = worker.stdout.readline()
     if not line:
         raise SystemExit("send.py: a sender ended before its time")
-    told: dict[str, Any] = json.loads(line)
-    return told
+    result: dict[str, Any] = json.loads(line)
+    return result
 
 
 def check(bench: Bench, edition_id: int, sent: int) -> None:
@@ -263,8 +263,8 @@ def post_office(bench: Bench, edition_id: int, count: int) -> dict[str, Any]:
         done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit("send.py: django-post_office failed")
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return told
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def describe_peer(name: str, way: dict[str, Any], rate: float) -> dict[str, Any]:
@@ -317,8 +317,8 @@ def describe(size: Size) -> dict[str, Any]:
     }
 
 
-def say(told: str) -> None:
-    print(f"send: {told} …", file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    print(f"send: {text} …", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -84,11 +84,11 @@ def read_texts(path: Path) -> dict[str, Text]:
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
-    told = map(json.loads, content.decode().strip().split("\n"))
+    papers = map(json.loads, content.decode().strip().split("\n"))
     return {
-        one["id"]: (one["title"], one["abstract"])
-        for one in told
-        if one.get("id") and one.get("title") and one.get("abstract")
+        paper["id"]: (paper["title"], paper["abstract"])
+        for paper in papers
+        if paper.get("id") and paper.get("title") and paper.get("abstract")
     }
 
 

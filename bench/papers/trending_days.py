@@ -61,8 +61,8 @@ def read_entries(answer: Any) -> Iterator[dict[str, Any]]:
 
 def read_paper(entry: Mapping[str, Any]) -> Listed:
     paper = entry["paper"]
-    said = paper.get("submittedOnDailyAt")
-    submitted_at = datetime.fromisoformat(said) if said else None
+    text = paper.get("submittedOnDailyAt")
+    submitted_at = datetime.fromisoformat(text) if text else None
     return Listed(paper["id"], paper["upvotes"], submitted_at, paper.get("githubStars"))
 
 

@@ -43,11 +43,11 @@ def own_seconds(process: int) -> float:
 
 def _stat(process: int) -> list[str]:
     try:
-        told = Path(f"/proc/{process}/stat").read_text()
+        stat = Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return []
-    # The name, in brackets, may hold anything.
-    return told.rpartition(")")[2].split()
+    # The name, in parentheses, may contain blanks and parentheses.
+    return stat.rpartition(")")[2].split()
 
 
 def _sum(fields: list[str]) -> int:

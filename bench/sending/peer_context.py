@@ -60,17 +60,17 @@ def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
     """Return the texts of a card, as markup and as lines of the text part."""
     paper, by = entry.paper, phrases.byline(entry.paper)
     wanted = reasons.marked_words(entry.reasons)
-    title, said = highlight.shorten(paper.title, 300), digest_phrases.excerpt(entry, limit)
+    title, excerpt = highlight.shorten(paper.title, 300), digest_phrases.excerpt(entry, limit)
     return {
         "id": str(paper.id),
         "title": highlight.mark(title, wanted),
         "title_text": text_part.wrap(title, "    ").lstrip(),
         "byline": html_filters.marked_byline(entry),
-        "byline_text": text_part.wrap(text_part.said_byline(entry)),
-        "excerpt": highlight.mark(said, wanted),
-        "excerpt_text": text_part.wrap(said),
+        "byline_text": text_part.wrap(text_part.text_byline(entry)),
+        "excerpt": highlight.mark(excerpt, wanted),
+        "excerpt_text": text_part.wrap(excerpt),
         "why": html_filters.marked_because(entry.reasons),
-        "why_text": text_part.wrap(text_part.said_because(entry.reasons)),
+        "why_text": text_part.wrap(text_part.text_because(entry.reasons)),
         "author": isolated(by.names[0]) if by.names else "",
         "author_text": by.names[0] if by.names else "",
     }

@@ -28,7 +28,7 @@ from service.messages.contexts.digest import DigestContext
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.messages.rendering.environment import load_templates
-from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.renderer import TEMPLATE_DIR, Renderer
 from service.messages.rendering.text_part import tidy_text
 from service.platform.settings.settings import Settings
@@ -58,10 +58,10 @@ def write_peer_rows(
             subscriber = claim.subscriber
             assert subscriber is not None
             mail = digest_context(claim.delivery, subscriber, editions, settings)
-            told = _headers(claim, editions, settings, renderer)
-            told |= _contents(claim, mail, settings, renderer)
-            told |= {"context": {"subject": told["subject"], **make_context(mail)}}
-            rows.write(json.dumps(told) + "\n")
+            row = _headers(claim, editions, settings, renderer)
+            row |= _contents(claim, mail, settings, renderer)
+            row |= {"context": {"subject": row["subject"], **make_context(mail)}}
+            rows.write(json.dumps(row) + "\n")
     assert mail is not None
     (folder / "body.html").write_text(_html_template(mail, environment))
     (folder / "body.txt").write_text(_text_template(mail, environment))
@@ -90,12 +90,12 @@ def _headers(
 ) -> dict[str, Any]:
     """Return the envelope and headers of our own message."""
     built = build_mail(claim, editions, settings, renderer, claim.delivery.created_at)
-    said = BytesHeaderParser(policy=default).parsebytes(built.envelope.payload)
+    message = BytesHeaderParser(policy=default).parsebytes(built.envelope.payload)
     return {
         "to": built.envelope.recipient,
         "sender": built.envelope.sender,
         "message_id": built.message_id,
-        "headers": {name: str(said[name]) for name in HEADERS if name in said},
+        "headers": {name: str(message[name]) for name in HEADERS if name in message},
     }
 
 
@@ -115,7 +115,7 @@ def _html_template(mail: DigestContext, environment: Environment) -> str:
     template = environment.get_template("digest/body.mjml")
     written = template.render(mail=mail, subject=Markup("{{ subject }}"))
     shape, contents = split_shape(written)
-    pressed = press_shape(shape)
+    pressed = compile_shape(shape)
     pieces = (piece if isinstance(piece, str) else contents[piece] for piece in pressed)
     return _break_lines("".join([*pieces, "\n"]))
 

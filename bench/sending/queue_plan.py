@@ -77,20 +77,20 @@ def measure_queue(database_url: str, rows: int, say: Callable[[str], None]) -> d
         edition_id = session.execute(text("SELECT max(id) FROM editions")).scalar_one()
     with sessions.kw["bind"].connect().execution_options(isolation_level="AUTOCOMMIT") as direct:
         direct.exec_driver_sql("VACUUM (ANALYZE) deliveries")
-    told: list[dict[str, float]] = []
+    stages: list[dict[str, float]] = []
     with hold_sender_lock(sessions, OWNER), reduced_gc():
         for place, passed in (("start", 0), ("middle", rows // 2), ("end", rows * 2 // 5)):
             say(f"claiming at the {place} of the edition")
             _pass(sessions, edition_id, passed)
-            told.append(_measure_here(sessions, edition_id))
+            stages.append(_measure_here(sessions, edition_id))
         for line in explain_claim(sessions, edition_id):
             print(f"  {line}", file=sys.stderr)
     return {
         "queue_rows": rows,
-        "claim_ms": round(statistics.median(one["claim_ms"] for one in told), 1),
-        "claim_worst_ms": round(max(one["claim_worst_ms"] for one in told), 1),
-        "claim_first_ms": round(max(one["claim_first_ms"] for one in told), 1),
-        "sweep_ms": round(max(one["sweep_ms"] for one in told), 1),
+        "claim_ms": round(statistics.median(stage["claim_ms"] for stage in stages), 1),
+        "claim_worst_ms": round(max(stage["claim_worst_ms"] for stage in stages), 1),
+        "claim_first_ms": round(max(stage["claim_first_ms"] for stage in stages), 1),
+        "sweep_ms": round(max(stage["sweep_ms"] for stage in stages), 1),
     }
 
 
@@ -155,12 +155,12 @@ def main() -> int:
         Path(home).chmod(0o755)
         with Embedded(Path(home), valkey=False) as servers:
             upgrade(servers.database_url)
-            told = measure_queue(
+            figures = measure_queue(
                 servers.database_url,
                 rows,
                 lambda words: print(f"queue: {words} …", file=sys.stderr),
             )
-    print(json.dumps(told))
+    print(json.dumps(figures))
     return 0
 
 

@@ -56,7 +56,7 @@ def main() -> int:
     took = time.monotonic() - began
     used = time.process_time() - used
     transport.close()
-    told = {
+    result = {
         "sent": report.sent,
         "rows": report.total,
         "seconds": took,
@@ -64,7 +64,7 @@ def main() -> int:
         "peak_mib": resident_mib("VmHWM"),
         "mib_at_rows": at_rows,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(result), flush=True)
     return 0
 
 

@@ -17,15 +17,15 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
 from service.bounces.inbound.listener import BounceListener
 from service.bounces.inbound.mailbox import read_mailbox
-from service.bounces.inbound.notice import Notice, notices_of_mail
+from service.bounces.inbound.notice import BounceNotice, notices_of_mail
 from service.bounces.inbound.parse import BounceMail, NotReadable, parse_bounce
 from service.bounces.store.bounces import (
     NewBounce,
+    apply_bounce,
     insert_bounce,
     list_bounces,
     list_unsettled,
     lock_delivery,
-    move_by_evidence,
     settle_event,
 )
 from service.deliveries.domain.recipients import SubscriberState
@@ -111,7 +111,7 @@ class Channel:
     trusts_addresses: bool = False
 
 
-def read_bounce_mail(
+def record_bounce_mail(
     sessions: sessionmaker[Session],
     channel: Channel,
     raw: bytes,
@@ -129,7 +129,10 @@ def read_bounce_mail(
 
 
 def record_notices(
-    sessions: sessionmaker[Session], channel: Channel, notices: Iterable[Notice], now: datetime
+    sessions: sessionmaker[Session],
+    channel: Channel,
+    notices: Iterable[BounceNotice],
+    now: datetime,
 ) -> list[RecordedNotice]:
     """Record each notice in its own transaction, so that a bad one does not affect the others."""
     recorded = []
@@ -143,7 +146,7 @@ def record_notices(
 
 
 def record_notice(
-    session: Session, channel: Channel, notice: Notice, now: datetime
+    session: Session, channel: Channel, notice: BounceNotice, now: datetime
 ) -> RecordedNotice:
     """Record one notice in the caller's transaction; idempotent by the notice's key.
 
@@ -155,7 +158,7 @@ def record_notice(
         return _make_outcome("unattributed", notice)
     if notice.verdict in ARRIVED:
         if delivery is not None:
-            move_by_evidence(session, delivery, state_after(notice.verdict), "it arrived", now)
+            apply_bounce(session, delivery, state_after(notice.verdict), "it arrived", now)
         return _make_outcome("arrived", notice, delivery)
     # A receiver's reply contains the address, which must not be stored again after an erasure.
     detail = notice.detail[:1000] if subscriber is not None else ""
@@ -166,14 +169,18 @@ def record_notice(
         return _make_outcome("known", notice, delivery)
     reason = f"{notice.verdict}: {detail}" if detail else str(notice.verdict)
     state = state_after(notice.verdict)
-    if delivery is None or move_by_evidence(session, delivery, state, reason, now):
+    if delivery is None or apply_bounce(session, delivery, state, reason, now):
         settle_event(session, event_id, now)
     is_new = subscriber is not None and _suppress(session, channel.settings, subscriber, now)
     return _make_outcome("recorded", notice, delivery, is_suppressed=is_new)
 
 
 def _make_outcome(
-    outcome: str, notice: Notice, delivery: Delivery | None = None, *, is_suppressed: bool = False
+    outcome: str,
+    notice: BounceNotice,
+    delivery: Delivery | None = None,
+    *,
+    is_suppressed: bool = False,
 ) -> RecordedNotice:
     return RecordedNotice(
         outcome,
@@ -188,7 +195,7 @@ def _make_outcome(
 
 def _new_bounce(
     channel: Channel,
-    notice: Notice,
+    notice: BounceNotice,
     delivery: Delivery | None,
     subscriber: Subscriber | None,
     detail: str,
@@ -210,7 +217,7 @@ def _new_bounce(
     )
 
 
-def _find_delivery(session: Session, settings: Settings, notice: Notice) -> Delivery | None:
+def _find_delivery(session: Session, settings: Settings, notice: BounceNotice) -> Delivery | None:
     """Lock and return the delivery named by a signed return path or a Message-ID of ours."""
     for path in notice.return_paths:
         delivery_id = read_return_path(path, settings.bounce_domain, settings.secret_key)
@@ -227,7 +234,7 @@ def _find_delivery(session: Session, settings: Settings, notice: Notice) -> Deli
 
 
 def _find_subscriber(
-    session: Session, channel: Channel, notice: Notice, delivery: Delivery | None
+    session: Session, channel: Channel, notice: BounceNotice, delivery: Delivery | None
 ) -> Subscriber | None:
     if delivery is not None:
         if delivery.subscriber_id is None:
@@ -264,7 +271,7 @@ def settle_bounces(sessions: sessionmaker[Session], now: datetime) -> int:
             delivery = lock_delivery(session, row.delivery_id) if row.delivery_id else None
             detail = f"{row.verdict}: {row.detail}" if row.detail else str(row.verdict)
             state = state_after(row.verdict)
-            if delivery is None or move_by_evidence(session, delivery, state, detail, now):
+            if delivery is None or apply_bounce(session, delivery, state, detail, now):
                 row.settled_at = now
                 moved += delivery is not None
     return moved
@@ -282,7 +289,7 @@ def read_bounce_mailbox(
     if settings.bounce_mailbox:
         read_mailbox(
             settings.bounce_mailbox,
-            lambda raw: total.add(read_bounce_mail(sessions, channel, raw, clock())),
+            lambda raw: total.add(record_bounce_mail(sessions, channel, raw, clock())),
         )
     return total
 
@@ -298,6 +305,6 @@ def open_listener(
     channel = Channel(settings, "lmtp" if lmtp else "smtp")
 
     def take(raw: bytes, receivers: tuple[str, ...]) -> None:
-        read_bounce_mail(sessions, channel, raw, clock(), receivers)
+        record_bounce_mail(sessions, channel, raw, clock(), receivers)
 
     return BounceListener(lambda address: is_our_return_path(settings, address), take, lmtp=lmtp)

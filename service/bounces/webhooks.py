@@ -9,8 +9,8 @@ import httpx2
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.inbound import webhook_signatures as signatures
-from service.bounces.inbound.webhooks import HookUnreadable, read_hook, read_json
-from service.bounces.record import Channel, RecordedNotice, read_bounce_mail, record_notices
+from service.bounces.inbound.webhooks import WebhookUnreadable, parse_webhook, read_json
+from service.bounces.record import Channel, RecordedNotice, record_bounce_mail, record_notices
 from service.platform.caches import cached
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -21,12 +21,12 @@ _TIMEOUT_SECONDS = 10.0
 log = get_logger(__name__)
 
 
-class HookUnknown(LookupError):
+class WebhookUnknown(LookupError):
     """The provider is unknown, or the operator has set no key for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class HookReport:
+class WebhookReport:
     """The counts of a call: notices by outcome, and entries that could not be parsed."""
 
     recorded: int = 0
@@ -37,7 +37,7 @@ class HookReport:
 
 
 @dataclass(frozen=True, slots=True)
-class HookDoor:
+class WebhookContext:
     """The context of webhook calls. `fetch` gets SNS certificates and confirms subscriptions."""
 
     sessions: sessionmaker[Session]
@@ -59,25 +59,27 @@ def fetch_from_amazon(url: str) -> bytes:
             for piece in response.iter_bytes():
                 found += piece
                 if len(found) > _CERTIFICATE_BYTES:
-                    raise signatures.HookForged("a certificate that is too large")
+                    raise signatures.WebhookForged("a certificate that is too large")
     except httpx2.HTTPError as error:
-        raise signatures.HookForged("the certificate cannot be fetched") from error
+        raise signatures.WebhookForged("the certificate cannot be fetched") from error
     return found
 
 
-def take_hook(door: HookDoor, provider: str, call: signatures.Call, now: datetime) -> HookReport:
-    """Record one call. Raises `HookUnknown`, `HookForged` or `HookUnreadable`, storing nothing."""
+def record_webhook(
+    door: WebhookContext, provider: str, call: signatures.Call, now: datetime
+) -> WebhookReport:
+    """Record one call. Raises `WebhookUnknown`, `HookForged` or `WebhookUnreadable`, storing nothing."""
     secrets = door.settings.hook_secrets.get(provider)
     if not secrets:
-        raise HookUnknown(provider)
+        raise WebhookUnknown(provider)
     if provider == "ses":
         return _take_sns(door, call, frozenset(secrets), now)
     value = _authenticate(provider, call, secrets)
     channel = Channel(door.settings, provider, trusts_addresses=True)
     if value is None:
-        reading = read_bounce_mail(door.sessions, channel, call.body, now)
+        reading = record_bounce_mail(door.sessions, channel, call.body, now)
         if reading.fault:
-            raise HookUnreadable(reading.fault)
+            raise WebhookUnreadable(reading.fault)
         return _report(list(reading.recorded), 0)
     return _record(door, channel, value, now)
 
@@ -106,45 +108,45 @@ def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:
     for secret in secrets[:-1]:
         try:
             return check(secret)
-        except signatures.HookForged:
+        except signatures.WebhookForged:
             continue
     return check(secrets[-1])
 
 
 def _take_sns(
-    door: HookDoor, call: signatures.Call, topics: frozenset[str], now: datetime
-) -> HookReport:
+    door: WebhookContext, call: signatures.Call, topics: frozenset[str], now: datetime
+) -> WebhookReport:
     envelope = read_json(call.body)
     if not isinstance(envelope, dict):
-        raise signatures.HookForged("not an SNS message")
+        raise signatures.WebhookForged("not an SNS message")
     signatures.check_sns(envelope, topics, door.fetch, now)
     if envelope["Type"] == "Notification":
         inner = read_json(str(envelope.get("Message", "")).encode("utf-8", "replace"))
         return _record(door, Channel(door.settings, "ses", trusts_addresses=True), inner, now)
     if envelope["Type"] == "SubscriptionConfirmation":
         _confirm(envelope, door.fetch)
-    return HookReport()
+    return WebhookReport()
 
 
 def _confirm(envelope: Mapping[str, Any], fetch: signatures.Fetch) -> None:
     url = str(envelope.get("SubscribeURL", ""))
     if not signatures.is_amazon(url):
-        raise signatures.HookForged("a confirmation that does not lead to amazonaws.com")
+        raise signatures.WebhookForged("a confirmation that does not lead to amazonaws.com")
     fetch(url)
     log.info("hook.confirmed", topic=envelope.get("TopicArn"))
 
 
-def _record(door: HookDoor, channel: Channel, value: object, now: datetime) -> HookReport:
-    reading = read_hook(channel.source, value)
+def _record(door: WebhookContext, channel: Channel, value: object, now: datetime) -> WebhookReport:
+    reading = parse_webhook(channel.source, value)
     if reading.bad_count:
         log.warning("hook.bad_entries", source=channel.source, count=reading.bad_count)
     recorded = record_notices(door.sessions, channel, reading.notices, now)
     return _report(recorded, reading.bad_count)
 
 
-def _report(recorded: list[RecordedNotice], bad_count: int) -> HookReport:
+def _report(recorded: list[RecordedNotice], bad_count: int) -> WebhookReport:
     outcomes = [notice.outcome for notice in recorded]
-    return HookReport(
+    return WebhookReport(
         recorded=outcomes.count("recorded"),
         known=outcomes.count("known"),
         arrived=outcomes.count("arrived"),

@@ -47,13 +47,13 @@ def read(
     Without --trust only a mail with proof from us (the signed return path or a Message-ID)
     changes anything; the others are only reported.
     """
-    from service.bounces.record import Channel, read_bounce_mail
+    from service.bounces.record import Channel, record_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
     with command_context(context, as_json=as_json) as command:
         channel = Channel(command.settings, "file", trusts_addresses=trust)
         readings = [
-            (name, read_bounce_mail(command.sessions, channel, raw, command.clock()))
+            (name, record_bounce_mail(command.sessions, channel, raw, command.clock()))
             for name, raw in raws
         ]
         command.print([_plain(name, reading) for name, reading in readings], _table(readings))

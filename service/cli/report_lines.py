@@ -91,7 +91,9 @@ def _waiting_lines(story: EditionStory) -> list[str]:
     if first_tries:
         when = f"the last at {moment(waiting.last_due_at)}"
         lines.append(f"Not due yet: {counted(first_tries, 'digest')}, {when}.")
-    lines += [f"Held for {lane}: {counted(count, 'digest')}." for lane, count in waiting.lanes]
+    lines += [
+        f"Held for {provider}: {counted(count, 'digest')}." for provider, count in waiting.limited
+    ]
     if waiting.due_count or waiting.later_count:
         end = f"done at about {moment(story.ends_at)}" if story.ends_at else "nothing is sent now"
         lines.append(f"Rate: {story.rate_per_second:g} a second; {end}.")

@@ -137,12 +137,12 @@ def import_file(
     hour, timezone and empty_digests (yes or no).
     """
     from service.platform.database.engine import transaction
-    from service.subscribers.bulk_import import ImportFault, import_subscribers, read_import
+    from service.subscribers.bulk_import import ImportFault, import_subscribers, parse_import
 
     text = _read_text(file)
     with command_context(context, as_json=as_json) as command:
         try:
-            forms = read_import(text, command.settings)
+            forms = parse_import(text, command.settings)
             with transaction(command.sessions) as session:
                 report = import_subscribers(
                     session,

@@ -53,7 +53,7 @@ def report_relay(
     """Alert the operator, once a day, about a relay that refuses us or has not answered for minutes."""
     alert = Alert(
         subject=f"The relay {relay} takes no mail",
-        detail=f"It said: {reply}",
+        detail=f"The relay said: {reply}",
         hint="Check SMTP_URL and the relay's account. Mail stays queued and is sent afterwards.",
     )
     with transaction(sessions) as session:

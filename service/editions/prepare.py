@@ -14,7 +14,7 @@ from service.editions.store.revisions import assign_revisions
 from service.papers.store.read import list_ids_since
 from service.papers.trends import refresh_trends
 from service.platform.settings.settings import Settings
-from service.similarity.embed_papers import learn_papers_here
+from service.similarity.embed_papers import embed_in_transaction
 
 
 def prepare_edition(session: Session, settings: Settings, edition: Edition, now: datetime) -> None:
@@ -24,7 +24,7 @@ def prepare_edition(session: Session, settings: Settings, edition: Edition, now:
     """
     lookback = timedelta(days=LOOKBACK_DAYS[edition.cadence])
     # Without an embedding, a paper that came a minute ago would match no `like:` clause.
-    learn_papers_here(
+    embed_in_transaction(
         session, settings, list_candidates(session, edition.cadence, edition.local_date)
     )
     edition.paper_count = assign_papers(session, edition, lookback)

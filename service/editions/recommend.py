@@ -24,7 +24,7 @@ from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import Leaf, Like, leaf_texts, parse_query
 from service.topics.domain.language.edits import muted_clauses
 from service.topics.domain.matching.clause_index import IndexedPaper
-from service.topics.domain.matching.paper_index import match_day
+from service.topics.domain.matching.paper_index import match_papers
 from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
 
@@ -119,6 +119,6 @@ def _match_leaves(
     leaves = sorted((leaf for leaf in wanted if not isinstance(leaf, Like)), key=str)
     lexicon = fetch_lexemes(session, {text for leaf in leaves for text in leaf_texts(leaf)})
     found: dict[Leaf, set[int]] = {leaf: set() for leaf in leaves}
-    for number, paper_id, _ in match_day(enumerate(leaves), papers, lexicon):
+    for number, paper_id, _ in match_papers(enumerate(leaves), papers, lexicon):
         found[leaves[number]].add(paper_id)
     return found

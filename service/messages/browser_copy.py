@@ -29,12 +29,12 @@ MORE_TITLE = "More that matched"
 log = get_logger(__name__)
 
 
-def keep_copies(
+def store_copies(
     session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
 ) -> frozenset[bytes]:
     """Store the copies of `built`, in the transaction that puts the messages in flight.
 
-    Returns the keys of the new shared fragments. Add them to `editions.kept_parts` only after the
+    Returns the keys of the new shared fragments. Add them to `editions.stored_parts` only after the
     transaction is committed.
     """
     rows: list[CopyRow] = []
@@ -43,7 +43,7 @@ def keep_copies(
         if mail.copy is not None:
             rows.append(CopyRow(mail.envelope.number, mail.copy.content_hash, mail.copy.recipe))
             parts.update(mail.copy.shared)
-    new = {key: body for key, body in parts.items() if key not in editions.kept_parts}
+    new = {key: body for key, body in parts.items() if key not in editions.stored_parts}
     insert_parts(session, new)
     upsert_copies(session, rows, now)
     return frozenset(new)
@@ -64,7 +64,7 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
     return html
 
 
-def page_html(
+def unsent_html(
     delivery: DeliveryView,
     subscriber: RecipientView,
     editions: EditionDataCache,
@@ -76,7 +76,7 @@ def page_html(
     return render_mail(context.kind, context, settings, renderer).html_part.body
 
 
-def whole_html(
+def uncut_html(
     delivery: DeliveryView,
     subscriber: RecipientView,
     editions: EditionDataCache,

@@ -134,7 +134,7 @@ class EditionDataCache:
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     _entries: dict[int, PaperEntries] = field(default_factory=dict)
-    kept_parts: set[bytes] = field(default_factory=set)
+    stored_parts: set[bytes] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
     def days(self, edition_id: int) -> DigestDays | None:

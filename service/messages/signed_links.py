@@ -46,7 +46,7 @@ def subscriber_links(
         browser=signed_url(settings, Purpose.EDITION, delivery_id, issued_at),
         home=f"{base}/",
         change=change,
-        also_off=also_off_url(change),
+        also_off=suggestions_off_url(change),
     )
 
 
@@ -85,6 +85,6 @@ def keep_url(base: str, paper_id: int) -> str:
     return f"{base}?keep={paper_id}"
 
 
-def also_off_url(base: str) -> str:
+def suggestions_off_url(base: str) -> str:
     """Return the link that switches suggestions off."""
     return f"{base}?also=off"

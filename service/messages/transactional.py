@@ -90,7 +90,7 @@ def _confirmation(
 def _address_change(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> contexts.MailContext:
-    detail = move_detail(subscriber)
+    detail = address_change_detail(subscriber)
     return contexts.AddressChangeContext(
         **_proof(delivery, subscriber, settings, Purpose.ADDRESS, detail)
     )
@@ -99,7 +99,7 @@ def _address_change(
 def _address_notice(
     delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
 ) -> contexts.MailContext:
-    at, detail = delivery.created_at, move_detail(subscriber)
+    at, detail = delivery.created_at, address_change_detail(subscriber)
     return contexts.AddressNoticeContext(
         undo_url=signed_url(settings, Purpose.ADDRESS, subscriber.id, at, detail),
         expires_days=_lifetime_days(Purpose.ADDRESS),
@@ -107,7 +107,7 @@ def _address_notice(
     )
 
 
-def move_detail(waiting: RecipientView) -> str:
+def address_change_detail(waiting: RecipientView) -> str:
     """Return the token detail of an address change: old subscriber id, hash of the new address."""
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 

@@ -54,7 +54,7 @@ def moment(at: datetime) -> str:
     return f"{short_date(utc.date())}, {utc:%H:%M} UTC"
 
 
-def said_in(text: str, locale: str) -> Markup:
+def lang_span(text: str, locale: str) -> Markup:
     """Return a date as HTML, marked with its language for screen readers."""
     known = _find(locale)
     if known is None or known.language == "en":

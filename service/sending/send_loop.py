@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.alerts import report_relay
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
-from service.messages.browser_copy import keep_copies
+from service.messages.browser_copy import store_copies
 from service.messages.build import BuiltMail, build_mail
 from service.messages.domain.errors import MailError
 from service.messages.edition_data import EditionDataCache, gather_edition_data
@@ -300,8 +300,8 @@ class _Run:
             ids = {row.id for row in locked if not row.is_over} - skipped
             going = _put_in_flight(session, [m for m in built if m.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
-            parts = keep_copies(session, going, self._editions, now)
-        self._editions.kept_parts |= parts
+            parts = store_copies(session, going, self._editions, now)
+        self._editions.stored_parts |= parts
         self._unbuildable, self._landed = [], {}
         for number in landed:
             del self._in_flight[number]

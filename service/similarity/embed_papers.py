@@ -69,12 +69,12 @@ def learn_papers(sessions: sessionmaker[Session], settings: Settings, ids: Seque
     return learned_count
 
 
-def learn_papers_here(session: Session, settings: Settings, ids: Sequence[int]) -> int:
+def embed_in_transaction(session: Session, settings: Settings, ids: Sequence[int]) -> int:
     """Do the same inside the caller's transaction, which may be rolled back.
 
     The transaction is open while the model runs: for many papers, call `learn_papers` first.
     """
-    unlearned = vector_store.find_unlearned(session, MODEL_NAMES[settings.embedder], len(ids), ids)
+    unlearned = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], len(ids), ids)
     for start in range(0, len(unlearned), LEARNED_AT_ONCE):
         texts = vector_store.read_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
         _store(session, texts, read_meanings(settings, texts))
@@ -85,7 +85,7 @@ def _learn_some(
     sessions: sessionmaker[Session], settings: Settings, most: int, among: Sequence[int] | None
 ) -> int:
     with transaction(sessions) as session:
-        wanted = vector_store.find_unlearned(session, MODEL_NAMES[settings.embedder], most, among)
+        wanted = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], most, among)
         texts = vector_store.read_texts(session, wanted) if wanted else []
     # No transaction is open while the model runs, and the read before takes no lock.
     meanings = read_meanings(settings, texts)
@@ -133,7 +133,7 @@ def similar_papers(
     # Scanning the reference pool is too slow for a page; the shipped scale gives the same order.
     scale = calibration.scale_of_shipped(target)
     like_query = calibration.build_like_query(
-        calibration.Origin("", paper.model), target, scale, calibration.draw_shipped_line(scale)
+        calibration.Origin("", paper.model), target, scale, calibration.shipped_threshold(scale)
     )
     found = vector_store.find_nearest(session, like_query, paper_id, 2 * limit + 4)
     works = get_works(session, [paper_id, *(i for i, _ in found)])

@@ -53,7 +53,7 @@ def request_address(
         return
     other.state = SubscriberState.PENDING
     other.moves_from_id = subscriber.id
-    store.forget_other_moves(session, subscriber.id, other.id)
+    store.cancel_other_address_changes(session, subscriber.id, other.id)
     queue_mails.queue_question(session, other, DeliveryKind.ADDRESS_CHANGE, now)
 
 

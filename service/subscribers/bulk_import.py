@@ -74,7 +74,7 @@ class ImportRow:
     form: SignUpForm
 
 
-def read_import(text: str, settings: Settings) -> list[ImportRow]:
+def parse_import(text: str, settings: Settings) -> list[ImportRow]:
     """Return the sign-ups of a CSV file. Raises `ImportFault` for the first invalid line.
 
     Columns: `email`, any `topic…`, `cadence`, `hour`, `timezone`, `empty_digests` (yes or no).

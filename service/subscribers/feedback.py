@@ -74,7 +74,7 @@ def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
     return [papers[i] for i in rated.kept] if rated else []
 
 
-def find_bringing_topic(
+def find_matching_topic(
     session: Session, settings: Settings, subscriber: Subscriber, paper_id: int
 ) -> Topic | None:
     """Return the first of the subscriber's present topics that matches a paper."""
@@ -87,7 +87,9 @@ def find_bringing_topic(
     return next((topic for topic, is_held in zip(topics, holds, strict=True) if is_held), None)
 
 
-def offer_mutes(session: Session, topic: Topic, paper: PaperView, until: date) -> list[MuteOffer]:
+def list_mute_offers(
+    session: Session, topic: Topic, paper: PaperView, until: date
+) -> list[MuteOffer]:
     """Return clauses the topic could exclude, rarest first: the paper's field, words of its title.
 
     Left out: those that empty the topic, that it excludes already, or that only this paper has.

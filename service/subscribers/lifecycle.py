@@ -56,7 +56,9 @@ def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> boo
     return True
 
 
-def never_mail(session: Session, link: Token, secrets: tuple[str, ...], now: datetime) -> None:
+def suppress_for_good(
+    session: Session, link: Token, secrets: tuple[str, ...], now: datetime
+) -> None:
     """Suppress an address for good and erase the rest: the link in an unwanted confirmation.
 
     The address is the one to which the link was sent. It may be in another row by now, because

@@ -13,7 +13,7 @@ from service.platform.settings.settings import Settings
 from service.topics.domain.language import QueryError, canonical, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import (
-    brings_all,
+    finds_all,
     follow_author,
     leaves_nothing,
     read_clause,
@@ -41,7 +41,7 @@ class TopicGone(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class TopicChangeDraft:
     """A proposed change: `asked`, a clause or an author's name, applied to a topic or to a new one.
 
     `before` is empty where the topic is new. `is_done`: the topic is like that already.
@@ -63,7 +63,7 @@ class Difference:
     after: int
 
 
-def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) -> Draft:
+def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) -> TopicChangeDraft:
     """Draft a topic that excludes a word, a phrase or another clause.
 
     Raises `TopicGone`, and `ChangeRefused` where the clause cannot be excluded from this topic.
@@ -87,10 +87,10 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
     if not is_done and _find_equal(session, subscriber_id, after):
         raise ChangeRefused("Another of your topics means exactly this already.")
     muted = write_leaf(clause)
-    return Draft(TopicChangeKind.MUTED, muted, topic, topic.query, after, is_done)
+    return TopicChangeDraft(TopicChangeKind.MUTED, muted, topic, topic.query, after, is_done)
 
 
-def draft_follow(session: Session, subscriber_id: int, name: str) -> Draft:
+def draft_follow(session: Session, subscriber_id: int, name: str) -> TopicChangeDraft:
     """Draft a topic for an author; raises `ChangeRefused` without a name or past `MOST_TOPICS`."""
     try:
         text = follow_author(name)
@@ -98,21 +98,23 @@ def draft_follow(session: Session, subscriber_id: int, name: str) -> Draft:
         raise ChangeRefused(f"{error.message}.") from error
     topics = list_topics(session, subscriber_id)
     wanted = parse_query(text)
-    known = next((each for each in topics if brings_all(parse_query(each.query), wanted)), None)
+    known = next((each for each in topics if finds_all(parse_query(each.query), wanted)), None)
     if known is None and len(topics) >= MOST_TOPICS:
         raise ChangeRefused(f"You already have {MOST_TOPICS} topics, which is the limit.")
     after = known.query if known else text
-    return Draft(TopicChangeKind.FOLLOWED, text, known, "", after, known is not None)
+    return TopicChangeDraft(TopicChangeKind.FOLLOWED, text, known, "", after, known is not None)
 
 
-def measure_draft(session: Session, settings: Settings, draft: Draft, until: date) -> Difference:
+def measure_draft(
+    session: Session, settings: Settings, draft: TopicChangeDraft, until: date
+) -> Difference:
     """Count the papers of the 30 days up to and including `until`, before and after the change."""
     after = preview_topic(session, settings, draft.after, until).total
     before = preview_topic(session, settings, draft.before, until).total if draft.before else 0
     return Difference(before, after)
 
 
-def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
+def find_change_of(session: Session, draft: TopicChangeDraft) -> TopicChange | None:
     """Return the earlier change by a link that already did this and was not undone, if any."""
     if draft.topic is None:
         return None
@@ -121,7 +123,7 @@ def find_change_of(session: Session, draft: Draft) -> TopicChange | None:
 
 
 def apply_draft(
-    session: Session, subscriber_id: int, draft: Draft, now: datetime
+    session: Session, subscriber_id: int, draft: TopicChangeDraft, now: datetime
 ) -> TopicChange | None:
     """Apply a draft and return the change. Idempotent; None where a subscriber did it by hand."""
     if draft.is_done:

@@ -143,10 +143,10 @@ def _build_for_text(
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
     target = calibration.Target(dense, weights)
     pool = scan(session, origin.model, target, None)
-    if not pool.is_telling:
+    if not pool.is_large_enough:
         scale = calibration.scale_of_shipped(target)
         return calibration.build_like_query(
-            origin, target, scale, calibration.draw_shipped_line(scale)
+            origin, target, scale, calibration.shipped_threshold(scale)
         )
     best = calibration.choose_feedback(pool, calibration.scale_of_pool(pool, has_dense=bool(dense)))
     return _measure(
@@ -170,10 +170,10 @@ def _measure(
     without: int | None = None,
 ) -> LikeQueryView:
     pool = scan(session, origin.model, target, without)
-    if not pool.is_telling:
+    if not pool.is_large_enough:
         scale = calibration.scale_of_shipped(target)
         return calibration.build_like_query(
-            origin, target, scale, calibration.draw_shipped_line(scale)
+            origin, target, scale, calibration.shipped_threshold(scale)
         )
     scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense))
     return calibration.build_like_query(

@@ -22,7 +22,7 @@ from support.newsletter.press import SILENCE, PlannedTransport, Press, read_mail
 from support.web.papers import FRIDAY
 
 from service.bounces.inbound.webhook_signatures import Call
-from service.bounces.webhooks import HookDoor, take_hook
+from service.bounces.webhooks import WebhookContext, record_webhook
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
@@ -125,10 +125,10 @@ def test_a_providers_report_that_it_accepted_the_mail_resolves_the_doubt(
     press: Press, doubtful: Delivery, name: str
 ) -> None:
     provider, say = ARRIVED[name]
-    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
+    door = WebhookContext(press.sessions, press.settings, lambda _: certificate())
     call = say(doubtful.message_id, path_of(press, doubtful))
     for _ in range(2):  # Providers say everything twice.
-        assert take_hook(door, provider, call, press.clock()).arrived == 1
+        assert record_webhook(door, provider, call, press.clock()).arrived == 1
     assert press.row().state is DeliveryState.SENT
     assert press.history(doubtful.id)[-2:] == [(1, DeliveryState.IN_DOUBT), (1, DeliveryState.SENT)]
     assert publish_next(press) == []
@@ -153,16 +153,16 @@ def test_without_evidence_the_papers_come_again_marked_and_evidence_is_too_late_
 ) -> None:
     assert publish_next(press) == [(paper_id, True) for paper_id in doubtful.paper_ids]
     _, say = ARRIVED["mailgun, delivered"]
-    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
-    take_hook(door, "mailgun", say(doubtful.message_id, ""), press.clock())
+    door = WebhookContext(press.sessions, press.settings, lambda _: certificate())
+    record_webhook(door, "mailgun", say(doubtful.message_id, ""), press.clock())
     assert [row.state for row in press.rows()] == [DeliveryState.CARRIED, DeliveryState.QUEUED]
 
 
 def test_a_report_without_proof_resolves_nothing(press: Press, doubtful: Delivery) -> None:
-    door = HookDoor(press.sessions, press.settings, lambda _: certificate())
+    door = WebhookContext(press.sessions, press.settings, lambda _: certificate())
     _, say = ARRIVED["mailgun, delivered"]
     forged = doubtful.message_id[:-30] + "0" * 20 + "@paperboy.example>"
-    assert take_hook(door, "mailgun", say(forged, ""), press.clock()).arrived == 1
+    assert record_webhook(door, "mailgun", say(forged, ""), press.clock()).arrived == 1
     assert press.row().state is DeliveryState.IN_DOUBT
 
 

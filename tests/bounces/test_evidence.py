@@ -18,7 +18,7 @@ from support.newsletter.bounce_press import (
 from support.newsletter.press import ACCEPTED, SILENCE, PlannedTransport, Press, dump_tables
 
 from service.bounces.inbound.mime_parts import MOST_BYTES
-from service.bounces.inbound.notice import Notice
+from service.bounces.inbound.notice import BounceNotice
 from service.bounces.record import (
     Channel,
     open_listener,
@@ -68,7 +68,7 @@ def test_an_arrival_of_a_sent_mail_changes_nothing(press: Press, sent: Delivery)
 
 def test_an_arrival_reported_by_a_provider_needs_no_delivery(press: Press, sent: Delivery) -> None:
     channel = Channel(press.settings, "ses", trusts_addresses=True)
-    notice = Notice("ses:1", V.NOT_A_BOUNCE, SUBSCRIBER)
+    notice = BounceNotice("ses:1", V.NOT_A_BOUNCE, SUBSCRIBER)
     (recorded,) = record_notices(press.sessions, channel, [notice], press.clock())
     assert recorded.outcome == "arrived"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from support.servers.loopback_http import LoopbackHttp
 
-from service.bounces.inbound.webhook_signatures import HookForged
+from service.bounces.inbound.webhook_signatures import WebhookForged
 from service.bounces.webhooks import fetch_from_amazon
 
 
@@ -30,11 +30,11 @@ def test_a_large_missing_or_redirected_response_is_refused(
     loopback_http.routes["/large"] = (200, {}, b"x" * 30_000)
     loopback_http.routes["/moved"] = (302, {"Location": "/large"}, b"")
     for path in ("/large", "/moved", "/gone"):
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             fetch(f"{loopback_http.url}{path}")
     assert [request.path for request in loopback_http.requests] == ["/large", "/moved", "/gone"]
 
 
 def test_a_host_that_does_not_answer_is_refused(fetch: Callable[[str], bytes]) -> None:
-    with pytest.raises(HookForged, match="cannot be fetched"):
+    with pytest.raises(WebhookForged, match="cannot be fetched"):
         fetch("http://127.0.0.1:1/cert.pem")

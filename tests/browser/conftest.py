@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a file."""
+"""One Chromium for the tests of a module."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, and tests in containers run as root.
+        # Chromium has no sandbox for root, and tests in containers run as root.
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )

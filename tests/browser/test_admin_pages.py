@@ -23,7 +23,7 @@ PASSWORD = "a long password of the operator's"
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light")])
-def test_a_doubt_is_answered_in_two_presses_and_no_page_scrolls_sideways(
+def test_a_doubt_is_resolved_in_two_presses_and_no_page_scrolls_sideways(
     *, browser: Browser, settings: Settings, engine: Engine, now: datetime, width: int, scheme: str
 ) -> None:
     here = settings.model_copy(update={"admin_password": PASSWORD})

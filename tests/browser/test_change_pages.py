@@ -1,4 +1,4 @@
-"""The links of a mail in a real browser: one press each, back again, on a small phone too."""
+"""The links of a mail in a real browser, also on a small phone: one press each, and undo."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ TOPIC = '"retrieval-augmented generation" OR agents OR "tool use" OR ti:planning
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_each_link_is_one_press_and_no_page_scrolls_sideways(
+def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
     *,
     browser: Browser,
     settings: Settings,

@@ -1,4 +1,4 @@
-"""Mails as Chromium shows them: no serious finding of axe-core, nothing wider than its window."""
+"""Mails in Chromium: no serious finding of axe-core, and none wider than its window."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -23,7 +23,7 @@ def open_window(browser: Browser, scheme: str, width: int) -> Page:
         viewport={"width": width, "height": 800},
         color_scheme="dark" if scheme == "dark" else "light",
     )
-    # Nothing but the mail itself: a picture that does not load must not matter.
+    # Block all requests: a mail must not depend on external resources.
     context.route("**/*", lambda route: route.abort())
     return context.new_page()
 
@@ -58,7 +58,7 @@ def test_no_mail_is_wider_than_its_window(browser: Browser, mails: Renderer, wid
     assert too_wide == []
 
 
-def test_letters_twice_as_large_still_fit(browser: Browser, mails: Renderer) -> None:
+def test_text_at_200_percent_still_fits(browser: Browser, mails: Renderer) -> None:
     """WCAG 1.4.4 and 1.4.10: at 200 % a window of 1280 pixels is violation of 640, at 400 % of 320."""
     page = open_window(browser, "light", 640)
     too_wide = [state.name for state in STATES if _width(page, mails, state, zoom=2) > 640]

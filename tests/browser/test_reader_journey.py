@@ -1,4 +1,4 @@
-"""A reader's whole way through the site, in a real browser that runs no JavaScript."""
+"""From sign-up to unsubscribe in a real browser without JavaScript; layout and contrast."""
 
 import re
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def read_subscriber(session: Session) -> Subscriber:
 
 
 def link_in_mail(settings: Settings, session: Session, purpose: Purpose) -> str:
-    """The path of the link as the confirmation mail carries it."""
+    """Return the path of a link in the confirmation mail."""
     confirmations = select(Delivery).where(Delivery.kind == DeliveryKind.CONFIRMATION)
     mail = session.execute(confirmations).scalar_one()
     url = signed_url(settings, purpose, mail.subscriber_id or 0, mail.created_at)
@@ -168,7 +168,7 @@ def test_the_first_tab_skips_to_the_content_and_focus_is_seen(browser: Browser, 
     context.close()
 
 
-def test_the_trap_is_out_of_sight_and_out_of_the_way(browser: Browser, site: str) -> None:
+def test_the_honeypot_is_invisible_and_not_focusable(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site)
     page = context.new_page()
     page.goto("/")

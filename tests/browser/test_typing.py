@@ -1,4 +1,4 @@
-"""Typing a topic in a real browser: the preview comes by itself, the keyboard is enough."""
+"""Typing a topic in a real browser: live preview, and use by keyboard alone."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def site(settings: Settings, engine: Engine, session: Session, now: datetime) ->
 
 @pytest.fixture
 def page(browser: Browser, site: str) -> Iterator[Page]:
-    """A page that fails its test for anything the browser complains about."""
+    """A page that fails its test on any console message or script error."""
     context = browser.new_context(base_url=site)
     page = context.new_page()
     complaints: list[str] = []
@@ -64,7 +64,7 @@ def test_typing_shows_a_preview_without_sending_the_form(page: Page) -> None:
     assert page.url.endswith("/")
 
 
-def test_a_fault_is_shown_while_typing_and_leaves_when_it_is_mended(page: Page) -> None:
+def test_an_error_is_shown_while_typing_and_goes_when_corrected(page: Page) -> None:
     page.goto("/")
     topic = page.locator("#topic-0")
     topic.fill("cats titel:x")
@@ -77,8 +77,8 @@ def test_a_fault_is_shown_while_typing_and_leaves_when_it_is_mended(page: Page) 
     expect(page.locator("#live")).to_be_empty()
 
 
-def test_only_the_last_of_many_questions_is_answered(page: Page) -> None:
-    """An answer that comes late must not overwrite that to a later question."""
+def test_only_the_last_of_many_requests_is_shown(page: Page) -> None:
+    """A late response must not overwrite that to a later request (race)."""
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url) if "live" in request.url else None)
     page.goto("/")
@@ -90,7 +90,7 @@ def test_only_the_last_of_many_questions_is_answered(page: Page) -> None:
     expect(page.locator("#live")).to_contain_text("no papers yet")
 
 
-def test_one_click_narrows_with_the_keyboard_alone(page: Page) -> None:
+def test_a_suggestion_can_be_chosen_with_the_keyboard(page: Page) -> None:
     page.goto("/")
     page.locator("#topic-0").focus()
     page.keyboard.type("cats")
@@ -106,12 +106,12 @@ def test_one_click_narrows_with_the_keyboard_alone(page: Page) -> None:
     expect(topic).to_be_focused()
     expect(page.locator("#live")).to_contain_text("20 papers in the last 30 days")
     assert page.url.endswith("/")
-    # Enter in the field previews on a page of its own, as it does without the script.
+    # Enter in the field opens the preview page, as it does without the script.
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("About 20 papers a day")
 
 
-def test_preferences_preview_each_topic_while_it_is_typed(
+def test_preferences_preview_each_topic_while_typing(
     page: Page, session: Session, settings: Settings, now: datetime
 ) -> None:
     subscribers = Subscribers(session, settings, Turnable(now))
@@ -124,10 +124,10 @@ def test_preferences_preview_each_topic_while_it_is_typed(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_form_with_a_preview_has_no_fault_that_axe_finds(
+def test_axe_finds_no_fault_in_the_form_with_a_preview(
     browser: Browser, site: str, scheme: Scheme
 ) -> None:
-    # axe runs as a script of its own, which our policy rightly refuses.
+    # axe runs as an injected script, which our content security policy refuses.
     context = browser.new_context(base_url=site, bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
     for path in ("/", "/topics/preview?q=cats", "/topics/preview?q=catz", "/search?q=cats"):
@@ -146,7 +146,7 @@ def test_the_form_with_a_preview_has_no_fault_that_axe_finds(
     context.close()
 
 
-def test_without_javascript_a_newcomer_ticks_a_topic_and_is_done(
+def test_ready_made_topics_and_suggestions_work_without_javascript(
     browser: Browser, site: str
 ) -> None:
     context = browser.new_context(base_url=site, java_script_enabled=False)

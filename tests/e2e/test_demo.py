@@ -1,4 +1,4 @@
-"""The demonstration is the whole service: sign-up, papers, digest, mail, unsubscribe, twice over."""
+"""`paperboy demo` end to end: sign-up, papers, digest, mail and unsubscribe; run twice."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SUBSCRIBER = "reader@example.org"
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    """The default settings but for the place, and sources that do not answer."""
+    """Return default settings with this data directory and unreachable sources."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")
     }
@@ -49,7 +49,7 @@ def paperboy(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def staying_demo(data_dir: Path) -> Iterator[Any]:
-    """A demo that stays up, as what it told; ended by Ctrl-C, and well."""
+    """Run a demo that stays up and yield its JSON report; it must exit cleanly on Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, "-m", "service.cli", "--json", "demo"],
         stdout=subprocess.PIPE,
@@ -71,7 +71,7 @@ def staying_demo(data_dir: Path) -> Iterator[Any]:
 
 
 def mails(data_dir: Path) -> list[EmailMessage]:
-    """What the Maildir holds, in the order in which it came."""
+    """Return the messages of the Maildir in order of arrival."""
     files = sorted((data_dir / "mailbox" / "new").iterdir())
     return [message_from_bytes(file.read_bytes(), policy=default) for file in files]
 
@@ -88,7 +88,7 @@ def next_weekday(on: date) -> date:
 
 
 def check_digest(message: EmailMessage) -> None:
-    """The headers that a digest owes its reader and their mail program."""
+    """Check the headers and parts that every digest must have."""
     assert message["X-Envelope-To"] == SUBSCRIBER
     assert message["To"] == SUBSCRIBER
     assert message["Message-ID"].startswith("<digest.")
@@ -100,7 +100,7 @@ def check_digest(message: EmailMessage) -> None:
     assert kinds == ["text/plain", "text/html"]
 
 
-def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -> None:
+def test_a_demo_sends_one_day_balances_and_never_mails_it_twice(data_dir: Path) -> None:
     first = paperboy(data_dir, "demo", "--once")
     assert (first.returncode, first.stderr) == (0, "")
     assert "from the built-in sample day (invented papers)" in first.stdout
@@ -121,7 +121,7 @@ def test_one_day_is_shown_accounted_for_and_never_mailed_twice(data_dir: Path) -
     assert len(mails(data_dir)) == 3
 
 
-def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> None:
+def test_one_click_unsubscribes_and_a_new_demo_needs_a_new_confirmation(data_dir: Path) -> None:
     with staying_demo(data_dir) as report:
         site, mailbox = report["places"]["Site"], report["places"]["Mailbox"]
         assert httpx2.get(site).is_success
@@ -142,7 +142,7 @@ def test_one_click_ends_the_mail_and_a_new_demo_asks_again(data_dir: Path) -> No
     assert balance["local_date"] == following.isoformat()
     assert len(mails(data_dir)) == 3
 
-    # The old confirmation's link must not count any more: a new mail has to come.
+    # The previous confirmation is no longer valid: a new one is needed.
     again = paperboy(data_dir, "demo", "--once")
     assert (again.returncode, again.stderr) == (0, "")
     assert subscriber_states(data_dir) == {SUBSCRIBER: "active"}

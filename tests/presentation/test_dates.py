@@ -10,11 +10,11 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.rendering.renderer import Renderer
 from service.presentation.dates import (
+    lang_span,
     long_date,
     moment,
     plain_date,
     read_locale,
-    said_in,
     short_date,
 )
 
@@ -57,9 +57,9 @@ def test_the_first_known_language_is_used(header: str, locale: str) -> None:
 
 
 def test_a_date_in_another_language_has_a_lang_attribute() -> None:
-    assert said_in("Dienstag", "de-AT") == '<span lang="de-AT" dir="auto">Dienstag</span>'
-    assert said_in("<Tuesday>", "en-US") == "&lt;Tuesday&gt;"
-    assert said_in("Tuesday", "") == "Tuesday"
+    assert lang_span("Dienstag", "de-AT") == '<span lang="de-AT" dir="auto">Dienstag</span>'
+    assert lang_span("<Tuesday>", "en-US") == "&lt;Tuesday&gt;"
+    assert lang_span("Tuesday", "") == "Tuesday"
 
 
 def test_a_moment_is_in_utc() -> None:

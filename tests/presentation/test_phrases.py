@@ -9,7 +9,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
 from service.messages.rendering.digest_phrases import facts, subject_topic
-from service.messages.rendering.text_part import said_byline
+from service.messages.rendering.text_part import text_byline
 from service.papers.domain.types import AnnounceType
 from service.presentation.coverage import coverage_line
 from service.presentation.phrases import byline, how_often, topic_title
@@ -36,12 +36,12 @@ def test_a_byline_has_three_names_and_a_count(
 
 
 def test_the_text_byline_has_names_fields_and_labels(make_entry: MakeEntry) -> None:
-    assert said_byline(make_entry(upvotes=4)) == (
+    assert text_byline(make_entry(upvotes=4)) == (
         "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲\u00a04"
     )
     many = make_entry(authors=tuple("ABCDE"), categories=("cs.CL",))
-    assert said_byline(many) == "A, B, C and 2 more · Computation and Language · new"
-    assert said_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
+    assert text_byline(many) == "A, B, C and 2 more · Computation and Language · new"
+    assert text_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 
 
 def test_a_paper_has_all_its_labels(make_entry: MakeEntry) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.messages.rendering.text_part import said_because
+from service.messages.rendering.text_part import text_because
 from service.presentation.reasons import because, marked_words
 from service.topics.domain.types import Reason
 
@@ -53,7 +53,7 @@ from service.topics.domain.types import Reason
     ],
 )
 def test_a_reason_is_one_sentence(reasons: list[Reason], expected: str) -> None:
-    assert said_because(reasons) == expected
+    assert text_because(reasons) == expected
 
 
 def test_only_words_of_title_and_abstract_are_marked() -> None:

@@ -63,7 +63,7 @@ def pace_of(press: Press, provider: str = "gmail") -> ProviderLimitView | None:
         return find_limits(session).get(provider)
 
 
-def lanes(press: Press) -> dict[str, int]:
+def limited(press: Press) -> dict[str, int]:
     with press.sessions() as session:
         return count_lanes(session)
 
@@ -108,7 +108,7 @@ def test_a_provider_that_complains_gets_its_pace_and_the_others_pass(press: Pres
     sent = digests(transport)
     assert sent["uni.example"] == 5
     assert 10 <= sent["gmail"] <= 20 + AT_ONCE
-    waiting = lanes(press)["gmail"]
+    waiting = limited(press)["gmail"]
     assert waiting == 60 - sent["gmail"]
     assert press.states(edition_id) == {"queued": 60, "sent": 5}
     # Nothing more goes at the same moment, whoever asks.
@@ -130,7 +130,7 @@ def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
         press.clock.forward(minutes=1)
         deliver(press.sender(transport))
     assert press.states(edition_id) == {"sent": 60}
-    assert lanes(press) == {}
+    assert limited(press) == {}
     # A pace that has climbed to the top is no limit any more, and its row goes.
     with press.sessions.begin() as session:
         session.execute(text("UPDATE paces SET rate = 19.8, recent = 'a'"))
@@ -153,7 +153,7 @@ def test_the_breaker_opens_and_nobody_is_failed_or_suppressed(press: Press) -> N
     sent = digests(transport)
     assert sent["uni.example"] == 2
     assert OPENS_AT <= sent["gmail"] <= 2 * LOOKS_BACK
-    assert lanes(press) == {"gmail": 30 - sent["gmail"]}
+    assert limited(press) == {"gmail": 30 - sent["gmail"]}
     assert press.balance(edition_id).closes
     with press.sessions() as session:
         states = set(session.execute(select(Subscriber.state)).scalars())
@@ -248,7 +248,7 @@ def test_a_reader_who_leaves_while_waiting_is_not_mailed(press: Press) -> None:
 
 def test_an_operator_who_deletes_the_row_lets_the_lane_go_at_once(press: Press) -> None:
     edition_id, transport = open_breaker(press)
-    waiting = lanes(press)["gmail"]
+    waiting = limited(press)["gmail"]
     with press.sessions.begin() as session:
         session.execute(text("DELETE FROM paces"))
     transport.plan = answering(ACCEPTED)

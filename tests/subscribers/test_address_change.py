@@ -17,12 +17,18 @@ from support.newsletter.press import (
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
-from service.messages.transactional import move_detail
+from service.messages.transactional import address_change_detail
 from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, read_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
 from service.subscribers.domain.sign_up import SignUpForm
-from service.subscribers.lifecycle import erase, never_mail, pause, suppress_address, unsubscribe
+from service.subscribers.lifecycle import (
+    erase,
+    pause,
+    suppress_address,
+    suppress_for_good,
+    unsubscribe,
+)
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.subscribers import find_by_email
@@ -146,7 +152,7 @@ def ask_only(press: Press, subscriber: int) -> Token:
     with press.sessions() as session:
         other = find_by_email(session, NEW)
         assert other is not None
-        return Token(Purpose.ADDRESS, other.id, press.clock(), move_detail(other))
+        return Token(Purpose.ADDRESS, other.id, press.clock(), address_change_detail(other))
 
 
 @pytest.mark.parametrize("known", ["active", "paused", "oneself"])
@@ -264,7 +270,7 @@ def test_never_mail_me_suppresses_the_address_that_got_the_link(
         say_yes(press, link_of(press, text))
     keys = press.settings.secret_key
     with press.sessions.begin() as session:
-        never_mail(session, link_of(press, text, "never"), keys, press.clock())
+        suppress_for_good(session, link_of(press, text, "never"), keys, press.clock())
         assert is_suppressed(session, NEW, keys)
         assert not is_suppressed(session, OLD, keys)
         assert find_by_email(session, NEW) is None

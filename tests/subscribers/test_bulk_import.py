@@ -17,7 +17,7 @@ from service.subscribers.bulk_import import (
     add_subscriber,
     blank_sign_up,
     import_subscribers,
-    read_import,
+    parse_import,
 )
 from service.subscribers.lifecycle import erase, suppress_address
 from service.subscribers.store.models import Consent, Subscriber
@@ -45,7 +45,7 @@ def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
 def bring_in(
     session: Session, settings: Settings, text: str, *, is_confirmed: bool = True
 ) -> ImportReport:
-    rows = read_import(text, settings)
+    rows = parse_import(text, settings)
     report = import_subscribers(session, rows, KEYS, NOW, is_confirmed=is_confirmed)
     session.commit()
     return report
@@ -170,7 +170,7 @@ def test_lines_end_as_on_any_system(session: Session, settings: Settings, ending
 
 
 def test_a_short_line_takes_the_defaults(settings: Settings) -> None:
-    (row,) = read_import("email,topic,hour\nada@example.org\n", settings)
+    (row,) = parse_import("email,topic,hour\nada@example.org\n", settings)
     assert (row.line, row.form) == (2, blank_sign_up(settings, "ada@example.org"))
 
 

@@ -21,11 +21,11 @@ from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenI
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.lifecycle import (
     erase,
-    never_mail,
     pause,
     release_address,
     resume,
     suppress_address,
+    suppress_for_good,
     undo_unsubscribe,
     unsubscribe,
     update_preferences,
@@ -332,8 +332,8 @@ def test_an_address_suppressed_for_good_cannot_be_signed_up_again(
     session: Session, engine: Engine
 ) -> None:
     sign_up(session)
-    never_mail(session, never(subscriber_of(session).id), KEYS, at(1))
-    never_mail(session, never(4711), KEYS, at(1))
+    suppress_for_good(session, never(subscriber_of(session).id), KEYS, at(1))
+    suppress_for_good(session, never(4711), KEYS, at(1))
     session.commit()
     before = read_tables(engine)
     assert before["subscribers"] == ()
@@ -345,7 +345,7 @@ def test_an_address_suppressed_for_good_cannot_be_signed_up_again(
 
 def test_a_suppression_for_good_survives_rotating_the_secret(session: Session) -> None:
     sign_up(session)
-    never_mail(session, never(subscriber_of(session).id), KEYS[1:], at(1))
+    suppress_for_good(session, never(subscriber_of(session).id), KEYS[1:], at(1))
     session.commit()
     sign_up(session, 2)
     assert session.execute(select(Subscriber)).all() == []

@@ -7,7 +7,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.sending.deliver import deliver
 from service.sending.send_loop import DeliverReport
-from service.subscribers.bulk_import import ImportReport, import_subscribers, read_import
+from service.subscribers.bulk_import import ImportReport, import_subscribers, parse_import
 from service.subscribers.lifecycle import erase, release_address, suppress_address
 from service.subscribers.store.subscribers import get_subscriber
 
@@ -26,7 +26,7 @@ def forget(press: Press, subscriber_id: int) -> None:
 
 
 def import_again(press: Press, address: str) -> ImportReport:
-    rows = read_import(f"email,topic\n{address},cat:cs.CL\n", press.settings)
+    rows = parse_import(f"email,topic\n{address},cat:cs.CL\n", press.settings)
     with press.sessions.begin() as session:
         return import_subscribers(
             session, rows, press.settings.secret_key, press.clock(), is_confirmed=True

@@ -5,7 +5,7 @@ Benches measure beside them. Nothing here runs in the service.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from service.editions.domain.ranking import FOLLOWED, PaperRank, iterate_spread, weigh_reasons
+from service.editions.domain.ranking import FOLLOWED, PaperRank, spread_clusters, weigh_reasons
 from service.papers.domain.trending import Trend
 from service.topics.domain.language.syntax_tree import Query
 from service.topics.domain.matching.bitsets import Reasons
@@ -16,7 +16,7 @@ from service.topics.domain.types import Reason
 
 
 def match_query(query: Query, paper: IndexedPaper, lexicon: Lexicon) -> Reasons | None:
-    """Return why `query` wants `paper`, or None: `match_day` for a single pair."""
+    """Return why `query` wants `paper`, or None: `match_papers` for a single pair."""
     return next((reasons for _, reasons in PaperIndex((paper,), lexicon).match(query)), None)
 
 
@@ -54,7 +54,7 @@ def order_matches(
 def spread(ranked: Sequence[int], standings: Mapping[int, PaperRank]) -> list[int]:
     """Return `ranked` with few of a cluster in a row, as long as there are others; none is dropped."""
     clusters = {paper_id: standings[paper_id].cluster for paper_id in ranked}
-    return list(iterate_spread(iter(ranked), clusters))
+    return list(spread_clusters(iter(ranked), clusters))
 
 
 def rank_trends(trends: Mapping[int, Trend]) -> tuple[int, ...]:

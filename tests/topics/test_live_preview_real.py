@@ -16,7 +16,7 @@ from service.papers.store.models import Paper
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import leaf_texts, parse_query
-from service.topics.domain.matching.paper_index import match_day
+from service.topics.domain.matching.paper_index import match_papers
 from service.topics.live_preview import LivePreviews
 from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
@@ -77,7 +77,7 @@ def test_preview_archive_and_daily_match_agree_on_real_papers(
             continue
         query = parse_query(topic)
         lexicon = fetch_lexemes(session, leaf_texts(query))
-        matched = {paper for _, paper, _ in match_day([(1, query)], day, lexicon)}
+        matched = {paper for _, paper, _ in match_papers([(1, query)], day, lexicon)}
         assert found.matched == preview_topic(session, settings, topic, FRIDAY), topic
         assert found.matched.total == len(matched), topic
         assert {paper.id for paper in found.matched.newest} <= matched

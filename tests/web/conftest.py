@@ -1,4 +1,4 @@
-"""The web site of one test: a real server, a real database, a clock that the test turns."""
+"""The web site of a test: a real server, a real database, and a clock under the test's control."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from service.web.app import create_app
 
 @pytest.fixture(autouse=True)
 def _no_template_reaches_the_database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever page a test opens, all that it shows was read before it is written."""
+    """Fail a test whose page queries the database while rendering a template."""
     if "engine" not in request.fixturenames:
         yield
         return

@@ -1,4 +1,4 @@
-"""The site as it is started in earnest: by uvicorn, from the environment alone."""
+"""The site started by uvicorn and configured only by the environment."""
 
 import os
 import subprocess

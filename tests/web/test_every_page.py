@@ -1,4 +1,4 @@
-"""What holds for every page: harmless headers, a sound outline, no traceback, links that work."""
+"""Rules for every page: security headers, a valid outline, no traceback, working links."""
 
 import re
 import socket
@@ -35,7 +35,7 @@ TOKEN_PURPOSES = {
 def pages(
     web: httpx2.Client, session: Session, subscribers: Subscribers
 ) -> dict[str, httpx2.Response]:
-    """One answer of each kind of page."""
+    """Return one response of each kind of page."""
     store_papers(session, [make_announcement(1, "Cats")])
     subscriber = subscribers.add("reader@example.org", "cats")
     tokens = {
@@ -76,7 +76,7 @@ def pages(
 
 
 class Outline(HTMLParser):
-    """Counts what an outline is made of, and collects inputs that no label names."""
+    """Collects the tags, ids, labels and fields of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Outline(HTMLParser):
             self.fields.append(given)
 
 
-def test_every_page_has_a_sound_outline(pages: dict[str, httpx2.Response]) -> None:
+def test_every_page_has_a_valid_outline(pages: dict[str, httpx2.Response]) -> None:
     for path, answer in pages.items():
         text = answer.text
         outline = Outline(text)
@@ -112,7 +112,7 @@ def test_every_page_has_a_sound_outline(pages: dict[str, httpx2.Response]) -> No
         assert {*outline.references} <= {*outline.ids}, path
 
 
-def test_every_field_has_a_name_that_is_read_aloud(pages: dict[str, httpx2.Response]) -> None:
+def test_every_field_has_an_accessible_name(pages: dict[str, httpx2.Response]) -> None:
     for path, answer in pages.items():
         outline = Outline(answer.text)
         for field in outline.fields:
@@ -131,7 +131,7 @@ def test_no_page_has_a_script_but_our_own_file_or_inline_styles(
         assert not outline.inline, path
 
 
-def test_every_page_has_headers_that_keep_it_harmless(pages: dict[str, httpx2.Response]) -> None:
+def test_every_page_has_security_headers(pages: dict[str, httpx2.Response]) -> None:
     for path, answer in pages.items():
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy, path
@@ -142,7 +142,7 @@ def test_every_page_has_headers_that_keep_it_harmless(pages: dict[str, httpx2.Re
         assert "set-cookie" not in answer.headers, path
 
 
-def test_answers_at_a_signed_address_stay_private(pages: dict[str, httpx2.Response]) -> None:
+def test_pages_at_signed_urls_are_private(pages: dict[str, httpx2.Response]) -> None:
     private = [p for p in pages if p.startswith(tuple(f"/{name}/" for name in TOKEN_PURPOSES))]
     assert len(private) == 6
     for path in [*private, "erase", "paused", "confirmed", "unsubscribed", "muted", "kept"]:
@@ -152,9 +152,7 @@ def test_answers_at_a_signed_address_stay_private(pages: dict[str, httpx2.Respon
         assert headers["referrer-policy"] == "no-referrer", path
 
 
-def test_every_link_to_ourselves_leads_somewhere(
-    web: httpx2.Client, pages: dict[str, httpx2.Response]
-) -> None:
+def test_every_internal_link_works(web: httpx2.Client, pages: dict[str, httpx2.Response]) -> None:
     found = {href for page in pages.values() for href in re.findall(r'href="(/[^"#]*)', page.text)}
     assert len(found) > 15
     for href in sorted(found):
@@ -162,9 +160,7 @@ def test_every_link_to_ourselves_leads_somewhere(
         assert answer.status_code == 200, href
 
 
-def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_content(
-    web: httpx2.Client,
-) -> None:
+def test_the_style_sheet_is_immutable_at_a_url_with_its_content_hash(web: httpx2.Client) -> None:
     found = re.search(r'href="(/static/[0-9a-f]{12}/site\.css)"', web.get("/").text)
     assert found
     answer = web.get(found[1])
@@ -174,7 +170,7 @@ def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_content(
     assert web.get(found[1].replace("site.css", "..%2fapp.py")).status_code == 404
 
 
-def test_what_is_not_there_or_not_allowed_has_a_page(web: httpx2.Client) -> None:
+def test_404_and_405_have_pages(web: httpx2.Client) -> None:
     unknown = web.get("/nowhere")
     assert unknown.status_code == 404
     assert "There is no such page" in unknown.text
@@ -182,7 +178,7 @@ def test_what_is_not_there_or_not_allowed_has_a_page(web: httpx2.Client) -> None
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "POST"
     assert "Method not allowed" in wrong.text
-    # A redirect would break one-click for an address with a slash too much (RFC 8058).
+    # A redirect of a URL with a trailing slash would break one-click (RFC 8058).
     assert web.post("/unsubscribe/x/", follow_redirects=False).status_code == 404
 
 
@@ -200,7 +196,7 @@ def test_a_body_larger_than_any_form_is_refused(web: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "%00", "%F0%9F%93%B0", "Wzld.x" * 400])
-def test_a_damaged_link_is_a_page_that_says_what_to_do(web: httpx2.Client, token: str) -> None:
+def test_a_damaged_link_has_a_page_with_advice(web: httpx2.Client, token: str) -> None:
     for name in (*TOKEN_PURPOSES, "editions"):
         answer = web.get(f"/{name}/{token}")
         assert answer.status_code == 404, name
@@ -209,7 +205,7 @@ def test_a_damaged_link_is_a_page_that_says_what_to_do(web: httpx2.Client, token
 
 @pytest.fixture
 def broken(settings: Settings, clock: Turnable, enqueued: EnqueuedTasks) -> Iterator[httpx2.Client]:
-    """A site whose database and broker are away."""
+    """A site whose database and broker are unavailable."""
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
     app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
@@ -227,7 +223,7 @@ def test_a_crash_is_a_plain_answer_without_a_traceback(broken: httpx2.Client) ->
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_process_lives_although_nothing_answers_it(broken: httpx2.Client) -> None:
+def test_liveness_does_not_depend_on_database_and_broker(broken: httpx2.Client) -> None:
     assert broken.get("/healthz").json() == {"status": "ok"}
     answer = broken.get("/readyz")
     assert answer.status_code == 503
@@ -237,7 +233,7 @@ def test_a_process_lives_although_nothing_answers_it(broken: httpx2.Client) -> N
     assert body["broker"] == "ConnectionError"
 
 
-def test_a_database_that_never_answers_is_reported_after_two_seconds(
+def test_a_hanging_database_is_reported_after_two_seconds(
     settings: Settings, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -253,7 +249,7 @@ def test_a_database_that_never_answers_is_reported_after_two_seconds(
     assert answer.json()["broker"] == "ok"
 
 
-def test_a_file_in_place_of_a_word_is_a_page_too(web: httpx2.Client) -> None:
+def test_a_file_in_place_of_a_text_is_an_error_page(web: httpx2.Client) -> None:
     answer = web.post("/subscribe", files={"email": ("a.txt", b"a@example.org")})
     assert answer.status_code == 422
     assert "We could not read the request" in answer.text
@@ -265,13 +261,13 @@ def test_a_site_is_ready_when_database_and_broker_answer(web: httpx2.Client) -> 
     assert answer.json() == {"status": "ok", "database": "ok", "broker": "ok"}
 
 
-def test_robots_are_kept_from_signed_addresses(web: httpx2.Client) -> None:
+def test_robots_txt_disallows_signed_urls(web: httpx2.Client) -> None:
     text = web.get("/robots.txt").text
     for path in (*(f"/{name}/" for name in TOKEN_PURPOSES), "/editions/"):
         assert f"Disallow: {path}\n" in text
 
 
-def test_sign_ups_go_on_while_the_broker_is_away(
+def test_sign_ups_work_while_the_broker_is_unavailable(
     settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     settings = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
@@ -282,9 +278,7 @@ def test_sign_ups_go_on_while_the_broker_is_away(
     assert codes == [200] * 30 + [429]
 
 
-def test_the_schema_of_the_api_is_there_and_lists_no_pages(
-    web: httpx2.Client, app: FastAPI
-) -> None:
+def test_the_openapi_schema_exists_and_lists_no_pages(web: httpx2.Client, app: FastAPI) -> None:
     schema = web.get("/openapi.json").json()
     assert schema["info"]["title"] == "Paperboy"
     assert schema["paths"] == {}

@@ -89,7 +89,7 @@ def _select(addresses: list[str], ours: frozenset[str]) -> tuple[str, ...]:
     return tuple(wanted)[:MOST_RECIPIENTS]
 
 
-def piece_about(letter: str, address: str, others: tuple[str, ...]) -> str:
+def text_about(letter: str, address: str, others: tuple[str, ...]) -> str:
     """Return the text about one of several addresses: from its place to the next address."""
     start = letter.find(address)
     if start < 0 or not others:

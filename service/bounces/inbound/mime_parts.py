@@ -73,7 +73,7 @@ class Parts:
     returned: Message | None
 
 
-def take_apart(raw: bytes) -> Parts:
+def split_message(raw: bytes) -> Parts:
     """Return the parts of a message with any line ends. Raises `NotReadable`, and nothing else."""
     if len(raw) > MOST_BYTES:
         raise NotReadable(f"the message is larger than {MOST_BYTES} bytes")

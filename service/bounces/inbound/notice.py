@@ -9,7 +9,7 @@ from service.platform.one_line import plain_words
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class BounceNotice:
     """A reported event, with the values that may attribute it to a delivery of ours.
 
     `key` identifies the event on all channels. `return_paths` may hold a signed return path and
@@ -27,14 +27,14 @@ class Notice:
     occurred_at: datetime | None = None
 
 
-def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[Notice, ...]:
+def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[BounceNotice, ...]:
     """Return the notices of a mail; `receivers` are the envelope's, more reliable than headers.
 
     A mail without addresses (complaints are redacted) is one notice with an empty address.
     """
     paths = tuple(dict.fromkeys((*receivers, *mail.sent_to)))
     notices = [
-        Notice(
+        BounceNotice(
             key=f"mail:{mail.key}.{number}",
             verdict=recipient.verdict,
             address=plain_words(recipient.address),
@@ -51,7 +51,7 @@ def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[
     ]
     if notices or mail.recipients:
         return tuple(notices)
-    alone = Notice(
+    alone = BounceNotice(
         key=f"mail:{mail.key}.0",
         verdict=mail.verdict,
         return_paths=paths,

@@ -12,13 +12,12 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
-from service.bounces.inbound.freeform import ADDRESS, find_addresses, piece_about
-from service.bounces.inbound.mime_parts import NotReadable, Parts, header_text, take_apart
+from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
+from service.bounces.inbound.mime_parts import NotReadable, Parts, header_text, split_message
 from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
 
-__all__ = ["BounceMail", "NotReadable", "Returned", "parse_bounce"]
 
 V = BounceVerdict
 
@@ -58,7 +57,7 @@ _SAYS_FAILED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class BouncedRecipient:
     """A failed (or delayed, or complaining) address in a mail.
 
     `address` is the one that we used (Original-Recipient where given), `aliases` the ones it was
@@ -85,7 +84,7 @@ class BounceMail:
     """
 
     verdict: BounceVerdict
-    recipients: tuple[Returned, ...]
+    recipients: tuple[BouncedRecipient, ...]
     sent_to: tuple[str, ...]
     message_ids: tuple[str, ...]
     key: str
@@ -94,7 +93,7 @@ class BounceMail:
 
 def parse_bounce(raw: bytes) -> BounceMail:
     """Parse a mail of any kind. Raises `NotReadable` for too large a size or too many parts."""
-    parts = take_apart(raw)
+    parts = split_message(raw)
     recipients = _read_recipients(parts)
     verdict = recipients[0].verdict if recipients else _verdict_without_address(parts)
     return BounceMail(
@@ -116,7 +115,7 @@ def _addresses_in(message: Message, names: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(address for value in values for address in ADDRESS.findall(value[:4000]))
 
 
-def _read_recipients(parts: Parts) -> tuple[Returned, ...]:
+def _read_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
     if _is_complaint(parts):
         return _read_complaint(parts)
     if parts.blocks:
@@ -129,7 +128,7 @@ def _read_recipients(parts: Parts) -> tuple[Returned, ...]:
     return _read_letter(parts)
 
 
-def _read_block(block: Message, letter: str) -> Returned | None:
+def _read_block(block: Message, letter: str) -> BouncedRecipient | None:
     """Return one recipient of a delivery status (RFC 3464 §2.3)."""
     names = [
         found[0]
@@ -149,13 +148,17 @@ def _read_block(block: Message, letter: str) -> Returned | None:
     reply = re.sub(r"^[\w-]{1,20} ?; ?", "", reply)
     address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
-        return Returned(address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases)
+        return BouncedRecipient(
+            address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases
+        )
     refusal = classify_refusal(status, reply, letter)
     text = reply or _excerpt(letter)
-    return Returned(address, refusal.verdict, refusal.code, text, action, refusal.weight, aliases)
+    return BouncedRecipient(
+        address, refusal.verdict, refusal.code, text, action, refusal.weight, aliases
+    )
 
 
-def _read_letter(parts: Parts) -> tuple[Returned, ...]:
+def _read_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
     """Return the recipients of a free-form bounce."""
     # X-Original-To is left out, because some programs name the failed address in it.
     names = ("To", "Delivered-To", "Envelope-To", "From", "Sender", "Reply-To")
@@ -165,13 +168,13 @@ def _read_letter(parts: Parts) -> tuple[Returned, ...]:
     recipients = []
     for address in found:
         others = tuple(other for other in found if other != address)
-        piece = piece_about(parts.letter, address, others)
+        piece = text_about(parts.letter, address, others)
         if is_waiting:
             verdict, code, action, weight = V.NOT_A_BOUNCE, "", "delayed", 0
         else:
             refusal = classify_refusal("", piece, parts.letter)
             verdict, code, action, weight = refusal.verdict, refusal.code, "", refusal.weight
-        recipients.append(Returned(address, verdict, code, _excerpt(piece), action, weight))
+        recipients.append(BouncedRecipient(address, verdict, code, _excerpt(piece), action, weight))
     return tuple(recipients)
 
 
@@ -187,7 +190,7 @@ def _is_complaint(parts: Parts) -> bool:
     return parts.feedback is not None or is_enclosed or is_apple
 
 
-def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
+def _read_complaint(parts: Parts) -> tuple[BouncedRecipient, ...]:
     """Return the recipients of a feedback report, often none, since they are redacted."""
     kind = _feedback_kind(parts)
     named: dict[str, None] = {}
@@ -199,7 +202,9 @@ def _read_complaint(parts: Parts) -> tuple[Returned, ...]:
     elif parts.feedback is None:
         named |= _addresses_in(parts.headers, ("From",))
     verdict = _FEEDBACK.get(kind, V.COMPLAINT)
-    return tuple(Returned(address, verdict, reply=kind, action="feedback") for address in named)
+    return tuple(
+        BouncedRecipient(address, verdict, reply=kind, action="feedback") for address in named
+    )
 
 
 def _feedback_kind(parts: Parts) -> str:

@@ -33,7 +33,7 @@ _SNS_FIELDS = {
 _SNS_FIELDS["UnsubscribeConfirmation"] = _SNS_FIELDS["SubscriptionConfirmation"]
 
 
-class HookForged(Exception):
+class WebhookForged(Exception):
     """The call is not authenticated as the provider's; nothing in it may be trusted."""
 
 
@@ -49,39 +49,39 @@ Fetch = Callable[[str], bytes]
 
 
 def check_postmark(call: Call, secret: str) -> None:
-    """Check HTTP Basic with `user:password` as the secret. Raises `HookForged`."""
+    """Check HTTP Basic with `user:password` as the secret. Raises `WebhookForged`."""
     scheme, _, given = call.headers.get("authorization", "").partition(" ")
     try:
         pair = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise HookForged("no HTTP Basic credentials") from error
+        raise WebhookForged("no HTTP Basic credentials") from error
     if scheme.lower() != "basic" or not hmac.compare_digest(pair, secret.encode()):
-        raise HookForged("wrong user or password")
+        raise WebhookForged("wrong user or password")
 
 
 def check_mailgun(value: object, secret: str) -> None:
-    """Check the HMAC-SHA256 of timestamp and token, with the signing key. Raises `HookForged`."""
+    """Check the HMAC-SHA256 of timestamp and token, with the signing key. Raises `WebhookForged`."""
     signature = value.get("signature") if isinstance(value, dict) else None
     given = signature if isinstance(signature, dict) else {}
     signed = f"{given.get('timestamp', '')}{given.get('token', '')}".encode("utf-8", "replace")
     if not given.get("token"):
-        raise HookForged("no signature")
+        raise WebhookForged("no signature")
     _compare(hmac.new(secret.encode(), signed, sha256).hexdigest(), str(given.get("signature", "")))
 
 
 def check_generic(call: Call, secret: str) -> None:
-    """Check `X-Paperboy-Signature: sha256=<hex HMAC of the body>`. Raises `HookForged`."""
+    """Check `X-Paperboy-Signature: sha256=<hex HMAC of the body>`. Raises `WebhookForged`."""
     given = call.headers.get("x-paperboy-signature", "").removeprefix("sha256=")
     _compare(hmac.new(secret.encode(), call.body, sha256).hexdigest(), given)
 
 
 def _compare(expected: str, given: str) -> None:
     if not hmac.compare_digest(expected.encode(), given.lower().encode("utf-8", "replace")):
-        raise HookForged("wrong signature")
+        raise WebhookForged("wrong signature")
 
 
 def check_sendgrid(call: Call, public_key: str) -> None:
-    """Check the ECDSA signature of timestamp and body by SendGrid's key. Raises `HookForged`."""
+    """Check the ECDSA signature of timestamp and body by SendGrid's key. Raises `WebhookForged`."""
     stamp = call.headers.get("x-twilio-email-event-webhook-timestamp", "")
     try:
         signature = base64.b64decode(
@@ -89,27 +89,27 @@ def check_sendgrid(call: Call, public_key: str) -> None:
         )
         key = load_der_public_key(base64.b64decode(public_key))
         if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise HookForged("the public key set for SendGrid is not an ECDSA key")
+            raise WebhookForged("the public key set for SendGrid is not an ECDSA key")
         key.verify(
             signature, stamp.encode("utf-8", "replace") + call.body, ec.ECDSA(hashes.SHA256())
         )
     except (InvalidSignature, ValueError, binascii.Error) as error:
-        raise HookForged("wrong signature") from error
+        raise WebhookForged("wrong signature") from error
 
 
 def check_sns(
     message: Mapping[str, Any], topics: frozenset[str], fetch: Fetch, now: datetime
 ) -> None:
-    """Check an SNS message by its certificate from amazonaws.com. Raises `HookForged`.
+    """Check an SNS message by its certificate from amazonaws.com. Raises `WebhookForged`.
 
     `topics` are the operator's own, because every AWS customer can sign messages of their topics.
     `fetch` is called with the certificate's URL only after that URL is checked.
     """
     names = _SNS_FIELDS.get(str(message.get("Type")))
     if names is None:
-        raise HookForged("not an SNS message")
+        raise WebhookForged("not an SNS message")
     if message.get("TopicArn") not in topics:
-        raise HookForged("a topic that is not ours")
+        raise WebhookForged("a topic that is not ours")
     signed = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
     algorithm: hashes.HashAlgorithm
     match str(message.get("SignatureVersion")):
@@ -118,20 +118,20 @@ def check_sns(
         case "2":
             algorithm = hashes.SHA256()
         case _:
-            raise HookForged("an unknown version of the signature")
+            raise WebhookForged("an unknown version of the signature")
     try:
         signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
         key = _certified_key(fetch(certificate_url(message)), now)
         key.verify(signature, signed.encode("utf-8", "replace"), padding.PKCS1v15(), algorithm)
     except (InvalidSignature, ValueError, binascii.Error) as error:
-        raise HookForged("wrong signature") from error
+        raise WebhookForged("wrong signature") from error
 
 
 def certificate_url(message: Mapping[str, Any]) -> str:
-    """Return the URL of the certificate. Raises `HookForged` unless it is Amazon's."""
+    """Return the URL of the certificate. Raises `WebhookForged` unless it is Amazon's."""
     url = str(message.get("SigningCertURL") or message.get("SigningCertUrl") or "")
     if not is_amazon(url) or not _SNS_CERTIFICATE.fullmatch(urlsplit(url).path):
-        raise HookForged("a certificate that is not from amazonaws.com")
+        raise WebhookForged("a certificate that is not from amazonaws.com")
     return url
 
 
@@ -154,8 +154,8 @@ def is_amazon(url: str) -> bool:
 def _certified_key(pem: bytes, now: datetime) -> rsa.RSAPublicKey:
     certificate = x509.load_pem_x509_certificate(pem)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise HookForged("a certificate that is not valid today")
+        raise WebhookForged("a certificate that is not valid today")
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
-        raise HookForged("a certificate without an RSA key")
+        raise WebhookForged("a certificate without an RSA key")
     return key

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from service.bounces.inbound.notice import Notice
+from service.bounces.inbound.notice import BounceNotice
 from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
@@ -25,28 +25,28 @@ MOST_BYTES = 1_000_000
 MOST_DEPTH = 40
 
 
-class HookUnreadable(ValueError):
+class WebhookUnreadable(ValueError):
     """The body is not in the provider's format; the error's text says why, without the body."""
 
 
 @dataclass(frozen=True, slots=True)
-class HookReading:
+class ParsedWebhook:
     """The notices of a call, and how many entries could not be parsed."""
 
-    notices: tuple[Notice, ...]
+    notices: tuple[BounceNotice, ...]
     bad_count: int = 0
 
 
 def read_json(body: bytes) -> Any:
-    """Parse JSON of bounded size and depth. Raises `HookUnreadable`."""
+    """Parse JSON of bounded size and depth. Raises `WebhookUnreadable`."""
     if len(body) > MOST_BYTES:
-        raise HookUnreadable(f"more than {MOST_BYTES} bytes")
+        raise WebhookUnreadable(f"more than {MOST_BYTES} bytes")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise HookUnreadable("not JSON") from error
+        raise WebhookUnreadable("not JSON") from error
     if _depth(value) > MOST_DEPTH:
-        raise HookUnreadable("nested too deep")
+        raise WebhookUnreadable("nested too deep")
     return value
 
 
@@ -59,22 +59,22 @@ def _depth(value: object) -> int:
     return depth
 
 
-def read_hook(provider: str, value: object) -> HookReading:
+def parse_webhook(provider: str, value: object) -> ParsedWebhook:
     """Return the notices in a provider's JSON (for SES: the message inside the SNS envelope)."""
     entries = value if isinstance(value, list) else [value]
-    notices: list[Notice] = []
+    notices: list[BounceNotice] = []
     bad_count = 0
     for entry in entries:
         try:
             notices += list(_PARSERS[provider](_fields(entry)))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             bad_count += 1
-    return HookReading(tuple(notices), bad_count)
+    return ParsedWebhook(tuple(notices), bad_count)
 
 
 def _fields(value: object) -> Fields:
     if not isinstance(value, dict):
-        raise HookUnreadable("not an object")
+        raise WebhookUnreadable("not an object")
     return value
 
 
@@ -116,7 +116,7 @@ _SES_SUBTYPES = {
 }
 
 
-def _read_ses(event: Fields) -> Iterator[Notice]:
+def _read_ses(event: Fields) -> Iterator[BounceNotice]:
     kind = event.get("notificationType") or event["eventType"]
     mail = _fields(event["mail"])
     paths = (_text(mail.get("source")),)
@@ -126,7 +126,7 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
         for recipient in map(_fields, bounce["bouncedRecipients"]):
             address = _text(recipient["emailAddress"])
             refusal = _ses_refusal(bounce, recipient)
-            yield Notice(
+            yield BounceNotice(
                 key=_key("ses", bounce.get("feedbackId"), mail.get("messageId"), address),
                 verdict=refusal.verdict,
                 address=address,
@@ -143,7 +143,7 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
         for recipient in map(_fields, complaint["complainedRecipients"]):
             address = _text(recipient["emailAddress"])
             feedback = _text(complaint.get("complaintFeedbackType")) or "abuse"
-            yield Notice(
+            yield BounceNotice(
                 key=_key("ses", complaint.get("feedbackId"), mail.get("messageId"), address),
                 verdict=V.NOT_A_BOUNCE if feedback == "not-spam" else V.COMPLAINT,
                 address=address,
@@ -157,7 +157,9 @@ def _read_ses(event: Fields) -> Iterator[Notice]:
         source = event.get("delivery") or mail
         for address in _fields(source).get("recipients") or _fields(mail)["destination"]:
             key = _key("ses", kind, mail.get("messageId"), address)
-            yield Notice(key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids)
+            yield BounceNotice(
+                key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids
+            )
 
 
 def _ses_refusal(bounce: Fields, recipient: Fields) -> Refusal:
@@ -206,7 +208,7 @@ _POSTMARK_TYPES = {
 }
 
 
-def _read_postmark(event: Fields) -> Iterator[Notice]:
+def _read_postmark(event: Fields) -> Iterator[BounceNotice]:
     record = event["RecordType"]
     if record not in {"Bounce", "SpamComplaint", "Delivery"}:
         return
@@ -217,7 +219,7 @@ def _read_postmark(event: Fields) -> Iterator[Notice]:
         refusal = Refusal(V.COMPLAINT)
     else:
         refusal = _postmark_refusal(event)
-    yield Notice(
+    yield BounceNotice(
         key=_key("postmark", record, event.get("ID") or event.get("MessageID"), address),
         verdict=refusal.verdict,
         address=address,
@@ -254,7 +256,7 @@ def _postmark_message_ids(event: Fields) -> Iterator[str]:
 _MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
 
 
-def _read_mailgun(call: Fields) -> Iterator[Notice]:
+def _read_mailgun(call: Fields) -> Iterator[BounceNotice]:
     event = _fields(call["event-data"])
     kind = event["event"]
     if kind not in {"failed", "rejected", "complained", *_MAILGUN_TAKEN}:
@@ -267,7 +269,7 @@ def _read_mailgun(call: Fields) -> Iterator[Notice]:
     envelope = event.get("envelope")
     sender = _text(envelope.get("sender")) if isinstance(envelope, dict) else ""
     refusal = _mailgun_refusal(event, status, reply)
-    yield Notice(
+    yield BounceNotice(
         key=_key("mailgun", event["id"]),
         verdict=refusal.verdict,
         address=_text(event["recipient"]),
@@ -311,7 +313,7 @@ _SENDGRID_DROPS = {
 }
 
 
-def _read_sendgrid(event: Fields) -> Iterator[Notice]:
+def _read_sendgrid(event: Fields) -> Iterator[BounceNotice]:
     # The oldest format has no event name and reports only bounces.
     kind = event.get("event", "bounce")
     if kind not in {"bounce", "dropped", "spamreport", *_SENDGRID_TAKEN}:
@@ -325,7 +327,7 @@ def _read_sendgrid(event: Fields) -> Iterator[Notice]:
         dropped = _SENDGRID_DROPS.get(reason.lower()) if kind == "dropped" else None
         refusal = dropped or classify_refusal(_text(event.get("status")), reason)
     identity = _text(event.get("smtp-id"))
-    yield Notice(
+    yield BounceNotice(
         key=_key("sendgrid", event.get("sg_event_id") or (event.get("created"), address, reason)),
         verdict=refusal.verdict,
         address=address,
@@ -340,7 +342,7 @@ def _read_sendgrid(event: Fields) -> Iterator[Notice]:
 # --- Generic --------------------------------------------------------------------------------
 
 
-def _read_generic(event: Fields) -> Iterator[Notice]:
+def _read_generic(event: Fields) -> Iterator[BounceNotice]:
     """Parse our own format, for relays without a parser here: see docs/bounces.md."""
     kind = event["event"]
     status, reply = _text(event.get("status")), _text(event.get("reply"))
@@ -351,7 +353,7 @@ def _read_generic(event: Fields) -> Iterator[Notice]:
     }
     refusal = refusals[kind]
     identity = event.get("id") or (kind, event.get("address"), event.get("at"), status, reply)
-    yield Notice(
+    yield BounceNotice(
         key=_key("generic", identity),
         verdict=refusal.verdict,
         address=_text(event.get("address")),
@@ -364,7 +366,7 @@ def _read_generic(event: Fields) -> Iterator[Notice]:
     )
 
 
-_PARSERS: dict[str, Callable[[Fields], Iterator[Notice]]] = {
+_PARSERS: dict[str, Callable[[Fields], Iterator[BounceNotice]]] = {
     "ses": _read_ses,
     "postmark": _read_postmark,
     "mailgun": _read_mailgun,

@@ -80,7 +80,7 @@ def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:
     )
 
 
-def move_by_evidence(
+def apply_bounce(
     session: Session, delivery: Delivery, state: DeliveryState, detail: str, now: datetime
 ) -> bool:
     """Set a locked delivery's state by a bounce; return false if it must be tried again later.

@@ -43,7 +43,7 @@ def transition_rows(
             ),
         )
         .returning(DeliveryEvent.delivery_id)
-        .cte("told")
+        .cte("events")
     )
     rows = session.execute(
         select(moved.c.edition_id, func.count())

@@ -139,9 +139,9 @@ class EditionIndex:
         """
         weighed = self._weigh(topic, papers, followed)
         ranked = self._rank(weighed, most)
-        if ranking.is_spread([self._clusters[at] for at in ranked]):
+        if ranking.is_cluster_spread([self._clusters[at] for at in ranked]):
             return ranked
-        spread = ranking.iterate_spread(iter(self._rank(weighed)), self._clusters)
+        spread = ranking.spread_clusters(iter(self._rank(weighed)), self._clusters)
         return list(islice(spread, most))
 
     def _rank(self, weighed: list[tuple[int, PaperSet]], most: int | None = None) -> list[int]:

@@ -146,7 +146,7 @@ def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
     return (BASE_RELEVANCE + sum(best.values())) * follow
 
 
-def is_spread(clusters: Sequence[int]) -> bool:
+def is_cluster_spread(clusters: Sequence[int]) -> bool:
     """Return whether no more than `MOST_IN_A_ROW` of any cluster stand in a row."""
     if len({*clusters}) == len(clusters):
         return True
@@ -154,7 +154,7 @@ def is_spread(clusters: Sequence[int]) -> bool:
     return all(len({*run}) > 1 for run in runs)
 
 
-def iterate_spread(
+def spread_clusters(
     ranked: Iterator[int], clusters: Mapping[int, int] | Sequence[int]
 ) -> Iterator[int]:
     """Yield `ranked` with at most `MOST_IN_A_ROW` of a cluster in a row, while others are left.

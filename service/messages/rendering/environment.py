@@ -16,13 +16,13 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
     highlight.mark, highlight.first_sentences, highlight.shorten,
     html_filters.marked_because, html_filters.marked_byline,
-    text_part.wrap, text_part.underline, text_part.one_line, text_part.said_byline, text_part.said_because,
+    text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
     safe_url, require_own_url, isolated,
     phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.count_of,
     coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, phrases.thousands, phrases.topic_title,
-    dates.long_date, dates.moment, dates.plain_date, dates.said_in,
+    dates.long_date, dates.moment, dates.plain_date, dates.lang_span,
     dates.short_date,
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ def split_shape(markup: str) -> tuple[str, list[str]]:
 
 
 @cached("MJML shapes", maxsize=_SHAPES_KEPT)
-def press_shape(shape: str) -> tuple[str | int, ...]:
+def compile_shape(shape: str) -> tuple[str | int, ...]:
     """Return the HTML of a shape in pieces, with the number of the slot where one stands.
 
     Raises `ValueError` where the shape is not valid MJML.

@@ -15,7 +15,7 @@ from service.messages.domain.errors import MailTooLarge, RenderError
 from service.messages.rendering import fragments
 from service.messages.rendering.environment import load_templates
 from service.messages.rendering.fast_path import FastPath
-from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached
 from service.presentation.sanitize import UnsafeOwnLink, require_own_url
@@ -128,7 +128,7 @@ class Renderer:
         places: list[fragments.Place] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
         placed: fragments.Place = []
-        for piece in press_shape(shape):
+        for piece in compile_shape(shape):
             if isinstance(piece, str):
                 placed.append((_constant(piece), 0))
             else:

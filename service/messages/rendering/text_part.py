@@ -117,14 +117,14 @@ def one_line(text: str) -> str:
     return ", ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def said_byline(entry: DigestPaper) -> str:
+def text_byline(entry: DigestPaper) -> str:
     """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`."""
     by = byline(entry.paper)
     parts = (names_and_more(by.names, by.more), ", ".join(fields(entry.paper)), *facts(entry))
     return " · ".join(part for part in parts if part)
 
 
-def said_because(reasons: Sequence[Reason]) -> str:
+def text_because(reasons: Sequence[Reason]) -> str:
     """Return the reason line with the matched words in quotes."""
     return "".join(
         f"“{piece.text}”" if piece.is_marked else piece.text for piece in because(reasons)

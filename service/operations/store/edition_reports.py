@@ -46,7 +46,7 @@ def count_failures(session: Session, edition_id: int, limit: int = 10) -> list[R
 class Waiting:
     """The deliveries of an edition that are still to be sent. `retry_count` of them were tried
     before, and the first is tried again at `next_retry_at`; `last_due_at` is when the last becomes
-    due. `lanes` are the providers with deliveries held back, and how many.
+    due. `limited` are the providers with deliveries held back, and how many.
     """
 
     due_count: int
@@ -55,7 +55,7 @@ class Waiting:
     retry_count: int
     next_retry_at: datetime | None
     last_due_at: datetime | None
-    lanes: tuple[tuple[str, int], ...] = ()
+    limited: tuple[tuple[str, int], ...] = ()
 
 
 def find_waiting(session: Session, edition_id: int, now: datetime) -> Waiting:
@@ -72,13 +72,13 @@ def find_waiting(session: Session, edition_id: int, now: datetime) -> Waiting:
             func.max(Delivery.due_at),
         ).where(*queued)
     ).one()
-    lanes = session.execute(
+    limited = session.execute(
         select(Delivery.lane, func.count())
         .where(*queued, Delivery.lane != "")
         .group_by(Delivery.lane)
         .order_by(func.count().desc(), Delivery.lane)
     )
-    return Waiting(*found, lanes=tuple((lane, count) for lane, count in lanes))
+    return Waiting(*found, limited=tuple((provider, count) for provider, count in limited))
 
 
 @dataclass(frozen=True, slots=True)

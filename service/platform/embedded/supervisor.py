@@ -29,17 +29,17 @@ _POLL_SECONDS = 0.1
 def main() -> int:
     """Fork to the background; return 0 when the server answers, 1 with the reason on stderr."""
     server = read_server(sys.argv[1])
-    reader, writer = os.pipe()
+    read_end, write_end = os.pipe()
     if os.fork():
-        os.close(writer)
-        with os.fdopen(reader, encoding="utf-8") as pipe:
+        os.close(write_end)
+        with os.fdopen(read_end, encoding="utf-8") as pipe:
             answer = pipe.read()
         if answer != "ready":
             sys.stderr.write(answer or "the supervisor died")
         return 0 if answer == "ready" else 1
-    os.close(reader)
+    os.close(read_end)
     _detach()
-    _supervise(server, writer)
+    _supervise(server, write_end)
     return 0
 
 
@@ -56,7 +56,7 @@ def _leave(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _supervise(server: Server, writer: int) -> None:
+def _supervise(server: Server, write_end: int) -> None:
     in_use = open_lock(server.lock_path("in_use"))
     try:
         with holding(server.lock_path("keeper"), seconds=60):
@@ -64,21 +64,21 @@ def _supervise(server: Server, writer: int) -> None:
             try:
                 prepare_server(server)
                 process = start_server(server)
-                os.write(writer, b"ready")
-                os.close(writer)
+                os.write(write_end, b"ready")
+                os.close(write_end)
                 _watch(server, process, in_use)
             finally:
                 stop_server(server)
         # `in_use` is still held here: a process that waits for it must find `keeper` free.
     except (EmbeddedError, OSError) as error:
-        _report(writer, error)
+        _report(write_end, error)
     finally:
         os.close(in_use)
 
 
-def _report(writer: int, error: Exception) -> None:
+def _report(write_end: int, error: Exception) -> None:
     try:
-        os.write(writer, str(error).encode())
+        os.write(write_end, str(error).encode())
     except OSError:
         pass  # The pipe is closed: the server started, and its starter has returned.
 

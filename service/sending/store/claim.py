@@ -54,7 +54,7 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[No
 # at the limit, and only claimed rows are locked. The limit is a literal, because with a parameter
 # Postgres would plan for a tenth of the table.
 _CLAIM = claiming(
-    """letters AS MATERIALIZED (
+    """transactional AS MATERIALIZED (
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
     AND CAST(:edition_id AS bigint) IS NULL
@@ -77,9 +77,9 @@ _CLAIM = claiming(
       AND (due_at, id) > (frozen.due_at, frozen.row)
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
-  LIMIT :limit - (SELECT count(*) FROM letters)
+  LIMIT :limit - (SELECT count(*) FROM transactional)
 )""",
-    "(SELECT id FROM letters UNION ALL SELECT id FROM digests)",
+    "(SELECT id FROM transactional UNION ALL SELECT id FROM digests)",
 ).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 _CLAIM_ALERT = claiming(
@@ -188,7 +188,7 @@ WITH left_behind AS (
   FROM left_behind
   WHERE deliveries.id = left_behind.id
   RETURNING deliveries.id, deliveries.attempt, deliveries.state
-), told AS (
+), events AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
   SELECT id, attempt, state,
          CASE state WHEN 'queued' THEN :not_sent ELSE :doubtful END, :now

@@ -127,7 +127,7 @@ WITH moved AS (
   WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
     AND deliveries.state = 'claimed'
   RETURNING deliveries.id, deliveries.attempt, deliveries.state, deliveries.reason
-), told AS (
+), events AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
   SELECT id, attempt, state, reason, :now FROM moved
 )
@@ -184,7 +184,7 @@ WITH moved AS (
   RETURNING deliveries.id, deliveries.attempt, deliveries.state, deliveries.last_reply,
             deliveries.subscriber_id, deliveries.edition_id, deliveries.created_at,
             given.phase, given.relay
-), told AS (
+), events AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at, phase, relay)
   SELECT id, attempt, state, last_reply, :now, phase, relay FROM moved
 )

@@ -20,14 +20,14 @@ from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_like_
 
 WORDS_SHARE: Final = 1.5
 """Weight of the words' z-score relative to the vector's."""
-LINE_SHARE: Final = 0.54
+THRESHOLD_SHARE: Final = 0.54
 """The threshold, as a share of the way from the mean score to that of the pool's ten best."""
-LEAST_LINE: Final = 3.0
+LEAST_THRESHOLD: Final = 3.0
 """The lowest threshold, in standard deviations above the mean, however poor the best are."""
 BEST: Final = 10
 LEAST_POOL: Final = 1_000
 """The smallest pool that is used; with fewer papers the shipped numbers are used."""
-SHIPPED_LINE: Final = 5.0
+SHIPPED_THRESHOLD: Final = 5.0
 
 # Pseudo-relevance feedback (Rocchio): lexemes of the ten best papers are added to the query.
 ADDED_LEXEMES: Final = 40
@@ -64,7 +64,7 @@ class ReferenceScores:
     least: int = LEAST_POOL
 
     @property
-    def is_telling(self) -> bool:
+    def is_large_enough(self) -> bool:
         """Whether there are enough papers to measure a scale."""
         return len(self.paper_ids) >= self.least
 
@@ -148,7 +148,7 @@ def _factor(share: float, deviation: float) -> int:
 
 def choose_feedback(pool: ReferenceScores, scale: ScoreScale) -> list[int]:
     """Return the ids of the ten best papers that are far enough above the mean to give feedback."""
-    line = scale.middle + LEAST_LINE * scale.deviation
+    line = scale.middle + LEAST_THRESHOLD * scale.deviation
     return [paper_id for score, paper_id in pool.find_best(scale, BEST) if score >= line]
 
 
@@ -190,12 +190,12 @@ def pick_threshold(pool: ReferenceScores, scale: ScoreScale) -> int:
     """Return the threshold: a share of the way from the mean score to that of the ten best."""
     best = [score for score, _ in pool.find_best(scale, BEST)]
     above = fsum(best) / len(best) - scale.middle
-    return ceil(scale.middle + max(LINE_SHARE * above, LEAST_LINE * scale.deviation))
+    return ceil(scale.middle + max(THRESHOLD_SHARE * above, LEAST_THRESHOLD * scale.deviation))
 
 
-def draw_shipped_line(scale: ScoreScale) -> int:
+def shipped_threshold(scale: ScoreScale) -> int:
     """Return the threshold for a scale that was not measured."""
-    return ceil(scale.middle + SHIPPED_LINE * scale.deviation)
+    return ceil(scale.middle + SHIPPED_THRESHOLD * scale.deviation)
 
 
 @dataclass(frozen=True, slots=True)

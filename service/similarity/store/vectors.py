@@ -45,7 +45,7 @@ class PaperText:
     updated_at: datetime
 
 
-def find_unlearned(
+def find_unembedded(
     session: Session, model: str, limit: int, among: Sequence[int] | None = None
 ) -> list[int]:
     """Return ids of papers whose current text has no embedding by this model, newest first."""

@@ -159,7 +159,7 @@ def swap_addresses(session: Session, subscriber: Subscriber, other: Subscriber) 
     session.flush()
 
 
-def forget_other_moves(session: Session, subscriber_id: int, kept_id: int) -> None:
+def cancel_other_address_changes(session: Session, subscriber_id: int, kept_id: int) -> None:
     """Cancel all address changes that a subscriber requested except the one of `kept_id`."""
     session.execute(
         update(Subscriber)

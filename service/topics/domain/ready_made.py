@@ -73,10 +73,10 @@ All of computer vision | Everything in Computer Vision | cat:cs.CV
     _field("Robots and people", """
 Robot learning | Manipulation and control that is learned | (manipulation OR "imitation learning" OR "vision-language-action") cat:cs.RO
 All of robotics | Everything in Robotics | cat:cs.RO
-Human-computer interaction | Interfaces and those who use them | cat:cs.HC
+Human-computer interaction | Interfaces and their users | cat:cs.HC
 Computers and society | Law, education, ethics | cat:cs.CY
-Multi-agent systems and games | Many who decide at once | cat:cs.MA OR cat:cs.GT
-Social networks | Who says what to whom | cat:cs.SI OR cat:physics.soc-ph
+Multi-agent systems and games | Many agents that decide at once | cat:cs.MA OR cat:cs.GT
+Social networks | Communities, influence, spread of information | cat:cs.SI OR cat:physics.soc-ph
 Artificial intelligence in general | Planning, knowledge, search | cat:cs.AI (planning OR "knowledge graph" OR ontology)
 """),
     _field("Systems, security, data", """

@@ -47,7 +47,7 @@ _INSERT_COMPILED = text("""
 def form_version(session: Session) -> int:
     """Return the current version of compiled forms: the compiler's and PostgreSQL's combined."""
     server = session.connection().dialect.server_version_info or (0,)
-    return compiled_topics.FORM_VERSION * 1000 + int(server[0])
+    return compiled_topics.COMPILER_VERSION * 1000 + int(server[0])
 
 
 def lock_compiled_shared(session: Session) -> None:

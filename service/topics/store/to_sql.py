@@ -44,7 +44,7 @@ def to_sql(
 ) -> ColumnElement[bool]:
     """Return the condition for the papers that `query` wants; `papers` is the table or an alias.
 
-    Agrees with `match_day` on every paper whose `author_keys` come from
+    Agrees with `match_papers` on every paper whose `author_keys` come from
     `author_keys.author_index_keys` and whose categories are canonical. Raises `KeyError` for a
     `like:` clause that is not in `likes`.
     """

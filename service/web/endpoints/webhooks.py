@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from service.bounces.inbound.webhook_signatures import Call, HookForged
-from service.bounces.inbound.webhooks import HookUnreadable
-from service.bounces.webhooks import HookDoor, HookUnknown, take_hook
+from service.bounces.inbound.webhook_signatures import Call, WebhookForged
+from service.bounces.inbound.webhooks import WebhookUnreadable
+from service.bounces.webhooks import WebhookContext, WebhookUnknown, record_webhook
 from service.platform.logs import get_logger
 from service.web.core.context import Context
 
@@ -31,16 +31,16 @@ async def read_call(request: Request) -> Call:
 def take_call(
     context: Context, provider: str, call: Annotated[Call, Depends(read_call)]
 ) -> JSONResponse:
-    door = HookDoor(context.sessions, context.settings, context.fetch)
+    door = WebhookContext(context.sessions, context.settings, context.fetch)
     try:
-        report = take_hook(door, provider, call, context.clock())
-    except HookUnknown:
+        report = record_webhook(door, provider, call, context.clock())
+    except WebhookUnknown:
         return JSONResponse({"fault": "there is no such hook"}, 404)
-    except HookForged as error:
+    except WebhookForged as error:
         # The reason goes only to the log, so that it does not help to forge signatures.
         log.warning("hook.refused", provider=provider, reason=str(error))
         headers = {"WWW-Authenticate": "Basic"} if provider == "postmark" else None
         return JSONResponse({"fault": "invalid signature"}, 401, headers)
-    except HookUnreadable as error:
+    except WebhookUnreadable as error:
         return JSONResponse({"fault": f"the body is {error}"}, 400)
     return JSONResponse(dataclasses.asdict(report))

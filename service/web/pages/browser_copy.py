@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import get_delivery
-from service.messages.browser_copy import page_html, sent_html, whole_html
+from service.messages.browser_copy import sent_html, uncut_html, unsent_html
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
@@ -42,7 +42,7 @@ def show_edition(
             claims = [Claim(delivery, subscriber)]
             gather_edition_data(session, claims, editions, everything=bool(everything))
     if html is None:
-        write = whole_html if everything else page_html
+        write = uncut_html if everything else unsent_html
         html = write(delivery, subscriber, editions, context.settings, context.renderer)
     headers = {"Content-Security-Policy": MAIL_POLICY}
     return Response(html, media_type="text/html", headers=headers)

@@ -13,8 +13,8 @@ from service.platform.settings.settings import Settings
 from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import (
     MuteOffer,
-    find_bringing_topic,
-    offer_mutes,
+    find_matching_topic,
+    list_mute_offers,
     rate_paper,
     set_suggestions,
     take_back_feedback,
@@ -142,7 +142,9 @@ _UNDONE_TEXTS = {
 }
 
 
-def _draft(session: Session, subscriber: Subscriber, link: LinkRequest) -> edit_by_link.Draft:
+def _draft(
+    session: Session, subscriber: Subscriber, link: LinkRequest
+) -> edit_by_link.TopicChangeDraft:
     if link.verb == "mute":
         return edit_by_link.draft_mute(session, subscriber.id, link.topic_id, link.text)
     return edit_by_link.draft_follow(session, subscriber.id, link.text)
@@ -186,7 +188,7 @@ def clause_label(clause: str) -> str:
     return f"“{leaf.text}”" if isinstance(leaf, Text) and leaf.field == "any" else clause
 
 
-def _done_page(draft: edit_by_link.Draft, change: TopicChange | None) -> ChangePage:
+def _done_page(draft: edit_by_link.TopicChangeDraft, change: TopicChange | None) -> ChangePage:
     is_mute = draft.kind is TopicChangeKind.MUTED
     already = " already" if draft.is_done else ""
     name = clause_label(draft.asked)
@@ -224,8 +226,8 @@ def _ask_for_less(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
 ) -> ChangePage:
     paper = _find_paper(session, link.number)
-    topic = find_bringing_topic(session, settings, subscriber, paper.id)
-    offers = tuple(offer_mutes(session, topic, paper, until)) if topic else ()
+    topic = find_matching_topic(session, settings, subscriber, paper.id)
+    offers = tuple(list_mute_offers(session, topic, paper, until)) if topic else ()
     return ChangePage(
         heading="Less like this?",
         lead="We will suggest fewer papers like it. Your topics stay as they are and may still match "

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
-from service.subscribers.lifecycle import leave, never_mail, undo_unsubscribe
+from service.subscribers.lifecycle import leave, suppress_for_good, undo_unsubscribe
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import Context
 from service.web.core.signed_links import open_link, preferences_url
@@ -64,5 +64,5 @@ def take_never_mail(context: Context, token: str) -> HTMLResponse:
     """Suppress the address permanently, for people whose address somebody else signed up."""
     link = open_link(context, token, Purpose.NEVER)
     with transaction(context.sessions) as session:
-        never_mail(session, link, context.settings.secret_key, context.clock())
+        suppress_for_good(session, link, context.settings.secret_key, context.clock())
     return context.pages.show("never_done.html")

@@ -6,13 +6,13 @@ import pytest
 from support.mail.bounce_mails import OUR_ID, SUBSCRIBER, complaint, dsn, letter, refused
 
 from service.bounces.inbound.notice import notices_of_mail
-from service.bounces.inbound.parse import Returned, parse_bounce
+from service.bounces.inbound.parse import BouncedRecipient, parse_bounce
 from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
 
 
-def only(raw: bytes) -> Returned:
+def only(raw: bytes) -> BouncedRecipient:
     (recipient,) = parse_bounce(raw).recipients
     return recipient
 
@@ -26,7 +26,7 @@ def verdicts(raw: bytes) -> dict[str, V]:
 
 def test_a_status_notification_has_address_code_and_reply() -> None:
     found = only(dsn())
-    assert found == Returned(
+    assert found == BouncedRecipient(
         SUBSCRIBER, V.ADDRESS, "5.1.1", "550 5.1.1 user unknown", "failed", 100
     )
 

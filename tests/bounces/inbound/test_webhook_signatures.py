@@ -23,7 +23,7 @@ from support.mail.hook_calls import (
 
 from service.bounces.inbound.webhook_signatures import (
     Call,
-    HookForged,
+    WebhookForged,
     certificate_url,
     check_generic,
     check_mailgun,
@@ -57,7 +57,7 @@ def test_postmark_needs_its_user_and_password() -> None:
         {"authorization": "Basic ???"},
         {"authorization": "Bearer dXNlcjphIGxvbmcgcGFzc3dvcmQ="},
     ):
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             check_postmark(Call(b"", headers), "user:a long password")
 
 
@@ -74,7 +74,7 @@ def test_mailgun_needs_its_hmac() -> None:
         None,
     ]
     for value in forged:
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             check_mailgun(value, KEY)
 
 
@@ -87,7 +87,7 @@ def test_the_generic_signature_is_over_the_whole_body() -> None:
         Call(b"{}", {"x-paperboy-signature": "sha256=\u00ff"}),
         generic(b"{}", "another key"),
     ):
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             check_generic(forged, KEY)
 
 
@@ -104,7 +104,7 @@ def test_sendgrid_signs_the_time_and_the_body() -> None:
         Call(call.body, {}),
         Call(call.body, {**call.headers, "x-twilio-email-event-webhook-signature": "???"}),
     ):
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             check_sendgrid(forged, key)
 
 
@@ -119,7 +119,7 @@ def test_an_invalid_public_key_refuses_every_call() -> None:
         .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     for key in ("", "not base64!", b64encode(b"nonsense").decode(), b64encode(der).decode()):
-        with pytest.raises(HookForged):
+        with pytest.raises(WebhookForged):
             check_sendgrid(sendgrid([]), key)
 
 
@@ -150,7 +150,7 @@ def change(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 def test_a_changed_notification_is_refused(
     forge: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
-    with pytest.raises(HookForged, match="wrong signature"):
+    with pytest.raises(WebhookForged, match="wrong signature"):
         check_sns(forge(sns({"a": 1})), TOPICS, fetch, NOW)
 
 
@@ -167,7 +167,7 @@ def test_a_changed_notification_is_refused(
 def test_nothing_is_fetched_for_a_message_that_cannot_be_ours(
     forge: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
-    with pytest.raises(HookForged):
+    with pytest.raises(WebhookForged):
         check_sns(forge(sns({"a": 1})), TOPICS, never, NOW)
 
 
@@ -188,7 +188,7 @@ def test_nothing_is_fetched_for_a_message_that_cannot_be_ours(
     ],
 )
 def test_a_certificate_comes_from_amazon_or_not_at_all(url: str) -> None:
-    with pytest.raises(HookForged):
+    with pytest.raises(WebhookForged):
         certificate_url({"SigningCertURL": url})
 
 
@@ -201,14 +201,14 @@ def test_amazons_own_hosts_are_known_in_every_partition() -> None:
 
 @pytest.mark.parametrize("days", [-1, 366])
 def test_an_expired_or_future_certificate_is_refused(days: int) -> None:
-    with pytest.raises(HookForged, match="not valid today"):
+    with pytest.raises(WebhookForged, match="not valid today"):
         check_sns(sns({}), TOPICS, fetch, VALID_FROM + timedelta(days=days))
 
 
 def test_the_fetched_file_must_be_a_certificate_with_an_rsa_key() -> None:
-    with pytest.raises(HookForged):
+    with pytest.raises(WebhookForged):
         check_sns(sns({}), TOPICS, lambda _: b"<html>", NOW)
-    with pytest.raises(HookForged, match="RSA"):
+    with pytest.raises(WebhookForged, match="RSA"):
         check_sns(sns({}), TOPICS, lambda _: certificate(ec_key()), NOW)
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.mail.hook_calls import ses_bounce
 
-from service.bounces.inbound.notice import Notice
+from service.bounces.inbound.notice import BounceNotice
 from service.bounces.inbound.webhooks import (
     MOST_BYTES,
     PROVIDERS,
-    HookUnreadable,
-    read_hook,
+    WebhookUnreadable,
+    parse_webhook,
     read_json,
 )
 from service.deliveries.domain.refusals import CERTAIN
@@ -25,8 +25,8 @@ SUBSCRIBER = "reader@example.org"
 OUR_ID = "<digest.1.00000000000000000000@paperboy.example>"
 
 
-def only(provider: str, value: object) -> Notice:
-    reading = read_hook(provider, value)
+def only(provider: str, value: object) -> BounceNotice:
+    reading = parse_webhook(provider, value)
     assert reading.bad_count == 0
     (notice,) = reading.notices
     return notice
@@ -109,7 +109,7 @@ def test_a_delivery_of_ses_is_no_bounce_and_other_events_are_skipped() -> None:
         "mail": {"messageId": "m", "headers": None},
     }
     assert only("ses", event).verdict is V.NOT_A_BOUNCE
-    assert read_hook("ses", {"notificationType": "Open", "mail": {}}).notices == ()
+    assert parse_webhook("ses", {"notificationType": "Open", "mail": {}}).notices == ()
 
 
 # --- Postmark -------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_the_receivers_reply_takes_precedence_over_postmarks_type(
 
 
 def test_records_of_postmark_that_are_no_bounces_are_skipped() -> None:
-    assert read_hook("postmark", postmark(RecordType="Open")).notices == ()
+    assert parse_webhook("postmark", postmark(RecordType="Open")).notices == ()
 
 
 # --- Mailgun --------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_other_events_of_mailgun(fields: dict[str, Any], verdict: V) -> None:
 
 
 def test_clicks_of_mailgun_are_skipped() -> None:
-    assert read_hook("mailgun", mailgun_event(event="clicked")).notices == ()
+    assert parse_webhook("mailgun", mailgun_event(event="clicked")).notices == ()
 
 
 # --- SendGrid -------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def test_a_batch_of_sendgrid_keeps_the_entries_that_can_be_parsed() -> None:
         {"event": "bounce"},
         "not an event",
     ]  # fmt: skip
-    reading = read_hook("sendgrid", batch)
+    reading = parse_webhook("sendgrid", batch)
     assert [one.verdict for one in reading.notices] == [
         V.FULL,
         V.COMPLAINT,
@@ -238,7 +238,7 @@ def test_the_oldest_format_of_sendgrid_is_recognised() -> None:
         {"status": "550", "created": "2011-10-08 12:39:14", "reason": "550 Unknown user", "email": address}
         for address in (SUBSCRIBER, "other@example.org")
     ]  # fmt: skip
-    first, second = read_hook("sendgrid", batch).notices
+    first, second = parse_webhook("sendgrid", batch).notices
     assert first.verdict is V.ADDRESS
     assert first.key != second.key
     assert first.occurred_at == datetime(2011, 10, 8, 12, 39, 14, tzinfo=UTC)
@@ -263,7 +263,7 @@ def test_our_own_format() -> None:
     assert notice.occurred_at == datetime(2026, 9, 18, 5, 1, tzinfo=UTC)
     assert only("generic", {"event": "complaint", "address": SUBSCRIBER}).verdict is V.COMPLAINT
     assert only("generic", {"event": "delivered"}).verdict is V.NOT_A_BOUNCE
-    assert read_hook("generic", {"event": "party"}).bad_count == 1
+    assert parse_webhook("generic", {"event": "party"}).bad_count == 1
 
 
 def test_invalid_times_are_left_out() -> None:
@@ -286,7 +286,7 @@ def test_invalid_times_are_left_out() -> None:
     ],
 )
 def test_a_body_out_of_bounds_is_refused(body: bytes, why: str) -> None:
-    with pytest.raises(HookUnreadable, match=why):
+    with pytest.raises(WebhookUnreadable, match=why):
         read_json(body)
 
 
@@ -312,7 +312,7 @@ JSON = st.recursive(
 
 @given(st.sampled_from(PROVIDERS), JSON)
 def test_no_json_value_raises(provider: str, value: object) -> None:
-    reading = read_hook(provider, value)
+    reading = parse_webhook(provider, value)
     assert reading.bad_count >= 0
     assert all(one.key.startswith(f"{provider}:") for one in reading.notices)
     json.dumps([one.detail for one in reading.notices])

@@ -14,7 +14,7 @@ from service.editions.domain.ranking import (
     MOST_IN_A_ROW,
     PaperRank,
     find_followed,
-    is_spread,
+    is_cluster_spread,
     rank_papers,
     ranks,
     weigh_reasons,
@@ -196,7 +196,7 @@ def test_spreading_moves_papers_and_drops_none(clusters: list[int]) -> None:
     placed = spread(range(len(clusters)), rank)
     assert sorted(placed) == list(range(len(clusters)))
     assert spread(placed, rank) == placed
-    assert is_spread(clusters) is not has_run(clusters)
+    assert is_cluster_spread(clusters) is not has_run(clusters)
     if not has_run(clusters):
         assert placed == list(range(len(clusters)))
     # Within a cluster the order stays, and the best paper stays first.

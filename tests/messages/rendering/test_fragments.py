@@ -22,7 +22,7 @@ from service.messages.rendering.fragments import (
     encode_private,
     encode_shared,
 )
-from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.renderer import RenderedMail, Renderer
 
 TEXT = st.text(
@@ -75,7 +75,7 @@ def test_a_mails_words_never_pass_through_mjml() -> None:
     other, _ = split_shape(markup % ("c", "2"))
     assert shape == other
     assert contents == ["<p>a <b</p>", "https://x.example/1"]
-    numbers = [piece for piece in press_shape(shape) if isinstance(piece, int)]
+    numbers = [piece for piece in compile_shape(shape) if isinstance(piece, int)]
     assert sorted(numbers) == [0, 1]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.html_filters import marked_because, marked_byline
-from service.messages.rendering.text_part import said_because, said_byline
+from service.messages.rendering.text_part import text_because, text_byline
 from service.topics.domain.types import Reason
 
 MakeEntry = Callable[..., DigestPaper]
@@ -46,12 +46,12 @@ def test_a_reason_marks_the_matched_words(make_entry: MakeEntry) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_html_and_text_bylines_are_the_same(make_entry: MakeEntry, names: list[str]) -> None:
     entry = make_entry(authors=tuple(names), upvotes=12)
-    assert words_of(marked_byline(entry)).replace("\u00a0·", " ·") == said_byline(entry)
+    assert words_of(marked_byline(entry)).replace("\u00a0·", " ·") == text_byline(entry)
 
 
 @given(NAMES)
 def test_html_and_text_reasons_are_the_same(words: list[str]) -> None:
     reasons = tuple(Reason(word, "title", (word,)) for word in words if word)
-    bare = said_because(reasons).translate({ord(quote): None for quote in "“”"})
+    bare = text_because(reasons).translate({ord(quote): None for quote in "“”"})
     visible = words_of(marked_because(reasons)).translate({ord(quote): None for quote in "“”"})
     assert visible == bare

@@ -7,9 +7,9 @@ import pytest
 
 from service.similarity.domain.bm25 import lexeme_key, pack_paper
 from service.similarity.domain.calibration import (
-    LEAST_LINE,
     LEAST_POOL,
-    SHIPPED_LINE,
+    LEAST_THRESHOLD,
+    SHIPPED_THRESHOLD,
     Origin,
     ReferenceScores,
     RelevantPaper,
@@ -18,11 +18,11 @@ from service.similarity.domain.calibration import (
     admit,
     build_like_query,
     choose_feedback,
-    draw_shipped_line,
     expand,
     pick_threshold,
     scale_of_pool,
     scale_of_shipped,
+    shipped_threshold,
 )
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
@@ -95,13 +95,13 @@ def test_the_threshold_is_a_share_of_the_mean_of_the_ten_best() -> None:
 def test_the_threshold_is_at_least_three_standard_deviations() -> None:
     scale = scale_of_pool(ORDINARY, has_dense=True)
     line = pick_threshold(ORDINARY, scale)
-    assert line == pytest.approx(scale.middle + LEAST_LINE * scale.deviation, abs=1)
+    assert line == pytest.approx(scale.middle + LEAST_THRESHOLD * scale.deviation, abs=1)
     assert max(scale.score(ORDINARY)) < line
 
 
 def test_a_small_pool_gives_no_scale() -> None:
-    assert not pool([0.0] * (LEAST_POOL - 1), [0.0] * (LEAST_POOL - 1)).is_telling
-    assert pool([0.0] * LEAST_POOL, [0.0] * LEAST_POOL).is_telling
+    assert not pool([0.0] * (LEAST_POOL - 1), [0.0] * (LEAST_POOL - 1)).is_large_enough
+    assert pool([0.0] * LEAST_POOL, [0.0] * LEAST_POOL).is_large_enough
 
 
 def test_feedback_comes_from_papers_far_above_the_mean_best_first() -> None:
@@ -166,8 +166,8 @@ def test_papers_without_common_lexemes_add_none() -> None:
 def test_shipped_numbers_give_the_threshold_without_papers() -> None:
     target = Target(signed(*[8] * 256), {"zxqv": 3.0})
     scale = scale_of_shipped(target)
-    line = draw_shipped_line(scale)
-    assert (line - scale.middle) / scale.deviation == pytest.approx(SHIPPED_LINE, abs=0.001)
+    line = shipped_threshold(scale)
+    assert (line - scale.middle) / scale.deviation == pytest.approx(SHIPPED_THRESHOLD, abs=0.001)
     said_once = dot_sparse(target.sparse, pack_paper({"zxqv": 128}))
     assert score_one(scale, 43_700, said_once) > line > score_one(scale, 43_700, 0)
 

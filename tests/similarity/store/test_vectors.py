@@ -50,7 +50,7 @@ from service.similarity.store.corpus import (
 from service.similarity.store.vectors import (
     count_unlearned,
     find_nearest,
-    find_unlearned,
+    find_unembedded,
     get_meanings,
     like_condition,
     read_texts,
@@ -256,9 +256,9 @@ def test_a_paper_is_unlearned_if_new_changed_or_of_another_model(session: Sessio
         text("UPDATE papers SET updated_at = updated_at + interval '1 s' WHERE id = :i"),
         {"i": ids[1]},
     )
-    assert find_unlearned(session, "m", 10) == [ids[3], ids[2], ids[1]]
-    assert find_unlearned(session, "m", 2) == [ids[3], ids[2]]
-    assert find_unlearned(session, "m", 10, among=ids[:2]) == [ids[1]]
+    assert find_unembedded(session, "m", 10) == [ids[3], ids[2], ids[1]]
+    assert find_unembedded(session, "m", 2) == [ids[3], ids[2]]
+    assert find_unembedded(session, "m", 10, among=ids[:2]) == [ids[1]]
     assert count_unlearned(session, "m") == 3
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from service.bounces.record import Channel, read_bounce_mail
+from service.bounces.record import Channel, record_bounce_mail
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, Phase, SendOutcome
@@ -61,7 +61,7 @@ def _publish(press: Press, on: date, *, is_last: bool) -> int:
             message_id=f"<{row.id}@receiver.example>",
         )
         channel = Channel(press.settings, "mailbox")
-        read_bounce_mail(press.sessions, channel, raw, press.clock())
+        record_bounce_mail(press.sessions, channel, raw, press.clock())
     return edition_id
 
 

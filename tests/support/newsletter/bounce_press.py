@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, select
 
-from service.bounces.record import Channel, Reading, read_bounce_mail
+from service.bounces.record import Channel, Reading, record_bounce_mail
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.return_path import make_return_path
@@ -25,7 +25,7 @@ def send_digest(press: Press, transport: PlannedTransport | None = None) -> Deli
 
 def take(press: Press, raw: bytes, *receivers: str, trust: bool = False) -> Reading:
     channel = Channel(press.settings, "file", trusts_addresses=trust)
-    return read_bounce_mail(press.sessions, channel, raw, press.clock(), receivers)
+    return record_bounce_mail(press.sessions, channel, raw, press.clock(), receivers)
 
 
 def outcomes(reading: Reading) -> list[str]:

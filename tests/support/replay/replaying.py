@@ -35,7 +35,7 @@ from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, resolve, sweep
 from service.topics.domain.language import canonical, leaf_texts, parse_query
-from service.topics.domain.matching.paper_index import match_day
+from service.topics.domain.matching.paper_index import match_papers
 from service.topics.store.index_rows import index_papers
 from service.topics.store.to_sql import fetch_lexemes
 from support.newsletter.press import PlannedTransport, Press
@@ -342,7 +342,7 @@ def match_everything(press: Press, topics: Mapping[int, Sequence[str]]) -> dict[
         )
         while some := list(islice(ids, 500)):
             papers = index_papers(session, some)
-            for number, paper_id, _ in match_day(enumerate(queries), papers, lexicon):
+            for number, paper_id, _ in match_papers(enumerate(queries), papers, lexicon):
                 by_topic[canonicals[number]].add(paper_id)
     return {
         subscriber: set().union(*(by_topic[canonical(parse_query(t))] for t in some))

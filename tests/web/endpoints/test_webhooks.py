@@ -1,4 +1,4 @@
-"""`POST /hooks/{provider}`: what is proved is recorded, what is not leaves no trace."""
+"""`POST /hooks/{provider}`: signed events are recorded, others leave no trace."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from support.newsletter.press import Turnable
 from support.web.server import serve
 from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
-from service.bounces.inbound.webhook_signatures import HookForged
+from service.bounces.inbound.webhook_signatures import WebhookForged
 from service.bounces.inbound.webhooks import MOST_BYTES
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
@@ -42,7 +42,7 @@ CONFIRMATION = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&
 
 
 class Fetched(list[str]):
-    """Stands where the network is: answers with the certificate, and keeps what was asked for."""
+    """A fake download that returns the certificate and records the URLs."""
 
     def __call__(self, url: str) -> bytes:
         self.append(url)
@@ -112,7 +112,7 @@ GOOD: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_proved_bounce_ends_the_subscription_once(
+def test_a_signed_bounce_ends_the_subscription_once(
     web: httpx2.Client, subscribers: Subscribers, session: Session, name: str
 ) -> None:
     subscriber = subscribers.add(SUBSCRIBER)
@@ -128,7 +128,7 @@ def test_a_proved_bounce_ends_the_subscription_once(
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b"])
-def test_letters_that_no_database_takes_cost_no_event(
+def test_characters_that_postgresql_refuses_lose_no_event(
     web: httpx2.Client, subscribers: Subscribers, session: Session, odd: str
 ) -> None:
     subscribers.add(SUBSCRIBER)
@@ -170,16 +170,16 @@ def test_a_forged_call_is_refused_and_leaves_no_trace(
     assert after.state is SubscriberState.ACTIVE
 
 
-def test_postmark_is_told_how_to_prove_itself(web: httpx2.Client) -> None:
+def test_postmark_gets_a_basic_challenge(web: httpx2.Client) -> None:
     assert FORGED["postmark without a password"](web).headers["www-authenticate"] == "Basic"
 
 
 @pytest.mark.parametrize("provider", ["nobody", "SES", "ses%2F..", "generic/more"])
-def test_a_provider_that_is_not_set_does_not_exist(web: httpx2.Client, provider: str) -> None:
+def test_a_provider_without_settings_is_a_404(web: httpx2.Client, provider: str) -> None:
     assert web.post(f"/hooks/{provider}", content=b"{}").status_code == 404
 
 
-def test_a_hook_answers_nothing_but_post(web: httpx2.Client) -> None:
+def test_a_webhook_accepts_only_post(web: httpx2.Client) -> None:
     assert web.get("/hooks/ses").status_code == 405
 
 
@@ -197,7 +197,7 @@ UNREADABLE: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_is_answered_in_one_line(
+def test_an_unreadable_body_is_answered_in_one_line(
     web: httpx2.Client, session: Session, name: str
 ) -> None:
     before = count_rows(session)
@@ -207,9 +207,7 @@ def test_what_cannot_be_read_is_answered_in_one_line(
     assert count_rows(session) == before
 
 
-def test_a_batch_as_large_as_providers_send_is_taken_and_a_larger_one_is_not(
-    web: httpx2.Client,
-) -> None:
+def test_the_size_limit_of_webhooks_is_above_what_providers_send(web: httpx2.Client) -> None:
     events = [
         {"event": "processed", "email": SUBSCRIBER, "sg_event_id": str(n), "reason": "x" * 700}
         for n in range(900)
@@ -218,14 +216,14 @@ def test_a_batch_as_large_as_providers_send_is_taken_and_a_larger_one_is_not(
     assert post_generic(b" " * (MOST_BYTES + 1))(web).status_code == 413
 
 
-def test_entries_that_cannot_be_read_are_counted(web: httpx2.Client) -> None:
+def test_unreadable_entries_are_counted(web: httpx2.Client) -> None:
     answer = post_sendgrid({"event": "bounce"}, {"event": "spamreport", "email": "who@x.example"})(
         web
     )
     assert (answer.json()["bad"], answer.json()["unattributed"]) == (1, 1)
 
 
-def test_the_certificate_is_fetched_from_amazon_alone(web: httpx2.Client, fetched: Fetched) -> None:
+def test_the_certificate_is_fetched_only_from_amazon(web: httpx2.Client, fetched: Fetched) -> None:
     for url in ("https://evil.example/SimpleNotificationService-0123456789abcdef.pem", "file:///x"):
         forged = {**sns(ses_bounce(SUBSCRIBER)), "SigningCertURL": url}
         assert post("ses", forged)(web).status_code == 401
@@ -234,7 +232,7 @@ def test_the_certificate_is_fetched_from_amazon_alone(web: httpx2.Client, fetche
     assert fetched == [CERTIFICATE]
 
 
-def test_a_subscription_of_our_topic_is_confirmed(web: httpx2.Client, fetched: Fetched) -> None:
+def test_a_subscription_to_our_sns_topic_is_confirmed(web: httpx2.Client, fetched: Fetched) -> None:
     message = sns("confirm", "SubscriptionConfirmation", SubscribeURL=CONFIRMATION, Token="abc")
     assert post("ses", message)(web).status_code == 200
     assert fetched == [CERTIFICATE, CONFIRMATION]
@@ -252,7 +250,7 @@ def cut_off(
     """The site on a host that cannot reach Amazon."""
 
     def fail(_url: str) -> bytes:
-        raise HookForged("the certificate cannot be fetched")
+        raise WebhookForged("the certificate cannot be fetched")
 
     here = settings.model_copy(update={"hooks": (f"ses={TOPIC}",)})
     made = create_app(here, make_sessions(engine), enqueue=enqueued, clock=clock, fetch=fail)
@@ -260,5 +258,5 @@ def cut_off(
         yield client
 
 
-def test_without_the_certificate_nothing_is_believed(cut_off: httpx2.Client) -> None:
+def test_without_the_certificate_a_call_is_refused(cut_off: httpx2.Client) -> None:
     assert GOOD["ses"](cut_off).status_code == 401

@@ -1,4 +1,4 @@
-"""Who may see the operator pages."""
+"""Passwords of the operator pages in Authorization headers."""
 
 import pytest
 
@@ -16,5 +16,5 @@ from service.web.operator.auth import read_password
         ("Basic w7w=", b""),
     ],
 )
-def test_a_password_is_read_as_rfc_7617_writes_it(header: str, password: bytes | None) -> None:
+def test_a_password_is_parsed_as_in_rfc_7617(header: str, password: bytes | None) -> None:
     assert read_password(header) == password

@@ -1,4 +1,4 @@
-"""Charts of the operator: one row among a million is seen."""
+"""The operator's charts: shares of an edition and bounces by cause."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from service.web.operator.charts import draw_bounces, draw_edition
 from service.web.views.charts import WIDTH
 
 
-def test_one_row_among_a_million_is_seen_and_the_bar_is_whole() -> None:
+def test_one_row_among_a_million_is_visible_and_the_bar_has_full_width() -> None:
     picture = draw_edition({"sent": 1_000_000, "in_doubt": 1, "skipped": 0})
     assert [piece.look for piece in picture.pieces] == ["sent", "doubtful"]
     assert picture.pieces[1].width > 2.5
@@ -19,7 +19,7 @@ def test_one_row_among_a_million_is_seen_and_the_bar_is_whole() -> None:
     assert (empty.pieces, empty.text) == ((), "no digests yet")
 
 
-def test_bounces_are_stacked_by_whose_fault_they_were(now: datetime) -> None:
+def test_bounces_are_stacked_by_cause(now: datetime) -> None:
     days = [
         BounceDay(now.date() - timedelta(days=1), {}),
         BounceDay(now.date(), {"address": 2, "full": 1, "policy": 1, "complaint": 1, "auto_reply": 9}),

@@ -1,4 +1,4 @@
-"""`/metrics`: the balance and the rest, for a monitor; nobody is named, and not everybody may ask."""
+"""`/metrics`: figures without addresses, and access control."""
 
 import re
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ from service.web.core.cached_response import CachedResponse
 
 PASSWORD = "a long password of the operator's"
 
-# The process counts these itself; all else is what the rows say now.
+# Counters of the process; all other metrics are gauges read from the database.
 COUNTED = {"paperboy_cache_hits", "paperboy_cache_misses"}
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
 
 def read(answer: httpx2.Response) -> Samples:
-    """Every sample by name and label values, in alphabetical order of the labels' names."""
+    """Return all samples by name and label values, ordered by label name."""
     assert answer.status_code == 200
     samples: Samples = {}
     for family in text_string_to_metric_families(answer.text):
@@ -58,7 +58,7 @@ def answer_by_name(envelope: Envelope) -> SendOutcome:
     return answers.get(name) or PlannedTransport.plan(envelope)
 
 
-def test_the_balance_and_all_that_waits_are_samples(web: httpx2.Client, press: Press) -> None:
+def test_the_balance_and_the_queue_are_exported(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers(
         "anne@gmail.com", "later@gmail.com", "nobody@uni.example", "silence@uni.example"
     )
@@ -106,12 +106,12 @@ def test_the_balance_and_all_that_waits_are_samples(web: httpx2.Client, press: P
     assert samples["subscribers"] == {("active",): 4, ("suppressed",): 1}
     assert samples["suppressions"] == {("hard_bounce",): 1, ("operator",): 1}
     assert samples["restored"] == {(): 0}
-    # No address of anybody, whole or in part.
+    # No address occurs, whole or in part.
     assert "@" not in answer.text
     assert not re.search(r"anne|nobody|silence", answer.text)
 
 
-def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_samples(
+def test_only_open_editions_and_the_latest_of_each_cadence_are_exported(
     web: httpx2.Client, press: Press
 ) -> None:
     press.add_subscribers("anne@example.org")
@@ -119,20 +119,20 @@ def test_only_editions_that_are_open_and_the_last_of_each_cadence_are_samples(
     days = [press.clock().date() + timedelta(days=n) for n in range(3)]
     for number, on in enumerate(days):
         press.publish(on)
-        if number != 1:  # the second waits for its readers' hour
+        if number != 1:  # the second is still waiting
             deliver(press.sender(PlannedTransport()), press.rows()[-1].edition_id)
         press.clock.forward(days=1)
     samples = read(web.get("/metrics"))["edition_candidates"]
     assert [on for _, on in samples] == [days[2].isoformat()]
 
 
-def test_a_young_installation_has_nothing_to_tell_and_says_so(web: httpx2.Client) -> None:
+def test_a_new_installation_exports_zeros(web: httpx2.Client) -> None:
     samples = read(web.get("/metrics"))
     assert (samples["due_mails"], samples["in_doubt_mails"]) == ({(): 0}, {(): 0})
     assert "edition_deliveries" not in samples
 
 
-def test_a_restored_backup_enqueues_its_alert(web: httpx2.Client, press: Press) -> None:
+def test_a_restored_backup_is_exported(web: httpx2.Client, press: Press) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
@@ -142,7 +142,7 @@ def test_a_restored_backup_enqueues_its_alert(web: httpx2.Client, press: Press) 
     assert read(web.get("/metrics"))["restored"] == {(): 1}
 
 
-def test_the_caches_of_the_process_are_samples(web: httpx2.Client) -> None:
+def test_the_caches_of_the_process_are_exported(web: httpx2.Client) -> None:
     clear_caches()
     for _ in range(3):
         plain_date(date(2026, 4, 21))
@@ -151,13 +151,13 @@ def test_the_caches_of_the_process_are_samples(web: httpx2.Client) -> None:
     assert samples["cache_entries"][name] == 1
     assert samples["cache_maximum_entries"][name] == 1_024
     assert (samples["cache_hits_total"][name], samples["cache_misses_total"][name]) == (2, 1)
-    # Nobody counts how often an object looks into what it keeps.
+    # Hits of caches inside objects are not counted.
     assert samples["cache_maximum_entries"]["paper cards",] > 0
     assert ("paper cards",) not in samples["cache_hits_total"]
     assert "each process has its own" in answer.text
 
 
-def test_asking_often_costs_nothing(web: httpx2.Client, engine: Engine) -> None:
+def test_frequent_requests_are_served_from_the_cache(web: httpx2.Client, engine: Engine) -> None:
     first = web.get("/metrics").text
     statements: list[str] = []
     event.listen(
@@ -167,7 +167,7 @@ def test_asking_often_costs_nothing(web: httpx2.Client, engine: Engine) -> None:
     assert statements == []
 
 
-def test_an_answer_that_cannot_be_made_is_tried_again() -> None:
+def test_a_failed_response_is_not_cached() -> None:
     cached = CachedResponse(60)
     answers: list[OSError | bytes] = [OSError("away"), b"one", b"two"]
     made = iter(answers)
@@ -206,7 +206,7 @@ def guarded(settings: Settings, engine: Engine, clock: Turnable) -> Iterator[htt
         yield client
 
 
-def test_a_password_opens_it_and_nothing_else_does(guarded: httpx2.Client) -> None:
+def test_only_the_password_gives_access(guarded: httpx2.Client) -> None:
     bare = guarded.get("/metrics")
     assert bare.status_code == 401
     assert bare.headers["www-authenticate"] == 'Basic realm="Paperboy", charset="UTF-8"'
@@ -219,7 +219,7 @@ def test_a_password_opens_it_and_nothing_else_does(guarded: httpx2.Client) -> No
     assert read(guarded.get("/metrics", auth=("anybody", PASSWORD)))
 
 
-def test_a_public_site_without_a_password_has_none(
+def test_a_public_site_without_a_password_has_no_metrics(
     settings: Settings, engine: Engine, clock: Turnable
 ) -> None:
     public = settings.model_copy(update={"base_url": "https://papers.example.org"})

@@ -80,7 +80,7 @@ PAGES: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
+def test_without_the_password_every_page_is_a_401_without_data(
     stranger: httpx2.Client, press: Press, doubtful: int, name: str
 ) -> None:
     answer = PAGES[name](stranger)
@@ -93,22 +93,20 @@ def test_without_the_password_every_page_asks_for_it_and_tells_nothing(
 
 @pytest.mark.settings(admin_password="")
 @pytest.mark.parametrize("name", PAGES)
-def test_where_no_password_is_set_there_are_no_such_pages(web: httpx2.Client, name: str) -> None:
+def test_without_a_configured_password_every_page_is_a_404(web: httpx2.Client, name: str) -> None:
     assert PAGES[name](web).status_code == 404
     web.auth = ("me", "")
     assert PAGES[name](web).status_code == 404
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_is_kept_by_a_cache_or_found_by_a_search_engine(
-    operator: httpx2.Client, doubtful: int, name: str
-) -> None:
+def test_no_page_is_cached_or_indexed(operator: httpx2.Client, doubtful: int, name: str) -> None:
     headers = PAGES[name](operator).headers
     assert headers["cache-control"] == "no-store"
     assert headers["x-robots-tag"] == "noindex"
 
 
-def test_after_many_wrong_passwords_even_the_right_one_waits(
+def test_after_many_wrong_passwords_even_the_right_one_is_refused(
     stranger: httpx2.Client, operator: httpx2.Client
 ) -> None:
     assert operator.get("/admin").status_code == 200
@@ -122,7 +120,7 @@ def test_after_many_wrong_passwords_even_the_right_one_waits(
     assert stranger.get("/admin").status_code == 401
 
 
-def test_wrong_passwords_are_counted_while_valkey_is_away(
+def test_wrong_passwords_are_counted_while_valkey_is_unavailable(
     press: Press, engine: Engine, enqueued: EnqueuedTasks
 ) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
@@ -133,7 +131,7 @@ def test_wrong_passwords_are_counted_while_valkey_is_away(
         assert client.get("/admin", auth=("me", PASSWORD)).status_code == 429
 
 
-def test_the_overview_tells_editions_queue_providers_and_what_came_back(
+def test_the_overview_shows_editions_queue_providers_and_bounces(
     operator: httpx2.Client, press: Press
 ) -> None:
     edition_id = fill_accounts(press)
@@ -148,7 +146,9 @@ def test_the_overview_tells_editions_queue_providers_and_what_came_back(
     assert "@" not in re.sub(r"<style.*?</style>", "", text).replace("&#64;", "@")
 
 
-def test_an_edition_tells_its_whole_story(operator: httpx2.Client, press: Press) -> None:
+def test_an_edition_page_shows_balance_retries_failures_and_doubts(
+    operator: httpx2.Client, press: Press
+) -> None:
     edition_id = fill_accounts(press)
     text = operator.get(f"/admin/editions/{edition_id}").text
     assert "The balance closes." in text
@@ -158,7 +158,7 @@ def test_an_edition_tells_its_whole_story(operator: httpx2.Client, press: Press)
     assert operator.get("/admin/editions/0").status_code == 404
 
 
-def test_an_answer_is_asked_once_and_then_given(
+def test_a_resolution_needs_confirmation_and_is_idempotent(
     operator: httpx2.Client, press: Press, doubtful: int, enqueued: EnqueuedTasks
 ) -> None:
     path = f"/admin/editions/{doubtful}"
@@ -186,16 +186,14 @@ def test_a_form_that_is_not_ours_changes_nothing(
     path = f"/admin/editions/{doubtful}"
     form = {"token": token_in(operator.get(path)), "answer": "sent", "sure": "yes"}
     assert operator.post(f"{path}/resolve", data={**form, **forged}).status_code == 404
-    # A token of one edition answers for no other, and for none after some hours.
+    # A token is valid for one edition only, and expires after some hours.
     assert operator.post("/admin/editions/99/resolve", data=form).status_code == 404
     press.clock.forward(hours=3)
     assert operator.post(f"{path}/resolve", data=form).status_code == 410
     assert press.states(doubtful) == {"in_doubt": 1}
 
 
-def test_mails_of_no_edition_are_answered_for_as_well(
-    operator: httpx2.Client, press: Press
-) -> None:
+def test_transactional_mail_in_doubt_can_be_resolved(operator: httpx2.Client, press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     now = press.clock()
     with press.sessions.begin() as session:
@@ -210,7 +208,7 @@ def test_mails_of_no_edition_are_answered_for_as_well(
     assert press.row().state == "sent"
 
 
-def test_a_readers_story_is_told_by_post_alone(
+def test_a_readers_history_is_shown_only_by_post(
     operator: httpx2.Client, press: Press, doubtful: int
 ) -> None:
     assert operator.get("/admin/reader", params={"email": ANNE}).status_code == 405
@@ -233,7 +231,7 @@ def test_a_readers_story_is_told_by_post_alone(
         ({}, 'class="fault"'),
     ],
 )
-def test_what_nobody_can_be_told_about_is_one_sentence(
+def test_an_unknown_reader_or_invalid_input_is_one_sentence(
     operator: httpx2.Client, form: dict[str, str], text: str
 ) -> None:
     page = operator.post("/admin/reader", data=form)
@@ -242,7 +240,7 @@ def test_what_nobody_can_be_told_about_is_one_sentence(
     assert "<script>" not in page.text.replace('<script src="', "")
 
 
-def test_a_restored_backup_is_told_and_accepted_after_one_question(
+def test_a_restored_backup_is_reported_and_accepted_after_confirmation(
     operator: httpx2.Client, press: Press, enqueued: EnqueuedTasks
 ) -> None:
     press.add_subscribers(ANNE)
@@ -264,7 +262,7 @@ def test_a_restored_backup_is_told_and_accepted_after_one_question(
     assert enqueued.tasks == [("deliver",)]
 
 
-def test_relays_are_named_without_what_opens_them(settings: Settings) -> None:
+def test_relays_are_named_without_their_credentials(settings: Settings) -> None:
     urls = (
         "smtps://user:hush@relay.example.org",
         "smtp://user:hush@b.example.org?starttls=required",

@@ -1,4 +1,4 @@
-"""Moving to another address on the site: asked on the preferences page, answered by a link."""
+"""Change of address: requested on the preferences page, confirmed by a link."""
 
 import httpx2
 import pytest
@@ -9,7 +9,7 @@ from support.web.site import Subscribers, count_rows
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
 from service.messages.signed_links import signed_url
-from service.messages.transactional import move_detail
+from service.messages.transactional import address_change_detail
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
@@ -34,12 +34,16 @@ def ask(web: httpx2.Client, link: str, address: str) -> httpx2.Response:
 
 
 def question(session: Session, subscribers: Subscribers) -> str:
-    """The path of the link in the mail that asks the new address."""
+    """Return the path of the link in the mail to the new address."""
     session.rollback()
     other = find_by_email(session, NEW)
     assert other is not None
     url = signed_url(
-        subscribers.settings, Purpose.ADDRESS, other.id, subscribers.clock(), move_detail(other)
+        subscribers.settings,
+        Purpose.ADDRESS,
+        other.id,
+        subscribers.clock(),
+        address_change_detail(other),
     )
     return url.removeprefix(subscribers.settings.base_url)
 
@@ -55,7 +59,7 @@ def test_the_answer_is_the_same_for_every_address(
     assert NEW not in page
 
 
-def test_a_link_asks_and_only_its_button_moves(
+def test_a_link_opens_a_page_and_only_its_button_changes_the_address(
     web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
@@ -73,7 +77,7 @@ def test_a_link_asks_and_only_its_button_moves(
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.email == NEW
-    # Links of mails to the old address still open the reader's own page.
+    # Links in mails to the old address still open the subscriber's preferences.
     assert "n***@example.org" in web.get(link).text
     kinds = [row.kind for row in session.query(Delivery).order_by(Delivery.id)]
     assert kinds[-2:] == [DeliveryKind.ADDRESS_CHANGE, DeliveryKind.ADDRESS_NOTICE]
@@ -93,7 +97,7 @@ def test_an_old_or_foreign_link_changes_nothing(
         assert answer.status_code == 410
 
 
-def test_what_is_no_address_is_said_beside_the_field(web: httpx2.Client, link: str) -> None:
+def test_an_invalid_address_is_reported_beside_the_field(web: httpx2.Client, link: str) -> None:
     answer = ask(web, link, "nobody<script>")
     assert answer.status_code == 422
     assert "This is not an email address" in answer.text
@@ -101,7 +105,9 @@ def test_what_is_no_address_is_said_beside_the_field(web: httpx2.Client, link: s
     assert "<script>" not in answer.text.replace("<script src", "")
 
 
-def test_asking_counts_as_a_sign_up(web: httpx2.Client, session: Session, link: str) -> None:
+def test_an_address_change_counts_as_a_sign_up(
+    web: httpx2.Client, session: Session, link: str
+) -> None:
     answers = [ask(web, link, f"a{n}@example.org").status_code for n in range(70)]
     assert answers[0] == 200
     assert answers[-1] == 429

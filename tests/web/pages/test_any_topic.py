@@ -1,4 +1,4 @@
-"""Whatever somebody types as a topic gets an answer or one clear refusal, from the database too."""
+"""Any text as a topic gets an answer or one clear refusal, also from the database."""
 
 import random
 
@@ -32,7 +32,7 @@ def draw(chance: random.Random) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_texts_are_answered_or_refused_and_never_a_fault_of_ours(
+def test_random_topics_are_answered_or_refused_and_never_crash(
     web: httpx2.Client, session: Session, seed: int
 ) -> None:
     store_papers(session, [make_announcement(n, f"Cats opting {n}") for n in range(1, 6)])
@@ -49,14 +49,14 @@ def test_random_texts_are_answered_or_refused_and_never_a_fault_of_ours(
 @pytest.mark.parametrize(
     "topic", ["x" * 4097, "a " * 200 + "b", "(" * 51 + "a" + ")" * 51, 'like:"' + "ab" * 1001 + '"']
 )
-def test_what_is_too_much_is_refused_in_one_line(web: httpx2.Client, topic: str) -> None:
+def test_a_topic_over_the_limits_is_refused_in_one_line(web: httpx2.Client, topic: str) -> None:
     answer = web.get("/feeds/search.json", params={"q": topic})
     assert answer.status_code == 422
     assert "at most" in answer.text
     assert len(answer.text.strip().splitlines()) == 1
 
 
-def test_a_like_of_a_paper_nobody_has_is_refused_with_what_to_do(web: httpx2.Client) -> None:
+def test_a_like_of_an_unknown_paper_is_refused_with_advice(web: httpx2.Client) -> None:
     answer = web.get("/feeds/search.json", params={"q": "like:2507.17189"})
     assert answer.status_code == 422
     assert (

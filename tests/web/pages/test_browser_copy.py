@@ -1,4 +1,4 @@
-"""Mails in the browser: a reader's own digest, and the development mailbox."""
+"""Mails in the browser: the copy of a digest, and the development mailbox."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -66,7 +66,7 @@ def test_a_digest_of_an_erased_reader_is_gone(
         assert "This digest is gone" in answer.text
 
 
-def test_another_mails_row_is_no_edition(
+def test_a_transactional_mail_is_no_edition(
     web: httpx2.Client, session: Session, subscribers: Subscribers
 ) -> None:
     subscribers.add("reader@example.org", is_confirmed=False)
@@ -79,7 +79,7 @@ def test_another_mails_row_is_no_edition(
 def development(
     settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> Iterator[httpx2.Client]:
-    """A site without a relay, whose development mailbox holds one mail."""
+    """A site without a relay and with one mail in its development mailbox."""
     settings = settings.model_copy(update={"smtp_url": ()})
     message = EmailMessage()
     message["Subject"] = "Three papers <for> you"
@@ -96,7 +96,7 @@ def development(
         yield client
 
 
-def test_the_development_mailbox_lists_and_shows_what_went_out(development: httpx2.Client) -> None:
+def test_the_development_mailbox_lists_and_shows_sent_mail(development: httpx2.Client) -> None:
     import re
 
     page = development.get("/mailbox").text
@@ -114,7 +114,7 @@ def test_the_development_mailbox_lists_and_shows_what_went_out(development: http
 
 
 @pytest.mark.parametrize("key", ["nothing", "..%2f..%2fsecret_key", "%00"])
-def test_a_message_that_is_not_there_is_a_404_page(development: httpx2.Client, key: str) -> None:
+def test_an_unknown_message_is_a_404_page(development: httpx2.Client, key: str) -> None:
     assert development.get(f"/mailbox/{key}").status_code == 404
     assert development.get(f"/mailbox/{key}/html").status_code == 404
 

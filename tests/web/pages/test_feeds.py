@@ -1,4 +1,4 @@
-"""Feeds: valid, the same papers as the search, and silent while nothing changes."""
+"""Feeds: valid, with the papers of the search, and 304 while unchanged."""
 
 import json
 from datetime import timedelta
@@ -43,7 +43,7 @@ def test_a_search_is_an_atom_feed_of_its_newest_papers(
     assert web.get(second.id.removeprefix("http://127.0.0.1:8000")).status_code == 200
 
 
-def test_every_element_that_rfc_4287_requires_is_there_once(
+def test_every_element_required_by_rfc_4287_occurs_once(
     web: httpx2.Client, session: Session
 ) -> None:
     store_some(session)
@@ -76,7 +76,7 @@ def test_a_search_is_a_json_feed(web: httpx2.Client, session: Session) -> None:
     assert cats["tags"] == ["cs.CL"]
 
 
-def test_the_days_are_a_feed_of_one_entry_each(web: httpx2.Client, session: Session) -> None:
+def test_the_daily_feed_has_one_entry_a_day(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     for back in range(2, 9):
         announcements = [make_announcement(100 + back, f"Day {back}")]
@@ -93,9 +93,7 @@ def test_the_days_are_a_feed_of_one_entry_each(web: httpx2.Client, session: Sess
 @pytest.mark.parametrize(
     "address", ["/feeds/search.atom?q=cats", "/feeds/search.json?q=cats", "/feeds/daily.atom"]
 )
-def test_a_feed_that_has_not_changed_is_not_sent_again(
-    web: httpx2.Client, session: Session, address: str
-) -> None:
+def test_an_unchanged_feed_is_a_304(web: httpx2.Client, session: Session, address: str) -> None:
     store_some(session)
     first = web.get(address)
     etag, modified = first.headers["etag"], first.headers["last-modified"]
@@ -134,7 +132,7 @@ def test_a_changed_paper_changes_its_feed(web: httpx2.Client, session: Session) 
 
 
 @pytest.mark.parametrize("form", ["atom", "json"])
-def test_a_faulty_topic_is_one_clear_line(web: httpx2.Client, form: str) -> None:
+def test_an_invalid_topic_is_one_line_of_text(web: httpx2.Client, form: str) -> None:
     answer = web.get(f"/feeds/search.{form}", params={"q": "cats )"})
     assert answer.status_code == 422
     assert answer.text == "This parenthesis was never opened (character 6).\n"

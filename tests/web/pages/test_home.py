@@ -41,9 +41,7 @@ def test_the_dateline_names_the_categories_that_are_still_to_come(
     assert f'<p class="partly">{coverage}</p>' in page
 
 
-def test_a_field_tab_shows_the_papers_of_that_field_alone(
-    web: httpx2.Client, session: Session
-) -> None:
+def test_a_field_tab_shows_only_papers_of_that_field(web: httpx2.Client, session: Session) -> None:
     seen = make_announcement(1, "A Picture", categories=("cs.CV",), primary_category="cs.CV")
     store_papers(session, [seen, make_announcement(2, "A Sentence")])
     page = web.get("/", params={"field": "cs.CV"}).text
@@ -58,7 +56,9 @@ def test_an_unknown_field_is_a_404_page(web: httpx2.Client) -> None:
     assert "There is no such field" in answer.text
 
 
-def test_a_cross_listed_paper_says_where_it_is_from(web: httpx2.Client, session: Session) -> None:
+def test_a_cross_listed_paper_shows_its_primary_category(
+    web: httpx2.Client, session: Session
+) -> None:
     guest = make_announcement(
         1,
         "A Guest",
@@ -77,7 +77,9 @@ def test_a_title_with_markup_is_shown_as_text(web: httpx2.Client, session: Sessi
     assert "<script>" not in page
 
 
-def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx2.Client, session: Session) -> None:
+def test_a_long_day_is_paginated_with_continuous_ranks(
+    web: httpx2.Client, session: Session
+) -> None:
     store_papers(session, [make_announcement(n, f"Paper number {n}") for n in range(1, 46)])
     first = web.get("/").text
     assert "Page 1 of 2" in first
@@ -88,14 +90,14 @@ def test_a_long_day_comes_in_pages_whose_ranks_go_on(web: httpx2.Client, session
     assert web.get("/", params={"page": "²; drop"}).text.count("<article>") == 40
 
 
-def test_an_empty_service_still_invites_to_sign_up(web: httpx2.Client) -> None:
+def test_an_empty_installation_shows_the_sign_up_form(web: httpx2.Client) -> None:
     answer = web.get("/")
     assert answer.status_code == 200
     assert "not announced yet" in answer.text
     assert 'action="/subscribe"' in answer.text
 
 
-def test_a_day_shows_its_papers_and_links_to_its_neighbours(
+def test_a_day_shows_its_papers_and_links_to_the_previous_and_next_day(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Wednesday Work")], on=date(2026, 9, 16))
@@ -108,7 +110,7 @@ def test_a_day_shows_its_papers_and_links_to_its_neighbours(
     assert '<a rel="next" href="/daily/2026-09-18">' in page
 
 
-def test_a_weekend_says_kindly_that_nothing_comes(web: httpx2.Client, session: Session) -> None:
+def test_a_weekend_says_that_nothing_is_announced(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Friday Find")], on=date(2026, 9, 11))
     answer = web.get("/daily/2026-09-12")
     assert answer.status_code == 200
@@ -117,14 +119,14 @@ def test_a_weekend_says_kindly_that_nothing_comes(web: httpx2.Client, session: S
     assert '<a rel="next" href="/daily/2026-09-14">' in answer.text
 
 
-def test_a_day_without_announcements_boasts_of_nothing(
+def test_a_day_without_announcements_claims_no_coverage(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [], on=date(2026, 9, 12))
     assert "checked" not in web.get("/daily/2026-09-12").text
 
 
-def test_an_empty_working_day_says_so(web: httpx2.Client) -> None:
+def test_a_working_day_without_papers_says_so(web: httpx2.Client) -> None:
     assert "No papers were announced on this day." in web.get("/daily/2026-09-16").text
 
 
@@ -136,7 +138,7 @@ def test_a_field_without_papers_says_so_although_the_day_has_some(
     assert "Nothing was announced in this field on this day." in page
 
 
-def test_a_day_to_come_and_a_day_that_is_none_are_404_pages(web: httpx2.Client) -> None:
+def test_future_and_invalid_days_are_404_pages(web: httpx2.Client) -> None:
     for text in (str(FRIDAY + timedelta(days=3)), "2026-02-30", "20260918", "yesterday"):
         answer = web.get(f"/daily/{text}")
         assert answer.status_code == 404, text

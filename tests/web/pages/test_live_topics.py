@@ -1,4 +1,4 @@
-"""Topics while they are typed, suggestions to click, and ready-made topics to tick."""
+"""Live previews, suggestions to click, and ready-made topics to tick."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ def store_many(session: Session, count: int = 40) -> None:
     store_papers(session, announcements)
 
 
-def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
+def test_the_live_preview_has_fragments_and_a_text_for_screen_readers(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
@@ -42,7 +42,7 @@ def test_while_typing_pieces_of_the_page_come_and_a_line_to_read_aloud(
     assert count_rows(session) == before
 
 
-def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx2.Client) -> None:
+def test_the_live_preview_points_at_a_syntax_error_with_status_200(web: httpx2.Client) -> None:
     answer = web.get(LIVE, params={"q": "cats titel:x"})
     assert answer.status_code == 200
     preview = answer.json()
@@ -53,7 +53,7 @@ def test_while_typing_a_fault_is_pointed_at_and_is_no_error(web: httpx2.Client) 
     assert web.get(LIVE, params={"q": "\x00"}).json()["result"] == ""
 
 
-def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_place(
+def test_a_broad_topic_gets_narrower_suggestions_that_replace_it_on_click(
     web: httpx2.Client, session: Session
 ) -> None:
     store_many(session)
@@ -66,7 +66,7 @@ def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_p
         r'<button class="suggestion" type="submit" name="instead" value="([^"]+)"', page
     )
     assert "cats cat:cs.CV" in buttons
-    # Enter in a field presses the first button of the form, which must not be a suggestion.
+    # Enter in a field submits by the first button, which must not be a suggestion.
     assert page.index("Preview</button>") < page.index('class="suggestion"')
     fields = {"topic": ["cats", "dogs"], "email": "reader@example.org", "instead": "cats cat:cs.CV"}
     narrowed = web.post("/topics/preview", data=fields).text
@@ -77,9 +77,7 @@ def test_a_broad_topic_is_answered_with_narrower_ones_that_a_click_puts_in_its_p
     assert 'type="button" name="instead" value="cats cat:cs.CV"' in live
 
 
-def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
-    web: httpx2.Client, session: Session
-) -> None:
+def test_a_topic_without_matches_gets_suggestions(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Diffusion for Cats")])
     page = web.get("/topics/preview", params={"q": "difusion"}).text
     assert "No papers in 30 days. Did you mean:" in page
@@ -96,7 +94,7 @@ def test_a_topic_that_finds_nothing_is_answered_with_what_it_may_have_meant(
     assert 'value="cat:cs.CL"' in named["result"]
 
 
-def test_a_topic_too_broad_to_preview_is_told_so(
+def test_a_topic_too_broad_to_preview_has_a_message(
     web: httpx2.Client, app: FastAPI, session: Session
 ) -> None:
     context: AppContext = app.state.context
@@ -115,7 +113,7 @@ def test_a_topic_too_broad_to_preview_is_told_so(
     session.rollback()
 
 
-def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
+def test_ticked_ready_made_topics_are_stored_like_typed_ones(
     web: httpx2.Client, session: Session
 ) -> None:
     page = web.get("/").text
@@ -128,7 +126,7 @@ def test_ready_made_topics_are_ticked_and_stored_like_written_ones(
     assert list(session.scalars(select(Topic.query).order_by(Topic.id))) == chosen
 
 
-def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
+def test_a_stored_ready_made_topic_is_a_text_field_and_no_checkbox(
     web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     query = READY_FIELDS[-1].topics[-1].query
@@ -143,7 +141,7 @@ def test_a_ticked_topic_stands_among_the_topics_and_not_among_the_ticks(
     assert 'value="cat:math.NT"' in saved.text
 
 
-def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx2.Client) -> None:
+def test_only_our_own_script_may_run_and_it_is_cached_for_ever(web: httpx2.Client) -> None:
     page = web.get("/")
     assert "script-src 'self';" in page.headers["content-security-policy"]
     found = re.search(
@@ -155,7 +153,7 @@ def test_only_our_own_script_may_run_and_it_is_kept_for_ever(web: httpx2.Client)
     assert "immutable" in script.headers["cache-control"]
 
 
-def test_a_search_with_more_than_fits_its_pages_says_so(
+def test_a_search_with_more_results_than_pages_says_so(
     web: httpx2.Client, session: Session
 ) -> None:
     store_many(session, MOST_COUNTED + 10)

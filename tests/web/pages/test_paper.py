@@ -1,4 +1,4 @@
-"""A paper is found by every spelling of its key, and its page tells all that is known of it."""
+"""The page of a paper: metadata, versions, similar papers, and redirects to its key."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from service.similarity.embed_papers import learn_meanings
 from service.web.app import create_app
 
 
-def test_a_paper_page_tells_all_that_is_known(web: httpx2.Client, session: Session) -> None:
+def test_a_paper_page_shows_all_metadata(web: httpx2.Client, session: Session) -> None:
     announcement = make_announcement(
         1,
         "Cats & Dogs",
@@ -70,7 +70,7 @@ def test_a_paper_without_a_safe_address_is_not_linked(web: httpx2.Client, sessio
         ("math.CA/0611800v2", "arxiv:math/0611800"),
     ],
 )
-def test_other_spellings_of_a_key_lead_to_the_paper(
+def test_other_spellings_of_a_key_redirect_to_the_paper(
     web: httpx2.Client, spelling: str, key: str
 ) -> None:
     answer = web.get(f"/papers/{spelling}", follow_redirects=False)
@@ -103,7 +103,7 @@ def test_a_paper_page_links_to_similar_papers(
     assert "language model" not in page
 
 
-def test_a_paper_page_says_where_only_words_count(
+def test_a_paper_page_says_where_no_language_model_is_set_up(
     session: Session, engine: Engine, settings: Settings, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
     lexical = settings.model_copy(update={"embedder": "none"})

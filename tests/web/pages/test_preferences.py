@@ -1,4 +1,4 @@
-"""A reader changes, pauses, takes along and erases what is theirs, by the link in their mails."""
+"""The preferences page: settings, pause, unsubscribe, export and erasure."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def topics_of(session: Session, subscriber: Subscriber) -> list[str]:
     return [text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, [])]
 
 
-def test_the_page_shows_what_is_set_and_not_the_whole_address(
+def test_the_page_shows_the_settings_and_masks_the_address(
     web: httpx2.Client, session: Session, link: str
 ) -> None:
     before = count_rows(session)
@@ -55,7 +55,7 @@ def test_the_page_shows_what_is_set_and_not_the_whole_address(
     assert count_rows(session) == before
 
 
-def test_saving_sets_topics_and_times(
+def test_saving_sets_topics_and_schedule(
     web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
@@ -78,7 +78,7 @@ def test_saving_sets_topics_and_times(
     assert topics_of(session, fresh) == ["dogs", "cats"]
 
 
-def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
+def test_empty_digests_can_be_switched_on_and_off(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     def wants() -> bool:
@@ -89,7 +89,7 @@ def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
     box = 'id="empty_digests" name="empty_digests" value="yes"'
     assert f"{box}>" in web.get(link).text
     assert not wants()
-    # A form sends its hidden no before the yes of a ticked box.
+    # The form sends a hidden "no" before the "yes" of a ticked box.
     page = web.post(link, data={"hour": "9", "empty_digests": ["no", "yes"]}).text
     assert f"{box} checked>" in page
     assert wants()
@@ -99,7 +99,7 @@ def test_who_wants_to_know_that_nothing_matched_says_so_and_can_take_it_back(
     assert not wants()
 
 
-def test_what_is_not_sent_stays_and_blank_topics_are_removed(
+def test_missing_fields_stay_and_blank_topics_are_removed(
     web: httpx2.Client, session: Session, subscriber: Subscriber, link: str
 ) -> None:
     assert web.post(link, data={"hour": "9"}).status_code == 200
@@ -119,7 +119,7 @@ def test_what_is_not_sent_stays_and_blank_topics_are_removed(
         ({"action": "dance"}, "Unknown action"),
     ],
 )
-def test_what_cannot_be_used_changes_nothing(
+def test_invalid_values_change_nothing(
     *,
     web: httpx2.Client,
     session: Session,
@@ -138,7 +138,7 @@ def test_what_cannot_be_used_changes_nothing(
     assert topics_of(session, fresh) == ["cats", '"prompt tuning"']
 
 
-def test_a_faulty_topic_keeps_what_was_typed(web: httpx2.Client, link: str) -> None:
+def test_an_invalid_topic_keeps_the_posted_values(web: httpx2.Client, link: str) -> None:
     page = web.post(link, data={"topic": ["dogs )", "birds"], "hour": "9"}).text
     assert "<code>dogs <mark>)</mark></code>" in page
     assert 'value="birds"' in page
@@ -146,7 +146,7 @@ def test_a_faulty_topic_keeps_what_was_typed(web: httpx2.Client, link: str) -> N
 
 
 @pytest.mark.parametrize(("days", "until"), [("14", date(2026, 10, 2)), ("", None)])
-def test_a_pause_ends_on_its_day_or_when_the_reader_says(
+def test_a_pause_ends_on_its_day_or_on_resume(
     web: httpx2.Client,
     subscribers: Subscribers,
     subscriber: Subscriber,
@@ -165,7 +165,7 @@ def test_a_pause_ends_on_its_day_or_when_the_reader_says(
     assert (fresh.state, fresh.paused_until) == (SubscriberState.ACTIVE, None)
 
 
-def test_what_a_pause_misses_is_asked_for_before_or_after_it(
+def test_a_catch_up_can_be_chosen_before_or_after_a_pause(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     box = 'id="catch_up" name="catch_up" value="yes"'
@@ -185,7 +185,7 @@ def test_what_a_pause_misses_is_asked_for_before_or_after_it(
     assert fresh.catch_up_since == date(2026, 9, 18)
 
 
-def test_leaving_and_coming_back_work_from_the_page(
+def test_unsubscribe_and_undo_work_from_the_page(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
     page = web.post(link, data={"action": "unsubscribe"}).text
@@ -200,7 +200,7 @@ def test_leaving_and_coming_back_work_from_the_page(
     assert fresh.state is SubscriberState.ACTIVE
 
 
-def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
+def test_erasure_needs_confirmation_and_leaves_only_a_fingerprint(
     web: httpx2.Client,
     subscribers: Subscribers,
     subscriber: Subscriber,
@@ -222,7 +222,7 @@ def test_erasing_asks_once_and_then_leaves_only_a_fingerprint(
         assert "We hold nothing about you" in answer.text
 
 
-def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
+def test_the_export_has_every_row_of_this_subscriber_and_no_other(
     web: httpx2.Client,
     subscribers: Subscribers,
     subscriber: Subscriber,
@@ -247,7 +247,9 @@ def test_the_export_holds_every_row_about_the_reader_and_nobody_else(
     assert "secrets" not in answer.text
 
 
-def test_an_old_link_says_what_to_do(web: httpx2.Client, link: str, clock: Turnable) -> None:
+def test_an_expired_link_says_how_to_get_a_new_one(
+    web: httpx2.Client, link: str, clock: Turnable
+) -> None:
     clock.forward(days=121)
     for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
         assert answer.status_code == 410

@@ -1,4 +1,4 @@
-"""What a reader chose by links stands on their own pages, is taken along and goes when they go."""
+"""Choices made by links are listed in the preferences, exported and erased."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def titles(page: httpx2.Response) -> list[str]:
     return re.findall(r'<a href="/papers/[^"]*">([^<]*)</a>', page.text)
 
 
-def test_saved_papers_are_listed_the_last_first_and_taken_off(
+def test_saved_papers_are_listed_newest_first_and_removed(
     web: httpx2.Client, papers: list[int], change: str, link: str
 ) -> None:
     assert "No saved papers yet." in web.get(f"{link}/kept").text
@@ -91,7 +91,7 @@ def test_suggestions_are_switched_on_the_preferences(
     assert web.post(f"{link}/suggestions").status_code == 404
 
 
-def test_the_export_holds_opinions_and_changes_and_erasure_takes_them(
+def test_feedback_and_topic_changes_are_exported_and_erased(
     web: httpx2.Client,
     session: Session,
     subscriber: Subscriber,

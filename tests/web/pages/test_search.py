@@ -1,4 +1,4 @@
-"""Papers are found by words and by topics, newest first, a page at a time."""
+"""Search by words and by the topic language, newest first, in pages."""
 
 from datetime import date
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 
 
-def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
+def test_search_matches_the_topic_language_newest_first_and_highlights_words(
     web: httpx2.Client, session: Session
 ) -> None:
     store_papers(session, [make_announcement(1, "Old Prompt Tuning")], on=date(2025, 3, 3))
@@ -23,7 +23,7 @@ def test_search_finds_by_topic_language_newest_first_and_marks_the_words(
     assert page.index(new) < page.index(old)
 
 
-def test_search_comes_in_pages(web: httpx2.Client, session: Session) -> None:
+def test_search_results_are_paginated(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(n, f"Cats number {n}") for n in range(1, 26)])
     first = web.get("/search", params={"q": "cats"}).text
     assert "25 papers" in first
@@ -34,7 +34,7 @@ def test_search_comes_in_pages(web: httpx2.Client, session: Session) -> None:
     assert 'start="21"' in last
 
 
-def test_search_points_at_what_is_wrong(web: httpx2.Client) -> None:
+def test_search_points_at_a_syntax_error(web: httpx2.Client) -> None:
     answer = web.get("/search", params={"q": "cats ) dogs"})
     assert answer.status_code == 422
     assert "was never opened (character 6)" in answer.text

@@ -1,4 +1,4 @@
-"""The browser shows a digest as it was sent, whatever became of papers, settings and templates."""
+"""The browser copy stays as sent, even if papers, settings or templates change."""
 
 import hashlib
 from email import message_from_bytes, policy
@@ -33,7 +33,7 @@ SUBSCRIBER = "reader@example.org"
 def sent(
     session: Session, engine: Engine, subscribers: Subscribers
 ) -> tuple[EmailMessage, Delivery]:
-    """A digest that went out, and its row."""
+    """Return a sent digest and its row."""
     subscribers.add(SUBSCRIBER, "cats")
     store_papers(session, [make_announcement(1, "Cats, x < y & é")])
     return send(session, engine, subscribers)
@@ -62,7 +62,7 @@ def html_of(message: EmailMessage) -> bytes:
     return body
 
 
-def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
+def test_the_browser_copy_is_the_html_part_byte_for_byte_and_never_changes(
     web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
@@ -81,7 +81,7 @@ def test_the_page_is_the_html_part_byte_for_byte_and_stays_so(
     assert copy.content_hash == hashlib.sha256(answer.content).digest()
 
 
-def test_a_copy_that_lost_a_part_is_not_shown_as_what_was_sent(
+def test_an_incomplete_copy_is_not_shown_as_sent(
     web: httpx2.Client,
     session: Session,
     subscribers: Subscribers,
@@ -116,7 +116,7 @@ def test_an_erased_readers_copy_is_gone(
     assert SUBSCRIBER.encode() not in left
 
 
-def test_what_the_mail_had_no_room_for_stands_behind_its_link(
+def test_papers_cut_from_the_mail_are_shown_behind_its_link(
     web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscribers.add(SUBSCRIBER, "cats")
@@ -133,7 +133,7 @@ def test_what_the_mail_had_no_room_for_stands_behind_its_link(
     assert "more papers" not in page
 
 
-def test_what_a_pause_missed_stays_as_it_was_sent_too(
+def test_a_catch_up_is_shown_as_it_was_sent_too(
     web: httpx2.Client, session: Session, engine: Engine, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add(SUBSCRIBER, "cats")

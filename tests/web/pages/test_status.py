@@ -1,4 +1,4 @@
-"""`/status`: whether each day was whole."""
+"""`/status`: whether each day was complete."""
 
 from datetime import date, datetime, timedelta
 
@@ -20,13 +20,13 @@ def make_batch(session: Session, on: date, state: BatchState, now: datetime) -> 
     return batch
 
 
-def test_a_young_installation_says_that_nothing_was_read(web: httpx2.Client) -> None:
+def test_a_new_installation_says_that_nothing_was_fetched(web: httpx2.Client) -> None:
     page = web.get("/status")
     assert page.status_code == 200
     assert "No papers have been fetched yet." in page.text
 
 
-def test_every_day_of_thirty_says_its_state_in_words(
+def test_each_of_thirty_days_has_a_label(
     web: httpx2.Client, session: Session, now: datetime
 ) -> None:
     make_batch(session, FRIDAY, BatchState.COMPLETE, now).expected_count = 412
@@ -42,9 +42,7 @@ def test_every_day_of_thirty_says_its_state_in_words(
     assert "partial, 412" not in page
 
 
-def test_the_picture_has_a_row_a_category_and_a_square_a_day(
-    session: Session, now: datetime
-) -> None:
+def test_the_chart_has_a_row_a_category_and_a_square_a_day(session: Session, now: datetime) -> None:
     batch = make_batch(session, FRIDAY, BatchState.EXPECTED, now)
     line = batch_line(batch)
     picture = draw_status([line], FRIDAY - timedelta(days=2), FRIDAY)

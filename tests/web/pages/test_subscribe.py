@@ -1,4 +1,4 @@
-"""Signing up: the same answer for everybody, nothing stored in vain, no inbox flooded."""
+"""Sign-up: the same answer for every address, validation, rate limits, confirmation."""
 
 import re
 
@@ -27,7 +27,7 @@ def form_token(web: httpx2.Client) -> str:
     return found[1]
 
 
-def test_a_sign_up_stores_what_was_chosen_and_queues_one_confirmation(
+def test_a_sign_up_stores_its_values_and_queues_one_confirmation(
     web: httpx2.Client, session: Session, enqueued: EnqueuedTasks
 ) -> None:
     answer = sign_up(
@@ -58,7 +58,7 @@ def test_an_address_alone_is_enough(web: httpx2.Client, session: Session) -> Non
     assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == ("daily", 7, "UTC")
 
 
-def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_answer(
+def test_addresses_in_every_state_and_bots_get_the_same_answer(
     web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     subscribers.add("active@example.org")
@@ -78,7 +78,7 @@ def test_new_pending_active_left_suppressed_and_trapped_addresses_get_the_same_a
     assert all(headers == headers_list[0] for headers in headers_list)
 
 
-def test_a_filled_trap_stores_nothing(
+def test_a_filled_honeypot_stores_nothing(
     web: httpx2.Client, session: Session, enqueued: EnqueuedTasks
 ) -> None:
     before = count_rows(session)
@@ -100,7 +100,7 @@ def test_a_filled_trap_stores_nothing(
         ({"topic": ["the"]}, "too common a word"),
     ],
 )
-def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
+def test_an_invalid_value_is_reported_beside_its_field_and_nothing_is_stored(
     web: httpx2.Client,
     session: Session,
     enqueued: EnqueuedTasks,
@@ -116,7 +116,7 @@ def test_what_cannot_be_used_is_said_beside_the_field_and_nothing_is_stored(
     assert enqueued.tasks == []
 
 
-def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx2.Client) -> None:
+def test_an_invalid_topic_is_pointed_at_and_all_values_are_kept(web: httpx2.Client) -> None:
     fields = {"topic": ["cats", "dogs ) cats"], "hour": "5", "timezone": "Asia/Tokyo"}
     page = sign_up(web, "reader@example.org", **fields).text
     assert "<code>dogs <mark>)</mark> cats</code>" in page
@@ -126,7 +126,7 @@ def test_a_faulty_topic_is_pointed_at_and_everything_typed_is_kept(web: httpx2.C
     assert 'value="Asia/Tokyo"' in page
 
 
-def test_every_fault_is_shown_at_once_beside_its_field(web: httpx2.Client) -> None:
+def test_all_errors_are_shown_at_once_beside_their_fields(web: httpx2.Client) -> None:
     fields = {"topic": ["cats )", "dogs", '"open'], "hour": "25", "timezone": "Nowhere"}
     answer = sign_up(web, "nobody", **fields)
     assert answer.status_code == 422
@@ -135,7 +135,7 @@ def test_every_fault_is_shown_at_once_beside_its_field(web: httpx2.Client) -> No
     assert shown == wrong
 
 
-def test_a_sign_up_is_read_and_stored_in_one_transaction(
+def test_a_sign_up_is_validated_and_stored_in_one_transaction(
     web: httpx2.Client, engine: Engine
 ) -> None:
     begun: list[object] = []
@@ -158,12 +158,12 @@ def test_control_characters_do_no_harm(web: httpx2.Client, session: Session) -> 
     assert get_topics(session, [subscriber.id])[subscriber.id][0][0] == "prompt tuning"
 
 
-def test_posts_without_a_fetched_form_end_after_thirty_an_hour(web: httpx2.Client) -> None:
+def test_posts_without_a_fetched_form_are_limited_to_thirty_an_hour(web: httpx2.Client) -> None:
     codes = [sign_up(web, f"reader{n}@example.org").status_code for n in range(31)]
     assert codes == [200] * 30 + [429]
 
 
-def test_a_claimed_origin_does_not_lift_the_limits(web: httpx2.Client) -> None:
+def test_forwarded_for_headers_do_not_lift_the_limits(web: httpx2.Client) -> None:
     codes = [
         web.post(
             "/subscribe",
@@ -175,7 +175,7 @@ def test_a_claimed_origin_does_not_lift_the_limits(web: httpx2.Client) -> None:
     assert codes[-1] == 429
 
 
-def test_a_fetched_form_may_be_sent_sixty_times_an_hour_and_then_waits(
+def test_a_fetched_form_is_limited_to_sixty_posts_an_hour(
     web: httpx2.Client, clock: Turnable, session: Session
 ) -> None:
     token = form_token(web)
@@ -197,13 +197,13 @@ def test_a_form_sent_at_once_or_days_later_counts_as_a_script(
     assert codes == [200] * 30 + [429]
 
 
-def test_typing_errors_are_not_counted(web: httpx2.Client) -> None:
+def test_invalid_forms_do_not_count_against_the_limit(web: httpx2.Client) -> None:
     for _ in range(12):
         assert sign_up(web, "not an address").status_code == 422
     assert sign_up(web, "reader@example.org").status_code == 200
 
 
-def test_opening_the_confirmation_changes_nothing_and_pressing_it_twice_confirms_once(
+def test_opening_a_confirmation_changes_nothing_and_two_presses_confirm_once(
     web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add(is_confirmed=False)
@@ -240,7 +240,7 @@ def test_an_expired_confirmation_says_what_to_do(
         assert "signing up again" in answer.text
 
 
-def test_a_link_made_before_leaving_confirms_nothing_any_more(
+def test_a_confirmation_from_before_an_unsubscribe_is_refused(
     web: httpx2.Client, subscribers: Subscribers, clock: Turnable
 ) -> None:
     subscriber = subscribers.add()

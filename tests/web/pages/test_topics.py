@@ -1,11 +1,11 @@
-"""Previews of a topic: pace, examples and faults, with nothing stored."""
+"""Previews of a topic: volume, examples and errors; nothing is stored."""
 
 import httpx2
 from sqlalchemy.orm import Session
 from support.web.papers import THURSDAY, make_announcement, store_papers
 
 
-def test_a_preview_shows_pace_bars_and_examples(web: httpx2.Client, session: Session) -> None:
+def test_a_preview_shows_volume_chart_and_examples(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Cats at Night")], on=THURSDAY)
     announcements = [make_announcement(n, f"Cats by Day {n}") for n in range(2, 5)]
     store_papers(session, announcements)
@@ -19,7 +19,7 @@ def test_a_preview_shows_pace_bars_and_examples(web: httpx2.Client, session: Ses
     assert 'value="cats"' in page
 
 
-def test_a_preview_of_the_form_keeps_what_was_typed_and_stores_nothing(
+def test_a_preview_of_the_form_keeps_its_values_and_stores_nothing(
     web: httpx2.Client, session: Session
 ) -> None:
     fields = {"email": "reader@example.org", "topic": ["cats", "dogs"], "hour": "5"}
@@ -56,7 +56,7 @@ def test_a_preview_as_json(web: httpx2.Client, session: Session) -> None:
     assert refused.json()["position"] == 5
 
 
-def test_the_examples_on_the_page_about_topics_can_all_be_read(web: httpx2.Client) -> None:
+def test_all_examples_on_the_topics_page_are_valid(web: httpx2.Client) -> None:
     import re
     from html import unescape
 

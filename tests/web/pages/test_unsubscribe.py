@@ -1,4 +1,4 @@
-"""Leaving works at once, for mail programs and for people, and can be taken back."""
+"""Unsubscribe works at once, for mail programs and for people, and can be undone."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_opening_the_link_changes_nothing(
     assert state_of(subscribers, subscriber) is SubscriberState.ACTIVE
 
 
-def test_who_has_left_or_was_erased_gets_the_same_good_answer(
+def test_unsubscribe_succeeds_also_after_leaving_or_erasure(
     web: httpx2.Client, subscribers: Subscribers
 ) -> None:
     subscriber = subscribers.add()
@@ -98,7 +98,7 @@ def test_undo_never_subscribes_an_address_that_was_not_confirmed(
     assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
 
 
-def test_never_asks_first_and_then_suppresses_for_good(
+def test_never_mail_needs_a_button_and_suppresses_permanently(
     web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     subscriber = subscribers.add("victim@example.org", is_confirmed=False)
@@ -115,7 +115,7 @@ def test_never_asks_first_and_then_suppresses_for_good(
 
 
 @pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.FORM])
-def test_a_link_made_for_something_else_unsubscribes_nobody(
+def test_a_token_of_another_purpose_unsubscribes_nobody(
     web: httpx2.Client, subscribers: Subscribers, purpose: Purpose
 ) -> None:
     subscriber = subscribers.add()

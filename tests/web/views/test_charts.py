@@ -1,4 +1,4 @@
-"""Charts: bars inside their frame, and the same in words."""
+"""Charts: bars inside the view box, and the text alternative."""
 
 from datetime import date, timedelta
 
@@ -22,7 +22,7 @@ def test_bars_are_as_high_as_their_share_and_stay_inside() -> None:
         assert bar.y + bar.height == pytest.approx(HEIGHT)
 
 
-def test_a_chart_says_in_words_what_it_shows() -> None:
+def test_a_chart_has_a_text_alternative() -> None:
     text = chart_days(span(1, 0, 3)).text
     assert text == "4 papers from Tue 1 Sep to Thu 3 Sep; most on Thu 3 Sep: 3."
     empty = chart_days(span(0, 0))

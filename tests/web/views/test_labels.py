@@ -1,4 +1,4 @@
-"""Labels: every value in words that people know."""
+"""Labels of volumes and cadences."""
 
 import pytest
 
@@ -18,11 +18,11 @@ from service.web.views.labels import cadence_name, short_cadence, volume
         (1, 90, "less than one paper a month"),
     ],
 )
-def test_a_pace_is_told_in_the_unit_that_fits(total: int, days: int, text: str) -> None:
+def test_a_volume_is_given_in_the_unit_that_fits(total: int, days: int, text: str) -> None:
     assert volume(total, days) == text
 
 
-def test_every_cadence_has_its_words() -> None:
+def test_every_cadence_has_labels() -> None:
     assert len({cadence_name(cadence) for cadence in Cadence}) == len(Cadence)
     assert [short_cadence(c) for c in Cadence] == ["Daily", "Weekdays", "Mondays"]
     assert short_cadence("hourly") == "hourly"

@@ -1,4 +1,4 @@
-"""Page numbers, read leniently and kept in bounds."""
+"""Parsing of page numbers, and slices of long lists."""
 
 import pytest
 
@@ -8,11 +8,11 @@ from service.web.views.pagination import cut, read_number
 @pytest.mark.parametrize(
     ("text", "number"), [("1", 1), ("7", 7), ("0", 1), ("999", 50), ("1e9", 1), ("", 1), ("٣", 1)]
 )
-def test_a_page_number_is_read_leniently(text: str, number: int) -> None:
+def test_an_invalid_page_number_is_page_one(text: str, number: int) -> None:
     assert read_number(text) == number
 
 
-def test_a_page_past_the_end_is_the_last_one() -> None:
+def test_a_page_past_the_end_is_the_last_page() -> None:
     assert cut(range(45), 2, 40).items == tuple(range(40, 45))
     assert cut(range(45), 9, 40).number == 2
     assert cut([], 3, 40).pages == 1

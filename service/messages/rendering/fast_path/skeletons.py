@@ -28,7 +28,7 @@ from service.messages.rendering.fast_path.slot_values import (
     SlotValues,
     as_text,
 )
-from service.messages.rendering.mjml_cache import press_shape, split_shape
+from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached, register_cache
 from service.platform.logs import get_logger
@@ -179,7 +179,7 @@ class DigestSkeletons:
     def _write_html(self, trace: symbolic.TemplateTrace, name: str) -> DigestSkeleton:
         shape, contents = split_shape(self._write(trace, name))
         pressed = [
-            piece if isinstance(piece, str) else contents[piece] for piece in press_shape(shape)
+            piece if isinstance(piece, str) else contents[piece] for piece in compile_shape(shape)
         ]
         return self._skeleton("".join([*pressed, "\n"]), trace.places, HTML_PART)
 

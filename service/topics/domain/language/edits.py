@@ -123,8 +123,8 @@ def follow_author(name: str) -> str:
     return text
 
 
-def brings_all(query: Query, other: Query) -> bool:
-    """Return whether `query` equals `other` or has it as an alternative, so that it brings all of it.
+def finds_all(query: Query, other: Query) -> bool:
+    """Return whether `query` equals `other` or has it as an alternative, so it brings all of it.
 
     Compares syntax, so a False may be wrong.
     """

@@ -25,7 +25,7 @@ from service.topics.domain.types import ClauseKind
 
 # Increase when a text is split or looked up differently than before: rows with another version
 # are recompiled on use.
-FORM_VERSION = 1
+COMPILER_VERSION = 1
 
 Lexicon: TypeAlias = Mapping[str, Lexemes]
 """Folded text of a leaf -> its lexemes with their positions in `to_tsvector('english', text)`."""

@@ -162,7 +162,7 @@ class PaperIndex:
         return leaf
 
 
-def match_day(
+def match_papers(
     topics: Iterable[tuple[int, syntax.Query]],
     papers: Sequence[IndexedPaper],
     lexicon: compiled_topics.Lexicon,

@@ -18,7 +18,7 @@ from service.topics.domain.language import (
     parse_query,
 )
 from service.topics.domain.language.edits import (
-    brings_all,
+    finds_all,
     follow_author,
     leaves_nothing,
     mute_clause,
@@ -218,10 +218,10 @@ def test_clauses_excluded_from_the_whole_topic_are_muted() -> None:
 def test_following_an_author_makes_a_new_topic() -> None:
     assert follow_author(' Yoshua "Y."  Bengio ') == 'au:"Yoshua Y. Bengio"'
     topic = parse_query(follow_author("Bengio, Yoshua"))
-    assert brings_all(parse_query('au:"yoshua bengio"'), topic)
-    assert brings_all(parse_query('au:"Yoshua Bengio" OR cat:cs.CL'), topic)
-    assert not brings_all(parse_query('au:"Yoshua Bengio" cat:cs.CL'), topic)
-    assert not brings_all(parse_query("au:Bengio"), topic)
+    assert finds_all(parse_query('au:"yoshua bengio"'), topic)
+    assert finds_all(parse_query('au:"Yoshua Bengio" OR cat:cs.CL'), topic)
+    assert not finds_all(parse_query('au:"Yoshua Bengio" cat:cs.CL'), topic)
+    assert not finds_all(parse_query("au:Bengio"), topic)
     for name in ("", "  ", '""', "x" * 300):
         with pytest.raises(QueryError):
             follow_author(name)

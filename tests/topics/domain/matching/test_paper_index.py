@@ -18,7 +18,7 @@ from service.papers.domain.tsvector import parse_tsvector
 from service.topics.domain.language import And, Not, Or, Query, Text, canonical, parse_query
 from service.topics.domain.matching.clause_index import IndexedPaper
 from service.topics.domain.matching.compiled import clause_texts
-from service.topics.domain.matching.paper_index import PaperIndex, match_day, meaningless_leaves
+from service.topics.domain.matching.paper_index import PaperIndex, match_papers, meaningless_leaves
 from service.topics.domain.types import Reason
 
 
@@ -253,7 +253,7 @@ def test_matches_come_in_the_order_of_topics_repeated_ones_included() -> None:
     papers = [paper_of("a b", paper_id=7), paper_of("b c", paper_id=9)]
     topics = [(3, parse_query("b a")), (1, parse_query("c")), (2, parse_query("A b"))]
     lexicon = lexicon_of(*(query for _, query in topics))
-    assert [(topic, paper) for topic, paper, _ in match_day(topics, papers, lexicon)] == [
+    assert [(topic, paper) for topic, paper, _ in match_papers(topics, papers, lexicon)] == [
         (3, 7),
         (1, 9),
         (2, 7),
@@ -262,13 +262,13 @@ def test_matches_come_in_the_order_of_topics_repeated_ones_included() -> None:
 
 def test_an_edition_without_papers_matches_nothing() -> None:
     query = parse_query("a -b")
-    assert list(match_day([(1, query)], [], lexicon_of(query))) == []
+    assert list(match_papers([(1, query)], [], lexicon_of(query))) == []
 
 
 def test_an_edition_of_many_papers_matches_all_of_them() -> None:
     papers = [paper_of("a" if number % 7 else "b", paper_id=number) for number in range(500)]
     query = parse_query("a OR (b -c)")
-    found = [paper for _, paper, _ in match_day([(1, query)], papers, lexicon_of(query))]
+    found = [paper for _, paper, _ in match_papers([(1, query)], papers, lexicon_of(query))]
     assert sorted(found) == list(range(500))
 
 
@@ -276,7 +276,7 @@ def test_a_tree_that_only_excludes_finds_no_bits_past_the_papers() -> None:
     """No subscriber can write this tree, but code can build it."""
     query = Not(Text("any", "a"))
     papers = [paper_of("a"), paper_of("b", paper_id=2)]
-    assert list(match_day([(1, query)], papers, lexicon_of(query))) == [(1, 2, ())]
+    assert list(match_papers([(1, query)], papers, lexicon_of(query))) == [(1, 2, ())]
 
 
 def test_the_order_of_topics_changes_no_result() -> None:
@@ -297,7 +297,7 @@ def test_matching_agrees_with_a_naive_evaluation(
     ]
     matched = {
         (topic, paper)
-        for topic, paper, _ in match_day(enumerate(topics), indexed, lexicon_of(*topics))
+        for topic, paper, _ in match_papers(enumerate(topics), indexed, lexicon_of(*topics))
     }
     assert matched == {
         (topic, paper)

@@ -1,4 +1,4 @@
-"""A reader with two topics, five papers, and what the links of a mail begin with."""
+"""A subscriber with two topics, five papers, and the base path of links in mails."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def _every_topic_is_compiled(engine: Engine) -> Iterator[None]:
 
 @pytest.fixture
 def papers(session: Session) -> dict[str, int]:
-    """Title -> id."""
+    """Return paper ids by title."""
     announcements = [make_announcement(number, title) for number, title in enumerate(TITLES, 1)]
     ids = store_papers(session, announcements, THURSDAY)
     return {paper.title: ids[paper.key] for paper in announcements}
@@ -35,5 +35,5 @@ def subscriber(subscribers: Subscribers) -> Subscriber:
 
 @pytest.fixture
 def base(subscribers: Subscribers, subscriber: Subscriber) -> str:
-    """What the links of a mail begin with, as a path."""
+    """Return the base path of the links in a mail."""
     return f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"

@@ -1,4 +1,4 @@
-"""Save and less beside a paper: one word a paper, taken back to the word before; suggestions."""
+"""Save and less like this: one feedback a paper, with undo; and suggestions."""
 
 import re
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from support.web.site import Subscribers
 from support.web.topic_links import TITLES, press, texts_of, unescape
 
-from service.messages.signed_links import also_off_url, keep_url, less_url
+from service.messages.signed_links import keep_url, less_url, suggestions_off_url
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store.feedback import find_feedback
@@ -19,7 +19,7 @@ def feedback(session: Session, subscriber: Subscriber, paper: int) -> Feedback |
     return find_feedback(session, subscriber.id, paper)
 
 
-def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_before(
+def test_a_paper_has_one_feedback_and_undo_restores_the_previous_one(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     paper = papers[TITLES[0]]
@@ -32,7 +32,7 @@ def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_bef
     less = press(web, web.get(less_url(base, paper)))
     assert "Noted" in less.text
     assert feedback(session, subscriber, paper) is Feedback.DISMISSED
-    # An undo of what no longer stands leaves what was said since.
+    # An outdated undo leaves newer feedback.
     assert "Nothing to undo" in press(web, saved).text
     assert feedback(session, subscriber, paper) is Feedback.DISMISSED
     assert "It is among your saved papers again." in press(web, less).text
@@ -42,7 +42,7 @@ def test_saving_and_less_are_one_word_a_paper_and_are_taken_back_to_the_word_bef
     assert feedback(session, subscriber, paper) is None
 
 
-def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
+def test_less_offers_mutes_for_the_topic_that_matched(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     page = web.get(less_url(base, papers[TITLES[3]])).text
@@ -61,7 +61,7 @@ def test_less_offers_what_the_topic_that_brought_it_could_leave_out(
     assert "Or leave something out" not in page
 
 
-def test_less_offers_nothing_where_the_topic_is_full(
+def test_less_offers_no_mutes_where_the_topic_is_too_long(
     web: httpx2.Client, subscribers: Subscribers, papers: dict[str, int]
 ) -> None:
     full = " OR ".join(["agents", *(f"w{n}" for n in range(199))])
@@ -78,13 +78,13 @@ def wants_suggestions(subscribers: Subscribers, subscriber: Subscriber) -> bool:
     return now.has_suggestions
 
 
-def test_suggestions_are_off_by_one_click_and_on_again(
+def test_suggestions_can_be_switched_off_and_on_by_link(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, base: str
 ) -> None:
-    done = press(web, web.get(also_off_url(base)))
+    done = press(web, web.get(suggestions_off_url(base)))
     assert "Suggestions are off" in done.text
     assert not wants_suggestions(subscribers, subscriber)
-    assert "Suggestions are off" in web.get(also_off_url(base)).text
+    assert "Suggestions are off" in web.get(suggestions_off_url(base)).text
     assert "Suggest papers?" in web.get(f"{base}?also=on").text
     assert "Suggestions are on" in press(web, done).text
     assert wants_suggestions(subscribers, subscriber)

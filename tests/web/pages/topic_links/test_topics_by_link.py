@@ -1,4 +1,4 @@
-"""The links in a mail: a page asks, its button acts once, an undo gives back exactly what was."""
+"""The links in a mail: GET shows a form, POST is idempotent, undo restores the exact state."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,13 @@ from support.newsletter.stored import changed_tables, read_tables
 from support.web.site import Subscribers
 from support.web.topic_links import TITLES, press, texts_of, topics_of
 
-from service.messages.signed_links import also_off_url, follow_url, keep_url, less_url, mute_url
+from service.messages.signed_links import (
+    follow_url,
+    keep_url,
+    less_url,
+    mute_url,
+    suggestions_off_url,
+)
 from service.platform.signing.tokens import Purpose
 from service.subscribers.lifecycle import unsubscribe
 from service.subscribers.store.models import Subscriber
@@ -38,7 +44,7 @@ def test_opening_links_changes_nothing(
         follow_url(base, "Ada Lovelace"),
         less_url(base, paper),
         keep_url(base, paper),
-        also_off_url(base),
+        suggestions_off_url(base),
     ]
     for link in links:
         for answer in (web.get(link), web.head(link)):
@@ -49,7 +55,7 @@ def test_opening_links_changes_nothing(
     assert changed_tables(before, read_tables(engine)) == set()
 
 
-def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
+def test_a_mute_is_previewed_applied_once_and_undone_exactly(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
@@ -67,7 +73,7 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
     assert texts_of(session, subscriber) == ["(Retrieval OR agents) -survey", '"Prompt Tuning"']
     assert topics_of(session, subscriber)[0].canonical == "(agents OR retrieval) -survey"
     assert len(session.execute(select(TopicChange)).scalars().all()) == 1
-    # Both answers, and the page opened once more, lead back; what is undone twice is undone once.
+    # Both result pages and the reopened link offer the undo, which is idempotent.
     opened = web.get(mute_url(base, topic, "survey"))
     assert "already muted" in opened.text
     for page in (opened, again, done):
@@ -77,12 +83,12 @@ def test_muting_shows_the_change_makes_it_once_and_gives_it_back_exactly(
     after = topics_of(session, subscriber)
     assert [each.query for each in after] == ["Retrieval OR agents", '"Prompt Tuning"']
     assert (after[0].id, after[0].canonical) == (topic, "agents OR retrieval")
-    # And it can be muted again.
+    # It can be muted again.
     press(web, web.get(mute_url(base, topic, "survey")))
     assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -survey"
 
 
-def test_two_presses_at_once_are_one_change(
+def test_two_concurrent_presses_are_one_change(
     web: httpx2.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
@@ -94,7 +100,7 @@ def test_two_presses_at_once_are_one_change(
     assert len(session.execute(select(TopicChange)).scalars().all()) == 1
 
 
-def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
+def test_undo_does_not_overwrite_a_topic_edited_meanwhile(
     web: httpx2.Client,
     subscribers: Subscribers,
     session: Session,
@@ -108,7 +114,7 @@ def test_a_topic_that_was_written_anew_meanwhile_is_not_overwritten(
     assert refused.status_code == 409
     assert "was changed again since" in refused.text
     assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -survey -games"
-    # In the order in which they came they can both be undone.
+    # Undone newest first, both can be undone.
     assert press(web, second).status_code == 200
     assert press(web, first).status_code == 200
     assert texts_of(session, subscriber)[0] == "Retrieval OR agents"
@@ -150,7 +156,7 @@ def test_moving_a_topic_in_the_preferences_keeps_its_links_alive(
         ("Prompt tuning", "without it nothing would be left"),
     ],
 )
-def test_what_cannot_be_muted_is_said_and_changes_nothing(
+def test_an_invalid_mute_is_refused_and_changes_nothing(
     *,
     web: httpx2.Client,
     session: Session,
@@ -186,7 +192,7 @@ def test_a_change_that_would_make_two_topics_equal_is_refused(
     assert "Another of your topics now means what this one meant" in undone.text
 
 
-def test_a_topic_that_is_full_is_refused_politely(
+def test_a_mute_that_makes_a_topic_too_long_is_refused(
     web: httpx2.Client, subscribers: Subscribers, session: Session
 ) -> None:
     full = " ".join(f"w{n}" for n in range(200))
@@ -197,7 +203,7 @@ def test_a_topic_that_is_full_is_refused_politely(
     assert "at most 200 words" in answer.text
 
 
-def test_a_word_that_was_taken_back_by_hand_can_be_muted_again(
+def test_a_mute_removed_by_hand_can_be_repeated(
     web: httpx2.Client, session: Session, subscriber: Subscriber, base: str
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
@@ -229,14 +235,16 @@ def test_following_an_author_is_a_new_topic_and_can_be_undone(
     assert texts_of(session, subscriber) == ["Retrieval OR agents", '"Prompt Tuning"']
 
 
-def test_a_first_topic_says_what_it_ends(web: httpx2.Client, subscribers: Subscribers) -> None:
+def test_a_first_topic_says_that_it_replaces_trending_papers(
+    web: httpx2.Client, subscribers: Subscribers
+) -> None:
     subscriber = subscribers.add("other@example.org")
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
 
 
 @pytest.mark.parametrize(("name", "text"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
-def test_a_name_that_cannot_be_is_refused(
+def test_an_invalid_author_name_is_refused(
     web: httpx2.Client, base: str, name: str, text: str
 ) -> None:
     answer = web.get(follow_url(base, name))
@@ -272,7 +280,7 @@ def test_the_twenty_first_topic_is_refused(
         ("topic=x&mute=survey", 410),
     ],
 )
-def test_a_link_that_names_nothing_is_one_clear_page(
+def test_an_invalid_link_is_an_error_page(
     web: httpx2.Client, base: str, query: str, status: int
 ) -> None:
     fields = dict(pair.split("=") for pair in query.split("&") if pair)
@@ -282,7 +290,7 @@ def test_a_link_that_names_nothing_is_one_clear_page(
         assert "<h1>" in answer.text
 
 
-def test_somebody_elses_topic_and_change_are_not_there(
+def test_topics_and_changes_of_other_subscribers_are_not_found(
     *,
     web: httpx2.Client,
     subscribers: Subscribers,
@@ -314,7 +322,7 @@ def test_an_undo_without_anything_to_undo_says_so(web: httpx2.Client, base: str)
         assert "Nothing to undo" in answer.text
 
 
-def test_who_has_left_or_was_erased_gets_no_change(
+def test_after_unsubscribe_or_erasure_a_link_changes_nothing(
     *,
     web: httpx2.Client,
     subscribers: Subscribers,
@@ -342,26 +350,26 @@ def test_who_has_left_or_was_erased_gets_no_change(
     assert "We hold nothing about you" in web.get(base, params=forms[0]).text
 
 
-def test_an_old_link_explains_itself_and_one_made_for_something_else_opens_nothing(
+def test_an_expired_link_has_a_page_and_a_token_of_another_purpose_is_refused(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, base: str, clock: Turnable
 ) -> None:
     other = f"/change/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
-    assert web.get(also_off_url(other)).status_code == 404
+    assert web.get(suggestions_off_url(other)).status_code == 404
     clock.forward(days=120)
-    assert web.get(also_off_url(base)).status_code == 200
+    assert web.get(suggestions_off_url(base)).status_code == 200
     clock.forward(seconds=1)
-    for answer in (web.get(also_off_url(base)), web.post(base, data={"also": "off"})):
+    for answer in (web.get(suggestions_off_url(base)), web.post(base, data={"also": "off"})):
         assert answer.status_code == 410
         assert "This link has expired" in answer.text
     assert web.post(f"{base}/undo", data={"also": "on"}).status_code == 410
 
 
-def test_links_carry_what_people_write() -> None:
+def test_links_escape_any_text() -> None:
     assert (
         mute_url("b", 12, 'ti:"C++ & más"') == "b?topic=12&mute=ti%3A%22C%2B%2B%20%26%20m%C3%A1s%22"
     )
     assert follow_url("b", "Yoshua Bengio") == "b?follow=Yoshua%20Bengio"
-    assert (less_url("b", 3), keep_url("b", 3), also_off_url("b")) == (
+    assert (less_url("b", 3), keep_url("b", 3), suggestions_off_url("b")) == (
         "b?less=3",
         "b?keep=3",
         "b?also=off",
