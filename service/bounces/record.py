@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
 from service.bounces.inbound.listener import BounceListener
 from service.bounces.inbound.mailbox import read_mailbox
+from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
-from service.bounces.inbound.parse import BounceMail, NotReadable, parse_bounce
+from service.bounces.inbound.parse import BounceMail, parse_bounce
 from service.bounces.store.bounces import (
     NewBounce,
     apply_bounce,

@@ -13,11 +13,10 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
-from service.bounces.inbound.mime_parts import NotReadable, Parts, header_text, split_message
+from service.bounces.inbound.mime_parts import Parts, header_text, split_message
 from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
-
 
 V = BounceVerdict
 
