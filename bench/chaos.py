@@ -163,7 +163,7 @@ def run_seed(lane: Lane, seed: int, *, is_alone: bool) -> Result:
     with play(lane, plan) as story:
         result = check(story)
         if result.broken or is_alone:
-            stderr.print_json(json.dumps(plan.told()))
+            stderr.print_json(json.dumps(plan.as_json()))
         if result.broken:
             stderr.print(story.log()[-6000:], markup=False, highlight=False)
             stderr.print(f"seed {seed} broke:", *result.broken, sep="\n  ", markup=False)

@@ -1,6 +1,7 @@
 """Handle a provider's webhook: authenticate, parse, record. Unauthenticated calls store nothing."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,7 +81,7 @@ def record_webhook(
         reading = record_bounce_mail(door.sessions, channel, call.body, now)
         if reading.fault:
             raise WebhookUnreadable(reading.fault)
-        return _report(list(reading.recorded), 0)
+        return _report(reading.recorded)
     return _record(door, channel, value, now)
 
 
@@ -88,7 +89,7 @@ def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]
     """Return the call's JSON once a key authenticates it; None for a raw mail (generic only)."""
     if provider == "mailgun":
         # Mailgun's signature is inside the JSON, so it is parsed before it is authenticated.
-        value: object = read_json(call.body)
+        value = read_json(call.body)
         _any_key(secrets, lambda secret: signatures.check_mailgun(value, secret))
         return value
     checks: dict[str, Callable[[signatures.Call, str], None]] = {
@@ -99,8 +100,7 @@ def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]
     _any_key(secrets, lambda secret: checks[provider](call, secret))
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_mail = provider == "generic" and kind == "message/rfc822"
-    parsed: object = None if is_mail else read_json(call.body)
-    return parsed
+    return None if is_mail else read_json(call.body)
 
 
 def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:
@@ -144,12 +144,5 @@ def _record(door: WebhookContext, channel: Channel, value: object, now: datetime
     return _report(recorded, reading.bad_count)
 
 
-def _report(recorded: list[RecordedNotice], bad_count: int) -> WebhookReport:
-    outcomes = [notice.outcome for notice in recorded]
-    return WebhookReport(
-        recorded=outcomes.count("recorded"),
-        known=outcomes.count("known"),
-        arrived=outcomes.count("arrived"),
-        unattributed=outcomes.count("unattributed"),
-        bad=bad_count,
-    )
+def _report(recorded: Iterable[RecordedNotice], bad_count: int = 0) -> WebhookReport:
+    return WebhookReport(**Counter(notice.outcome for notice in recorded), bad=bad_count)

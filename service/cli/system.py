@@ -38,7 +38,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Print the accounting and stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a whole day: papers come in, a reader signs up, a digest.
+    """Show a whole day: new papers, a sign-up, a digest.
 
     With today's papers if the sources answer, else with a built-in day of invented ones.
     """

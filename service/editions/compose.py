@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
-from service.deliveries.domain.digest_json import write_digest
+from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
@@ -170,4 +170,4 @@ def _make_row(subscriber: Candidate, digest: Digest | None, timing: _Timing) -> 
     due, until = timing(subscriber.hour, subscriber.timezone)
     if digest is None:
         return DigestRow(subscriber.id, due, until, SkipReason.EMPTY)
-    return DigestRow(subscriber.id, due, until, "", digest.paper_ids, write_digest(digest))
+    return DigestRow(subscriber.id, due, until, "", digest.paper_ids, digest_to_json(digest))

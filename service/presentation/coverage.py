@@ -20,10 +20,9 @@ def _late_line(coverage: Coverage) -> str:
     days = coverage.late_days
     if not days or len(days) > 3 or (days[-1][0] - days[0][0]).days > 5:
         return f"{coverage.late:,} late from earlier days"
-    parts = [
-        f"{count:,} {'late ' * (not n)}from {day_name(on)}" for n, (on, count) in enumerate(days)
-    ]
-    return " and ".join(parts)
+    (first, count), *others = days
+    parts = [f"{count:,} late from {day_name(first)}"]
+    return " and ".join(parts + [f"{count:,} from {day_name(on)}" for on, count in others])
 
 
 def coverage_text(coverage: Coverage) -> str:

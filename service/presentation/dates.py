@@ -8,35 +8,27 @@ from markupsafe import Markup, escape
 
 from service.platform.caches import cached
 
-# Our own names, because `strftime("%A")` and `calendar` follow the locale of the process.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+# Not `strftime("%A")`, which follows the locale of the process.
+_ENGLISH = Locale("en")
 
 
 def day_name(day: date) -> str:
     """Return the English weekday: `Tuesday`."""
-    return _DAYS[day.weekday()]
+    return format_date(day, "EEEE", _ENGLISH)
 
 
 @cached("long dates", maxsize=1_024)
 def long_date(day: date, locale: str = "") -> str:
     """Return `Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""
     known = _find(locale)
-    return format_date(day, "full", known) if known else f"{day_name(day)} {plain_date(day)}"
+    return format_date(day, "full" if known else "EEEE d MMMM y", known or _ENGLISH)
 
 
 @cached("plain dates", maxsize=1_024)
 def plain_date(day: date, locale: str = "") -> str:
     """Return `21 April 2026`."""
     known = _find(locale)
-    return (
-        format_date(day, "long", known)
-        if known
-        else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-    )
+    return format_date(day, "long" if known else "d MMMM y", known or _ENGLISH)
 
 
 @cached("short dates", maxsize=1_024)
@@ -45,7 +37,7 @@ def short_date(day: date, locale: str = "") -> str:
     known = _find(locale)
     if known:
         return format_skeleton("MMMEd", day, locale=known)
-    return f"{day_name(day)[:3]} {day.day} {_MONTHS[day.month - 1][:3]}"
+    return format_date(day, "EEE d MMM", _ENGLISH)
 
 
 def moment(at: datetime) -> str:

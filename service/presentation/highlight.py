@@ -129,9 +129,7 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
     start = text.rfind(" ", 0, max(0, found[0] - reach) + 1) + 1
     after = text.find(" ", found[1] + reach)
     end = len(text) if after < 0 else after
-    prefix = _ELLIPSIS if start else ""
-    suffix = _ELLIPSIS if end < len(text) else ""
-    return f"{prefix}{text[start:end]}{suffix}"
+    return _ELLIPSIS * (start > 0) + text[start:end] + _ELLIPSIS * (end < len(text))
 
 
 # Each card template of the same paper needs it.

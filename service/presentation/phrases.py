@@ -1,5 +1,6 @@
 """Short phrases for mails and pages: counts, cadences, bylines, topic titles, lists."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from service.presentation.highlight import shorten
 
 _LONGEST_NAME = 80
 _LONGEST_HEADING = 160
-_QUOTES = {*'"“”'}
+_QUOTED = re.compile('["“”]([^"“”]+)["“”]')
 _MOST_FIELDS = 2
 _MOST_AUTHORS = 3
 
@@ -67,14 +68,8 @@ def clock(hour: int) -> str:
 def topic_title(title: str) -> str:
     """Return a topic as a one-line heading; a topic that is one quoted phrase loses its quotes."""
     title = " ".join(title.split())
-    if (
-        len(title) > 2
-        and title[0] in _QUOTES
-        and title[-1] in _QUOTES
-        and not _QUOTES & {*title[1:-1]}
-    ):
-        title = title[1:-1]
-    return shorten(title, _LONGEST_HEADING)
+    quoted = _QUOTED.fullmatch(title)
+    return shorten(quoted[1] if quoted else title, _LONGEST_HEADING)
 
 
 @dataclass(frozen=True, slots=True)

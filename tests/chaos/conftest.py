@@ -1,4 +1,4 @@
-"""One lane of seeds a process: the servers, a filled database to copy, an empty queue."""
+"""One lane per test process: the servers, a filled template database, an empty queue."""
 
 from collections.abc import Iterator
 

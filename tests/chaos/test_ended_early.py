@@ -1,4 +1,4 @@
-"""`make chaos` that is ended in the middle leaves no process behind, and no directory."""
+"""An interrupted `make chaos` leaves no process and no directory behind."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from support.smtp.smtp_sink import wait_until
 
 @dataclass(frozen=True)
 class Chaos:
-    """`bench/chaos.py` in the middle of a seed, the directory of its servers, and all it started."""
+    """`bench/chaos.py` in the middle of a seed, its servers' directory, and its processes."""
 
     process: subprocess.Popen[str]
     home: Path
@@ -25,7 +25,7 @@ class Chaos:
 
 @pytest.fixture
 def chaos(tmp_path: Path) -> Iterator[Chaos]:
-    """More seeds than there is time for, on servers of its own."""
+    """A run with more seeds than there is time for, on its own servers."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
     command = [sys.executable, str(ROOT / "bench" / "chaos.py"), "--seeds=500", "--lanes=1"]
     with subprocess.Popen(
@@ -40,8 +40,8 @@ def chaos(tmp_path: Path) -> Iterator[Chaos]:
             wait_until(lambda: process.poll() is not None or has_workers(process.pid), 60)
             home = home_of(process.pid)
             started += descendants_of(process.pid)
-            for keeper in who_names(home):
-                started += [keeper, *descendants_of(keeper)]
+            for supervisor in find_processes(home):
+                started += [supervisor, *descendants_of(supervisor)]
             yield Chaos(process, Path(home), started)
         finally:
             process.kill()
@@ -53,17 +53,17 @@ def descendants_of(pid: int) -> list[int]:
     with suppress(OSError):
         tasks = Path(f"/proc/{pid}/task").glob("*/children")
         children = [int(word) for file in tasks for word in file.read_text().split()]
-        return [one for child in children for one in [child, *descendants_of(child)]]
+        return [pid for child in children for pid in [child, *descendants_of(child)]]
     return []
 
 
 def has_workers(pid: int) -> bool:
-    """Whether one has begun: it writes into the log of its seed then."""
-    return any(name_of(f"/proc/{one}/fd/1").endswith("/log") for one in descendants_of(pid))
+    """Return whether a worker has started: then it writes to its seed's log."""
+    return any(name_of(f"/proc/{child}/fd/1").endswith("/log") for child in descendants_of(pid))
 
 
 def home_of(pid: int) -> str:
-    """The directory of its servers, by the lock that it holds in it."""
+    """Return the directory of its servers, by the lock that it holds there."""
     held = {name_of(str(file)) for file in Path(f"/proc/{pid}/fd").iterdir()}
     (home,) = (name.removesuffix("/in_use") for name in held if name.endswith("/in_use"))
     return home
@@ -75,18 +75,18 @@ def name_of(link: str) -> str:
     return ""
 
 
-def who_names(words: str) -> list[int]:
-    """The processes with these words in their command: servers, and who keeps them."""
+def find_processes(text: str) -> list[int]:
+    """Return the processes with this text in their command: servers, and their supervisor."""
     found = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            if words in command.read_bytes().decode(errors="replace"):
+            if text in command.read_bytes().decode(errors="replace"):
                 found.append(int(command.parent.name))
     return found
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie is not: it only waits for the machine's first process to look at it."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
     return False
@@ -94,10 +94,10 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_whatever_it_started_ends_with_it(
+def test_all_its_processes_end_with_it(
     chaos: Chaos, tmp_path: Path, number: signal.Signals
 ) -> None:
-    # The fork server and a worker; PostgreSQL, Valkey and who keeps them.
+    # The fork server and a worker; PostgreSQL, Valkey and their supervisor.
     assert len(chaos.started) >= 6
     assert all(map(is_alive, chaos.started[:2]))
     chaos.process.send_signal(number)

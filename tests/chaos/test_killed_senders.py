@@ -1,4 +1,4 @@
-"""Senders that are killed in the middle: nobody gets two copies, and every row can be told."""
+"""Senders killed in the middle of an edition: no second copy, and correct rows."""
 
 import os
 import random
@@ -26,14 +26,14 @@ CLOCK = ("--now", "2026-09-18T05:00Z")
 
 @pytest.fixture
 def seed() -> int:
-    """Printed where a test fails; set PAPERBOY_TEST_SEED to see the same moments again."""
+    """Printed if a test fails; set PAPERBOY_TEST_SEED to repeat the same moments."""
     chosen = int(os.environ.get("PAPERBOY_TEST_SEED", "0")) or random.SystemRandom().getrandbits(32)
     print(f"seed {chosen}")  # noqa: T201  # pytest shows it with the failure
     return chosen
 
 
 def moments(seed: int) -> list[int]:
-    """After how many messages each sender dies: three different moments, well inside the run."""
+    """Return after how many messages each sender dies: three moments, well inside the run."""
     return sorted(
         random.Random(seed).sample(range(20, SUBSCRIBERS - 200), KILLS)
     )  # a schedule, not a secret
@@ -46,7 +46,7 @@ def import_subscribers(environ: dict[str, str], file: Path) -> None:
 
 
 def kill_after(process: subprocess.Popen[str], sink: SmtpSink, count: int) -> None:
-    """Let the sender go on until so many messages came in whole, and then kill it at once."""
+    """Kill the sender as soon as `count` complete messages have arrived."""
     deadline = time.monotonic() + 60
     while len(sink.seen) < count:
         assert process.poll() is None, f"ended by itself after {len(sink.seen)} messages"
@@ -57,7 +57,7 @@ def kill_after(process: subprocess.Popen[str], sink: SmtpSink, count: int) -> No
 
 
 def count_backends(press: Press) -> int:
-    """Who is in this database. Postgres finishes what the dead sender had said, and lets it go."""
+    """Count connections to this database; Postgres first finishes a dead sender's statement."""
     with press.sessions() as session:
         here = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         return int(session.execute(text(here)).scalar_one())
@@ -68,7 +68,7 @@ def in_flight(press: Press, edition_id: int) -> int:
 
 
 @pytest.mark.slow
-def test_senders_killed_three_times_put_no_message_on_the_wire_twice(
+def test_senders_killed_three_times_send_no_message_twice(
     press: Press, settings: Settings, smtp_sink: SmtpSink, seed: int, tmp_path: Path
 ) -> None:
     environ = settings_environ(settings, SEND_WINDOW=str(WINDOW))
@@ -87,14 +87,14 @@ def test_senders_killed_three_times_put_no_message_on_the_wire_twice(
         command = ("deliver",)
     run_command(environ, *CLOCK, "deliver")
     states = press.states(1)
-    copies = Counter(one.envelope.rcpt_tos[0] for one in smtp_sink.seen)
+    copies = Counter(mail.envelope.rcpt_tos[0] for mail in smtp_sink.seen)
     assert max(copies.values()) == 1
     assert set(states) <= {"sent", "in_doubt"}
     assert states["in_doubt"] == doubtful <= KILLS * WINDOW
     assert states["sent"] + states["in_doubt"] == SUBSCRIBERS
     assert press.balance(1).closes
     assert press.edition(1).state is EditionState.CLOSED
-    assert_told_as_it_was(press, copies)
+    assert_rows_match_messages(press, copies)
 
 
 def sweep_is_done(environ: dict[str, str], press: Press) -> bool:
@@ -102,8 +102,8 @@ def sweep_is_done(environ: dict[str, str], press: Press) -> bool:
     return not {"claimed", "in_flight"} & set(press.states(1))
 
 
-def assert_told_as_it_was(press: Press, copies: Counter[str]) -> None:
-    """Whoever is called sent has the message; whoever has it is called sent or in doubt."""
+def assert_rows_match_messages(press: Press, copies: Counter[str]) -> None:
+    """Sent rows have their message, and rows with a message are sent or in doubt."""
     states = {
         f"reader{number:04}@example.org": row.state for number, row in enumerate(press.rows(1))
     }

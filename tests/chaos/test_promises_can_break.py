@@ -1,4 +1,4 @@
-"""The promises are checked in earnest: a sender that breaks one is found out, and by that promise."""
+"""Tests of the promises: a sender that breaks one is detected by that promise."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ PLAN = Plan(
 ASLEEP = replace(PLAN, workers=2, faults=(ProcessFault(Point.CLAIMED, 1, is_fatal=False),))
 LEAVING = replace(
     PLAN,
-    # Slow, so that there is a while between the claim and the flight.
+    # Slow, so that some time passes between the claim and the flight.
     wire=(WireFault(Phase.DOT, 1, times=1000, seconds=0.1),),
     connections=1,
     events=tuple(Event(after, Deed.LEAVE, after) for after in range(2, 24)),
@@ -46,10 +46,10 @@ def refuse(reply: str) -> Plan:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "plan", "told"),
+    ("steps", "plan", "problem"),
     [
         (spoiling.REPEAT_WHAT_IS_IN_DOUBT, cut_at(Phase.DOT), "times on the wire"),
-        # It sends a second copy of what another has sent, or takes what has just gone back.
+        # It sends a second copy of another sender's row, or a row that was just requeued.
         (
             spoiling.SEND_WHAT_OTHERS_HOLD,
             ASLEEP,
@@ -69,19 +69,19 @@ def refuse(reply: str) -> Plan:
     ],
     ids=["repeat", "hold", "leave", "praise", "lose"],
 )
-def test_a_sender_that_breaks_a_promise_is_found_out(
-    lane: Lane, steps: Steps, plan: Plan, told: str
+def test_a_sender_that_breaks_a_promise_is_detected(
+    lane: Lane, steps: Steps, plan: Plan, problem: str
 ) -> None:
     kind = type("SpoiledStory", (Story,), {"steps": steps})
     with open_story(lane, plan, kind) as story:
         story.run()
         broken = check(story).broken
-    assert any(re.search(told, one) for one in broken), broken
+    assert any(re.search(problem, found) for found in broken), broken
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", [cut_at(Phase.DOT), ASLEEP, LEAVING], ids=["cut", "sleep", "left"])
-def test_the_real_sender_keeps_them_on_the_same_days(lane: Lane, plan: Plan) -> None:
+def test_the_real_sender_keeps_the_promises_under_the_same_faults(lane: Lane, plan: Plan) -> None:
     with open_story(lane, plan) as story:
         story.run()
         assert check(story).broken == ()

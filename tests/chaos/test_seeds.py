@@ -1,4 +1,4 @@
-"""Seeds of chaos: the first 25 in every run of the suite, five hundred by `make chaos`."""
+"""Fault-injection seeds: the first 25 in every run of the suite, five hundred by `make chaos`."""
 
 import json
 import os
@@ -17,25 +17,27 @@ SEEDS = range(25)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_goes_wrong_the_promises_hold(lane: Lane, seed: int) -> None:
+def test_the_promises_hold_under_any_fault(lane: Lane, seed: int) -> None:
     plan = make_plan(seed)
     with play(lane, plan) as story:
         broken = check(story).broken
-        told = f"make chaos ARGS='--seed {seed}'\n{json.dumps(plan.told())}\n{story.log()[-4000:]}"
-    assert not broken, "\n".join([*broken, told])
+        output = (
+            f"make chaos ARGS='--seed {seed}'\n{json.dumps(plan.as_json())}\n{story.log()[-4000:]}"
+        )
+    assert not broken, "\n".join([*broken, output])
 
 
 def test_a_plan_is_a_function_of_its_seed_alone() -> None:
     assert [make_plan(seed) for seed in range(50)] == [make_plan(seed) for seed in range(50)]
-    assert len({str(make_plan(seed).told()) for seed in range(500)}) == 500
+    assert len({str(make_plan(seed).as_json()) for seed in range(500)}) == 500
 
 
-def test_the_seeds_of_every_run_hold_every_kind_of_fault() -> None:
+def test_the_seeds_of_every_run_have_every_kind_of_fault() -> None:
     plans = [make_plan(seed) for seed in SEEDS]
     assert {plan.kind for plan in plans} == set(KINDS)
 
 
-def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
+def test_five_hundred_seeds_have_every_deed_point_and_phase() -> None:
     plans = [make_plan(seed) for seed in range(500)]
     assert {event.deed for plan in plans for event in plan.events} == set(Deed)
     assert {fault.point for plan in plans for fault in plan.faults} == set(Point)
@@ -46,14 +48,14 @@ def test_five_hundred_seeds_hold_every_deed_point_and_phase() -> None:
     assert {plan.pipelining for plan in plans} == {False, True}
 
 
-def test_whoever_plays_a_day_starts_no_servers_of_their_own() -> None:
-    """Importing the Celery application looks for its servers, and starts them where none are set."""
+def test_importing_the_story_starts_no_servers() -> None:
+    """Importing the Celery application connects to its servers, and starts them if none are set."""
     program = (
         "import sys, support.chaos.world, support.chaos.promises; print('workers' in sys.modules)"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout.strip() == "False"
+    assert output.stdout.strip() == "False"

@@ -19,7 +19,7 @@ from support.web.papers import FRIDAY
 
 from service.sending.deliver import resolve
 
-# Slow enough that there is a middle of an edition to be cut off in.
+# Slow enough to cut a host off in the middle of an edition.
 PLAN = Plan(
     seed=0,
     kind="a host cut off",
@@ -41,7 +41,7 @@ WAKE_UP_TASKS = ("open_editions", "sweep", "deliver")
 
 
 class StoryOfHosts(Story):
-    """Its workers live on hosts, and reach everything by the hub's addresses."""
+    """A story with workers on different hosts, which reach everything by the hub's addresses."""
 
     hosts: ClassVar[Hosts]
     doors: ClassVar[Doors]
@@ -74,7 +74,10 @@ class StoryOfHosts(Story):
             time.sleep(0.02)
 
     def message_count(self, worker: str) -> int:
-        return sum(one.worker == worker and one.dot_at is not None for one in self.relay.exchanges)
+        return sum(
+            exchange.worker == worker and exchange.dot_at is not None
+            for exchange in self.relay.exchanges
+        )
 
     def last_move(self) -> int:
         with self.engine.connect() as connection:
@@ -87,7 +90,7 @@ class StoryOfHosts(Story):
             return bool(connection.execute(moved, given).scalar_one())
 
     def held_by(self, worker: str) -> set[int]:
-        """The deliveries that a worker put into flight last, whatever became of them."""
+        """Return the deliveries that were last put in flight by a worker, in any state now."""
         last = text(
             "SELECT DISTINCT ON (delivery_id) delivery_id, worker FROM moves"
             " WHERE new = 'in_flight' ORDER BY delivery_id, id DESC"
@@ -96,7 +99,7 @@ class StoryOfHosts(Story):
             return {row.delivery_id for row in connection.execute(last) if row.worker == worker}
 
     def has_work_beside(self, worker: str) -> bool:
-        """Whether a row waits, or is with anybody but this worker."""
+        """Return whether a row is queued, or held by another worker."""
         last = "SELECT worker FROM moves WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1"
         busy = text(
             "SELECT count(*) FROM deliveries d WHERE state = 'queued'"  # noqa: S608
@@ -106,7 +109,7 @@ class StoryOfHosts(Story):
             return bool(connection.execute(busy, {"worker": worker}).scalar_one())
 
     def end(self, name: str) -> None:
-        (worker,) = [one for one in self.workers if one.name == name]
+        (worker,) = [worker for worker in self.workers if worker.name == name]
         self.workers.remove(worker)
         worker.process.kill()
         worker.process.join(5)
@@ -133,9 +136,9 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
     story.play_until(lambda: min(map(story.message_count, HOSTS)) >= 4, *WAKE_UP_TASKS)
     story.hosts.cut("a")
     before = story.message_count(CUT_OFF)
-    # Its window, and what falls in doubt for a moment when the clock is set forward.
+    # Its window, and the rows briefly in doubt when the clock is set forward.
     story.windows += 2
-    # Everything but what the lost host holds; nothing tells that it is lost but its lease.
+    # Everything except the lost host's rows, which only an expired lease releases.
     story.play_until(lambda: not story.has_work_beside(CUT_OFF), "deliver")
     story.clock.forward(seconds=LEASE_SECONDS + 60)
     story._settle("sweep", "deliver")
@@ -148,7 +151,7 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
     story.hosts.join("a")
     story.play_until(lambda: story.has_moved(CUT_OFF, since), "deliver", "sweep")
     story._settle("sweep", "deliver")
-    # It said what it had in flight, and told; of what others took meanwhile it said nothing.
+    # It recorded the outcomes of its rows in flight, and sent no rows that others claimed meanwhile.
     assert story.held_by(CUT_OFF) == held
     story.doubted = story._find_doubted()
     for edition_id in story._edition_ids():
@@ -156,7 +159,7 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
 
     story.end(OTHER)
     story.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
-    told = story.message_count(CUT_OFF)
+    before_friday = story.message_count(CUT_OFF)
     story._settle(*WAKE_UP_TASKS, on=FRIDAY)
-    assert story.message_count(CUT_OFF) > told
+    assert story.message_count(CUT_OFF) > before_friday
     assert check(story).broken == ()

@@ -1,4 +1,4 @@
-"""Telling the operator: once an occasion, whoever notices it and however often."""
+"""Alerts to the operator: one per occasion, however many workers notice it."""
 
 import threading
 from datetime import datetime, timedelta
@@ -18,14 +18,14 @@ OCCASION = "breaker gmail.com 2026-09-18T05:00:00+00:00"
 
 
 @pytest.fixture
-def told(settings: Settings) -> Settings:
+def with_address(settings: Settings) -> Settings:
     return settings.model_copy(update={"alert_to": "operator@paperboy.example"})
 
 
-def test_an_alert_is_a_row_without_a_reader(
-    session: Session, told: Settings, now: datetime
+def test_an_alert_is_a_row_without_a_subscriber(
+    session: Session, with_address: Settings, now: datetime
 ) -> None:
-    number = alert_operator(session, told, OCCASION, ALERT, now)
+    number = alert_operator(session, with_address, OCCASION, ALERT, now)
     row = session.get_one(Delivery, number)
     assert (row.kind, row.state) == (DeliveryKind.OPERATOR_ALERT, DeliveryState.QUEUED)
     assert row.subscriber_id is None
@@ -33,24 +33,24 @@ def test_an_alert_is_a_row_without_a_reader(
     assert (row.due_at, row.send_not_after) == (now, now + ALERT_LIFETIME)
 
 
-def test_an_occasion_is_told_once_and_another_one_is_told(
-    session: Session, told: Settings, now: datetime
+def test_each_occasion_has_one_alert(
+    session: Session, with_address: Settings, now: datetime
 ) -> None:
-    assert alert_operator(session, told, OCCASION, ALERT, now) is not None
+    assert alert_operator(session, with_address, OCCASION, ALERT, now) is not None
     later = now + timedelta(hours=1)
-    assert alert_operator(session, told, OCCASION, ALERT, later) is None
-    assert alert_operator(session, told, f"{OCCASION} again", ALERT, later) is not None
+    assert alert_operator(session, with_address, OCCASION, ALERT, later) is None
+    assert alert_operator(session, with_address, f"{OCCASION} again", ALERT, later) is not None
 
 
-def test_workers_that_notice_it_at_once_tell_it_once(
-    engine: Engine, told: Settings, now: datetime
+def test_concurrent_workers_queue_one_alert(
+    engine: Engine, with_address: Settings, now: datetime
 ) -> None:
     sessions, start = make_sessions(engine), threading.Barrier(4)
 
     def notice() -> None:
         with sessions.begin() as session:
             start.wait(10)
-            alert_operator(session, told, OCCASION, ALERT, now)
+            alert_operator(session, with_address, OCCASION, ALERT, now)
 
     workers = [threading.Thread(target=notice) for _ in range(4)]
     for worker in workers:
@@ -61,10 +61,10 @@ def test_workers_that_notice_it_at_once_tell_it_once(
         assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 1
 
 
-def test_without_an_address_only_the_log_is_told(
+def test_without_an_address_the_alert_is_only_logged(
     session: Session, settings: Settings, now: datetime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert alert_operator(session, settings, OCCASION, ALERT, now) is None
     assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 0
-    said = capsys.readouterr()
-    assert ALERT.subject in said.out + said.err
+    output = capsys.readouterr()
+    assert ALERT.subject in output.out + output.err

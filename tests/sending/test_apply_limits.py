@@ -1,4 +1,4 @@
-"""Sending at each provider's pace: slowed down, paused, tried again, and nobody forgotten."""
+"""Sending under provider limits: slowed down, paused, probed, and no row is left behind."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -79,49 +79,47 @@ def alerts(press: Press) -> list[str]:
 
 
 def digests(transport: PlannedTransport) -> Counter[str]:
-    return Counter(provider_of(one.recipient) for one in transport.sent)
+    return Counter(provider_of(message.recipient) for message in transport.sent)
 
 
 def open_breaker(press: Press, count: int = 30) -> tuple[int, PlannedTransport]:
-    """An edition for `count` readers at Gmail, which refuses us, and two elsewhere."""
+    """Send an edition to `count` subscribers at Gmail, which refuses us, and two elsewhere."""
     edition_id = begin(press, *of("gmail.com", count), *of("uni.example", 2))
     transport = PlannedTransport(answering(NO_POLICY))
     deliver(press.sender(transport, send_window=LOOKS_BACK))
     return edition_id, transport
 
 
-def test_where_nobody_complains_there_is_no_pace(press: Press) -> None:
+def test_without_throttling_replies_there_is_no_limit(press: Press) -> None:
     begin(press, *of("gmail.com", 3), "nobody@uni.example")
     plan = answering(ACCEPTED, NOBODY)
     assert deliver(press.sender(PlannedTransport(plan))) == DeliverReport(sent=3, failed=1)
     assert pace_of(press) is None
 
 
-def test_a_provider_that_complains_gets_its_pace_and_the_others_pass(press: Press) -> None:
+def test_a_throttling_provider_gets_a_limit_and_the_others_do_not(press: Press) -> None:
     edition_id = begin(press, *of("gmail.com", 60), *of("uni.example", 5))
     transport = PlannedTransport(answering(TOO_FAST))
     deliver(press.sender(transport, send_window=10))
     limit_state = pace_of(press)
     assert limit_state is not None
     assert limit_state.rate == START_RATE
-    # What was in flight and claimed before it was known, and what the pace lets go at once.
+    # Rows in flight or claimed before the limit existed, and the burst that it allows.
     sent = digests(transport)
     assert sent["uni.example"] == 5
     assert 10 <= sent["gmail"] <= 20 + AT_ONCE
     waiting = limited(press)["gmail"]
     assert waiting == 60 - sent["gmail"]
     assert press.states(edition_id) == {"queued": 60, "sent": 5}
-    # Nothing more goes at the same moment, whoever asks.
+    # No more is sent at the same moment, by any sender.
     assert deliver(press.sender(transport)).total == 0
-    # Then five a second, from the lane; what was refused waits its own minutes.
+    # Then five waiting rows per second; refused rows wait for their own back-off.
     transport.plan = answering(ACCEPTED)
     press.clock.forward(seconds=10)
     assert deliver(press.sender(transport)) == DeliverReport(sent=min(AT_ONCE, waiting))
 
 
-def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
-    press: Press,
-) -> None:
+def test_waiting_rows_are_sent_at_the_limit_which_ends_when_it_recovered(press: Press) -> None:
     edition_id = begin(press, *of("gmail.com", 60))
     transport = PlannedTransport(answering(TOO_FAST))
     deliver(press.sender(transport, send_window=10))
@@ -131,7 +129,7 @@ def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
         deliver(press.sender(transport))
     assert press.states(edition_id) == {"sent": 60}
     assert limited(press) == {}
-    # A pace that has climbed to the top is no limit any more, and its row goes.
+    # A rate that has recovered fully is no limit any more, and its row is deleted.
     with press.sessions.begin() as session:
         session.execute(text("UPDATE paces SET rate = 19.8, recent = 'a'"))
     press.add_subscribers("late@gmail.com")
@@ -141,10 +139,10 @@ def test_a_waiting_lane_empties_at_its_pace_and_the_pace_goes_when_it_recovered(
     deliver(press.sender(transport))
     deliver(press.sender(transport))
     assert pace_of(press) is None
-    assert max(Counter(one.number for one in transport.sent).values()) <= 2
+    assert max(Counter(message.number for message in transport.sent).values()) <= 2
 
 
-def test_the_breaker_opens_and_nobody_is_failed_or_suppressed(press: Press) -> None:
+def test_the_breaker_opens_and_no_row_fails_and_nobody_is_suppressed(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     limit_state = pace_of(press)
     assert limit_state is not None
@@ -161,7 +159,7 @@ def test_the_breaker_opens_and_nobody_is_failed_or_suppressed(press: Press) -> N
     assert alerts(press) == ["gmail refuses our mail"]
 
 
-def test_one_probe_goes_after_half_an_hour_and_a_refusal_keeps_the_rest_waiting(
+def test_one_probe_is_sent_after_half_an_hour_and_its_refusal_keeps_the_rest_waiting(
     press: Press,
 ) -> None:
     edition_id, transport = open_breaker(press)
@@ -172,10 +170,10 @@ def test_one_probe_goes_after_half_an_hour_and_a_refusal_keeps_the_rest_waiting(
         assert len(transport.sent) == before + 1, "one probe and not one more"
         assert deliver(press.sender(transport)).total == 0
     assert press.states(edition_id) == {"queued": 30, "sent": 2}
-    assert alerts(press) == ["gmail refuses our mail"], "told once, however often it is tried"
+    assert alerts(press) == ["gmail refuses our mail"], "one alert for many probes"
 
 
-def test_a_probe_that_is_taken_lets_all_go_slowly_and_the_operator_know(press: Press) -> None:
+def test_an_accepted_probe_releases_the_rest_slowly_and_alerts_the_operator(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     transport.plan = answering(ACCEPTED)
     press.clock.forward(minutes=PROBE_MINUTES[0], seconds=1)
@@ -187,14 +185,14 @@ def test_a_probe_that_is_taken_lets_all_go_slowly_and_the_operator_know(press: P
         press.clock.forward(minutes=15)
         deliver(press.sender(transport))
     assert press.states(edition_id) == {"sent": 32}
-    copies = Counter(one.recipient for one in transport.sent if "reader" in one.recipient)
+    copies = Counter(mail.recipient for mail in transport.sent if "reader" in mail.recipient)
     assert len(copies) == 32
-    # Two tries at the most: refused before the breaker opened, and taken afterwards.
+    # At most two tries: refused before the breaker opened, and accepted afterwards.
     assert max(copies.values()) <= 2
     assert alerts(press) == ["gmail refuses our mail", "gmail takes our mail again"]
 
 
-def test_a_probe_whose_worker_died_is_not_the_last(press: Press) -> None:
+def test_a_probe_whose_worker_died_is_repeated(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     press.clock.forward(minutes=PROBE_MINUTES[0], seconds=1)
     dying = PlannedTransport(answering(ACCEPTED))
@@ -214,7 +212,7 @@ def test_a_probe_whose_worker_died_is_not_the_last(press: Press) -> None:
     assert deliver(press.sender(transport)).sent >= 1
 
 
-def test_what_waits_past_its_time_is_late_and_its_papers_come_in_the_next_edition(
+def test_a_row_that_waits_too_long_is_late_and_its_papers_come_in_the_next_edition(
     press: Press,
 ) -> None:
     edition_id, transport = open_breaker(press)
@@ -231,7 +229,7 @@ def test_what_waits_past_its_time_is_late_and_its_papers_come_in_the_next_editio
     assert len(brought) == 30
 
 
-def test_a_reader_who_leaves_while_waiting_is_not_mailed(press: Press) -> None:
+def test_a_subscriber_who_leaves_while_waiting_is_not_mailed(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     with press.sessions.begin() as session:
         for subscriber in session.execute(select(Subscriber)).scalars().all():
@@ -246,7 +244,7 @@ def test_a_reader_who_leaves_while_waiting_is_not_mailed(press: Press) -> None:
     assert press.states(edition_id)["sent"] == 2
 
 
-def test_an_operator_who_deletes_the_row_lets_the_lane_go_at_once(press: Press) -> None:
+def test_deleting_the_limit_releases_its_rows_at_once(press: Press) -> None:
     edition_id, transport = open_breaker(press)
     waiting = limited(press)["gmail"]
     with press.sessions.begin() as session:
@@ -257,12 +255,12 @@ def test_an_operator_who_deletes_the_row_lets_the_lane_go_at_once(press: Press) 
     assert press.states(edition_id)["sent"] == 2 + waiting
 
 
-def test_a_pace_keeps_no_address_of_a_reader_who_is_erased(press: Press) -> None:
+def test_a_limit_keeps_no_address_of_an_erased_subscriber(press: Press) -> None:
     (subscriber_id,) = press.add_subscribers("anne@gmail.com")
     press.add_papers(1)
     press.publish()
-    words = SendOutcome(Phase.RCPT, 421, "4.7.0 slower, anne@gmail.com")
-    deliver(press.sender(PlannedTransport(lambda _: words)))
+    reply = SendOutcome(Phase.RCPT, 421, "4.7.0 slower, anne@gmail.com")
+    deliver(press.sender(PlannedTransport(lambda _: reply)))
     with press.sessions.begin() as session:
         subscriber = get_subscriber(session, subscriber_id)
         assert subscriber is not None
@@ -273,7 +271,7 @@ def test_a_pace_keeps_no_address_of_a_reader_who_is_erased(press: Press) -> None
     assert "anne" not in str(dump_tables(press.sessions))
 
 
-def test_two_workers_share_a_pace(press: Press) -> None:
+def test_two_workers_share_a_limit(press: Press) -> None:
     begin(press, *of("gmail.com", 90))
     transport = PlannedTransport(answering(TOO_FAST))
     deliver(press.sender(transport, send_window=10))
@@ -283,7 +281,7 @@ def test_two_workers_share_a_pace(press: Press) -> None:
     assert deliver(first).sent + deliver(second).sent == AT_ONCE
 
 
-def test_a_relays_trouble_is_told_once_a_day_and_costs_no_try(press: Press) -> None:
+def test_a_relay_error_alerts_once_a_day_and_counts_no_deferral(press: Press) -> None:
     edition_id = begin(press, "anne@uni.example")
     away = SendOutcome(Phase.CONNECT, 535, "5.7.8 wrong password")
     transport = PlannedTransport(lambda _: away)

@@ -1,4 +1,4 @@
-"""Sending: who gets a mail, who must not, and what each answer of the relay does to the row."""
+"""Sending: which subscribers get a mail, which must not, and how rows change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ from service.subscribers.store.models import Subscriber
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 
 
-def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: SmtpSink) -> None:
+def test_each_subscriber_gets_one_digest_over_real_smtp(press: Press, smtp_sink: SmtpSink) -> None:
     press.add_subscribers(ANNE, BERT, CLEO)
     press.add_papers(1, 2, 3)
     edition_id = press.publish()
@@ -38,24 +38,24 @@ def test_each_reader_gets_one_digest_over_real_smtp(press: Press, smtp_sink: Smt
     row = press.rows()[0]
     assert (row.last_reply, row.attempt, row.lease_owner) == ("250 2.0.0 OK", 1, None)
     assert [
-        one.message["Message-ID"] for one in smtp_sink.messages if ANNE in one.envelope.rcpt_tos
+        mail.message["Message-ID"] for mail in smtp_sink.messages if ANNE in mail.envelope.rcpt_tos
     ] == [row.message_id]
     assert press.balance(edition_id).closes
     assert press.edition(edition_id).state is EditionState.CLOSED
 
 
-def test_the_report_after_each_window_grows_to_the_whole(press: Press) -> None:
+def test_the_report_grows_after_each_window(press: Press) -> None:
     press.add_subscribers(*(f"reader{n}@example.org" for n in range(7)))
     press.add_papers(1)
     press.publish()
-    told: list[int] = []
+    totals: list[int] = []
     transport = PlannedTransport()
-    report = deliver(press.sender(transport, send_window=3), None, lambda r: told.append(r.total))
-    assert (report, told) == (DeliverReport(sent=7), [3, 6, 7])
+    report = deliver(press.sender(transport, send_window=3), None, lambda r: totals.append(r.total))
+    assert (report, totals) == (DeliverReport(sent=7), [3, 6, 7])
     assert len(set(transport.recipients)) == 7
 
 
-def test_a_digest_waits_for_its_readers_hour(press: Press) -> None:
+def test_a_digest_waits_for_its_subscribers_hour(press: Press) -> None:
     press.add_subscribers(ANNE, hour=7)
     press.add_papers(1)
     edition_id = press.publish()
@@ -68,7 +68,7 @@ def test_a_digest_waits_for_its_readers_hour(press: Press) -> None:
     assert deliver(press.sender(transport)).sent == 1
 
 
-def test_only_the_edition_that_was_asked_for_is_sent(press: Press) -> None:
+def test_only_the_requested_edition_is_sent(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_subscribers(BERT, cadence=Cadence.WEEKDAYS)
     press.add_papers(1)
@@ -123,7 +123,7 @@ CHANGES: list[tuple[Change, str]] = [
 
 
 @pytest.mark.parametrize(("change", "reason"), CHANGES)
-def test_whoever_left_after_the_freeze_is_skipped_with_the_reason(
+def test_a_subscriber_who_left_after_the_freeze_is_skipped_with_the_reason(
     press: Press, change: Change, reason: str
 ) -> None:
     anne, _bert = press.add_subscribers(ANNE, BERT)
@@ -142,7 +142,7 @@ def test_whoever_left_after_the_freeze_is_skipped_with_the_reason(
 
 
 @pytest.mark.parametrize(("change", "reason"), CHANGES)
-def test_whoever_leaves_between_claim_and_flight_gets_no_mail(
+def test_a_subscriber_who_leaves_between_claim_and_flight_gets_no_mail(
     press: Press, change: Change, reason: str
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
@@ -165,7 +165,7 @@ def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
-        # An address that no form lets in and that fits into no header.
+        # An address that no form accepts and that is invalid in a header.
         session.execute(
             update(Subscriber).where(Subscriber.email == BERT).values(email="b..rt@example.org")
         )
@@ -180,9 +180,7 @@ def test_a_message_that_cannot_be_built_fails_alone(press: Press) -> None:
     assert press.balance(edition_id).closes
 
 
-def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owner(
-    press: Press,
-) -> None:
+def test_a_row_reclaimed_while_it_was_built_is_not_failed_by_its_old_owner(press: Press) -> None:
     press.add_subscribers("an..ne@example.org")
     press.add_papers(1)
     edition_id = press.publish()
@@ -196,7 +194,7 @@ def test_a_row_taken_away_while_it_was_being_built_is_not_failed_by_its_old_owne
     assert press.states(edition_id) == {"skipped: late": 1}
 
 
-def test_a_worker_that_overslept_its_lease_sends_nothing(press: Press) -> None:
+def test_a_worker_that_slept_past_its_lease_sends_nothing(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -215,7 +213,7 @@ def test_a_worker_that_overslept_its_lease_sends_nothing(press: Press) -> None:
     assert press.states(edition_id) == {"sent": 1}
 
 
-def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_if_nobody_swept(
+def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_without_a_sweep(
     press: Press,
 ) -> None:
     press.add_subscribers(ANNE)
@@ -232,7 +230,7 @@ def test_a_row_whose_lease_ended_while_it_was_built_is_not_sent_even_if_nobody_s
     assert deliver(press.sender(transport)).sent == 1
 
 
-def test_a_row_is_in_flight_and_committed_before_the_wire_is_touched(press: Press) -> None:
+def test_a_row_is_committed_as_in_flight_before_anything_is_sent(press: Press) -> None:
     press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
@@ -296,7 +294,7 @@ def queue_mail(press: Press, kind: DeliveryKind, subscriber_id: int) -> None:
         (SubscriberState.SUPPRESSED, DeliverReport(skipped=1)),
     ],
 )
-def test_a_confirmation_goes_to_whoever_has_still_to_answer_it(
+def test_a_confirmation_goes_only_to_subscribers_who_have_not_confirmed(
     press: Press, state: SubscriberState, report: DeliverReport
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
@@ -306,7 +304,7 @@ def test_a_confirmation_goes_to_whoever_has_still_to_answer_it(
 
 
 @pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.ALREADY_SUBSCRIBED])
-def test_other_mails_go_to_active_readers_once(press: Press, kind: DeliveryKind) -> None:
+def test_other_mails_go_to_active_subscribers_once(press: Press, kind: DeliveryKind) -> None:
     anne, bert = press.add_subscribers(ANNE, BERT)
     for subscriber_id in (anne, bert):
         queue_mail(press, kind, subscriber_id)
@@ -329,7 +327,9 @@ def test_a_sender_name_outside_ascii_still_sends(
     sender = press.sender()
     assert deliver(sender).sent == 1
     sender.transport.close()
-    assert [one.envelope.mail_from for one in smtp_sink.messages] == ["post@xn--mnchen-3ya.example"]
+    assert [mail.envelope.mail_from for mail in smtp_sink.messages] == [
+        "post@xn--mnchen-3ya.example"
+    ]
 
 
 def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
@@ -348,7 +348,7 @@ def test_an_envelope_carries_the_bare_address_of_a_plain_sender(
     assert (sent.sender, sent.number) == ("post@paperboy.example", press.row().id)
 
 
-def test_a_workers_next_run_goes_on_from_its_place_and_ends_with_what_lies_behind(
+def test_a_workers_next_run_continues_from_its_place_and_ends_with_rows_behind_it(
     press: Press,
 ) -> None:
     subscribers = [f"reader{n}@example.org" for n in range(4)]

@@ -1,4 +1,4 @@
-"""Sending: what each answer of the relay does to the row, the reader and the next try."""
+"""Sending: the effect of each reply of the relay on the row, the subscriber and the next try."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ from service.subscribers.store.suppressions import find_reason
 ANNE, BERT = "anne@example.org", "bert@example.org"
 
 
-def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press) -> None:
+def test_a_temporary_refusal_is_retried_after_its_wait(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -47,12 +47,12 @@ def test_a_refusal_for_now_comes_back_after_the_minutes_it_is_owed(press: Press)
     transport.plan = lambda _: ACCEPTED
     assert deliver(press.sender(transport)) == DeliverReport(sent=1)
     assert press.states(edition_id) == {"sent": 1}
-    assert {one.payload.split(b"Message-ID: ")[1][:60] for one in transport.sent} == {
+    assert {mail.payload.split(b"Message-ID: ")[1][:60] for mail in transport.sent} == {
         transport.sent[0].payload.split(b"Message-ID: ")[1][:60]
     }
 
 
-def test_a_reader_who_is_refused_all_day_is_not_mailed_the_next(press: Press) -> None:
+def test_a_mail_refused_all_day_is_not_sent_the_next_day(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -91,7 +91,7 @@ def test_an_address_that_does_not_exist_is_suppressed(press: Press) -> None:
     assert state_of(press, bert) is SubscriberState.ACTIVE
 
 
-def test_a_policy_refusal_is_tried_again_and_never_held_against_the_reader(press: Press) -> None:
+def test_a_policy_refusal_is_retried_and_suppresses_nobody(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -106,7 +106,7 @@ def test_a_policy_refusal_is_tried_again_and_never_held_against_the_reader(press
     assert press.states(edition_id) == {"failed": 1}
 
 
-def test_a_refusal_without_a_code_fails_and_is_not_held_against_the_reader(press: Press) -> None:
+def test_a_refusal_without_a_code_fails_and_suppresses_nobody(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -117,9 +117,7 @@ def test_a_refusal_without_a_code_fails_and_is_not_held_against_the_reader(press
     assert press.states(edition_id) == {"failed": 1}
 
 
-def test_a_mail_that_could_only_be_tried_too_late_fails_at_once_and_its_papers_come(
-    press: Press,
-) -> None:
+def test_a_mail_whose_next_try_is_too_late_fails_at_once_and_its_papers_come(press: Press) -> None:
     press.add_subscribers(ANNE)
     (paper_id,) = press.add_papers(1).values()
     edition_id = press.publish()
@@ -133,7 +131,7 @@ def test_a_mail_that_could_only_be_tried_too_late_fails_at_once_and_its_papers_c
     assert paper_id in press.row(following).paper_ids
 
 
-def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:
+def test_without_any_relay_no_digest_is_lost(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -142,7 +140,7 @@ def test_no_relay_at_all_costs_nobody_a_digest(press: Press) -> None:
     assert press.states(edition_id) == {"queued": 1}
 
 
-def test_silence_after_the_final_dot_is_never_sent_again(press: Press) -> None:
+def test_a_message_without_a_reply_after_the_final_dot_is_never_sent_again(press: Press) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
@@ -169,13 +167,11 @@ def test_a_connection_dropped_after_the_final_dot_is_never_sent_again(
     sweep(press.sessions, press.clock.forward(hours=1))
     assert deliver(sender).total == 0
     sender.transport.close()
-    assert [one.envelope.rcpt_tos for one in smtp_sink.seen].count([ANNE]) == 1
+    assert [mail.envelope.rcpt_tos for mail in smtp_sink.seen].count([ANNE]) == 1
     assert press.states(edition_id) == {"sent": 1, "in_doubt": 1}
 
 
-def test_a_reply_with_a_nul_in_it_is_recorded_like_any_other(
-    press: Press, smtp_sink: SmtpSink
-) -> None:
+def test_a_reply_with_a_nul_character_is_recorded(press: Press, smtp_sink: SmtpSink) -> None:
     press.add_subscribers(ANNE, BERT)
     press.add_papers(1)
     edition_id = press.publish()
@@ -187,7 +183,7 @@ def test_a_reply_with_a_nul_in_it_is_recorded_like_any_other(
     assert {row.last_reply for row in press.rows()} >= {"550 5.1.1 no body"}
 
 
-def test_a_reply_about_a_reader_who_was_erased_meanwhile_is_not_kept(press: Press) -> None:
+def test_a_reply_about_a_subscriber_erased_meanwhile_is_not_stored(press: Press) -> None:
     (subscriber_id,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()

@@ -1,4 +1,4 @@
-"""Garbage is looked for seldom while a run lasts, and as ever afterwards."""
+"""The garbage collector runs rarely during a run, and as before afterwards."""
 
 import gc
 
@@ -7,7 +7,7 @@ import pytest
 from service.sending.gc_pause import reduced_gc
 
 
-def test_a_run_leaves_the_search_for_garbage_as_it_was() -> None:
+def test_a_run_restores_the_garbage_collector() -> None:
     usual, frozen = gc.get_threshold(), gc.get_freeze_count()
     with pytest.raises(LookupError), reduced_gc():  # noqa: PT012
         assert gc.get_threshold()[0] > 10 * usual[0]

@@ -1,4 +1,4 @@
-"""The operator hears of a restored database at once, and nobody else hears anything."""
+"""The operator is alerted of a restored database at once, and no other mail is sent."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,16 +34,16 @@ def address_of_the_operator(press: Press) -> None:
 
 @pytest.fixture
 def restored(press: Press, backup: Callable[[], Again]) -> Again:
-    """A database with two digests, a confirmation and an alert that all went out after its backup.
+    """A restored database with two digests, a confirmation and an alert sent after its backup.
 
-    Restores it once more.
+    Returns a function that restores it once more.
     """
     press.add_subscribers(ANNE, BERT)
     (cleo,) = press.add_subscribers(CLEO)
     press.change(cleo, state=SubscriberState.PENDING, confirmed_at=None)
     press.add_papers(1)
     press.publish()
-    queue_letter(press, DeliveryKind.CONFIRMATION, cleo)
+    queue_transactional(press, DeliveryKind.CONFIRMATION, cleo)
     queue_alert(press, "relay of yesterday")
     restore = backup()
     assert deliver(press.sender(PlannedTransport())).sent == 4
@@ -52,7 +52,7 @@ def restored(press: Press, backup: Callable[[], Again]) -> Again:
     return restore
 
 
-def queue_letter(press: Press, kind: DeliveryKind, subscriber: int) -> None:
+def queue_transactional(press: Press, kind: DeliveryKind, subscriber: int) -> None:
     now = press.clock()
     with press.sessions.begin() as session:
         insert_mail(session, kind, subscriber, "first", now, now + timedelta(hours=5))
@@ -69,7 +69,7 @@ def own_alerts(press: Press) -> list[Delivery]:
 
 
 def others(press: Press) -> list[tuple[int, str, int]]:
-    """Every row but the guard's own, as far as sending would change it."""
+    """Return the columns that sending changes, of every row but the guard's own."""
     return [
         (row.id, row.state, row.attempt)
         for row in press.rows()
@@ -78,17 +78,17 @@ def others(press: Press) -> list[tuple[int, str, int]]:
 
 
 def work(press: Press, transport: PlannedTransport) -> list[str]:
-    """A worker's turn at a database that is refused; returns what it rang."""
-    rung: list[str] = []
+    """Run a worker's task on a refused database, and return the tasks that it enqueued."""
+    enqueued: list[str] = []
     was_refused = True
-    with alerting_restored(press.sessions, press.settings, press.clock(), rung.append):
+    with alerting_restored(press.sessions, press.settings, press.clock(), enqueued.append):
         deliver(press.sender(transport))
         was_refused = False
     assert was_refused, "the guard let it through"
-    return rung
+    return enqueued
 
 
-def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
+def test_the_operator_is_alerted_at_once_and_once_and_nothing_else_is_sent(
     press: Press, restored: Again
 ) -> None:
     queue_alert(press, "relay of today")
@@ -96,7 +96,7 @@ def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
     assert len(before) == 5
     assert {(state, attempt) for _, state, attempt in before} == {("queued", 0)}
     transport = PlannedTransport()
-    # The first turn writes the mail and rings, the second sends it; then there is no more to do.
+    # The first run queues the alert and enqueues `deliver`, the second sends it; then all is done.
     assert [work(press, transport) for _ in range(4)] == [["deliver"], [], [], []]
     assert transport.recipients == [OPERATOR]
     assert "run: paperboy restored" in " ".join(plain_text(transport.sent[0].payload).split())
@@ -107,26 +107,26 @@ def test_the_operator_is_told_at_once_and_once_and_nothing_else_leaves(
     assert watermark_paths(press.settings.data_dir)[0].read_text() == mark
 
 
-def test_a_command_says_the_same_whether_the_alert_leaves_or_not(
+def test_a_command_prints_the_same_whether_the_alert_is_sent_or_not(
     press: Press, restored: Again
 ) -> None:
     work(press, PlannedTransport())
-    said = []
+    texts = []
     for _ in range(2):
         with pytest.raises(DatabaseRestored) as caught:
             deliver(press.sender(PlannedTransport()), 1)
-        said.append(str(caught.value))
-    assert said[0] == said[1]
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
     assert own_alerts(press)[0].state == "sent"
 
 
-def test_an_alert_with_the_number_of_the_marked_row_does_not_lift_the_guard(
+def test_an_alert_with_the_id_of_the_watermarks_row_does_not_lift_the_guard(
     press: Press, backup: Callable[[], Again]
 ) -> None:
-    """Numbers begin again where the backup was taken, so the very next one is the alert's."""
+    """Ids continue from the backup, so the alert gets the id of the missing row."""
     (anne,) = press.add_subscribers(ANNE)
     restore = backup()
-    queue_letter(press, DeliveryKind.WELCOME, anne)
+    queue_transactional(press, DeliveryKind.WELCOME, anne)
     assert deliver(press.sender(PlannedTransport())).sent == 1
     restore()
     transport = PlannedTransport()
@@ -140,19 +140,19 @@ def test_an_alert_with_the_number_of_the_marked_row_does_not_lift_the_guard(
         refuse_restored(press.sessions, press.settings)
 
 
-def test_an_alert_that_goes_out_after_the_operators_word_is_no_mark(
+def test_an_alert_sent_after_the_confirmation_writes_no_watermark(
     press: Press, restored: Again
 ) -> None:
     work(press, PlannedTransport())
     accept_restored(press.sessions, press.settings, press.clock())
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    # The relay's of yesterday goes again, which is no harm, and the guard's own, late.
+    # Yesterday's alert about the relay is sent again, which does no harm, and then the guard's own.
     assert transport.recipients == [OPERATOR, OPERATOR]
     assert find_mark_ahead(press.sessions, press.settings) is None
 
 
-def test_an_alert_that_is_put_off_is_tried_again(press: Press, restored: Again) -> None:
+def test_a_deferred_alert_is_tried_again(press: Press, restored: Again) -> None:
     work(press, PlannedTransport())
     work(press, PlannedTransport(lambda _: LATER))
     (alert,) = own_alerts(press)
@@ -172,16 +172,16 @@ def test_two_workers_at_once_send_it_once(press: Press, restored: Again) -> None
     assert (transport.recipients, other.recipients) == ([OPERATOR], [])
 
 
-def test_a_second_restoring_is_told_again_and_the_alert_of_the_first_does_not_go_again(
+def test_a_second_restore_alerts_again_and_the_first_alert_is_not_repeated(
     press: Press, restored: Again, backup: Callable[[], Again]
 ) -> None:
     work(press, PlannedTransport())
-    # A backup between the writing of the alert and its sending.
+    # A backup taken after the alert was queued and before it was sent.
     again = backup()
     work(press, PlannedTransport())
     (first,) = own_alerts(press)
     accept_restored(press.sessions, press.settings, press.clock.forward(minutes=5))
-    queue_letter(press, DeliveryKind.WELCOME, press.add_subscribers("dora@example.org")[0])
+    queue_transactional(press, DeliveryKind.WELCOME, press.add_subscribers("dora@example.org")[0])
     assert deliver(press.sender(PlannedTransport())).sent == 2
     again()
     transport = PlannedTransport()
@@ -194,17 +194,17 @@ def test_a_second_restoring_is_told_again_and_the_alert_of_the_first_does_not_go
     ]
 
 
-def test_where_nobody_is_to_be_told_nothing_is_rung(press: Press, restored: Again) -> None:
+def test_without_an_alert_address_no_task_is_enqueued(press: Press, restored: Again) -> None:
     press.settings = press.settings.model_copy(update={"alert_to": ""})
     transport = PlannedTransport()
     assert [work(press, transport) for _ in range(2)] == [[], []]
     assert (transport.recipients, own_alerts(press)) == ([], [])
 
 
-def test_what_a_dead_sender_left_of_the_alert_is_not_sent_again(
+def test_an_alert_left_in_flight_by_a_dead_sender_is_not_sent_again(
     press: Press, restored: Again
 ) -> None:
-    """In flight when its sender died: it may have been sent, and waits for the operator's word."""
+    """It may have been sent, so it waits for the operator's confirmation."""
     work(press, PlannedTransport())
     with press.sessions.begin() as session:
         session.execute(

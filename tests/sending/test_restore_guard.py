@@ -1,4 +1,4 @@
-"""A database from yesterday's backup does not send again what the world has already got."""
+"""A database restored from yesterday's backup does not send mail a second time."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -47,7 +47,7 @@ def forget_files(press: Press) -> None:
 
 
 def refused(press: Press) -> str:
-    """That nothing is sent, and how it is said."""
+    """Check that nothing is sent, and return the error's text."""
     transport = PlannedTransport()
     with pytest.raises(DatabaseRestored) as caught:
         deliver(press.sender(transport))
@@ -64,10 +64,10 @@ def test_an_edition_that_was_sent_after_the_backup_is_not_sent_again(
     assert deliver(press.sender(PlannedTransport())).sent == 2
     restore()
     assert press.states(edition_id) == {"queued": 2}
-    said = refused(press)
-    assert "\n" not in said
-    assert "restored from a backup" in said
-    assert said.endswith("run: paperboy restored")
+    shown = refused(press)
+    assert "\n" not in shown
+    assert "restored from a backup" in shown
+    assert shown.endswith("run: paperboy restored")
     report = accept_restored(press.sessions, press.settings, press.clock.forward(minutes=5))
     assert report.doubtful == {edition_id: 2}
     assert press.states(edition_id) == {"in_doubt": 2}
@@ -79,16 +79,16 @@ def test_an_edition_that_was_sent_after_the_backup_is_not_sent_again(
     with press.sessions() as session:
         (event,) = list_events(session, row.id)
     assert (event.attempt, event.state, event.detail) == (0, "in_doubt", WHY_DOUBTFUL)
-    # The operator may know better, and nothing is asked twice.
+    # The operator may resend, and a second confirmation finds nothing.
     assert resolve(press.sessions, edition_id, "resend", press.clock()) == 2
     assert deliver(press.sender(transport)).sent == 2
     again = accept_restored(press.sessions, press.settings, press.clock())
     assert (again.until, again.doubtful) == (None, {})
 
 
-@pytest.mark.parametrize("is_told_first", [True, False])
-def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
-    press: Press, subscribers: list[int], backup: Callable[[], Again], is_told_first: bool
+@pytest.mark.parametrize("is_confirmed_first", [True, False])
+def test_an_edition_missing_in_the_backup_is_made_again_and_not_sent(
+    press: Press, subscribers: list[int], backup: Callable[[], Again], is_confirmed_first: bool
 ) -> None:
     restore = backup()
     press.add_papers(1)
@@ -97,7 +97,7 @@ def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
     restore()
     press.clock.forward(hours=2)
     press.add_papers(1)
-    if is_told_first:
+    if is_confirmed_first:
         refused(press)
         accept_restored(press.sessions, press.settings, press.clock())
         again = press.publish()
@@ -109,7 +109,7 @@ def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
     assert press.states(again) == {"in_doubt": 2}
     assert press.balance(again).closes
     assert deliver(press.sender(PlannedTransport())).total == 0
-    # The next day is a new one, and brings the papers, marked.
+    # The next day's edition is sent, with the papers marked.
     press.clock.forward(days=1)
     following = press.publish(SATURDAY)
     assert press.states(again) == {"carried": 2}
@@ -118,9 +118,7 @@ def test_an_edition_that_the_backup_does_not_know_is_made_again_and_not_sent(
     assert press.states(following) == {"sent": 2}
 
 
-def test_nothing_is_suspected_of_a_database_that_is_as_it_was(
-    press: Press, subscribers: list[int]
-) -> None:
+def test_an_unchanged_database_raises_no_suspicion(press: Press, subscribers: list[int]) -> None:
     press.add_papers(1)
     edition_id = press.publish()
     assert deliver(press.sender(PlannedTransport(lambda _: LATER))).retried == 2
@@ -134,7 +132,7 @@ def test_nothing_is_suspected_of_a_database_that_is_as_it_was(
 
 
 @pytest.mark.parametrize("forget", [forget_valkey, forget_files])
-def test_one_of_the_two_places_is_enough(
+def test_one_of_the_two_watermarks_is_enough(
     press: Press,
     subscribers: list[int],
     backup: Callable[[], Again],
@@ -149,7 +147,7 @@ def test_one_of_the_two_places_is_enough(
     refused(press)
 
 
-def test_lost_marks_are_no_alarm(press: Press, subscribers: list[int]) -> None:
+def test_lost_watermarks_raise_no_alarm(press: Press, subscribers: list[int]) -> None:
     press.add_papers(1)
     press.publish()
     assert deliver(press.sender(PlannedTransport())).sent == 2
@@ -159,7 +157,7 @@ def test_lost_marks_are_no_alarm(press: Press, subscribers: list[int]) -> None:
     assert deliver(press.sender(PlannedTransport())).total == 0
 
 
-def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
+def test_watermarks_of_another_database_and_half_written_ones_raise_no_alarm(
     press: Press, subscribers: list[int], engine: Engine
 ) -> None:
     press.add_papers(1)
@@ -168,8 +166,8 @@ def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
     beside, _ = watermark_paths(press.settings.data_dir)
     whole = beside.read_text()
     forget_valkey(press)
-    for text_of_mark in (whole[:20], "", "[]", "{}", whole.replace("+00:00", ""), "\xff"):
-        beside.write_text(text_of_mark, encoding="latin-1")
+    for content in (whole[:20], "", "[]", "{}", whole.replace("+00:00", ""), "\xff"):
+        beside.write_text(content, encoding="latin-1")
         assert find_mark_ahead(press.sessions, press.settings) is None
     beside.write_text(whole.replace('"attempt": 1', '"attempt": 9'))
     assert find_mark_ahead(press.sessions, press.settings) is not None
@@ -178,9 +176,7 @@ def test_marks_of_another_database_and_half_a_mark_are_no_alarm(
     assert find_mark_ahead(press.sessions, press.settings) is None
 
 
-def test_valkey_that_is_away_keeps_nobody_from_sending(
-    press: Press, subscribers: list[int]
-) -> None:
+def test_without_valkey_mail_is_still_sent(press: Press, subscribers: list[int]) -> None:
     away = press.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     press.settings = away
     press.add_papers(1)
@@ -189,11 +185,11 @@ def test_valkey_that_is_away_keeps_nobody_from_sending(
     assert watermark_paths(away.data_dir)[0].exists()
 
 
-def test_a_data_directory_whose_surroundings_are_not_writable_keeps_the_mark_within(
+def test_if_the_parent_is_not_writable_the_watermark_is_within_the_data_directory(
     press: Press, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "data.sent"
-    blocked.mkdir()  # a name that is taken fails as a place that is closed does
+    blocked.mkdir()  # writing to a directory fails as in a parent that is not writable
     press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -202,10 +198,10 @@ def test_a_data_directory_whose_surroundings_are_not_writable_keeps_the_mark_wit
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["sent"]
 
 
-def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
+def test_a_backup_taken_between_claim_and_flight_is_detected_and_not_swept(
     press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
-    """Its rows are claimed at the very attempt that went out afterwards."""
+    """Its rows are claimed at the same attempt that was sent afterwards."""
     press.add_papers(1)
     edition_id = press.publish()
     with press.sessions.begin() as session:
@@ -222,7 +218,7 @@ def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
     assert press.states(edition_id) == {"claimed": 2}
     with pytest.raises(DatabaseRestored):
         refuse_restored(press.sessions, press.settings)
-    # Even if somebody sweeps all the same.
+    # Even after a sweep.
     sweep(press.sessions, press.clock())
     refused(press)
     assert accept_restored(press.sessions, press.settings, press.clock()).doubtful == {
@@ -230,7 +226,7 @@ def test_a_backup_taken_between_claim_and_flight_is_noticed_and_not_swept(
     }
 
 
-def test_what_was_not_due_by_then_goes_out_after_the_restoring(
+def test_rows_due_after_the_watermark_are_sent_after_the_confirmation(
     press: Press, backup: Callable[[], Again]
 ) -> None:
     press.add_subscribers(ANNE)
@@ -251,7 +247,7 @@ def test_what_was_not_due_by_then_goes_out_after_the_restoring(
     assert transport.recipients == [BERT]
 
 
-def test_letters_of_the_time_before_fall_in_doubt_under_no_edition(
+def test_earlier_transactional_mail_falls_in_doubt_under_no_edition(
     press: Press, backup: Callable[[], Again]
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
@@ -264,7 +260,7 @@ def test_letters_of_the_time_before_fall_in_doubt_under_no_edition(
     assert accept_restored(press.sessions, press.settings, now).doubtful == {0: 1}
 
 
-def test_a_second_restoring_is_noticed_as_well(
+def test_a_second_restore_is_detected(
     press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     press.add_papers(1)
@@ -283,7 +279,7 @@ def test_a_second_restoring_is_noticed_as_well(
     assert report.doubtful == {first: 2}
 
 
-def test_a_reader_who_left_after_the_backup_is_not_mailed_by_the_restored_one_unasked(
+def test_a_subscriber_who_left_after_the_backup_is_not_mailed_without_resend(
     press: Press, subscribers: list[int], backup: Callable[[], Again]
 ) -> None:
     press.add_papers(1)
@@ -296,7 +292,7 @@ def test_a_reader_who_left_after_the_backup_is_not_mailed_by_the_restored_one_un
     refused(press)
 
 
-def test_windows_are_marked_once_a_second_and_each_run_at_its_first(
+def test_a_watermark_is_written_once_a_second_and_for_the_first_window_of_a_run(
     press: Press, subscribers: list[int]
 ) -> None:
     press.add_papers(1)
@@ -315,7 +311,7 @@ def test_windows_are_marked_once_a_second_and_each_run_at_its_first(
     assert beside.read_text() != seen[0]
 
 
-def test_an_edition_of_another_cadence_is_none_of_those_days(
+def test_an_edition_of_another_cadence_is_not_put_in_doubt(
     press: Press, backup: Callable[[], Again]
 ) -> None:
     press.add_subscribers(ANNE)

@@ -1,4 +1,4 @@
-"""Every change of a delivery's state, watched by the database itself, is one that is foreseen."""
+"""Every transition of a delivery, recorded by a trigger, is an allowed one."""
 
 import pytest
 from sqlalchemy import Engine, text
@@ -25,7 +25,7 @@ def answer(envelope: Envelope) -> SendOutcome:
 
 
 class Died(Exception):
-    """The process ends here, as far as the database can tell."""
+    """Ends the sender as if its process had died."""
 
 
 def die() -> None:
@@ -35,7 +35,7 @@ def die() -> None:
 @pytest.mark.parametrize(
     "answered", [DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.CARRIED]
 )
-def test_no_step_of_sending_leaves_the_foreseen_ways(
+def test_sending_makes_only_allowed_transitions(
     press: Press, engine: Engine, answered: DeliveryState
 ) -> None:
     with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What dead senders leave: swept, told apart from the living, and answered by the operator."""
+"""Rows of dead senders: swept, distinguished from living ones, and resolved by the operator."""
 
 import threading
 from dataclasses import replace
@@ -36,7 +36,7 @@ A_DAY = {"days": 1}
 
 
 class Killed(BaseException):
-    """The process is gone: nothing after this line of the sender runs."""
+    """Ends the sender as if its process had been killed."""
 
 
 def die() -> None:
@@ -68,7 +68,7 @@ def test_claims_of_a_dead_sender_go_back_at_once_and_are_sent_once(
 ) -> None:
     die_with_claims(press)
     assert press.states(edition_id) == {"claimed": 2}
-    # No minute of the lease has passed.
+    # The lease has not expired.
     assert sweep(press.sessions, press.clock()) == (2, 0)
     transport = PlannedTransport()
     assert deliver(press.sender(transport)) == DeliverReport(sent=2)
@@ -92,7 +92,7 @@ def test_rows_on_the_wire_of_a_dead_sender_fall_in_doubt_at_once(
     assert press.edition(edition_id).state is EditionState.CLOSED
 
 
-def test_a_living_sender_is_left_alone_in_every_step(press: Press, edition_id: int) -> None:
+def test_a_living_sender_is_not_swept_in_any_step(press: Press, edition_id: int) -> None:
     swept: list[tuple[int, int]] = []
 
     def look() -> None:
@@ -106,7 +106,7 @@ def test_a_living_sender_is_left_alone_in_every_step(press: Press, edition_id: i
     assert press.states(edition_id) == {"sent": 2}
 
 
-def test_a_lease_that_is_over_counts_even_where_the_connection_lingers(
+def test_an_expired_lease_counts_even_if_the_connection_lingers(
     press: Press, edition_id: int
 ) -> None:
     swept: list[tuple[int, int]] = []
@@ -120,7 +120,7 @@ def test_a_lease_that_is_over_counts_even_where_the_connection_lingers(
     assert press.states(edition_id) == {"in_doubt": 2}
 
 
-def test_a_sender_that_starts_while_the_sweep_looks_is_not_taken_for_dead(
+def test_a_sender_that_starts_during_the_sweep_is_not_taken_for_dead(
     press: Press, edition_id: int
 ) -> None:
     transport = PlannedTransport()
@@ -136,18 +136,18 @@ def test_a_sender_that_starts_while_the_sweep_looks_is_not_taken_for_dead(
     sending = threading.Thread(target=lambda: deliver(second.sender(transport)))
 
     def start_in_between(*arguments: Any) -> None:
-        # What the sweep has just read of the locks is out of date from here on.
+        # From here on the locks that the sweep has read are out of date.
         if "pg_locks" in arguments[2] and is_waiting.pop():
             sending.start()
             assert on_the_wire.wait(10)
 
     event.listen(press.sessions.kw["bind"], "after_cursor_execute", start_in_between)
     try:
-        healed = sweep(press.sessions, press.clock())
+        swept = sweep(press.sessions, press.clock())
     finally:
         may_end.set()
         sending.join(10)
-    assert healed == (0, 0)
+    assert swept == (0, 0)
     assert press.states(edition_id) == {"sent": 2}
 
 
@@ -155,19 +155,19 @@ def test_a_sender_that_starts_while_the_sweep_looks_is_not_taken_for_dead(
     ("outcome", "state"),
     [(ACCEPTED, "sent"), (LATER, "queued"), (NOBODY, "failed"), (SILENCE, "in_doubt")],
 )
-def test_a_reply_that_comes_after_the_sweep_decides(
+def test_a_reply_after_the_sweep_settles_the_row(
     press: Press, outcome: SendOutcome, state: str
 ) -> None:
     press.add_subscribers(ANNE)
     press.add_papers(1)
     edition_id = press.publish()
 
-    def call_it_doubtful() -> None:
+    def put_in_doubt() -> None:
         press.clock.forward(seconds=press.settings.lease_seconds + 1)
         assert sweep(press.sessions, press.clock()) == (0, 1)
         assert press.states(edition_id) == {"in_doubt": 1}
 
-    transport = PlannedTransport(lambda _: outcome, call_it_doubtful)
+    transport = PlannedTransport(lambda _: outcome, put_in_doubt)
     deliver(press.sender(transport))
     assert press.states(edition_id) == {state: 1}
     assert press.balance(edition_id).closes
@@ -176,9 +176,7 @@ def test_a_reply_that_comes_after_the_sweep_decides(
     assert blamed is (SuppressionReason.HARD_BOUNCE if outcome is NOBODY else None)
 
 
-def test_a_reply_that_comes_after_the_operators_answer_changes_nothing(
-    press: Press, edition_id: int
-) -> None:
+def test_a_reply_after_the_operators_answer_changes_nothing(press: Press, edition_id: int) -> None:
     def answer() -> None:
         press.clock.forward(seconds=press.settings.lease_seconds + 1)
         sweep(press.sessions, press.clock())
@@ -205,17 +203,17 @@ def test_the_operators_answer_is_recorded_and_the_balance_closes(
     assert press.balance(edition_id).closes
 
 
-def test_resent_mail_is_the_same_message_to_whoever_compares(press: Press, edition_id: int) -> None:
+def test_resent_mail_has_the_same_message_id(press: Press, edition_id: int) -> None:
     first = PlannedTransport(lambda _: SILENCE)
     deliver(press.sender(first))
     resolve(press.sessions, edition_id, "resend", press.clock())
     second = PlannedTransport()
     assert deliver(press.sender(second)) == DeliverReport(sent=2)
-    # The same Message-ID lets a mail program fold the two copies into one.
+    # The same Message-ID lets a mail program show the two copies as one.
     assert {e.number: e.payload for e in first.sent} == {e.number: e.payload for e in second.sent}
 
 
-def test_an_edition_is_open_again_while_a_row_is_sent_anew(press: Press, edition_id: int) -> None:
+def test_an_edition_is_reopened_while_a_row_is_sent_again(press: Press, edition_id: int) -> None:
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     assert press.edition(edition_id).state is EditionState.CLOSED
     resolve(press.sessions, edition_id, "resend", press.clock())
@@ -257,7 +255,7 @@ def test_carried_papers_come_again_marked_in_the_next_edition_and_only_there(
     assert entries(press, third) == [(newest, False)]
 
 
-def test_carried_papers_come_even_where_the_next_edition_has_nothing_else(
+def test_carried_papers_come_even_if_the_next_edition_has_no_others(
     press: Press, edition_id: int
 ) -> None:
     old = [paper_id for paper_id, _ in entries(press, edition_id)]
@@ -268,7 +266,7 @@ def test_carried_papers_come_even_where_the_next_edition_has_nothing_else(
     assert entries(press, second) == [(i, True) for i in old]
 
 
-def test_carried_papers_come_to_a_reader_who_changed_topics_meanwhile(press: Press) -> None:
+def test_carried_papers_come_to_a_subscriber_who_changed_topics_meanwhile(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["parsing"])
     paper_id = press.add_papers(1)["arxiv:2609.00001"]
     first = press.publish()
@@ -295,7 +293,7 @@ def test_papers_carried_twice_come_a_third_time(press: Press, edition_id: int) -
     assert sorted(entries(press, latest)) == [(i, True) for i in old]
 
 
-def test_a_mail_called_sent_by_the_operator_is_not_carried(press: Press, edition_id: int) -> None:
+def test_a_mail_resolved_as_sent_is_not_carried(press: Press, edition_id: int) -> None:
     die_in_flight(press)
     sweep(press.sessions, press.clock())
     resolve(press.sessions, edition_id, "sent", press.clock())

@@ -82,19 +82,18 @@ def split_message(raw: bytes) -> Parts:
     # Some archives and servers end lines with a bare CR.
     normalized = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     message = message_from_bytes(normalized)
-    leaves = list(_outer_parts(message))
+    leaves = _outer_parts(message)
     whole = _strip_quotes(_find_letter(leaves))
     letter, returned = _cut_letter(whole)
     blocks = [block for part in leaves for block in _status_blocks(part)]
-    enclosed = next(filter(None, (_enclosed(part) for part in leaves)), None)
-    lines = normalized.split(b"\n", MOST_LINES)
-    is_short = len(lines) <= MOST_LINES
+    enclosed = next(filter(None, map(_enclosed, leaves)), None)
+    *first, rest = normalized.split(b"\n", MOST_LINES)
     return Parts(
         headers=message,
-        sample=message if is_short else message_from_bytes(b"\n".join(lines[:MOST_LINES])),
+        sample=message_from_bytes(b"\n".join(first)) if len(first) == MOST_LINES else message,
         letter=letter,
         blocks=(tuple(blocks) or _blocks_of_letter(whole))[:MOST_RECIPIENTS],
-        feedback=next(filter(None, (_feedback(part) for part in leaves)), None),
+        feedback=next(filter(None, map(_feedback, leaves)), None),
         returned=enclosed or returned,
     )
 
@@ -216,23 +215,15 @@ def _is_recipient(block: Message) -> bool:
 
 def _blocks_of_letter(text: str) -> tuple[Message, ...]:
     """Return status blocks that are in plain text, as some gateways leave them."""
-    found = []
-    for piece in re.split(r"\n[ \t]*\n", text):
-        start = _BLOCK.search(piece)
-        if (
-            start
-            and (block := message_from_string(piece[start.start() :]))
-            and _is_recipient(block)
-        ):
-            found.append(block)
-    return tuple(found)
+    pieces = re.split(r"\n[ \t]*\n", text)
+    blocks = [piece[at.start() :] for piece in pieces if (at := _BLOCK.search(piece))]
+    return tuple(filter(_is_recipient, map(message_from_string, blocks)))
 
 
 def _feedback(part: Message) -> Message | None:
     """Return the fields of a feedback report, however the parser has treated the part."""
-    if part.get_content_type() != "message/feedback-report":
-        return None
-    return _first_inner(part)
+    is_report = part.get_content_type() == "message/feedback-report"
+    return _first_inner(part) if is_report else None
 
 
 def _enclosed(part: Message) -> Message | None:

@@ -1,6 +1,6 @@
 """Notices: reported bounces, complaints and arrivals, in one form for mails and webhooks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.bounces.inbound.parse import BounceMail
@@ -32,30 +32,26 @@ def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[
 
     A mail without addresses (complaints are redacted) is one notice with an empty address.
     """
-    paths = tuple(dict.fromkeys((*receivers, *mail.sent_to)))
-    notices = [
-        BounceNotice(
+    whole = BounceNotice(
+        key=f"mail:{mail.key}.0",
+        verdict=mail.verdict,
+        return_paths=tuple(dict.fromkeys((*receivers, *mail.sent_to))),
+        message_ids=mail.message_ids,
+        occurred_at=mail.sent_at,
+    )
+    if not mail.recipients:
+        return (whole,)
+    return tuple(
+        replace(
+            whole,
             key=f"mail:{mail.key}.{number}",
             verdict=recipient.verdict,
             address=plain_words(recipient.address),
             weight=recipient.weight,
             code=recipient.code,
             detail=plain_words(recipient.reply),
-            return_paths=paths,
-            message_ids=mail.message_ids,
-            occurred_at=mail.sent_at,
         )
         for number, recipient in enumerate(mail.recipients)
         # A report on how our mail was authenticated says nothing about its delivery.
         if not (recipient.action == "feedback" and recipient.verdict is not BounceVerdict.COMPLAINT)
-    ]
-    if notices or mail.recipients:
-        return tuple(notices)
-    alone = BounceNotice(
-        key=f"mail:{mail.key}.0",
-        verdict=mail.verdict,
-        return_paths=paths,
-        message_ids=mail.message_ids,
-        occurred_at=mail.sent_at,
     )
-    return (alone,)

@@ -7,7 +7,7 @@ webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Calls were authe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -37,7 +37,7 @@ class ParsedWebhook:
     bad_count: int = 0
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes) -> object:
     """Parse JSON of bounded size and depth. Raises `WebhookUnreadable`."""
     if len(body) > MOST_BYTES:
         raise WebhookUnreadable(f"more than {MOST_BYTES} bytes")
@@ -66,7 +66,7 @@ def parse_webhook(provider: str, value: object) -> ParsedWebhook:
     bad_count = 0
     for entry in entries:
         try:
-            notices += list(_PARSERS[provider](_fields(entry)))
+            notices += list(PARSERS[provider](_fields(entry)))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             bad_count += 1
     return ParsedWebhook(tuple(notices), bad_count)
@@ -78,8 +78,13 @@ def _fields(value: object) -> Fields:
     return value
 
 
-def _text(value: object, most: int = 2000) -> str:
-    return plain_words(str(value))[:most] if isinstance(value, str | int | float) else ""
+def _optional(value: object) -> Fields:
+    """Return an object that may be missing; providers also send null or an empty string."""
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return plain_words(str(value))[:2000] if isinstance(value, str | int | float) else ""
 
 
 def _moment(value: object) -> datetime | None:
@@ -121,36 +126,26 @@ def _read_ses(event: Fields) -> Iterator[BounceNotice]:
     mail = _fields(event["mail"])
     paths = (_text(mail.get("source")),)
     ids = tuple(_ses_message_ids(mail))
-    if kind == "Bounce":
-        bounce = _fields(event["bounce"])
-        for recipient in map(_fields, bounce["bouncedRecipients"]):
+    if kind in {"Bounce", "Complaint"}:
+        told = _fields(event[kind.lower()])
+        # A complaint lists every recipient of the mail; our mails have one.
+        listed = told["bouncedRecipients" if kind == "Bounce" else "complainedRecipients"]
+        for recipient in map(_fields, listed):
             address = _text(recipient["emailAddress"])
-            refusal = _ses_refusal(bounce, recipient)
+            if kind == "Bounce":
+                refusal = _ses_refusal(told, recipient)
+                detail = _text(recipient.get("diagnosticCode")) or _text(told.get("bounceSubType"))
+            else:
+                detail = _text(told.get("complaintFeedbackType")) or "abuse"
+                refusal = Refusal(V.NOT_A_BOUNCE if detail == "not-spam" else V.COMPLAINT)
             yield BounceNotice(
-                key=_key("ses", bounce.get("feedbackId"), mail.get("messageId"), address),
-                verdict=refusal.verdict,
+                key=_key("ses", told.get("feedbackId"), mail.get("messageId"), address),
                 address=address,
-                weight=refusal.weight,
-                code=refusal.code,
-                detail=_text(recipient.get("diagnosticCode")) or _text(bounce.get("bounceSubType")),
+                **asdict(refusal),
+                detail=detail,
                 return_paths=paths,
                 message_ids=ids,
-                occurred_at=_moment(bounce.get("timestamp")),
-            )
-    elif kind == "Complaint":
-        complaint = _fields(event["complaint"])
-        # SES lists every recipient of the mail; our mails have one.
-        for recipient in map(_fields, complaint["complainedRecipients"]):
-            address = _text(recipient["emailAddress"])
-            feedback = _text(complaint.get("complaintFeedbackType")) or "abuse"
-            yield BounceNotice(
-                key=_key("ses", complaint.get("feedbackId"), mail.get("messageId"), address),
-                verdict=V.NOT_A_BOUNCE if feedback == "not-spam" else V.COMPLAINT,
-                address=address,
-                detail=feedback,
-                return_paths=paths,
-                message_ids=ids,
-                occurred_at=_moment(complaint.get("timestamp")),
+                occurred_at=_moment(told.get("timestamp")),
             )
     elif kind in _SES_TAKEN:
         # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
@@ -174,9 +169,7 @@ def _ses_refusal(bounce: Fields, recipient: Fields) -> Refusal:
 
 def _ses_message_ids(mail: Fields) -> Iterator[str]:
     """Yield our Message-IDs, where SES is set to include the original headers."""
-    common = mail.get("commonHeaders")
-    if isinstance(common, dict):
-        yield _text(common.get("messageId"))
+    yield _text(_optional(mail.get("commonHeaders")).get("messageId"))
     for header in mail.get("headers") or ():
         if str(header.get("name", "")).lower() == "message-id":
             yield _text(header.get("value"))
@@ -210,24 +203,18 @@ _POSTMARK_TYPES = {
 
 def _read_postmark(event: Fields) -> Iterator[BounceNotice]:
     record = event["RecordType"]
-    if record not in {"Bounce", "SpamComplaint", "Delivery"}:
+    fixed = {"SpamComplaint": Refusal(V.COMPLAINT), "Delivery": Refusal(V.NOT_A_BOUNCE)}
+    if record not in {"Bounce", *fixed}:
         return
     address = _text(event.get("Email") or event["Recipient"])
-    if record == "Delivery":
-        refusal = Refusal(V.NOT_A_BOUNCE)
-    elif record == "SpamComplaint":
-        refusal = Refusal(V.COMPLAINT)
-    else:
-        refusal = _postmark_refusal(event)
+    metadata = _optional(event.get("Metadata"))
     yield BounceNotice(
         key=_key("postmark", record, event.get("ID") or event.get("MessageID"), address),
-        verdict=refusal.verdict,
         address=address,
-        weight=refusal.weight,
-        code=refusal.code,
+        **asdict(fixed.get(record) or _postmark_refusal(event)),
         detail=_text(event.get("Details")) or _text(event.get("Description")),
         return_paths=(_text(event.get("From")),),
-        message_ids=tuple(_postmark_message_ids(event)),
+        message_ids=(_text(metadata.get("message-id") or metadata.get("message_id")),),
         occurred_at=_moment(event.get("BouncedAt") or event.get("DeliveredAt")),
     )
 
@@ -243,14 +230,7 @@ def _postmark_refusal(event: Fields) -> Refusal:
     return by_type
 
 
-def _postmark_message_ids(event: Fields) -> Iterator[str]:
-    metadata = event.get("Metadata")
-    if isinstance(metadata, dict):
-        yield _text(metadata.get("message-id") or metadata.get("message_id"))
-
-
 # --- Mailgun --------------------------------------------------------------------------------
-
 
 # Events that prove that Mailgun accepted the mail.
 _MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
@@ -261,22 +241,16 @@ def _read_mailgun(call: Fields) -> Iterator[BounceNotice]:
     kind = event["event"]
     if kind not in {"failed", "rejected", "complained", *_MAILGUN_TAKEN}:
         return
-    status = event.get("delivery-status")
-    status = status if isinstance(status, dict) else {}
+    status = _optional(event.get("delivery-status"))
     reply = _text(status.get("message")) or _text(status.get("description"))
     headers = _fields(_fields(event.get("message") or {}).get("headers") or {})
     identity = _text(headers.get("message-id"))
-    envelope = event.get("envelope")
-    sender = _text(envelope.get("sender")) if isinstance(envelope, dict) else ""
-    refusal = _mailgun_refusal(event, status, reply)
     yield BounceNotice(
         key=_key("mailgun", event["id"]),
-        verdict=refusal.verdict,
         address=_text(event["recipient"]),
-        weight=refusal.weight,
-        code=refusal.code,
+        **asdict(_mailgun_refusal(event, status, reply)),
         detail=reply or _text(event.get("reason")),
-        return_paths=(sender,),
+        return_paths=(_text(_optional(event.get("envelope")).get("sender")),),
         message_ids=(f"<{identity.strip('<>')}>",) if identity else (),
         occurred_at=_moment(event.get("timestamp")),
     )
@@ -300,9 +274,11 @@ def _mailgun_refusal(event: Fields, status: Fields, reply: str) -> Refusal:
 
 # --- SendGrid -------------------------------------------------------------------------------
 
-# Events that prove that SendGrid accepted the mail.
-_SENDGRID_TAKEN = frozenset({"processed", "deferred", "delivered"})
-
+# The first three prove that SendGrid accepted the mail.
+_SENDGRID_EVENTS = {
+    **dict.fromkeys(("processed", "deferred", "delivered"), Refusal(V.NOT_A_BOUNCE)),
+    "spamreport": Refusal(V.COMPLAINT),
+}
 _SENDGRID_DROPS = {
     "bounced address": Refusal(V.ADDRESS, "", CERTAIN),
     "invalid": Refusal(V.ADDRESS, "", CERTAIN),
@@ -316,25 +292,18 @@ _SENDGRID_DROPS = {
 def _read_sendgrid(event: Fields) -> Iterator[BounceNotice]:
     # The oldest format has no event name and reports only bounces.
     kind = event.get("event", "bounce")
-    if kind not in {"bounce", "dropped", "spamreport", *_SENDGRID_TAKEN}:
+    if kind not in {"bounce", "dropped", *_SENDGRID_EVENTS}:
         return
     address, reason = _text(event["email"]), _text(event.get("reason"))
-    if kind == "spamreport":
-        refusal = Refusal(V.COMPLAINT)
-    elif kind in _SENDGRID_TAKEN:
-        refusal = Refusal(V.NOT_A_BOUNCE)
-    else:
-        dropped = _SENDGRID_DROPS.get(reason.lower()) if kind == "dropped" else None
-        refusal = dropped or classify_refusal(_text(event.get("status")), reason)
-    identity = _text(event.get("smtp-id"))
+    refusal = _SENDGRID_EVENTS.get(kind)
+    if kind == "dropped":
+        refusal = _SENDGRID_DROPS.get(reason.lower())
     yield BounceNotice(
         key=_key("sendgrid", event.get("sg_event_id") or (event.get("created"), address, reason)),
-        verdict=refusal.verdict,
         address=address,
-        weight=refusal.weight,
-        code=refusal.code,
+        **asdict(refusal or classify_refusal(_text(event.get("status")), reason)),
         detail=reason,
-        message_ids=(identity,) if identity else (),
+        message_ids=(_text(event.get("smtp-id")),),
         occurred_at=_moment(event.get("timestamp") or event.get("created")),
     )
 
@@ -351,14 +320,11 @@ def _read_generic(event: Fields) -> Iterator[BounceNotice]:
         "delivered": Refusal(V.NOT_A_BOUNCE),
         "bounce": classify_refusal(status, reply),
     }
-    refusal = refusals[kind]
     identity = event.get("id") or (kind, event.get("address"), event.get("at"), status, reply)
     yield BounceNotice(
         key=_key("generic", identity),
-        verdict=refusal.verdict,
         address=_text(event.get("address")),
-        weight=refusal.weight,
-        code=refusal.code,
+        **asdict(refusals[kind]),
         detail=reply,
         return_paths=(_text(event.get("return_path")),),
         message_ids=(_text(event.get("message_id")),),
@@ -366,11 +332,10 @@ def _read_generic(event: Fields) -> Iterator[BounceNotice]:
     )
 
 
-_PARSERS: dict[str, Callable[[Fields], Iterator[BounceNotice]]] = {
+PARSERS: dict[str, Callable[[Fields], Iterator[BounceNotice]]] = {
     "ses": _read_ses,
     "postmark": _read_postmark,
     "mailgun": _read_mailgun,
     "sendgrid": _read_sendgrid,
     "generic": _read_generic,
 }
-PROVIDERS = tuple(_PARSERS)

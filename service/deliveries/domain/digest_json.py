@@ -1,8 +1,6 @@
 """The JSON format of a digest in its delivery row: written once, read whole or entry by entry."""
 
-import json
 from collections.abc import Mapping, Sequence
-from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, TypeAlias
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, PaperUpdate
@@ -15,69 +13,35 @@ NoteKey: TypeAlias = tuple[Any, ...]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:
-    """Return the digest as the delivery row stores it; `digest_from_json` is the inverse."""
-    value: dict[str, Any] = json.loads(write_digest(digest))
-    return value
+    """Return the digest as the delivery row keeps it; `digest_from_json` is the inverse.
 
-
-def write_digest(digest: Digest) -> str:
-    """Return the digest as JSON text, ready for the row.
-
-    It is compact and written by hand, because a morning writes a hundred thousand of them. A group
-    is its title, its topic, the ids of its papers and, for each paper, the index of its note.
-    Papers with equal reasons share one note: `[is maybe seen, revision, reason, reason, …]`, where
-    each reason is an index into the list `told`.
+    A group is its title, its topic, the ids of its papers and the number of each paper's note. A
+    note holds what papers have in common: `[is maybe seen, revision, reason, reason, …]`. Notes and
+    reasons are numbered in the order in which they come, and written once.
     """
-    notes = _Notes()
-    groups = ",".join(
-        f"[{_quote(group.title)},{group.topic_id},{notes.write(group.entries)}]"
-        for group in digest.groups
-    )
-    also = notes.write(digest.also)
-    updates = ",".join(
-        f"[{update.paper_id},{_quote(update.kind)},{_quote(update.detail)}]"
-        for update in digest.updates
-    )
-    return (
-        f'{{"told":[{",".join(map(_write_reason, notes.reasons))}],'
-        f'"notes":[{",".join(notes.written)}],"groups":[{groups}],'
-        f'"cut":[{",".join(map(str, digest.cut_ids))}],'
-        f'"happenings":[{updates}],"also":[{also}]}}'
-    )
+    notes: dict[tuple[Any, ...], int] = {}
+    reasons: dict[Reason, int] = {}
 
+    def write(entries: Sequence[DigestEntry]) -> list[list[int]]:
+        return [
+            [entry[0] for entry in entries],
+            [notes.setdefault(entry[1:], len(notes)) for entry in entries],
+        ]
 
-class _Notes:
-    """The distinct notes and reasons of a digest, numbered in order of appearance."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self.reasons: dict[Reason, int] = {}
-        self._numbers: dict[tuple[Any, ...], str] = {}
-
-    def write(self, entries: Sequence[DigestEntry]) -> str:
-        """Return the JSON of a group's paper ids and the indexes of their notes."""
-        numbers = self._numbers
-        indexes = []
-        for entry in entries:
-            note = entry[1:]
-            number = numbers.get(note)
-            if number is None:
-                number = numbers[note] = self._add(entry)
-            indexes.append(number)
-        ids = ",".join([str(entry[0]) for entry in entries])
-        return f"[{ids}],[{','.join(indexes)}]"
-
-    def _add(self, entry: DigestEntry) -> str:
-        reasons = (self.reasons.setdefault(reason, len(self.reasons)) for reason in entry.reasons)
-        note = (int(entry.is_maybe_seen), entry.revision, *reasons)
-        self.written.append(f"[{','.join(map(str, note))}]")
-        return str(len(self.written) - 1)
-
-
-def _write_reason(reason: Reason) -> str:
-    words = ",".join(map(_quote, reason.words))
-    is_guess = "true" if reason.is_guess else "false"
-    return f"[{_quote(reason.clause)},{_quote(reason.field)},[{words}],{is_guess}]"
+    groups = [[group.title, group.topic_id, *write(group.entries)] for group in digest.groups]
+    also = write(digest.also)
+    numbered = [
+        [int(is_maybe_seen), revision, *(reasons.setdefault(one, len(reasons)) for one in found)]
+        for found, is_maybe_seen, revision in notes
+    ]
+    return {
+        "told": [[one.clause, one.field, [*one.words], one.is_guess] for one in reasons],
+        "notes": numbered,
+        "groups": groups,
+        "cut": [*digest.cut_ids],
+        "happenings": [[one.paper_id, str(one.kind), one.detail] for one in digest.updates],
+        "also": also,
+    }
 
 
 def digest_from_json(value: Mapping[str, Any] | None) -> Digest:

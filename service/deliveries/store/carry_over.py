@@ -10,7 +10,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.bulk_update import transition_rows
 from service.deliveries.store.deliveries import PAPER_KINDS
 from service.deliveries.store.models import Delivery
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 
 WHY_CARRIED = "still in doubt at the next edition; its papers come again there, marked"
 

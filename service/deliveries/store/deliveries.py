@@ -1,18 +1,18 @@
 """Insert and query deliveries: the digests of an edition and all other emails."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
 from service.deliveries.store.models import Delivery, DeliveryEvent
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 
 
 class DigestRow(NamedTuple):
@@ -23,7 +23,7 @@ class DigestRow(NamedTuple):
     send_not_after: datetime
     skip_reason: str = ""
     paper_ids: tuple[int, ...] = ()
-    digest: str = ""
+    digest: Mapping[str, Any] | None = None
 
 
 _COPIED = (
@@ -52,28 +52,19 @@ def insert_digests(
     missing = [row for row in rows if row.subscriber_id not in existing]
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
-        copy.write("".join([_write_row(edition_id, row, now) for row in missing]))
+        for row in missing:
+            copy.write_row(_copied_values(edition_id, row, now))
     return len(missing)
 
 
-def _write_row(edition_id: int, row: DigestRow, now: datetime) -> str:
-    """Return a line of COPY's text format; the driver's own writer takes four times as long."""
+def _copied_values(edition_id: int, row: DigestRow, now: datetime) -> tuple[Any, ...]:
     state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
-    digest = _escape(json.dumps(row.digest)) if row.digest else "\\N"
+    # A digest is one JSON string (`WrittenJson`).
+    digest = row.digest and to_json(to_json(row.digest).decode()).decode()
     return (
-        f"{DeliveryKind.DIGEST}\t{edition_id}\t{row.subscriber_id}\t{state}\t"
-        f"{_escape(row.skip_reason)}\t{row.due_at}\t{row.send_not_after}\t"
-        f"{{{','.join(map(str, row.paper_ids))}}}\t{digest}\t{now}\t{now}\n"
-    )
-
-
-def _escape(text: str) -> str:
-    for character, escaped in _ESCAPES:
-        text = text.replace(character, escaped)
-    return text
-
-
-_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+        DeliveryKind.DIGEST.value, edition_id, row.subscriber_id, state.value, row.skip_reason,
+        row.due_at, row.send_not_after, list(row.paper_ids), digest, now, now,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

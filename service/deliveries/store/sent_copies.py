@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
-from service.platform.database.pg_arrays import write_numbers, write_octets
+from service.platform.database.text_formats import write_numbers, write_octets
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
 from service.editions.store.models import Edition
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 
 
 def insert_edition(

@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import Announcement, Batch, Paper, Signal
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 
 
 def _latest_signals() -> LateralFromClause:

@@ -11,7 +11,7 @@ from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import PaperEventKind
 from service.papers.domain.works import PaperFacts
 from service.papers.store.models import Paper, PaperEvent, PaperIdentifier
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 
 
 def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:

@@ -24,7 +24,7 @@ from service.deliveries.store.claimed_rows import (
     take_claims,
 )
 from service.deliveries.store.models import Delivery
-from service.platform.database.pg_arrays import write_numbers, write_texts
+from service.platform.database.text_formats import write_numbers, write_texts
 from service.sending.store.in_flight import reopen_editions
 
 # The first key of every sender's advisory lock; it keeps our locks apart from other programs'.

@@ -15,7 +15,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
-from service.platform.database.pg_arrays import is_among, write_numbers, write_texts
+from service.platform.database.text_formats import is_among, write_numbers, write_texts
 
 
 class LockedClaim(NamedTuple):

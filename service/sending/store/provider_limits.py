@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.claimed_rows import Claim, claiming, take_claims
 from service.deliveries.store.models import Delivery
-from service.platform.database.pg_arrays import write_numbers, write_texts
+from service.platform.database.text_formats import write_numbers, write_texts
 from service.sending.domain.provider_limits import ProviderLimitView
 from service.sending.store.models import ProviderLimit
 

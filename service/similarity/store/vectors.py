@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session, aliased
 
 from service.papers.domain.tsvector import Lexemes, parse_tsvector
 from service.papers.store.models import Paper
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
 from service.similarity.store.models import PaperMeaning
 

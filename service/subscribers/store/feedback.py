@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store.models import PaperFeedback, Subscriber
 

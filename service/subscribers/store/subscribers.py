@@ -12,7 +12,7 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
-from service.platform.database.pg_arrays import write_numbers
+from service.platform.database.text_formats import write_numbers
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Consent, Subscriber
 from service.topics.store.models import Topic

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.platform.database.pg_arrays import write_octets
+from service.platform.database.text_formats import write_octets
 from service.platform.signing.address_hash import address_hash
 from service.subscribers.store.models import Suppression
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.tsvector import parse_tsvector
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.topics.domain.matching.clause_index import IndexedPaper
 
 

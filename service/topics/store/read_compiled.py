@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.topics.domain.matching.bulk import StoredClauses, StoredTopics
 from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Clause, CompiledTopic

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.papers.store.read import announced_day
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
 
 # The newest days are searched first, and their yield decides how far to search next. A word in

@@ -11,7 +11,7 @@ from hashlib import sha256
 from sqlalchemy import ARRAY, ColumnElement, LargeBinary, cast, func, select, text, update
 from sqlalchemy.orm import Session
 
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.topics.domain.language.syntax_tree import QueryError
 from service.topics.domain.matching import compiled as compiled_topics
 from service.topics.domain.types import ClauseKind

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
-from service.platform.database.pg_arrays import is_among
+from service.platform.database.text_formats import is_among
 from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_compiled_topics
 

@@ -1,4 +1,4 @@
-"""A digest is the same after a trip through JSON, whole and entry by entry."""
+"""A digest survives a round trip through JSON, whole and entry by entry."""
 
 import json
 
@@ -51,7 +51,7 @@ DIGESTS = st.builds(
 
 
 @given(DIGESTS)
-def test_a_digest_comes_back_from_json_as_it_was(digest: Digest) -> None:
+def test_a_digest_survives_a_round_trip_through_json(digest: Digest) -> None:
     assert digest_from_json(json.loads(json.dumps(digest_to_json(digest)))) == digest
 
 
@@ -66,8 +66,8 @@ def test_a_row_can_be_read_entry_by_entry(digest: Digest) -> None:
         assert tuple(read) == group.entries
         assert [keys[note] for note in notes] == [note_key(entry) for entry in read]
     assert find_updates(value) == digest.updates
-    told = [one.paper_id for one in digest.updates]
-    assert sorted(named_papers(value)) == sorted([*digest.paper_ids, *told])
+    updated = [update.paper_id for update in digest.updates]
+    assert sorted(named_papers(value)) == sorted([*digest.paper_ids, *updated])
 
 
 def test_a_reason_that_many_papers_share_is_written_once() -> None:
@@ -76,16 +76,16 @@ def test_a_reason_that_many_papers_share_is_written_once() -> None:
     assert json.dumps(digest_to_json(Digest((group,)))).count("long clause") == 1
 
 
-def test_all_papers_of_a_digest_are_named_those_nobody_asked_for_last() -> None:
+def test_all_papers_of_a_digest_are_listed_suggested_ones_last() -> None:
     group = DigestGroup("", (DigestEntry(3), DigestEntry(1)))
     assert Digest((group,), cut_ids=(9,), also=(DigestEntry(2),)).paper_ids == (3, 1, 2)
 
 
-def test_the_form_in_which_rows_are_kept_stays_as_it_is() -> None:
-    words = Reason("prompt", "title", ("prompt",))
+def test_the_stored_format_does_not_change() -> None:
+    title = Reason("prompt", "title", ("prompt",))
     author = Reason("au:x", "author", ("X. Y.",), is_guess=True)
     entries = (
-        DigestEntry(7, (words, author), is_maybe_seen=True),
+        DigestEntry(7, (title, author), is_maybe_seen=True),
         DigestEntry(8, revision=3),
         DigestEntry(9, (author,)),
     )

@@ -1,8 +1,8 @@
-"""Words of refusals, and those that nobody knows."""
+"""Phrases of refusals, and unknown ones."""
 
 from service.deliveries.domain.refusal_phrases import read_words
 
 
-def test_words_that_nobody_knows_are_none() -> None:
+def test_an_unknown_phrase_has_no_verdict() -> None:
     assert read_words("xyzzy") is None
     assert read_words("") is None

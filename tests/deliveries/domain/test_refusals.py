@@ -1,4 +1,4 @@
-"""Whom a refusal is about: by its code where that is exact, by its words where it is not."""
+"""The classification of refusals: by an exact code, or else by the text."""
 
 import pytest
 from hypothesis import given
@@ -38,8 +38,8 @@ CODES = {
 
 @pytest.mark.parametrize(("code", "verdict"), CODES.items())
 def test_an_exact_code_decides(code: str, verdict: V) -> None:
-    said = classify_refusal(code, f"550 {code} so it is")
-    assert (said.verdict, said.code) == (verdict, code)
+    refusal = classify_refusal(code, f"550 {code} so it is")
+    assert (refusal.verdict, refusal.code) == (verdict, code)
 
 
 WORDS = {
@@ -77,52 +77,52 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("text", "verdict"), WORDS.items())
-def test_words_decide_where_there_is_no_code(text: str, verdict: V) -> None:
+def test_the_text_decides_where_there_is_no_code(text: str, verdict: V) -> None:
     assert classify_refusal("", text).verdict is verdict
 
 
-def test_the_letter_speaks_where_the_server_is_silent() -> None:
+def test_the_notice_decides_where_the_reply_says_nothing() -> None:
     assert classify_refusal("5.0.0", "", "the mailbox is full").verdict is V.FULL
 
 
-def test_a_vague_code_yields_to_words_and_keeps_its_number() -> None:
-    said = classify_refusal("5.0.0", "550 User unknown")
-    assert (said.verdict, said.code, said.weight) == (V.ADDRESS, "5.0.0", CERTAIN)
+def test_a_vague_code_yields_to_the_text_and_is_still_reported() -> None:
+    refusal = classify_refusal("5.0.0", "550 User unknown")
+    assert (refusal.verdict, refusal.code, refusal.weight) == (V.ADDRESS, "5.0.0", CERTAIN)
 
 
-def test_the_refusing_servers_code_counts_for_more_than_the_reporters() -> None:
-    said = classify_refusal("4.4.7", "450 4.2.2 mailbox full")
-    assert (said.verdict, said.code) == (V.FULL, "4.2.2")
+def test_the_refusing_servers_code_overrides_the_reporters() -> None:
+    refusal = classify_refusal("4.4.7", "450 4.2.2 mailbox full")
+    assert (refusal.verdict, refusal.code) == (V.FULL, "4.2.2")
 
 
-def test_an_exact_report_helps_out_a_vague_refusal() -> None:
+def test_an_exact_reported_code_overrides_a_vague_refusal() -> None:
     assert classify_refusal("5.2.2", "550 5.0.0 no").code == "5.2.2"
 
 
-def test_a_block_list_costs_no_reader_though_the_reporter_blames_the_address() -> None:
-    said = classify_refusal("5.1.1", "550 5.7.1 IP address blacklisted")
-    assert (said.verdict, said.code, said.weight) == (V.POLICY, "5.7.1", 0)
+def test_a_block_list_suppresses_nobody_though_the_reporter_blames_the_address() -> None:
+    refusal = classify_refusal("5.1.1", "550 5.7.1 IP address blacklisted")
+    assert (refusal.verdict, refusal.code, refusal.weight) == (V.POLICY, "5.7.1", 0)
 
 
-def test_the_reporters_guess_stands_where_the_words_do_not_deny_it() -> None:
+def test_the_reporters_code_stands_where_the_text_does_not_contradict_it() -> None:
     assert classify_refusal("5.1.1", "550 who is that").verdict is V.ADDRESS
 
 
-def test_a_code_of_the_refusing_server_itself_is_believed() -> None:
+def test_the_refusing_servers_own_code_is_trusted() -> None:
     assert classify_refusal("5.1.1", "550 5.1.1 refused by the recipient's spam settings").weight
 
 
-def test_a_policy_code_is_not_overruled_by_talk_of_servers() -> None:
+def test_a_policy_code_is_not_overruled_by_text_about_servers() -> None:
     assert classify_refusal("4.7.0", "421 connection refused for now").verdict is V.POLICY
 
 
-def test_a_success_in_the_dialogue_is_not_taken_for_the_reason() -> None:
-    said = classify_refusal("", "250 2.1.0 sender ok; 550 5.1.1 nobody")
-    assert said.code == "5.1.1"
+def test_a_success_code_in_the_dialogue_is_ignored() -> None:
+    refusal = classify_refusal("", "250 2.1.0 sender ok; 550 5.1.1 nobody")
+    assert refusal.code == "5.1.1"
 
 
-def test_numbers_that_look_like_codes_are_none() -> None:
-    assert classify_refusal("", "host 5.1.1.9 said: mailbox is full").code == ""
+def test_numbers_that_only_look_like_codes_are_ignored() -> None:
+    assert classify_refusal("", "host 5.1.1.9 refusal: mailbox is full").code == ""
 
 
 WEIGHTS = [
@@ -140,11 +140,15 @@ WEIGHTS = [
 
 
 @pytest.mark.parametrize(("status", "reply", "weight"), WEIGHTS)
-def test_a_refusal_weighs_as_much_as_it_is_certain(status: str, reply: str, weight: int) -> None:
+def test_the_weight_of_a_refusal_follows_its_certainty(
+    status: str, reply: str, weight: int
+) -> None:
     assert classify_refusal(status, reply).weight == weight
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300))
-def test_no_text_raises_and_only_addresses_can_weigh(status: str, reply: str, letter: str) -> None:
-    said = classify_refusal(status, reply, letter)
-    assert said.weight == 0 or said.verdict in {V.ADDRESS, V.FULL}
+def test_no_text_raises_and_only_address_verdicts_have_weight(
+    status: str, reply: str, notice: str
+) -> None:
+    refusal = classify_refusal(status, reply, notice)
+    assert refusal.weight == 0 or refusal.verdict in {V.ADDRESS, V.FULL}

@@ -1,4 +1,4 @@
-"""The life of a delivery, and what a relay's words mean for it."""
+"""The state machine of a delivery, enhanced codes and skip reasons."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,28 +35,28 @@ NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
         ("no code", ""),
     ],
 )
-def test_an_enhanced_code_is_not_a_piece_of_an_address(text: str, code: str) -> None:
+def test_an_enhanced_code_is_not_part_of_an_ip_address(text: str, code: str) -> None:
     assert enhanced_code(text) == code
 
 
-def test_every_state_has_its_followers_and_no_row_is_stuck() -> None:
+def test_every_state_has_its_transitions_and_no_row_is_stuck() -> None:
     assert NEXT_STATES.keys() == set(DeliveryState)
     for state in DeliveryState:
         reached, edge = {state}, {state}
-        while edge := {following for one in edge for following in NEXT_STATES[one]} - reached:
+        while edge := {after for before in edge for after in NEXT_STATES[before]} - reached:
             reached |= edge
-        assert any(one.is_final for one in reached), state
+        assert any(end.is_final for end in reached), state
         if not state.is_final:
             assert NEXT_STATES[state]
 
 
-def test_what_left_the_house_never_goes_out_again_by_itself() -> None:
+def test_a_sent_message_is_never_sent_again_automatically() -> None:
     assert not may_follow(S.SENT, S.QUEUED)
     for state in (S.SENT, S.FAILED, S.SKIPPED, S.CARRIED, S.BOUNCED, S.COMPLAINED):
         assert NEXT_STATES[state].isdisjoint({S.QUEUED, S.CLAIMED, S.IN_FLIGHT})
 
 
-# Every move that claiming, sending, sweeping and resolving make.
+# Every transition made by claiming, sending, sweeping and resolving.
 @pytest.mark.parametrize(
     ("state", "following"),
     [
@@ -72,7 +72,9 @@ def test_what_left_the_house_never_goes_out_again_by_itself() -> None:
         (S.IN_DOUBT, S.QUEUED),
     ],
 )
-def test_every_step_of_sending_is_foreseen(state: DeliveryState, following: DeliveryState) -> None:
+def test_every_transition_of_sending_is_allowed(
+    state: DeliveryState, following: DeliveryState
+) -> None:
     assert may_follow(state, following)
 
 
@@ -95,7 +97,7 @@ LATER = NOW + timedelta(seconds=1)
         (SubscriberState.PAUSED, False, NOW, False, SkipReason.LATE),
     ],
 )
-def test_the_first_reason_not_to_send_is_the_one_told(
+def test_the_first_reason_not_to_send_is_returned(
     state: SubscriberState | None,
     is_suppressed: bool,
     until: datetime,
@@ -115,6 +117,6 @@ def test_a_balance_closes_only_over_counted_candidates() -> None:
     assert not balance_closes(None, [])
 
 
-def test_an_outcome_without_a_code_tells_its_words() -> None:
+def test_an_outcome_without_a_code_has_its_text_as_reply() -> None:
     assert SendOutcome(Phase.CONNECT, 0, "refused").reply == "refused"
     assert SendOutcome(Phase.RCPT, 550, "no").reply == "550 no"

@@ -1,4 +1,4 @@
-"""A doubt that nobody answers, and mail that no relay took: the papers come in the next edition."""
+"""Unresolved rows in doubt and refused mail: their papers come in the next edition."""
 
 from datetime import timedelta
 
@@ -29,27 +29,27 @@ TOO_BIG = SendOutcome(Phase.RCPT, 552, "5.3.4 too big for this receiver")
 
 
 def entries(press: Press, edition_id: int) -> list[tuple[int, bool]]:
-    """The papers of the only digest of an edition: (id, whether it is marked as maybe seen)."""
+    """Return the papers of an edition's only digest: (id, whether it is marked as maybe seen)."""
     digest = digest_from_json(press.row(edition_id).digest)
     return [(e.paper_id, e.is_maybe_seen) for group in digest.groups for e in group.entries]
 
 
 @pytest.fixture
 def paper_id(press: Press) -> int:
-    """Anne's only paper, in Friday's edition."""
+    """Return Anne's only paper, in Friday's edition."""
     press.add_subscribers(ANNE)
     return press.add_papers(1)["arxiv:2609.00001"]
 
 
 def send(press: Press, transport: PlannedTransport) -> int:
-    """Friday's edition, sent by the transport; the clock is at Saturday then."""
+    """Send Friday's edition and set the clock to Saturday; return the edition."""
     edition_id = press.publish()
     deliver(press.sender(transport))
     press.clock.forward(days=1)
     return edition_id
 
 
-def test_a_doubt_that_nobody_answered_comes_again_marked_in_the_next_mail(
+def test_an_unresolved_doubt_is_carried_into_the_next_mail_marked(
     press: Press, paper_id: int
 ) -> None:
     first = send(press, PlannedTransport(lambda _: SILENCE))
@@ -58,20 +58,20 @@ def test_a_doubt_that_nobody_answered_comes_again_marked_in_the_next_mail(
     row = press.row(first)
     assert row.carried_into_id == press.row(second).id
     with press.sessions() as session:
-        told = list_events(session, row.id)[-1]
-    assert (told.state, told.detail, told.attempt) == (DeliveryState.CARRIED, WHY_CARRIED, 1)
+        event = list_events(session, row.id)[-1]
+    assert (event.state, event.detail, event.attempt) == (DeliveryState.CARRIED, WHY_CARRIED, 1)
     transport = PlannedTransport()
     assert deliver(press.sender(transport)).sent == 1
     (mail,) = transport.sent
     text = " ".join(plain_text(mail.payload).split())
     assert (text.count("Parsing number 1"), text.count("you may have seen this")) == (1, 1)
-    # And it is over with that.
+    # It is carried only once.
     press.clock.forward(days=1)
     third = press.publish(SUNDAY)
     assert press.states(third) == {"skipped: empty": 1}
 
 
-def test_an_operator_who_wants_to_answer_alone_is_waited_for(press: Press, paper_id: int) -> None:
+def test_with_in_doubt_wait_nothing_is_carried_automatically(press: Press, paper_id: int) -> None:
     press.settings = press.settings.model_copy(update={"in_doubt": "wait"})
     first = send(press, PlannedTransport(lambda _: SILENCE))
     second = press.publish(SATURDAY)
@@ -79,7 +79,7 @@ def test_an_operator_who_wants_to_answer_alone_is_waited_for(press: Press, paper
     assert press.states(second) == {"skipped: empty": 1}
 
 
-def test_a_row_that_falls_in_doubt_after_the_opening_is_carried_by_its_readers_chunk(
+def test_a_row_in_doubt_after_the_opening_is_carried_by_its_subscribers_chunk(
     press: Press, paper_id: int
 ) -> None:
     first = press.publish()
@@ -103,7 +103,7 @@ def test_a_row_that_falls_in_doubt_after_the_opening_is_carried_by_its_readers_c
     assert entries(press, press.rows()[-1].edition_id or 0) == [(paper_id, True)]
 
 
-def test_a_reader_who_changed_cadence_gets_them_in_the_edition_of_the_new_one(
+def test_a_subscriber_who_changed_cadence_gets_them_in_the_new_cadences_edition(
     press: Press, paper_id: int
 ) -> None:
     first = send(press, PlannedTransport(lambda _: SILENCE))
@@ -113,7 +113,7 @@ def test_a_reader_who_changed_cadence_gets_them_in_the_edition_of_the_new_one(
     assert entries(press, weekly) == [(paper_id, True)]
 
 
-def test_a_doubt_about_a_reader_who_left_is_over_with_the_next_edition(
+def test_a_doubt_about_a_subscriber_who_left_ends_with_the_next_edition(
     press: Press, paper_id: int
 ) -> None:
     first = send(press, PlannedTransport(lambda _: SILENCE))
@@ -123,7 +123,7 @@ def test_a_doubt_about_a_reader_who_left_is_over_with_the_next_edition(
     assert press.rows(second) == []
 
 
-def test_an_edition_that_is_composed_anew_leaves_its_own_doubts_alone(
+def test_an_edition_composed_again_does_not_carry_its_own_doubts(
     press: Press, paper_id: int
 ) -> None:
     first = press.publish()
@@ -133,12 +133,12 @@ def test_an_edition_that_is_composed_anew_leaves_its_own_doubts_alone(
 
 
 @pytest.mark.parametrize("refusal", [NOBODY, TOO_BIG])
-def test_papers_of_a_mail_that_was_refused_come_in_the_next_unmarked(
+def test_papers_of_a_refused_mail_come_in_the_next_unmarked(
     press: Press, paper_id: int, refusal: SendOutcome
 ) -> None:
     first = send(press, PlannedTransport(lambda _: refusal))
     assert press.states(first) == {"failed": 1}
-    # As an operator does who finds that the relay spoke nonsense.
+    # An operator may do this after the relay gave a wrong reply.
     press.change(press.row(first).subscriber_id or 0, state=SubscriberState.ACTIVE)
     second = press.publish(SATURDAY)
     assert entries(press, second) == [(paper_id, False)]
@@ -146,9 +146,7 @@ def test_papers_of_a_mail_that_was_refused_come_in_the_next_unmarked(
     assert press.states(first) == {"failed": 1}
 
 
-def test_papers_of_a_mail_that_was_too_late_come_in_the_next_unmarked(
-    press: Press, paper_id: int
-) -> None:
+def test_papers_of_a_late_mail_come_in_the_next_unmarked(press: Press, paper_id: int) -> None:
     first = press.publish()
     deliver(press.sender(PlannedTransport(lambda _: LATER)))
     press.clock.forward(days=1)
@@ -162,16 +160,14 @@ def test_papers_of_a_mail_that_was_too_late_come_in_the_next_unmarked(
     assert press.states(third) == {"skipped: empty": 1}
 
 
-def test_papers_of_a_mail_that_was_refused_long_ago_stay_where_they_are(
-    press: Press, paper_id: int
-) -> None:
+def test_papers_of_a_mail_refused_long_ago_are_not_carried(press: Press, paper_id: int) -> None:
     send(press, PlannedTransport(lambda _: TOO_BIG))
     press.clock.forward(days=31)
     later = press.publish(FRIDAY + timedelta(days=32))
     assert press.states(later) == {"skipped: empty": 1}
 
 
-def test_a_paper_that_was_in_doubt_once_stays_marked_when_its_next_mail_is_refused(
+def test_a_paper_once_in_doubt_stays_marked_when_its_next_mail_is_refused(
     press: Press, paper_id: int
 ) -> None:
     send(press, PlannedTransport(lambda _: SILENCE))
@@ -182,7 +178,7 @@ def test_a_paper_that_was_in_doubt_once_stays_marked_when_its_next_mail_is_refus
     assert entries(press, third) == [(paper_id, True)]
 
 
-def test_what_falls_in_doubt_by_a_dead_sender_is_carried_after_the_sweep(
+def test_rows_left_in_doubt_by_a_dead_sender_are_carried_after_the_sweep(
     press: Press, paper_id: int
 ) -> None:
     class Killed(BaseException):

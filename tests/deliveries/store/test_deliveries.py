@@ -1,4 +1,4 @@
-"""Deliveries as rows: unique, found again, and a ledger of what each reader was sent."""
+"""Deliveries as rows: unique, queried, and the ledger of papers sent to each subscriber."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from support.newsletter.press import SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
-from service.deliveries.domain.digest_json import digest_from_json, write_digest
+from service.deliveries.domain.digest_json import digest_from_json, digest_to_json
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import (
@@ -43,11 +43,11 @@ def edition_id(press: Press, subscribers: list[int]) -> int:
     return press.publish()
 
 
-def test_no_rows_are_no_statement(session: Session, now: datetime) -> None:
+def test_no_rows_run_no_statement(session: Session, now: datetime) -> None:
     assert insert_digests(session, 4711, [], now) == 0
 
 
-def test_more_readers_than_one_statement_can_hold_are_all_written(
+def test_more_subscribers_than_one_statement_can_hold_are_all_written(
     press: Press, session: Session, now: datetime
 ) -> None:
     press.publish()
@@ -57,14 +57,14 @@ def test_more_readers_than_one_statement_can_hold_are_all_written(
     assert insert_digests(session, 1, rows, now) == 0
 
 
-def test_whatever_a_reader_called_a_topic_comes_back_from_the_row(
+def test_any_topic_title_survives_a_round_trip_through_the_row(
     press: Press, session: Session, now: datetime
 ) -> None:
     press.publish()
     (subscriber,) = press.add_subscribers("odd@example.org")
     title = 'a\tb\\n\nc\r"d" \\N {e,f} “Ünï” \U0001f600'
     digest = Digest((DigestGroup(title, (DigestEntry(7),), 3),), (8, 9))
-    row = DigestRow(subscriber, now, now, "", digest.paper_ids, write_digest(digest))
+    row = DigestRow(subscriber, now, now, "", digest.paper_ids, digest_to_json(digest))
     assert insert_digests(session, 1, [row], now) == 1
     (found,) = session.scalars(select(Delivery).where(Delivery.subscriber_id == subscriber))
     assert found.digest is not None
@@ -103,7 +103,7 @@ def test_the_latest_mail_of_a_kind_is_the_newest(
     assert latest_mail_at(session, kind, subscribers[0]) == now + timedelta(hours=5)
 
 
-def test_a_row_is_found_by_its_number(session: Session, edition_id: int, press: Press) -> None:
+def test_a_row_is_found_by_its_id(session: Session, edition_id: int, press: Press) -> None:
     row = press.rows(edition_id)[0]
     found = get_delivery(session, row.id)
     assert found is not None
@@ -111,15 +111,18 @@ def test_a_row_is_found_by_its_number(session: Session, edition_id: int, press: 
     assert get_delivery(session, 4711) is None
 
 
-def test_events_are_told_in_order_and_cut_to_what_fits(
+def test_events_are_listed_in_order_and_truncated(
     session: Session, edition_id: int, press: Press
 ) -> None:
     row = session.get_one(Delivery, press.rows(edition_id)[0].id)
     record_event(session, row, DeliveryState.CLAIMED, "first", press.clock())
     record_event(session, row, DeliveryState.QUEUED, "x" * 5_000, press.clock())
     session.commit()
-    told = list_events(session, row.id)
-    assert [(one.state, len(one.detail)) for one in told] == [("claimed", 5), ("queued", 1_000)]
+    events = list_events(session, row.id)
+    assert [(event.state, len(event.detail)) for event in events] == [
+        ("claimed", 5),
+        ("queued", 1_000),
+    ]
 
 
 def seen_by_anne(press: Press, subscribers: list[int], ids: list[int], but: int = 0) -> set[int]:
@@ -127,13 +130,13 @@ def seen_by_anne(press: Press, subscribers: list[int], ids: list[int], but: int 
         return set(find_seen(session, subscribers, ids, but).get(subscribers[0], ()))
 
 
-def test_the_ledger_holds_what_was_sent_or_may_have_been(
+def test_the_ledger_has_papers_that_were_or_may_have_been_sent(
     press: Press, subscribers: list[int], edition_id: int
 ) -> None:
     ids = list(press.rows(edition_id)[0].paper_ids)
     assert seen_by_anne(press, subscribers, ids) == set(ids)
     assert seen_by_anne(press, subscribers, ids[:1]) >= set(ids[:1])
-    # Its own edition is no reason not to bring a paper.
+    # Papers of the edition itself do not count as seen.
     assert seen_by_anne(press, subscribers, ids, but=edition_id) == set()
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     assert seen_by_anne(press, subscribers, ids) == set(ids)
@@ -141,12 +144,12 @@ def test_the_ledger_holds_what_was_sent_or_may_have_been(
     assert seen_by_anne(press, subscribers, ids) == set()
 
 
-def test_nobody_has_seen_nothing(session: Session, subscribers: list[int]) -> None:
+def test_the_ledger_of_no_papers_is_empty(session: Session, subscribers: list[int]) -> None:
     assert find_seen(session, subscribers, [], 0) == {}
     assert find_seen(session, [], [1], 0) == {}
 
 
-def test_carried_rows_are_found_by_reader_until_a_digest_brought_them(
+def test_carried_rows_are_found_by_subscriber_until_a_digest_has_them(
     press: Press, session: Session, subscribers: list[int], edition_id: int
 ) -> None:
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))

@@ -1,4 +1,4 @@
-"""How a provider is slowed down, spared, tried again and trusted again."""
+"""The rate limit of a provider, and its circuit breaker."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -36,49 +36,49 @@ FRESH = ProviderLimitView("gmail", NOW)
 SECOND = timedelta(seconds=1)
 
 
-def hear(
+def apply(
     limit_state: ProviderLimitView, *kinds: ReplyKind, at: datetime = NOW
 ) -> ProviderLimitView:
     return next_limit(limit_state, [(kind, f"{kind} it says") for kind in kinds], at)
 
 
 def opened(at: datetime = NOW) -> ProviderLimitView:
-    return hear(FRESH, *[K.POLICY] * OPENS_AT, at=at)
+    return apply(FRESH, *[K.POLICY] * OPENS_AT, at=at)
 
 
-def test_the_first_complaint_of_speed_sets_a_pace_and_the_next_ones_halve_it() -> None:
-    limit_state = hear(FRESH, K.THROTTLED)
+def test_the_first_throttling_reply_sets_a_rate_and_further_ones_halve_it() -> None:
+    limit_state = apply(FRESH, K.THROTTLED)
     assert limit_state.rate == START_RATE
     assert limit_state.last_reply == "throttled it says"
-    # What was on the wire complains of the old speed.
+    # Messages already in flight complain of the previous rate.
     at = NOW + SLOWING_EVERY - SECOND
-    assert hear(limit_state, *[K.THROTTLED] * 30, at=at).rate == START_RATE
+    assert apply(limit_state, *[K.THROTTLED] * 30, at=at).rate == START_RATE
     for times in range(1, 20):
-        limit_state = hear(limit_state, K.THROTTLED, at=NOW + SLOWING_EVERY * times)
+        limit_state = apply(limit_state, K.THROTTLED, at=NOW + SLOWING_EVERY * times)
         assert limit_state.rate == max(START_RATE / 2**times, SLOWEST_RATE)
 
 
-def test_a_pace_recovers_step_by_step_while_mail_is_taken_and_not_by_waiting() -> None:
-    limit_state, at = hear(FRESH, K.THROTTLED), NOW
+def test_a_rate_recovers_in_steps_with_accepted_mail_and_not_by_waiting() -> None:
+    limit_state, at = apply(FRESH, K.THROTTLED), NOW
     for step in range(1, 6):
         at += RECOVERY_EVERY
-        limit_state = hear(limit_state, *[K.ACCEPTED] * 40, at=at)
+        limit_state = apply(limit_state, *[K.ACCEPTED] * 40, at=at)
         assert limit_state.rate == START_RATE + RECOVERY_STEP * step
     assert limit_state.rate is not None
     assert (
-        hear(limit_state, K.ACCEPTED, at=at + timedelta(hours=9)).rate
+        apply(limit_state, K.ACCEPTED, at=at + timedelta(hours=9)).rate
         == limit_state.rate + RECOVERY_STEP
     )
 
 
-def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
-    limit_state, at = hear(FRESH, K.THROTTLED), NOW
+def test_a_recovered_rate_is_no_limit_and_the_row_is_healthy() -> None:
+    limit_state, at = apply(FRESH, K.THROTTLED), NOW
     while limit_state.rate is not None:
         at += RECOVERY_EVERY
-        limit_state = hear(limit_state, K.ACCEPTED, at=at)
+        limit_state = apply(limit_state, K.ACCEPTED, at=at)
     assert at - NOW == RECOVERY_EVERY * int((FULL_RATE - START_RATE) / RECOVERY_STEP)
     assert limit_state.is_healthy
-    assert not hear(limit_state, K.POLICY).is_healthy
+    assert not apply(limit_state, K.POLICY).is_healthy
 
 
 @given(
@@ -86,15 +86,15 @@ def test_a_recovered_pace_is_no_limit_and_nothing_to_remember() -> None:
         st.tuples(st.sampled_from(ReplyKind), st.integers(0, 7200), st.integers(0, 50)), max_size=60
     )
 )
-def test_whatever_is_heard_the_pace_stays_within_its_bounds(
-    told: list[tuple[ReplyKind, int, int]],
+def test_for_any_replies_the_rate_stays_within_its_bounds(
+    replies: list[tuple[ReplyKind, int, int]],
 ) -> None:
     limit_state, at = FRESH, NOW
-    for kind, seconds, wanted in told:
+    for kind, seconds, wanted in replies:
         at += timedelta(seconds=seconds)
         count, limit_state = take(limit_state, wanted, at)
         assert 0 <= count <= wanted
-        limit_state = hear(limit_state, kind, at=at)
+        limit_state = apply(limit_state, kind, at=at)
         assert limit_state.rate is None or SLOWEST_RATE <= limit_state.rate < FULL_RATE
         assert len(limit_state.recent) <= LOOKS_BACK
         assert (
@@ -108,7 +108,7 @@ def test_whatever_is_heard_the_pace_stays_within_its_bounds(
 
 
 @given(st.floats(SLOWEST_RATE, FULL_RATE), st.lists(st.integers(0, 300), min_size=1, max_size=80))
-def test_no_more_is_taken_than_the_pace_allows(rate: float, gaps: list[int]) -> None:
+def test_no_more_is_sent_than_the_rate_allows(rate: float, gaps: list[int]) -> None:
     limit_state, at, taken = replace(FRESH, rate=rate), NOW, 0
     for gap in gaps:
         at += timedelta(seconds=gap)
@@ -118,7 +118,7 @@ def test_no_more_is_taken_than_the_pace_allows(rate: float, gaps: list[int]) -> 
     assert taken <= rate * seconds + 1
 
 
-def test_a_slow_provider_still_gets_one_at_a_time() -> None:
+def test_a_slow_provider_still_gets_one_message_at_a_time() -> None:
     limit_state = replace(FRESH, rate=SLOWEST_RATE)
     count, limit_state = take(limit_state, 5, NOW)
     assert count == 1
@@ -128,28 +128,28 @@ def test_a_slow_provider_still_gets_one_at_a_time() -> None:
 
 
 @given(st.floats(SLOWEST_RATE, FULL_RATE), st.integers(0, 50), st.integers(0, 30))
-def test_the_next_one_goes_when_it_is_said_to(rate: float, before: int, gap: int) -> None:
+def test_the_next_message_goes_at_the_announced_time(rate: float, before: int, gap: int) -> None:
     _, limit_state = take(replace(FRESH, rate=rate), before, NOW)
     now = NOW + timedelta(seconds=gap)
     at = next_at(limit_state, now)
-    # Microseconds are what a time can hold.
+    # A time has the precision of a microsecond.
     assert take(limit_state, 1, at + timedelta(microseconds=2))[0] == 1
     if at > now:
         assert take(limit_state, 1, at - timedelta(milliseconds=1))[0] == 0
 
 
-def test_without_a_pace_everything_is_taken_and_nothing_of_nothing() -> None:
+def test_without_a_limit_everything_is_sent_and_nothing_of_nothing() -> None:
     assert take(FRESH, 7, NOW) == (7, FRESH)
     assert take(opened(), 0, NOW + timedelta(days=1))[0] == 0
     assert next_at(FRESH, NOW) == NOW
 
 
-def test_the_breaker_opens_at_enough_refusals_among_the_last_answers() -> None:
-    limit_state = hear(FRESH, *[K.POLICY] * (OPENS_AT - 1))
+def test_the_breaker_opens_at_enough_policy_refusals_among_the_last_replies() -> None:
+    limit_state = apply(FRESH, *[K.POLICY] * (OPENS_AT - 1))
     assert not limit_state.is_open
-    mixed = hear(FRESH, *[K.POLICY, K.ACCEPTED, K.ACCEPTED] * 20)
+    mixed = apply(FRESH, *[K.POLICY, K.ACCEPTED, K.ACCEPTED] * 20)
     assert not mixed.is_open, "a third of refusals is some readers' trouble"
-    limit_state = hear(limit_state, K.POLICY)
+    limit_state = apply(limit_state, K.POLICY)
     assert limit_state.breaker is BreakerState.OPEN
     assert limit_state.opened_at == NOW
     assert limit_state.probe_at == NOW + timedelta(minutes=PROBE_MINUTES[0])
@@ -157,12 +157,12 @@ def test_the_breaker_opens_at_enough_refusals_among_the_last_answers() -> None:
 
 
 @pytest.mark.parametrize("kind", [K.GREYLISTED, K.FULL, K.PUT_OFF, K.REFUSED, K.RELAY])
-def test_what_is_about_one_reader_or_the_relay_moves_nothing(kind: ReplyKind) -> None:
-    assert hear(FRESH, *[kind] * 50) == FRESH
+def test_a_reply_about_one_address_or_the_relay_changes_nothing(kind: ReplyKind) -> None:
+    assert apply(FRESH, *[kind] * 50) == FRESH
     assert not is_trouble(kind)
 
 
-def test_an_open_breaker_takes_nothing_until_one_probe() -> None:
+def test_an_open_breaker_allows_nothing_until_one_probe() -> None:
     limit_state = opened()
     assert take(limit_state, 100, NOW + timedelta(minutes=29))[0] == 0
     at = NOW + timedelta(minutes=30)
@@ -172,39 +172,39 @@ def test_an_open_breaker_takes_nothing_until_one_probe() -> None:
     assert take(limit_state, 100, at + SECOND)[0] == 0
 
 
-def test_leftovers_on_the_wire_say_nothing_while_open() -> None:
+def test_replies_to_earlier_messages_are_ignored_while_open() -> None:
     limit_state = opened()
     for kind in (K.ACCEPTED, K.POLICY, K.THROTTLED):
-        assert hear(limit_state, kind) == limit_state
+        assert apply(limit_state, kind) == limit_state
 
 
 def probing(at: datetime) -> ProviderLimitView:
     return take(opened(), 1, at)[1]
 
 
-def test_a_probe_that_is_taken_closes_the_breaker_and_begins_slowly() -> None:
+def test_an_accepted_probe_closes_the_breaker_and_starts_slowly() -> None:
     at = NOW + timedelta(minutes=30)
-    limit_state = hear(probing(at), K.ACCEPTED, at=at)
+    limit_state = apply(probing(at), K.ACCEPTED, at=at)
     assert not limit_state.is_open
     assert limit_state.rate == START_RATE
     assert limit_state.recent.count("p") == 0
 
 
-def test_a_probe_that_is_refused_opens_it_again_for_longer() -> None:
+def test_a_refused_probe_opens_the_breaker_again_for_longer() -> None:
     limit_state, at, waits = opened(), NOW, []
     for _ in range(len(PROBE_MINUTES) + 1):
         at = next_at(limit_state, at)
         _, limit_state = take(limit_state, 1, at)
-        limit_state = hear(limit_state, K.POLICY, at=at)
+        limit_state = apply(limit_state, K.POLICY, at=at)
         assert limit_state.probe_at is not None
         waits.append((limit_state.probe_at - at) / timedelta(minutes=1))
     assert waits == [*PROBE_MINUTES[1:], PROBE_MINUTES[-1], PROBE_MINUTES[-1]]
-    assert limit_state.opened_at == NOW, "the operator is told since when"
+    assert limit_state.opened_at == NOW, "the alert says since when"
 
 
-def test_a_probe_that_meets_another_trouble_is_repeated_soon() -> None:
+def test_a_probe_with_another_error_is_repeated_soon() -> None:
     at = NOW + timedelta(minutes=30)
-    limit_state = hear(probing(at), K.GREYLISTED, at=at)
+    limit_state = apply(probing(at), K.GREYLISTED, at=at)
     assert limit_state.breaker is BreakerState.OPEN
     assert next_at(limit_state, at) == at + PROBE_AGAIN
 
@@ -216,16 +216,16 @@ def test_a_probe_whose_worker_died_is_replaced() -> None:
     assert take(limit_state, 9, at + PROBE_LOST)[0] == 1
 
 
-def test_replies_are_folded_in_their_order() -> None:
-    told: Iterable[tuple[ReplyKind, str]] = ((K.POLICY, "x" * 900) for _ in range(9))
-    limit_state = next_limit(FRESH, told, NOW)
+def test_replies_are_applied_in_their_order() -> None:
+    replies: Iterable[tuple[ReplyKind, str]] = ((K.POLICY, "x" * 900) for _ in range(9))
+    limit_state = next_limit(FRESH, replies, NOW)
     assert limit_state.is_open
     assert len(limit_state.last_reply) == 300
     assert is_trouble(K.THROTTLED)
     assert is_trouble(K.POLICY)
 
 
-def test_a_readers_address_is_not_kept_with_the_pace() -> None:
-    words = "4.7.0 <anne@example.org>: slower, anne@example.org (to=<b@x.example>)"
-    limit_state = next_limit(FRESH, [(K.THROTTLED, words)], NOW)
+def test_an_address_is_not_stored_with_the_limit() -> None:
+    text = "4.7.0 <anne@example.org>: slower, anne@example.org (to=<b@x.example>)"
+    limit_state = next_limit(FRESH, [(K.THROTTLED, text)], NOW)
     assert limit_state.last_reply == "4.7.0 <<address>>: slower, <address> (to=<<address>>)"

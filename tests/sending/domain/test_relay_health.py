@@ -1,4 +1,4 @@
-"""Whose turn it is among several relays."""
+"""Weighted round robin among several relays, and their back-off."""
 
 from collections import Counter
 
@@ -30,7 +30,7 @@ def test_each_relay_gets_exactly_its_weight_in_each_round(weights: list[int]) ->
     assert Counter(rounds) == {place: weight * 3 for place, weight in enumerate(weights)}
 
 
-def test_a_heavy_relay_does_not_take_its_turns_in_a_row() -> None:
+def test_a_relay_with_a_large_weight_is_not_chosen_many_times_in_a_row() -> None:
     assert turns([RelayHealth(3), RelayHealth(1)], 8) == [0, 0, 1, 0, 0, 0, 1, 0]
 
 
@@ -56,7 +56,7 @@ def test_many_connections_that_fail_together_are_one_failure() -> None:
     assert after_failure(once, 10.5) == once
 
 
-def test_where_all_rest_or_were_tried_there_is_none_and_we_know_when_there_will_be() -> None:
+def test_if_all_rest_or_were_tried_there_is_no_relay_and_the_next_time_is_known() -> None:
     healths = [after_failure(RelayHealth(), 10.0), after_failure(RelayHealth(), 10.4)]
     assert next_relay(healths, 10.5) == (None, healths)
     assert wakes_at(healths) == 10.0 + REST_SECONDS[0]

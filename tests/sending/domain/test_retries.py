@@ -1,4 +1,4 @@
-"""When a mail is tried again, what counts against it, and that it never comes too late."""
+"""The retry policy: waits, deferrals, and no mail after its latest time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ def tries(deferral_count: int = 0, *, until: datetime = DAY, is_paused: bool = F
 
 
 @given(OUTCOMES, TRIES)
-def test_every_outcome_has_a_decision_that_may_follow_flight(
+def test_every_outcome_has_a_decision_allowed_after_in_flight(
     outcome: SendOutcome, past: Tries
 ) -> None:
     decision = decide(outcome, past, NOW)
@@ -70,7 +70,7 @@ def test_nothing_is_tried_again_after_its_time(outcome: SendOutcome, past: Tries
 
 
 @given(OUTCOMES, TRIES)
-def test_a_message_whose_data_was_not_answered_is_never_sent_again(
+def test_a_message_without_a_reply_to_its_data_is_never_sent_again(
     outcome: SendOutcome, past: Tries
 ) -> None:
     is_silent = outcome.phase in {Phase.DATA, Phase.REPLIED} and not outcome.code
@@ -86,7 +86,7 @@ def test_only_a_good_reply_to_the_whole_message_counts_as_sent(
 
 
 @given(OUTCOMES, TRIES)
-def test_only_words_about_the_address_suppress_it(outcome: SendOutcome, past: Tries) -> None:
+def test_only_codes_about_the_address_suppress_it(outcome: SendOutcome, past: Tries) -> None:
     decision = decide(outcome, past, NOW)
     if decision.suppress is not None:
         assert decision.suppress is SuppressionReason.HARD_BOUNCE
@@ -95,7 +95,7 @@ def test_only_words_about_the_address_suppress_it(outcome: SendOutcome, past: Tr
 
 
 @given(OUTCOMES, TRIES)
-def test_a_relays_fault_never_counts_against_the_mail(outcome: SendOutcome, past: Tries) -> None:
+def test_a_fault_of_the_relay_never_counts_as_a_deferral(outcome: SendOutcome, past: Tries) -> None:
     if outcome.phase is Phase.CONNECT:
         decision = decide(outcome, past, NOW)
         assert not decision.is_deferral
@@ -128,14 +128,14 @@ def test_a_reply_means(outcome: SendOutcome, state: DeliveryState, is_suppressed
 
 
 @pytest.mark.parametrize("kind", list(RETRY_MINUTES))
-def test_a_wait_follows_the_table_with_jitter_that_is_the_same_every_time(kind: ReplyKind) -> None:
+def test_a_wait_follows_the_table_with_deterministic_jitter(kind: ReplyKind) -> None:
     minutes = RETRY_MINUTES[kind]
     for count in range(len(minutes) + 3):
         base = timedelta(minutes=minutes[min(count, len(minutes) - 1)])
         waits = [retry_delay(kind, number, count) for number in range(200)]
         assert waits == [retry_delay(kind, number, count) for number in range(200)]
         assert all(base <= wait <= base * (1 + JITTER) for wait in waits)
-        # What was put off together comes apart: no more than a few within the same twentieth.
+        # Mails deferred together spread out: only a few are in the same twentieth of the span.
         spread = [int((wait - base) / (base * JITTER) * 20) for wait in waits]
         assert max(spread.count(one) for one in set(spread)) <= 25
 
@@ -156,12 +156,12 @@ def test_a_wait_follows_the_table_with_jitter_that_is_the_same_every_time(kind: 
         ("", None),
     ],
 )
-def test_a_wait_that_is_asked_for_is_honoured(text: str, seconds: int | None) -> None:
-    asked = timedelta(seconds=seconds) if seconds is not None else None
-    assert find_wait(text) == asked
-    if asked is not None:
+def test_a_wait_that_the_reply_asks_for_is_used(text: str, seconds: int | None) -> None:
+    requested = timedelta(seconds=seconds) if seconds is not None else None
+    assert find_wait(text) == requested
+    if requested is not None:
         wait = retry_delay(K.GREYLISTED, 17, 0, text)
-        assert asked <= wait <= asked * (1 + JITTER)
+        assert requested <= wait <= requested * (1 + JITTER)
 
 
 def test_a_policy_refusal_is_tried_twice_more_and_then_fails() -> None:
@@ -187,7 +187,7 @@ def test_a_mail_without_time_left_fails_as_late_with_the_last_reply() -> None:
     assert (decision.state, decision.detail) == (S.FAILED, "late: 451 4.7.1 later")
 
 
-def test_silence_without_words_is_told_in_ours() -> None:
+def test_a_missing_reply_has_a_detail_of_our_own() -> None:
     assert (
         decide(SendOutcome(Phase.DATA, 0, ""), tries(), NOW).detail == "no reply after the message"
     )

@@ -1,4 +1,4 @@
-"""A mark of how far the sending has come, and what it says of a database."""
+"""The sent watermark: its text, and the comparison with a database."""
 
 import json
 from datetime import UTC, date, datetime
@@ -17,15 +17,15 @@ from service.sending.domain.sent_watermark import (
 )
 
 S = DeliveryState
-MARK = SentWatermark(
+WATERMARK = SentWatermark(
     "6f1e", 17, 2, datetime(2026, 9, 18, 5, tzinfo=UTC), {Cadence.DAILY: date(2026, 9, 18)}
 )
 
 
-def test_a_mark_is_read_as_it_was_written() -> None:
-    text = write_watermark(MARK)
+def test_a_watermark_is_read_as_it_was_written() -> None:
+    text = write_watermark(WATERMARK)
     assert "\n" not in text
-    assert read_watermark(text) == MARK
+    assert read_watermark(text) == WATERMARK
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_a_mark_is_read_as_it_was_written() -> None:
         {"editions": {"daily": "Friday"}},
     ],
 )
-def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
-    told = json.loads(write_watermark(MARK))
+def test_an_unreadable_watermark_raises(changes: dict[str, object]) -> None:
+    value = json.loads(write_watermark(WATERMARK))
     with pytest.raises(WatermarkUnreadable):
-        read_watermark(json.dumps({**told, **changes}))
+        read_watermark(json.dumps({**value, **changes}))
     with pytest.raises(WatermarkUnreadable):
-        read_watermark(write_watermark(MARK)[:-5])
+        read_watermark(write_watermark(WATERMARK)[:-5])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_no_mark_is_told_as_such(changes: dict[str, object]) -> None:
         (WatermarkedRow(3, S.CLAIMED, True), False),
     ],
 )
-def test_a_row_that_is_not_that_far_is_of_an_older_database(
+def test_a_row_at_an_earlier_step_shows_an_older_database(
     row: WatermarkedRow | None, behind: bool
 ) -> None:
-    assert is_older_than(MARK, row) is behind
+    assert is_older_than(WATERMARK, row) is behind

@@ -1,4 +1,4 @@
-"""What a reply of a relay is about."""
+"""The classification of a relay's replies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Several relays: shared by weight, passed over while they fail, and never trusted with less TLS."""
+"""Several relays: shared by weight, skipped while they fail, and never downgraded from TLS."""
 
 import ssl
 import time
@@ -63,11 +63,11 @@ def test_connections_are_shared_by_weight(
     def answer_slowly(_: int) -> None:
         time.sleep(0.1)
 
-    # Slow enough that eight messages want eight connections.
-    for one in (relay, second):
-        one.answers["MAIL"] = answer_slowly
+    # Slow enough that eight messages need eight connections.
+    for server in (relay, second):
+        server.answers["MAIL"] = answer_slowly
     outcomes = send(transport, *range(8))
-    assert {one.code for one in outcomes.values()} == {250}
+    assert {outcome.code for outcome in outcomes.values()} == {250}
     assert [relay.connection_count, second.connection_count] == [6, 2]
     assert transport.pop_relay_errors() == []
 
@@ -81,7 +81,7 @@ def test_connections_are_shared_by_weight(
         ("EHLO", "421 4.3.2 not now"),
     ],
 )
-def test_a_relay_that_fails_is_passed_over_and_costs_no_mail(
+def test_a_failing_relay_is_skipped_and_no_mail_is_lost(
     relay: ScriptedSmtp, second: ScriptedSmtp, make_transport: Make, verb: str, answer: Answer
 ) -> None:
     relay.answers[verb] = answer
@@ -93,7 +93,7 @@ def test_a_relay_that_fails_is_passed_over_and_costs_no_mail(
     assert not transport.is_unavailable
 
 
-def test_a_relay_that_came_back_gets_its_share_again(
+def test_a_recovered_relay_gets_its_share_again(
     relay: ScriptedSmtp, second: ScriptedSmtp, make_transport: Make
 ) -> None:
     relay.answers["GREETING"] = lambda n: DROP if n == 0 else None
@@ -106,7 +106,7 @@ def test_a_relay_that_came_back_gets_its_share_again(
     assert taken(relay, second) == [1, 1]
 
 
-def test_where_all_relays_fail_the_mail_is_for_later_and_nothing_need_be_begun(
+def test_if_all_relays_fail_the_mail_waits_and_the_transport_is_unavailable(
     make_transport: Make,
 ) -> None:
     transport = make_transport(dead(), dead(), limits=SmtpLimits(rest_seconds=(0.3,)))
@@ -121,18 +121,18 @@ def test_where_all_relays_fail_the_mail_is_for_later_and_nothing_need_be_begun(
 
 
 @pytest.mark.parametrize("reply", ["450 4.7.1 too much mail of you", "550 5.7.1 unknown sender"])
-def test_a_relay_that_refuses_us_at_mail_rests_and_the_other_takes_over(
+def test_a_relay_that_refuses_mail_from_rests_and_another_takes_over(
     relay: ScriptedSmtp, second: ScriptedSmtp, make_transport: Make, reply: str
 ) -> None:
     relay.answers["MAIL"] = reply
     transport = make_transport(at(relay, weight=9), at(second))
     first = send(transport, 1)[1]
     assert decide_now(first).state is DeliveryState.QUEUED
-    assert {one.code for one in send(transport, 2, 3).values()} == {250}
+    assert {outcome.code for outcome in send(transport, 2, 3).values()} == {250}
     assert taken(relay, second) == [0, 2]
 
 
-def test_a_refusal_of_one_message_says_nothing_of_the_relay(
+def test_a_refusal_of_one_message_does_not_rest_the_relay(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     relay.answers |= {
@@ -145,7 +145,7 @@ def test_a_refusal_of_one_message_says_nothing_of_the_relay(
     assert not transport.is_unavailable
 
 
-def test_a_login_that_is_refused_is_told_once_and_the_password_never(
+def test_a_refused_login_is_reported_once_without_the_password(
     second: ScriptedSmtp, make_transport: Make
 ) -> None:
     with running(extensions=("AUTH PLAIN LOGIN",)) as relay:
@@ -163,14 +163,14 @@ def test_a_login_that_is_refused_is_told_once_and_the_password_never(
     assert transport.pop_relay_errors() == []
 
 
-def test_a_relay_that_does_not_answer_for_long_is_told_once(make_transport: Make) -> None:
+def test_a_relay_that_is_silent_for_long_is_reported_once(make_transport: Make) -> None:
     relay = dead()
     transport = make_transport(relay, limits=SmtpLimits(rest_seconds=(0.0,) * 3))
-    told: list[RelayError] = []
+    errors: list[RelayError] = []
     for number in range(6):
         send(transport, number)
-        told += transport.pop_relay_errors()
-    assert [one.relay for one in told] == [relay.name]
+        errors += transport.pop_relay_errors()
+    assert [error.relay for error in errors] == [relay.name]
 
 
 def test_a_relay_that_offered_tls_once_gets_nothing_without_it(
@@ -184,7 +184,7 @@ def test_a_relay_that_offered_tls_once_gets_nothing_without_it(
         assert send(transport, 1)[1].code == 250
         assert relay.taken[0].is_tls
         relay.answers["MAIL"] = lambda n: DROP if n == 1 else None
-        # From here on somebody in between leaves STARTTLS out of the answer.
+        # From here on a man in the middle removes STARTTLS from the reply.
         relay.context = None
         outcome = send(transport, 2)[2]
         assert outcome.phase is Phase.CONNECT

@@ -1,4 +1,4 @@
-"""What the transport says of each message, whatever the relay does and wherever it does it."""
+"""The transport's outcome for each message, for every behaviour of the relay in every phase."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def test_an_accepted_message_arrives_byte_for_byte(
 ) -> None:
     outcomes = make_transport(at(relay)).send([envelope()])
     assert outcomes == {1: SendOutcome(Phase.REPLIED, 250, "2.0.0 taken")}
-    assert [one.content for one in relay.taken] == [MESSAGE]
+    assert [mail.content for mail in relay.taken] == [MESSAGE]
     assert "MAIL FROM:<digest@paperboy.example>" in relay.lines
     assert "RCPT TO:<reader1@example.org>" in relay.lines
 
@@ -125,12 +125,12 @@ def test_every_phase_and_reply_has_its_outcome(
     assert (outcome.phase, outcome.code, state_of(outcome)) == expected
     assert outcome.text
     assert "\n" not in outcome.text
-    # One try, one message: nothing was put on the wire a second time.
+    # One try, one message: nothing was sent a second time.
     assert len(relay.taken) == (1 if verb == "DOT" else 0)
     assert relay.connection_count == 1
 
 
-def test_a_slow_relay_is_waited_for(relay: ScriptedSmtp, make_transport: Make) -> None:
+def test_a_slow_relay_is_awaited(relay: ScriptedSmtp, make_transport: Make) -> None:
     def think(_: int) -> None:
         time.sleep(0.3)
 
@@ -138,20 +138,20 @@ def test_a_slow_relay_is_waited_for(relay: ScriptedSmtp, make_transport: Make) -
     assert make_transport(at(relay)).send([envelope()])[1].code == 250
 
 
-def test_one_bad_envelope_leaves_the_others_of_its_window_alone(
+def test_one_bad_envelope_does_not_affect_others_of_its_window(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     window = [envelope(1), envelope(2, sender="digest@münchen.example"), envelope(3)]
     window.append(envelope(4, recipient="a\x01b@example.org"))
     outcomes = make_transport(at(relay), connections=2, limits=HURRIED).send(window)
     assert [state_of(outcomes[n]) for n in (1, 2, 3, 4)] == ["sent", "failed", "sent", "failed"]
-    assert sorted(one.recipient for one in relay.taken) == [
+    assert sorted(mail.recipient for mail in relay.taken) == [
         "reader1@example.org",
         "reader3@example.org",
     ]
 
 
-def test_a_kept_connection_is_used_again(relay: ScriptedSmtp, make_transport: Make) -> None:
+def test_a_connection_is_reused(relay: ScriptedSmtp, make_transport: Make) -> None:
     transport = make_transport(at(relay))
     transport.send(envelopes(3))
     transport.send([envelope(4)])
@@ -164,14 +164,16 @@ def test_no_more_connections_than_allowed(relay: ScriptedSmtp, make_transport: M
     assert relay.connection_count == 3
 
 
-def test_a_refused_recipient_costs_no_connection(relay: ScriptedSmtp, make_transport: Make) -> None:
+def test_a_refused_recipient_does_not_end_the_connection(
+    relay: ScriptedSmtp, make_transport: Make
+) -> None:
     relay.answers["RCPT"] = lambda n: "550 5.1.1 nobody" if n == 0 else None
     outcomes = make_transport(at(relay)).send(envelopes(2))
     assert [outcomes[n].code for n in (1, 2)] == [550, 250]
     assert (relay.connection_count, relay.count("RSET")) == (1, 1)
 
 
-def test_a_connection_that_cannot_be_reset_is_let_go(
+def test_a_connection_that_cannot_be_reset_is_closed(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     relay.answers |= {"RCPT": lambda n: "550 5.1.1 nobody" if n == 0 else None, "RSET": DROP}
@@ -191,7 +193,7 @@ def test_a_421_in_the_middle_ends_the_connection_and_not_the_window(
 
 
 @pytest.mark.parametrize("reply", [DROP, "421 4.4.2 idle too long"])
-def test_a_stale_kept_connection_is_replaced_before_any_byte_of_the_message(
+def test_a_stale_connection_is_replaced_before_any_byte_of_the_message(
     relay: ScriptedSmtp, make_transport: Make, reply: str
 ) -> None:
     relay.answers["MAIL"] = lambda n: reply if n == 1 else None
@@ -199,11 +201,12 @@ def test_a_stale_kept_connection_is_replaced_before_any_byte_of_the_message(
     transport.send([envelope(1)])
     outcome = transport.send([envelope(2)])[2]
     assert outcome.code == 250
-    assert [one.recipient for one in relay.taken] == ["reader1@example.org", "reader2@example.org"]
+    recipients = [mail.recipient for mail in relay.taken]
+    assert recipients == ["reader1@example.org", "reader2@example.org"]
     assert relay.connection_count == 2
 
 
-def test_a_relay_that_restarted_meanwhile_is_not_noticed_by_readers(
+def test_a_relay_that_restarted_meanwhile_loses_no_mail(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     transport = make_transport(at(relay), connections=4)
@@ -226,7 +229,7 @@ def test_a_stale_connection_is_replaced_once_and_not_for_ever(
 
 
 @pytest.mark.parametrize(("verb", "state"), [("RCPT", Q), ("DATA", Q), ("DOT", D)])
-def test_a_kept_connection_that_breaks_later_is_not_tried_again(
+def test_a_reused_connection_that_breaks_later_is_not_retried(
     relay: ScriptedSmtp, make_transport: Make, verb: str, state: DeliveryState
 ) -> None:
     relay.answers[verb] = lambda n: DROP if n == 1 else None
@@ -242,7 +245,7 @@ def test_a_worn_connection_is_replaced(relay: ScriptedSmtp, make_transport: Make
     assert (relay.connection_count, len(relay.taken)) == (3, 5)
 
 
-def test_a_connection_idle_for_long_is_not_trusted(
+def test_a_connection_idle_for_long_is_not_reused(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     transport = make_transport(at(relay), limits=SmtpLimits(idle_seconds=0.0))
@@ -252,7 +255,7 @@ def test_a_connection_idle_for_long_is_not_trusted(
 
 
 @pytest.mark.parametrize("reply", ["451 4.3.0 not now", DROP])
-def test_the_next_relay_takes_over_where_the_first_gives_no_connection(
+def test_the_next_relay_takes_over_if_the_first_accepts_no_connection(
     relay: ScriptedSmtp, second_relay: ScriptedSmtp, make_transport: Make, reply: str
 ) -> None:
     relay.answers["GREETING"] = reply
@@ -268,7 +271,7 @@ def test_the_first_relay_is_preferred(
     assert (len(relay.taken), second_relay.connection_count) == (2, 0)
 
 
-def test_the_next_relay_is_not_asked_once_the_first_has_spoken_of_the_message(
+def test_the_next_relay_is_not_tried_after_the_first_replied_to_the_message(
     relay: ScriptedSmtp, second_relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     relay.answers["DOT"] = DROP
@@ -277,7 +280,7 @@ def test_the_next_relay_is_not_asked_once_the_first_has_spoken_of_the_message(
     assert second_relay.connection_count == 0
 
 
-def test_no_relay_at_all_means_later(make_transport: Make) -> None:
+def test_without_any_relay_the_mail_waits(make_transport: Make) -> None:
     dead = [SmtpRelay("127.0.0.1", free_port(), starttls="off") for _ in range(2)]
     outcome = make_transport(*dead).send([envelope()])[1]
     assert (outcome.phase, outcome.code, state_of(outcome)) == (Phase.CONNECT, 0, Q)
@@ -291,7 +294,7 @@ def test_the_rate_is_kept_whatever_the_number_of_connections(
     began = time.monotonic()
     transport.send(envelopes(5))
     transport.send(envelopes(3))
-    # Eight messages are seven gaps of 50 ms, and no gap is lost between two windows.
+    # Eight messages have seven gaps of 50 ms, also between two windows.
     assert 0.35 <= time.monotonic() - began < 1.5
 
 
@@ -301,14 +304,14 @@ def test_without_a_rate_nobody_waits(relay: ScriptedSmtp, make_transport: Make) 
     assert time.monotonic() - began < 1.0
 
 
-def test_closing_says_goodbye(relay: ScriptedSmtp) -> None:
+def test_closing_sends_quit(relay: ScriptedSmtp) -> None:
     transport = SmtpTransport([at(relay)], connections=2)
     transport.send(envelopes(4))
     transport.close()
     wait_until(lambda: relay.count("QUIT") == 2)
 
 
-def test_closing_minds_no_relay_that_is_gone(relay: ScriptedSmtp) -> None:
+def test_closing_works_when_the_relay_is_gone(relay: ScriptedSmtp) -> None:
     transport = SmtpTransport([at(relay)], connections=2)
     transport.send(envelopes(4))
     relay.drop_all()
@@ -321,8 +324,8 @@ def test_a_transport_that_never_sent_can_be_closed(relay: ScriptedSmtp) -> None:
     assert relay.connection_count == 0
 
 
-def test_what_waits_behind_connections_that_cannot_be_opened_is_told_as_well() -> None:
-    """More messages than connections, and nobody there: none may stay in flight for ever."""
+def test_messages_behind_connections_that_cannot_be_opened_have_an_outcome() -> None:
+    """More messages than connections, and no relay: no message may stay in flight for ever."""
     away = SmtpRelay("127.0.0.1", free_port(), starttls="off")
     transport = SmtpTransport([away], connections=2)
     try:

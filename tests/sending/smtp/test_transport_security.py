@@ -1,4 +1,4 @@
-"""Whom the transport trusts with a message: encryption, passwords, and addresses outside ASCII."""
+"""Security of the transport: encryption, passwords, and addresses outside ASCII."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -61,11 +61,11 @@ def test_starttls_encrypts_the_message(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert make_transport(at(tls_relay, starttls=starttls)).send([envelope()])[1].code == 250
-    assert [one.is_tls for one in tls_relay.taken] == [True]
+    assert [mail.is_tls for mail in tls_relay.taken] == [True]
 
 
 @pytest.mark.parametrize("starttls", ["required", "auto"])
-def test_a_certificate_that_nobody_vouches_for_gets_no_mail(
+def test_a_relay_with_an_untrusted_certificate_gets_no_mail(
     tls_relay: ScriptedSmtp, make_transport: Make, starttls: str
 ) -> None:
     outcome = make_transport(at(tls_relay, starttls=starttls)).send([envelope()])[1]
@@ -92,7 +92,7 @@ def test_starttls_that_is_offered_and_then_refused_is_never_downgraded(
     assert tls_relay.count("MAIL") == 0
 
 
-def test_a_relay_without_starttls_is_spoken_to_in_the_clear_only_where_that_is_allowed(
+def test_a_relay_without_starttls_gets_plain_text_only_where_that_is_allowed(
     relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     assert make_transport(at(relay, starttls="auto")).send([envelope()])[1].code == 250
@@ -114,13 +114,13 @@ def test_a_user_name_signs_in_before_the_first_message(
     assert guarded_relay.count("AUTH") == 1
 
 
-def test_a_wrong_password_fails_nobodys_mail_and_tells_no_secret(
+def test_a_wrong_password_fails_no_mail_and_reveals_no_secret(
     guarded_relay: ScriptedSmtp, make_transport: Make
 ) -> None:
     guarded_relay.answers["AUTH"] = "535 5.7.8 wrong password"
     wrong = at(guarded_relay, username="paperboy", password="a-wrong-password")
     outcome = make_transport(wrong).send([envelope()])[1]
-    # Phase CONNECT: the operator corrects the password and the mail goes out after all.
+    # Phase CONNECT: the mail is sent once the operator has corrected the password.
     assert (outcome.phase, outcome.code, state_of(outcome)) == (Phase.CONNECT, 535, Q)
     assert "a-wrong-password" not in outcome.text
     assert guarded_relay.count("MAIL") == 0
@@ -144,5 +144,5 @@ def test_an_address_outside_ascii_goes_to_a_relay_with_smtputf8(make_transport: 
     finally:
         relay.stop()
     assert {outcome.code for outcome in outcomes.values()} == {250}
-    assert [one.recipient for one in relay.taken] == ["jörg@example.org", "käthe@example.org"]
+    assert [mail.recipient for mail in relay.taken] == ["jörg@example.org", "käthe@example.org"]
     assert "MAIL FROM:<digest@paperboy.example> SMTPUTF8" in relay.lines

@@ -1,4 +1,4 @@
-"""Each step of sending is conditional: whoever changes no row has lost."""
+"""Each step of sending is conditional: a sender that changes no row has lost it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -49,22 +49,22 @@ def edition_id(press: Press) -> int:
 def claim(press: Press, owner: int = ME, limit: int = 10, edition: int | None = None) -> list[int]:
     with press.sessions.begin() as session:
         claims = claim_due(session, Claimer(owner, LEASE, edition), limit, press.clock())
-        return [one.delivery.id for one in claims]
+        return [claim.id for claim in claims]
 
 
-def fly(press: Press, ids: list[int], attempt: int = 1) -> set[int]:
+def to_flight(press: Press, ids: list[int], attempt: int = 1) -> set[int]:
     with press.sessions.begin() as session:
         names = {i: f"<{i}@example.org>" for i in ids}
         return put_in_flight(session, dict.fromkeys(ids, attempt), names, press.clock() + LEASE)
 
 
-def test_a_claim_takes_the_oldest_due_rows_with_their_readers(
+def test_a_claim_takes_the_oldest_due_rows_with_their_subscribers(
     press: Press, edition_id: int
 ) -> None:
     with press.sessions.begin() as session:
         claims = claim_due(session, Claimer(ME, LEASE, edition_id), 3, press.clock())
-        assert [one.delivery.id for one in claims] == [1, 2, 3]
-        assert [one.subscriber.email for one in claims if one.subscriber] == [
+        assert [row.id for row in claims] == [1, 2, 3]
+        assert [row.subscriber.email for row in claims if row.subscriber] == [
             "reader0@example.org",
             "reader1@example.org",
             "reader2@example.org",
@@ -74,7 +74,7 @@ def test_a_claim_takes_the_oldest_due_rows_with_their_readers(
     assert row.lease_until == press.clock() + LEASE
 
 
-def test_claimed_rows_are_nobody_elses(press: Press, edition_id: int) -> None:
+def test_claimed_rows_are_not_claimed_again(press: Press, edition_id: int) -> None:
     assert claim(press, ME, 3) == [1, 2, 3]
     assert claim(press, OTHER) == [4, 5]
     assert claim(press) == []
@@ -86,35 +86,35 @@ def test_many_senders_claim_each_row_once(press: Press, edition_id: int) -> None
     assert sorted(taken) == [1, 2, 3, 4, 5]
 
 
-def test_rows_that_another_is_taking_are_passed_over(press: Press, edition_id: int) -> None:
+def test_rows_locked_by_another_claim_are_skipped(press: Press, edition_id: int) -> None:
     with press.sessions.begin() as session:
         claim_due(session, Claimer(OTHER, LEASE), 2, press.clock())
         assert claim(press) == [3, 4, 5]
 
 
-def test_a_sender_goes_on_from_its_place_and_comes_back_for_what_lies_behind(
+def test_a_sender_continues_from_its_place_and_returns_for_rows_behind_it(
     press: Press, edition_id: int
 ) -> None:
     claimer = Claimer(ME, LEASE)
 
     def take() -> list[int]:
         with press.sessions.begin() as session:
-            return [one.id for one in claim_due(session, claimer, 2, press.clock())]
+            return [row.id for row in claim_due(session, claimer, 2, press.clock())]
 
     assert [take(), take()] == [[1, 2], [3, 4]]
     with press.sessions.begin() as session:
-        # The first came back to the queue with the time at which it was due.
+        # The first row returned to the queue and kept its `due_at`.
         session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
     assert [take(), take(), take()] == [[5], [1], []]
 
 
-def test_a_sender_that_begins_goes_on_where_others_are_and_looks_behind_in_the_end(
+def test_a_new_sender_continues_from_the_saved_place_and_looks_behind_it_at_the_end(
     press: Press, edition_id: int
 ) -> None:
     assert claim(press, limit=3) == [1, 2, 3]
     with press.sessions.begin() as session:
         session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 2"))
-    # The first claim left a note; one that is older than what is known changes nothing.
+    # The first claim saved its place; an older place changes nothing.
     press.clock.forward(seconds=1)
     assert claim(press, OTHER, limit=1) == [4]
     assert [claim(press, limit=1), claim(press, limit=1)] == [[5], [2]]
@@ -124,7 +124,7 @@ def test_a_sender_that_begins_goes_on_where_others_are_and_looks_behind_in_the_e
         assert edition.passed_id == 5
 
 
-def test_a_note_of_the_place_waits_for_nobody(press: Press, edition_id: int) -> None:
+def test_saving_the_place_skips_locked_editions(press: Press, edition_id: int) -> None:
     with press.sessions.begin() as session:
         session.execute(text("SELECT 1 FROM editions FOR NO KEY UPDATE"))
         with press.sessions.begin() as another:
@@ -133,7 +133,7 @@ def test_a_note_of_the_place_waits_for_nobody(press: Press, edition_id: int) -> 
             assert len(claim_due(another, claimer, 2, press.clock())) == 2
 
 
-def test_letters_are_not_kept_waiting_behind_an_edition(press: Press, edition_id: int) -> None:
+def test_transactional_mail_does_not_wait_behind_an_edition(press: Press, edition_id: int) -> None:
     subscriber = press.rows()[0].subscriber_id
     assert subscriber is not None
     press.clock.forward(minutes=1)
@@ -162,28 +162,28 @@ def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None
     assert claim(press) == [2]
 
 
-def test_only_its_own_claims_are_still_a_senders(press: Press, edition_id: int) -> None:
+def test_a_sender_locks_only_its_own_claims(press: Press, edition_id: int) -> None:
     claim(press, ME, 3)
     claim(press, OTHER, 1)
     with press.sessions.begin() as session:
         held = lock_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
-    assert [one.id for one in held] == [1, 2]
+    assert [row.id for row in held] == [1, 2]
 
 
-def test_a_row_whose_lease_is_over_is_known_as_such(press: Press, edition_id: int) -> None:
+def test_a_row_with_an_expired_lease_is_marked_as_over(press: Press, edition_id: int) -> None:
     attempts = dict.fromkeys(claim(press, limit=2), 1)
     with press.sessions.begin() as session:
         now = press.clock()
-        assert [one.is_over for one in lock_claimed(session, ME, attempts, now)] == [False] * 2
+        assert [row.is_over for row in lock_claimed(session, ME, attempts, now)] == [False] * 2
         late = lock_claimed(session, ME, attempts, now + LEASE)
-        assert [one.is_over for one in late] == [True] * 2
+        assert [row.is_over for row in late] == [True] * 2
 
 
-def test_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int) -> None:
+def test_putting_in_flight_is_compare_and_set_on_the_attempt(press: Press, edition_id: int) -> None:
     ids = claim(press)
-    assert fly(press, ids, attempt=2) == set()
-    assert fly(press, ids) == set(ids)
-    assert fly(press, ids) == set()
+    assert to_flight(press, ids, attempt=2) == set()
+    assert to_flight(press, ids) == set(ids)
+    assert to_flight(press, ids) == set()
     assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
     assert press.rows()[0].message_id == "<1@example.org>"
 
@@ -197,7 +197,7 @@ def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
 def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition_id: int) -> None:
     ids = claim(press)
     assert not record(press, ids[0])
-    fly(press, ids)
+    to_flight(press, ids)
     assert not record(press, ids[0], attempt=2)
     assert record(press, ids[0])
     assert not record(press, ids[0])
@@ -205,8 +205,8 @@ def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition
     assert press.history(ids[0]) == [(1, DeliveryState.SENT)]
 
 
-def test_doubt_about_what_is_in_doubt_is_no_news(press: Press, edition_id: int) -> None:
-    fly(press, claim(press, limit=1))
+def test_a_row_in_doubt_is_not_put_in_doubt_again(press: Press, edition_id: int) -> None:
+    to_flight(press, claim(press, limit=1))
     doubt = [SendResult(1, 1, decide_now(SILENCE))]
     with press.sessions.begin() as session:
         assert set(record_results(session, doubt, press.clock())) == {1}
@@ -240,11 +240,11 @@ def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
 
 
 def locks(session: Session) -> list[int]:
-    """The numbers of the senders that hold a lock."""
+    """Return the numbers of the senders that hold a lock."""
     return list(session.execute(text("SELECT objid::bigint" + OUR_LOCKS)).scalars())
 
 
-def test_a_senders_lock_lives_as_long_as_its_run_and_not_in_the_pool(
+def test_a_senders_lock_ends_with_its_run_and_does_not_stay_in_the_pool(
     press: Press, session: Session
 ) -> None:
     with hold_sender_lock(press.sessions, ME):
@@ -258,21 +258,19 @@ def test_a_sender_whose_connection_is_cut_counts_as_dead(
 ) -> None:
     other = make_engine(press.settings.database_url)
     with hold_sender_lock(make_sessions(other), ME):
-        fly(press, claim(press, limit=1))
+        to_flight(press, claim(press, limit=1))
         claim(press, limit=1)
         assert sweep_abandoned(session, press.clock()) == (0, 0)
         session.execute(text("SELECT pg_terminate_backend(pid)" + OUR_LOCKS)).all()
         session.commit()
-        # The backend ends a moment after it was told to.
+        # The backend ends a moment after `pg_terminate_backend`.
         wait_until(lambda: locks(session) == [])
         assert sweep_abandoned(session, press.clock()) == (1, 1)
         session.commit()
     other.dispose()
 
 
-def test_a_sweep_passes_over_rows_that_somebody_holds(
-    press: Press, session: Session, edition_id: int
-) -> None:
+def test_a_sweep_skips_locked_rows(press: Press, session: Session, edition_id: int) -> None:
     claim(press, limit=2)
     with press.sessions.begin() as holder:
         holder.execute(select(Delivery).where(Delivery.id == 1).with_for_update())
@@ -280,7 +278,7 @@ def test_a_sweep_passes_over_rows_that_somebody_holds(
         session.rollback()
 
 
-def test_what_is_due_is_counted_with_the_oldest(press: Press, edition_id: int) -> None:
+def test_due_rows_are_counted_with_the_oldest_time(press: Press, edition_id: int) -> None:
     with press.sessions() as session:
         assert count_due(session, press.clock()) == (5, press.clock())
     claim(press)

@@ -1,4 +1,4 @@
-"""Lanes: rows that wait for a provider are out of everybody's way, and none is forgotten there."""
+"""Rows that wait for a provider: claims do not scan them, and none waits without a limit."""
 
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ ME = LimitClaim(owner=7, lease=LEASE)
 
 
 def add_rows(session: Session, now: datetime, count: int, **values: object) -> list[int]:
-    """Claimed rows, ids in order."""
+    """Insert claimed rows; return their ids in order."""
     row = {
         "kind": DeliveryKind.WELCOME,
         "state": DeliveryState.CLAIMED,
@@ -56,7 +56,7 @@ def park(session: Session, ids: list[int], lane: str, now: datetime) -> None:
     park_claimed(session, [ParkedRow(i, 1, lane) for i in ids], now)
 
 
-def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> None:
+def test_a_limit_is_stored_as_it_was_written(session: Session, now: datetime) -> None:
     insert_limits(session, ["gmail", "outlook"], now)
     insert_limits(session, ["gmail"], now + LEASE)
     assert find_limits(session) == {
@@ -80,7 +80,7 @@ def test_a_pace_is_kept_as_it_was_written(session: Session, now: datetime) -> No
     assert find_limits(session)["gmail"] == changed
 
 
-def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
+def test_a_parked_row_is_queued_and_not_due_before_its_latest_time(
     session: Session, now: datetime
 ) -> None:
     first, second = add_rows(session, now, 2)
@@ -95,7 +95,7 @@ def test_a_parked_row_is_queued_and_not_due_until_its_time_is_over(
     assert find_waiting(session) == {"gmail"}
 
 
-def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
+def test_waiting_rows_are_claimed_once_oldest_first_and_become_due(
     session: Session, engine: Engine, now: datetime
 ) -> None:
     ids = add_rows(session, now, 5)
@@ -103,9 +103,9 @@ def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
     session.commit()
     later = now + timedelta(hours=1)
     with make_sessions(engine)() as other:
-        assert [one.id for one in claim_waiting_for(session, ME, "gmail", 2, later)] == ids[:2]
+        assert [row.id for row in claim_waiting_for(session, ME, "gmail", 2, later)] == ids[:2]
         rows = claim_waiting_for(other, LimitClaim(8, LEASE), "gmail", 2, later)
-        assert [one.id for one in rows] == ids[2:4]
+        assert [row.id for row in rows] == ids[2:4]
         assert claim_waiting_for(other, ME, "outlook", 2, later) == []
         other.commit()
     session.commit()
@@ -116,7 +116,7 @@ def test_a_lane_gives_its_oldest_rows_once_and_they_are_due(
 
 
 @pytest.mark.parametrize(("state", "count"), [(EditionState.FROZEN, 1), (EditionState.OPEN, 0)])
-def test_only_rows_of_editions_that_may_be_sent_leave_a_lane(
+def test_only_waiting_rows_of_sendable_editions_are_claimed(
     session: Session, now: datetime, state: EditionState, count: int
 ) -> None:
     edition = Edition(
@@ -133,7 +133,7 @@ def test_only_rows_of_editions_that_may_be_sent_leave_a_lane(
     )
 
 
-def test_a_pace_goes_only_with_an_empty_lane(session: Session, now: datetime) -> None:
+def test_a_limit_is_deleted_only_if_no_row_waits(session: Session, now: datetime) -> None:
     ids = add_rows(session, now, 1)
     park(session, ids, "gmail", now)
     assert not delete_limit(session, "gmail")
@@ -143,7 +143,7 @@ def test_a_pace_goes_only_with_an_empty_lane(session: Session, now: datetime) ->
     assert find_limits(session) == {}
 
 
-def test_rows_of_a_provider_that_nobody_remembers_are_due_at_once(
+def test_rows_of_a_provider_without_a_limit_become_due_at_once(
     session: Session, now: datetime
 ) -> None:
     ids = add_rows(session, now, 2)
@@ -161,9 +161,7 @@ def test_rows_of_a_provider_that_nobody_remembers_are_due_at_once(
     assert count_lanes(session) == {"outlook": 1}
 
 
-def test_lanes_are_read_by_their_index_however_much_waits_elsewhere(
-    session: Session, now: datetime
-) -> None:
+def test_waiting_rows_are_read_by_their_index(session: Session, now: datetime) -> None:
     ids = add_rows(session, now, 3000)
     park(session, ids[:1000], "gmail", now)
     park(session, ids[1000:2000], "outlook", now)
@@ -177,7 +175,7 @@ def test_lanes_are_read_by_their_index_however_much_waits_elsewhere(
         .order_by(Delivery.id)
         .limit(20)
     )
-    said = str(waiting.compile(session.connection(), compile_kwargs={"literal_binds": True}))
-    plan = "\n".join(session.execute(text(f"EXPLAIN {said}")).scalars())
+    statement = str(waiting.compile(session.connection(), compile_kwargs={"literal_binds": True}))
+    plan = "\n".join(session.execute(text(f"EXPLAIN {statement}")).scalars())
     assert "ix_deliveries_lane" in plan
     assert "Sort" not in plan

@@ -1,4 +1,4 @@
-"""What is done to a day from outside: readers leave, messages are doubled, connections are cut."""
+"""Actions on a seed from outside: unsubscribes, duplicated tasks, cut connections."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from support.chaos.lane import email_of
 
 @dataclass(frozen=True)
 class Left:
-    """A reader who unsubscribed: when the site had answered, and what was committed by then."""
+    """A subscriber who unsubscribed, with the time of the site's answer and a snapshot after it."""
 
     subscriber_id: int
     email: str
@@ -29,7 +29,7 @@ class Left:
 
 
 def choose_leaver(engine: Engine, left: Sequence[int], who: int) -> int:
-    """Rather somebody whose mail is not out yet."""
+    """Return a subscriber to unsubscribe, preferably one whose mail is not sent yet."""
     waiting = text(
         "SELECT s.id FROM subscribers s LEFT JOIN deliveries d"
         " ON d.subscriber_id = s.id AND d.state IN ('queued', 'claimed', 'in_flight')"
@@ -43,7 +43,7 @@ def choose_leaver(engine: Engine, left: Sequence[int], who: int) -> int:
 def unsubscribe(
     site: FastAPI, settings: Settings, engine: Engine, subscriber_id: int, now: datetime
 ) -> Left:
-    """As a mail program does it (RFC 8058), and what was committed when the answer was there."""
+    """Unsubscribe as a mail program does (RFC 8058), and take a snapshot after the answer."""
     token = sign_token(Token(Purpose.UNSUBSCRIBE, subscriber_id, now), settings.secret_key)
     status = asyncio.run(_post(site, f"/unsubscribe/{token}"))
     answered_at = time.monotonic()
@@ -60,22 +60,22 @@ async def _post(site: FastAPI, path: str) -> int:
 
 
 def double(queue: redis.Redis) -> None:
-    """Every waiting message twice."""
+    """Duplicate every queued task."""
     for name in ("paperboy.send", "paperboy.compose"):
         for message in queue.lrange(name, 0, -1):
             queue.rpush(name, message)
 
 
 def redeliver(queue: redis.Redis) -> None:
-    """What the transport does after its visibility timeout, though the work may be under way."""
-    for kept in queue.hgetall("unacked").values():
-        message, _, name = json.loads(kept)
+    """Redeliver unacknowledged tasks, as the transport does after its visibility timeout."""
+    for unacked in queue.hgetall("unacked").values():
+        message, _, name = json.loads(unacked)
         message["headers"]["redelivered"] = True
         queue.lpush(name, json.dumps(message))
 
 
 def cut_database(engine: Engine, worker: str, *, only_lock: bool) -> bool:
-    """End a worker's connections, or the one alone that says it lives; whether there were any."""
+    """End a worker's connections, or only that of its advisory lock; return if there were any."""
     ending = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity a"
         " WHERE datname = current_database() AND application_name = :worker"
@@ -86,8 +86,8 @@ def cut_database(engine: Engine, worker: str, *, only_lock: bool) -> bool:
         return bool(connection.execute(ending, {"worker": worker, "only_lock": only_lock}).all())
 
 
-def find_held(engine: Engine, worker: str) -> list[int]:
-    """The readers whose rows a worker holds as claimed."""
+def find_claimed(engine: Engine, worker: str) -> list[int]:
+    """Return the subscribers whose rows a worker has claimed."""
     held = text(
         "SELECT subscriber_id FROM deliveries d WHERE state = 'claimed' AND"
         " (SELECT worker FROM moves WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) = :worker"

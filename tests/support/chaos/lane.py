@@ -1,6 +1,6 @@
-"""What seeds that follow one another share: servers, a filled database to copy, the web site.
+"""A lane: the servers, the template database and the web site that consecutive seeds share.
 
-The processes are forked from one that has imported everything, so that a worker costs 50 ms.
+Workers are forked from a process that has imported everything, so that each starts in 50 ms.
 """
 
 import multiprocessing
@@ -36,7 +36,7 @@ from support.servers.databases import TestServers, clone_database
 from support.servers.processes import SECRET_KEY
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
-# Half past three in New York: the day's batches are in, and the readers' hour (7 UTC) has come.
+# Half past three in New York: the day's batches are in, and the subscribers' hour (7 UTC) has come.
 START = datetime(2026, 9, 17, 7, 30, tzinfo=UTC)
 MOST_SUBSCRIBERS = 60
 LEASE_SECONDS = 900
@@ -54,9 +54,9 @@ def email_of(number: int) -> str:
 
 @dataclass(frozen=True)
 class Lane:
-    """Seeds one after the other on shared servers; each gets a database, all empty one queue.
+    """Runs seeds one after the other on shared servers; each gets its own database.
 
-    Whoever sets `ended` wants no more of it: the seed under way stops where it is.
+    Setting `ended` stops the running seed.
     """
 
     servers: TestServers
@@ -68,16 +68,16 @@ class Lane:
 
     @cached_property
     def processes(self) -> ForkServerContext:
-        """The fork server. It needs servers of its own to look at while it imports the workers."""
+        """The fork server. It needs running servers while it imports the workers."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["support.chaos.worker"])
         return context
 
     def fork(self, run: Callable[..., None], *args: object) -> BaseProcess:
-        """Start `run` in a new process; returns the process.
+        """Start `run` in a new process, and return the process.
 
-        Its child would import this program's main module (pytest, a bench) before it begins, which
-        takes longer than all the rest; it needs nothing of it, so it is shown an empty one.
+        The child would import this program's main module (pytest, a bench) first, which takes
+        longer than all the rest and is not needed; so `__main__` is an empty module meanwhile.
         """
         process = self.processes.Process(target=run, args=args, daemon=True)
         with _forking:
@@ -90,7 +90,7 @@ class Lane:
         return process
 
     def settings(self, database_url: str, home: Path) -> Settings:
-        """Of a seed, whose home holds its data directory: what one seed notes is no other's."""
+        """Return a seed's settings, with a data directory of its own in `home`."""
         return Settings(
             data_dir=home / "data",
             database_url=database_url,
@@ -117,7 +117,9 @@ class Lane:
 
 @contextmanager
 def open_lane(servers: TestServers, template: str, redis_url: str, name: str) -> Iterator[Lane]:
-    """A lane with its template: a migrated database with readers, papers of two days, a watch."""
+    """Yield a lane with its template: a migrated database with subscribers, papers of two days and
+    the triggers of `WATCH`.
+    """
     with ExitStack() as stack:
         url = stack.enter_context(clone_database(servers, template, f"lane_{name}"))
         home = Path(tempfile.mkdtemp(prefix="paperboy-chaos-"))
@@ -130,9 +132,9 @@ def open_lane(servers: TestServers, template: str, redis_url: str, name: str) ->
 
 @contextmanager
 def fork_environment(servers: TestServers) -> Iterator[None]:
-    """What the fork server inherits: where to import from, and servers that it need not start.
+    """Set the environment that the fork server inherits: its import path, and running servers.
 
-    There is one fork server in a process, so this is opened once, around all lanes.
+    A process has one fork server, so this is opened once, around all lanes.
     """
     ours = {
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
@@ -157,7 +159,7 @@ def _fill(engine: Engine) -> None:
     with sessions.begin() as session:
         session.execute(text(WATCH))
         for number in range(MOST_SUBSCRIBERS):
-            # Some find nothing, and some are readers of another cadence: another edition.
+            # Some topics match nothing, and some subscribers belong to another cadence's edition.
             topic = "zebra" if number % 11 == 10 else _TOPICS[number % len(_TOPICS)]
             cadence = Cadence.WEEKDAYS if number % 7 == 6 else Cadence.DAILY
             email, written = email_of(number), ((topic, canonical(parse_query(topic))),)
@@ -166,6 +168,6 @@ def _fill(engine: Engine) -> None:
             insert_subscribers(session, [new], START - timedelta(days=9), is_confirmed=True)
     number = 0
     for on, titles in _TITLES.items():
-        told = [make_announcement(number := number + 1, title) for title in titles]
+        announcements = [make_announcement(number := number + 1, title) for title in titles]
         with sessions() as session:
-            store_papers(session, told, on)
+            store_papers(session, announcements, on)

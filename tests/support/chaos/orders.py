@@ -1,7 +1,7 @@
-"""What a worker of the chaos tests is told, and the clock that it shares with the rest of its seed.
+"""The orders of a worker of the chaos tests, and the clock that all processes of a seed share.
 
-Apart from the worker itself: that imports the Celery application, which looks for its servers at
-once, and so may be imported in the fork server alone.
+This is apart from the worker, which imports the Celery application; that connects to its servers at
+import, so only the fork server may import it.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from support.chaos.plan import ProcessFault
 
 
 class SharedClock:
-    """A clock that runs by itself, and that all processes of one seed see being set forward."""
+    """A running clock in shared memory; setting it forward affects all processes of one seed."""
 
     def __init__(self, path: Path, start: datetime, skew: float = 0.0) -> None:
         with path.open("r+b") as file:
@@ -42,9 +42,9 @@ class SharedClock:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker needs to know; `start` is where the seed's clock began, `namespace` its host.
+    """The parameters of a worker; `start` is the seed's first time, `namespace` the worker's host.
 
-    `steps` are the sender's; broken ones show whether it is noticed.
+    `steps` are the sender's; broken ones test the detection of faults.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Orders:
 
 
 def work(orders: Orders) -> None:
-    """What the forked process runs."""
+    """Run a worker in the forked process."""
     from support.chaos.worker import run
 
     run(orders)
 
 
-# What tells the points (`Point`) from one another, in SQL: run once in the template of the seeds' databases.
+# Triggers that log every transition and report each `Point` as a notice; run once in the template.
 WATCH = """
 CREATE TABLE moves (
     id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state, attempt int,

@@ -1,7 +1,7 @@
-"""What goes wrong in one seed of the chaos tests, as a pure function of its number.
+"""The faults of one seed of the chaos tests, as a pure function of its number.
 
-The schedule is the same every time; which of two processes is faster is not, so a fault that waits
-for the fifth message may find it under way on either of two senders.
+The schedule is deterministic; the race between two processes is not, so a fault at the fifth message
+may hit either of two senders.
 """
 
 import random
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-# How long a sender waits for the relay: briefly only where the relay is to be slower than that, for
-# on a busy machine a polite relay is slow as well.
+# The sender's timeout for the relay: short only where the relay is to exceed it, because on a busy
+# machine every relay is slow.
 PATIENCE_SECONDS = 60.0
 SHORT_PATIENCE_SECONDS = 1.0
 
 
 class Point(StrEnum):
-    """Where a sender can be stopped: just after one of its own commits."""
+    """A point where a sender can be killed or stopped: just after one of its own commits."""
 
     COMPOSED = "composed"
     CLAIMED = "claimed"
@@ -26,7 +26,7 @@ class Point(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where the relay can misbehave. BODY is the middle of the message, DONE just after the 250."""
+    """A phase where the relay can fail. BODY is the middle of the message, DONE just after the 250."""
 
     GREETING = "greeting"
     EHLO = "ehlo"
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFault:
-    """The `nth` time a worker comes to a point: it is killed there, or stopped for a while."""
+    """A worker is killed the `nth` time it comes to a point, or stopped there for a while."""
 
     point: Point
     nth: int
@@ -49,10 +49,10 @@ class ProcessFault:
 
 @dataclass(frozen=True, slots=True)
 class WireFault:
-    """From the `nth` time on that a phase is reached, `times` times.
+    """A fault of the relay in a phase, from its `nth` occurrence on, `times` times.
 
-    `reply` is the line said instead; empty with `seconds` means slow, empty without means that the
-    connection is cut. `kills` ends the sender at that moment.
+    `reply` is the line sent instead; empty with `seconds` means a delay, empty without means that
+    the connection is cut. `kills` kills the sender at that moment.
     """
 
     phase: Phase
@@ -64,7 +64,7 @@ class WireFault:
 
 
 class Deed(StrEnum):
-    """What is done from outside while mail is on its way."""
+    """An action from outside while mail is being sent."""
 
     LEAVE = "leave"
     WIPE = "wipe"
@@ -77,7 +77,7 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A deed once so many messages came to their final dot; `who` picks a reader or a worker."""
+    """A deed after `after` messages came to their final dot; `who` picks a subscriber or a worker."""
 
     after: int
     deed: Deed
@@ -86,7 +86,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is chosen for one seed. `skews`: seconds by which workers' clocks differ."""
+    """All choices of one seed. `skews`: seconds by which workers' clocks differ; `lost_share`: the
+    share of tasks that are lost.
+    """
 
     seed: int
     kind: str
@@ -103,24 +105,24 @@ class Plan:
     faults: tuple[ProcessFault, ...] = ()
     wire: tuple[WireFault, ...] = ()
     events: tuple[Event, ...] = ()
-    unheard: float = 0.0
+    lost_share: float = 0.0
     relays: int = 1
 
-    def told(self) -> dict[str, Any]:
-        """As it is printed beside a broken promise."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as it is printed beside a broken promise."""
         return asdict(self)
 
 
 @dataclass
 class _Draft:
-    """Faults as they are collected, and the dice."""
+    """A plan in the making, with its random generator."""
 
     dice: random.Random
     subscribers: int
     faults: list[ProcessFault] = field(default_factory=list)
     wire: list[WireFault] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    unheard: float = 0.0
+    lost_share: float = 0.0
 
     def moment(self) -> int:
         return self.dice.randrange(max(1, self.subscribers - 8))
@@ -131,7 +133,7 @@ class _Draft:
             self.events.append(event)
 
 
-def _killed_at(point: Point) -> Callable[[_Draft], None]:
+def _add_kills(point: Point) -> Callable[[_Draft], None]:
     def add(draft: _Draft) -> None:
         for _ in range(draft.dice.randint(1, 3)):
             draft.faults.append(ProcessFault(point, draft.dice.randint(1, 3)))
@@ -139,7 +141,7 @@ def _killed_at(point: Point) -> Callable[[_Draft], None]:
     return add
 
 
-def _killed_on_the_wire(phase: Phase) -> Callable[[_Draft], None]:
+def _add_relay_kills(phase: Phase) -> Callable[[_Draft], None]:
     def add(draft: _Draft) -> None:
         for _ in range(draft.dice.randint(1, 3)):
             draft.wire.append(WireFault(phase, 1 + draft.moment(), kills=True))
@@ -147,27 +149,27 @@ def _killed_on_the_wire(phase: Phase) -> Callable[[_Draft], None]:
     return add
 
 
-def _overslept(draft: _Draft) -> None:
+def _add_sleep(draft: _Draft) -> None:
     point = draft.dice.choice((Point.CLAIMED, Point.CLAIMED, Point.IN_FLIGHT, Point.RECORDED))
     draft.faults.append(ProcessFault(point, draft.dice.randint(1, 2), is_fatal=False))
 
 
-def _lost(draft: _Draft) -> None:
-    draft.unheard = draft.dice.uniform(0.3, 0.8)
+def _add_lost_tasks(draft: _Draft) -> None:
+    draft.lost_share = draft.dice.uniform(0.3, 0.8)
     draft.faults.append(ProcessFault(Point.COMPOSED, 1))
     draft.add_deed(Deed.LOSE)
 
 
-def _cut(draft: _Draft) -> None:
+def _add_cuts(draft: _Draft) -> None:
     for _ in range(draft.dice.randint(1, 4)):
         phase = draft.dice.choice([one for one in Phase if one is not Phase.DONE])
         draft.wire.append(_anywhere(draft, phase, times=draft.dice.randint(1, 2)))
 
 
-def _slow(draft: _Draft) -> None:
+def _add_delays(draft: _Draft) -> None:
     for _ in range(draft.dice.randint(1, 3)):
         phase = draft.dice.choice([one for one in Phase if one is not Phase.DONE])
-        # Some are slower than the sender is patient.
+        # Some delays exceed the sender's timeout.
         seconds = draft.dice.choice((0.05, 0.1, 0.3, 2 * SHORT_PATIENCE_SECONDS))
         draft.wire.append(_anywhere(draft, phase, seconds=seconds))
 
@@ -190,7 +192,7 @@ _NEVER = {
 }
 
 
-def _refused(replies: dict[Phase, tuple[str, ...]]) -> Callable[[_Draft], None]:
+def _add_refusals(replies: dict[Phase, tuple[str, ...]]) -> Callable[[_Draft], None]:
     def add(draft: _Draft) -> None:
         for _ in range(draft.dice.randint(1, 4)):
             phase = draft.dice.choice(sorted(replies))
@@ -200,48 +202,48 @@ def _refused(replies: dict[Phase, tuple[str, ...]]) -> Callable[[_Draft], None]:
     return add
 
 
-def _anywhere(draft: _Draft, phase: Phase, **told: Any) -> WireFault:
-    # Greetings are few: a connection is kept for many messages.
+def _anywhere(draft: _Draft, phase: Phase, **fault: Any) -> WireFault:
+    # Greetings are few, because a connection is reused for many messages.
     is_rare = phase in {Phase.GREETING, Phase.EHLO}
-    return WireFault(phase, draft.dice.randint(1, 4) if is_rare else 1 + draft.moment(), **told)
+    return WireFault(phase, draft.dice.randint(1, 4) if is_rare else 1 + draft.moment(), **fault)
 
 
-def _deeds(*deeds: Deed, most: int = 3) -> Callable[[_Draft], None]:
+def _add_deeds(*deeds: Deed, most: int = 3) -> Callable[[_Draft], None]:
     return lambda draft: draft.add_deed(*deeds, most=most)
 
 
 _SINGLE: dict[str, Callable[[_Draft], None]] = {
-    "killed after composing": _killed_at(Point.COMPOSED),
-    "killed after the claim": _killed_at(Point.CLAIMED),
-    "killed after going into flight": _killed_at(Point.IN_FLIGHT),
-    "killed in the middle of the message": _killed_on_the_wire(Phase.BODY),
-    "killed after the final dot": _killed_on_the_wire(Phase.DOT),
-    "killed after the 250": _killed_on_the_wire(Phase.DONE),
-    "killed after recording": _killed_at(Point.RECORDED),
-    "slept longer than its lease": _overslept,
-    "bells doubled": _deeds(Deed.DOUBLE, most=6),
-    "bells redelivered": _deeds(Deed.REDELIVER, most=6),
-    "bells lost": _lost,
-    "queue wiped": _deeds(Deed.WIPE, most=4),
-    "database connections killed": _deeds(Deed.CUT_DATABASE, Deed.CUT_DATABASE, Deed.CUT_LOCK),
-    "wire cut": _cut,
-    "wire slow": _slow,
-    "wire says 4xx": _refused(_LATER),
-    "wire says 5xx": _refused(_NEVER),
-    "many unsubscribe": _deeds(Deed.LEAVE, most=12),
+    "killed after composing": _add_kills(Point.COMPOSED),
+    "killed after the claim": _add_kills(Point.CLAIMED),
+    "killed after going into flight": _add_kills(Point.IN_FLIGHT),
+    "killed in the middle of the message": _add_relay_kills(Phase.BODY),
+    "killed after the final dot": _add_relay_kills(Phase.DOT),
+    "killed after the 250": _add_relay_kills(Phase.DONE),
+    "killed after recording": _add_kills(Point.RECORDED),
+    "slept longer than its lease": _add_sleep,
+    "bells doubled": _add_deeds(Deed.DOUBLE, most=6),
+    "bells redelivered": _add_deeds(Deed.REDELIVER, most=6),
+    "bells lost": _add_lost_tasks,
+    "queue wiped": _add_deeds(Deed.WIPE, most=4),
+    "database connections killed": _add_deeds(Deed.CUT_DATABASE, Deed.CUT_DATABASE, Deed.CUT_LOCK),
+    "wire cut": _add_cuts,
+    "wire slow": _add_delays,
+    "wire says 4xx": _add_refusals(_LATER),
+    "wire says 5xx": _add_refusals(_NEVER),
+    "many unsubscribe": _add_deeds(Deed.LEAVE, most=12),
 }
 EVERYTHING = "several at once"
 KINDS = (*_SINGLE, EVERYTHING)
 
 
 def make_plan(seed: int) -> Plan:
-    """The plan of a seed. Kinds take turns, so that any run of seeds holds them equally often."""
+    """Return the plan of a seed. Kinds alternate, so that any run of seeds has them equally often."""
     dice = random.Random(f"paperboy chaos {seed}")
     kind = KINDS[seed % len(KINDS)]
     draft = _Draft(dice, subscribers=dice.randint(20, 60))
     for name in _chosen(dice, kind):
         _SINGLE[name](draft)
-    # Somebody leaves in every seed.
+    # Some subscribers leave in every seed.
     draft.add_deed(Deed.LEAVE)
     is_slept = any(not fault.is_fatal for fault in draft.faults)
     is_slow = any(fault.seconds for fault in draft.wire)
@@ -263,8 +265,8 @@ def make_plan(seed: int) -> Plan:
         faults=tuple(draft.faults),
         wire=tuple(draft.wire),
         events=tuple(sorted(draft.events, key=lambda event: event.after)),
-        unheard=draft.unheard,
-        # Dice of their own: what else a seed holds stays as it was before there were several relays.
+        lost_share=draft.lost_share,
+        # A generator of its own keeps the rest of each seed as it was before several relays existed.
         relays=random.Random(f"paperboy relays {seed}").choice((1, 1, 2)),
     )
 

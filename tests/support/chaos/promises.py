@@ -1,4 +1,4 @@
-"""What must hold after any seed, whatever went wrong in it: each promise returns what broke it."""
+"""The promises that must hold after any seed; each check yields what broke it."""
 
 import re
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ S = DeliveryState
 
 @dataclass(frozen=True)
 class Result:
-    """A seed in figures, and the promises that it broke."""
+    """The counts of a seed, and the promises that it broke."""
 
     seed: int
     kind: str
@@ -41,27 +41,27 @@ class Result:
     left: int
     broken: tuple[str, ...]
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class _Aftermath:
-    """The rows and the wire of a finished seed, read once."""
+    """The rows and the relay's messages of a finished seed, read once."""
 
     def __init__(self, story: Story) -> None:
         self.story = story
         with story.sessions() as session:
             self.rows = {row.id: row for row in session.execute(select(Delivery)).scalars()}
             self.subscribers = {
-                one.id: one for one in session.execute(select(Subscriber)).scalars()
+                row.id: row for row in session.execute(select(Subscriber)).scalars()
             }
-            self.editions = {one.id: one for one in session.execute(select(Edition)).scalars()}
+            self.editions = {row.id: row for row in session.execute(select(Edition)).scalars()}
             moves = session.execute(text("SELECT * FROM moves ORDER BY id")).mappings()
             self.moves = [dict(move) for move in moves]
 
     @cached_property
     def exchanges(self) -> dict[int, list[Exchange]]:
-        """What came to its final dot, by delivery."""
+        """The messages that came to their final dot, by delivery id."""
         found: defaultdict[int, list[Exchange]] = defaultdict(list)
         for exchange in self.story.relay.exchanges:
             if exchange.dot_at is not None:
@@ -69,8 +69,9 @@ class _Aftermath:
                 found[int(named[1]) if named else 0].append(exchange)
         return found
 
-    def kept(self, delivery_id: int) -> list[Exchange]:
-        return [one for one in self.exchanges.get(delivery_id, []) if one.is_kept]
+    def accepted(self, delivery_id: int) -> list[Exchange]:
+        """The messages that the relay may have accepted."""
+        return [exchange for exchange in self.exchanges.get(delivery_id, []) if exchange.is_kept]
 
     def row_of(self, subscriber_id: int, on: object) -> Delivery | None:
         for row in self.rows.values():
@@ -87,18 +88,18 @@ def _each_message_is_whole(after: _Aftermath) -> Iterator[str]:
             yield f"a message of no delivery ({delivery_id}) was on the wire"
             continue
         email = after.subscribers[row.subscriber_id or 0].email
-        for one in exchanges:
-            told = _ADDRESSEE.search(one.content)
-            if one.recipient != email or told is None or told[1].decode() != email:
-                yield f"delivery {delivery_id} of {email} went to {one.recipient}"
-            if not one.content.endswith(b"--\r\n"):
+        for exchange in exchanges:
+            header = _ADDRESSEE.search(exchange.content)
+            if exchange.recipient != email or header is None or header[1].decode() != email:
+                yield f"delivery {delivery_id} of {email} went to {exchange.recipient}"
+            if not exchange.content.endswith(b"--\r\n"):
                 yield f"delivery {delivery_id} has no end"
 
 
 def _nobody_has_two_copies(after: _Aftermath) -> Iterator[str]:
     may_repeat = after.story.doubted if after.story.plan.answer == "resend" else set()
     for delivery_id in after.exchanges:
-        copies = len(after.kept(delivery_id))
+        copies = len(after.accepted(delivery_id))
         if copies > 1 + (delivery_id in may_repeat):
             yield f"delivery {delivery_id} is {copies} times on the wire"
     pairs = Counter((row.edition_id, row.subscriber_id) for row in after.rows.values())
@@ -124,15 +125,15 @@ def _each_row_has_ended(after: _Aftermath) -> Iterator[str]:
 
 
 def _rows_tell_what_happened(after: _Aftermath) -> Iterator[str]:
-    """Sent means answered with 250 (or the operator's word), and the other way round."""
+    """Sent means answered with 250 (or the operator's answer), and the other way round."""
     for row in after.rows.values():
-        is_taken = any(one.code == 250 for one in after.exchanges.get(row.id, []))
+        is_taken = any(exchange.code == 250 for exchange in after.exchanges.get(row.id, []))
         was_doubted = row.id in after.story.doubted
         if row.state is S.SENT and not is_taken and not was_doubted:
             yield f"delivery {row.id} is called sent, and the relay took none"
         if row.state is not S.SENT and is_taken and not was_doubted:
             yield f"delivery {row.id} was taken by the relay and is called {row.state}"
-        if row.state in {S.SKIPPED, S.FAILED} and after.kept(row.id) and not was_doubted:
+        if row.state in {S.SKIPPED, S.FAILED} and after.accepted(row.id) and not was_doubted:
             yield f"delivery {row.id} is {row.state}, and the relay may have it"
 
 
@@ -143,7 +144,7 @@ def _steps_are_foreseen(after: _Aftermath) -> Iterator[str]:
 
 
 def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
-    """No sender has more rows in flight than SEND_WINDOW says; what it lost is the sweep's."""
+    """No sender has more rows in flight than SEND_WINDOW; rows swept from it do not count."""
     flying: defaultdict[int, set[int]] = defaultdict(set)
     for move in after.moves:
         for rows in flying.values():
@@ -156,7 +157,7 @@ def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
 
 
 def _doubt_is_bounded(after: _Aftermath) -> Iterator[str]:
-    """In doubt are windows that were open at a fault, and messages that nobody answered."""
+    """Rows in doubt are from windows in flight at a fault, or got no reply from the relay."""
     story = after.story
     bound = story.windows * story.plan.window + story.relay.silence_count
     if len(story.doubted) > bound:
@@ -172,9 +173,9 @@ def _balances_close(after: _Aftermath) -> Iterator[str]:
 
 
 def _who_left_gets_nothing(after: _Aftermath) -> Iterator[str]:
-    for one in after.story.left:
-        if one.status != 200:
-            yield f"{one.email} could not unsubscribe: {one.status}"
+    for leaver in after.story.left:
+        if leaver.status != 200:
+            yield f"{leaver.email} could not unsubscribe: {leaver.status}"
         with after.story.sessions() as session:
             later = session.execute(
                 text(
@@ -182,33 +183,33 @@ def _who_left_gets_nothing(after: _Aftermath) -> Iterator[str]:
                     " WHERE d.subscriber_id = :reader AND m.new = 'in_flight'"
                     " AND NOT pg_visible_in_snapshot(m.xid, CAST(:snapshot AS pg_snapshot))"
                 ),
-                {"reader": one.subscriber_id, "snapshot": one.snapshot},
+                {"reader": leaver.subscriber_id, "snapshot": leaver.snapshot},
             ).all()
         if later:
-            yield f"{one.email} went into flight after the unsubscribe was answered"
+            yield f"{leaver.email} went into flight after the unsubscribe was answered"
 
 
 def _no_paper_is_lost(after: _Aftermath) -> Iterator[str]:
-    """Whoever stayed was sent each paper of the first day, or has it in the next edition.
+    """An active subscriber got each paper of the first day, then or in the next edition.
 
-    Not owed: what the operator called sent.
+    Rows that the operator resolved as sent are exempt.
     """
     for subscriber in after.subscribers.values():
         first = after.row_of(subscriber.id, THURSDAY)
         if subscriber.state is not SubscriberState.ACTIVE or first is None or not first.paper_ids:
             continue
-        has_it = any(one.code == 250 for one in after.exchanges.get(first.id, []))
+        has_it = any(exchange.code == 250 for exchange in after.exchanges.get(first.id, []))
         if has_it or first.state is S.SENT:
             continue
         second = after.row_of(subscriber.id, FRIDAY)
         brought = set(second.paper_ids) if second and second.state is S.SENT else set()
         if lost := set(first.paper_ids) - brought:
-            told = f"{first.state} ({first.reason or first.last_reply})"
-            yield f"{subscriber.email} never gets papers {sorted(lost)}; delivery {first.id} is {told}"
+            state = f"{first.state} ({first.reason or first.last_reply})"
+            yield f"{subscriber.email} never gets papers {sorted(lost)}; delivery {first.id} is {state}"
 
 
 def _nothing_comes_twice(after: _Aftermath) -> Iterator[str]:
-    """What was surely sent on the first day is not in the next edition."""
+    """Papers that were certainly sent on the first day are not in the next edition."""
     for subscriber in after.subscribers.values():
         first, second = (after.row_of(subscriber.id, on) for on in (THURSDAY, FRIDAY))
         if first and second and first.state is S.SENT:
@@ -218,10 +219,10 @@ def _nothing_comes_twice(after: _Aftermath) -> Iterator[str]:
 
 
 def _the_mail_shows_its_papers(after: _Aftermath) -> Iterator[str]:
-    """One message of the seed, read whole: a parser finds no fault, and the titles are there."""
+    """One message of the seed is parsed without defects and has a text part."""
     for delivery_id in after.exchanges:
-        for one in after.kept(delivery_id)[:1]:
-            message = message_from_bytes(one.content, policy=policy.default)
+        for exchange in after.accepted(delivery_id)[:1]:
+            message = message_from_bytes(exchange.content, policy=policy.default)
             body = message.get_body(("plain",))
             if message.defects or body is None or not body.get_content().strip():
                 yield f"delivery {delivery_id} cannot be read: {message.defects}"
@@ -246,13 +247,13 @@ PROMISES: tuple[Callable[[_Aftermath], Iterator[str]], ...] = (
 
 
 def check(story: Story) -> Result:
-    """Ask every promise of a finished seed."""
+    """Check every promise on a finished seed."""
     after = _Aftermath(story)
     broken = [*story.broken]
     if not broken:
-        broken += [told for promise in PROMISES for told in promise(after)]
+        broken += [problem for promise in PROMISES for problem in promise(after)]
     states = Counter(row.state for row in after.rows.values())
-    copies = [len(after.kept(delivery_id)) for delivery_id in after.exchanges]
+    copies = [len(after.accepted(delivery_id)) for delivery_id in after.exchanges]
     return Result(
         seed=story.plan.seed,
         kind=story.plan.kind,

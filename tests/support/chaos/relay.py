@@ -1,6 +1,6 @@
-"""An SMTP relay that does what a plan says, and writes down every message with its moments.
+"""An SMTP relay that fails as a plan says, and records every message with its times.
 
-Each sender has a port of its own, so that the relay knows whom to kill. It may offer PIPELINING;
+Each sender has its own port, so that the relay knows which process to kill. It may offer PIPELINING;
 pipelined or not, commands are answered one by one, in order.
 """
 
@@ -27,17 +27,17 @@ _POLITE = {
     Phase.DATA: "354 go on",
     Phase.DOT: "250 2.0.0 taken",
 }
-# So that a sender is still writing when it is killed in the middle of a message.
+# A small receive buffer, so that a sender is still writing when it is killed in a message.
 _NARROW_BYTES = 4096
-# Through how many lines of a message a fault in its middle waits.
+# A fault in the middle of a message occurs after this many lines.
 _LINES_BEFORE = 20
 
 
 @dataclass
 class Exchange:
-    """One attempt at one message. Times are `time.monotonic()`, None for what never came.
+    """One attempt to send one message. Times are `time.monotonic()`, None for phases not reached.
 
-    `code` is what was answered after the final dot, 0 for nothing.
+    `code` is the reply after the final dot, 0 for none.
     """
 
     worker: str
@@ -50,16 +50,16 @@ class Exchange:
 
     @property
     def is_kept(self) -> bool:
-        """Whether a relay in the real world may have this message, and pass it on."""
+        """Whether a real relay may have accepted this message and deliver it."""
         return self.dot_at is not None and (self.code == 0 or 200 <= self.code < 300)
 
 
 class _Gone(Exception):
-    """This connection ends here, without another word."""
+    """This connection ends without a further reply."""
 
 
 class ChaosRelay:
-    """`pid_of` tells which process is behind a worker's name; `namespace` is the relay's host."""
+    """A relay in a thread. `pid_of` maps a worker's name to its process; `namespace` is its host."""
 
     def __init__(self, plan: Plan, pid_of: Callable[[str], int], namespace: str = "") -> None:
         self._plan = plan
@@ -71,7 +71,7 @@ class ChaosRelay:
         self.exchanges: list[Exchange] = []
         self.dot_count = 0
         self.killed: list[str] = []
-        # How often a message that may be whole was left without a timely answer.
+        # How often a message that may be complete got no timely reply.
         self.silence_count = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
@@ -83,11 +83,11 @@ class ChaosRelay:
         self._loop.run_forever()
 
     def open(self, worker: str, address: str = "127.0.0.1") -> int:
-        """A port for a worker; returns its number."""
+        """Open a port for a worker, and return its number."""
         return self._call(self._open(worker, address))
 
     def calm(self) -> None:
-        """From here on everything is polite."""
+        """Inject no further faults."""
         self._is_calm = True
 
     def stop(self) -> None:
@@ -104,14 +104,14 @@ class ChaosRelay:
         if any(fault.phase is Phase.BODY for fault in self._plan.wire):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
 
-        async def serve(subscriber: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task
             self._tasks.add(task)
             try:
-                await _Conversation(self, worker, subscriber, writer).hold()
+                await _Conversation(self, worker, stream, writer).hold()
             except (_Gone, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                pass  # Cut by the plan, or the other end died: both are the point here.
+                pass  # The plan cut the connection, or the sender died; both are intended.
             finally:
                 self._tasks.discard(task)
                 writer.transport.abort()
@@ -147,7 +147,10 @@ class ChaosRelay:
         return None
 
     def _is_silence(self, fault: WireFault) -> bool:
-        """Also a 421 at the end of a message: the closing may be faster than the line."""
+        """Return whether a fault leaves a complete message without a reply.
+
+        A 421 counts as well, because the connection may close before the line arrives.
+        """
         if fault.phase not in {Phase.BODY, Phase.DOT, Phase.DONE}:
             return False
         is_in_time = fault.seconds and fault.seconds < self._plan.timeout_seconds
@@ -159,7 +162,7 @@ class ChaosRelay:
         try:
             os.kill(self._pid_of(worker), signal.SIGKILL)
         except ProcessLookupError:
-            pass  # It died of something else meanwhile.
+            pass  # It died of another fault meanwhile.
 
 
 class _Conversation:
@@ -167,12 +170,12 @@ class _Conversation:
         self,
         relay: ChaosRelay,
         worker: str,
-        subscriber: asyncio.StreamReader,
+        stream: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self._relay = relay
         self._worker = worker
-        self._subscriber = subscriber
+        self._stream = stream
         self._writer = writer
         self._exchange: Exchange | None = None
         self._is_recipient_known = False
@@ -180,7 +183,7 @@ class _Conversation:
     async def hold(self) -> None:
         if not (await self._act(Phase.GREETING)).startswith("220"):
             raise _Gone
-        while line := await self._subscriber.readline():
+        while line := await self._stream.readline():
             verb, _, rest = line.decode("ascii", "replace").strip().partition(" ")
             match verb.upper():
                 case "EHLO" | "HELO":
@@ -192,18 +195,18 @@ class _Conversation:
                 case "DATA":
                     await self._data()
                 case "QUIT":
-                    await self._say("221 2.0.0 bye")
+                    await self._reply("221 2.0.0 bye")
                     return
                 case "RSET" | "NOOP":
-                    self._forget()
-                    await self._say("250 2.0.0 ok")
+                    self._reset()
+                    await self._reply("250 2.0.0 ok")
                 case _:
-                    await self._say("502 5.5.1 what?")
+                    await self._reply("502 5.5.1 what?")
 
     async def _act(self, phase: Phase) -> str:
-        """Say what the plan says at this phase, or what is polite; returns what was said."""
+        """Send the plan's reply at this phase, or the normal one, and return it."""
         reply = await self._decide(phase)
-        await self._say(reply)
+        await self._reply(reply)
         return reply
 
     async def _decide(self, phase: Phase) -> str:
@@ -220,30 +223,30 @@ class _Conversation:
             raise _Gone
         return fault.reply
 
-    async def _say(self, reply: str) -> None:
+    async def _reply(self, reply: str) -> None:
         self._writer.write(reply.encode() + b"\r\n")
         await self._writer.drain()
         if reply.startswith("421"):
             raise _Gone
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._exchange = None
         self._is_recipient_known = False
 
     async def _greet(self, verb: str) -> None:
-        self._forget()
+        self._reset()
         reply = await self._decide(Phase.EHLO)
         if reply or verb == "HELO":
-            await self._say(reply or "250 relay.example")
+            await self._reply(reply or "250 relay.example")
             return
         offers = ["8BITMIME", "ENHANCEDSTATUSCODES"]
         if self._relay.offers_pipelining:
             offers.append("PIPELINING")
         lines = ["250-relay.example", *(f"250-{one}" for one in offers[:-1]), f"250 {offers[-1]}"]
-        await self._say("\r\n".join(lines))
+        await self._reply("\r\n".join(lines))
 
     async def _mail(self) -> None:
-        self._forget()
+        self._reset()
         exchange = Exchange(self._worker, time.monotonic())
         if (await self._act(Phase.MAIL)).startswith("250"):
             self._exchange = exchange
@@ -251,7 +254,7 @@ class _Conversation:
 
     async def _rcpt(self, rest: str) -> None:
         if self._exchange is None:
-            await self._say("503 5.5.1 MAIL first")
+            await self._reply("503 5.5.1 MAIL first")
             return
         self._exchange.rcpt_at = time.monotonic()
         self._exchange.recipient = rest.partition("<")[2].partition(">")[0]
@@ -268,27 +271,27 @@ class _Conversation:
         exchange.dot_at = time.monotonic()
         self._relay.dot_count += 1
         reply = await self._decide(Phase.DOT)
-        # Before it is said: who is killed while we say it may have heard it.
+        # Recorded before it is sent, because a sender that is killed meanwhile may have read it.
         exchange.code = int(reply[:3])
-        self._forget()
-        await self._say(reply)
+        self._reset()
+        await self._reply(reply)
         if reply.startswith("250"):
             await self._decide(Phase.DONE)
 
     async def _refuse_data(self) -> None:
-        """No recipient: RFC 2920 §3.1 lets a server say so now, or after an empty message."""
+        """Refuse DATA without a recipient: now, or after an empty message (RFC 2920 §3.1)."""
         if self._exchange is None or not self._relay.is_late_to_refuse:
-            await self._say("503 5.5.1 no valid recipients")
+            await self._reply("503 5.5.1 no valid recipients")
             return
-        await self._say("354 go on")
+        await self._reply("354 go on")
         content = await self._read_body(None)
         assert not content, "a message was sent to nobody"
-        await self._say("554 5.5.1 no valid recipients")
+        await self._reply("554 5.5.1 no valid recipients")
 
     async def _read_body(self, phase: Phase | None) -> bytes:
-        """A message up to its dot, with the doubled dots made single."""
+        """Return a message up to its dot, with doubled dots undone."""
         lines: list[bytes] = []
-        while (line := await self._subscriber.readline()) != b".\r\n":
+        while (line := await self._stream.readline()) != b".\r\n":
             if not line.endswith(b"\r\n"):
                 raise _Gone
             lines.append(line.removeprefix(b"."))

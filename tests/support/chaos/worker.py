@@ -1,8 +1,8 @@
-"""A real Celery worker in a process of its own, which stops or dies just where it is told to.
+"""A real Celery worker in its own process, which stops or dies exactly at its fault's point.
 
-The process is forked from one that has imported everything (`multiprocessing`'s fork server), so
-a worker is ready in some 50 ms. Its runtime is made here, with the seed's clock and patience; the
-commits of psycopg are wrapped from outside, in the forked process alone.
+The process is forked from one that has imported everything (`multiprocessing`'s fork server), so a
+worker is ready in some 50 ms. Its runtime is made here, with the seed's clock and timeouts; psycopg's
+commits are wrapped in the forked process only.
 """
 
 import functools
@@ -49,12 +49,12 @@ configure_mappers()
 
 
 def run(orders: Orders) -> None:
-    """Run the worker until somebody ends it."""
+    """Run the worker until it is killed."""
     if orders.namespace:
         enter_host(orders.namespace)
     _redirect(orders.log_file)
     warnings.simplefilter("ignore")
-    # What was imported is no garbage: looking through it takes longer than many a seed.
+    # Imported objects are no garbage; to traverse them takes longer than many a seed.
     gc.freeze()
     os.environ.update(orders.environ, PGAPPNAME=orders.name)
     process.use(_make_runtime(orders, process.settings))
@@ -105,16 +105,16 @@ def _limits(seconds: float) -> SmtpLimits:
         data_seconds=seconds,
         block_seconds=seconds,
         final_dot_seconds=seconds,
-        # A relay that refused us rests for minutes by a clock that no test can set forward.
+        # A relay's back-off is minutes of the monotonic clock, which a test cannot set forward.
         rest_seconds=(0.3,) * len(REST_SECONDS),
     )
 
 
 class _Commits:
-    """Knows what each transaction of this process moves, and acts after its commit.
+    """Tracks the transitions of each transaction of this process, and acts after its commit.
 
-    What moved is told by a trigger as a notice to the session, so that it does not matter in which
-    words the service says it.
+    A trigger reports transitions as notices to the session, so this does not depend on the SQL of
+    the service.
     """
 
     def __init__(self, fault: ProcessFault) -> None:
@@ -129,7 +129,7 @@ class _Commits:
         @functools.wraps(begin)
         def listening(connection: Any, *args: Any, **kwargs: Any) -> None:
             begin(connection, *args, **kwargs)
-            connection.add_notice_handler(functools.partial(self._hear, id(connection)))
+            connection.add_notice_handler(functools.partial(self._on_notice, id(connection)))
 
         @functools.wraps(commit)
         def acting(connection: Any) -> None:
@@ -138,8 +138,8 @@ class _Commits:
 
         connection_class.__init__, connection_class.commit = listening, acting
 
-    def _hear(self, connection: int, told: Any) -> None:
-        verb, _, point = (told.message_primary or "").partition(" ")
+    def _on_notice(self, connection: int, notice: Any) -> None:
+        verb, _, point = (notice.message_primary or "").partition(" ")
         if verb == "moved":
             self._moved[connection].add(point)
 

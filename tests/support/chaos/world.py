@@ -1,7 +1,7 @@
-"""One seed from its plan to its end: workers, relay, queue, readers who leave, and the next day.
+"""Run one seed from its plan to its end: workers, relay, queue, unsubscribes, and the next day.
 
-`Story` plays beat, supervisor, operator and misfortune, and keeps what the promises are checked
-against.
+`Story` acts as beat, supervisor and operator, injects the faults, and records what the promises are
+checked against.
 """
 
 import os
@@ -34,7 +34,7 @@ from support.chaos.deeds import (
     choose_leaver,
     cut_database,
     double,
-    find_held,
+    find_claimed,
     redeliver,
     unsubscribe,
 )
@@ -46,13 +46,13 @@ from support.servers.databases import clone_database
 from support.servers.processes import settings_environ
 from support.web.papers import FRIDAY, THURSDAY
 
-# A seed that is not through by then hangs, however busy the machine is.
+# A seed that takes longer hangs, however busy the machine is.
 _LONGEST_SECONDS = 60.0
 _BEAT_SECONDS = 0.2
 
 
 class StoryEnded(Exception):
-    """Somebody wants no more of this lane, whose seed is in the middle of its day."""
+    """The lane was ended while its seed was running."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ def _end(worker: Worker) -> None:
 
 @dataclass
 class Story:
-    """One seed while it happens. `windows` counts the windows that faults may have left open."""
+    """A running seed. `windows` counts the windows that faults may have left in flight."""
 
     steps: ClassVar[Steps] = STEPS
 
@@ -107,7 +107,7 @@ class Story:
         self.relay = self.make_relay()
         self.queue = redis.Redis.from_url(self.lane.redis_url)
         self.queue.flushdb()
-        self._ring = make_enqueue(self.settings.broker_url)
+        self._enqueue = make_enqueue(self.settings.broker_url)
         SharedClock.make_file(self.home / "clock")
         self.clock = SharedClock(self.home / "clock", START)
         self._faults = list(self.plan.faults)
@@ -127,7 +127,7 @@ class Story:
     # -- the day ---------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """The day of the faults, the hours after it, the operator's word, and the next day."""
+        """Run the day of the faults, the hours after it, the operator's answer, and the next day."""
         with self.sessions.begin() as session:
             session.execute(
                 text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.subscribers}
@@ -136,7 +136,7 @@ class Story:
             self._spawn()
         self._settle("open_editions", "sweep", "deliver")
         self.relay.calm()
-        self._relieve()
+        self._end_faults()
         self._end_day()
         self.doubted = self._find_doubted()
         for edition_id in self._edition_ids():
@@ -147,11 +147,11 @@ class Story:
         self._end_day()
 
     def forget_until(self, moment: datetime) -> None:
-        """Let the clock jump to a moment, if that is still to come."""
+        """Set the clock forward to a moment, if it is in the future."""
         self.clock.forward(seconds=max(0.0, (moment - self.clock()).total_seconds()))
 
     def _end_day(self) -> None:
-        """Retry to the end: every two hours, until nothing waits or it is too late to send it."""
+        """Retry every two hours, until no row waits or all are too late."""
         for _ in range(14):
             if not self._count(Delivery.state == DeliveryState.QUEUED):
                 return
@@ -159,7 +159,7 @@ class Story:
             self._settle("sweep", "deliver")
 
     def _settle(self, *tasks: str, on: date = THURSDAY) -> None:
-        """Ring as beat does until the day's editions are there and nothing is due or under way."""
+        """Enqueue tasks as beat does until the day's editions are frozen and no row is active."""
         deadline = time.monotonic() + _LONGEST_SECONDS
         self._next_beat, self._beats = 0.0, 0
         while time.monotonic() < deadline and not self.broken:
@@ -174,24 +174,24 @@ class Story:
         if self.lane.ended.is_set():
             raise StoryEnded
         while self._events and self._events[0].after <= self.relay.dot_count:
-            self._do(self._events.pop(0))
-        self._bury()
+            self._apply(self._events.pop(0))
+        self._replace_dead()
         for worker in self.workers:
             if worker.is_stopped and not worker.has_slept:
                 self._oversleep(worker)
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + _BEAT_SECONDS
-            # A queue that nobody empties must not grow for ever.
+            # A queue without consumers must not grow for ever.
             is_short = self.queue.llen("paperboy.send") + self.queue.llen("paperboy.compose") < 3
             for enqueued in tasks:
-                # It rings for every chunk each time, so it comes more rarely than the others.
+                # It enqueues a task per chunk each time, so it runs more rarely than the others.
                 if is_short and (enqueued != "open_editions" or self._beats % 3 == 0):
-                    self._ring_unless_lost(enqueued)
+                    self._enqueue_unless_lost(enqueued)
             self._beats += 1
 
-    def _ring_unless_lost(self, enqueued: str) -> None:
-        if self.dice.random() >= self.plan.unheard:
-            self._ring(enqueued)
+    def _enqueue_unless_lost(self, enqueued: str) -> None:
+        if self.dice.random() >= self.plan.lost_share:
+            self._enqueue(enqueued)
 
     def _is_settled(self, on: date) -> bool:
         with self.engine.connect() as connection:
@@ -202,7 +202,7 @@ class Story:
                 ),
                 {"on": on},
             ).one()
-        # Workers' clocks differ by seconds, and what one of them composed is due by its own.
+        # Workers' clocks differ by seconds, and a row is due by the clock of its composer.
         soon = self.clock() + timedelta(seconds=2)
         busy = or_(
             Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
@@ -219,13 +219,13 @@ class Story:
         process = self.lane.fork(work, orders)
         self.workers.append(Worker(name, process, orders.fault))
 
-    def _relieve(self) -> None:
-        """No fault of the day may come later; workers who hold one, or are impatient, are replaced."""
+    def _end_faults(self) -> None:
+        """Drop the day's remaining faults; workers with a fault or a short timeout are replaced."""
         self._faults.clear()
         self._events.clear()
         is_short = self.plan.timeout_seconds < PATIENCE_SECONDS
         self.plan = replace(self.plan, timeout_seconds=PATIENCE_SECONDS)
-        for worker in [one for one in self.workers if one.fault or is_short]:
+        for worker in [worker for worker in self.workers if worker.fault or is_short]:
             self.workers.remove(worker)
             _end(worker)
             self._spawn()
@@ -255,23 +255,23 @@ class Story:
         )
 
     def reach(self, name: str) -> dict[str, str]:
-        """Where a worker finds what it needs, as far as that is its own."""
+        """Return the settings of a worker that differ from others': its own ports of the relay."""
         ports = [self.relay.open(name) for _ in range(self.plan.relays)]
         return {"SMTP_URL": " ".join(f"smtp://127.0.0.1:{port}?starttls=off" for port in ports)}
 
     def namespace(self, _name: str) -> str:
-        """The host of a worker; empty for this machine."""
+        """Return the network namespace of a worker; empty for this machine."""
         return ""
 
     def make_relay(self) -> ChaosRelay:
         return ChaosRelay(self.plan, self._pid_of)
 
     def _pid_of(self, name: str) -> int:
-        return next(one.pid for one in self.workers if one.name == name)
+        return next(worker.pid for worker in self.workers if worker.name == name)
 
-    def _bury(self) -> None:
-        """Note who died, and start somebody else, as a supervisor does."""
-        for worker in [one for one in self.workers if one.process.exitcode is not None]:
+    def _replace_dead(self) -> None:
+        """Count dead workers and start new ones, as a supervisor does."""
+        for worker in [w for w in self.workers if w.process.exitcode is not None]:
             self.workers.remove(worker)
             if worker.process.exitcode != -signal.SIGKILL:
                 self.broken.append(f"{worker.name} ended by itself: {worker.process.exitcode}")
@@ -281,26 +281,28 @@ class Story:
             self._spawn()
 
     def _oversleep(self, worker: Worker) -> None:
-        """Its lease runs out, one of its readers leaves, others take what it held; it wakes."""
+        """Let a stopped worker's lease end, unsubscribe one of its subscribers, let others take its
+        rows, and then wake it.
+        """
         worker.has_slept = True
         self.stop_count += 1
-        # With the clock everybody's lease runs out.
+        # The clock is shared, so every worker's lease ends.
         self.windows += len(self.workers)
-        for subscriber_id in find_held(self.engine, worker.name)[:1]:
+        for subscriber_id in find_claimed(self.engine, worker.name)[:1]:
             self._leave(subscriber_id)
         self.clock.forward(seconds=LEASE_SECONDS + 60)
         for _ in range(self.dice.randint(1, 12)):
             sweep(self.sessions, self.clock())
-            self._ring("deliver")
+            self._enqueue("deliver")
             time.sleep(0.03)
         os.kill(worker.pid, signal.SIGCONT)
 
-    # -- what is done from outside ---------------------------------------------------------------
+    # -- faults from outside ---------------------------------------------------------------------
 
-    def _do(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         match event.deed:
             case Deed.LEAVE:
-                left = [one.subscriber_id for one in self.left]
+                left = [leaver.subscriber_id for leaver in self.left]
                 self._leave(choose_leaver(self.engine, left, event.who))
             case Deed.WIPE:
                 self.queue.flushdb()
@@ -309,7 +311,7 @@ class Story:
             case Deed.DOUBLE:
                 double(self.queue)
                 for enqueued in ("deliver", "deliver", "sweep", "open_editions"):
-                    self._ring(enqueued)
+                    self._enqueue(enqueued)
             case Deed.REDELIVER:
                 redeliver(self.queue)
             case Deed.CUT_DATABASE | Deed.CUT_LOCK:
@@ -322,7 +324,7 @@ class Story:
             unsubscribe(self.lane.site, self.settings, self.engine, subscriber_id, self.clock())
         )
 
-    # -- looking ---------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------
 
     def _count(self, *conditions: ColumnElement[bool]) -> int:
         with self.engine.connect() as connection:
@@ -362,7 +364,7 @@ class Story:
 
 @contextmanager
 def play(lane: Lane, plan: Plan) -> Iterator[Story]:
-    """A seed from beginning to end, and what is left of it to be looked at."""
+    """Run a seed, and yield its story for inspection."""
     with open_story(lane, plan) as story:
         story.run()
         yield story
@@ -370,7 +372,7 @@ def play(lane: Lane, plan: Plan) -> Iterator[Story]:
 
 @contextmanager
 def open_story(lane: Lane, plan: Plan, kind: type[Story] = Story) -> Iterator[Any]:
-    """A seed that has not begun, with a database and a home of its own."""
+    """Yield a seed that has not started, with its own database and home."""
     home = Path(tempfile.mkdtemp(dir=lane.home))
     with clone_database(lane.servers, lane.template, lane.name) as url:
         story = kind(lane, plan, lane.settings(url, home), make_engine(url), home)

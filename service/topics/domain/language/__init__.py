@@ -13,7 +13,6 @@ from service.topics.domain.language.canonical import (
     normalize,
     write_leaf,
 )
-from service.topics.domain.language.describe import describe
 from service.topics.domain.language.parser import MAX_CHARACTERS, parse_tree
 from service.topics.domain.language.syntax_tree import (
     And,
@@ -51,7 +50,6 @@ __all__ = [
     "TrendLimit",
     "canonical",
     "canonical_pattern",
-    "describe",
     "leaf_texts",
     "like_leaves",
     "parse_query",

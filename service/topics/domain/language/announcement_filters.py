@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, pairwise
 
 from service.topics.domain.language.lexer import SWITCHES, LexerToken
 from service.topics.domain.language.syntax_tree import And, Announced, Query, QueryError
@@ -28,13 +29,8 @@ def split_switches(
             remaining.append(token)
             continue
         if depth > 0:
-            raise QueryError(
-                f"{token.field}: concerns the whole topic",
-                text,
-                token.start,
-                token.length,
-                "Write it outside the parentheses.",
-            )
+            message = f"{token.field}: concerns the whole topic"
+            raise token.error(text, message, "Write it outside the parentheses.")
         is_negated = False
         while remaining and remaining[-1].kind == "not":
             remaining.pop()
@@ -42,7 +38,7 @@ def split_switches(
         chosen |= _turned(token, text, is_negated=is_negated)
         last = token
     if last is not None and not any(chosen.values()):
-        raise QueryError(_NOTHING_LEFT, text, last.start, last.length, "Leave one of them on.")
+        raise last.error(text, _NOTHING_LEFT, "Leave one of them on.")
     announced = Announced(chosen["new"], chosen["cross"], chosen["replaced"])
     return tuple(_without_idle_ands(remaining, tokens)), announced
 
@@ -53,13 +49,8 @@ def _turned(token: LexerToken, text: str, *, is_negated: bool) -> dict[str, bool
     if value == "only" and not is_negated:
         return {name: name == token.field for name in SWITCHES}
     if value not in _VALUES or (is_negated and not _VALUES[value]):
-        raise QueryError(
-            f"{token.field}: is yes, no or only",
-            text,
-            token.start,
-            token.length,
-            f"Write {token.field}:yes, {token.field}:no or {token.field}:only.",
-        )
+        hint = f"Write {token.field}:yes, {token.field}:no or {token.field}:only."
+        raise token.error(text, f"{token.field}: is yes, no or only", hint)
     return {token.field: _VALUES[value] is not is_negated}
 
 
@@ -67,15 +58,9 @@ def _without_idle_ands(
     remaining: Sequence[LexerToken], tokens: Sequence[LexerToken]
 ) -> list[LexerToken]:
     """Return `remaining` without each AND that only joined a switch to the rest."""
-    idle = set()
-    for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
-        if token.kind == "and":
-            joins_switch = before.field in SWITCHES or (
-                after is not None and after.field in SWITCHES
-            )
-            if joins_switch:
-                idle.add(token)
-    return [token for token in remaining if token not in idle]
+    pairs = [pair for pair in pairwise(tokens) if any(each.field in SWITCHES for each in pair)]
+    beside_switch = set(chain.from_iterable(pairs))
+    return [each for each in remaining if each.kind != "and" or each not in beside_switch]
 
 
 def write_switches(announced: Announced) -> str:

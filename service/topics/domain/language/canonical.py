@@ -84,14 +84,13 @@ def write(query: syntax.Query) -> str:
     if isinstance(query, syntax.Or):
         return " OR ".join(write(each) for each in query.operands)
     if isinstance(query, syntax.And):
-        return " ".join(_write_in_all(each) for each in query.operands)
+        return " ".join(
+            f"({write(each)})" if isinstance(each, syntax.Or) else write(each)
+            for each in query.operands
+        )
     if isinstance(query, syntax.Not):
         return f"-{write(query.operand)}"
     return write_leaf(query)
-
-
-def _write_in_all(query: syntax.Query) -> str:
-    return f"({write(query)})" if isinstance(query, syntax.Or) else write(query)
 
 
 def write_leaf(leaf: syntax.Leaf) -> str:

@@ -1,6 +1,7 @@
 """Edits of a topic that keep its text as typed: mute a clause, follow an author."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from service.topics.domain.language import (
@@ -92,17 +93,8 @@ def _requires(query: Query, clause: Leaf) -> bool:
         return any(_requires(each, clause) for each in query.operands)
     if isinstance(query, Or):
         return all(_requires(each, clause) for each in query.operands)
-    return query == clause or _finds_less(query, clause)
-
-
-def _finds_less(query: Query, clause: Leaf) -> bool:
-    """Return whether `clause` is the text of `query` in any field, so it finds no less."""
-    return (
-        isinstance(query, Text)
-        and isinstance(clause, Text)
-        and clause.field == "any"
-        and query.text == clause.text
-    )
+    # The same text in any field finds no less.
+    return query == clause or (isinstance(query, Text) and clause == replace(query, field="any"))
 
 
 def muted_clauses(query: Query) -> frozenset[Leaf]:

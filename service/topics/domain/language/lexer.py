@@ -15,23 +15,18 @@ SWITCHES = ("new", "cross", "replaced")
 FIELDS = ("ti", "abs", "au", "cat", "src", "like", *SWITCHES)
 # Field names of other search engines, which similar spelling alone would not map to ours.
 _LONG_NAMES = {
-    "title": "ti",
-    "abstract": "abs",
-    "summary": "abs",
-    "author": "au",
-    "authors": "au",
-    "category": "cat",
-    "categories": "cat",
-    "subject": "cat",
-    "source": "src",
-    "from": "src",
-    "similar": "like",
-    "replacements": "replaced",
-    "replacement": "replaced",
-    "revised": "replaced",
-    "crosslist": "cross",
-    "cross-list": "cross",
-    "crosslists": "cross",
+    name: field
+    for field, names in {
+        "ti": "title",
+        "abs": "abstract summary",
+        "au": "author authors",
+        "cat": "category categories subject",
+        "src": "source from",
+        "like": "similar",
+        "replaced": "replacements replacement revised",
+        "cross": "crosslist cross-list crosslists",
+    }.items()
+    for name in names.split()
 }
 _OPERATORS: dict[str, Kind] = {"AND": "and", "OR": "or", "NOT": "not"}
 _PARENTHESES: dict[str, Kind] = {"(": "open", ")": "close"}
@@ -62,9 +57,9 @@ class LexerToken:
     is_quoted: bool = False
     is_prefix: bool = False
 
-    @property
-    def length(self) -> int:
-        return self.end - self.start
+    def error(self, text: str, message: str, suggestion: str = "") -> QueryError:
+        """Return the error that points at this token of `text`."""
+        return QueryError(message, text, self.start, self.end - self.start, suggestion)
 
 
 def iterate_tokens(text: str) -> Iterator[LexerToken]:
@@ -130,7 +125,14 @@ def _cut_word(text: str, clean: str, start: int) -> LexerToken:
     if prefix := _FIELD.match(whole):
         return _cut_field(text, clean, start, prefix.group(1), whole[prefix.end() :])
     if condition := _CONDITION.match(clean, start):
-        raise _unknown_condition(text, start, max(end, condition.end()))
+        end = max(end, condition.end())
+        raise QueryError(
+            "The only condition with < or > is trend, against a whole number",
+            text,
+            start,
+            end - start,
+            f'Write trend>90; as plain text it needs quotes: "{text[start:end]}".',
+        )
     word, is_prefix = _split_star(text, start, whole.rstrip(",;"))
     return LexerToken("term", start, end, "", word, is_prefix=is_prefix)
 
@@ -179,23 +181,11 @@ def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> Lexer
 
 def _unknown_field(text: str, start: int, name: str, rest: str) -> QueryError:
     known = " ".join(f"{field}:" for field in FIELDS)
-    near = _LONG_NAMES.get(name.lower()) or next(
-        iter(difflib.get_close_matches(name.lower(), [*FIELDS, *_LONG_NAMES], n=1)), ""
-    )
-    near = _LONG_NAMES.get(near, near)
+    close = difflib.get_close_matches(name.lower(), [*FIELDS, *_LONG_NAMES], n=1)
+    near = _LONG_NAMES.get(close[0], close[0]) if close else ""
     hint = f"Did you mean {near}:?" if near else f'As plain text it needs quotes: "{name}:{rest}".'
     return QueryError(
         f"There is no field {name}: here; the fields are {known}", text, start, len(name) + 1, hint
-    )
-
-
-def _unknown_condition(text: str, start: int, end: int) -> QueryError:
-    return QueryError(
-        "The only condition with < or > is trend, against a whole number",
-        text,
-        start,
-        end - start,
-        f'Write trend>90; as plain text it needs quotes: "{text[start:end]}".',
     )
 
 

@@ -1,6 +1,5 @@
 """The parser of the topic language: OR binds least, then AND (explicit or not), then NOT, minus."""
 
-from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import cast
 
@@ -35,8 +34,7 @@ def parse_tree(text: str) -> syntax.Query:
     query = _Parser(text, tokens).read_topic()
     if _matches_blank(query):
         first = next(token for token in tokens if token.kind == "not")
-        message = "This topic only says what it excludes"
-        raise syntax.QueryError(message, text, first.start, first.length, _WANT_FIRST)
+        raise first.error(text, "This topic only says what it excludes", _WANT_FIRST)
     return query if announced == syntax.Announced() else syntax.join(syntax.And, (query, announced))
 
 
@@ -47,12 +45,7 @@ def _read_tokens(text: str) -> tuple[LexerToken, ...]:
         tokens.append(token)
         clauses += token.kind in {"term", "trend"}
         if clauses > MAX_CLAUSES:
-            raise syntax.QueryError(
-                f"A topic has at most {MAX_CLAUSES} words, phrases and fields",
-                text,
-                token.start,
-                token.length,
-            )
+            raise token.error(text, f"A topic has at most {MAX_CLAUSES} words, phrases and fields")
     if not tokens:
         raise syntax.QueryError("This topic is empty", text, 0, suggestion=_WANT_FIRST)
     return tuple(tokens)
@@ -64,9 +57,7 @@ def _matches_blank(query: syntax.Query) -> bool:
         return not _matches_blank(query.operand)
     if isinstance(query, syntax.And):
         return all(_matches_blank(each) for each in query.operands)
-    if isinstance(query, syntax.Or):
-        return any(_matches_blank(each) for each in query.operands)
-    return False
+    return isinstance(query, syntax.Or) and any(_matches_blank(each) for each in query.operands)
 
 
 class _Parser:
@@ -81,26 +72,22 @@ class _Parser:
     def read_topic(self) -> syntax.Query:
         query = self._read_any()
         if self._peek() == "close":
-            raise self._error("This parenthesis was never opened", self._tokens[self._at])
+            raise self._tokens[self._at].error(self._text, "This parenthesis was never opened")
         return query
 
     def _read_any(self) -> syntax.Query:
-        return syntax.join(syntax.Or, self._iterate_any())
-
-    def _iterate_any(self) -> Iterator[syntax.Query]:
-        yield self._read_all()
+        operands = [self._read_all()]
         while self._peek() == "or":
             self._at += 1
-            yield self._read_all()
+            operands.append(self._read_all())
+        return syntax.join(syntax.Or, operands)
 
     def _read_all(self) -> syntax.Query:
-        return syntax.join(syntax.And, self._iterate_all())
-
-    def _iterate_all(self) -> Iterator[syntax.Query]:
-        yield self._read_operand()
+        operands = [self._read_operand()]
         while self._peek() in {"and", "not", "open", "term", "trend"}:
             self._at += self._peek() == "and"
-            yield self._read_operand()
+            operands.append(self._read_operand())
+        return syntax.join(syntax.And, operands)
 
     def _read_operand(self) -> syntax.Query:
         is_negated = False
@@ -110,24 +97,21 @@ class _Parser:
         if self._peek() == "open":
             operand = self._read_group()
         elif self._peek() in {"term", "trend"}:
-            operand = self._read_leaf(self._tokens[self._at])
+            operand = build_leaf(self._text, self._tokens[self._at])
             self._at += 1
         else:
             raise self._missing_operand()
         return syntax.Not(operand) if is_negated else operand
 
-    def _read_leaf(self, token: LexerToken) -> syntax.Query:
-        return build_trend(token) if token.kind == "trend" else build_leaf(self._text, token)
-
     def _read_group(self) -> syntax.Query:
         opening = self._tokens[self._at]
         if len(self._open) == MAX_NESTING:
-            raise self._error(f"Parentheses nest at most {MAX_NESTING} deep", opening)
+            raise opening.error(self._text, f"Parentheses nest at most {MAX_NESTING} deep")
         self._open.append(opening)
         self._at += 1
         query = self._read_any()
         if self._peek() != "close":
-            raise self._error("This parenthesis is never closed", opening)
+            raise opening.error(self._text, "This parenthesis is never closed")
         self._open.pop()
         self._at += 1
         return query
@@ -136,21 +120,17 @@ class _Parser:
         return self._tokens[self._at].kind if self._at < len(self._tokens) else "end"
 
     def _missing_operand(self) -> syntax.QueryError:
-        """Return the error for a missing term."""
         before = self._tokens[self._at - 1] if self._at else None
         if before is not None and before.kind in _SPELLING:
-            return self._error(f"{_SPELLING[before.kind]} needs something after it", before)
+            return before.error(self._text, f"{_SPELLING[before.kind]} needs something after it")
         here = self._tokens[self._at] if self._at < len(self._tokens) else None
         if here is not None and here.kind in _SPELLING:
-            return self._error(f"{_SPELLING[here.kind]} needs something before it", here)
+            return here.error(self._text, f"{_SPELLING[here.kind]} needs something before it")
         if before is None:
-            return self._error("This parenthesis was never opened", self._tokens[0])
+            return self._tokens[0].error(self._text, "This parenthesis was never opened")
         if here is None:
-            return self._error("This parenthesis is never closed", before)
-        return self._error("There is nothing between these parentheses", before)
-
-    def _error(self, message: str, token: LexerToken) -> syntax.QueryError:
-        return syntax.QueryError(message, self._text, token.start, token.length)
+            return before.error(self._text, "This parenthesis is never closed")
+        return before.error(self._text, "There is nothing between these parentheses")
 
 
 # Postgres stores 256 positions of a lexeme, so a longer phrase could be ambiguous.
@@ -161,35 +141,28 @@ MAX_LIKE_CHARACTERS = 2000
 _SOURCE_ALIASES = {alias: source.name for source in SOURCES for alias in source.aliases}
 
 
-def build_trend(token: LexerToken) -> syntax.TrendLimit:
-    """Return the leaf of a trend token."""
-    return syntax.TrendLimit(cast("syntax.Comparison", token.field), int(token.text))
-
-
 def build_leaf(text: str, token: LexerToken) -> syntax.Query:
-    """Return the leaf of a term; raises `QueryError` with the position in `text`."""
+    """Return the leaf of a term or trend; raises `QueryError` with the position in `text`."""
+    if token.kind == "trend":
+        return syntax.TrendLimit(cast("syntax.Comparison", token.field), int(token.text))
     if token.field == "like":
         return _build_like(text, token)
     # Folding can make a text longer, and the folded text is stored and looked up.
     folded = author_key(token.text) if token.field == "au" else syntax.fold_words(token.text)
     if max(len(token.text), len(folded)) > MAX_TERM_CHARACTERS:
-        raise syntax.QueryError(
-            f"A word or phrase has at most {MAX_TERM_CHARACTERS} characters",
-            text,
-            token.start,
-            token.length,
-        )
+        raise token.error(text, f"A word or phrase has at most {MAX_TERM_CHARACTERS} characters")
     if token.field == "cat":
         return _build_category(text, token)
     if token.field == "src":
         return _build_source(text, token)
     if token.field == "au":
         if not folded:
-            raise syntax.QueryError("There is no name here", text, token.start, token.length)
+            raise token.error(text, "There is no name here")
         return syntax.Author(token.text)
+    field = TEXT_FIELDS[token.field]
     if token.is_prefix:
-        return syntax.Prefix(TEXT_FIELDS[token.field], folded)
-    return syntax.Text(TEXT_FIELDS[token.field], token.text, token.is_quoted)
+        return syntax.Prefix(field, folded)
+    return syntax.Text(field, token.text, token.is_quoted)
 
 
 def _build_category(text: str, token: LexerToken) -> syntax.Category:
@@ -228,18 +201,8 @@ def _build_like(text: str, token: LexerToken) -> syntax.Like:
         return syntax.Like(key, is_key=True)
     folded = syntax.fold_words(token.text)
     if max(len(folded), len(token.text)) > MAX_LIKE_CHARACTERS:
-        raise syntax.QueryError(
-            f"A text for like: has at most {MAX_LIKE_CHARACTERS:,} characters",
-            text,
-            token.start,
-            token.length,
-        )
+        raise token.error(text, f"A text for like: has at most {MAX_LIKE_CHARACTERS:,} characters")
     if not any(character.isalnum() for character in folded):
-        raise syntax.QueryError(
-            "like: needs words to compare with",
-            text,
-            token.start,
-            token.length,
-            'Write like:"a sentence or two", or like:2507.17189 for a paper.',
-        )
+        hint = 'Write like:"a sentence or two", or like:2507.17189 for a paper.'
+        raise token.error(text, "like: needs words to compare with", hint)
     return syntax.Like(token.text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from operator import ge, gt, le, lt
+from typing import Final, Literal, TypeAlias
+from unicodedata import combining, east_asian_width, normalize
 
 TextField: TypeAlias = Literal["any", "title", "abstract"]
 
@@ -57,6 +58,7 @@ class FromSource:
 # Larger than the tie-breaker added to equal percentiles (trends), smaller than any real difference.
 TREND_TIE = 1e-5
 Comparison: TypeAlias = Literal[">", ">=", "<", "<="]
+COMPARE: Final = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,10 @@ class TrendLimit:
     comparison: Comparison
     percent: int
 
-    def holds(self, trend: float) -> bool:
-        """Return whether a paper with this trend (0 to 100) is wanted."""
-        if self.comparison == ">":
-            return trend > self.percent + TREND_TIE
-        if self.comparison == ">=":
-            return trend >= self.percent
-        if self.comparison == "<":
-            return trend < self.percent
-        return trend <= self.percent + TREND_TIE
+    @property
+    def limit(self) -> float:
+        """The number to compare trends (0 to 100) with: beyond those that equal `percent`."""
+        return self.percent + (TREND_TIE if self.comparison in {">", "<="} else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +164,9 @@ def _on_one_line(text: str) -> str:
 def _columns(text: str) -> int:
     """Count the terminal columns of `text`: two for wide characters, none for combining ones."""
     return sum(
-        0 if unicodedata.combining(character) else 1 + (_width(character) in "WF")
+        0 if combining(character) else 1 + (east_asian_width(character) in "WF")
         for character in text
     )
-
-
-def _width(character: str) -> str:
-    return unicodedata.east_asian_width(character)
 
 
 def fold_words(text: str) -> str:
@@ -183,14 +176,9 @@ def fold_words(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.lower().split())
-    composed = unicodedata.normalize("NFC", text)
-    lowered = "".join(_lower(character) for character in composed)
-    return " ".join(unicodedata.normalize("NFC", lowered).split())
-
-
-def _lower(character: str) -> str:
-    lowered = character.lower()
-    return lowered if len(lowered) == 1 else character
+    pairs = ((character, character.lower()) for character in normalize("NFC", text))
+    lowered = "".join(lower if len(lower) == 1 else character for character, lower in pairs)
+    return " ".join(normalize("NFC", lowered).split())
 
 
 def iterate_leaves(query: Query) -> Iterator[Leaf]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hostile_texts import ALPHABET, WORST_TEXTS, random_text
 
-from service.topics.domain.language import Query, QueryError, canonical, describe, parse_query
+from service.topics.domain.language import Query, QueryError, canonical, parse_query
 
 # Below this a text takes some milliseconds; `bench/matching/hostile_texts.py` measures the time.
 MOST_STEPS = 100_000
@@ -34,7 +34,6 @@ def test_any_text_is_a_topic_or_a_query_error(text: str) -> None:
     else:
         written = canonical(read)
         assert canonical(parse_query(written)) == written
-        assert describe(read)
 
 
 def _count_steps(text: str) -> int:

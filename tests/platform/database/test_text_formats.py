@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryState
-from service.platform.database.pg_arrays import write_numbers, write_octets, write_texts
+from service.platform.database.text_formats import write_numbers, write_octets, write_texts
 
 TEXTS = [
     "",

@@ -1,7 +1,9 @@
-"""PostgreSQL array literals, for `CAST(:name AS type[])`.
+"""PostgreSQL array literals written by hand, for `CAST(:name AS type[])`.
 
-psycopg inspects each element of a list three times, which took longer than many of the statements
-over a window's rows; one text parameter avoids that.
+psycopg inspects each element of a list three times. For 500 values, in microseconds of processor
+time, this module against the driver's list dumper: integers 57 and 327, texts 63 and 899. A window
+of rows on the wire passes a dozen such arrays. COPY lines and JSON bring nothing by hand: the
+driver's `write_row` and `pydantic_core.to_json` are as fast or faster.
 """
 
 from collections.abc import Iterable
